@@ -1,0 +1,64 @@
+"""The plugins' only door: what a plugin may import from Desktop FT is here, and nothing else.
+
+A plugin is a module or package with functions marked `@hookimpl`, named after the hooks in `hookspecs`. It says which
+versions of this door it knows: `DESKTOP_FT_API = ">=1,<2"` at module level.
+"""
+
+from desktop_ft.api.contributions import (
+    Augmentation,
+    AugmentationKind,
+    Backbone,
+    BatchTransform,
+    EventSink,
+    Exporter,
+    ExportJob,
+    PictureTransform,
+    SampleDataset,
+)
+from desktop_ft.api.hookspecs import API_VERSION, hookimpl
+from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.backbone import BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import (
+    CheckpointSaved,
+    EpochDone,
+    Paused,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    StepDone,
+    TrainEvent,
+    Warned,
+)
+from desktop_ft.core.values import Described
+
+__all__ = [
+    "API_VERSION",
+    "Augmentation",
+    "AugmentationKind",
+    "AugmentationSpec",
+    "Backbone",
+    "BackboneSpec",
+    "BatchTransform",
+    "CheckpointSaved",
+    "Described",
+    "EpochDone",
+    "EventSink",
+    "ExportJob",
+    "Exporter",
+    "Interpolation",
+    "Paused",
+    "PictureTransform",
+    "ResizeRule",
+    "RunEnded",
+    "RunStarted",
+    "RunStatus",
+    "SampleDataset",
+    "StepDone",
+    "TrainEvent",
+    "UserError",
+    "Warned",
+    "WeightsOrigin",
+    "WeightsSource",
+    "hookimpl",
+]

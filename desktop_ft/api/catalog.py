@@ -1,0 +1,67 @@
+"""What plugins have registered, by name, each with its author."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from desktop_ft.core.errors import UserError
+
+T = TypeVar("T")
+
+
+class Catalog(Generic[T]):
+    """Things of one kind by name, in the order they came.
+
+    Args:
+        kind: what they are called in messages, such as `backbone`.
+        listing: how a person sees the names, such as "`desktop-ft backbones` lists them."
+    """
+
+    def __init__(self, kind: str, listing: str, name_of: Callable[[T], str]) -> None:
+        self.kind = kind
+        self._listing = listing
+        self._name_of = name_of
+        self._items: dict[str, T] = {}
+        self._authors: dict[str, str] = {}
+
+    def add(self, item: T, plugin: str) -> None:
+        """Take in `item`.
+
+        Raises:
+            ValueError: the name is taken; names both plugins.
+        """
+        name = self._name_of(item)
+        if name in self._items:
+            raise ValueError(f"the {self.kind} '{name}' of plugin {plugin} is already brought by plugin {self._authors[name]}")
+        self._items[name] = item
+        self._authors[name] = plugin
+
+    def drop(self, plugin: str) -> None:
+        """Forget everything that `plugin` brought."""
+        for name in [name for name, author in self._authors.items() if author == plugin]:
+            del self._items[name], self._authors[name]
+
+    def get(self, name: str) -> T:
+        """The item called `name`.
+
+        Raises:
+            UserError: there is none; names the nearest.
+        """
+        if name in self._items:
+            return self._items[name]
+        near = difflib.get_close_matches(name, self._items, n=1)
+        hint = f"Did you mean {near[0]}? " if near else ""
+        raise UserError(f"There is no {self.kind} '{name}'.", hint + self._listing)
+
+    def author(self, name: str) -> str:
+        """The plugin that brought the item called `name`."""
+        return self._authors[name]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items

@@ -1,0 +1,141 @@
+"""What a plugin can bring: descriptions with factories. Torch is imported by the factories, never here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from desktop_ft.core.backbone import BackboneSpec
+from desktop_ft.core.events import TrainEvent
+from desktop_ft.core.values import Described
+
+if TYPE_CHECKING:
+    import random
+
+    from torch import Tensor, nn
+
+
+class Nothing(Described):
+    """Parameters of a thing that has none."""
+
+
+def _as_published(published: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, Tensor]:
+    return published
+
+
+def _nowhere() -> Path | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A pre-trained network.
+
+    Attributes:
+        spec: the facts, known without building anything.
+        build: makes the network with its published head and random weights. Its input is a float tensor (N, 3, H, W),
+            normalised by the spec's mean and std; its output is logits (N, published classes).
+        packaged_weights: where the weights file lies when a package on this machine carries it, else None.
+        adapt: maps the published file's tensors to the names of `build()`'s state dict, where they differ.
+    """
+
+    spec: BackboneSpec
+    build: Callable[[], nn.Module]
+    packaged_weights: Callable[[], Path | None] = _nowhere
+    adapt: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]] = _as_published
+
+
+class AugmentationKind(StrEnum):
+    """What a transform works on."""
+
+    PICTURE = "picture"
+    BATCH = "batch"
+
+
+class PictureTransform(Protocol):
+    """Changes one picture. Draws all its chance from `rng`, so the same seed gives the same picture in any thread."""
+
+    def __call__(self, picture: Tensor, rng: random.Random, size: int) -> Tensor:
+        """`picture` is uint8 (3, H, W), upright, shorter side at least `size`; so is the result.
+
+        The network's input will be the middle `size` x `size` of the last transform's result.
+        """
+
+
+class BatchTransform(Protocol):
+    """Mixes the pictures of a batch, and their targets with them."""
+
+    def __call__(self, pictures: Tensor, targets: Tensor, rng: random.Random) -> tuple[Tensor, Tensor]:
+        """`pictures` is float (N, 3, S, S) in 0..1, `targets` float (N, classes) with rows that sum to 1; so are the results."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """A transform of training pictures.
+
+    Attributes:
+        name: what recipes call it, such as `horizontal_flip`.
+        title, description: for people, in plain words.
+        parameters: the described, bounded parameters; the form in the window is drawn from it.
+        make: builds the transform from an instance of `parameters`.
+    """
+
+    name: str
+    title: str
+    description: str
+    make: Callable[[Any], PictureTransform | BatchTransform]
+    kind: AugmentationKind = AugmentationKind.PICTURE
+    parameters: type[Described] = Nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportJob:
+    """What an exporter is given.
+
+    Attributes:
+        model: on the CPU, float32, in eval mode. Takes float (N, 3, S, S), RGB in 0..1, and gives logits (N, classes):
+            normalisation is inside.
+        size: S, the side of the input in pixels.
+        metadata: what the file must carry along, as text by key. It names no path of this machine.
+        path: where to write; a temporary place: the application verifies the file before it moves it to its own.
+    """
+
+    model: nn.Module
+    size: int
+    metadata: Mapping[str, str]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporter:
+    """A file format for trained models."""
+
+    name: str
+    title: str
+    suffix: str
+    write: Callable[[ExportJob, Any], None]
+    parameters: type[Described] = Nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleDataset:
+    """A small dataset to try the application with; `write` lays it out as class folders in an empty folder."""
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    write: Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSink:
+    """A listener to runs; `open` is given the run folder and returns what is called with every event."""
+
+    name: str
+    title: str
+    open: Callable[[Path], Callable[[TrainEvent], None]]
+    parameters: type[Described] = field(default=Nothing)

@@ -1,0 +1,1 @@
+"""The vocabulary: plain frozen values. No torch, no Qt, no disk."""

@@ -1,0 +1,110 @@
+"""What a run tells while it goes: one closed union of values, with exactly one ending."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """First event of a run, and of each resumption.
+
+    Attributes:
+        first_epoch, first_step: where it starts; above 0 when resumed.
+        device, precision: what it really computes on and in, in words, such as `CPU (2 threads)`, `fp32`.
+        learning_share: share of the parameters that learn in the first epoch.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    first_epoch: int
+    first_step: int
+    device: str
+    precision: str
+    learning_share: float
+    time: float
+    type: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone:
+    """One batch learned. `epoch` and `step` are 0-based; `seconds` is the run's working time so far, pauses excluded."""
+
+    epoch: int
+    step: int
+    loss: float
+    lr: float
+    seconds: float
+    type: Literal["step_done"] = "step_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochDone:
+    """All training pictures seen once, and the validation that followed; `best` when no epoch before was as good."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    best: bool
+    type: Literal["epoch_done"] = "epoch_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved:
+    """A checkpoint is on the disk for good. `path` is relative to the run folder."""
+
+    path: str
+    epoch: int
+    step: int
+    best: bool
+    type: Literal["checkpoint_saved"] = "checkpoint_saved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """The run waits (`paused`), or goes on again."""
+
+    paused: bool
+    type: Literal["paused"] = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Something a person should know, in a sentence; the run goes on."""
+
+    message: str
+    type: Literal["warned"] = "warned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded:
+    """Last event of a run: exactly one, in every ending.
+
+    Attributes:
+        checkpoint: the best checkpoint there is, relative to the run folder; "" if none.
+        error: for FAILED, what happened and what to do.
+    """
+
+    status: RunStatus
+    checkpoint: str = ""
+    error: str = ""
+    type: Literal["run_ended"] = "run_ended"
+
+
+TrainEvent = Annotated[
+    RunStarted | StepDone | EpochDone | CheckpointSaved | Paused | Warned | RunEnded, Field(discriminator="type")
+]

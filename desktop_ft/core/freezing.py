@@ -1,0 +1,119 @@
+"""Which layers learn, and how fast: a plan is a rule; the tree turns it into a rate for every layer."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import Field, field_validator
+
+from desktop_ft.core.layers import LayerNode, NormKind, blocks, is_under
+from desktop_ft.core.values import Described
+
+PRESETS = {
+    "head": "Only the new head learns. Fastest, needs the fewest pictures.",
+    "last:2": "The head and the last N blocks learn (last:1, last:2, …).",
+    "all": "Everything learns, the backbone more slowly than the head.",
+    "discriminative": "Everything learns; the rate falls block by block towards the input (discriminative:0.8 sets the factor).",
+    "gradual": "The head first, then one more block from the top each epoch (gradual:2: every second epoch).",
+    "scratch": "No pre-trained weights: everything learns from nothing. For comparison.",
+}
+_GRAMMAR = re.compile(r"head|all|scratch|last:[1-9]\d{0,3}|discriminative(:0?\.\d+|:1(\.0*)?)?|gradual(:[1-9]\d{0,2})?")
+_DISCRIMINATIVE = 0.8
+
+
+class BatchNormPolicy(StrEnum):
+    """What BatchNorm layers do while training."""
+
+    FOLLOW = "follow"
+    FROZEN = "frozen"
+
+
+class FreezePlan(Described):
+    """Which layers learn, at which share of the learning rate, and what BatchNorm does."""
+
+    preset: str = Field("head", description="head, last:N, all, discriminative[:FACTOR], gradual[:EPOCHS] or scratch.")
+    backbone_rate: float = Field(
+        0.1, ge=0.0001, le=1, description="Learning rate of the backbone, as a share of the head's. Not used from scratch."
+    )
+    overrides: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="Layer path to its own multiplier of the preset's rate: 0 freezes it, and a layer that the preset "
+        "freezes learns at the backbone's rate times it. The longest path that matches wins.",
+    )
+    batch_norm: BatchNormPolicy = Field(
+        BatchNormPolicy.FOLLOW,
+        description="follow: a BatchNorm layer keeps its statistics where it is frozen and updates them where it learns. "
+        "frozen: every BatchNorm layer stays as it is; steadier with small batches.",
+    )
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, preset: str) -> str:
+        if not _GRAMMAR.fullmatch(preset):
+            raise ValueError(f"'{preset}' is not a preset; take one of {', '.join(PRESETS)}")
+        return preset
+
+    @field_validator("overrides")
+    @classmethod
+    def _bounded(cls, overrides: Mapping[str, float]) -> Mapping[str, float]:
+        for path, multiplier in overrides.items():
+            if not 0 <= multiplier <= 100:
+                raise ValueError(f"multiplier {multiplier} of '{path}' is not between 0 and 100")
+        return overrides
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether training starts from the backbone's weights."""
+        return self.preset != "scratch"
+
+    @property
+    def changes_over_time(self) -> bool:
+        """Whether the layers that learn differ from epoch to epoch."""
+        return self.preset.startswith("gradual")
+
+    def rates(self, tree: LayerNode, head: str, epoch: int = 0) -> dict[str, float]:
+        """Leaf path to its multiplier of the learning rate in `epoch` (0-based); 0 means frozen.
+
+        Args:
+            tree: the network's layers.
+            head: path of the new classifier.
+        """
+        preset = self._preset_rates(tree, head, epoch)
+        frozen_bn = self.batch_norm is BatchNormPolicy.FROZEN
+        return {
+            leaf.path: 0.0 if frozen_bn and leaf.norm is NormKind.BATCH else self._overridden(leaf.path, preset[leaf.path])
+            for leaf in tree.leaves()
+        }
+
+    def unknown_overrides(self, tree: LayerNode) -> tuple[str, ...]:
+        """The override paths that name no layer of `tree`."""
+        known = {node.path for node in tree.walk()}
+        return tuple(path for path in self.overrides if path not in known)
+
+    def _preset_rates(self, tree: LayerNode, head: str, epoch: int) -> dict[str, float]:
+        name, _, argument = self.preset.partition(":")
+        if name == "scratch":
+            return {leaf.path: 1.0 for leaf in tree.leaves()}
+        from_top = [1.0] * len(found := blocks(tree, head)[::-1])
+        if name == "discriminative":
+            factor = float(argument or _DISCRIMINATIVE)
+            from_top = [factor**depth for depth in range(len(found))]
+        elif name != "all":
+            learning = {"head": 0, "last": int(argument or 0), "gradual": epoch // int(argument or 1)}[name]
+            from_top = [float(depth < learning) for depth in range(len(found))]
+        rates = {leaf.path: 1.0 for leaf in tree.leaves() if is_under(leaf.path, head)}
+        for share, block in zip(from_top, found, strict=True):
+            rates |= {path: share * self.backbone_rate for path in block}
+        return rates
+
+    def _overridden(self, path: str, rate: float) -> float:
+        matching = [own for own in self.overrides if is_under(path, own)]
+        if not matching:
+            return rate
+        return self.overrides[max(matching, key=len)] * (rate or self.backbone_rate)
+
+
+def learning_share(tree: LayerNode, rates: Mapping[str, float]) -> float:
+    """The share, 0 to 1, of the network's parameters that learn at all."""
+    learning = sum(leaf.parameters for leaf in tree.leaves() if rates[leaf.path])
+    return learning / max(tree.parameters, 1)

@@ -1,0 +1,164 @@
+"""Curves of a run, and what a trained model gets right and wrong, as values."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from desktop_ft.core.events import EpochDone, Paused, RunEnded, RunStarted, StepDone, TrainEvent, Warned
+
+
+@dataclass(slots=True)
+class MetricHistory:
+    """The curves of a run, rebuilt from its events alone; the one value here that grows.
+
+    A resumed run repeats the steps after its last checkpoint: what comes later replaces what was there.
+    """
+
+    started: RunStarted | None = None
+    steps: list[StepDone] = field(default_factory=list)
+    epochs: list[EpochDone] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    paused: bool = False
+    ended: RunEnded | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[TrainEvent]) -> "MetricHistory":
+        """The history that `events` tell."""
+        history = cls()
+        for event in events:
+            history.add(event)
+        return history
+
+    def add(self, event: TrainEvent) -> None:
+        """Take in the next event."""
+        match event:
+            case RunStarted():
+                self.started, self.ended, self.paused = event, None, False
+                at = (event.first_epoch, event.first_step)
+                self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
+                self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
+            case StepDone():
+                self.steps.append(event)
+            case EpochDone():
+                self.epochs.append(event)
+            case Warned():
+                self.warnings.append(event.message)
+            case Paused():
+                self.paused = event.paused
+            case RunEnded():
+                self.ended = event
+            case _:
+                return
+
+    @property
+    def best(self) -> EpochDone | None:
+        """The best epoch so far."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
+
+    @property
+    def epochs_without_improvement(self) -> int:
+        """How many epochs have passed since the best one."""
+        return self.epochs[-1].epoch - self.best.epoch if self.epochs and self.best else 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the planned steps that is done, 0 to 1."""
+        if self.started is None or not self.steps:
+            return 0.0
+        last = self.steps[-1]
+        done = last.epoch * self.started.steps_per_epoch + last.step + 1
+        return min(1.0, done / max(1, self.started.epochs * self.started.steps_per_epoch))
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Working time still to come at the pace of the last steps, validations included; None before it can be told."""
+        if self.started is None or not self.steps:
+            return None
+        first = next(s for s in self.steps if (s.epoch, s.step) >= (self.started.first_epoch, self.started.first_step))
+        per = self.started.steps_per_epoch
+        last = self.steps[-1]
+        done = (last.epoch - first.epoch) * per + last.step - first.step + 1
+        elapsed = last.seconds
+        total = self.started.epochs * per
+        return elapsed / done * (total - last.epoch * per - last.step - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A share with its 95 % confidence interval (Wilson's score interval)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScore:
+    """How one class fares. `support` is the number of pictures that are of the class."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the model says of one picture. `path` is relative to the dataset's root; labels index the classes."""
+
+    path: str
+    label: int
+    predicted: int
+    confidence: float
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a trained model gets right and wrong on a set of pictures.
+
+    Attributes:
+        dataset: last part of the folder's name.
+        accuracy: share of pictures whose most likely class is right.
+        top5: share whose class is among the five most likely; None with fewer than six classes.
+        confusion: `confusion[i][j]` pictures of class i that were called class j.
+        calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
+        answers: one a picture, in manifest order.
+    """
+
+    dataset: str
+    subset: str
+    classes: tuple[str, ...]
+    accuracy: Interval
+    top5: float | None
+    per_class: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    calibration_error: float
+    answers: tuple[Answer, ...]
+
+    @property
+    def mistakes(self) -> tuple[Answer, ...]:
+        """The wrong answers, the most confident first."""
+        wrong = (answer for answer in self.answers if answer.predicted != answer.label)
+        return tuple(sorted(wrong, key=lambda answer: (-answer.confidence, answer.path)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """How far an exported file's answers are from the trained model's, on the person's own pictures.
+
+    Attributes:
+        compared: number of pictures.
+        largest_difference: of the logits, relative to the largest logit of all.
+        changed_answers: pictures whose most likely class differs.
+        worst_path: the picture with the largest difference.
+        accepted: whether the file was put in place.
+    """
+
+    file: str
+    bytes: int
+    compared: int
+    largest_difference: float
+    changed_answers: int
+    worst_path: str
+    accepted: bool

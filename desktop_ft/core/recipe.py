@@ -1,0 +1,159 @@
+"""All that decides a run, as data: saved as TOML, versioned, migrated."""
+
+import hashlib
+import tomllib
+from enum import StrEnum
+from typing import Any
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.values import Described, explain
+
+VERSION = 1
+
+
+class Optimizer(StrEnum):
+    """How gradients become steps."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class Schedule(StrEnum):
+    """How the learning rate moves over the run."""
+
+    COSINE = "cosine"
+    ONE_CYCLE = "one_cycle"
+    CONSTANT = "constant"
+
+
+class Balance(StrEnum):
+    """What is done about classes of unequal size."""
+
+    NONE = "none"
+    CLASS_WEIGHTS = "class_weights"
+    SAMPLER = "sampler"
+
+
+class Precision(StrEnum):
+    """The arithmetic of the forward and backward pass."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class DeviceChoice(StrEnum):
+    """Where the run computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+    XPU = "xpu"
+
+
+class DatasetChoice(Described):
+    """Which pictures, and how they are divided."""
+
+    folder: str = Field(min_length=1, description="A folder of class folders, of split/class folders, or with labels.csv; or a .zip.")
+    val: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Share of each class that is held out for validation, where the folder does not say so itself. "
+        "A picture's side is decided by its content, so it never changes when others are added.",
+    )
+
+
+class BackboneChoice(Described):
+    """Which network, and where its weights come from."""
+
+    name: str = Field("efficientnet_lite0", description="A backbone's name; see `desktop-ft backbones`.")
+    weights: str = Field("", description="A .safetensors or .pth file of your own to start from; empty: the published weights.")
+    image_size: int = Field(
+        0, ge=0, le=1024, description="Side of the network's input in pixels; 0: the size the backbone was trained at."
+    )
+
+
+class Optimisation(Described):
+    """How the network learns."""
+
+    epochs: int = Field(10, ge=1, le=10_000, description="How many times every training picture is shown.")
+    batch_size: int = Field(32, ge=1, le=4096, description="Pictures per step. Larger is steadier and takes more memory.")
+    optimizer: Optimizer = Field(Optimizer.ADAMW, description="adamw suits nearly everything; sgd with momentum is the classic.")
+    lr: float = Field(0.003, gt=0, le=10, description="Learning rate of the head; the backbone's is a share of it (see the freeze plan).")
+    schedule: Schedule = Field(Schedule.COSINE, description="cosine: warm up, then fall smoothly to zero; one_cycle: rise, then fall; constant.")
+    warmup: float = Field(0.1, ge=0, le=0.5, description="Share of the run over which the rate rises from near zero.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero; norms and biases are spared.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of sgd; not used by adamw.")
+    label_smoothing: float = Field(0.1, ge=0, le=0.5, description="Share of the target spread over all classes; tempers overconfidence.")
+    clip_norm: float = Field(1.0, ge=0, le=1000, description="Longest gradient allowed; 0: no limit.")
+    early_stopping: int = Field(0, ge=0, le=1000, description="End after this many epochs without a better validation; 0: never.")
+    balance: Balance = Field(
+        Balance.NONE, description="class_weights: rare classes weigh more in the loss; sampler: rare classes are shown more often."
+    )
+
+
+class Recipe(Described):
+    """All that decides a run. Two runs of one recipe on one machine (CPU) end with the same weights, bit by bit."""
+
+    version: int = Field(VERSION, description="Version of this format.")
+    dataset: DatasetChoice
+    backbone: BackboneChoice = BackboneChoice()
+    freeze: FreezePlan = FreezePlan()
+    augmentation: tuple[AugmentationSpec, ...] = Field((), description="Changes made to the training pictures, in order.")
+    optimisation: Optimisation = Optimisation()
+    seed: int = Field(0, ge=0, lt=2**32, description="Start of every random choice of the run.")
+    device: DeviceChoice = Field(DeviceChoice.AUTO, description="Where to compute; auto takes the fastest there is.")
+    precision: Precision = Field(Precision.AUTO, description="auto: bf16 or fp16 where the device gains by it, else fp32.")
+
+    def to_toml(self) -> str:
+        """The recipe as TOML text; `from_toml` gives back an equal recipe."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_toml(cls, text: str, where: str) -> "Recipe":
+        """The recipe that `text` holds, migrated from an older version if need be; `where` names it in errors.
+
+        Raises:
+            UserError: not TOML, written by a newer version, or a field that is unknown or out of bounds.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"{where} is not a recipe: {error}.", "Save one with `desktop-ft train --save-recipe` and edit that.") from error
+        return cls.from_data(data, where)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any], where: str) -> "Recipe":
+        """As `from_toml`, from parsed data."""
+        version = data.get("version", VERSION)
+        if isinstance(version, int) and version > VERSION:
+            raise UserError(f"{where} was written by a newer Desktop FT (recipe version {version}).", "Update Desktop FT to open it.")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UserError(f"{where} is not valid: {explain(error)}.", "Correct that line and try again.") from error
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of the recipe without the place of its files: equal where the same work is described."""
+        return hashlib.sha256(self.portable().model_dump_json().encode()).hexdigest()
+
+    def portable(self) -> "Recipe":
+        """The recipe with local paths cut down to their last part, to travel inside an exported file."""
+        return self.model_copy(
+            update={
+                "dataset": self.dataset.model_copy(update={"folder": _last_part(self.dataset.folder)}),
+                "backbone": self.backbone.model_copy(update={"weights": _last_part(self.backbone.weights)}),
+            }
+        )
+
+
+def _last_part(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -1,0 +1,44 @@
+"""How values are described, checked and written: shared by every type of the vocabulary."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from desktop_ft.core.errors import UserError
+
+T = TypeVar("T")
+
+
+class Described(BaseModel):
+    """A frozen value whose fields carry bounds and a plain-words description.
+
+    Forms in the window, options of the command line and checks of a file are all drawn from the fields.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def to_json(value: Any) -> bytes:
+    """`value` (a dataclass or `Described`) as one line of JSON."""
+    return TypeAdapter(type(value)).dump_json(value)
+
+
+def from_json(kind: type[T], text: bytes | str, where: str) -> T:
+    """The `kind` that `text` holds; `where` names the source in the error.
+
+    Raises:
+        UserError: the text is not JSON, or not such a value.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise UserError(f"{where} is not valid: {explain(error)}.", "Restore it from a copy, or make it anew.") from error
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a validation, as a phrase: which field, what is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    more = error.error_count() - 1
+    return (f"{field}: {message}" if field else message) + (f" (and {more} more)" if more else "")

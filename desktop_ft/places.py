@@ -1,0 +1,35 @@
+"""Where things lie on this machine: what ships with the application, and what is the person's own."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_APP = "desktop-ft"
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(name: str) -> Path:
+    """The folder `plugins` or `resources`: inside the installed package, or beside it in a checkout."""
+    installed = _PACKAGE / "shipped" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def cache() -> Path:
+    """What can be made again: unpacked archives, downloaded weights. `DESKTOP_FT_HOME` moves it, for tests and labs."""
+    return _under("cache", platformdirs.user_cache_path(_APP))
+
+
+def data() -> Path:
+    """What is the person's own: settings, plugins, the index of runs."""
+    return _under("data", platformdirs.user_data_path(_APP))
+
+
+def runs() -> Path:
+    """Where runs go when no folder is named."""
+    return data() / "runs"
+
+
+def _under(name: str, usual: Path) -> Path:
+    home = os.environ.get("DESKTOP_FT_HOME")
+    return Path(home) / name if home else usual
