@@ -1,0 +1,1 @@
+"""The engine: batches, a network, a loss; no images, no Qt."""

@@ -1,0 +1,1 @@
+"""Writing a model to a file, and proving that the file answers like the model."""

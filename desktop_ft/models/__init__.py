@@ -1,0 +1,1 @@
+"""Networks: weights, building, the layer tree, freezing, checkpoints."""

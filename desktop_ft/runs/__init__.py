@@ -1,0 +1,1 @@
+"""The run folder, and the index over run folders."""
