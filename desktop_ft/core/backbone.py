@@ -1,6 +1,6 @@
 """What is known of a pre-trained network before it is built."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -81,3 +81,10 @@ class BackboneSpec:
     weights: WeightsSource
     source: str
     plugin: str = ""
+
+
+def resize_rule(spec: BackboneSpec, image_size: int = 0) -> ResizeRule:
+    """How pictures become the input of `spec`'s network at `image_size` pixels a side (0: the size it was trained at)."""
+    if not image_size or image_size == spec.resize.crop:
+        return spec.resize
+    return replace(spec.resize, crop=image_size, resize=round(spec.resize.resize * image_size / spec.resize.crop))

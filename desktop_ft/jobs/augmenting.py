@@ -1,0 +1,90 @@
+"""From augmentation as data to transforms, and to pictures that show what they do."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from desktop_ft import places
+from desktop_ft.api import AugmentationKind, BatchTransform, PictureTransform
+from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.values import explain
+from desktop_ft.plugin_manager import Plugins
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationPreset:
+    """A ready-made list of transforms."""
+
+    name: str
+    title: str
+    description: str
+    specs: tuple[AugmentationSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transforms:
+    """What a list of specs comes to: callables by what they work on, in order."""
+
+    picture: tuple[PictureTransform, ...]
+    batch: tuple[BatchTransform, ...]
+
+
+def presets() -> dict[str, AugmentationPreset]:
+    """The presets by name, from resources/presets/augmentation.toml."""
+    data = tomllib.loads((places.shipped("resources") / "presets" / "augmentation.toml").read_text(encoding="utf-8"))
+    return {
+        name: AugmentationPreset(
+            name=name,
+            title=preset["title"],
+            description=preset["description"],
+            specs=tuple(AugmentationSpec.model_validate(spec) for spec in preset["transforms"]),
+        )
+        for name, preset in data.items()
+    }
+
+
+def preset_of(specs: Sequence[AugmentationSpec]) -> str:
+    """The name of the preset that equals `specs`, or "" where none does."""
+    return next((preset.name for preset in presets().values() if preset.specs == tuple(specs)), "")
+
+
+def check(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> None:
+    """Raise UserError where a transform is unknown or a parameter is out of bounds. Imports no torch."""
+    for spec in specs:
+        _parameters(plugins, spec)
+
+
+def transforms(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> Transforms:
+    """The callables that `specs` describe. Imports torch."""
+    made = [(plugins.augmentations.get(spec.transform), _parameters(plugins, spec)) for spec in specs]
+    by_kind = {kind: tuple(a.make(parameters) for a, parameters in made if a.kind is kind) for kind in AugmentationKind}
+    return Transforms(picture=by_kind[AugmentationKind.PICTURE], batch=by_kind[AugmentationKind.BATCH])
+
+
+def preview(
+    plugins: Plugins, specs: Sequence[AugmentationSpec], pictures: Sequence[Path], rule: ResizeRule, seed: int
+) -> "list[np.ndarray]":
+    """What training would show of `pictures`: uint8 (S, S, 3) each. Transforms of whole batches are not shown. Imports torch."""
+    from desktop_ft.data.loaders import preview as one
+
+    made = transforms(plugins, specs).picture
+    return [one(path, rule, made, seed + number) for number, path in enumerate(pictures)]
+
+
+def _parameters(plugins: Plugins, spec: AugmentationSpec) -> object:
+    augmentation = plugins.augmentations.get(spec.transform)
+    try:
+        return augmentation.parameters.model_validate(dict(spec.parameters))
+    except ValidationError as error:
+        raise UserError(
+            f"The augmentation {spec.transform} is not valid: {explain(error)}.", "Correct that value and try again."
+        ) from error

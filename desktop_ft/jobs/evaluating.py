@@ -1,0 +1,77 @@
+"""What a run's model gets right and wrong."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from desktop_ft.core.dataset import DatasetManifest, Sample
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.metrics import Evaluation
+from desktop_ft.data.scan import scan
+from desktop_ft.evaluation import report
+from desktop_ft.evaluation.score import evaluate, softmax
+from desktop_ft.jobs.running import OpenRun, logits_of, open_run, trained_network
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
+
+Progress = Callable[[int, int | None], None]
+
+
+def evaluate_run(
+    run: Path,
+    plugins: Plugins,
+    folder: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Evaluation:
+    """Ask the run's best model about every held-out picture, or about every picture in `folder`.
+
+    The answers on the run's own pictures are kept in its `evaluation.json`, and its report is drawn anew. Imports torch.
+
+    Raises:
+        UserError: not a run, no usable checkpoint, or `folder` has a class that the model does not know.
+    """
+    opened = open_run(run, plugins)
+    if folder is None:
+        root, samples, subset = Path(opened.manifest.root), opened.held_out, opened.held_out_subset.value
+    else:
+        given = scan(folder, cancel=cancel)
+        root, samples, subset = Path(given.root), _relabelled(given, opened.manifest.classes), "all"
+    network = trained_network(opened)
+    logits = logits_of(
+        network,
+        [root / sample.path for sample in samples],
+        opened.rule,
+        opened.recipe.optimisation.batch_size,
+        progress=progress,
+        cancel=cancel,
+    )
+    evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=root.name, subset=subset)
+    if folder is None:
+        opened.folder.write_evaluation(evaluation)
+        write_report(opened)
+    return evaluation
+
+
+def write_report(run: OpenRun) -> Path:
+    """Draw the run's `report.html` from what its folder holds; returns its path."""
+    folder: RunFolder = run.folder
+    text = report.render(
+        run.recipe, run.manifest, folder.history(), folder.evaluation, folder.export_reports, Path(run.manifest.root)
+    )
+    atomic.write(folder.report, text.encode())
+    return folder.report
+
+
+def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> list[Sample]:
+    unknown = [name for name in given.classes if name not in classes]
+    if unknown:
+        raise UserError(
+            f"{given.source} has a class '{unknown[0]}' that the model does not know; it knows {', '.join(classes)}.",
+            "Rename or remove that folder, or train a new model with it.",
+        )
+    label = [classes.index(name) for name in given.classes]
+    return [replace(sample, label=label[sample.label]) for sample in given.samples]

@@ -1,0 +1,96 @@
+"""What the verbs on a run share: the run opened with its backbone, its network and its pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop_ft.api import Backbone
+from desktop_ft.core.backbone import ResizeRule, resize_rule
+from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from desktop_ft.models.checkpoint import CheckpointStore
+    from desktop_ft.models.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run folder with all it refers to."""
+
+    folder: RunFolder
+    recipe: Recipe
+    manifest: DatasetManifest
+    backbone: Backbone
+
+    @property
+    def rule(self) -> ResizeRule:
+        """How this run's pictures become the network's input."""
+        return resize_rule(self.backbone.spec, self.recipe.backbone.image_size)
+
+    @property
+    def held_out(self) -> tuple[Sample, ...]:
+        """The pictures that training never saw: the test subset where there is one, else validation."""
+        return self.manifest.of(self.held_out_subset)
+
+    @property
+    def held_out_subset(self) -> Subset:
+        """Which subset the run is judged on."""
+        return Subset.TEST if self.manifest.of(Subset.TEST) else Subset.VAL
+
+    def store(self) -> CheckpointStore:
+        """The run's checkpoints. Imports torch."""
+        from desktop_ft.models.checkpoint import CheckpointStore
+
+        return CheckpointStore(self.folder.checkpoints, atomic.write)
+
+
+def open_run(path: Path, plugins: Plugins) -> OpenRun:
+    """The run in `path`.
+
+    Raises:
+        UserError: not a run, damaged, or made with a backbone that no plugin here brings.
+    """
+    folder = RunFolder.open(path)
+    recipe = folder.recipe
+    return OpenRun(
+        folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name)
+    )
+
+
+def trained_network(run: OpenRun) -> Network:
+    """The run's network with its best weights, on the CPU in eval mode. Imports torch."""
+    from desktop_ft.models.build import build_network
+
+    checkpoint = run.store().load("best")
+    network = build_network(
+        run.backbone, len(run.manifest.classes), pretrained=False, image_size=run.recipe.backbone.image_size, seed=run.recipe.seed
+    )
+    network.load_state_dict(checkpoint.model)
+    return network.eval()
+
+
+def logits_of(
+    network: Network,
+    paths: Sequence[Path],
+    rule: ResizeRule,
+    batch_size: int,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> np.ndarray:
+    """The network's logits, float32 (N, classes), of the pictures at `paths`, in order. Imports torch."""
+    from desktop_ft.data.loaders import pictures
+    from desktop_ft.engine.inference import logits
+
+    return logits(network, pictures(paths, rule, batch_size=batch_size), progress=progress, cancel=cancel)

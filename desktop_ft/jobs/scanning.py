@@ -1,0 +1,45 @@
+"""A dropped folder becomes a manifest with subsets."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import UserError
+from desktop_ft.data.scan import scan
+from desktop_ft.data.splits import split
+from desktop_ft.plugin_manager import Plugins
+
+Progress = Callable[[int, int | None], None]
+
+
+def scan_dataset(
+    source: Path, val: float, *, progress: Progress | None = None, cancel: threading.Event | None = None
+) -> DatasetManifest:
+    """Look at every file of a folder or .zip, and divide the pictures into subsets.
+
+    Args:
+        val: share held out for validation, where the folder does not say so itself.
+        progress: told the pictures looked at, and how many there are once that is known.
+
+    Raises:
+        UserError: nothing there to learn from. Cancelled: as asked.
+    """
+    return split(scan(source, progress=progress, cancel=cancel), val)
+
+
+def write_sample(plugins: Plugins, name: str, folder: Path) -> Path:
+    """Lay out the sample dataset `name` in the new folder `folder`; returns it. One that is there already is used again."""
+    sample = plugins.samples.get(name)
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        partial.mkdir(parents=True, exist_ok=False)
+        sample.write(partial)
+        partial.rename(folder)
+    except FileExistsError as error:
+        raise UserError(f"{partial} is left from an interrupted start.", "Delete that folder and try again.") from error
+    except OSError as error:
+        raise UserError(f"The sample cannot be written to {folder}: {error.strerror}.", "Choose another folder.") from error
+    return folder

@@ -1,0 +1,259 @@
+"""Finds plugins, loads them one by one behind a guard, and gives the catalogs of what they bring.
+
+Plugins are found in this order: built-ins, the person's plugin folder, installed distributions. Built-ins are on; any other
+is off until a person enables it by name. What a plugin declares is read from its source without importing it; a disabled
+plugin is never imported. A plugin that raises takes nothing down: it is left out, with its traceback kept for the person.
+"""
+
+import ast
+import dataclasses
+import importlib
+import importlib.metadata
+import importlib.util
+import json
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pluggy
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from desktop_ft import __version__, places
+from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, hookspecs
+from desktop_ft.api.catalog import Catalog
+from desktop_ft.core.errors import UserError
+from desktop_ft.runs import atomic
+
+BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
+_BUILT_IN_PACKAGE = "desktop_ft_plugins"
+_FOLDER_PACKAGE = "desktop_ft_user_plugins"
+
+
+class PluginState(StrEnum):
+    """What became of a plugin."""
+
+    LOADED = "loaded"
+    DISABLED = "disabled"
+    FAILED = "failed"
+    INCOMPATIBLE = "incompatible"
+    SHADOWED = "shadowed"
+
+
+class Origin(StrEnum):
+    """Where a plugin was found."""
+
+    BUILT_IN = "built in"
+    FOLDER = "plugin folder"
+    INSTALLED = "installed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A plugin that was found, and nothing of it imported yet."""
+
+    name: str
+    origin: Origin
+    module: str
+    version: str
+    source: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRecord:
+    """What became of a plugin, and why."""
+
+    name: str
+    origin: Origin
+    version: str
+    state: PluginState
+    reason: str = ""
+    traceback: str = ""
+
+
+class Plugins:
+    """The catalogs of everything that the loaded plugins bring, and a record of every plugin found."""
+
+    def __init__(self) -> None:
+        self.backbones: Catalog[Backbone] = Catalog("backbone", "`desktop-ft backbones` lists them.", lambda b: b.spec.name)
+        self.augmentations: Catalog[Augmentation] = Catalog(
+            "augmentation", "`desktop-ft train --help` lists them.", lambda a: a.name
+        )
+        self.exporters: Catalog[Exporter] = Catalog("export format", "`desktop-ft export --help` lists them.", lambda e: e.name)
+        self.samples: Catalog[SampleDataset] = Catalog("sample", "`desktop-ft demo --help` lists them.", lambda s: s.name)
+        self.sinks: Catalog[EventSink] = Catalog("event sink", "`desktop-ft plugins` lists what is there.", lambda s: s.name)
+        self.records: list[PluginRecord] = []
+
+    def hooks(self) -> dict[str, Catalog[Any]]:
+        """Hook name to the catalog it fills."""
+        return {
+            "register_backbones": self.backbones,
+            "register_augmentations": self.augmentations,
+            "register_exporters": self.exporters,
+            "register_sample_datasets": self.samples,
+            "register_event_sinks": self.sinks,
+        }
+
+
+def load_plugins(*, safe_mode: bool = False) -> Plugins:
+    """Find and load every enabled plugin. `safe_mode` loads the built-ins only."""
+    plugins = Plugins()
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    enabled = set() if safe_mode else enabled_names()
+    seen: dict[str, Origin] = {}
+    for candidate in find_plugins():
+        record = _record(candidate, PluginState.LOADED)
+        if candidate.name in seen:
+            reason = f"a plugin of this name is already {seen[candidate.name]}"
+            record = _record(candidate, PluginState.SHADOWED, reason)
+        elif candidate.origin is not Origin.BUILT_IN and candidate.name not in enabled:
+            how = "safe mode loads built-in plugins only" if safe_mode else f"`desktop-ft plugins enable {candidate.name}` turns it on"
+            record = _record(candidate, PluginState.DISABLED, how)
+        elif reason := _incompatible(candidate):
+            record = _record(candidate, PluginState.INCOMPATIBLE, reason)
+        else:
+            record = _load(manager, plugins, candidate)
+        seen.setdefault(candidate.name, candidate.origin)
+        plugins.records.append(record)
+    return plugins
+
+
+def find_plugins() -> Iterator[Candidate]:
+    """Every plugin there is, in the order in which they are loaded; imports none of them."""
+    _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
+    for name in BUILT_INS:
+        source = places.shipped("plugins") / name / "__init__.py"
+        yield Candidate(
+            name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", version=__version__, source=source
+        )
+    folder = places.data() / "plugins"
+    _mount(_FOLDER_PACKAGE, folder)
+    for source in _sources(folder):
+        name = source.parent.name if source.name == "__init__.py" else source.stem
+        yield Candidate(name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", version="", source=source)
+    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        version = point.dist.version if point.dist else ""
+        yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, version=version, source=None)
+
+
+def enabled_names() -> set[str]:
+    """The plugins, other than built-ins, that the person has turned on."""
+    try:
+        names = json.loads(_settings().read_text())["enabled"]
+    except FileNotFoundError:
+        return set()
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{_settings()} is damaged.", "Delete it, then enable your plugins again.") from error
+    return {name for name in names if isinstance(name, str)}
+
+
+def set_enabled(name: str, on: bool) -> None:
+    """Turn a plugin on or off from the next start.
+
+    Raises:
+        UserError: there is no such plugin, or it is built in.
+    """
+    found = {candidate.name: candidate for candidate in find_plugins()}
+    if name not in found:
+        raise UserError(f"There is no plugin '{name}'.", "`desktop-ft plugins` lists what was found.")
+    if found[name].origin is Origin.BUILT_IN:
+        raise UserError(f"'{name}' is built in and always on.", "Only plugins of your own can be turned on and off.")
+    names = enabled_names() | {name} if on else enabled_names() - {name}
+    _settings().parent.mkdir(parents=True, exist_ok=True)
+    atomic.write(_settings(), json.dumps({"enabled": sorted(names)}).encode())
+
+
+def _settings() -> Path:
+    return places.data() / "plugins.json"
+
+
+def _sources(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    inside = (entry / "__init__.py" if entry.is_dir() else entry for entry in sorted(folder.iterdir()))
+    return [source for source in inside if source.suffix == ".py" and source.is_file() and not source.name.startswith(".")]
+
+
+def _mount(package: str, folder: Path) -> None:
+    """Make the modules in `folder` importable below `package`, without putting the folder on sys.path."""
+    mounted = sys.modules.get(package)
+    if mounted is not None and list(mounted.__path__) == [str(folder)]:
+        return
+    for name in [name for name in sys.modules if name.startswith(package + ".")]:
+        del sys.modules[name]
+    module = types.ModuleType(package, "Plugins found in one folder.")
+    module.__path__ = [str(folder)]
+    sys.modules[package] = module
+
+
+def _incompatible(candidate: Candidate) -> str:
+    """Why the plugin does not fit this version of the door; "" where it does or where only its import can tell."""
+    declared = _declared(candidate.source) if candidate.source else None
+    return _unfit(declared) if declared else ""
+
+
+def _declared(source: Path) -> str | None:
+    try:
+        body = ast.parse(source.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return None  # the import will fail, with a traceback for the person
+    for statement in body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+            if "DESKTOP_FT_API" in names:
+                return str(statement.value.value)
+    return None
+
+
+def _unfit(declared: object) -> str:
+    try:
+        fits = SpecifierSet(str(declared)).contains(API_VERSION)
+    except InvalidSpecifier:
+        return f"its DESKTOP_FT_API is {declared!r}, not a version range such as '>=1,<2'"
+    return "" if fits else f"it is written for plugin API {declared}, and this is {API_VERSION}"
+
+
+def _load(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:
+    """Import one plugin and take in what it brings: all of it or nothing."""
+    try:
+        module = importlib.import_module(candidate.module)
+        declared = getattr(module, "DESKTOP_FT_API", None)
+        if reason := _unfit(declared) if declared is not None else "it does not say which plugin API it is written for":
+            return _record(candidate, PluginState.INCOMPATIBLE, reason)
+        manager.register(module, candidate.name)
+        for hook, catalog in plugins.hooks().items():
+            _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, candidate.name))
+    except (Exception, SystemExit) as error:
+        for catalog in plugins.hooks().values():
+            catalog.drop(candidate.name)
+        if manager.has_plugin(candidate.name):
+            manager.unregister(name=candidate.name)
+        reason = f"{type(error).__name__}: {error}"
+        return _record(candidate, PluginState.FAILED, reason, traceback.format_exc())
+    return _record(candidate, PluginState.LOADED)
+
+
+def _collect(impls: Iterable[Any], module: types.ModuleType, register: Callable[[Any], None]) -> None:
+    for impl in impls:
+        if impl.plugin is module:
+            impl.function(register)
+
+
+def _taker(catalog: Catalog[Any], plugin: str) -> Callable[[Any], None]:
+    def register(item: Any) -> None:
+        if isinstance(item, Backbone):
+            item = dataclasses.replace(item, spec=dataclasses.replace(item.spec, plugin=plugin))
+        catalog.add(item, plugin)
+
+    return register
+
+
+def _record(candidate: Candidate, state: PluginState, reason: str = "", trace: str = "") -> PluginRecord:
+    return PluginRecord(
+        name=candidate.name, origin=candidate.origin, version=candidate.version, state=state, reason=reason, traceback=trace
+    )
