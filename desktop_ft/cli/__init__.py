@@ -1,0 +1,70 @@
+"""The command line: every verb of the window, from the same recipe.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line that says what and what to do), 130 cancelled.
+"""
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+
+from desktop_ft import __version__, places
+from desktop_ft.cli.data_commands import add_data_commands
+from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.run_commands import add_run_commands
+from desktop_ft.cli.system_commands import add_system_commands
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.errors import Cancelled, UserError
+
+OK, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; without one, open the window. Returns the exit code."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    terminal = Terminal(json=getattr(arguments, "json", False))
+    try:
+        return int(arguments.run(arguments, terminal))
+    except UserError as error:
+        return terminal.fail(str(error), BAD_INPUT)
+    except (Cancelled, KeyboardInterrupt):
+        return terminal.fail("Cancelled.", CANCELLED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing is left to say, and nobody to say it to
+        return FAILED
+    except Exception as error:
+        return terminal.fail(f"{type(error).__name__}: {error} Details are in {_keep_details()}.", FAILED)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="desktop-ft",
+        description="Fine-tune a pre-trained vision network on your own photos. Without a command, the window opens.",
+        epilog="Example: desktop-ft train photos --freeze head --out run && desktop-ft export run --out model.onnx",
+    )
+    parser.add_argument("--version", action="version", version=f"desktop-ft {__version__}")
+    parser.set_defaults(run=_open_window, folder=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (add_data_commands, add_run_commands, add_model_commands, add_system_commands):
+        add(commands)
+    return parser
+
+
+def _open_window(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from desktop_ft.app import run_window
+
+    return run_window()
+
+
+def _keep_details() -> str:
+    """Write the current traceback to the log file; returns its path."""
+    folder = places.data() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "errors.log"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.emit(logging.makeLogRecord({"msg": "%s", "args": (traceback.format_exc(),), "levelno": logging.ERROR}))
+    handler.close()
+    return str(path)

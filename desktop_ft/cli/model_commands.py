@@ -1,0 +1,121 @@
+"""`backbones` and `layers`."""
+
+import argparse
+
+from desktop_ft.api import Backbone
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.backbone import WeightsOrigin
+from desktop_ft.core.layers import LayerNode
+from desktop_ft.jobs.backbones import download, is_local, layers
+from desktop_ft.plugin_manager import load_plugins
+
+
+def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that look at networks."""
+    parser = commands.add_parser(
+        "backbones",
+        help="list the pre-trained networks, or fetch the weights of one",
+        description="List the pre-trained networks with their facts. Nothing is downloaded unless --download asks for it.",
+        epilog="Example: desktop-ft backbones resnet",
+    )
+    parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
+    parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
+    parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME from their publisher, checked against its hash")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=_backbones)
+
+    parser = commands.add_parser(
+        "layers",
+        help="show a network's layers as a tree",
+        description="The layers of a network: path, type, parameters, and the shape of what comes out.",
+        epilog="Example: desktop-ft layers resnet18",
+    )
+    parser.add_argument("name", metavar="NAME", help="a backbone; see `desktop-ft backbones`")
+    parser.add_argument("--image-size", type=int, default=0, help="side of the input in pixels (default: the network's own)")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=_layers)
+
+
+def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    plugins = load_plugins()
+    if arguments.download:
+        backbone = plugins.backbones.get(arguments.download)
+        with terminal.progress(f"Fetching {arguments.download}") as progress:
+            path = download(backbone, progress=progress)
+        terminal.document({"name": arguments.download, "file": str(path)})
+        terminal.say(f"The weights of {arguments.download} are on this machine: {path}")
+        return 0
+    wanted = arguments.search.lower()
+    found = [b for b in plugins.backbones if wanted in b.spec.name.lower() or wanted in b.spec.family.lower()]
+    found = [b for b in found if is_local(b) or not arguments.local]
+    terminal.document([backbone_document(backbone) for backbone in found])
+    rows = [
+        [
+            b.spec.name,
+            b.spec.family,
+            f"{b.spec.parameters / 1e6:.1f} M",
+            "" if b.spec.gflops is None else f"{b.spec.gflops:.2f}",
+            "" if b.spec.top1 is None else f"{b.spec.top1:.1f}",
+            str(b.spec.resize.crop),
+            b.spec.weights.licence,
+            where_weights_are(b),
+        ]
+        for b in found
+    ]
+    titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pixels", "licence of the weights", "weights"]
+    terminal.table(titles, rows, right=(2, 3, 4, 5))
+    if not found:
+        terminal.say(f"No backbone has '{arguments.search}' in its name or family.")
+    return 0
+
+
+def where_weights_are(backbone: Backbone) -> str:
+    """`on this machine`, the download's size, or what has to be installed."""
+    source = backbone.spec.weights
+    if is_local(backbone):
+        return "on this machine"
+    if source.origin is WeightsOrigin.DOWNLOAD:
+        return f"{source.bytes / 1e6:.0f} MB to fetch"
+    if source.origin is WeightsOrigin.PACKAGE:
+        return f"needs {source.package}"
+    return "none"
+
+
+def backbone_document(backbone: Backbone) -> dict[str, object]:
+    """What `backbones --json` prints of each."""
+    spec = backbone.spec
+    return {
+        "name": spec.name,
+        "family": spec.family,
+        "parameters": spec.parameters,
+        "gflops": spec.gflops,
+        "top1": spec.top1,
+        "top5": spec.top5,
+        "input_size": spec.resize.crop,
+        "mean": spec.mean,
+        "std": spec.std,
+        "licence": spec.weights.licence,
+        "commercial_use": spec.weights.commercial_use,
+        "download_bytes": spec.weights.bytes,
+        "on_this_machine": is_local(backbone),
+        "plugin": spec.plugin,
+    }
+
+
+def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    backbone = load_plugins().backbones.get(arguments.name)
+    tree = layers(backbone, arguments.image_size)
+    terminal.document(layer_document(tree))
+    terminal.say(tree.render())
+    return 0
+
+
+def layer_document(node: LayerNode) -> dict[str, object]:
+    """What `layers --json` prints: the tree, nested."""
+    return {
+        "path": node.path,
+        "type": node.type,
+        "parameters": node.parameters,
+        "output_shape": node.output_shape,
+        "children": [layer_document(child) for child in node.children],
+    }

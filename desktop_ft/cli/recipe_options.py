@@ -1,0 +1,126 @@
+"""The options that make a recipe: each is a field of the recipe, and takes its help, choices and default from there."""
+
+import argparse
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import PRESETS
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import Described
+from desktop_ft.jobs import augmenting
+from desktop_ft.runs import atomic
+
+OPTIONS = {
+    "--backbone": "backbone.name",
+    "--weights": "backbone.weights",
+    "--image-size": "backbone.image_size",
+    "--freeze": "freeze.preset",
+    "--backbone-rate": "freeze.backbone_rate",
+    "--batch-norm": "freeze.batch_norm",
+    "--epochs": "optimisation.epochs",
+    "--batch-size": "optimisation.batch_size",
+    "--lr": "optimisation.lr",
+    "--optimizer": "optimisation.optimizer",
+    "--schedule": "optimisation.schedule",
+    "--warmup": "optimisation.warmup",
+    "--weight-decay": "optimisation.weight_decay",
+    "--momentum": "optimisation.momentum",
+    "--label-smoothing": "optimisation.label_smoothing",
+    "--clip-norm": "optimisation.clip_norm",
+    "--early-stopping": "optimisation.early_stopping",
+    "--balance": "optimisation.balance",
+    "--val": "dataset.val",
+    "--seed": "seed",
+    "--device": "device",
+    "--precision": "precision",
+}
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--recipe`, and an option for every field of a recipe that a person sets by hand."""
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="start from this recipe; the other options change it")
+    parser.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the recipe of this run to FILE as well")
+    group = parser.add_argument_group("recipe")
+    for option, where in OPTIONS.items():
+        field = _field(where)
+        kind = field.annotation
+        choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+        text = f"{field.description} (default {field.get_default(call_default_factory=True) or 'none'})".replace("%", "%%")
+        metavar = None if choices else option[2:].replace("-", "_").upper()
+        # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
+        group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
+    group.add_argument(
+        "--rate",
+        action="append",
+        default=[],
+        metavar="PATH=MULTIPLIER",
+        help="set a layer's own multiplier of the preset's rate: 0 freezes it; may be given several times",
+    )
+    group.add_argument("--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)")
+
+
+def freeze_help() -> str:
+    """The freeze presets, a line each."""
+    return "\n".join(f"  {name:<15} {text}" for name, text in PRESETS.items())
+
+
+def recipe_from(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that the options describe.
+
+    Raises:
+        UserError: no folder named, or a value out of bounds.
+    """
+    data: dict[str, Any] = {"dataset": {}}
+    where = "The command line"
+    if arguments.recipe:
+        where = str(arguments.recipe)
+        data = Recipe.from_toml(_read(arguments.recipe), where).model_dump(mode="json")
+    if arguments.folder:
+        data["dataset"]["folder"] = str(Path(arguments.folder).absolute())
+    if "folder" not in data["dataset"]:
+        raise UserError("No pictures are named.", "Name a folder, or a recipe with --recipe.")
+    for dotted in OPTIONS.values():
+        value = getattr(arguments, dotted)
+        if value is not None:
+            _set(data, dotted, value)
+    if arguments.augment is not None:
+        data["augmentation"] = [spec.model_dump() for spec in _augmentation(arguments.augment)]
+    for rate in arguments.rate:
+        data.setdefault("freeze", {}).setdefault("overrides", {})[rate.rpartition("=")[0]] = rate.rpartition("=")[2]
+    recipe = Recipe.from_data(data, where)
+    if arguments.save_recipe:
+        atomic.write(arguments.save_recipe, recipe.to_toml().encode())
+    return recipe
+
+
+def _augmentation(name: str) -> tuple[Any, ...]:
+    known = augmenting.presets()
+    if name not in known:
+        raise UserError(f"There is no augmentation preset '{name}'.", f"Take one of {', '.join(known)}.")
+    return known[name].specs
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The recipe {path} cannot be read: {error}.", "Name a recipe file that Desktop FT saved.") from error
+
+
+def _field(dotted: str) -> FieldInfo:
+    model: type[Described] = Recipe
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        model = model.model_fields[parent].annotation  # type: ignore[assignment]  # a section of the recipe is Described
+    return model.model_fields[last]
+
+
+def _set(data: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        data = data.setdefault(parent, {})
+    data[last] = value

@@ -1,0 +1,79 @@
+"""`plugins` and `doctor`."""
+
+import argparse
+import importlib.metadata
+import platform
+import shutil
+import sys
+
+from desktop_ft import __version__, places
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
+
+
+def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that look at the application itself."""
+    parser = commands.add_parser(
+        "plugins",
+        help="list the plugins, turn one on or off",
+        description="List every plugin found, with its state and the reason. A plugin is trusted code once it is on; it is not sandboxed.",
+        epilog="Example: desktop-ft plugins enable my_backbones",
+    )
+    parser.add_argument("action", nargs="?", choices=["list", "enable", "disable"], default="list")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the plugin to turn on or off")
+    parser.add_argument("--details", action="store_true", help="show the traceback of plugins that failed")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=_plugins, usage=parser.error)
+
+    parser = commands.add_parser(
+        "doctor",
+        help="say what this machine has, and what is wrong",
+        description="Versions, devices, folders and plugins, and a sentence for everything that needs attention.",
+        epilog="Example: desktop-ft doctor --json",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=_doctor)
+
+
+def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if (arguments.action == "list") is not (arguments.name is None):
+        arguments.usage(f"`plugins {arguments.action}` needs a plugin's name" if arguments.name is None else "what is to be done with it?")
+    if arguments.name is not None:
+        set_enabled(arguments.name, on=arguments.action == "enable")
+    records = load_plugins().records
+    terminal.document([{k: str(getattr(r, k)) for k in ("name", "origin", "version", "state", "reason", "traceback")} for r in records])
+    terminal.table(["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records])
+    if arguments.details:
+        for record in records:
+            if record.traceback:
+                terminal.say(f"\n{record.name}:\n{record.traceback}")
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from desktop_ft.jobs.devices import devices
+
+    records = load_plugins().records
+    home = places.data()
+    home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    packages = ("torch", "torchvision", "onnxruntime", "onnx", "pillow", "PySide6-Essentials", "numpy")
+    facts = {
+        "desktop-ft": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **{package: importlib.metadata.version(package) for package in packages},
+        "devices": ", ".join(devices()),
+        "data folder": f"{home} ({free / 1e9:.0f} GB free)",
+        "cache folder": str(places.cache()),
+        "plugins": ", ".join(f"{record.name} ({record.state})" for record in records),
+    }
+    problems = [f"The plugin {r.name} is {r.state}: {r.reason}." for r in records if r.state in (PluginState.FAILED, PluginState.INCOMPATIBLE)]
+    if free < 2e9:
+        problems.append(f"Less than 2 GB are free at {home}: make room before training.")
+    if sys.version_info < (3, 12) and facts["PySide6-Essentials"].startswith("6.12"):
+        problems.append("PySide6 6.12 aborts on this Python: install PySide6-Essentials below 6.12.")
+    terminal.document({"facts": facts, "problems": problems})
+    terminal.table(["what", "here"], [[name, value] for name, value in facts.items()])
+    terminal.say("\n".join(problems) if problems else "\nNothing is wrong.")
+    return 1 if problems else 0

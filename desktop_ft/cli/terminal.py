@@ -1,0 +1,81 @@
+"""What the command line shows: results on standard output, progress and words on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+ProgressCallback = Callable[[int, int | None], None]
+
+
+class Terminal:
+    """Where a command speaks. With `json`, standard output holds one JSON document and nothing else."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        self.out = Console(highlight=False, soft_wrap=True, markup=False)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+    def say(self, text: str) -> None:
+        """A line for a person; silent when a machine listens."""
+        if not self.json:
+            self.out.print(text)
+
+    def note(self, text: str) -> None:
+        """A line about the work, on standard error."""
+        self.err.print(text)
+
+    def document(self, value: Any) -> None:
+        """The JSON document, when a machine listens."""
+        if self.json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=True, indent=1) + "\n")
+
+    def fail(self, sentence: str, code: int) -> int:
+        """One line that says what is wrong and what to do; returns `code`."""
+        self.err.print(f"desktop-ft: {' '.join(sentence.split())}")
+        return code
+
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """A plain table; the columns numbered in `right` are set flush right."""
+        if self.json:
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for number, title in enumerate(titles):
+            table.add_column(title, justify="right" if number in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(printable(cell)) for cell in row))
+        self.out.print(table, markup=True)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[ProgressCallback]:
+        """A bar with the time left, on a terminal; nothing elsewhere."""
+        with self.phases() as tell:
+            yield lambda done, total: tell(what, done, total)
+
+    @contextmanager
+    def phases(self) -> Iterator[Callable[[str, int, int | None], None]]:
+        """As `progress`, for work in several named phases: one bar each."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.err, disable=not self.err.is_terminal) as bars:
+            tasks: dict[str, Any] = {}
+
+            def tell(what: str, done: int, total: int | None) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(escape(what), total=total)
+                bars.update(tasks[what], completed=done, total=total)
+
+            yield tell
+
+
+def printable(text: str) -> str:
+    """`text` with control characters and undecodable bytes shown escaped, so that a file's name cannot play with the terminal."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogateescape").decode("ascii", "replace")
+        for char in text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )

@@ -1,0 +1,105 @@
+"""How a run looks on the command line, and how Ctrl-C asks it to stop."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+from desktop_ft.api import TrainEvent
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.events import EpochDone, RunStarted, StepDone, Warned
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.engine.control import RunControl
+
+Emit = Callable[[TrainEvent], None]
+PhaseProgress = Callable[[str, int, int | None], None]
+_REFRESH_S = 0.1
+
+
+@contextmanager
+def ask_to_stop_on_signals() -> Iterator[RunControl]:
+    """A control that the first Ctrl-C (or SIGTERM) asks to stop and keep what there is, and the second to cancel."""
+    control = RunControl()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        (control.cancel if control.stop.is_set() else control.stop).set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield control
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def watch(terminal: Terminal) -> Iterator[tuple[Emit, PhaseProgress]]:
+    """What to call with a run's events and phases: a live bar with the time left on a terminal, a line an epoch elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[told]}"))
+    with Progress(*columns, console=terminal.err, disable=not terminal.err.is_terminal) as bars:
+        view = _View(terminal, bars)
+        yield view.take, view.phase
+
+
+class _View:
+    def __init__(self, terminal: Terminal, bars: Progress) -> None:
+        self._terminal = terminal
+        self._bars = bars
+        self._history = MetricHistory()
+        self._tasks = {"Training": bars.add_task("Training", total=1.0, visible=False, told="")}
+        self._drawn = 0.0
+
+    def phase(self, what: str, done: int, total: int | None) -> None:
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total, told="")
+        told = f"{done} of {total}" if total is not None else f"{done}"
+        self._bars.update(self._tasks[what], completed=done, total=total, told=told)
+
+    def take(self, event: TrainEvent) -> None:
+        self._history.add(event)
+        match event:
+            case RunStarted():
+                self._terminal.note(
+                    f"Training on {event.device} in {event.precision}: {event.epochs} epochs of {event.steps_per_epoch} steps; "
+                    f"{event.learning_share:.1%} of the parameters learn."
+                )
+            case StepDone() if time.monotonic() - self._drawn > _REFRESH_S:
+                self._drawn = time.monotonic()
+                self._draw(event)
+            case EpochDone():
+                self._terminal.note(epoch_line(event, self._history))
+            case Warned():
+                self._terminal.note(f"Note: {event.message}")
+            case _:
+                return
+
+    def _draw(self, step: StepDone) -> None:
+        eta = self._history.eta_seconds
+        left = f", {duration(eta)} left" if eta is not None else ""
+        told = f"epoch {step.epoch + 1}, loss {step.loss:.3f}{left}"
+        self._bars.update(self._tasks["Training"], completed=self._history.progress, told=told, visible=True)
+
+
+def epoch_line(event: EpochDone, history: MetricHistory) -> str:
+    """One epoch in one line, with the time left."""
+    epochs = history.started.epochs if history.started else event.epoch + 1
+    eta = history.eta_seconds
+    left = f", {duration(eta)} left" if eta else ""
+    best = ", best so far" if event.best else ""
+    return (
+        f"Epoch {event.epoch + 1}/{epochs}: loss {event.train_loss:.3f}, validation loss {event.val_loss:.3f}, "
+        f"validation accuracy {event.val_accuracy:.1%}{best}{left}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
