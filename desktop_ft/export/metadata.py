@@ -1,0 +1,69 @@
+"""What an exported file carries along, as text by key. No torch here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import desktop_ft
+from desktop_ft.core.backbone import BackboneSpec, ResizeRule
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import from_json, to_json
+
+VERSION = "desktop_ft.version"
+CLASSES = "desktop_ft.classes"
+RESIZE = "desktop_ft.resize"
+RECIPE = "desktop_ft.recipe"
+RECIPE_SHA256 = "desktop_ft.recipe_sha256"
+BACKBONE = "desktop_ft.backbone"
+WEIGHTS_LICENCE = "desktop_ft.weights_licence"
+
+_ANEW = "Export the run again with `desktop-ft export`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What the application itself needs of an exported file's metadata."""
+
+    classes: tuple[str, ...]
+    rule: ResizeRule
+
+
+def build_metadata(recipe: Recipe, classes: tuple[str, ...], rule: ResizeRule, spec: BackboneSpec) -> dict[str, str]:
+    """The metadata of a model trained by `recipe`. It names no path of this machine."""
+    return {
+        VERSION: desktop_ft.__version__,
+        CLASSES: json.dumps(classes),
+        RESIZE: to_json(rule).decode(),
+        RECIPE: _readable(recipe.portable().to_toml()),
+        RECIPE_SHA256: recipe.digest(),
+        BACKBONE: spec.name,
+        WEIGHTS_LICENCE: spec.weights.licence,
+    }
+
+
+def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
+    """The classes and the resize rule that `metadata` tells; `where` names the file in errors.
+
+    Raises:
+        UserError: not written by Desktop FT, or damaged.
+    """
+    missing = [key for key in (VERSION, CLASSES, RESIZE) if key not in metadata]
+    if missing:
+        raise UserError(f"{where} was not exported by Desktop FT: it does not say what its classes are.", _ANEW)
+    damaged = UserError(f"{where} is damaged: what it says of its classes or its input cannot be used.", _ANEW)
+    try:
+        classes = json.loads(metadata[CLASSES])
+    except ValueError as error:
+        raise damaged from error
+    if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+        raise damaged
+    rule = from_json(ResizeRule, metadata[RESIZE], f"the resize rule in {where}")
+    if not 1 <= rule.crop <= rule.resize <= 1 << 14:
+        raise damaged
+    return ModelFacts(classes=tuple(classes), rule=rule)
+
+
+def _readable(text: str) -> str:
+    """`text` without the surrogates that stand for bytes of a file name that are not UTF-8: ONNX holds UTF-8 only."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
