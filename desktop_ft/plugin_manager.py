@@ -105,15 +105,14 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     enabled = set() if safe_mode else enabled_names()
+    turn_on = "safe mode loads built-in plugins only" if safe_mode else "`desktop-ft plugins enable {}` turns it on"
     seen: dict[str, Origin] = {}
     for candidate in find_plugins():
-        record = _record(candidate, PluginState.LOADED)
         if candidate.name in seen:
-            reason = f"a plugin of this name is already {seen[candidate.name]}"
+            reason = f"there is a plugin of this name already ({seen[candidate.name]})"
             record = _record(candidate, PluginState.SHADOWED, reason)
         elif candidate.origin is not Origin.BUILT_IN and candidate.name not in enabled:
-            how = "safe mode loads built-in plugins only" if safe_mode else f"`desktop-ft plugins enable {candidate.name}` turns it on"
-            record = _record(candidate, PluginState.DISABLED, how)
+            record = _record(candidate, PluginState.DISABLED, turn_on.format(candidate.name))
         elif reason := _incompatible(candidate):
             record = _record(candidate, PluginState.INCOMPATIBLE, reason)
         else:

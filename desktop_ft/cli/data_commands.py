@@ -13,10 +13,10 @@ def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     scan = commands.add_parser(
         "scan",
         help="look at a folder of pictures: classes, counts, problems",
-        description="Look at every file of a folder or .zip: classes, counts per subset, and every problem. Nothing is written to it.",
+        description="Look at every file of a folder or .zip: classes, counts per subset, and every problem. It is only read.",
         epilog="Example: desktop-ft scan photos",
     )
-    scan.add_argument("folder", type=Path, metavar="FOLDER", help="class folders, split/class folders, labels.csv, or a .zip of these")
+    scan.add_argument("folder", type=Path, metavar="FOLDER", help="folders of classes, labels.csv, or a .zip")
     scan.add_argument("--val", type=float, default=0.2, help="share to hold out where the folder has no split (default 0.2)")
     scan.add_argument("--json", action="store_true", help="one JSON document on standard output")
     scan.set_defaults(run=_scan)
@@ -73,7 +73,8 @@ def scan_document(manifest: DatasetManifest) -> dict[str, object]:
 
 def _show(manifest: DatasetManifest, terminal: Terminal) -> None:
     counts = [manifest.counts(subset) for subset in Subset]
-    terminal.say(f"{printable(manifest.source)}: {len(manifest.samples)} pictures in {len(manifest.classes)} classes ({manifest.layout.value})")
+    where, pictures, classes = printable(manifest.source), len(manifest.samples), len(manifest.classes)
+    terminal.say(f"{where}: {pictures} pictures in {classes} classes ({manifest.layout.value})")
     rows = [[name, *(str(count[name]) for count in counts)] for name in manifest.classes]
     terminal.table(["class", *(subset.value for subset in Subset)], rows, right=(1, 2, 3))
     for severity in Severity:
@@ -87,7 +88,7 @@ def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.jobs.predicting import predict
 
     problems = 0
-    answers = []
+    answers: list[dict[str, object]] = []
     for prediction in predict(arguments.model, arguments.paths):
         path = printable(str(prediction.path))
         if prediction.problem:

@@ -20,7 +20,7 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     )
     parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
     parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
-    parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME from their publisher, checked against its hash")
+    parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME, checked against their publisher's hash")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_backbones)
 

@@ -60,7 +60,9 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATH=MULTIPLIER",
         help="set a layer's own multiplier of the preset's rate: 0 freezes it; may be given several times",
     )
-    group.add_argument("--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)")
+    group.add_argument(
+        "--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)"
+    )
 
 
 def freeze_help() -> str:

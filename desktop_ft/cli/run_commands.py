@@ -60,7 +60,7 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser = commands.add_parser(
         "export",
         help="write a run's model to a file, and prove that it answers the same",
-        description="Write a run's best model to one ONNX file, load it again without torch, and compare it on your own pictures.",
+        description="Write a run's best model to one ONNX file, load it again without torch, and compare it on your photos.",
         epilog="Example: desktop-ft export run --out model.onnx",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
@@ -83,7 +83,7 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         description="Fine-tune EfficientNet-Lite0 on handwritten digits, judge it, export it and prove the export.",
         epilog="Example: desktop-ft demo --out demo-output",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="new folder for everything (default demo-output, demo-output-2, …)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="new folder for everything (default demo-output)")
     parser.add_argument("--epochs", default="5", help="times every picture is shown (default 5)")
     _finish(parser, _demo)
 
@@ -224,7 +224,15 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.say(f"No runs in {root} yet. `desktop-ft demo` makes one.")
     else:
         shown = [
-            [row.name, row.status, row.dataset, row.backbone, row.preset, str(row.epochs), "" if row.accuracy is None else f"{row.accuracy:.1%}"]
+            [
+                row.name,
+                row.status,
+                row.dataset,
+                row.backbone,
+                row.preset,
+                str(row.epochs),
+                "" if row.accuracy is None else f"{row.accuracy:.1%}",
+            ]
             for row in rows
         ]
         terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy"], shown, right=(5, 6))
@@ -262,7 +270,12 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     _show_export(report, out / "model.onnx", terminal)
     terminal.say(f"Report: {folder.report}\nTry it: desktop-ft predict {out / 'model.onnx'} {pictures / '3'}")
     terminal.document(
-        {"run": str(run), "accuracy": evaluation.accuracy.value, "report": str(folder.report), "export": export_document(report, out / "model.onnx")}
+        {
+            "run": str(run),
+            "accuracy": evaluation.accuracy.value,
+            "report": str(folder.report),
+            "export": export_document(report, out / "model.onnx"),
+        }
     )
     return 0
 

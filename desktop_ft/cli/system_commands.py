@@ -16,7 +16,7 @@ def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser = commands.add_parser(
         "plugins",
         help="list the plugins, turn one on or off",
-        description="List every plugin found, with its state and the reason. A plugin is trusted code once it is on; it is not sandboxed.",
+        description="List every plugin found, with its state and the reason. A plugin that is on is trusted, not sandboxed.",
         epilog="Example: desktop-ft plugins enable my_backbones",
     )
     parser.add_argument("action", nargs="?", choices=["list", "enable", "disable"], default="list")
@@ -37,12 +37,18 @@ def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if (arguments.action == "list") is not (arguments.name is None):
-        arguments.usage(f"`plugins {arguments.action}` needs a plugin's name" if arguments.name is None else "what is to be done with it?")
+        arguments.usage(
+            f"`plugins {arguments.action}` needs a plugin's name" if arguments.name is None else "what is to be done with it?"
+        )
     if arguments.name is not None:
         set_enabled(arguments.name, on=arguments.action == "enable")
     records = load_plugins().records
-    terminal.document([{k: str(getattr(r, k)) for k in ("name", "origin", "version", "state", "reason", "traceback")} for r in records])
-    terminal.table(["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records])
+    terminal.document(
+        [{k: str(getattr(r, k)) for k in ("name", "origin", "version", "state", "reason", "traceback")} for r in records]
+    )
+    terminal.table(
+        ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records]
+    )
     if arguments.details:
         for record in records:
             if record.traceback:
@@ -68,7 +74,11 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
         "cache folder": str(places.cache()),
         "plugins": ", ".join(f"{record.name} ({record.state})" for record in records),
     }
-    problems = [f"The plugin {r.name} is {r.state}: {r.reason}." for r in records if r.state in (PluginState.FAILED, PluginState.INCOMPATIBLE)]
+    problems = [
+        f"The plugin {r.name} is {r.state}: {r.reason}."
+        for r in records
+        if r.state in (PluginState.FAILED, PluginState.INCOMPATIBLE)
+    ]
     if free < 2e9:
         problems.append(f"Less than 2 GB are free at {home}: make room before training.")
     if sys.version_info < (3, 12) and facts["PySide6-Essentials"].startswith("6.12"):

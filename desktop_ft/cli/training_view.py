@@ -38,7 +38,12 @@ def ask_to_stop_on_signals() -> Iterator[RunControl]:
 @contextmanager
 def watch(terminal: Terminal) -> Iterator[tuple[Emit, PhaseProgress]]:
     """What to call with a run's events and phases: a live bar with the time left on a terminal, a line an epoch elsewhere."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[told]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[told]}"),
+    )
     with Progress(*columns, console=terminal.err, disable=not terminal.err.is_terminal) as bars:
         view = _View(terminal, bars)
         yield view.take, view.phase

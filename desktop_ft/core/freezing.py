@@ -103,7 +103,7 @@ class FreezePlan(Described):
             from_top = [float(depth < learning) for depth in range(len(found))]
         rates = {leaf.path: 1.0 for leaf in tree.leaves() if is_under(leaf.path, head)}
         for share, block in zip(from_top, found, strict=True):
-            rates |= {path: share * self.backbone_rate for path in block}
+            rates |= dict.fromkeys(block, share * self.backbone_rate)
         return rates
 
     def _overridden(self, path: str, rate: float) -> float:

@@ -61,7 +61,9 @@ class DeviceChoice(StrEnum):
 class DatasetChoice(Described):
     """Which pictures, and how they are divided."""
 
-    folder: str = Field(min_length=1, description="A folder of class folders, of split/class folders, or with labels.csv; or a .zip.")
+    folder: str = Field(
+        min_length=1, description="Folders of classes, perhaps below train and val; or labels.csv; or a .zip of these."
+    )
     val: float = Field(
         0.2,
         gt=0,
@@ -87,16 +89,21 @@ class Optimisation(Described):
     epochs: int = Field(10, ge=1, le=10_000, description="How many times every training picture is shown.")
     batch_size: int = Field(32, ge=1, le=4096, description="Pictures per step. Larger is steadier and takes more memory.")
     optimizer: Optimizer = Field(Optimizer.ADAMW, description="adamw suits nearly everything; sgd with momentum is the classic.")
-    lr: float = Field(0.003, gt=0, le=10, description="Learning rate of the head; the backbone's is a share of it (see the freeze plan).")
-    schedule: Schedule = Field(Schedule.COSINE, description="cosine: warm up, then fall smoothly to zero; one_cycle: rise, then fall; constant.")
+    lr: float = Field(0.003, gt=0, le=10, description="Learning rate of the head; the backbone learns at a share of it.")
+    schedule: Schedule = Field(
+        Schedule.COSINE, description="cosine: warm up, then fall to zero; one_cycle: rise, then fall; constant."
+    )
     warmup: float = Field(0.1, ge=0, le=0.5, description="Share of the run over which the rate rises from near zero.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="Pull of the weights towards zero; norms and biases are spared.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of sgd; not used by adamw.")
-    label_smoothing: float = Field(0.1, ge=0, le=0.5, description="Share of the target spread over all classes; tempers overconfidence.")
+    label_smoothing: float = Field(
+        0.1, ge=0, le=0.5, description="Share of the target spread over all classes; against overconfidence."
+    )
     clip_norm: float = Field(1.0, ge=0, le=1000, description="Longest gradient allowed; 0: no limit.")
     early_stopping: int = Field(0, ge=0, le=1000, description="End after this many epochs without a better validation; 0: never.")
     balance: Balance = Field(
-        Balance.NONE, description="class_weights: rare classes weigh more in the loss; sampler: rare classes are shown more often."
+        Balance.NONE,
+        description="class_weights: rare classes weigh more in the loss; sampler: they are shown more often.",
     )
 
 
@@ -127,7 +134,9 @@ class Recipe(Described):
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise UserError(f"{where} is not a recipe: {error}.", "Save one with `desktop-ft train --save-recipe` and edit that.") from error
+            raise UserError(
+                f"{where} is not a recipe: {error}.", "`desktop-ft train --save-recipe` writes one to start from."
+            ) from error
         return cls.from_data(data, where)
 
     @classmethod
@@ -135,7 +144,9 @@ class Recipe(Described):
         """As `from_toml`, from parsed data."""
         version = data.get("version", VERSION)
         if isinstance(version, int) and version > VERSION:
-            raise UserError(f"{where} was written by a newer Desktop FT (recipe version {version}).", "Update Desktop FT to open it.")
+            raise UserError(
+                f"{where} was written by a newer Desktop FT (recipe version {version}).", "Update Desktop FT to open it."
+            )
         try:
             return cls.model_validate(data)
         except ValidationError as error:

@@ -1,5 +1,7 @@
 """How values are described, checked and written: shared by every type of the vocabulary."""
 
+import json
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -19,20 +21,31 @@ class Described(BaseModel):
 
 
 def to_json(value: Any) -> bytes:
-    """`value` (a dataclass or `Described`) as one line of JSON."""
-    return TypeAdapter(type(value)).dump_json(value)
+    """`value` (a dataclass or `Described`) as one line of ASCII JSON.
+
+    Python's own encoder writes it, not pydantic's, which refuses the lone surrogates of file names that are not UTF-8.
+    """
+    return json.dumps(_adapter(type(value)).dump_python(value, mode="json"), separators=(",", ":")).encode()
 
 
-def from_json(kind: type[T], text: bytes | str, where: str) -> T:
-    """The `kind` that `text` holds; `where` names the source in the error.
+def from_json(kind: Any, text: bytes | str, where: str) -> Any:
+    """The `kind` (a type, or a union of types) that `text` holds; `where` names the source in the error.
 
     Raises:
         UserError: the text is not JSON, or not such a value.
     """
+    cure = "Restore it from a copy, or make it anew."
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return _adapter(kind).validate_python(json.loads(text))
     except ValidationError as error:
-        raise UserError(f"{where} is not valid: {explain(error)}.", "Restore it from a copy, or make it anew.") from error
+        raise UserError(f"{where} is not valid: {explain(error)}.", cure) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not valid: {error}.", cure) from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def explain(error: ValidationError) -> str:

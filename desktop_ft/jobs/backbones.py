@@ -22,7 +22,7 @@ def download(
 
 
 def layers(backbone: Backbone, image_size: int = 0, classes: int | None = None) -> LayerNode:
-    """The layer tree, without loading weights; with a new head where `classes` is given. Imports torch: seconds, the first time."""
+    """The layer tree, without loading weights; with a new head where `classes` is given. Imports torch."""
     from desktop_ft.models.layer_tree import layers_of
 
     return layers_of(backbone, image_size, classes)

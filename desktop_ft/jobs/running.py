@@ -63,9 +63,7 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
     """
     folder = RunFolder.open(path)
     recipe = folder.recipe
-    return OpenRun(
-        folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name)
-    )
+    return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
 
 
 def trained_network(run: OpenRun) -> Network:

@@ -73,9 +73,7 @@ def train(
     return _fit(opened, plugins, emit, control, progress, warnings=warnings)
 
 
-def resume(
-    run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None
-) -> RunEnded:
+def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
     """Go on with a run from its last checkpoint, exactly as if it had never stopped.
 
     Raises:
@@ -116,9 +114,7 @@ def _fit(
     return ended
 
 
-def _train_network(
-    run: OpenRun, plugins: Plugins, emit: Emit, control: RunControl, checkpoint: Checkpoint | None
-) -> RunEnded:
+def _train_network(run: OpenRun, plugins: Plugins, emit: Emit, control: RunControl, checkpoint: Checkpoint | None) -> RunEnded:
     from desktop_ft.engine.device import choose
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.models.build import build_network

@@ -16,7 +16,7 @@ def register_sample_datasets(register: Callable[[SampleDataset], None]) -> None:
             name="digits",
             title="Handwritten digits",
             description="1,797 small grey pictures of the digits 0 to 9, written by 43 people.",
-            licence="CC-BY-4.0 (E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI Machine Learning Repository)",
+            licence="CC-BY-4.0 (E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI repository)",
             write=write_digits,
         )
     )

@@ -1,0 +1,50 @@
+"""What every test stands on: a home of its own, and silence."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SHARED_PHOTOS = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, caches and runs of the test, away from the person's own; subprocesses inherit it."""
+    place = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("DESKTOP_FT_HOME", str(place))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """A test that leaves a thread running fails."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=5)
+    left = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon]
+    assert not left, f"threads left running: {left}"
+
+
+@pytest.fixture
+def hymenoptera() -> Path:
+    """Real photos of ants and bees, in train/ and val/."""
+    return _photos("hymenoptera")
+
+
+@pytest.fixture
+def flowers() -> Path:
+    """Real photos of five flowers, in train/ and val/."""
+    return _photos("flowers")
+
+
+def _photos(name: str) -> Path:
+    folder = SHARED_PHOTOS / name
+    if not folder.is_dir():
+        pytest.skip(f"the real photos are not there: ../shared/data/{name}")
+    return folder
