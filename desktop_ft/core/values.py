@@ -1,8 +1,9 @@
 """How values are described, checked and written: shared by every type of the vocabulary."""
 
 import json
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -25,7 +26,15 @@ def to_json(value: Any) -> bytes:
 
     Python's own encoder writes it, not pydantic's, which refuses the lone surrogates of file names that are not UTF-8.
     """
-    return json.dumps(_adapter(type(value)).dump_python(value, mode="json"), separators=(",", ":")).encode()
+    return json.dumps(_adapter(cast(Hashable, type(value))).dump_python(value, mode="json"), separators=(",", ":")).encode()
+
+
+@overload
+def from_json(kind: type[T], text: bytes | str, where: str) -> T: ...
+
+
+@overload
+def from_json(kind: Any, text: bytes | str, where: str) -> Any: ...
 
 
 def from_json(kind: Any, text: bytes | str, where: str) -> Any:
