@@ -92,7 +92,10 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
     if arguments.augment is not None:
         data["augmentation"] = [spec.model_dump() for spec in _augmentation(arguments.augment)]
     for rate in arguments.rate:
-        data.setdefault("freeze", {}).setdefault("overrides", {})[rate.rpartition("=")[0]] = rate.rpartition("=")[2]
+        path, equals, multiplier = rate.rpartition("=")
+        if not equals:
+            raise UserError(f"--rate {rate} has no multiplier.", "Write PATH=MULTIPLIER, such as --rate blocks.0=0.")
+        _set(data, "freeze.overrides", data.get("freeze", {}).get("overrides", {}) | {path: multiplier})
     recipe = Recipe.from_data(data, where)
     if arguments.save_recipe:
         atomic.write(arguments.save_recipe, recipe.to_toml().encode())

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_ft import places
-from desktop_ft.api import TrainEvent
+from desktop_ft.api import Backbone, TrainEvent
+from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus, Warned
-from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.control import RunControl
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from desktop_ft.data.loaders import PictureBatches
+    from desktop_ft.engine.device import Compute
     from desktop_ft.models.checkpoint import Checkpoint
+    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.network import Network
 
 Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
@@ -66,11 +69,12 @@ def train(
     scanning = (lambda done, total: progress("Looking at the pictures", done, total)) if progress else None
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
     warnings = check_trainable(manifest, recipe.optimisation.batch_size)
+    parts = _build(recipe, backbone, manifest)
     folder = RunFolder.create(run)
     folder.write_recipe(recipe)
     folder.write_manifest(manifest)
     opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
-    return _fit(opened, plugins, emit, control, progress, warnings=warnings)
+    return _fit(opened, parts, plugins, emit, control, progress, warnings=warnings)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -83,11 +87,45 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(f"The run {opened.folder.name} is complete.", "Evaluate or export it, or train a new one.")
-    return _fit(opened, plugins, emit, control, progress, checkpoint=opened.store().load("last"))
+    checkpoint = opened.store().load("last")
+    parts = _build(opened.recipe, opened.backbone, opened.manifest, resumed=True)
+    return _fit(opened, parts, plugins, emit, control, progress, checkpoint=checkpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a recipe builds before anything is written."""
+
+    network: Network
+    learner: Freezer
+    compute: Compute
+
+
+def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> _Parts:
+    """The network and what trains it; a resumed run takes its weights from the checkpoint instead."""
+    from desktop_ft.engine.device import choose
+    from desktop_ft.models.build import build_network
+    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.layer_tree import layer_tree
+
+    compute = choose(recipe.device, recipe.precision)
+    network = build_network(
+        backbone,
+        len(manifest.classes),
+        pretrained=recipe.freeze.pretrained and not resumed,
+        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and not resumed else None,
+        image_size=recipe.backbone.image_size,
+        seed=recipe.seed,
+    )
+    tree = layer_tree(network.backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
+    if unknown := recipe.freeze.unknown_overrides(tree):
+        raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
+    return _Parts(network, Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head), compute)
 
 
 def _fit(
     run: OpenRun,
+    parts: _Parts,
     plugins: Plugins,
     emit: Emit,
     control: RunControl,
@@ -96,6 +134,8 @@ def _fit(
     warnings: tuple[str, ...] = (),
     checkpoint: Checkpoint | None = None,
 ) -> RunEnded:
+    from desktop_ft.engine.trainer import Trainer
+
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.folder.lock())
         log = stack.enter_context(run.folder.log())
@@ -107,45 +147,21 @@ def _fit(
 
         for message in warnings:
             tell(Warned(message=message))
-        ended = _train_network(run, plugins, tell, control, checkpoint)
+        trainer = Trainer(
+            network=parts.network,
+            learner=parts.learner,
+            batches=stack.enter_context(_batches(run, plugins)),
+            optimisation=run.recipe.optimisation,
+            compute=parts.compute,
+            store=run.store(),
+            seed=run.recipe.seed,
+            loss=_loss(run),
+        )
+        ended = trainer.fit(tell, control, checkpoint)
     if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and ended.checkpoint:
         evaluating = (lambda done, total: progress("Evaluating", done, total)) if progress else None
         evaluate_run(run.folder.path, plugins, progress=evaluating)
     return ended
-
-
-def _train_network(run: OpenRun, plugins: Plugins, emit: Emit, control: RunControl, checkpoint: Checkpoint | None) -> RunEnded:
-    from desktop_ft.engine.device import choose
-    from desktop_ft.engine.trainer import Trainer
-    from desktop_ft.models.build import build_network
-    from desktop_ft.models.freezing import Freezer
-    from desktop_ft.models.layer_tree import layer_tree
-
-    recipe = run.recipe
-    compute = choose(recipe.device, recipe.precision)
-    network = build_network(
-        run.backbone,
-        len(run.manifest.classes),
-        pretrained=recipe.freeze.pretrained and checkpoint is None,
-        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and checkpoint is None else None,
-        image_size=recipe.backbone.image_size,
-        seed=recipe.seed,
-    )
-    head = run.backbone.spec.head
-    tree = layer_tree(network.backbone, run.rule.crop)
-    _check_plan(recipe.freeze, tree)
-    with _batches(run, plugins) as batches:
-        trainer = Trainer(
-            network=network,
-            learner=Freezer(network.backbone, recipe.freeze, tree, head),
-            batches=batches,
-            optimisation=recipe.optimisation,
-            compute=compute,
-            store=run.store(),
-            seed=recipe.seed,
-            loss=_loss(run),
-        )
-        return trainer.fit(emit, control, checkpoint)
 
 
 def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
@@ -177,15 +193,3 @@ def _loss(run: OpenRun) -> Callable[[Tensor, Tensor], Tensor]:
         return cross_entropy(logits.float(), targets, weight=weight, label_smoothing=smoothing)
 
     return loss
-
-
-def _check_plan(plan: FreezePlan, tree: LayerNode) -> None:
-    if unknown := plan.unknown_overrides(tree):
-        raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
-
-
-def split_of(manifest: DatasetManifest) -> dict[str, dict[str, int]]:
-    """Subset name to pictures by class, for subsets that have any."""
-    from desktop_ft.core.dataset import Subset
-
-    return {subset.value: counts for subset in Subset if any((counts := manifest.counts(subset)).values())}

@@ -1,0 +1,105 @@
+"""Bad input gets one clear sentence and the right exit code."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Command, Outcome, shapes
+
+
+def refused(outcome: Outcome, *told: str) -> None:
+    assert outcome.code == 2, outcome.err
+    assert outcome.out == ""
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, outcome.err
+    assert lines[0].startswith("desktop-ft: ")
+    assert "Traceback" not in lines[0]
+    for words in told:
+        assert words in lines[0]
+
+
+def test_a_missing_folder(command: Command, tmp_path: Path) -> None:
+    refused(command("scan", tmp_path / "nowhere"), "nowhere")
+    refused(command("train", tmp_path / "nowhere", "--out", tmp_path / "run"), "nowhere")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refused(command("scan", tmp_path / "empty"), "empty")
+
+
+def test_a_folder_with_one_class(command: Command, photos: Path, tmp_path: Path) -> None:
+    shutil.rmtree(photos / "disc")
+    shutil.rmtree(photos / "box")
+    refused(command("train", photos, "--out", tmp_path / "run"), "class")
+
+
+def test_a_folder_with_one_image_a_class(command: Command, tmp_path: Path) -> None:
+    refused(command("train", shapes(tmp_path / "photos", pictures=1), "--out", tmp_path / "run"))
+
+
+def test_an_unknown_backbone(command: Command, photos: Path, tmp_path: Path) -> None:
+    refused(command("train", photos, "--backbone", "resnet5O", "--out", tmp_path / "run"), "resnet5O", "Did you mean resnet50")
+    refused(command("layers", "nothing_like_it"), "nothing_like_it")
+
+
+def test_weights_that_are_not_here(command: Command, photos: Path, tmp_path: Path) -> None:
+    refused(command("train", photos, "--backbone", "resnet18", "--out", tmp_path / "run"), "resnet18", "--download")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--freeze", "tail"), "tail"),
+        (("--epochs", "0"), "epochs"),
+        (("--epochs", "many"), "epochs"),
+        (("--lr", "-1"), "lr"),
+        (("--lr", "nan"), "lr"),
+        (("--val", "1.5"), "val"),
+        (("--augment", "wild"), "wild"),
+        (("--rate", "stages.0"), "stages.0"),
+        (("--rate", "nothing.here=0"), "nothing.here"),
+        (("--device", "cuda"), "CUDA"),
+        (("--weights", "/no/such/file.pth"), "file.pth"),
+    ],
+)
+def test_a_bad_option(command: Command, photos: Path, tmp_path: Path, options: tuple[str, str], told: str) -> None:
+    refused(command("train", photos, *options, "--out", tmp_path / "run"), told)
+
+
+def test_an_output_that_cannot_be_written(command: Command, photos: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file, not a folder")
+    refused(command("train", photos, "--out", taken), "taken")
+    refused(command("train", photos, "--out", taken / "inside"), "taken")
+    if Path("/proc/self").exists():
+        refused(command("train", photos, "--out", "/proc/self/run"), "/proc/self/run")
+
+
+def test_an_output_that_holds_something_else(command: Command, photos: Path, tmp_path: Path) -> None:
+    refused(command("train", photos, "--out", photos), "photos")
+    assert len(list(photos.iterdir())) == 3
+
+
+def test_a_run_that_is_none(command: Command, photos: Path) -> None:
+    for verb in ("evaluate", "export", "resume"):
+        refused(command(verb, photos), "photos")
+
+
+def test_predicting_with_what_is_no_model(command: Command, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    refused(command("predict", tmp_path / "model.onnx", photos), "model.onnx")
+    refused(command("predict", tmp_path / "none.onnx", photos), "none.onnx")
+
+
+def test_a_recipe_that_is_none(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_bytes(b"\xff\xfe\x00")
+    refused(command("train", "--recipe", tmp_path / "recipe.toml"), "recipe.toml")
+    refused(command("train"), "folder")
+
+
+def test_bad_usage_exits_with_2(command: Command) -> None:
+    assert command("train", "--no-such-option").code == 2
+    assert command("fly").code == 2

@@ -1,0 +1,143 @@
+"""From a folder to a proven ONNX file, on the command line."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from desktop_ft.core.recipe import Recipe
+from tests.e2e.conftest import Command, Outcome, shapes, start
+
+QUICK = ("--image-size", 64, "--batch-size", 8, "--epochs", 2, "--seed", 3)
+
+
+def weights_of(run: Path) -> str:
+    index = json.loads((run / "checkpoints" / "index.json").read_text())
+    return hashlib.sha256(json.dumps(index["best"], sort_keys=True).encode()).hexdigest()
+
+
+def trained(command: Command, photos: Path, run: Path, *more: object) -> Outcome:
+    outcome = command("train", photos, "--out", run, *QUICK, *more, "--json")
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command, photos: Path, tmp_path: Path) -> None:
+    run, model = tmp_path / "run", tmp_path / "model.onnx"
+    told = trained(command, photos, run, "--freeze", "last:1", "--augment", "light").json()
+    assert told["status"] == "completed"
+
+    evaluation = command("evaluate", run, "--json").json()
+    assert evaluation["accuracy"] == told["accuracy"]
+    assert evaluation["interval"][0] <= evaluation["accuracy"] <= evaluation["interval"][1]
+    assert sum(map(sum, evaluation["confusion"])) == evaluation["pictures"]
+
+    export = command("export", run, "--out", model, "--json")
+    assert export.code == 0, export.err
+    report = export.json()
+    assert report["largest_difference"] <= 1e-4
+    assert report["changed_answers"] == 0
+    assert report["compared"] == 36
+
+    answers = {answer["path"]: answer for answer in evaluation["answers"]}
+    predictions = command("predict", model, photos, "--json").json()
+    assert len(predictions) == 36
+    compared = 0
+    for prediction in predictions:
+        path = Path(prediction["path"]).relative_to(photos).as_posix()
+        if path in answers:
+            compared += 1
+            assert prediction["class"] == answers[path]["predicted"]
+            assert prediction["confidence"] == pytest.approx(answers[path]["confidence"], abs=1e-4)
+    assert compared == len(answers)
+
+    everything = command("evaluate", run, photos, "--json").json()
+    assert {a["path"]: a["predicted"] for a in everything["answers"]} == {
+        Path(p["path"]).relative_to(photos).as_posix(): p["class"] for p in predictions
+    }
+    assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_predict_imports_no_torch(command: Command, photos: Path, tmp_path: Path) -> None:
+    run, model = tmp_path / "run", tmp_path / "model.onnx"
+    trained(command, photos, run)
+    assert command("export", run, "--out", model).code == 0
+    code = (
+        "import sys; from desktop_ft.cli import main; code = main(sys.argv[1:]);"
+        "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", str(model), str(photos / "disc" / "00.png")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.strip() == "False"
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_saved_recipe_gives_the_same_run_bit_by_bit(command: Command, photos: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "recipe.toml"
+    trained(command, photos, tmp_path / "a", "--freeze", "gradual", "--augment", "standard", "--save-recipe", saved)
+    outcome = command("train", "--recipe", saved, "--out", tmp_path / "b", "--json")
+    assert outcome.code == 0, outcome.err
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
+    assert Recipe.from_toml((tmp_path / "b" / "recipe.toml").read_text(), "b") == Recipe.from_toml(saved.read_text(), "saved")
+
+
+@pytest.mark.parametrize("preset", ["head", "last:2", "all", "discriminative", "scratch"])
+def test_every_preset_trains(command: Command, photos: Path, tmp_path: Path, preset: str) -> None:
+    assert trained(command, photos, tmp_path / "run", "--freeze", preset, "--epochs", 1).json()["status"] == "completed"
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(command: Command, tmp_path: Path) -> None:
+    photos = shapes(tmp_path / "photos", pictures=30)
+    options = (*QUICK, "--freeze", "all", "--augment", "light", "--epochs", 3)
+    assert command("train", photos, "--out", tmp_path / "whole", *options).code == 0
+
+    process = start("train", photos, "--out", tmp_path / "broken", *options)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Epoch 1/"):
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert command("resume", tmp_path / "broken").code == 0
+    assert weights_of(tmp_path / "whole") == weights_of(tmp_path / "broken")
+
+
+def test_a_zip_trains_like_its_folder(command: Command, photos: Path, tmp_path: Path) -> None:
+    import shutil
+
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", photos)
+    trained(command, photos, tmp_path / "a")
+    trained(command, Path(archive), tmp_path / "b")
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_the_demo_does_the_whole_job(command: Command, tmp_path: Path) -> None:
+    outcome = command("demo", "--out", tmp_path / "demo", "--epochs", 1, "--json")
+    assert outcome.code == 0, outcome.err
+    told = outcome.json()
+    assert told["accuracy"] > 0.8
+    assert told["export"]["changed_answers"] == 0
+    assert Path(told["report"]).is_file()
+    assert Path(told["export"]["file"]).is_file()
+    assert command("demo", "--out", tmp_path / "demo").code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "floor"), [("hymenoptera", 0.93), ("flowers", 0.85)])
+def test_real_photos_reach_the_promised_accuracy(
+    command: Command, request: pytest.FixtureRequest, tmp_path: Path, name: str, floor: float
+) -> None:
+    photos = request.getfixturevalue(name)
+    outcome = command("train", photos, "--freeze", "head", "--epochs", 10, "--seed", 0, "--out", tmp_path / "run", "--json")
+    assert outcome.code == 0, outcome.err
+    assert outcome.json()["accuracy"] >= floor

@@ -1,0 +1,131 @@
+"""Plugins are found, guarded, named and turned on by a person."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled
+
+GOOD = """
+from pathlib import Path
+from desktop_ft.api import SampleDataset, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+@hookimpl
+def register_sample_datasets(register):
+    register(SampleDataset(name="{name}", title="T", description="D", licence="CC0", write=lambda folder: None))
+"""
+WRONG = {
+    "syntax": "def broken(:",
+    "raises_at_import": "DESKTOP_FT_API = '>=1,<2'\nraise RuntimeError('no luck')",
+    "leaves_at_import": "DESKTOP_FT_API = '>=1,<2'\nraise SystemExit(3)",
+    "lacks_a_package": "DESKTOP_FT_API = '>=1,<2'\nimport a_package_that_is_not_there",
+    "raises_in_a_hook": GOOD.format(name="x").replace("    register(", "    1 / 0\n    register("),
+    "clashes": GOOD.format(name="digits"),
+    "wrong_argument": GOOD.format(name="y").replace("(register)", "(enrol)"),
+}
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    place = home / "data" / "plugins"
+    place.mkdir(parents=True)
+    return place
+
+
+def record(name: str) -> PluginRecord:
+    return next(record for record in load_plugins().records if record.name == name)
+
+
+def test_the_built_ins_load_and_say_who_brought_what() -> None:
+    plugins = load_plugins()
+    assert [record.name for record in plugins.records if record.origin is Origin.BUILT_IN] == list(BUILT_INS)
+    assert {record.state for record in plugins.records} == {PluginState.LOADED}
+    assert plugins.samples.author("digits") == "handwritten_digits"
+    assert plugins.backbones.get("efficientnet_lite0").spec.plugin == "efficientnet_lite"
+
+
+def test_loading_the_built_ins_imports_neither_torch_nor_qt() -> None:
+    code = (
+        "import sys; from desktop_ft.plugin_manager import load_plugins; load_plugins();"
+        "print([name for name in ('torch', 'torchvision', 'onnx', 'PySide6', 'sklearn') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_plugin_is_not_imported_until_a_person_enables_it(folder: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "imported"
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + f"\nPath({str(marker)!r}).touch()\n")
+    assert record("mine").state is PluginState.DISABLED
+    assert not marker.exists()
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED
+    assert marker.exists()
+    assert "mine" in load_plugins().samples
+    set_enabled("mine", on=False)
+    assert "mine" not in load_plugins().samples
+    assert "mine" not in load_plugins(safe_mode=True).samples
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_plugin_is_named_and_takes_nothing_down(folder: Path, kind: str) -> None:
+    (folder / f"{kind}.py").write_text(WRONG[kind])
+    (folder / "good.py").write_text(GOOD.format(name="good"))
+    set_enabled(kind, on=True)
+    set_enabled("good", on=True)
+    plugins = load_plugins()
+    wrong = next(record for record in plugins.records if record.name == kind)
+    assert wrong.state is PluginState.FAILED
+    assert wrong.reason
+    assert "Traceback" in wrong.traceback
+    assert "good" in plugins.samples
+    assert "digits" in plugins.samples
+    assert not {"x", "y"} & {sample.name for sample in plugins.samples}
+
+
+def test_a_name_clash_names_both_plugins(folder: Path) -> None:
+    (folder / "clashes.py").write_text(WRONG["clashes"])
+    set_enabled("clashes", on=True)
+    reason = record("clashes").reason
+    assert "clashes" in reason
+    assert "handwritten_digits" in reason
+
+
+@pytest.mark.parametrize("declared", [">=2,<3", "anything", "==0.1"])
+def test_a_plugin_for_another_api_is_incompatible_and_never_imported(folder: Path, tmp_path: Path, declared: str) -> None:
+    marker = tmp_path / "imported"
+    text = GOOD.format(name="other").replace(">=1,<2", declared) + f"\nPath({str(marker)!r}).touch()\n"
+    (folder / "other.py").write_text(text)
+    set_enabled("other", on=True)
+    assert record("other").state is PluginState.INCOMPATIBLE
+    assert not marker.exists()
+
+
+def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:
+    (folder / "augmentations").mkdir()
+    (folder / "augmentations" / "__init__.py").write_text(GOOD.format(name="z"))
+    states = [record.state for record in load_plugins().records if record.name == "augmentations"]
+    assert states == [PluginState.LOADED, PluginState.SHADOWED]
+
+
+def test_turning_on_what_is_not_there_or_built_in_is_refused() -> None:
+    with pytest.raises(UserError, match="no plugin 'nothing'"):
+        set_enabled("nothing", on=True)
+    with pytest.raises(UserError, match="built in"):
+        set_enabled("augmentations", on=False)
+
+
+def test_damaged_settings_are_told(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "plugins.json").write_text(json.dumps(["not", "a", "mapping"]))
+    with pytest.raises(UserError, match="damaged"):
+        load_plugins()
+
+
+def test_an_unknown_name_brings_the_nearest() -> None:
+    with pytest.raises(UserError, match="Did you mean efficientnet_lite0"):
+        load_plugins().backbones.get("eficientnet_lite0")
