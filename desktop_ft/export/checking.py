@@ -1,0 +1,124 @@
+"""Asks a process without torch what an exported file answers."""
+
+import base64
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import desktop_ft
+from desktop_ft.core.errors import Cancelled, UserError
+
+_ASK_CANCEL_EVERY_S = 0.1
+_AGAIN = "Export once more; if it happens again, choose another backbone."
+
+Progress = Callable[[int, int | None], None]
+
+
+def answers_without_torch(
+    model: Path, paths: Sequence[Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Logits (N, C) and predicted classes (N,) of the file `model` for the photos `paths`, found in a process of its own.
+
+    Raises:
+        UserError: the file cannot be used, a photo cannot be read, or the process died.
+        Cancelled: `cancel` was set; the process is gone.
+    """
+    logits: list[NDArray[np.float32]] = []
+    predicted: list[int] = []
+    for told in _conversation(model, paths, cancel):
+        if "what" in told:
+            raise UserError(f"The exported file cannot be used: {told['what']}", told["cure"])
+        if "ready" in told:
+            continue
+        if "problem" in told:
+            raise UserError(f"The exported file gives no answer for {paths[len(logits)]}: {told['problem']}", _AGAIN)
+        logits.append(np.frombuffer(base64.b64decode(told["logits"]), dtype="<f4"))
+        predicted.append(int(told["predicted"]))
+        if progress:
+            progress(len(logits), len(paths))
+    if len(logits) != len(paths):
+        raise RuntimeError(f"{len(logits)} answers for {len(paths)} photos")
+    return np.stack(logits).astype(np.float32), np.array(predicted, dtype=np.int64)
+
+
+def _conversation(model: Path, paths: Sequence[Path], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:
+    request = json.dumps({"model": os.fspath(model), "paths": [os.fspath(path) for path in paths]}) + "\n"
+    with tempfile.TemporaryFile() as complaints, _start(complaints) as child:
+        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threads = [
+            threading.Thread(target=_ask, args=(child, request), name="export-check-ask"),
+            threading.Thread(target=_listen, args=(child, lines), name="export-check-listen"),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while (line := _next(lines, cancel)) is not None:
+                yield json.loads(line)
+            _must_have_ended_well(child.wait(), complaints)
+        finally:
+            child.kill()
+            for thread in threads:
+                thread.join()
+
+
+def _start(complaints: IO[bytes]) -> subprocess.Popen[str]:
+    package = str(Path(desktop_ft.__file__).parent.parent)
+    found = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        # -P: the folder that the person happens to be in is no place to import from.
+        [sys.executable, "-P", "-m", "desktop_ft.export.check_child"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": found, "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+def _ask(child: subprocess.Popen[str], request: str) -> None:
+    if child.stdin is None:
+        raise RuntimeError("the child was started without a way to ask it")
+    try:
+        with child.stdin as asked:
+            asked.write(request)
+    except BrokenPipeError:
+        return  # it died before it heard all; its exit code is looked at where its answers end
+
+
+def _listen(child: subprocess.Popen[str], lines: "queue.SimpleQueue[str | None]") -> None:
+    try:
+        for line in child.stdout or ():
+            lines.put(line)
+    finally:
+        lines.put(None)
+
+
+def _next(lines: "queue.SimpleQueue[str | None]", cancel: threading.Event | None) -> str | None:
+    while True:
+        if cancel and cancel.is_set():
+            raise Cancelled
+        try:
+            return lines.get(timeout=_ASK_CANCEL_EVERY_S)
+        except queue.Empty:
+            continue
+
+
+def _must_have_ended_well(code: int, complaints: IO[bytes]) -> None:
+    if code == 0:
+        return
+    complaints.seek(0)
+    last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+    why = last[0] if last else f"it ended with code {code}"
+    cure = "Close other programs to free memory, and export again." if code < 0 or "MemoryError" in why else _AGAIN
+    raise UserError(f"The process that checks the exported file ended too early: {why}.", cure)

@@ -1,0 +1,126 @@
+"""Writes a model as one ONNX file. Torch and onnx are imported here: only the exporter itself imports this module."""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from desktop_ft.api import ExportJob, UserError
+
+_LARGEST = (1 << 31) - 1
+"""A protobuf message, and so a single ONNX file, holds less than 2 GiB."""
+
+_CHATTY = ("torch.onnx", "torch.export", "torch._export", "torch.fx", "torch.utils._sympy", "onnxscript", "onnx_ir", "onnx")
+
+
+class _Answering(nn.Module):
+    """What the file computes: probabilities and logits of pictures in 0..1."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        # A module starts in training mode; this one is in whatever mode the model is in.
+        self.training = model.training
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """`pictures` float (N, 3, S, S) to probabilities and logits, both (N, classes)."""
+        logits = self.model(pictures)
+        return logits.softmax(dim=1), logits
+
+
+def write(job: ExportJob) -> None:
+    """Write `job.model` to `job.path`: input `pictures`, outputs `probabilities` and `logits`, the batch axis named `batch`.
+
+    Raises:
+        UserError: the network has a part that ONNX cannot express, or is too large for one file.
+        OSError: the file cannot be written.
+    """
+    proto = _translated(job)
+    _make_portable(proto)
+    onnx.helper.set_model_props(proto, _sorted(job.metadata))
+    if proto.ByteSize() > _LARGEST:
+        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
+    onnx.checker.check_model(proto, full_check=True)
+    job.path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def _translated(job: ExportJob) -> onnx.ModelProto:
+    # Two pictures: with one, tracing would take the batch axis for a constant.
+    example = torch.zeros(2, 3, job.size, job.size)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                _Answering(job.model),
+                (example,),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                input_names=["pictures"],
+                output_names=["probabilities", "logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+            )
+    except (torch.onnx.errors.OnnxExporterError, torch.onnx.errors.UnsupportedOperatorError) as error:
+        lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
+        raise UserError(
+            f"The network has a part that could not be written as ONNX: {(lines or [type(error).__name__])[0]}",
+            "Train another backbone to export it; the run itself is kept.",
+        ) from error
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The translator's notes about its own insides are not the person's concern; errors are raised, not logged."""
+    loggers = [logging.getLogger(name) for name in _CHATTY]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _make_portable(proto: onnx.ModelProto) -> None:
+    """Take out what tells of this machine: every node carries the source lines, with paths, that it came from."""
+    proto.ClearField("doc_string")
+    proto.ClearField("metadata_props")
+    _clean_graph(proto.graph)
+    for function in proto.functions:
+        function.ClearField("doc_string")
+        function.ClearField("metadata_props")
+        _clean_nodes(function.node)
+
+
+def _clean_graph(graph: onnx.GraphProto) -> None:
+    graph.ClearField("doc_string")
+    graph.ClearField("metadata_props")
+    for values in (graph.input, graph.output, graph.value_info, graph.initializer):
+        for value in values:
+            value.ClearField("doc_string")
+            value.ClearField("metadata_props")
+    _clean_nodes(graph.node)
+
+
+def _clean_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
+    for node in nodes:
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+        for attribute in node.attribute:
+            attribute.ClearField("doc_string")
+            for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+                _clean_graph(graph)
+
+
+def _sorted(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: metadata[key] for key in sorted(metadata)}

@@ -1,0 +1,100 @@
+"""The ONNX exporter: one file that computes what the model does, and tells nothing of this machine."""
+
+import getpass
+import logging
+import site
+import socket
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from desktop_ft.api import Exporter, ExportJob, UserError
+from plugins import onnx_export
+from tests.export.nets import trained
+
+METADATA = {"zebra": "line\nline", "desktop_ft.classes": '["\\u00e9\\"", "猫", "<b>"]', "quote": "\"'=;\\"}
+
+
+def exporter() -> Exporter:
+    found: list[Exporter] = []
+    onnx_export.register_exporters(found.append)
+    assert [one.name for one in found] == ["onnx"]
+    return found[0]
+
+
+def export(model: nn.Module, path: Path, size: int = 32) -> Path:
+    one = exporter()
+    one.write(ExportJob(model=model, size=size, metadata=METADATA, path=path), one.parameters())
+    return path
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return export(trained(), tmp_path_factory.mktemp("export") / "tiny.onnx")
+
+
+def answers(path: Path, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    probabilities, logits = session.run(["probabilities", "logits"], {"pictures": pictures})
+    return probabilities, logits
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_any_batch_agrees_with_the_model(written, batch):
+    pictures = torch.rand(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))
+    probabilities, logits = answers(written, pictures.numpy())
+    with torch.no_grad():
+        expected = trained()(pictures)
+    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected.softmax(1).numpy(), atol=1e-6)
+
+
+def test_the_ends_are_named_and_the_batch_axis_is_free(written):
+    graph = onnx.load(written).graph
+    assert [entry.name for entry in graph.input] == ["pictures"]
+    assert [entry.name for entry in graph.output] == ["probabilities", "logits"]
+    shape = [axis.dim_param or axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim]
+    assert shape == ["batch", 3, 32, 32]
+    for output in graph.output:
+        assert [axis.dim_param or axis.dim_value for axis in output.type.tensor_type.shape.dim] == ["batch", 3]
+
+
+def test_metadata_comes_back_as_it_was(written):
+    assert {entry.key: entry.value for entry in onnx.load(written).metadata_props} == METADATA
+
+
+def test_nothing_of_this_machine_is_in_the_file(written):
+    content = written.read_bytes()
+    places = [Path.home(), Path.cwd(), Path(__file__).parent, Path(torch.__file__).parent, *map(Path, site.getsitepackages())]
+    people = [name for name in (getpass.getuser(), socket.gethostname()) if len(name) > 3]
+    for told in [*map(str, places), *people, ".py", "stack_trace", "site-packages", "nets"]:
+        assert told.encode() not in content, told
+
+
+def test_three_exports_leave_one_file_of_one_size(tmp_path):
+    sizes = {export(trained(), tmp_path / "same.onnx").stat().st_size for _ in range(3)}
+    assert len(sizes) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["same.onnx"]
+
+
+def test_nothing_is_printed_logged_or_warned(tmp_path, capfd, caplog, recwarn):
+    export(trained(), tmp_path / "quiet.onnx")
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.INFO]
+    assert not recwarn.list
+
+
+def test_a_network_that_onnx_cannot_express_is_told_in_a_sentence(tmp_path):
+    class Odd(nn.Module):
+        def forward(self, pictures):
+            return pictures.mean((2, 3)) if pictures.sum().item() > 0 else pictures.amax((2, 3))
+
+    with pytest.raises(UserError, match="could not be written as ONNX") as told:
+        export(Odd().eval(), tmp_path / "odd.onnx")
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
