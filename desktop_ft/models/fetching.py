@@ -1,0 +1,201 @@
+"""Downloading of weights: on request only, over https only, checked against the publisher's hash. Imports no torch."""
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from desktop_ft import __version__, places
+from desktop_ft.api import Backbone, WeightsOrigin
+from desktop_ft.core.errors import Cancelled, UserError
+
+_TIMEOUT_S = 6.0
+_CHUNK = 1 << 18
+# Publishers give sizes rounded to 10 KB or so.
+_SIZE_TOLERANCE = 0.02
+_SLACK = 1 << 16
+
+
+class Response(Protocol):
+    """What an opener gives: a readable stream with headers, to be closed."""
+
+    @property
+    def headers(self) -> Any:
+        """The answer's headers."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Up to `size` bytes as soon as there are any; b"" at the end."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+Opener = Callable[[str, float], Response]
+
+
+class _HttpsOnly(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _insist_on_https(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def cached_path(backbone: Backbone) -> Path:
+    """Where the downloaded weights of `backbone` lie, or would lie."""
+    return places.cache() / "weights" / (unquote(urlsplit(backbone.spec.weights.url).path).rpartition("/")[2] or "weights")
+
+
+def record_of(path: Path) -> Path:
+    """Where the SHA-256 of a downloaded file is remembered."""
+    return path.with_name(path.name + ".json")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error
+
+
+def download(
+    backbone: Backbone,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: threading.Event | None = None,
+    opener: Opener | None = None,
+) -> Path:
+    """Fetch the published weights of `backbone` and remember their SHA-256. Returns where they lie.
+
+    What is there already is fetched again and replaced. Nothing stays behind of a download that does not end well.
+
+    Args:
+        progress: told bytes done and bytes in all.
+        opener: opens an address with a timeout in seconds; None: https, following redirects to https only.
+
+    Raises:
+        UserError: nothing to download, no network, or not the file that its publisher describes.
+        Cancelled: `cancel` was set.
+    """
+    source, name = backbone.spec.weights, backbone.spec.name
+    if source.origin is not WeightsOrigin.DOWNLOAD:
+        raise UserError(f"The weights of {name} are not to be downloaded.", f"They come with {source.package or 'no file'}.")
+    _insist_on_https(source.url)
+    target = cached_path(backbone)
+    partial: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        response = (opener or _open)(source.url, _TIMEOUT_S)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as file:
+            partial = Path(file.name)
+            digest = _receive(response, file, backbone, progress, cancel)
+            file.flush()
+            os.fsync(file.fileno())
+        record = {"sha256": digest, "bytes": partial.stat().st_size, "url": source.url, "licence": source.licence}
+        # The record first: weights without one are never taken for downloaded.
+        _replace(record_of(target), json.dumps(record, indent=1).encode())
+        partial.replace(target)
+    except OSError as error:
+        raise _failed(backbone, error) from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+    return target
+
+
+def _receive(
+    response: Response,
+    file: Any,
+    backbone: Backbone,
+    progress: Callable[[int, int], None] | None,
+    cancel: threading.Event | None,
+) -> str:
+    """Stream `response` into `file`; returns the SHA-256. Size and hash are those that the publisher gives, or it raises."""
+    source = backbone.spec.weights
+    digest, done = hashlib.sha256(), 0
+    try:
+        announced = int(response.headers.get("Content-Length") or 0)
+        largest = round(source.bytes * (1 + _SIZE_TOLERANCE)) + _SLACK
+        while True:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            chunk = response.read1(_CHUNK)
+            if not chunk:
+                break
+            done += len(chunk)
+            if source.bytes and done > largest:
+                raise _wrong(backbone, f"is larger than the {_mb(source.bytes)} that its publisher gives")
+            file.write(chunk)
+            digest.update(chunk)
+            if progress:
+                progress(done, announced or source.bytes)
+    finally:
+        response.close()
+    if announced and done != announced:
+        raise _wrong(backbone, f"broke off after {_mb(done)} of {_mb(announced)}")
+    if not digest.hexdigest().startswith(source.sha256_prefix):
+        raise _wrong(backbone, "has another SHA-256 than its publisher gives")
+    return digest.hexdigest()
+
+
+def _open(url: str, timeout: float) -> Response:
+    request = urllib.request.Request(url, headers={"User-Agent": f"desktop-ft/{__version__}"})  # noqa: S310 (https: checked by the caller)
+    response: Response = urllib.request.build_opener(_HttpsOnly).open(request, timeout=timeout)
+    return response
+
+
+def _insist_on_https(url: str) -> None:
+    if urlsplit(url).scheme != "https":
+        raise UserError(
+            f"{url[:200]} is not an https address; weights are fetched over https only.", "Report it to the plugin's author."
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write all of `content` or nothing."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _wrong(backbone: Backbone, how: str) -> UserError:
+    return UserError(f"The download of {backbone.spec.name} {how}; it was not kept.", "Try again later.")
+
+
+def _failed(backbone: Backbone, error: OSError) -> UserError:
+    source = backbone.spec.weights
+    if isinstance(error, urllib.error.HTTPError):
+        return UserError(
+            f"{urlsplit(source.url).hostname} answered {error.code} for the weights of {backbone.spec.name}.", "Try again later."
+        )
+    if isinstance(error, urllib.error.URLError | TimeoutError | ConnectionError):
+        return UserError(
+            f"The weights of {backbone.spec.name} are not on this machine ({_mb(source.bytes)}, "
+            f"from {urlsplit(source.url).hostname}), and the network cannot be reached.",
+            "Connect to the internet and try again, choose a weights file of your own, or train from scratch.",
+        )
+    return UserError(
+        f"The weights of {backbone.spec.name} cannot be kept in {cached_path(backbone).parent} ({error.strerror}).",
+        "Make room or give access there.",
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.0f} MB"
