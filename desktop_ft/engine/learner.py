@@ -1,0 +1,24 @@
+"""What the trainer asks of the freeze plan: which parameters learn in which epoch, and how fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from desktop_ft.models.freezing import ParameterGroup
+
+
+class Learner(Protocol):
+    """A freeze plan applied to one network. Epochs are 0-based; each answer depends on its arguments alone."""
+
+    def apply(self, epoch: int) -> None:
+        """Let exactly the parameters that learn in `epoch` ask for gradients."""
+
+    def train_mode(self, epoch: int) -> None:
+        """Put what learns in training mode, and frozen normalisation in eval mode."""
+
+    def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
+        """Every parameter that learns in some of `epochs`, once, grouped by layer and by whether it decays."""
+
+    def rates(self, epoch: int) -> dict[str, float]:
+        """Layer path to its multiplier of the learning rate; 0 where it is frozen."""

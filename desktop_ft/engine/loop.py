@@ -1,0 +1,258 @@
+"""The epochs of one run: steps, validation, what is kept, and what is asked meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import (
+    CheckpointSaved,
+    EpochDone,
+    Paused,
+    RunStarted,
+    RunStatus,
+    StepDone,
+    TrainEvent,
+    Warned,
+)
+from desktop_ft.core.recipe import Optimisation
+from desktop_ft.engine.batches import Batches
+from desktop_ft.engine.clock import WorkClock
+from desktop_ft.engine.control import RunControl
+from desktop_ft.engine.device import Compute
+from desktop_ft.engine.keeper import Keeper
+from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.optim import build_optimizer, factor, set_rates
+from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
+from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
+
+Emit = Callable[[TrainEvent], None]
+_STOP_OR_GO_ON_WITHIN_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Setup:
+    """What a run is made of; see `Trainer`."""
+
+    network: nn.Module
+    learner: Learner
+    batches: Batches
+    optimisation: Optimisation
+    compute: Compute
+    store: CheckpointStore
+    seed: int
+    loss: Loss
+    save_every_s: float
+
+
+class _StopAsked(Exception):
+    """The person asked to stop and keep what there is."""
+
+
+class Loop:
+    """One run, from its start or from a checkpoint to its end."""
+
+    def __init__(self, setup: Setup, emit: Emit, control: RunControl, resume: Checkpoint | None) -> None:
+        self._setup = setup
+        self._emit = emit
+        self._control = control
+        self._resume = resume
+        plan, compute = setup.optimisation, setup.compute
+        setup.network.to(compute.device)
+        if compute.channels_last:
+            setup.network.to(memory_format=torch.channels_last)
+        self._optimizer = build_optimizer(plan, setup.learner.groups(plan.epochs, plan.weight_decay))
+        self._passes = Passes(setup.network, setup.loss, compute, lambda words: emit(Warned(message=words)))
+        self._keeper = Keeper(setup.store, setup.network, self._optimizer, self._passes, compute, setup.save_every_s)
+        self._progress = self._keeper.restore(resume) if resume else Progress()
+        self._clock = WorkClock()
+
+    def run(self) -> RunStatus:
+        """Train to an end; returns which.
+
+        Raises:
+            UserError: it cannot go on; the checkpoints saved so far are usable.
+        """
+        self._tell_start()
+        try:
+            while self._progress.epoch < self._setup.optimisation.epochs and not self._stale:
+                self._run_epoch()
+        except _StopAsked:
+            self._save(best=False)
+            return RunStatus.STOPPED
+        except Cancelled:
+            return RunStatus.CANCELLED
+        return RunStatus.COMPLETED
+
+    def _tell_start(self) -> None:
+        setup, at = self._setup, self._progress
+        setup.learner.apply(at.epoch)
+        self._emit(
+            RunStarted(
+                epochs=setup.optimisation.epochs,
+                steps_per_epoch=setup.batches.steps,
+                first_epoch=at.epoch,
+                first_step=at.step,
+                device=setup.compute.words,
+                precision=setup.compute.precision.value,
+                learning_share=_learning_share(setup.network),
+                time=time.time(),
+            )
+        )
+        if self._resume and self._resume.note:
+            self._emit(Warned(message=self._resume.note))
+        if self._resume and (differences := self._keeper.differences(self._resume)):
+            self._emit(Warned(message=f"Continues, but not bit-identical: {differences}."))
+
+    @property
+    def _stale(self) -> bool:
+        patience = self._setup.optimisation.early_stopping
+        return bool(patience) and self._progress.stale_epochs >= patience
+
+    def _run_epoch(self) -> None:
+        setup, epoch = self._setup, self._progress.epoch
+        setup.learner.apply(epoch)
+        setup.network.train()
+        setup.learner.train_mode(epoch)
+        if self._progress.step < setup.batches.steps:
+            self._learn(setup.learner.rates(epoch))
+        setup.network.eval()
+        self._finish_epoch(self._validate())
+
+    def _learn(self, rates: dict[str, float]) -> None:
+        setup = self._setup
+        with _closed_after(setup.batches.train(self._progress.epoch, self._progress.step)) as batches:
+            for inputs, targets in batches:
+                self._heed()
+                self._learn_batch(inputs, targets, rates)
+                if self._keeper.due:
+                    self._save(best=False)
+        if self._progress.step != setup.batches.steps:
+            raise RuntimeError(f"the epoch gave {self._progress.step} batches instead of {setup.batches.steps}")
+
+    def _learn_batch(self, inputs: Tensor, targets: Tensor, rates: dict[str, float]) -> None:
+        setup, plan, at = self._setup, self._setup.optimisation, self._progress
+        step = at.epoch * setup.batches.steps + at.step
+        lr = plan.lr * factor(plan.schedule, step, plan.epochs * setup.batches.steps, plan.warmup)
+        set_rates(self._optimizer, lr, rates)
+        with self._told_when_diverged():
+            sums = self._passes.learn(inputs, targets, self._optimizer, plan.clip_norm, _seed(setup.seed, at))
+        self._progress = replace(
+            at,
+            step=at.step + 1,
+            loss_sum=at.loss_sum + sums.loss,
+            correct=at.correct + sums.correct,
+            seen=at.seen + sums.seen,
+            parts=self._passes.parts,
+        )
+        loss, seconds = sums.loss / sums.seen, self._clock.seconds
+        self._emit(StepDone(epoch=at.epoch, step=at.step, loss=loss, lr=lr, seconds=seconds))
+
+    def _validate(self) -> Sums:
+        sums = Sums()
+        with _closed_after(self._setup.batches.validation()) as batches:
+            for inputs, targets in batches:
+                self._heed()
+                with self._told_when_diverged():
+                    sums += self._passes.judge(inputs, targets)
+        if not sums.seen:
+            raise UserError("There is nothing to validate on.", "Hold out a larger share of the samples.")
+        return sums
+
+    def _finish_epoch(self, validation: Sums) -> None:
+        at = self._progress
+        accuracy, loss = validation.correct / validation.seen, validation.loss / validation.seen
+        best = _better(at, accuracy, loss)
+        self._emit(
+            EpochDone(
+                epoch=at.epoch,
+                train_loss=at.loss_sum / at.seen,
+                train_accuracy=at.correct / at.seen,
+                val_loss=loss,
+                val_accuracy=accuracy,
+                seconds=self._clock.seconds,
+                best=best,
+            )
+        )
+        following = replace(at, epoch=at.epoch + 1, step=0, loss_sum=0.0, correct=0, seen=0, parts=self._passes.parts)
+        if best:
+            following = replace(following, best_epoch=at.epoch, best_accuracy=accuracy, best_loss=loss, stale_epochs=0)
+        else:
+            following = replace(following, stale_epochs=at.stale_epochs + 1)
+        self._save(best=best, progress=following)
+
+    def _save(self, best: bool, progress: Progress | None = None) -> None:
+        progress = progress or self._progress
+        with self._told_when_diverged():
+            path = self._keeper.save(progress, best)
+        self._progress = progress
+        if path is not None:
+            self._emit(CheckpointSaved(path=path, epoch=self._progress.epoch, step=self._progress.step, best=best))
+
+    def _heed(self) -> None:
+        """Do what was asked meanwhile."""
+        if self._control.cancel.is_set():
+            raise Cancelled
+        if self._control.stop.is_set():
+            raise _StopAsked
+        if self._control.pause.is_set():
+            self._wait()
+            self._heed()
+
+    def _wait(self) -> None:
+        control = self._control
+        self._save(best=False)
+        with self._clock.stopped():
+            self._emit(Paused(paused=True))
+            while control.pause.is_set() and not control.stop.is_set():
+                if control.cancel.wait(_STOP_OR_GO_ON_WITHIN_S):
+                    break
+        self._emit(Paused(paused=False))
+
+    @contextmanager
+    def _told_when_diverged(self) -> Iterator[None]:
+        """Turn `Diverged` into a sentence that says where, what is kept and what to try."""
+        at, lr = self._progress, self._setup.optimisation.lr
+        try:
+            yield
+        except Diverged as error:
+            where = f"epoch {at.epoch + 1}, " + (f"batch {at.step + 1}" if at.step < self._setup.batches.steps else "validation")
+            kept = "No epoch was finished yet."
+            if at.best_epoch is not None:
+                kept = f"The best so far (epoch {at.best_epoch + 1}) is kept."
+            raise UserError(f"{error} at {where} (learning rate {lr:g}). {kept}", "Try a rate ten times smaller.") from error
+
+
+@contextmanager
+def _closed_after(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
+    """Let a generator end its threads and files when the block is left early."""
+    source: Any = batches
+    if not hasattr(source, "close"):
+        yield batches
+        return
+    with closing(source):
+        yield batches
+
+
+def _learning_share(network: nn.Module) -> float:
+    parameters = list(network.parameters())
+    return sum(p.numel() for p in parameters if p.requires_grad) / max(1, sum(p.numel() for p in parameters))
+
+
+def _better(at: Progress, accuracy: float, loss: float) -> bool:
+    if at.best_accuracy is None or at.best_loss is None:
+        return True
+    return (accuracy, -loss) > (at.best_accuracy, -at.best_loss)
+
+
+def _seed(seed: int, at: Progress) -> int:
+    """The start of one step's random choices: depends on nothing but (seed, epoch, step)."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{at.epoch}/{at.step}".encode()).digest()[:7], "big")

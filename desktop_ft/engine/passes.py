@@ -1,0 +1,161 @@
+"""One batch through the network: learning from it, or only judging it; in parts where memory runs out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.engine.device import Compute
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Logits float32 (N, classes) and targets to the mean loss, a scalar."""
+
+
+class Diverged(Exception):
+    """A number that must be finite is not; carries what, such as `Loss became NaN`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sums:
+    """Totals over samples: of their losses, of right answers, of samples."""
+
+    loss: float = 0.0
+    correct: int = 0
+    seen: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(loss=self.loss + other.loss, correct=self.correct + other.correct, seen=self.seen + other.seen)
+
+
+class Passes:
+    """Runs batches through one network.
+
+    Where memory runs out, a batch is computed in twice as many parts from then on; gradients add up, so each step still
+    learns from the same samples (BatchNorm and class weights see the parts one by one).
+
+    Args:
+        warn: told in a sentence when the number of parts changes.
+        parts: how many parts to begin with.
+    """
+
+    def __init__(self, network: nn.Module, loss: Loss, compute: Compute, warn: Callable[[str], None], parts: int = 1) -> None:
+        self._network = network
+        self._loss = loss
+        self._compute = compute
+        self._warn = warn
+        self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scaler)
+        self.parts = parts
+
+    def learn(self, inputs: Tensor, targets: Tensor, optimizer: torch.optim.Optimizer, clip_norm: float, seed: int) -> Sums:
+        """One step of `optimizer` from a batch; the network is in the mode it is to learn in.
+
+        Args:
+            clip_norm: longest gradient allowed over all parameters together; 0: no limit.
+            seed: start of the step's random choices (dropout); torch's global generator is set to it.
+
+        Raises:
+            Diverged: the loss or the gradient is not finite; the network did not step.
+            UserError: memory runs out even with one sample at a time.
+        """
+
+        def attempt() -> Sums:
+            torch.manual_seed(seed)
+            optimizer.zero_grad()
+            sums = Sums()
+            for part, wanted in self._in_parts(inputs, targets):
+                sums += self._backward(part, wanted, len(part) / len(inputs))
+            self._step(optimizer, clip_norm)
+            return sums
+
+        return self._within_memory(attempt, len(inputs))
+
+    def judge(self, inputs: Tensor, targets: Tensor) -> Sums:
+        """Loss and right answers on a batch, without learning; the network is in eval mode.
+
+        Raises:
+            Diverged: the loss is not finite.
+            UserError: memory runs out even with one sample at a time.
+        """
+
+        def attempt() -> Sums:
+            sums = Sums()
+            with torch.inference_mode():
+                for part, wanted in self._in_parts(inputs, targets):
+                    sums += self._forward(part, wanted)[1]
+            return sums
+
+        return self._within_memory(attempt, len(inputs))
+
+    def scaler_state(self) -> dict[str, float]:
+        """The state of the loss scaler; empty where there is none."""
+        return {key: float(value) for key, value in self._scaler.state_dict().items()}
+
+    def restore_scaler(self, state: Mapping[str, float]) -> None:
+        """Go on from `scaler_state()`."""
+        if state:
+            self._scaler.load_state_dict({key: int(value) if value.is_integer() else value for key, value in state.items()})
+
+    def _backward(self, inputs: Tensor, targets: Tensor, share: float) -> Sums:
+        loss, sums = self._forward(inputs, targets)
+        torch.autograd.backward(self._scaler.scale(loss * share))
+        return sums
+
+    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sums]:
+        compute = self._compute
+        inputs, targets = inputs.to(compute.device), targets.to(compute.device)
+        if compute.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
+            logits = self._network(inputs)
+        logits = logits.float()
+        loss = self._loss(logits, targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise Diverged(f"Loss became {'NaN' if math.isnan(value) else 'infinite'}")
+        labels = targets.argmax(1) if targets.is_floating_point() else targets
+        correct = int((logits.detach().argmax(1) == labels).sum().item())
+        return loss, Sums(loss=value * len(inputs), correct=correct, seen=len(inputs))
+
+    def _step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
+        self._scaler.unscale_(optimizer)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        # With a scaler an overflow is part of the game: it skips that step and scales less.
+        if not self._compute.scaler and not math.isfinite(norm.item()):
+            raise Diverged("The gradient became infinite")
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
+        self._scaler.step(optimizer)
+        self._scaler.update()
+
+    def _in_parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        parts = min(self.parts, len(inputs))
+        return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
+
+    def _within_memory(self, attempt: Callable[[], Sums], size: int) -> Sums:
+        while (sums := _unless_out_of_memory(attempt)) is None:
+            self._halve(size)
+        return sums
+
+    def _halve(self, size: int) -> None:
+        if self.parts >= size:
+            cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
+            raise UserError("Memory ran out even with one sample at a time.", cure)
+        self.parts = min(2 * self.parts, size)
+        if self._compute.device.type in ("cuda", "xpu", "mps"):
+            torch.get_device_module(self._compute.device).empty_cache()
+        self._warn(f"Memory ran out. Each batch is now computed in {self.parts} parts; it goes on with the same samples.")
+
+
+def _unless_out_of_memory(attempt: Callable[[], Sums]) -> Sums | None:
+    """What `attempt` gives, or None. By returning, the exception and the tensors that its traceback holds are let go of."""
+    try:
+        return attempt()
+    except torch.OutOfMemoryError:
+        return None

@@ -1,0 +1,82 @@
+"""The door of the engine: one run from its start, or from a checkpoint, to exactly one ending."""
+
+from torch import nn
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.recipe import Optimisation
+from desktop_ft.engine.batches import Batches
+from desktop_ft.engine.control import RunControl
+from desktop_ft.engine.device import Compute, keep_memory, reproducible
+from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.loop import Emit, Loop, Setup
+from desktop_ft.engine.passes import Loss
+from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
+
+
+class Trainer:
+    """Trains a network; knows batches, a loss and events, and nothing of pictures, plans or windows.
+
+    On the CPU the same arguments give the same weights, bit by bit, whether or not the run was stopped and resumed between.
+
+    Args:
+        network: inputs of `batches` to logits (N, classes); it is moved to the device and changed in place.
+        learner: which of the network's parameters learn, and how fast.
+        loss: float32 logits (N, classes) and targets to the mean loss; label smoothing and class weights are its own.
+        save_every_s: how many seconds of work a crash may cost at most.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        learner: Learner,
+        batches: Batches,
+        optimisation: Optimisation,
+        compute: Compute,
+        store: CheckpointStore,
+        seed: int,
+        loss: Loss,
+        save_every_s: float = 60.0,
+    ) -> None:
+        self._setup = Setup(
+            network=network,
+            learner=learner,
+            batches=batches,
+            optimisation=optimisation,
+            compute=compute,
+            store=store,
+            seed=seed,
+            loss=loss,
+            save_every_s=save_every_s,
+        )
+
+    def fit(self, emit: Emit, control: RunControl, resume: Checkpoint | None = None) -> RunEnded:
+        """Train until the last epoch, or until `control` or an early stop ends it.
+
+        Every ending emits exactly one `RunEnded`, last of all. What a person can mend (a `UserError`: divergence, a full
+        disk, too little memory) ends the run as FAILED with that sentence and is not raised. Any other exception ends it as
+        FAILED too (an interruption from the keyboard as CANCELLED) and is raised again. What `emit` raises counts as raised here.
+
+        Args:
+            emit: called with every event, from this thread.
+            resume: where to go on from; it must come from a run of the same arguments.
+        """
+        if self._setup.compute.device.type == "cpu":
+            keep_memory()
+        try:
+            with reproducible(self._setup.compute):
+                ended = self._ended(Loop(self._setup, emit, control, resume).run())
+        except UserError as error:
+            ended = self._ended(RunStatus.FAILED, str(error))
+        except KeyboardInterrupt:
+            emit(self._ended(RunStatus.CANCELLED))
+            raise
+        except BaseException as error:
+            emit(self._ended(RunStatus.FAILED, f"{type(error).__name__}: {error}"))
+            raise
+        emit(ended)
+        return ended
+
+    def _ended(self, status: RunStatus, error: str = "") -> RunEnded:
+        return RunEnded(status=status, checkpoint=self._setup.store.best, error=error)

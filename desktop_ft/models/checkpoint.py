@@ -1,0 +1,264 @@
+"""Everything a run needs to go on exactly as if it had never stopped, and the folder where that is kept."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.values import from_json, to_json
+
+VERSION = 1
+_NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        epoch, step: the next training batch, 0-based; `step` equals the number of batches where only the epoch's validation
+            is left.
+        loss_sum, correct, seen: sums over the training samples of this epoch so far.
+        best_epoch, best_accuracy, best_loss: of the best validation so far; None before the first.
+        stale_epochs: epochs since the best one, for early stopping.
+        parts: how many pieces a batch is computed in; above 1 where memory ran out.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    best_epoch: int | None = None
+    best_accuracy: float | None = None
+    best_loss: float | None = None
+    stale_epochs: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """Everything a run needs to go on exactly as if it had never stopped.
+
+    The state of random generators is not among it: every step draws from a generator seeded with (seed, epoch, step).
+
+    Attributes:
+        model: the network's state dict, buffers included.
+        optimizer: `PARAMETER/KEY`, such as `fc.weight/exp_avg`, to the optimiser's tensor.
+        scaler: state of the loss scaler, where there is one (fp16).
+        facts: what bit-identical results depend on besides: torch's version, threads, device, precision.
+        note: a sentence for the person, where this is not the checkpoint that was asked for; not kept.
+    """
+
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    progress: Progress
+    scaler: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    """What a checkpoint file says in its metadata."""
+
+    progress: Progress
+    scaler: dict[str, float]
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """One checkpoint file as the index knows it."""
+
+    file: str
+    sha256: str
+    epoch: int
+    step: int
+
+    @property
+    def words(self) -> str:
+        return f"of epoch {self.epoch + 1}, batch {self.step}" if self.step else f"after epoch {self.epoch}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Index:
+    """Which file is what. `older` is the last checkpoint but one, kept in case the last is damaged."""
+
+    last: _Entry
+    best: _Entry | None = None
+    older: _Entry | None = None
+    version: int = VERSION
+
+    def entries(self, first: str) -> list[_Entry]:
+        """All different entries, the one named `first` before the rest."""
+        order = {"last": (self.last, self.older, self.best), "best": (self.best, self.last, self.older)}[first]
+        return list(dict.fromkeys(entry for entry in order if entry is not None))
+
+
+class CheckpointStore:
+    """Keeps the last, the one before it and the best checkpoint of a run.
+
+    A new file is written and read again before the index names it, and only then is an old one deleted: whenever the process
+    dies, the index names checkpoints that are whole.
+
+    Args:
+        folder: the folder of the checkpoints, which exists.
+        write: puts bytes at a path for good, or raises UserError and leaves what was there.
+    """
+
+    def __init__(self, folder: Path, write: Callable[[Path, bytes], None]) -> None:
+        self._folder = folder
+        self._write = write
+
+    @property
+    def best(self) -> str:
+        """What `load("best")` would take, as `FOLDER/FILE`; "" where nothing is kept yet."""
+        index = self._read_index()
+        return f"{self._folder.name}/{index.entries('best')[0].file}" if index else ""
+
+    def save(self, checkpoint: Checkpoint, best: bool) -> str:
+        """Keep `checkpoint` as the last one, and as the best one too if it is; returns `FOLDER/FILE`.
+
+        Raises:
+            UserError: it cannot be written, or reads back differently; what was kept before is still there.
+        """
+        data = _packed(checkpoint)
+        digest = hashlib.sha256(data).hexdigest()
+        at = checkpoint.progress
+        # The digest in the name keeps a file that the index names from ever being overwritten.
+        name = f"epoch{at.epoch:04}-step{at.step:06}-{digest[:16]}.safetensors"
+        entry = _Entry(file=name, sha256=digest, epoch=at.epoch, step=at.step)
+        self._write(self._folder / name, data)
+        if problem := self._checked(entry)[1]:
+            raise UserError(f"The disk did not keep {name}: {problem}.", "Check the disk, or go on in another folder.")
+        index = _after(self._read_index() or self._index_of_files(), entry, best)
+        self._write_index(index)
+        self._forget_all_but(index)
+        return f"{self._folder.name}/{name}"
+
+    def load(self, name: str) -> Checkpoint:
+        """The checkpoint called "last" or "best"; where it is damaged the next one that is whole, with a `note` that says so.
+
+        Raises:
+            UserError: no checkpoint is whole, or it was written by a newer version.
+        """
+        index = self._read_index()
+        notes = []
+        if index is None:
+            index = self._index_of_files()
+            if index is not None:
+                notes.append("The list of checkpoints is damaged.")
+        elif name == "best" and index.best is None:
+            notes.append("No epoch was finished.")
+        for entry in index.entries(name) if index else ():
+            data, problem = self._checked(entry)
+            if problem:
+                notes.append(f"The checkpoint {entry.words} is damaged ({problem}).")
+                continue
+            found = _unpacked(data, entry.file)
+            return replace(found, note=" ".join([*notes, f"Using the one {entry.words}."]) if notes else "")
+        what = " ".join(notes) or "Nothing was saved yet."
+        raise UserError(f"The run {self._folder.parent.name} has no usable checkpoint. {what}", "Train it again.")
+
+    def _checked(self, entry: _Entry) -> tuple[bytes, str]:
+        """What the file of `entry` holds, and what is wrong with it ("" if nothing)."""
+        try:
+            data = (self._folder / entry.file).read_bytes()
+        except OSError as error:
+            return b"", error.strerror or str(error)
+        return data, "" if hashlib.sha256(data).hexdigest() == entry.sha256 else "checksum"
+
+    @property
+    def _index_path(self) -> Path:
+        return self._folder / "index.json"
+
+    def _write_index(self, index: _Index) -> None:
+        body = to_json(index)
+        seal = hashlib.sha256(body).hexdigest().encode()
+        self._write(self._index_path, body + b"\n" + seal + b"\n")
+
+    def _read_index(self) -> _Index | None:
+        """The index; None where there is none, or it is damaged."""
+        try:
+            body, seal = self._index_path.read_bytes().removesuffix(b"\n").split(b"\n")
+        except (FileNotFoundError, ValueError):
+            return None
+        if hashlib.sha256(body).hexdigest().encode() != seal:
+            return None
+        _refuse_newer(json.loads(body), self._index_path.name)
+        return from_json(_Index, body, str(self._index_path))
+
+    def _index_of_files(self) -> _Index | None:
+        """An index made from the files themselves: those that are whole by the digest in their name."""
+        found = []
+        for path in self._folder.iterdir():
+            name = _NAME.fullmatch(path.name)
+            if name and (full := hashlib.sha256(path.read_bytes()).hexdigest()).startswith(name["digest"]):
+                found.append(_Entry(file=path.name, sha256=full, epoch=int(name["epoch"]), step=int(name["step"])))
+        if not found:
+            return None
+        found.sort(key=lambda entry: (entry.epoch, entry.step))
+        progress = _unpacked((self._folder / found[-1].file).read_bytes(), found[-1].file).progress
+        after_best = None if progress.best_epoch is None else (progress.best_epoch + 1, 0)
+        best = next((entry for entry in found if (entry.epoch, entry.step) == after_best), None)
+        return _Index(last=found[-1], best=best, older=found[-2] if len(found) > 1 else None)
+
+    def _forget_all_but(self, index: _Index) -> None:
+        kept = {entry.file for entry in index.entries("last")}
+        for path in self._folder.glob("epoch*"):
+            if path.name not in kept:
+                with suppress(OSError):  # a virus scanner may hold it; the next save tries again
+                    path.unlink()
+
+
+def _after(before: _Index | None, entry: _Entry, best: bool) -> _Index:
+    """The index once `entry` is saved."""
+    if before is None:
+        return _Index(last=entry, best=entry if best else None)
+    older = before.older if before.last == entry else before.last
+    return _Index(last=entry, best=entry if best else before.best, older=older)
+
+
+def _packed(checkpoint: Checkpoint) -> bytes:
+    tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
+    tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
+    header = _Header(progress=checkpoint.progress, scaler=dict(checkpoint.scaler), facts=dict(checkpoint.facts))
+    # Cloned one by one: safetensors refuses tensors that share memory, as tied weights do.
+    dense = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    return bytes(safetensors.torch.save(dense, {"version": str(VERSION), "checkpoint": to_json(header).decode()}))
+
+
+def _unpacked(data: bytes, where: str) -> Checkpoint:
+    length = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+    _refuse_newer(metadata, where)
+    header = from_json(_Header, metadata["checkpoint"], where)
+    tensors = safetensors.torch.load(data)
+    return Checkpoint(
+        model=_under(_MODEL, tensors),
+        optimizer=_under(_OPTIMIZER, tensors),
+        progress=header.progress,
+        scaler=header.scaler,
+        facts=header.facts,
+    )
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _refuse_newer(found: dict[str, Any], where: str) -> None:
+    if int(found["version"]) > VERSION:
+        raise UserError(
+            f"{where} was written by a newer Desktop FT (checkpoint version {found['version']}).", "Update Desktop FT."
+        )

@@ -1,0 +1,188 @@
+"""Every write of a run goes through here: it is on the disk whole, or not at all, and a failure is told with its cure."""
+
+import errno
+import os
+import shutil
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from desktop_ft.core.errors import UserError
+
+_REPLACE_RETRIES = 25
+_REPLACE_WAIT_S = 0.1
+_HELD_BY_ANOTHER = (5, 32)
+"""Windows' access denied and sharing violation: a virus scanner holds the file for a moment."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`: the old content stays until the new one is on the disk for good.
+
+    Raises:
+        UserError: the disk is full, read-only, gone, or not ours to write; the old content is untouched.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            _write_through(temporary, data)
+            _replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, len(data), error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path`, and those above it, where they are not there yet.
+
+    Raises:
+        UserError: it cannot be made, or something else has that name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, 0, error) from error
+
+
+class LineFile:
+    """A file that only grows, line by line. Every line is with the system when `append` returns, so a crash keeps it.
+
+    A last line without its end (the writer was killed, or the disk was full) never counted: opening cuts it off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = path.open("ab+", buffering=0)
+            self._cut_torn_line()
+        except OSError as error:
+            raise cannot_write(path, 0, error) from error
+
+    def append(self, line: bytes, *, durable: bool = False) -> None:
+        """Add `line` (without its end); `durable` waits until the disk has it, so that power loss keeps it too.
+
+        Raises:
+            UserError: it cannot be written; the file is as it was before.
+        """
+        before = os.fstat(self._file.fileno()).st_size
+        data = line + b"\n"
+        try:
+            written = self._file.write(data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(before)
+            raise cannot_write(self._path, len(data), error) from error
+
+    def close(self) -> None:
+        """Wait until the disk has every line, and let go of the file."""
+        with self._file:
+            os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _cut_torn_line(self) -> None:
+        self._file.seek(0)
+        whole = self._file.read().rfind(b"\n") + 1
+        self._file.truncate(whole)
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of `path`, without a torn last one; none where there is no such file.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def read(path: Path) -> bytes:
+    """What `path` holds.
+
+    Raises:
+        UserError: it is not there, or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: Path, error: OSError) -> UserError:
+    """Why `path` cannot be read, in words."""
+    return UserError(f"{path} cannot be read: {error.strerror or error}.", "Restore it from a copy, or check its permissions.")
+
+
+def cannot_write(path: Path, size: int, error: OSError) -> UserError:
+    """Why `size` bytes cannot be written to `path`, in words."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            what = f"The disk is full: {path} needs {in_words(size)}, and {in_words(_free(path))} are free."
+            cure = "Free some space there, or choose another folder; what was saved before is safe."
+        case errno.EROFS:
+            what, cure = f"{path} cannot be written: the disk is read-only.", "Choose another folder, or make the disk writable."
+        case errno.EACCES | errno.EPERM:
+            what = f"{path} cannot be written: permission denied."
+            cure = "Choose a folder of your own, or change its permissions."
+        case errno.EEXIST | errno.ENOTDIR:
+            what, cure = f"{path} cannot be made: a file of that name is in the way.", "Choose another folder."
+        case _:
+            what = f"{path} cannot be written: {error.strerror or error}."
+            cure = "Check the disk, or choose another folder; what was saved before is safe."
+    return UserError(what, cure)
+
+
+def in_words(size: int) -> str:
+    """`size` bytes as people say it, such as `46.0 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def _free(path: Path) -> int:
+    there = next((folder for folder in path.parents if folder.is_dir()), Path.cwd())
+    return shutil.disk_usage(there).free
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(source: Path, target: Path) -> None:
+    for tries_left in reversed(range(_REPLACE_RETRIES)):
+        try:
+            source.replace(target)
+        except OSError as error:
+            if getattr(error, "winerror", None) not in _HELD_BY_ANOTHER or not tries_left:
+                raise
+            time.sleep(_REPLACE_WAIT_S)
+        else:
+            return
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder, and its rename is durable with the file system's journal
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,151 @@
+"""A quick look-up of many runs. Only an index: delete the file, scan again, and everything is back."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStarted
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
+
+_VERSION = 1
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy"
+_TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (path))"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One run in one row.
+
+    Attributes:
+        created: seconds since 1970, when its training first began (its recipe was written, where it never did).
+        dataset: last part of the folder's name.
+        status: completed, stopped, cancelled or failed; `running`; `interrupted` where it ended without a word and can be
+            resumed; `damaged` where its files cannot be read.
+        epochs: finished ones.
+        accuracy: of the best epoch on the validation pictures, 0 to 1; None before the first.
+    """
+
+    path: str
+    name: str
+    created: float
+    dataset: str
+    backbone: str
+    preset: str
+    status: str
+    epochs: int
+    accuracy: float | None
+
+
+class RunIndex:
+    """The runs that lie directly in one folder.
+
+    Args:
+        database: the SQLite file; made anew where it is missing, of another version or damaged.
+        root: the folder that holds the run folders.
+    """
+
+    def __init__(self, database: Path, root: Path) -> None:
+        self._database = database
+        self._root = root.absolute()
+        atomic.make_folder(database.parent)
+
+    def rescan(self) -> None:
+        """Make the index agree with the folders. A run whose files did not change is not read again.
+
+        Raises:
+            UserError: the index cannot be written.
+        """
+        try:
+            self._rescan()
+        except sqlite3.DatabaseError:  # not a database, or an older layout: it holds nothing that the folders don't
+            self._database.unlink(missing_ok=True)
+            try:
+                self._rescan()
+            except sqlite3.Error as error:
+                raise UserError(
+                    f"{self._database} cannot be written: {error}.", "Free some space, or delete that file."
+                ) from error
+
+    def rows(self) -> list[RunSummary]:
+        """The runs as of the last scan, the newest first."""
+        with self._connected() as connection:
+            query = f"SELECT {_COLUMNS} FROM runs WHERE root = ? ORDER BY created DESC, path"  # noqa: S608 - our own constant
+            found = connection.execute(query, (_packed(str(self._root)),)).fetchall()
+        names = [field.name for field in fields(RunSummary)]
+        return [RunSummary(**dict(zip(names, map(_unpacked, row), strict=True))) for row in found]
+
+    def _rescan(self) -> None:
+        there = {str(path): path for path in _run_folders(self._root)}
+        with self._connected() as connection:
+            query = "SELECT path, state FROM runs WHERE root = ?"
+            rows = connection.execute(query, (_packed(str(self._root)),)).fetchall()
+            known = {_unpacked(path): _unpacked(state) for path, state in rows}
+            gone = [(_packed(path),) for path in known if path not in there]
+            connection.executemany("DELETE FROM runs WHERE path = ?", gone)
+            for name, path in there.items():
+                state = _state(path)
+                if known.get(name) != state:
+                    row = (*astuple(_summary(path)), str(self._root), state)
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    connection.execute(insert, [_packed(cell) for cell in row])
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self._database, timeout=10)) as connection, connection:
+            if connection.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                connection.execute("DROP TABLE IF EXISTS runs")
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(_TABLE)
+            yield connection
+
+
+def _packed(cell: Any) -> Any:
+    """Text as bytes: SQLite's own text cannot hold a path that is not UTF-8."""
+    return cell.encode("utf-8", "surrogateescape") if isinstance(cell, str) else cell
+
+
+def _unpacked(cell: Any) -> Any:
+    return cell.decode("utf-8", "surrogateescape") if isinstance(cell, bytes) else cell
+
+
+def _run_folders(root: Path) -> list[Path]:
+    return sorted(path.parent for path in root.glob("*/recipe.toml")) if root.is_dir() else []
+
+
+def _state(path: Path) -> str:
+    """Changes whenever the run's row may change."""
+    facts = [str(RunFolder(path).is_locked)]
+    for name in ("recipe.toml", "events.jsonl"):
+        file = path / name
+        facts.append(f"{file.stat().st_mtime_ns}/{file.stat().st_size}" if file.exists() else "")
+    return " ".join(facts)
+
+
+def _summary(path: Path) -> RunSummary:
+    run = RunFolder(path)
+    written = (path / "recipe.toml").stat().st_mtime
+    try:
+        recipe, events = run.recipe, run.events()
+    except UserError:
+        return RunSummary(
+            path=str(path), name=run.name, created=written, dataset="", backbone="", preset="",
+            status="damaged", epochs=0, accuracy=None,
+        )  # fmt: skip
+    history = run.history()
+    best = max((event.val_accuracy for event in history.epochs), default=None)
+    return RunSummary(
+        path=str(path),
+        name=run.name,
+        created=next((event.time for event in events if isinstance(event, RunStarted)), written),
+        dataset=recipe.portable().dataset.folder,
+        backbone=recipe.backbone.name,
+        preset=recipe.freeze.preset,
+        status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
+        epochs=len(history.epochs),
+        accuracy=best,
+    )

@@ -1,0 +1,165 @@
+"""All that a run leaves behind, in one folder that can be moved, copied and looked into."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import from_json, to_json
+from desktop_ft.runs import atomic, lock
+
+
+class EventLog:
+    """Appends a run's events to its folder, one line each."""
+
+    def __init__(self, lines: atomic.LineFile) -> None:
+        self._lines = lines
+
+    def append(self, event: TrainEvent) -> None:
+        """Keep `event`; a crash right after this call does not lose it, nor does power loss after a checkpoint or the end.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder; make one with `create` or `open`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """A new run in `path`, which is not there yet or is empty.
+
+        Raises:
+            UserError: something is there, or the folder cannot be made.
+        """
+        if (path / "recipe.toml").exists():
+            raise UserError(
+                f"{path} already holds a run.", f'Go on with it (desktop-ft resume "{path}"), or name another folder.'
+            )
+        atomic.make_folder(path)
+        if any(path.iterdir()):
+            raise UserError(f"{path} is not empty.", "Name a folder that is new or empty.")
+        run = cls(path)
+        for folder in (run.checkpoints, run.exports):
+            atomic.make_folder(folder)
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """The run that is in `path`.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not path.is_dir():
+            raise UserError(f"There is no folder {path}.", "`desktop-ft runs` lists the runs there are.")
+        if not (path / "recipe.toml").is_file():
+            raise UserError(f"{path} is not a run: it holds no recipe.toml.", "`desktop-ft runs` lists the runs there are.")
+        return cls(path)
+
+    @property
+    def name(self) -> str:
+        """What people call the run: the folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def exports(self) -> Path:
+        """The folder for exported files, and for what is known of them."""
+        return self.path / "exports"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for. Raises UserError where it is damaged or written by a newer version."""
+        path = self.path / "recipe.toml"
+        return Recipe.from_toml(atomic.read(path).decode("utf-8", "surrogateescape"), str(path))
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Keep what was asked for; this is what makes the folder a run. A folder's name keeps the bytes that it has."""
+        atomic.write(self.path / "recipe.toml", recipe.to_toml().encode("utf-8", "surrogateescape"))
+
+    @property
+    def manifest(self) -> DatasetManifest:
+        """The pictures of the run, as they were when it began. Raises UserError where the file is missing or damaged."""
+        path = self.path / "manifest.json"
+        return from_json(DatasetManifest, atomic.read(path), str(path))
+
+    def write_manifest(self, manifest: DatasetManifest) -> None:
+        """Keep which pictures the run is about."""
+        atomic.write(self.path / "manifest.json", to_json(manifest))
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What the model gets right and wrong; None while nobody has asked."""
+        path = self.path / "evaluation.json"
+        return from_json(Evaluation, atomic.read(path), str(path)) if path.exists() else None
+
+    def write_evaluation(self, evaluation: Evaluation) -> None:
+        """Keep what the model gets right and wrong."""
+        atomic.write(self.path / "evaluation.json", to_json(evaluation))
+
+    @property
+    def export_reports(self) -> tuple[ExportReport, ...]:
+        """What is known of the files exported from this run, the oldest first."""
+        path = self.exports / "reports.jsonl"
+        return tuple(from_json(ExportReport, line, str(path)) for line in atomic.whole_lines(path))
+
+    def add_export_report(self, report: ExportReport) -> None:
+        """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""
+        atomic.make_folder(self.exports)
+        kept = [known for known in self.export_reports if known.file != report.file]
+        lines = [to_json(known) + b"\n" for known in (*kept, report)]
+        atomic.write(self.exports / "reports.jsonl", b"".join(lines))
+
+    def events(self) -> list[TrainEvent]:
+        """All that the run told, in order. A last line that a crash cut short never counted.
+
+        Raises:
+            UserError: a line is damaged; names it.
+        """
+        path = self.path / "events.jsonl"
+        return [
+            from_json(TrainEvent, line, f"{path}, line {number}") for number, line in enumerate(atomic.whole_lines(path), start=1)
+        ]
+
+    def history(self) -> MetricHistory:
+        """The curves of the run."""
+        return MetricHistory.of(self.events())
+
+    @contextmanager
+    def log(self) -> Iterator[EventLog]:
+        """Append events while the block runs."""
+        with atomic.LineFile(self.path / "events.jsonl") as lines:
+            yield EventLog(lines)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes from training this run while the block runs.
+
+        Raises:
+            UserError: on entry, when another process holds it.
+        """
+        return lock.held(self.path / "run.lock")
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether some process is training this run now."""
+        return lock.is_held(self.path / "run.lock")

@@ -1,0 +1,164 @@
+"""A network, batches and a learner so small that a run takes milliseconds."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from desktop_ft.core.events import RunEnded, TrainEvent
+from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
+from desktop_ft.engine.control import RunControl
+from desktop_ft.engine.device import choose
+from desktop_ft.engine.trainer import Trainer
+from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
+from desktop_ft.models.freezing import ParameterGroup
+from desktop_ft.runs import atomic
+
+CLASSES = 3
+STEPS = 4
+
+
+class TinyNet(nn.Module):
+    """Everything that makes resuming hard: BatchNorm, dropout, a convolution that likes channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.stem = nn.Conv2d(3, 4, 3, padding=1)
+            self.norm = nn.BatchNorm2d(4)
+            self.drop = nn.Dropout(0.3)
+            self.fc = nn.Linear(4, CLASSES)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        features: Tensor = self.norm(self.stem(pictures)).relu().mean((2, 3))
+        logits: Tensor = self.fc(self.drop(features))
+        return logits
+
+
+@dataclass
+class TinyBatches:
+    """Batches that depend on (seed, epoch, step) alone; `on_step` sees every one before it is given out."""
+
+    steps: int = STEPS
+    size: int = 6
+    spoil: dict[tuple[int, int], float] = field(default_factory=dict)
+    on_step: Callable[[int, int], None] = lambda epoch, step: None
+    closed: int = 0
+    given: list[tuple[int, int]] = field(default_factory=list)
+
+    def _batch(self, *key: int) -> tuple[Tensor, Tensor]:
+        digest = hashlib.sha256(repr(key).encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        targets = torch.randint(CLASSES, (self.size,), generator=generator)
+        noise = torch.randn(self.size, 3, 5, 5, generator=generator)
+        return noise + nn.functional.one_hot(targets, 3)[:, :, None, None] * 0.7, targets
+
+    def train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        try:
+            for step in range(first_step, self.steps):
+                self.on_step(epoch, step)
+                inputs, targets = self._batch(1, epoch, step)
+                if (epoch, step) in self.spoil:
+                    inputs = inputs * self.spoil[epoch, step]
+                self.given.append((epoch, step))
+                yield inputs, targets
+        finally:
+            self.closed += 1
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(2):
+            yield self._batch(2, 0, step)
+
+
+@dataclass
+class TinyLearner:
+    """Lets the layers in `learning` learn; the rest, its BatchNorm too, stays as it is."""
+
+    network: nn.Module
+    learning: tuple[str, ...] = ("stem", "norm", "fc")
+
+    def rates(self, epoch: int) -> dict[str, float]:
+        return {name: float(name in self.learning) for name in ("stem", "norm", "fc")}
+
+    def apply(self, epoch: int) -> None:
+        for name in self.rates(epoch):
+            self.network.get_submodule(name).requires_grad_(name in self.learning)
+
+    def train_mode(self, epoch: int) -> None:
+        self.network.train()
+        for name in self.rates(epoch):
+            self.network.get_submodule(name).train(name in self.learning)
+
+    def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
+        found = []
+        for name in self.learning:
+            layer = self.network.get_submodule(name)
+            decays = tuple(p for p in layer.parameters() if p.ndim > 1)
+            spared = tuple(p for p in layer.parameters() if p.ndim <= 1)
+            found += [ParameterGroup(name, decays, weight_decay)] if decays else []
+            found += [ParameterGroup(name, spared, 0.0)]
+        return found
+
+
+def loss(logits: Tensor, targets: Tensor) -> Tensor:
+    return cross_entropy(logits, targets, label_smoothing=0.1)
+
+
+PLAN = Optimisation(epochs=3, batch_size=6, lr=0.02)
+
+
+@dataclass
+class Run:
+    """One run in `folder`, with what it told."""
+
+    folder: Path
+    plan: Optimisation = PLAN
+    batches: TinyBatches = field(default_factory=TinyBatches)
+    network: nn.Module = field(default_factory=TinyNet)
+    learning: tuple[str, ...] = ("stem", "norm", "fc")
+    seed: int = 0
+    save_every_s: float = 1e9
+    precision: Precision = Precision.FP32
+    write: Callable[[Path, bytes], None] = atomic.write
+    control: RunControl = field(default_factory=RunControl)
+    events: list[TrainEvent] = field(default_factory=list)
+    on_event: Callable[[TrainEvent], None] = lambda event: None
+
+    @property
+    def store(self) -> CheckpointStore:
+        return CheckpointStore(self.folder, self.write)
+
+    def fit(self, resume: Checkpoint | None = None) -> RunEnded:
+        self.folder.mkdir(exist_ok=True, parents=True)
+        trainer = Trainer(
+            network=self.network,
+            learner=TinyLearner(self.network, self.learning),
+            batches=self.batches,
+            optimisation=self.plan,
+            compute=choose(DeviceChoice.CPU, self.precision),
+            store=self.store,
+            seed=self.seed,
+            loss=loss,
+            save_every_s=self.save_every_s,
+        )
+        return trainer.fit(self._hear, self.control, resume)
+
+    def _hear(self, event: TrainEvent) -> None:
+        self.events.append(event)
+        self.on_event(event)
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
