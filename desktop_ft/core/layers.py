@@ -71,24 +71,39 @@ def blocks(tree: LayerNode, head: str) -> tuple[tuple[str, ...], ...]:
     """The network without its head, cut into blocks from input to output; each block is a tuple of leaf paths.
 
     A block is what a network's paper calls one: a residual block, an inverted bottleneck, a transformer layer. Plain
-    containers, and modules that hold most of the network, are opened; a lone norm or parameter joins the block before it,
-    or the first block where there is none before.
+    containers, modules that hold most of the network, and stages (modules that are nothing but a list of others) are
+    opened. A lone norm or parameter joins the block before it, or the next one where there is none before; a norm at the
+    start of a sequence, as in DenseNet's transitions, belongs to what follows in that sequence.
     """
-    parts = [part for part in _parts(tree, tree.parameters) if not is_under(part.path, head)]
     found: list[list[str]] = []
-    for part in parts:
+    waiting: list[str] = []
+    for part, leads in _parts(tree, tree.parameters, head):
         leaves = [leaf.path for leaf in part.leaves() if not is_under(leaf.path, head)]
-        joins = bool(found) and (part.norm is not NormKind.NONE or part.type == PARAMETER)
-        if joins:
+        if leads or (not found and _lone(part)):
+            waiting += leaves
+        elif _lone(part) and not waiting:
             found[-1] += leaves
         elif leaves:
-            found.append(leaves)
-    return tuple(tuple(block) for block in found)
+            found.append(waiting + leaves)
+            waiting = []
+    return tuple(tuple(block) for block in (*found, waiting) if block)
 
 
-def _parts(node: LayerNode, whole: int) -> Iterator[LayerNode]:
-    for child in node.children:
-        if child.children and (child.container or 2 * child.parameters > whole):
-            yield from _parts(child, whole)
-        elif child.parameters:
-            yield child
+def _parts(node: LayerNode, whole: int, head: str) -> Iterator[tuple[LayerNode, bool]]:
+    """The pieces that blocks are made of, each with whether it is a norm that leads its sequence."""
+    children = [child for child in node.children if child.parameters and not is_under(child.path, head)]
+    for index, child in enumerate(children):
+        if child.children and (child.container or _stage(child) or 2 * child.parameters > whole):
+            yield from _parts(child, whole, head)
+        else:
+            leads = node.container and index == 0 and child.norm is not NormKind.NONE and any(not _lone(c) for c in children)
+            yield child, leads
+
+
+def _lone(part: LayerNode) -> bool:
+    return part.norm is not NormKind.NONE or part.type == PARAMETER
+
+
+def _stage(node: LayerNode) -> bool:
+    holding = [child for child in node.children if child.parameters]
+    return len(holding) == 1 and holding[0].type == "ModuleList"
