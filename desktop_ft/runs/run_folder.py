@@ -91,11 +91,15 @@ class RunFolder:
     def recipe(self) -> Recipe:
         """What was asked for. Raises UserError where it is damaged or written by a newer version."""
         path = self.path / "recipe.toml"
-        return Recipe.from_toml(atomic.read(path).decode("utf-8", "surrogateescape"), str(path))
+        try:
+            text = atomic.read(path).decode()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not a recipe: it is not text ({error.reason}).", "Restore it from a copy.") from error
+        return Recipe.from_toml(text, str(path))
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Keep what was asked for; this is what makes the folder a run. A folder's name keeps the bytes that it has."""
-        atomic.write(self.path / "recipe.toml", recipe.to_toml().encode("utf-8", "surrogateescape"))
+        """Keep what was asked for; this is what makes the folder a run."""
+        atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
 
     @property
     def manifest(self) -> DatasetManifest:

@@ -1,0 +1,230 @@
+"""What a run leaves behind, and who may write it."""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import CheckpointSaved, EpochDone, Paused, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.runs.index import RunIndex
+from desktop_ft.runs.run_folder import RunFolder
+
+NOT_UTF8 = b"caf\xe9/\xff.jpg".decode("utf-8", "surrogateescape")
+STARTED = RunStarted(
+    epochs=2, steps_per_epoch=1, first_epoch=0, first_step=0, device="CPU", precision="fp32", learning_share=0.1, time=5.0
+)
+EVENTS = [
+    STARTED,
+    StepDone(epoch=0, step=0, loss=0.1 + 0.2, lr=1e-3, seconds=1.5),
+    EpochDone(epoch=0, train_loss=1.0, train_accuracy=0.5, val_loss=0.9, val_accuracy=2 / 3, seconds=2.0, best=True),
+    CheckpointSaved(path="checkpoints/x", epoch=1, step=0, best=True),
+    Paused(paused=True),
+    Warned(message=f"{NOT_UTF8} is strange"),
+    RunEnded(status=RunStatus.STOPPED, checkpoint="checkpoints/x"),
+]
+
+
+def recipe():
+    return Recipe(dataset=DatasetChoice(folder="/photos/flowers"))
+
+
+def manifest():
+    sample = Sample(path=NOT_UTF8, label=0, subset=Subset.VAL, sha256="ab", width=1, height=2, bytes=3, mtime_ns=4)
+    return DatasetManifest(
+        root="/photos", source="/photos", layout=Layout.CLASS_FOLDERS, classes=("é",), samples=(sample,), problems=()
+    )
+
+
+def make(path, events=()):
+    run = RunFolder.create(path)
+    run.write_recipe(recipe())
+    run.write_manifest(manifest())
+    with run.log() as log:
+        for event in events:
+            log.append(event)
+    return run
+
+
+def test_all_that_is_written_is_read_again(tmp_path):
+    run = make(tmp_path / "run", EVENTS)
+    again = RunFolder.open(tmp_path / "run")
+    assert again == run and again.name == "run"
+    assert again.recipe == recipe() and again.manifest == manifest() and again.events() == EVENTS
+    assert again.history().best == EVENTS[2] and again.history().ended == EVENTS[-1]
+    assert again.evaluation is None and again.export_reports == ()
+    half = Interval(value=0.5, low=0.1, high=0.9)
+    evaluation = Evaluation(
+        dataset="d", subset="val", classes=("é",), accuracy=half, top5=None, confusion=((1,),), calibration_error=0.1,
+        per_class=(ClassScore(name="é", precision=1.0, recall=1.0, f1=1.0, support=1),),
+        answers=(Answer(path=NOT_UTF8, label=0, predicted=0, confidence=1.0, probabilities=(1.0,)),),
+    )  # fmt: skip
+    run.write_evaluation(evaluation)
+    assert again.evaluation == evaluation
+
+
+def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_path):
+    run = make(tmp_path / "run")
+
+    def report(file, compared):
+        return ExportReport(
+            file=file, bytes=1, compared=compared, largest_difference=0.0, changed_answers=0, worst_path=NOT_UTF8, accepted=True
+        )
+
+    for given in (report("a", 1), report("b", 2), report("a", 3)):
+        run.add_export_report(given)
+    assert run.export_reports == (report("b", 2), report("a", 3))
+
+
+def test_a_folder_that_holds_something_is_not_taken(tmp_path):
+    make(tmp_path / "run")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"")
+    (tmp_path / "file").write_bytes(b"")
+    for name, words in (
+        ("run", "already holds a run"),
+        ("photos", "is not empty"),
+        ("file", "a file of that name is in the way"),
+    ):
+        with pytest.raises(UserError, match=words):
+            RunFolder.create(tmp_path / name)
+    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
+    (tmp_path / "empty").mkdir()
+    RunFolder.create(tmp_path / "empty")
+
+
+def test_what_is_no_run_is_told(tmp_path):
+    for path, words in ((tmp_path / "nowhere", "There is no folder"), (tmp_path, "is not a run")):
+        with pytest.raises(UserError, match=words):
+            RunFolder.open(path)
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "manifest.json", "evaluation.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"version": 99}', b"version = 99", b"[" * 5000])
+def test_a_damaged_file_is_told_in_a_sentence(tmp_path, name, content):
+    run = make(tmp_path / "run")
+    (run.path / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"recipe\.toml|manifest\.json|evaluation\.json"):
+        getattr(run, name.partition(".")[0])
+
+
+def test_a_crash_in_the_middle_of_a_line_loses_that_line_alone(tmp_path):
+    run = make(tmp_path / "run", EVENTS[:3])
+    path = run.path / "events.jsonl"
+    whole = path.read_bytes()
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        assert run.events() == EVENTS[: whole[:cut].count(b"\n")]
+    with run.log() as log:
+        log.append(EVENTS[2])
+    assert run.events() == EVENTS[:3]
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    run = make(tmp_path / "run", EVENTS)
+    path = run.path / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"step_done"', b'"step_dome"'))
+    with pytest.raises(UserError, match=r"events\.jsonl, line 2 is not valid"):
+        run.events()
+
+
+HOLDER = """
+import sys, pathlib
+from desktop_ft.runs.run_folder import RunFolder
+with RunFolder(pathlib.Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time_trains_a_run_and_a_dead_one_lets_go(tmp_path):
+    run = make(tmp_path / "run")
+    assert not run.is_locked
+    with subprocess.Popen([sys.executable, "-c", HOLDER, run.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert run.is_locked
+        words = rf"^The run run is being trained by process {holder.pid} on {platform.node()}, since \d{{4}}-"
+        with pytest.raises(UserError, match=words), run.lock():
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert not run.is_locked
+    with run.lock():
+        assert run.is_locked
+        with pytest.raises(UserError, match=f"process {os.getpid()} "), run.lock():
+            pass
+    assert not run.is_locked
+
+
+def test_a_lock_of_another_machine_is_not_taken(tmp_path):
+    run = make(tmp_path / "run")
+    (run.path / "run.lock").write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "yesterday"}))
+    assert run.is_locked
+    with pytest.raises(UserError, match=r"process 1 on elsewhere, since yesterday\. If nothing runs there"), run.lock():
+        pass
+    (run.path / "run.lock").write_text('{"pid": 1, "ho')
+    with run.lock():
+        pass
+
+
+def test_the_index_can_be_deleted_and_made_again(tmp_path):
+    root = tmp_path / "runs"
+    make(root / "done", EVENTS)
+    make(root / "killed", EVENTS[:3])
+    make(root / b"\xff".decode("utf-8", "surrogateescape"))
+    damaged = make(root / "damaged")
+    (damaged.path / "recipe.toml").write_bytes(b"?")
+    (root / "no run").mkdir()
+    database = tmp_path / "data" / "runs.sqlite"
+    index = RunIndex(database, root)
+    index.rescan()
+    rows = index.rows()
+    assert {row.name: (row.status, row.epochs, row.accuracy) for row in rows} == {
+        "done": ("stopped", 1, 2 / 3),
+        "killed": ("interrupted", 1, 2 / 3),
+        "\udcff": ("interrupted", 0, None),
+        "damaged": ("damaged", 0, None),
+    }
+    done = next(row for row in rows if row.name == "done")
+    assert (done.path, done.created, done.dataset) == (str(root / "done"), 5.0, "flowers")
+    assert (done.backbone, done.preset) == ("efficientnet_lite0", "head")
+    for spoil in (database.unlink, lambda: database.write_bytes(b"no database" * 1000)):
+        spoil()
+        index = RunIndex(database, root)
+        index.rescan()
+        assert index.rows() == rows
+
+
+def test_the_index_follows_what_happens_to_runs(tmp_path):
+    run = make(tmp_path / "runs" / "it", [STARTED])
+    index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
+
+    def status():
+        index.rescan()
+        return [row.status for row in index.rows()]
+
+    assert status() == ["interrupted"]
+    with run.lock():
+        assert status() == ["running"]
+        with run.log() as log:
+            log.append(EVENTS[-1])
+    assert status() == ["stopped"]
+    run.path.rename(tmp_path / "elsewhere")
+    assert status() == []
+    assert RunIndex(tmp_path / "runs.sqlite", tmp_path / "nowhere").rows() == []
+
+
+def test_two_folders_of_runs_share_an_index(tmp_path):
+    make(tmp_path / "a" / "one")
+    make(tmp_path / "b" / "two")
+    indices = [RunIndex(tmp_path / "runs.sqlite", tmp_path / name) for name in "ab"]
+    for index in indices:
+        index.rescan()
+    assert [[row.name for row in index.rows()] for index in indices] == [["one"], ["two"]]
