@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
@@ -66,8 +66,10 @@ def check(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> None:
 def transforms(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> Transforms:
     """The callables that `specs` describe. Imports torch."""
     made = [(plugins.augmentations.get(spec.transform), _parameters(plugins, spec)) for spec in specs]
-    by_kind = {kind: tuple(a.make(parameters) for a, parameters in made if a.kind is kind) for kind in AugmentationKind}
-    return Transforms(picture=by_kind[AugmentationKind.PICTURE], batch=by_kind[AugmentationKind.BATCH])
+    return Transforms(
+        picture=tuple(cast(PictureTransform, a.make(p)) for a, p in made if a.kind is AugmentationKind.PICTURE),
+        batch=tuple(cast(BatchTransform, a.make(p)) for a, p in made if a.kind is AugmentationKind.BATCH),
+    )
 
 
 def preview(

@@ -34,6 +34,8 @@ def evaluate_run(
     Raises:
         UserError: not a run, no usable checkpoint, or `folder` has a class that the model does not know.
     """
+    from desktop_ft.engine.device import choose
+
     opened = open_run(run, plugins)
     if folder is None:
         root, samples, subset = Path(opened.manifest.root), opened.held_out, opened.held_out_subset.value
@@ -46,6 +48,7 @@ def evaluate_run(
         [root / sample.path for sample in samples],
         opened.rule,
         opened.recipe.optimisation.batch_size,
+        device=choose().device,
         progress=progress,
         cancel=cancel,
     )
@@ -66,7 +69,7 @@ def write_report(run: OpenRun) -> Path:
     return folder.report
 
 
-def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> list[Sample]:
+def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> tuple[Sample, ...]:
     unknown = [name for name in given.classes if name not in classes]
     if unknown:
         raise UserError(
@@ -74,4 +77,4 @@ def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> list[Sample
             "Rename or remove that folder, or train a new model with it.",
         )
     label = [classes.index(name) for name in given.classes]
-    return [replace(sample, label=label[sample.label]) for sample in given.samples]
+    return tuple(replace(sample, label=label[sample.label]) for sample in given.samples)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
+    import torch
 
     from desktop_ft.models.checkpoint import CheckpointStore
     from desktop_ft.models.network import Network
@@ -84,11 +85,17 @@ def logits_of(
     rule: ResizeRule,
     batch_size: int,
     *,
+    device: torch.device | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> np.ndarray:
-    """The network's logits, float32 (N, classes), of the pictures at `paths`, in order. Imports torch."""
+    """The network's logits, float32 (N, classes), of the pictures at `paths`, in order. Imports torch.
+
+    Args:
+        device: where to compute; None: where the network is.
+    """
     from desktop_ft.data.loaders import pictures
     from desktop_ft.engine.inference import logits
 
-    return logits(network, pictures(paths, rule, batch_size=batch_size), progress=progress, cancel=cancel)
+    batches = pictures(paths, rule, batch_size=batch_size)
+    return logits(network, batches, device=device, progress=progress, total=len(paths), cancel=cancel)
