@@ -1,0 +1,223 @@
+"""Picture files become pixels: the one place where training, preview, evaluation and prediction decode.
+
+numpy and Pillow only. Every function may be called from several threads at once.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from desktop_ft.core.backbone import Interpolation, ResizeRule
+from desktop_ft.data import pixels
+from desktop_ft.data.files import AnyPath, NotAFile, looks_like, open_regular
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
+"""The only decoders that a dataset's files ever reach (JPEG takes in the MPO of phones)."""
+
+PIXEL_LIMIT = 100_000_000
+BYTE_LIMIT = 1 << 30
+LONGEST = 8
+"""A picture this many times as long as it is wide is resized whole; of a longer one the middle is taken."""
+
+_DRAFT = 1.5  # how much larger than asked a JPEG is at least decoded: below, its own downscaling shows (see the tests)
+_FILTERS = {Interpolation.BILINEAR: Image.Resampling.BILINEAR, Interpolation.BICUBIC: Image.Resampling.BICUBIC}
+
+# Pillow's own guard stands behind ours: it also looks at frames and tiles that open later.
+Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+
+class UnreadablePicture(Exception):
+    """A file that gives no picture.
+
+    Attributes:
+        kind: a short stable word: `missing`, `unreadable`, `not-a-file`, `empty`, `not-an-image`, `truncated`, `broken`,
+            `too-large`.
+        reason: a sentence without the file's name. cure: what to do about it.
+    """
+
+    def __init__(self, kind: str, reason: str, cure: str) -> None:
+        super().__init__(kind, reason, cure)
+        self.kind = kind
+        self.reason = reason
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.cure}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What decoding a whole picture tells: upright size in pixels, file format, frames, and notes as (kind, sentence) pairs."""
+
+    width: int
+    height: int
+    format: str
+    frames: int
+    notes: tuple[tuple[str, str], ...]
+
+
+def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpolation = Interpolation.BILINEAR) -> np.ndarray:
+    """The picture at `path` as uint8 (H, W, 3): upright, sRGB, its first frame, transparency laid on white.
+
+    16-bit, 32-bit and floating-point pixels are scaled by their depth.
+
+    Args:
+        shorter_side: resize (antialiased) so that the shorter side has this many pixels. Of a picture more than
+            `LONGEST` times as long as wide only the middle is kept then, so that a strip cannot fill the memory.
+
+    Raises:
+        UnreadablePicture: there is no picture in it, or it is larger than `PIXEL_LIMIT`.
+    """
+    with open_picture(path) as file, _decoding(file):
+        image = _open(file)
+        if shorter_side is not None:
+            _draft(image, shorter_side)
+        image.load()
+        rgb, _ = pixels.to_rgb(image)
+        return np.array(rgb if shorter_side is None else _resized(rgb, shorter_side, _FILTERS[interpolation]))
+
+
+def network_input(path: AnyPath, rule: ResizeRule) -> np.ndarray:
+    """The picture at `path` as the network sees it: uint8 (crop, crop, 3).
+
+    Raises:
+        UnreadablePicture: as `load`.
+    """
+    return crop_middle(load(path, shorter_side(rule), rule.interpolation), rule.crop)
+
+
+def shorter_side(rule: ResizeRule) -> int:
+    """The shorter side that pictures are resized to: the rule's, but never less than its crop."""
+    return max(rule.resize, rule.crop)
+
+
+def crop_middle(picture: np.ndarray, size: int) -> np.ndarray:
+    """The middle `size` x `size` of `picture` (H, W, 3), whose sides must be at least that; rounds as torchvision does."""
+    height, width = picture.shape[:2]
+    if min(height, width) < size:
+        raise ValueError(f"a picture of {width} x {height} has no middle of {size} x {size}")
+    top, left = round((height - size) / 2), round((width - size) / 2)
+    return picture[top : top + size, left : left + size]
+
+
+def examine(file: BinaryIO) -> Facts:
+    """Decode the open `file` in full, at full size, and say what it is.
+
+    Raises:
+        UnreadablePicture: as `load`.
+    """
+    with _decoding(file):
+        image = _open(file)
+        image.load()
+        rgb, notes = pixels.to_rgb(image)
+        frames = _frames(image)
+        if frames > 1:
+            word = "pages" if image.format == "TIFF" else "frames"
+            notes += (("animated", f"Has {frames} {word}; 1 of {frames} used, the first."),)
+        return Facts(width=rgb.width, height=rgb.height, format=image.format or "", frames=frames, notes=notes)
+
+
+@contextmanager
+def open_picture(path: AnyPath) -> Iterator[BinaryIO]:
+    """The file at `path`, open for reading.
+
+    Raises:
+        UnreadablePicture: the operating system's refusal, in words.
+    """
+    try:
+        file = open_regular(path)
+    except NotAFile as error:
+        raise UnreadablePicture("not-a-file", "Is a pipe, socket, device or folder, not a file.", "Remove it.") from error
+    except FileNotFoundError as error:
+        raise UnreadablePicture("missing", "Is not there any more.", "Bring it back, or scan the folder again.") from error
+    except PermissionError as error:
+        raise UnreadablePicture("unreadable", "Permission denied.", "Allow yourself to read it.") from error
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UnreadablePicture("unreadable", f"Cannot be opened: {words}.", "Check the disk, or remove it.") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def _decoding(file: BinaryIO) -> Iterator[None]:
+    """Whatever a decoder raises, in words. Decoders raise nearly anything on bad bytes, so nearly anything is caught."""
+    try:
+        yield
+    except UnreadablePicture:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large("Would have more pixels than the limit of 100 million.") from error
+    except MemoryError as error:
+        raise _too_large("Needs more memory than a picture may take.") from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(file) from error
+    except Exception as error:
+        raise _broken(error) from error
+
+
+def _open(file: BinaryIO) -> Image.Image:
+    """The header of the picture in `file`, checked; pixels are not decoded yet."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size == 0:
+        raise UnreadablePicture("empty", "Is empty (0 bytes).", "Copy it again, or remove it.")
+    if size > BYTE_LIMIT:
+        raise _too_large(f"The file has {size / 1e9:.1f} GB; the limit is {BYTE_LIMIT / 1e9:.1f}.")
+    image = Image.open(file, formats=FORMATS)
+    if image.width * image.height > PIXEL_LIMIT:
+        raise _too_large(f"Has {image.width} x {image.height} pixels, more than the limit of 100 million.")
+    return image
+
+
+def _draft(image: Image.Image, side: int) -> None:
+    """Let the JPEG decoder itself shrink by 2, 4 or 8, down to no less than `_DRAFT` times what is wanted."""
+    scale = side * _DRAFT / min(image.size)
+    if scale < 1:
+        image.draft(None, (round(image.width * scale), round(image.height * scale)))
+
+
+def _resized(image: Image.Image, side: int, how: Image.Resampling) -> Image.Image:
+    short = min(image.size)
+    if max(image.size) > LONGEST * short:
+        width, height = min(image.width, LONGEST * short), min(image.height, LONGEST * short)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        image = image.crop((left, top, left + width, top + height))
+    width, height = (side if edge == short else int(side * edge / short) for edge in image.size)
+    return image if (width, height) == image.size else image.resize((width, height), how)
+
+
+def _frames(image: Image.Image) -> int:
+    """How many frames or pages there are; 1 where the later ones cannot be counted: only the first is used anyway."""
+    if image.format in ("JPEG", "MPO"):
+        return 1  # a phone's second picture (depth, preview) is no animation
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:
+        return 1
+
+
+def _too_large(reason: str) -> UnreadablePicture:
+    return UnreadablePicture("too-large", reason, "Save it smaller, or remove it.")
+
+
+def _unidentified(file: BinaryIO) -> UnreadablePicture:
+    what, picture = looks_like(file)
+    if picture:
+        return UnreadablePicture("broken", f"Starts like {what}, but cannot be read.", "Copy it again, or remove it.")
+    cure = "Save it as JPEG or PNG." if "HEIC" in what or "drawing" in what or "Photoshop" in what else "Remove it."
+    return UnreadablePicture("not-an-image", f"Is {what}, not a picture." if what else "Is not a picture.", cure)
+
+
+def _broken(error: Exception) -> UnreadablePicture:
+    words = str(error).splitlines()[0] if str(error) else type(error).__name__
+    cure = "Copy it again from where it came from, or remove it."
+    if isinstance(error, EOFError) or "truncated" in words.lower():
+        return UnreadablePicture("truncated", "Is cut off: part of the picture is missing.", cure)
+    return UnreadablePicture("broken", f"Cannot be decoded: {words}.", cure)

@@ -1,0 +1,137 @@
+"""Whatever a picture file holds becomes upright 8-bit RGB: depth scaled, colours converted, transparency laid on white."""
+
+import functools
+import io
+import struct
+
+import numpy as np
+from PIL import Image, ImageCms, TiffImagePlugin
+
+BACKGROUND = (255, 255, 255)
+"""What shows through where a picture is transparent."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 262, 339, 258
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+
+
+def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[tuple[str, str], ...]]:
+    """The loaded `image` as upright 8-bit RGB, and what was changed on the way: (kind, sentence) pairs.
+
+    Raises:
+        ValueError: floating-point pixels that are not finite.
+    """
+    notes: list[tuple[str, str]] = []
+    turned = _upright(image)
+    if is_deep(image):
+        notes.append(("deep", "Has more than 8 bits a pixel; scaled to 8 by its depth."))
+        return _deep_to_rgb(image, turned), tuple(notes)
+    if image.mode == "CMYK":
+        notes.append(("cmyk", "Has printing colours (CMYK); turned into RGB."))
+    icc = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        rgba = turned.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        opaque = _coloured(rgba.convert("RGB"), icc)
+        if alpha.getextrema() != (255, 255):
+            notes.append(("transparent", "Is partly transparent; laid on white."))
+            opaque = Image.composite(opaque, Image.new("RGB", opaque.size, BACKGROUND), alpha)
+        return opaque, tuple(notes)
+    return _coloured(turned, icc), tuple(notes)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it makes no sense."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        return 1  # a broken EXIF block says nothing about the pixels
+    return value if value in _TURNS else 1
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether the pixels of `image` have 16 or 32 bits in one channel."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _coloured(image: Image.Image, icc: object) -> Image.Image:
+    """RGB of an opaque image; through its colour profile where it carries a usable one that is not sRGB already."""
+    if image.mode in ("P", "PA", "1"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    transform = _transform(icc, image.mode) if isinstance(icc, bytes) and icc else None
+    if transform is not None:
+        converted = ImageCms.applyTransform(image, transform)
+        if converted is not None:
+            return converted
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From the profile `icc` to sRGB; None where that changes nothing or the profile does not fit the pixels."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        if mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(profile):
+            return None
+        return ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None  # a damaged profile: every viewer falls back to the plain numbers, and so do we
+
+
+def _deep_to_rgb(image: Image.Image, turned: Image.Image) -> Image.Image:
+    values = np.asarray(turned)
+    grey = _scaled(values, image)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int) and image.mode.startswith("I;16"):
+        grey = np.where(values == clear, np.uint8(255), grey)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _scaled(values: np.ndarray, image: Image.Image) -> np.ndarray:
+    """`values` (H, W) of any depth as uint8, linearly over what the depth can hold: nothing is clipped."""
+    low, high = _span(values, image)
+    share = (values.astype(np.float64) - low) / (high - low)
+    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+        share = 1.0 - share
+    return np.rint(share * 255.0).astype(np.uint8)
+
+
+def _span(values: np.ndarray, image: Image.Image) -> tuple[float, float]:
+    """The values that become black and white.
+
+    Whole numbers: what the depth can hold, from zero; from the lowest where signed numbers really go below zero.
+    Floating point has no depth: 0..1, 0..255 or 0..65535, the first that holds all values; else their own range.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("it has pixels that are not finite numbers")
+    if image.mode == "F":
+        holds = (top for top in (1.0, 255.0, 65535.0) if low >= 0 and high <= top)
+        return (0.0, top) if (top := next(holds, None)) else (low, high)
+    bits = int(_tag(image, _BITS) or (16 if image.mode != "I" or high <= 65535 else 32))
+    if _tag(image, _SAMPLE_FORMAT) == _SIGNED:
+        return (-(2.0 ** (bits - 1)) if low < 0 else 0.0), 2.0 ** (bits - 1) - 1
+    return 0.0, 2.0**bits - 1
+
+
+def _tag(image: Image.Image, number: int) -> int | None:
+    """A TIFF tag's (first) value; None where there is none or the file is no TIFF."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    value = image.tag_v2.get(number)
+    first = value[0] if isinstance(value, tuple) and value else value
+    return int(first) if isinstance(first, int) else None
