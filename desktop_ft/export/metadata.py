@@ -18,6 +18,7 @@ RECIPE_SHA256 = "desktop_ft.recipe_sha256"
 BACKBONE = "desktop_ft.backbone"
 WEIGHTS_LICENCE = "desktop_ft.weights_licence"
 
+_LARGEST = 1 << 14
 _ANEW = "Export the run again with `desktop-ft export`."
 
 
@@ -59,7 +60,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise damaged
     rule = from_json(ResizeRule, metadata[RESIZE], f"the resize rule in {where}")
-    if not 1 <= rule.crop <= rule.resize <= 1 << 14:
+    if not (1 <= rule.crop <= _LARGEST and 1 <= rule.resize <= _LARGEST):
         raise damaged
     return ModelFacts(classes=tuple(classes), rule=rule)
 

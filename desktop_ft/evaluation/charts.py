@@ -1,0 +1,138 @@
+"""Line charts and the reliability diagram as SVG: no script, colours from the page's style."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from desktop_ft.evaluation.markup import text
+
+_WIDTH, _HEIGHT = 640, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 42
+_POINTS = 500
+_DOTS = 40
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curve. `role` is a class of the page's style: `train`, `val`, `faint` or `rate`."""
+
+    label: str
+    role: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def line_chart(
+    title: str, x_label: str, y_label: str, lines: Sequence[Line], *, bounds: tuple[float, float] | None = None
+) -> str:
+    """A figure with axes, ticks, a legend and one curve a line; values that are not numbers are left out.
+
+    Args:
+        bounds: of the y axis; by default what the curves need.
+    """
+    drawn = [Line(line.label, line.role, thinned(line.points)) for line in lines]
+    drawn = [line for line in drawn if line.points]
+    if not drawn:
+        return ""
+    xs = [x for line in drawn for x, _ in line.points]
+    ys = [y for line in drawn for _, y in line.points]
+    x_low, x_high = _room(min(xs), max(xs))
+    y_low, y_high = bounds or _room(min(ys), max(ys), margin=0.06)
+    x, y = _Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), _Scale(y_low, y_high, _HEIGHT - _BOTTOM, _TOP)
+    content = _axes(x, y, x_label, y_label) + "".join(_curve(line, x, y) for line in drawn)
+    keys = "".join(f'<span class="key {line.role}">{text(line.label)}</span>' for line in drawn)
+    return _figure(title, content, keys)
+
+
+def reliability_chart(title: str, bins: Sequence[tuple[int, float, float]]) -> str:
+    """How often the model is right at each confidence; on the dashed line, confidence means what it says.
+
+    Args:
+        bins: pictures, mean confidence, share that is right, for equal bins of 0..1.
+    """
+    x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
+    bars, width = "", 1 / len(bins)
+    for index, (count, _, right) in enumerate(bins):
+        if count:
+            left, top = x(index * width) + 1.5, y(right)
+            bars += (
+                f'<rect class="val" x="{left:.1f}" y="{top:.1f}" width="{x(width) - x(0) - 3:.1f}" height="{y(0) - top:.1f}">'
+                f"<title>{count} pictures, {right:.0%} right</title></rect>"
+            )
+    diagonal = f'<path class="line ideal" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
+    axes = _axes(x, y, "confidence", "share that is right")
+    keys = '<span class="key val">share that is right</span><span class="key ideal">a model that knows how sure it is</span>'
+    return _figure(title, axes + bars + diagonal, keys)
+
+
+def thinned(points: Iterable[Point]) -> tuple[Point, ...]:
+    """At most some hundreds of points: the means of neighbours, where there are more."""
+    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    together = math.ceil(len(finite) / _POINTS)
+    if together < 2:
+        return tuple(finite)
+    groups = [finite[start : start + together] for start in range(0, len(finite), together)]
+    return tuple((sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups)
+
+
+def ticks(low: float, high: float, about: int = 5) -> tuple[float, ...]:
+    """Round numbers (1, 2 or 5 times a power of ten apart) between `low` and `high`, about so many."""
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(index * step for index in range(first, last + 1))
+
+
+def _room(low: float, high: float, margin: float = 0.0) -> tuple[float, float]:
+    """`low` and `high` with some room, and never the same, so that a level curve has a scale too."""
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        return low - (abs(low) / 2 or 0.5), high + (abs(high) / 2 or 0.5)
+    return low - margin * (high - low), high + margin * (high - low)
+
+
+def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> str:
+    parts = []
+    for value in ticks(y.low, y.high):
+        parts.append(f'<path class="grid" d="M{x.start} {y(value):.1f}H{x.end}"/>')
+        parts.append(f'<text x="{x.start - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+    for value in ticks(x.low, x.high, about=10):
+        parts.append(f'<path class="tick" d="M{x(value):.1f} {y.start}v5"/>')
+        parts.append(f'<text x="{x(value):.1f}" y="{y.start + 18}" text-anchor="middle">{value:.4g}</text>')
+    parts.append(f'<path class="axis" d="M{x.start} {y.end}V{y.start}H{x.end}"/>')
+    middle_x, middle_y = (x.start + x.end) / 2, (y.start + y.end) / 2
+    parts.append(f'<text class="label" x="{middle_x}" y="{_HEIGHT - 6}" text-anchor="middle">{text(x_label)}</text>')
+    turned = f'transform="translate(14 {middle_y}) rotate(-90)"'
+    parts.append(f'<text class="label" {turned} text-anchor="middle">{text(y_label)}</text>')
+    return "".join(parts)
+
+
+def _curve(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    places = [(x(a), y(b)) for a, b in line.points]
+    path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
+    dots = ""
+    if len(places) <= _DOTS and line.role != "faint":
+        dots = "".join(
+            f'<circle class="{line.role}" cx="{a:.1f}" cy="{b:.1f}" r="3"><title>{at:.4g}: {value:.4g}</title></circle>'
+            for (a, b), (at, value) in zip(places, line.points, strict=True)
+        )
+    return f'<path class="line {line.role}" d="{path}"/>{dots}'
+
+
+def _figure(title: str, content: str, keys: str) -> str:
+    return (
+        f'<figure><figcaption>{text(title)}<span class="keys">{keys}</span></figcaption>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(title)}">{content}</svg></figure>'
+    )

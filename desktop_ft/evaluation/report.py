@@ -1,0 +1,52 @@
+"""The report of a run: one HTML file that needs nothing else, no script and no network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import desktop_ft
+from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.evaluation.account import asked, course, exported, pictures
+from desktop_ft.evaluation.markup import name, text
+from desktop_ft.evaluation.results import results
+from desktop_ft.evaluation.style import CSS
+
+# The page holds strangers' names: whatever slipped through could still load and run nothing.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def render(
+    recipe: Recipe,
+    manifest: DatasetManifest,
+    history: MetricHistory,
+    evaluation: Evaluation | None,
+    exports: Sequence[ExportReport],
+    root: Path | None,
+) -> str:
+    """The report as HTML.
+
+    Args:
+        evaluation: None where the model has not been evaluated yet.
+        exports: the files written from the run, each with its proof.
+        root: the folder that the evaluation's paths start from, for thumbnails of the mistakes; None: no thumbnails. Nothing
+            in the page names it.
+    """
+    dataset = Path(manifest.source).name or manifest.source
+    title = f"{dataset} with {recipe.backbone.name}"
+    parts = [
+        asked(recipe, history),
+        results(evaluation, root) if evaluation else "",
+        course(history),
+        pictures(manifest),
+        exported(exports),
+    ]
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>{CSS}</style></head>\n<body>\n"
+        f"<header><h1>{name(dataset)} with {name(recipe.backbone.name)}</h1>"
+        f'<p class="soft">What a fine-tuning run was asked, what it learned, and what it gets wrong.</p></header>\n'
+        f"<main>{''.join(parts)}</main>\n<footer>Written by Desktop FT {text(desktop_ft.__version__)}.</footer>\n</body></html>\n"
+    )
