@@ -123,9 +123,10 @@ def _compare(
 def _must_agree(report: ExportReport) -> None:
     if report.accepted:
         return
+    changed = "1 answer" if report.changed_answers == 1 else f"{report.changed_answers} answers"
     raise UserError(
         f"The exported file does not answer like the trained model, and was not kept: on {report.compared} photos its logits "
-        f"differ by up to {report.largest_difference:.1e} (allowed: {TOLERANCE:.0e}) and {report.changed_answers} answers "
+        f"differ by up to {report.largest_difference:.1e} (allowed: {TOLERANCE:.0e}) and {changed} "
         f"changed; worst is {report.worst_path}.",
         "Train another backbone, or report this one; the run itself is kept.",
     )

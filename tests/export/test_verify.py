@@ -1,0 +1,216 @@
+"""Only a file that was proven to answer like the model gets its place."""
+
+import dataclasses
+import errno
+import os
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.export import checking
+from desktop_ft.export import verify as verifying
+from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.export.verify import export_and_verify
+from tests.export.conftest import METADATA, logits
+from tests.export.nets import trained
+
+OLD = b"what was exported before"
+
+
+def verify(exporter, out, model, reference, photos, **others):
+    return export_and_verify(
+        exporter,
+        exporter.parameters(),
+        model=model,
+        size=32,
+        metadata=METADATA,
+        out=out,
+        reference=reference,
+        paths=photos,
+        **others,
+    )
+
+
+def copying(exporter, source: Path):
+    """An exporter that writes what `source` holds: fast, where what is written is not what the test is about."""
+    return dataclasses.replace(exporter, write=lambda job, parameters: job.path.write_bytes(source.read_bytes()))
+
+
+@pytest.fixture
+def quick(onnx_exporter, exported):
+    return copying(onnx_exporter, exported[0])
+
+
+def test_a_true_file_is_accepted_with_its_figures(exported, photos, reference):
+    out, report = exported
+    assert report.accepted
+    assert report.compared == len(photos)
+    assert 0 <= report.largest_difference < 1e-5
+    assert report.changed_answers == 0
+    assert report.bytes == out.stat().st_size
+    assert report.worst_path in map(str, photos)
+    assert [path.name for path in out.parent.iterdir()] == ["model.onnx"]
+    assert len(set(reference.argmax(1))) > 1, "a model that always says the same would prove little"
+
+
+class BatchStatistics(torch.nn.BatchNorm2d):
+    """BatchNorm that was left in training mode, whatever the exporter does about modes."""
+
+    def forward(self, values):
+        return torch.nn.functional.batch_norm(values, None, None, self.weight, self.bias, training=True)
+
+
+class Dropping(torch.nn.Dropout):
+    """Dropout that was left in training mode, spelt out, since the exporter leaves out the operation of that name."""
+
+    def forward(self, values):
+        return values * (torch.rand_like(values) > 0.5) * 2
+
+
+@pytest.mark.parametrize(("part", "left"), [("norm", BatchStatistics(8)), ("drop", Dropping())])
+def test_a_model_exported_in_training_mode_is_refused_and_the_old_file_stays(tmp_path, onnx_exporter, photos, part, left):
+    model = trained()
+    honest = logits(model, photos)
+    out = tmp_path / "model.onnx"
+    out.write_bytes(OLD)
+    setattr(model, part, left)
+    with pytest.raises(UserError, match="does not answer like the trained model") as told:
+        verify(onnx_exporter, out, model, honest, photos)
+    assert any(str(photo) in told.value.what for photo in photos)
+    assert f"{len(photos)} photos" in told.value.what
+    assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_the_worst_photo_is_the_one_named(tmp_path, quick, photos, reference):
+    planted = reference.copy()
+    planted[7, 0] += 0.002 * np.abs(reference).max()
+    with pytest.raises(UserError, match=photos[7].name) as told:
+        verify(quick, tmp_path / "model.onnx", trained(), planted, photos)
+    assert "2.0e-03" in told.value.what
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_changed_answer_is_refused_however_small_the_difference(tmp_path, quick, photos, reference, monkeypatch):
+    # One logit of another photo is so large (in the file too) that the two best of photo 3 change places far below the limit.
+    answered = reference.copy()
+    answered[0, 0] = 1e6
+    planted = answered.copy()
+    best, second = np.argsort(planted[3])[-1], np.argsort(planted[3])[-2]
+    planted[3, second] = planted[3, best] + 0.1
+    monkeypatch.setattr(verifying, "answers_without_torch", lambda *given, **others: (answered, answered.argmax(1)))
+    with pytest.raises(UserError, match="1 answer changed") as told:
+        verify(quick, tmp_path / "model.onnx", trained(), planted, photos)
+    assert photos[3].name in told.value.what
+    difference = float(re.search(r"by up to (\S+) ", told.value.what)[1])
+    assert 0 < difference < 1e-4
+
+
+def test_not_a_number_is_never_equal(tmp_path, quick, photos, reference):
+    planted = reference.copy()
+    planted[2, 1] = np.nan
+    with pytest.raises(UserError, match=photos[2].name):
+        verify(quick, tmp_path / "model.onnx", trained(), planted, photos)
+
+
+def test_other_classes_than_the_models_are_refused(tmp_path, quick, photos, reference):
+    with pytest.raises(UserError, match="gives 3 answers a photo, and the trained model 2"):
+        verify(quick, tmp_path / "model.onnx", trained(), reference[:, :2], photos)
+
+
+def test_a_file_that_does_not_load_is_refused(tmp_path, onnx_exporter, photos, reference):
+    broken = dataclasses.replace(onnx_exporter, write=lambda job, parameters: job.path.write_bytes(b"not a model"))
+    with pytest.raises(UserError, match="cannot be used"):
+        verify(broken, tmp_path / "model.onnx", trained(), reference, photos)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_photo_that_is_gone_is_named(tmp_path, quick, photos, reference):
+    paths = [*photos[:-1], photos[-1].with_name("gone.png")]
+    with pytest.raises(UserError, match=r"gone\.png"):
+        verify(quick, tmp_path / "model.onnx", trained(), reference, paths)
+
+
+def test_no_photo_no_proof(tmp_path, quick, reference):
+    with pytest.raises(UserError, match="no photo to compare"):
+        verify(quick, tmp_path / "model.onnx", trained(), reference[:0], [])
+
+
+def test_progress_counts_the_photos(tmp_path, quick, photos, reference):
+    told = []
+    verify(quick, tmp_path / "new folder" / "model.onnx", trained(), reference, photos, progress=lambda *at: told.append(at))
+    assert told == [(done, len(photos)) for done in range(1, len(photos) + 1)]
+    assert OnnxModel(tmp_path / "new folder" / "model.onnx").classes
+
+
+@pytest.mark.parametrize("when", ["before", "while comparing"])
+def test_cancel_leaves_nothing_behind(tmp_path, quick, photos, reference, when):
+    out, cancel = tmp_path / "model.onnx", threading.Event()
+    out.write_bytes(OLD)
+    if when == "before":
+        cancel.set()
+    with pytest.raises(Cancelled):
+        verify(quick, out, trained(), reference, photos, progress=lambda done, total: cancel.set(), cancel=cancel)
+    assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("export-check")]
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "permission denied")])
+def test_a_disk_that_does_not_take_it_is_told(tmp_path, onnx_exporter, photos, reference, number, words):
+    def fail(job, parameters):
+        job.path.write_bytes(b"half")
+        raise OSError(number, os.strerror(number))
+
+    out = tmp_path / "model.onnx"
+    out.write_bytes(OLD)
+    with pytest.raises(UserError, match=words):
+        verify(dataclasses.replace(onnx_exporter, write=fail), out, trained(), reference, photos)
+    assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_places_that_cannot_take_a_file_are_told_before_the_work(tmp_path, quick, photos, reference):
+    def never(job, parameters):
+        raise AssertionError("worked for nothing")
+
+    exporter = dataclasses.replace(quick, write=never)
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for out, words in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "pipe.onnx", "is not a file"),
+        (tmp_path / "file" / "model.onnx", "model|file"),
+        (Path("/proc/model.onnx"), "cannot be"),
+    ):
+        with pytest.raises(UserError, match=words):
+            verify(exporter, out, trained(), reference, photos)
+
+
+def test_the_checking_process_has_no_torch_and_says_so_when_it_has(tmp_path, exported, photos, monkeypatch):
+    """A stand-in for whatever might bring torch in: the child must fail, not pass in silence."""
+    (tmp_path / "sitecustomize.py").write_text("import sys, types\nsys.modules['torch'] = types.ModuleType('torch')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UserError, match="torch was imported"):
+        checking.answers_without_torch(exported[0], photos[:1])
+
+
+def test_a_checking_process_that_dies_is_told(exported, photos, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"ended too early.*code -9"):
+        checking.answers_without_torch(exported[0], photos)
+
+
+def test_an_untrained_head_of_zeros_must_be_met_exactly(tmp_path, onnx_exporter, photos):
+    model = trained()
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.zero_()
+    report = verify(onnx_exporter, tmp_path / "model.onnx", model, logits(model, photos), photos)
+    assert report.largest_difference == 0
