@@ -1,0 +1,83 @@
+"""The composition root of the window: builds everything once and wires it; nothing else does."""
+
+import signal
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+
+from desktop_ft import __version__
+from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.session import session
+from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.warm_up import WarmUp
+from desktop_ft.plugin_manager import load_plugins
+
+_SIGNALS_EVERY_MS = 250
+
+
+def run_window(folder: Path | None = None, recipe: Path | None = None) -> int:
+    """Open the window, with `folder` (a folder, .zip or run) or `recipe` opened in it; returns the exit code."""
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    if not isinstance(application, QApplication):
+        raise TypeError("the window needs a QApplication")
+    name_application(application)
+    faults = Faults(application)
+    faults.install()
+    window = build_window(faults)
+    window.show()
+    if given := recipe or folder:
+        window.commands.open_paths((given.absolute(),))
+    warm_up = WarmUp(window.session.worker, faults)
+    QTimer.singleShot(300, warm_up.start)
+    _quit_on_signals(application, window)
+    try:
+        return application.exec()
+    finally:
+        faults.uninstall()
+
+
+def name_application(application: QApplication) -> None:
+    """Name, desktop entry and a readable font."""
+    application.setApplicationName("desktop-ft")
+    application.setApplicationDisplayName("Desktop FT")
+    application.setApplicationVersion(__version__)
+    application.setDesktopFileName("io.github.desktop_ft.DesktopFT")
+    font = QFont(application.font())
+    if font.pointSizeF() < 10:
+        font.setPointSizeF(10)
+        application.setFont(font)
+
+
+def build_window(faults: Faults) -> MainWindow:
+    """A window with everything it needs, not shown yet."""
+    settings = Settings()
+    theme = Theme(settings.theme)
+    theme.apply()
+    window = MainWindow(session(load_plugins(), settings, theme, faults))
+    theme.setParent(window)
+    window.setWindowIcon(theme.icon("app"))
+    return window
+
+
+def _quit_on_signals(application: QApplication, window: MainWindow) -> None:
+    """Ctrl-C in a terminal, and a shutdown's SIGTERM, close the window as its button does."""
+
+    def close(number: int, frame: object) -> None:
+        QTimer.singleShot(0, window.close)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, close)
+    # Python looks at signals only between its own instructions: wake it now and then.
+    timer = QTimer(application)
+    timer.setInterval(_SIGNALS_EVERY_MS)
+    timer.timeout.connect(_do_nothing)
+    timer.start()
+
+
+def _do_nothing() -> None:
+    return

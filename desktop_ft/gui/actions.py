@@ -1,0 +1,260 @@
+"""Every command of the window as data: menu, tool bar, shortcuts and tool tips are drawn from one list."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
+
+from desktop_ft.gui.theme import Theme
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSpec:
+    """One command.
+
+    Attributes:
+        id: stable name.
+        handler: the method that does it, of the object that the actions are built for.
+        enabled: the property of that object that says whether it can be done now; "" for always.
+        tool: whether it stands in the tool bar.
+        icon: a file in resources/icons, without its ending.
+        checked: the property that says whether it is switched on; "" for commands that are no switch.
+    """
+
+    id: str
+    menu: str
+    text: str
+    tip: str
+    handler: str
+    shortcut: str = ""
+    enabled: str = ""
+    icon: str = ""
+    tool: bool = False
+    checked: str = ""
+    separated: bool = False
+
+
+def _page(number: int, name: str, text: str) -> ActionSpec:
+    return ActionSpec(
+        id=f"go.{name}",
+        menu="Go",
+        text=text,
+        tip=f"Show the page {text}.",
+        handler=f"go_{name}",
+        shortcut=f"Ctrl+{number}",
+        icon=name,
+    )
+
+
+PAGE_TITLES = {
+    "data": "Data",
+    "model": "Model",
+    "layers": "Layers",
+    "augment": "Augment",
+    "train": "Train",
+    "results": "Results",
+    "export": "Export",
+}
+
+ACTIONS = (
+    ActionSpec(
+        id="open.folder",
+        menu="File",
+        text="Open folder…",
+        tip="Choose a folder of pictures, a folder a class.",
+        handler="open_folder",
+        shortcut="Ctrl+O",
+        enabled="can_open",
+        icon="open",
+        tool=True,
+    ),
+    ActionSpec(
+        id="open.zip",
+        menu="File",
+        text="Open .zip…",
+        tip="Choose a .zip of such a folder.",
+        handler="open_zip",
+        enabled="can_open",
+    ),
+    ActionSpec(
+        id="open.sample",
+        menu="File",
+        text="Try the sample",
+        tip="Open the handwritten digits that come with Desktop FT.",
+        handler="open_sample",
+        enabled="can_open",
+    ),
+    ActionSpec(
+        id="recipe.open",
+        menu="File",
+        text="Open recipe…",
+        tip="Take over everything that a saved recipe decides, its folder included.",
+        handler="open_recipe",
+        enabled="can_open",
+        shortcut="Ctrl+Shift+O",
+        separated=True,
+    ),
+    ActionSpec(
+        id="recipe.save",
+        menu="File",
+        text="Save recipe…",
+        tip="Save everything that decides the run; `desktop-ft train --recipe` gives the same run.",
+        handler="save_recipe",
+        enabled="has_data",
+        shortcut="Ctrl+S",
+        icon="save",
+        tool=True,
+    ),
+    ActionSpec(
+        id="run.open",
+        menu="File",
+        text="Open run…",
+        tip="Show the results of an earlier run.",
+        handler="open_run",
+        enabled="can_open",
+        separated=True,
+    ),
+    ActionSpec(
+        id="quit",
+        menu="File",
+        text="Quit",
+        tip="Close the window; a run under way is asked about first.",
+        handler="close",
+        shortcut="Ctrl+Q",
+        separated=True,
+    ),
+    ActionSpec(
+        id="edit.undo",
+        menu="Edit",
+        text="Undo",
+        tip="Take back the last change of the recipe.",
+        handler="undo",
+        enabled="can_undo",
+        shortcut="Ctrl+Z",
+        icon="undo",
+        tool=True,
+    ),
+    ActionSpec(
+        id="edit.redo",
+        menu="Edit",
+        text="Redo",
+        tip="Make the change again that was taken back.",
+        handler="redo",
+        enabled="can_redo",
+        shortcut="Ctrl+Shift+Z",
+        icon="redo",
+        tool=True,
+    ),
+    *(_page(number, name, text) for number, (name, text) in enumerate(PAGE_TITLES.items(), start=1)),
+    ActionSpec(
+        id="run.start",
+        menu="Run",
+        text="Start training",
+        tip="Train with the recipe as it stands.",
+        handler="start_training",
+        enabled="can_start",
+        shortcut="Ctrl+Return",
+        icon="start",
+        tool=True,
+    ),
+    ActionSpec(
+        id="run.pause",
+        menu="Run",
+        text="Pause",
+        tip="Wait, with everything saved; switch off to go on.",
+        handler="pause_training",
+        enabled="running",
+        checked="paused",
+        shortcut="Ctrl+P",
+    ),
+    ActionSpec(
+        id="run.stop",
+        menu="Run",
+        text="Stop and keep",
+        tip="End now and keep the best model so far.",
+        handler="stop_training",
+        enabled="running",
+    ),
+    ActionSpec(
+        id="run.cancel",
+        menu="Run",
+        text="Cancel the run",
+        tip="End now; what was learned since the last checkpoint is dropped.",
+        handler="cancel_training",
+        enabled="running",
+    ),
+    ActionSpec(
+        id="theme.system",
+        menu="View",
+        text="Colours of the system",
+        tip="Dark or light as the system says.",
+        handler="theme_system",
+        checked="theme_is_system",
+    ),
+    ActionSpec(
+        id="theme.light", menu="View", text="Light", tip="Light colours.", handler="theme_light", checked="theme_is_light"
+    ),
+    ActionSpec(id="theme.dark", menu="View", text="Dark", tip="Dark colours.", handler="theme_dark", checked="theme_is_dark"),
+    ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about"),
+)
+
+
+class Actions(QObject):
+    """The QActions of a list of specs, bound to the methods and properties of one object."""
+
+    def __init__(self, specs: tuple[ActionSpec, ...], target: QObject, theme: Theme) -> None:
+        super().__init__(target)
+        self._specs = specs
+        self._target = target
+        self._theme = theme
+        self._actions = {spec.id: self._make(spec) for spec in specs}
+        theme.changed.connect(self._draw_icons)
+        self._draw_icons()
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._actions[name]
+
+    def fill_menu_bar(self, bar: QMenuBar) -> None:
+        """Put every action into the menu its spec names."""
+        menus: dict[str, QMenu] = {}
+        for spec in self._specs:
+            if spec.menu not in menus:
+                menus[spec.menu] = bar.addMenu(f"&{spec.menu}")
+                menus[spec.menu].setToolTipsVisible(True)
+            if spec.separated:
+                menus[spec.menu].addSeparator()
+            menus[spec.menu].addAction(self._actions[spec.id])
+
+    def fill_tool_bar(self, bar: QToolBar) -> None:
+        """Put the actions that stand in the tool bar there."""
+        for spec in self._specs:
+            if spec.tool:
+                bar.addAction(self._actions[spec.id])
+
+    def refresh(self) -> None:
+        """Enable and tick what can be done and is on now."""
+        for spec in self._specs:
+            action = self._actions[spec.id]
+            if spec.enabled:
+                action.setEnabled(bool(getattr(self._target, spec.enabled)))
+            if spec.checked:
+                action.setChecked(bool(getattr(self._target, spec.checked)))
+
+    def _make(self, spec: ActionSpec) -> QAction:
+        action = QAction(spec.text, self._target)
+        action.setObjectName(spec.id)
+        action.setCheckable(bool(spec.checked))
+        keys = QKeySequence(spec.shortcut)
+        if spec.shortcut:
+            action.setShortcut(keys)
+        shown = keys.toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{spec.tip} ({shown})" if shown else spec.tip)
+        action.setStatusTip(spec.tip)
+        action.triggered.connect(getattr(self._target, spec.handler))
+        return action
+
+    def _draw_icons(self) -> None:
+        for spec in self._specs:
+            if spec.icon:
+                self._actions[spec.id].setIcon(self._theme.icon(spec.icon))

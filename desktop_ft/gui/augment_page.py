@@ -1,0 +1,273 @@
+"""The page Augment: how training pictures are changed, and what that looks like on the person's own."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+
+from desktop_ft.api import Augmentation, AugmentationKind
+from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.backbone import resize_rule
+from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.errors import UserError
+from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.preview_grid import PreviewGrid
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, card, label, row, splitter
+from desktop_ft.gui.worker import Newest, Report
+from desktop_ft.jobs import augmenting
+
+PREVIEWED = 12
+_WAIT_MS = 150
+
+
+class AugmentPage(Page):
+    """The list of transforms on the left, the parameters of the current one below, the preview on the right."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(
+            "Augment", "Small random changes to the training pictures, anew each time, so that the network learns what matters."
+        )
+        self._session = session
+        self._quiet = False
+        self._form: ModelForm | None = None
+        self._form_for = ""
+        self.notice = Notice()
+        self.explanation = label(role="muted", wrap=True)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Transforms in order")
+        self.list.currentRowChanged.connect(self._show_form)
+        panels = splitter("augment", session.settings, self._left(), self._right(), shares=(4, 6))
+        self.body.addWidget(self.notice)
+        self.body.addWidget(panels, 1)
+        self._newest = Newest(session.worker, self._previewed, self._preview_failed, self)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_WAIT_MS)
+        self._soon.timeout.connect(self._preview)
+        session.state.recipe_changed.connect(self.refresh)
+        session.state.manifest_changed.connect(self._soon.start)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the list as the recipe has it."""
+        specs = self._specs
+        self._quiet = True
+        name = augmenting.preset_of(specs)
+        self.preset.setCurrentIndex(max(0, self.preset.findData(name)))
+        presets = augmenting.presets()
+        self.explanation.setText(presets[name].description if name else "A list of your own.")
+        current = max(0, self.list.currentRow())
+        self.list.clear()
+        for spec in specs:
+            self.list.addItem(self._item(spec))
+        self.list.setCurrentRow(min(current, len(specs) - 1))
+        self._quiet = False
+        self._show_form(self.list.currentRow())
+        self.nothing.setVisible(not specs)
+        self.list.setVisible(bool(specs))
+        self._soon.start()
+
+    @property
+    def _specs(self) -> tuple[AugmentationSpec, ...]:
+        return self._session.state.recipe.augmentation
+
+    def _left(self) -> QWidget:
+        self.preset = QComboBox()
+        self.preset.setAccessibleName("Preset")
+        self.preset.addItem("Own list", "")
+        for preset in augmenting.presets().values():
+            self.preset.addItem(preset.title, preset.name)
+            self.preset.setItemData(self.preset.count() - 1, preset.description, Qt.ItemDataRole.ToolTipRole)
+        self.preset.activated.connect(self._take_preset)
+        self.add = QComboBox()
+        self.add.setAccessibleName("Add a transform")
+        self.add.addItem("Add a transform…", "")
+        for augmentation in self._session.plugins.augmentations:
+            self.add.addItem(augmentation.title, augmentation.name)
+            self.add.setItemData(self.add.count() - 1, augmentation.description, Qt.ItemDataRole.ToolTipRole)
+        self.add.activated.connect(self._add)
+        self.up = button("Up", self._move_up, tip="Apply it earlier.")
+        self.down = button("Down", self._move_down, tip="Apply it later.")
+        self.remove = button("Remove", self._remove, tip="Take it out of the list.")
+        self.nothing = label("No transform: the pictures are shown as they are.", "muted", wrap=True)
+        frame, self.form_box = card()
+        self.form_title = label(role="heading", wrap=True)
+        self.form_help = label(role="muted", wrap=True)
+        self.form_box.addWidget(self.form_title)
+        self.form_box.addWidget(self.form_help)
+        self.form_card = frame
+        caption = QLabel("&Preset")
+        caption.setBuddy(self.preset)
+        inside = QWidget()
+        inside.setObjectName("form")
+        layout = QVBoxLayout(inside)
+        layout.setContentsMargins(0, 0, 6, 0)
+        layout.addLayout(row(caption, self.preset, None))
+        layout.addWidget(self.explanation)
+        layout.addWidget(self.list)
+        layout.addWidget(self.nothing)
+        layout.addLayout(row(self.add, None, self.up, self.down, self.remove))
+        layout.addWidget(frame)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inside)
+        scroll.setMinimumWidth(380)
+        return scroll
+
+    def _right(self) -> QWidget:
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 999_999)
+        self.seed.setPrefix("seed ")
+        self.seed.setAccessibleName("Seed of the preview")
+        self.seed.setToolTip("The same seed gives the same changes.")
+        self.seed.valueChanged.connect(self._preview_soon)
+        self.again = button("Other chance", self._next_seed, tip="Draw the preview with another seed.")
+        self.state_words = label(role="muted")
+        self.grid = PreviewGrid()
+        self.scroller = QScrollArea()
+        self.scroller.setWidgetResizable(True)
+        self.scroller.setWidget(self.grid)
+        self.grid.setObjectName("form")
+        self.empty = Empty("No pictures yet", "Choose a folder on the page Data to see its pictures changed here.")
+        right = QWidget()
+        layout = QVBoxLayout(right)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(label("What the network sees", "heading"), self.state_words, None, self.seed, self.again))
+        layout.addWidget(self.scroller, 1)
+        layout.addWidget(self.empty, 1)
+        return right
+
+    def _item(self, spec: AugmentationSpec) -> QListWidgetItem:
+        catalog = self._session.plugins.augmentations
+        known = catalog.get(spec.transform) if spec.transform in catalog else None
+        item = QListWidgetItem(known.title if known else f"{spec.transform} (not on offer here)")
+        item.setToolTip(known.description if known else "No plugin here brings it. Remove it, or turn that plugin on.")
+        return item
+
+    def _show_form(self, index: int) -> None:
+        if self._quiet:
+            return
+        specs = self._specs
+        chosen = specs[index] if 0 <= index < len(specs) else None
+        catalog = self._session.plugins.augmentations
+        known = catalog.get(chosen.transform) if chosen and chosen.transform in catalog else None
+        self.up.setEnabled(index > 0)
+        self.down.setEnabled(0 <= index < len(specs) - 1)
+        self.remove.setEnabled(chosen is not None)
+        self.form_card.setVisible(known is not None)
+        if chosen is not None and known is not None:
+            self._fill_form(known, chosen)
+
+    def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
+        self.form_title.setText(known.title)
+        mixes = known.kind is AugmentationKind.BATCH
+        self.form_help.setText(known.description + (" It mixes whole batches, so the preview cannot show it." if mixes else ""))
+        if self._form is None or self._form_for != known.name:
+            if self._form is not None:
+                self._form.hide()
+                self._form.deleteLater()
+            self._form, self._form_for = ModelForm(known.parameters), known.name
+            self._form.edited.connect(self._edit_parameter)
+            self.form_box.addWidget(self._form)
+        try:
+            self._form.show_value(known.parameters.model_validate(dict(chosen.parameters)))
+            self.notice.clear()
+        except ValueError as error:
+            self.notice.fail(UserError(f"{known.title}: {error}", "Remove the transform and add it again."))
+
+    def _edit_parameter(self, name: str, value: Any) -> None:
+        index = self.list.currentRow()
+        spec = self._specs[index]
+        changed = spec.model_copy(update={"parameters": dict(spec.parameters) | {name: _plain(value)}})
+        specs = (*self._specs[:index], changed, *self._specs[index + 1 :])
+        try:
+            augmenting.check(self._session.plugins, specs)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        self.notice.clear()
+        known = self._session.plugins.augmentations.get(spec.transform)
+        self._edit(f"{known.title}: {name}", specs, f"augment{index}{name}")
+
+    def _take_preset(self) -> None:
+        name = self.preset.currentData()
+        if name:
+            self._edit(f"preset {name}", augmenting.presets()[name].specs)
+        else:
+            self.refresh()
+
+    def _add(self) -> None:
+        name = self.add.currentData()
+        self.add.setCurrentIndex(0)
+        if name:
+            self._edit(f"add {name}", (*self._specs, AugmentationSpec(transform=name)))
+            self.list.setCurrentRow(len(self._specs) - 1)
+
+    def _move_up(self) -> None:
+        self._move(-1)
+
+    def _move_down(self) -> None:
+        self._move(1)
+
+    def _move(self, by: int) -> None:
+        index, specs = self.list.currentRow(), list(self._specs)
+        specs.insert(index + by, specs.pop(index))
+        self._edit("order of the transforms", specs)
+        self.list.setCurrentRow(index + by)
+
+    def _remove(self) -> None:
+        index = self.list.currentRow()
+        self._edit("remove a transform", (*self._specs[:index], *self._specs[index + 1 :]))
+
+    def _edit(self, text: str, specs: Sequence[AugmentationSpec], merge_key: str = "") -> None:
+        if not self._quiet:
+            recipe = self._session.state.recipe
+            self._session.state.edit(text, recipe.model_copy(update={"augmentation": tuple(specs)}), merge_key)
+
+    def _next_seed(self) -> None:
+        self.seed.setValue((self.seed.value() + PREVIEWED) % 1_000_000)
+
+    def _preview_soon(self) -> None:
+        self._soon.start()
+
+    def _preview(self) -> None:
+        recipe, manifest, plugins = self._session.state.recipe, self._session.state.manifest, self._session.plugins
+        self.empty.setVisible(manifest is None)
+        self.scroller.setVisible(manifest is not None)
+        if manifest is None or recipe.backbone.name not in plugins.backbones:
+            self.state_words.setText("")
+            return
+        paths, seed, specs = chosen_paths(manifest), self.seed.value(), recipe.augmentation
+        rule = resize_rule(plugins.backbones.get(recipe.backbone.name).spec, recipe.backbone.image_size)
+        self.state_words.setText("drawing…")
+
+        def work(report: Report, cancel: threading.Event) -> object:
+            return augmenting.preview(plugins, specs, paths, rule, seed)
+
+        self._newest.ask(work)
+
+    def _previewed(self, pictures: Any) -> None:
+        self.state_words.setText("")
+        self.grid.show_pictures(pictures)
+
+    def _preview_failed(self, error: BaseException) -> None:
+        self.state_words.setText("")
+        self.notice.fail(error)
+
+
+def chosen_paths(manifest: DatasetManifest) -> list[Path]:
+    """A dozen training pictures, as many of each class as goes, the same each time."""
+    by_class: dict[int, list[str]] = {}
+    for sample in manifest.of(Subset.TRAIN):
+        by_class.setdefault(sample.label, []).append(sample.path)
+    turns = [paths[turn] for turn in range(PREVIEWED) for paths in by_class.values() if turn < len(paths)]
+    return [Path(manifest.root) / path for path in turns[:PREVIEWED]]
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    return str(value) if isinstance(value, str) else value

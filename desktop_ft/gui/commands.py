@@ -1,0 +1,236 @@
+"""What the actions do: each handler and each condition that `actions.ACTIONS` names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from desktop_ft import __version__, places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.runs import atomic
+
+
+class Commands(QObject):
+    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place."""
+
+    told = Signal(object)
+
+    def __init__(self, session: Session, window: QWidget) -> None:
+        super().__init__(window)
+        self._session = session
+        self._window = window
+
+    @property
+    def can_open(self) -> bool:
+        """Whether other pictures or runs may be opened now."""
+        return not self._session.opening.running and not self._session.training.running
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is a recipe worth saving."""
+        return bool(self._session.state.recipe.dataset.folder)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return self._session.state.undo_stack.canUndo()
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to make again."""
+        return self._session.state.undo_stack.canRedo()
+
+    @property
+    def can_start(self) -> bool:
+        """Whether nothing stands in the way of a run."""
+        return self._session.blocker() is None
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._session.training.running
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run under way was asked to wait."""
+        return self.running and self._session.training.control.pause.is_set()
+
+    @property
+    def theme_is_system(self) -> bool:
+        """Whether colours follow the system."""
+        return self._session.theme.choice is ThemeChoice.SYSTEM
+
+    @property
+    def theme_is_light(self) -> bool:
+        """Whether colours are light by choice."""
+        return self._session.theme.choice is ThemeChoice.LIGHT
+
+    @property
+    def theme_is_dark(self) -> bool:
+        """Whether colours are dark by choice."""
+        return self._session.theme.choice is ThemeChoice.DARK
+
+    def open_paths(self, paths: tuple[Path, ...]) -> None:
+        """What was dropped: a folder or .zip of pictures, a recipe, or a run's folder."""
+        if not paths:
+            return
+        path = paths[0]
+        if not self.can_open:
+            self.told.emit(UserError("Something is under way.", "Wait for it, or stop it, before you open something else."))
+        elif path.suffix.lower() == ".toml":
+            self._attempt(lambda: self._load_recipe(path))
+        elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
+            self._attempt(lambda: self._show_run(path))
+        elif path.is_dir() or path.suffix.lower() == ".zip":
+            self._session.state.go("data")
+            self._session.opening.open(path)
+        else:
+            self.told.emit(
+                UserError(f"{path.name} is neither a folder nor a .zip.", "Drop the folder that holds your class folders.")
+            )
+
+    def open_folder(self) -> None:
+        """Choose a folder of pictures."""
+        if folder := choose_folder(self._window, self._session.settings, "Choose a folder of pictures"):
+            self.open_paths((folder,))
+
+    def open_zip(self) -> None:
+        """Choose a .zip of pictures."""
+        if file := choose_zip(self._window, self._session.settings):
+            self.open_paths((file,))
+
+    def open_sample(self) -> None:
+        """Open the sample that ships."""
+        sample = next(iter(self._session.plugins.samples), None)
+        if sample is None:
+            self.told.emit(UserError("No sample is on offer.", "Turn on the plugin that brings it."))
+            return
+        self._session.state.go("data")
+        self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
+
+    def open_recipe(self) -> None:
+        """Choose a saved recipe."""
+        if file := choose_file(self._window, self._session.settings, "Open a recipe", "Recipes (*.toml)"):
+            self.open_paths((file,))
+
+    def open_run(self) -> None:
+        """Choose the folder of an earlier run."""
+        places.runs().mkdir(parents=True, exist_ok=True)
+        if folder := choose_folder(self._window, self._session.settings, "Open a run", places.runs()):
+            self._attempt(lambda: self._show_run(folder))
+
+    def save_recipe(self) -> None:
+        """Save the recipe as it stands."""
+        kinds = "Recipes (*.toml)"
+        if file := choose_new_file(self._window, self._session.settings, "Save the recipe", "recipe.toml", kinds):
+            self._attempt(lambda: self.write_recipe(file))
+
+    def write_recipe(self, path: Path) -> None:
+        """Write the recipe to `path`.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        atomic.write(path.with_suffix(".toml"), self._session.state.recipe.to_toml().encode())
+
+    def undo(self) -> None:
+        """Take back the last edit."""
+        self._session.state.undo_stack.undo()
+
+    def redo(self) -> None:
+        """Make it again."""
+        self._session.state.undo_stack.redo()
+
+    def start_training(self) -> None:
+        """Train with the recipe as it stands, into a new folder; shows the page Train."""
+        if self.can_start:
+            self._session.state.go("train")
+            self._attempt(lambda: self._session.runs.start(self._session.state.recipe, None))
+
+    def pause_training(self) -> None:
+        """Ask the run to wait, or to go on."""
+        self._session.training.pause(not self.paused)
+
+    def stop_training(self) -> None:
+        """Ask the run to end and keep the best."""
+        self._session.training.stop()
+
+    def cancel_training(self) -> None:
+        """Ask the run to end now."""
+        self._session.training.cancel()
+
+    def close(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+    def theme_system(self) -> None:
+        """Colours as the system says."""
+        self._choose_theme(ThemeChoice.SYSTEM)
+
+    def theme_light(self) -> None:
+        """Light colours."""
+        self._choose_theme(ThemeChoice.LIGHT)
+
+    def theme_dark(self) -> None:
+        """Dark colours."""
+        self._choose_theme(ThemeChoice.DARK)
+
+    def about(self) -> None:
+        """Say what this is."""
+        QMessageBox.about(
+            self._window,
+            "About Desktop FT",
+            f"Desktop FT {__version__}\n\nFine-tunes pre-trained vision networks on your own photos.\nApache License 2.0.",
+        )
+
+    def go_data(self) -> None:
+        """Show the page Data."""
+        self._session.state.go("data")
+
+    def go_model(self) -> None:
+        """Show the page Model."""
+        self._session.state.go("model")
+
+    def go_layers(self) -> None:
+        """Show the page Layers."""
+        self._session.state.go("layers")
+
+    def go_augment(self) -> None:
+        """Show the page Augment."""
+        self._session.state.go("augment")
+
+    def go_train(self) -> None:
+        """Show the page Train."""
+        self._session.state.go("train")
+
+    def go_results(self) -> None:
+        """Show the page Results."""
+        self._session.state.go("results")
+
+    def go_export(self) -> None:
+        """Show the page Export."""
+        self._session.state.go("export")
+
+    def _choose_theme(self, choice: ThemeChoice) -> None:
+        self._session.settings.theme = choice
+        self._session.theme.choose(choice)
+
+    def _load_recipe(self, path: Path) -> None:
+        recipe = Recipe.from_toml(atomic.read(path).decode(), path.name)
+        self._session.state.go("data")
+        self._session.opening.open_recipe(recipe)
+
+    def _show_run(self, path: Path) -> None:
+        self._session.runs.open(path)
+        self._session.state.go("results")
+
+    def _attempt(self, verb: Callable[[], None]) -> None:
+        try:
+            verb()
+        except UserError as error:
+            self.told.emit(error)

@@ -1,0 +1,31 @@
+"""What may be dropped on the window: local files and folders, named in text/uri-list. Everything else is ignored."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QMimeData, QUrl
+
+_MOST_BYTES = 1 << 20
+_MOST_PATHS = 10_000
+
+
+def local_paths(mime: QMimeData) -> tuple[Path, ...]:
+    """The local paths that exist among the addresses in `mime`; empty where there is none.
+
+    The bytes of text/uri-list are read here, so that no other format, and no serialised object, is ever looked at.
+    """
+    if not mime.hasFormat("text/uri-list"):
+        return ()
+    text = bytes(mime.data("text/uri-list").data())
+    if len(text) > _MOST_BYTES:
+        return ()
+    lines = [line.strip() for line in text.split(b"\n")]
+    urls = [QUrl.fromEncoded(line) for line in lines[:_MOST_PATHS] if line and not line.startswith(b"#")]
+    paths = (Path(url.toLocalFile()) for url in urls if url.isValid() and url.isLocalFile() and url.host() in ("", "localhost"))
+    return tuple(path for path in paths if path.is_absolute() and _exists(path))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,44 @@
+"""A short list of names and values."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from desktop_ft.gui import words
+from desktop_ft.gui.widgets import label
+
+
+class Facts(QWidget):
+    """Names on the left in muted colour, values on the right, selectable."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 4, 0, 4)
+        self._grid.setHorizontalSpacing(14)
+        self._grid.setVerticalSpacing(5)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[tuple[QLabel, QLabel]] = []
+
+    def show_facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Show other facts."""
+        while len(self._labels) < len(facts):
+            name, value = label(role="muted"), label(wrap=True)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            line = len(self._labels)
+            self._grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignTop)
+            self._grid.addWidget(value, line, 1)
+            self._labels.append((name, value))
+        for line, (name, value) in enumerate(self._labels):
+            known = line < len(facts)
+            name.setVisible(known)
+            value.setVisible(known)
+            if known:
+                name.setText(facts[line][0])
+                value.setText(words.printable(facts[line][1]))
+
+    @property
+    def text(self) -> str:
+        """Everything that is shown, a line a fact."""
+        return "\n".join(f"{name.text()}: {value.text()}" for name, value in self._labels if not name.isHidden())

@@ -1,0 +1,183 @@
+"""A form drawn from a described model: one control a field, with its bounds, its description as the tool tip."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import annotated_types
+from pydantic.fields import FieldInfo
+from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QWidget,
+)
+
+from desktop_ft.core.values import Described
+from desktop_ft.gui import words
+
+_WIDEST = 2_000_000_000
+
+
+class RateSpinBox(QDoubleSpinBox):
+    """A number whose steps fit its size and that is shown without idle zeros, as learning rates need it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setDecimals(6)
+        self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
+        self.setLocale(QLocale.c())
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
+        """The number in as few digits as it has."""
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+class WheelGuard(QObject):
+    """Keeps the mouse wheel from changing a control that merely lies under the pointer while the page is scrolled."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Pass the wheel on to what holds the control, unless the control has the focus."""
+        if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+class ModelForm(QWidget):
+    """Edits one value of a described model. `edited` tells a field's name and its new value; the form itself keeps nothing.
+
+    Args:
+        skip: fields that stand elsewhere.
+    """
+
+    edited = Signal(str, object)
+
+    def __init__(self, kind: type[Described], skip: Iterable[str] = (), parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("form")
+        self._guard = WheelGuard(self)
+        self._quiet = False
+        self._controls: dict[str, QWidget] = {}
+        layout = QFormLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setHorizontalSpacing(14)
+        layout.setVerticalSpacing(7)
+        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        for name, field in kind.model_fields.items():
+            if name not in set(skip):
+                self._add(layout, name, field)
+
+    def control(self, name: str) -> QWidget:
+        """The control of the field `name`."""
+        return self._controls[name]
+
+    def show_value(self, value: Described) -> None:
+        """Show `value`, telling nothing."""
+        self._quiet = True
+        try:
+            for name, control in self._controls.items():
+                _show(control, getattr(value, name))
+        finally:
+            self._quiet = False
+
+    def _add(self, layout: QFormLayout, name: str, field: FieldInfo) -> None:
+        control = self._make(field)
+        control.setObjectName(name)
+        control.setToolTip(field.description or "")
+        control.setAccessibleName(words.title(name))
+        control.setAccessibleDescription(field.description or "")
+        control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        control.installEventFilter(self._guard)
+        caption = QLabel(words.title(name))
+        caption.setToolTip(field.description or "")
+        caption.setBuddy(control)
+        layout.addRow(caption, control)
+        self._controls[name] = control
+
+    def _make(self, field: FieldInfo) -> QWidget:
+        kind = field.annotation
+        if kind is bool:
+            box = QCheckBox()
+            box.toggled.connect(self._tell)
+            return box
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            choice = QComboBox()
+            for option in kind:
+                choice.addItem(words.title(option.value), option)
+            choice.currentIndexChanged.connect(self._tell)
+            return choice
+        if kind is int:
+            return self._whole_number(field)
+        if kind is float:
+            return self._number(field)
+        line = QLineEdit()
+        line.editingFinished.connect(self._tell)
+        return line
+
+    def _whole_number(self, field: FieldInfo) -> QSpinBox:
+        low, high = _bounds(field, 1)
+        spin = QSpinBox()
+        spin.setRange(int(max(low, -_WIDEST)), int(min(high, _WIDEST)))
+        spin.setKeyboardTracking(False)
+        spin.valueChanged.connect(self._tell)
+        return spin
+
+    def _number(self, field: FieldInfo) -> RateSpinBox:
+        spin = RateSpinBox()
+        spin.setRange(*_bounds(field, 1e-6))
+        spin.setKeyboardTracking(False)
+        spin.valueChanged.connect(self._tell)
+        return spin
+
+    def _tell(self) -> None:
+        control = self.sender()
+        if not self._quiet and isinstance(control, QWidget):
+            self.edited.emit(control.objectName(), _value(control))
+
+
+def _bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+    low, high = -float(_WIDEST), float(_WIDEST)
+    for bound in field.metadata:
+        match bound:
+            case annotated_types.Ge(ge=value):
+                low = float(value)  # type: ignore[arg-type] # the bounds of our models are numbers
+            case annotated_types.Gt(gt=value):
+                low = float(value) + smallest  # type: ignore[arg-type] # as above
+            case annotated_types.Le(le=value):
+                high = float(value)  # type: ignore[arg-type] # as above
+            case annotated_types.Lt(lt=value):
+                high = float(value) - smallest  # type: ignore[arg-type] # as above
+    return low, high
+
+
+def _show(control: QWidget, value: Any) -> None:
+    if isinstance(control, QCheckBox):
+        control.setChecked(bool(value))
+    elif isinstance(control, QComboBox):
+        control.setCurrentIndex(control.findData(value))
+    elif isinstance(control, QSpinBox):
+        control.setValue(int(value))
+    elif isinstance(control, QDoubleSpinBox):
+        control.setValue(float(value))
+    elif isinstance(control, QLineEdit):
+        control.setText(str(value))
+
+
+def _value(control: QWidget) -> object:
+    if isinstance(control, QCheckBox):
+        return control.isChecked()
+    if isinstance(control, QComboBox):
+        return control.currentData()
+    if isinstance(control, QSpinBox):
+        return control.value()
+    if isinstance(control, QDoubleSpinBox):
+        return round(control.value(), 6)
+    return control.text() if isinstance(control, QLineEdit) else None

@@ -1,0 +1,191 @@
+"""The layer tree for Qt: an adapter over `LayerNode`. Ticks are worked out from the leaves, never stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.layers import LayerNode
+from desktop_ft.gui import words
+from desktop_ft.gui.plan_edit import held_by_policy
+
+_Index = QModelIndex | QPersistentModelIndex
+TITLES = ("Layer", "Type", "Parameters", "Output", "Share of rate", "Learning rate")
+HELP = (
+    "Tick what shall learn; what is not ticked stays exactly as it was.",
+    "What kind of layer it is.",
+    "How many numbers it holds.",
+    "Shape of its output for one picture.",
+    "Its learning rate as a share of the recipe's.",
+    "Its learning rate at the highest point of the schedule.",
+)
+LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE = range(6)
+PATH_ROLE = int(Qt.ItemDataRole.UserRole)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A node, its place, and the interval of leaves below it."""
+
+    node: LayerNode
+    parent: int
+    place: int
+    first: int
+    last: int = 0
+    children: list[int] = field(default_factory=list)
+
+
+class LayerModel(QAbstractItemModel):
+    """Rows are layers. `ticked` tells that a person wants a layer to learn or not; the model itself changes nothing."""
+
+    ticked = Signal(str, bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[_Row] = []
+        self._leaves: list[LayerNode] = []
+        self._rates: Mapping[str, float] = {}
+        self._held: frozenset[str] = frozenset()
+        self._lr = 0.0
+        self._head = ""
+
+    def set_tree(self, tree: LayerNode | None, head: str) -> None:
+        """Show another network."""
+        self.beginResetModel()
+        self._rows, self._leaves, self._rates, self._head = [], [], {}, head
+        if tree is not None:
+            self._add(tree, -1, 0)
+        self.endResetModel()
+
+    def set_plan(self, plan: FreezePlan, lr: float, epoch: int = 0) -> None:
+        """Show what `plan` comes to in `epoch` (0-based), at a learning rate of `lr` for the head."""
+        if not self._rows:
+            return
+        tree = self._rows[0].node
+        self._rates, self._held, self._lr = plan.rates(tree, self._head, epoch), held_by_policy(plan, tree), lr
+        for number, row in enumerate(self._rows):
+            index = self.createIndex(row.place, 0, number)
+            self.dataChanged.emit(index, index.siblingAtColumn(RATE))
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Leaf path to its multiplier."""
+        return self._rates
+
+    def check_state(self, index: _Index) -> Qt.CheckState:
+        """Checked when every leaf below learns that can, unchecked when none does."""
+        row = self._rows[index.internalId()]
+        can = [leaf for leaf in self._leaves[row.first : row.last] if leaf.path not in self._held]
+        learning = sum(self._rates.get(leaf.path, 0.0) > 0 for leaf in can)
+        if learning == 0:
+            return Qt.CheckState.Unchecked
+        return Qt.CheckState.Checked if learning == len(can) else Qt.CheckState.PartiallyChecked
+
+    def index_of(self, path: str) -> QModelIndex:
+        """Where the layer `path` stands."""
+        for number, row in enumerate(self._rows):
+            if row.node.path == path:
+                return self.createIndex(row.place, 0, number)
+        return QModelIndex()
+
+    def index(self, row: int, column: int, parent: _Index = QModelIndex()) -> QModelIndex:  # noqa: B008 - Qt's
+        """Qt's address of a cell."""
+        if not self.hasIndex(row, column, parent):
+            return QModelIndex()
+        number = self._rows[parent.internalId()].children[row] if parent.isValid() else 0
+        return self.createIndex(row, column, number)
+
+    def parent(self, index: _Index) -> QModelIndex:  # type: ignore[override] # Qt overloads it with QObject.parent()
+        """Qt's address of the layer above."""
+        if not index.isValid():
+            return QModelIndex()
+        above = self._rows[index.internalId()].parent
+        return self.createIndex(self._rows[above].place, 0, above) if above >= 0 else QModelIndex()
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
+        """Layers directly below."""
+        if not parent.isValid():
+            return 1 if self._rows else 0
+        return len(self._rows[parent.internalId()].children) if parent.column() == 0 else 0
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
+        """Columns."""
+        return len(TITLES)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802 - Qt's
+        """Titles and their explanations."""
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return TITLES[section]
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
+            return HELP[section]
+        return None
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """Layers with parameters can be ticked, unless the BatchNorm policy holds them."""
+        if not index.isValid():
+            return Qt.ItemFlag.NoItemFlags
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        row = self._rows[index.internalId()]
+        free = any(leaf.path not in self._held for leaf in self._leaves[row.first : row.last])
+        return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == LAYER and free else flags
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """What a cell shows."""
+        if not index.isValid():
+            return None
+        row = self._rows[index.internalId()]
+        column = index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(row, column)
+        if role == Qt.ItemDataRole.CheckStateRole and column == LAYER and row.last > row.first:
+            return self.check_state(index)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._tip(row, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (PARAMETERS, SHARE, RATE):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return row.node.path if role == PATH_ROLE else None
+
+    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802 - Qt's
+        """Tell that a layer shall learn, or not."""
+        if role != Qt.ItemDataRole.CheckStateRole or not index.isValid() or index.column() != LAYER:
+            return False
+        # PySide6 hands over a plain int.
+        self.ticked.emit(self._rows[index.internalId()].node.path, Qt.CheckState(value) is not Qt.CheckState.Unchecked)
+        return True
+
+    def _add(self, node: LayerNode, parent: int, place: int) -> int:
+        number = len(self._rows)
+        row = _Row(node, parent, place, len(self._leaves))
+        self._rows.append(row)
+        if not node.children and node.parameters:
+            self._leaves.append(node)
+        row.children = [self._add(child, number, at) for at, child in enumerate(node.children)]
+        row.last = len(self._leaves)
+        return number
+
+    def _text(self, row: _Row, column: int) -> str:
+        node = row.node
+        match column:
+            case 0:
+                return node.name or "network"
+            case 1:
+                return node.type
+            case 2:
+                return f"{node.parameters:,}" if node.parameters else ""
+            case 3:
+                return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
+        return self._rate(row, 1.0 if column == SHARE else self._lr)
+
+    def _rate(self, row: _Row, unit: float) -> str:
+        rates = {self._rates.get(leaf.path, 0.0) for leaf in self._leaves[row.first : row.last]} - {0.0}
+        if not rates:
+            return "frozen" if row.last > row.first else ""
+        low, high = min(rates) * unit, max(rates) * unit
+        return words.rate(low) if low == high else f"{words.rate(low)} – {words.rate(high)}"
+
+    def _tip(self, row: _Row, column: int) -> str:
+        if row.node.path in self._held:
+            return f"{row.node.path}: held by the BatchNorm policy 'frozen'."
+        return f"{row.node.path or 'the whole network'}\n{HELP[column]}"

@@ -1,0 +1,233 @@
+"""The page Layers: which layers learn, and how fast."""
+
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtWidgets import QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
+
+from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share
+from desktop_ft.core.layers import blocks
+from desktop_ft.gui import words
+from desktop_ft.gui.form import RateSpinBox, WheelGuard
+from desktop_ft.gui.layer_model import LAYER, LayerModel
+from desktop_ft.gui.plan_edit import tick
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, label, row
+
+PRESET_TITLES = {
+    "head": "Only the head",
+    "last:2": "The last blocks",
+    "all": "Everything",
+    "discriminative": "Everything, slower towards the input",
+    "gradual": "From the top, epoch by epoch",
+    "scratch": "From scratch",
+}
+_PARAMETRIC = {"last", "gradual"}
+
+
+class LayersPage(Page):
+    """A preset for the whole network, ticks for exceptions, and always in words what share learns."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Layers", "Tick what shall learn. What stays frozen keeps what it learned from millions of pictures.")
+        self._session = session
+        self._quiet = False
+        self.notice = Notice()
+        self.retry = button("Try again", self._retry)
+        self.retry.hide()
+        self.progress = Progress("layers")
+        self.share = label(role="heading", wrap=True)
+        self.explanation = label(role="muted", wrap=True)
+        self.model = LayerModel(self)
+        self.tree = QTreeView()
+        self._build_tree()
+        self.clear = button("Remove own ticks", self._clear_overrides, tip="Back to what the preset says.")
+        self.expand = button("Expand all", self.tree.expandAll)
+        self.collapse = button("Collapse", self._collapse)
+        self.body.addLayout(self._controls())
+        for widget in (self.explanation, self.notice, self.retry, self.progress):
+            self.body.addWidget(widget)
+        self.body.addWidget(self.tree, 1)
+        self.body.addLayout(row(self.share, None, self.clear, self.expand, self.collapse))
+        session.state.recipe_changed.connect(self.refresh)
+        session.state.tree_changed.connect(self._new_tree)
+        session.networks.tree_failed.connect(self._failed)
+        self._new_tree()
+        session.networks.want_tree()
+
+    def refresh(self) -> None:
+        """Show the plan as it stands."""
+        plan = self._session.state.recipe.freeze
+        self._show_controls(plan)
+        self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
+        self._show_share(plan)
+
+    def _controls(self) -> QVBoxLayout:
+        guard = WheelGuard(self)
+        self.preset = QComboBox()
+        for name, text in PRESETS.items():
+            self.preset.addItem(PRESET_TITLES[name], name)
+            self.preset.setItemData(self.preset.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+        self.blocks = QSpinBox()
+        self.blocks.setKeyboardTracking(False)
+        self.factor = RateSpinBox()
+        self.factor.setRange(0.05, 1)
+        self.factor.setKeyboardTracking(False)
+        self.batch_norm = QComboBox()
+        self.batch_norm.addItem("BatchNorm follows its layer", BatchNormPolicy.FOLLOW)
+        self.batch_norm.addItem("BatchNorm stays frozen", BatchNormPolicy.FROZEN)
+        self.rate = RateSpinBox()
+        self.rate.setRange(0.0001, 1)
+        self.rate.setKeyboardTracking(False)
+        self.epoch = QSpinBox()
+        self.epoch.setRange(1, 10_000)
+        self.epoch.setPrefix("as in epoch ")
+        fields = FreezePlan.model_fields
+        for control, name, tip in (
+            (self.preset, "Preset", fields["preset"].description),
+            (
+                self.blocks,
+                "Number of blocks or epochs",
+                "How many blocks from the top learn; or every how many epochs one more does.",
+            ),
+            (self.factor, "Factor", "Each block learns this much slower than the one above it."),
+            (self.batch_norm, "BatchNorm", fields["batch_norm"].description),
+            (self.rate, "Backbone rate", fields["backbone_rate"].description),
+            (self.epoch, "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
+        ):
+            control.setAccessibleName(name)
+            control.setToolTip(tip or "")
+            control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            control.installEventFilter(guard)
+        self.preset.currentIndexChanged.connect(self._edit_preset)
+        self.blocks.valueChanged.connect(self._edit_preset)
+        self.factor.valueChanged.connect(self._edit_preset)
+        self.batch_norm.currentIndexChanged.connect(self._edit_batch_norm)
+        self.rate.valueChanged.connect(self._edit_rate)
+        self.epoch.valueChanged.connect(self.refresh)
+        caption, rate = QLabel("&Preset"), QLabel("Backbone &rate ×")
+        caption.setBuddy(self.preset)
+        rate.setBuddy(self.rate)
+        layout = QVBoxLayout()
+        layout.addLayout(row(caption, self.preset, self.blocks, self.factor, self.epoch, None, rate, self.rate, self.batch_norm))
+        return layout
+
+    def _build_tree(self) -> None:
+        self.tree.setModel(self.model)
+        self.tree.setAccessibleName("Layers")
+        self.tree.setUniformRowHeights(True)
+        self.tree.setAlternatingRowColors(True)
+        header = self.tree.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
+        for column, characters in ((1, 22), (2, 12), (3, 16), (4, 16), (5, 20)):
+            self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
+        self.model.ticked.connect(self._tick)
+
+    def _new_tree(self) -> None:
+        state = self._session.state
+        tree = state.tree
+        self.retry.hide()
+        self.notice.clear()
+        self.model.set_tree(tree, self._head())
+        self.tree.setVisible(tree is not None)
+        if tree is None:
+            self.progress.begin(f"Building {state.recipe.backbone.name} to see its layers")
+            self.progress.cancellable(False)
+        else:
+            self.progress.end()
+            self.blocks.setMaximum(max(1, len(blocks(tree, self._head()))))
+        self.refresh()
+        self._collapse()
+
+    def _show_controls(self, plan: FreezePlan) -> None:
+        name, _, argument = plan.preset.partition(":")
+        self._quiet = True
+        shown = next(number for number, preset in enumerate(PRESETS) if preset.partition(":")[0] == name)
+        self.preset.setCurrentIndex(shown)
+        self.blocks.setVisible(name in _PARAMETRIC)
+        self.blocks.setPrefix("last " if name == "last" else "every ")
+        self.blocks.setSuffix(" blocks" if name == "last" else " epochs")
+        self.blocks.setMinimum(1)
+        if name in _PARAMETRIC:
+            self.blocks.setValue(int(argument or 1))
+        self.factor.setVisible(name == "discriminative")
+        self.factor.setPrefix("× ")
+        self.factor.setValue(float(argument) if name == "discriminative" and argument else 0.8)
+        self.epoch.setVisible(plan.changes_over_time)
+        self.rate.setValue(plan.backbone_rate)
+        self.rate.setEnabled(plan.pretrained)
+        self.batch_norm.setCurrentIndex(self.batch_norm.findData(plan.batch_norm))
+        self.clear.setEnabled(bool(plan.overrides))
+        self.explanation.setText(list(PRESETS.values())[shown])
+        self._quiet = False
+
+    def _show_share(self, plan: FreezePlan) -> None:
+        tree = self._session.state.tree
+        if tree is None:
+            self.share.setText("")
+            return
+        share = learning_share(tree, self.model.rates)
+        text = f"{words.percent(share)} of {words.millions(tree.parameters)} parameters learn"
+        if plan.overrides:
+            text += f" · {words.count(len(plan.overrides), 'own tick')} besides the preset"
+        if share == 0:
+            text += " · nothing would be learned: tick at least the head"
+        self.share.setText(text)
+
+    def _tick(self, path: str, learn: bool) -> None:
+        state = self._session.state
+        if state.tree is not None:
+            plan = tick(state.recipe.freeze, state.tree, self._head(), path, learn)
+            self._edit(f"{'let learn' if learn else 'freeze'} {path or 'all'}", plan)
+
+    def _clear_overrides(self) -> None:
+        self._edit("remove own ticks", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
+
+    def _edit_preset(self) -> None:
+        name = str(self.preset.currentData()).partition(":")[0]
+        current = self._session.state.recipe.freeze.preset.partition(":")[0]
+        number = self.blocks.value() if name == current else {"last": 2, "gradual": 1}.get(name, 1)
+        argument = f":{number}" if name in _PARAMETRIC else ""
+        if name == "discriminative" and self.factor.value() != 0.8:
+            argument = ":1" if self.factor.value() == 1 else f":{words.rate(self.factor.value())}"
+        self._edit("preset", self._plan(preset=name + argument), "preset")
+
+    def _edit_batch_norm(self) -> None:
+        self._edit("BatchNorm", self._plan(batch_norm=self.batch_norm.currentData()))
+
+    def _edit_rate(self) -> None:
+        self._edit("backbone rate", self._plan(backbone_rate=round(self.rate.value(), 6)), "backbone_rate")
+
+    def _plan(self, **changes: object) -> FreezePlan:
+        return changed(self._session.state.recipe.freeze, **changes)
+
+    def _edit(self, text: str, plan: FreezePlan, merge_key: str = "") -> None:
+        if not self._quiet:
+            recipe = self._session.state.recipe
+            self._session.state.edit(text, recipe.model_copy(update={"freeze": plan}), merge_key)
+
+    def _head(self) -> str:
+        name = self._session.state.recipe.backbone.name
+        catalog = self._session.plugins.backbones
+        return catalog.get(name).spec.head if name in catalog else ""
+
+    def _collapse(self) -> None:
+        self.tree.collapseAll()
+        self.tree.expandToDepth(1)
+        current = self.model.index(0, 0, QModelIndex())
+        if current.isValid() and not self.tree.currentIndex().isValid():
+            self.tree.setCurrentIndex(current)
+
+    def _failed(self, error: BaseException) -> None:
+        self.progress.end()
+        self.notice.fail(error)
+        self.retry.show()
+
+    def _retry(self) -> None:
+        self.retry.hide()
+        self.notice.clear()
+        self._session.networks.retry_tree()
+
+
+def changed(value: FreezePlan, **changes: object) -> FreezePlan:
+    """`value` with some fields changed, checked."""
+    return FreezePlan.model_validate(value.model_dump() | changes)

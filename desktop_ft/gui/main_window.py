@@ -1,0 +1,202 @@
+"""The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
+
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMessageBox, QSplitter, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+
+from desktop_ft.gui.actions import ACTIONS, Actions
+from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.pages import make_page
+from desktop_ft.gui.rail import Rail
+from desktop_ft.gui.rail_notes import notes
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.state import PAGES
+from desktop_ft.gui.strip import Strip
+from desktop_ft.gui.widgets import Notice, Page
+
+FIRST_SIZE = QSize(1200, 680)
+
+
+class MainWindow(QMainWindow):
+    """Draws the session; holds nothing of its own but widgets."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.setWindowTitle("Desktop FT")
+        self.setMinimumSize(900, 560)
+        self.setAcceptDrops(True)
+        self.commands = Commands(session, self)
+        self.actions_ = Actions(ACTIONS, self.commands, session.theme)
+        self.rail = Rail(session.theme)
+        self.stack = QStackedWidget()
+        self.strip = Strip(session.training)
+        self.notice = Notice()
+        self._pages: dict[str, Page] = {}
+        self._closing = False
+        self._refresh_soon = QTimer(self)
+        self._refresh_soon.setSingleShot(True)
+        self._refresh_soon.timeout.connect(self.refresh)
+        self._build()
+        self._connect()
+        self.resize(FIRST_SIZE)
+        self.restoreGeometry(session.settings.geometry)
+        self.show_page(session.state.page)
+        self.refresh()
+
+    def page(self, name: str) -> Page:
+        """The page `name`, made when it is asked for the first time."""
+        if name not in self._pages:
+            self._pages[name] = make_page(name, self.session)
+            self.stack.addWidget(self._pages[name])
+        return self._pages[name]
+
+    def show_page(self, name: str) -> None:
+        """Bring the page `name` to the front."""
+        self.notice.clear()
+        self.stack.setCurrentWidget(self.page(name))
+        self.rail.show_page(name)
+
+    def refresh(self) -> None:
+        """Enable what can be done now, and say on the rail where each step is."""
+        self.actions_.refresh()
+        for name, (note, tip) in notes(self.session).items():
+            self.rail.set_note(name, note, tip)
+        folder = self.session.state.recipe.dataset.folder
+        self.setWindowTitle(f"{folder.rstrip('/').rpartition('/')[2]} – Desktop FT" if folder else "Desktop FT")
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
+        """Take local files and folders; nothing else."""
+        if local_paths(event.mimeData()):
+            event.setDropAction(Qt.DropAction.CopyAction)
+            event.accept()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
+        """Open what was dropped; on the page Export, ask the exported model about it."""
+        paths = local_paths(event.mimeData())
+        if not paths:
+            event.ignore()
+            return
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        self.notice.clear()
+        shown = self.stack.currentWidget()
+        if not (isinstance(shown, Page) and shown.take_drop(paths)):
+            self.commands.open_paths(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        """Ask about a run under way; end it, wait for it, and only then go."""
+        if self.session.training.running:
+            event.ignore()
+            if not self._closing:
+                self._ask_to_close()
+            return
+        self._remember()
+        self.hide()
+        self.session.worker.shut_down()
+        event.accept()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Refresh when the window comes to the front: files may have come or gone meanwhile."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self._refresh_soon.start()
+
+    def _build(self) -> None:
+        self.actions_.fill_menu_bar(self.menuBar())
+        bar = QToolBar("Tools")
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(20, 20))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.actions_.fill_tool_bar(bar)
+        self.addToolBar(bar)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        notice_row = QHBoxLayout()
+        notice_row.setContentsMargins(20, 0, 20, 0)
+        notice_row.addWidget(self.notice)
+        right.addLayout(notice_row)
+        right.addWidget(self.stack, 1)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.rail)
+        middle.addLayout(right, 1)
+        centre = QWidget()
+        whole = QVBoxLayout(centre)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(middle, 1)
+        whole.addWidget(self.strip)
+        self.setCentralWidget(centre)
+
+    def _connect(self) -> None:
+        session = self.session
+        state = session.state
+        self.rail.chosen.connect(state.go)
+        state.page_changed.connect(self.show_page)
+        self.strip.shown_results.connect(self.commands.go_results)
+        self.commands.told.connect(self.notice.fail)
+        for signal in (
+            state.recipe_changed,
+            state.manifest_changed,
+            state.evaluation_changed,
+            state.export_changed,
+            state.undo_stack.indexChanged,
+            session.opening.began,
+            session.opening.ended,
+            session.networks.download_ended,
+            session.training.started,
+            session.training.updated,
+            session.training.ended,
+            session.theme.changed,
+        ):
+            signal.connect(self._changed)
+        session.training.ended.connect(self._trained)
+
+    def _changed(self) -> None:
+        # One refresh for a burst of changes.
+        if not self._refresh_soon.isActive():
+            self._refresh_soon.start()
+
+    def _trained(self, fault: BaseException | None) -> None:
+        if fault is not None:
+            self.session.faults.report(fault)
+        if self._closing:
+            self.close()
+
+    def _ask_to_close(self) -> None:
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("A run is under way")
+        box.setText("A run is under way. What shall become of it?")
+        keep = box.addButton("Stop, keep the best, and close", QMessageBox.ButtonRole.AcceptRole)
+        drop = box.addButton("Cancel it and close", QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton("Go on training", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        box.exec()
+        chosen = box.clickedButton()
+        if chosen not in (keep, drop):
+            return
+        self._closing = True
+        self.setEnabled(False)
+        if not self.session.training.running:
+            self.close()
+        elif chosen is keep:
+            self.session.training.stop()
+        else:
+            self.session.training.cancel()
+
+    def _remember(self) -> None:
+        settings = self.session.settings
+        settings.geometry = self.saveGeometry()
+        for name in PAGES:
+            for splitter in self._pages[name].findChildren(QSplitter) if name in self._pages else ():
+                if splitter.objectName():
+                    settings.remember_splitter(splitter.objectName(), splitter.sizes())
+        settings.save()

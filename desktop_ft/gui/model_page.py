@@ -1,0 +1,268 @@
+"""The page Model: browse the networks on offer, fetch weights on request, choose one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QModelIndex
+from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from desktop_ft.api import Backbone
+from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
+from desktop_ft.gui import words
+from desktop_ft.gui.facts import Facts
+from desktop_ft.gui.picker import choose_file
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, splitter
+from desktop_ft.jobs import backbones
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A backbone as the table shows it."""
+
+    backbone: Backbone
+    local: bool
+
+    @property
+    def spec(self) -> BackboneSpec:
+        """The facts."""
+        return self.backbone.spec
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    return "–" if value is None else f"{value:.1f}{unit}"
+
+
+def availability(offer: Offer) -> str:
+    """Whether the weights are here, or how large they are."""
+    weights = offer.spec.weights
+    if weights.origin is WeightsOrigin.NONE:
+        return "no weights"
+    if offer.local:
+        return "on this machine"
+    return words.size(weights.bytes) if weights.bytes else "to download"
+
+
+def licence(spec: BackboneSpec) -> str:
+    """The weights' licence, with a warning where business use is not allowed."""
+    return spec.weights.licence if spec.weights.commercial_use else f"{spec.weights.licence} (non-commercial)"
+
+
+COLUMNS = (
+    Column(title="Network", text=lambda o: o.spec.name, width=26),
+    Column(title="Family", text=lambda o: o.spec.family, width=15),
+    Column(
+        title="Parameters",
+        text=lambda o: words.millions(o.spec.parameters),
+        sort=lambda o: o.spec.parameters,
+        number=True,
+        width=10,
+        help="How many numbers are learned. More can hold more, and takes more memory and time.",
+    ),
+    Column(
+        title="GFLOPs",
+        text=lambda o: _figure(o.spec.gflops),
+        sort=lambda o: o.spec.gflops or 0.0,
+        number=True,
+        width=7,
+        help="Work for one picture. Time grows with it.",
+    ),
+    Column(
+        title="Top-1",
+        text=lambda o: _figure(o.spec.top1, " %"),
+        sort=lambda o: o.spec.top1 or 0.0,
+        number=True,
+        width=7,
+        help="Share of ImageNet pictures it names rightly, as published.",
+    ),
+    Column(
+        title="Input",
+        text=lambda o: f"{o.spec.resize.crop} px",
+        sort=lambda o: o.spec.resize.crop,
+        number=True,
+        width=7,
+        help="Side of the square picture it was trained on.",
+    ),
+    Column(
+        title="Weights",
+        text=availability,
+        sort=lambda o: (not o.local, o.spec.weights.bytes),
+        width=14,
+        help="Whether the pre-trained weights are on this machine, or how large the download is.",
+    ),
+    Column(title="Licence", text=lambda o: licence(o.spec), width=16, help="Licence of the weights."),
+)
+
+
+class ModelPage(Page):
+    """A searchable table on the left, the facts of the current row on the right."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(
+            "Model", "The pre-trained network to start from. Small ones learn quickly; large ones are often more accurate."
+        )
+        self._session = session
+        self.notice = Notice()
+        self.progress = Progress("bytes", in_bytes=True)
+        self.progress.cancelled.connect(session.networks.cancel_download)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search name, family, licence…")
+        self.search.setAccessibleName("Search networks")
+        self.search.setClearButtonEnabled(True)
+        self.shown = label(role="muted")
+        self.table = table(COLUMNS, session.theme, "Networks")
+        self.table.rows.bold = self._is_chosen
+        self.search.textChanged.connect(self._filter)
+        self.table.selectionModel().currentRowChanged.connect(self._show_current)
+        self.table.doubleClicked.connect(self.use_current)
+        self.table.activated.connect(self.use_current)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row(self.search, self.shown))
+        column.addWidget(self.table, 1)
+        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(7, 3))
+        for widget in (self.notice, self.progress):
+            self.body.addWidget(widget)
+        self.body.addWidget(panels, 1)
+        networks = session.networks
+        networks.download_began.connect(self._download_began)
+        networks.download_progressed.connect(self.progress.advance)
+        networks.download_failed.connect(self.notice.fail)
+        networks.download_ended.connect(self._download_ended)
+        session.state.recipe_changed.connect(self.refresh)
+        self._fill()
+        self._filter()
+
+    def refresh(self) -> None:
+        """Show which network is chosen, and what can be done with the current one."""
+        self.table.rows.redraw()
+        self._show_current()
+
+    def use_current(self) -> None:
+        """Choose the network of the current row."""
+        offer = self.table.current()
+        recipe = self._session.state.recipe
+        if isinstance(offer, Offer) and offer.spec.name != recipe.backbone.name:
+            backbone = recipe.backbone.model_copy(update={"name": offer.spec.name, "weights": "", "image_size": 0})
+            # Exceptions name layers of the network they were made for.
+            plan = recipe.freeze.model_copy(update={"overrides": {}})
+            self._session.state.edit(f"use {offer.spec.name}", recipe.model_copy(update={"backbone": backbone, "freeze": plan}))
+
+    def download_current(self) -> None:
+        """Fetch the weights of the current row's network."""
+        offer = self.table.current()
+        if isinstance(offer, Offer):
+            self.notice.clear()
+            self._session.networks.download(offer.spec.name)
+
+    def choose_weights(self, path: Path | None) -> None:
+        """Start from a weights file of the person's own; None: from the published ones."""
+        recipe = self._session.state.recipe
+        backbone = recipe.backbone.model_copy(update={"weights": str(path) if path else ""})
+        self._session.state.edit("own weights", recipe.model_copy(update={"backbone": backbone}))
+
+    def take_drop(self, paths: tuple[Path, ...]) -> bool:
+        """A weights file that is dropped here is the person's own weights."""
+        if len(paths) == 1 and paths[0].suffix.lower() in (".safetensors", ".pth", ".pt"):
+            self.choose_weights(paths[0])
+            return True
+        return False
+
+    def _facts_panel(self) -> QWidget:
+        frame, layout = card()
+        self.name = label(role="figure", wrap=True)
+        self.chosen = label(role="muted", wrap=True)
+        self.facts = Facts()
+        self.use = button("Use this network", self.use_current, primary=True)
+        self.download = button("Download weights", self.download_current)
+        self.own = label(role="muted", wrap=True)
+        self.own_choose = button("Own weights…", self._choose_weights, tip="Start from a .safetensors or .pth file of your own.")
+        self.own_clear = button("Published weights", self._clear_weights, tip="Start from the published weights again.")
+        layout.addWidget(self.name)
+        layout.addWidget(self.chosen)
+        layout.addWidget(self.facts)
+        layout.addWidget(self.use)
+        layout.addWidget(self.download)
+        layout.addStretch(1)
+        layout.addWidget(self.own)
+        layout.addLayout(row(self.own_choose, self.own_clear, None))
+        frame.setMinimumWidth(280)
+        return frame
+
+    def _fill(self) -> None:
+        offers = [Offer(backbone, backbones.is_local(backbone)) for backbone in self._session.plugins.backbones]
+        self.table.rows.set_rows(offers)
+        self.table.select(self._is_chosen)
+
+    def _is_chosen(self, offer: Offer) -> bool:
+        return offer.spec.name == self._session.state.recipe.backbone.name
+
+    def _filter(self) -> None:
+        self.table.proxy.setFilterFixedString(self.search.text().strip())
+        shown = self.table.proxy.rowCount()
+        self.shown.setText(words.count(shown, "network") if shown else "Nothing matches. Try another word.")
+
+    def _show_current(self, current: QModelIndex | None = None, previous: QModelIndex | None = None) -> None:
+        offer = self.table.current()
+        recipe, networks = self._session.state.recipe, self._session.networks
+        for widget in (self.use, self.download, self.facts):
+            widget.setVisible(isinstance(offer, Offer))
+        self._show_own(recipe.backbone.weights, recipe.backbone.name)
+        if not isinstance(offer, Offer):
+            self.name.setText("No network picked")
+            self.chosen.setText("Pick a row to see its facts.")
+            return
+        used = self._is_chosen(offer)
+        self.name.setText(offer.spec.name)
+        self.chosen.setText("In use: the next run starts from it." if used else "")
+        self.chosen.setVisible(used)
+        self.facts.show_facts(_facts(offer))
+        self.use.setVisible(not used)
+        fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
+        self.download.setVisible(fetchable)
+        self.download.setEnabled(not networks.downloading)
+        amount = f" ({words.size(offer.spec.weights.bytes)})" if offer.spec.weights.bytes else ""
+        self.download.setText("A download is under way" if networks.downloading else f"Download weights{amount}")
+
+    def _show_own(self, path: str, name: str) -> None:
+        self.own.setText(
+            f"Starts from your own weights:\n{words.printable(path)}" if path else f"{name} starts from its published weights."
+        )
+        self.own_clear.setVisible(bool(path))
+
+    def _choose_weights(self) -> None:
+        kinds = "Weights (*.safetensors *.pth *.pt)"
+        if file := choose_file(self, self._session.settings, "Choose weights of your own", kinds):
+            self.choose_weights(file)
+
+    def _clear_weights(self) -> None:
+        self.choose_weights(None)
+
+    def _download_began(self, name: str) -> None:
+        self.progress.begin(f"Downloading the weights of {name}")
+        self._show_current()
+
+    def _download_ended(self) -> None:
+        self.progress.end()
+        current = self.table.current()
+        self._fill()
+        if isinstance(current, Offer):
+            self.table.select(lambda offer: offer.spec.name == current.spec.name)
+        self._show_current()
+
+
+def _facts(offer: Offer) -> list[tuple[str, str]]:
+    spec = offer.spec
+    return [
+        ("Family", spec.family),
+        ("Parameters", words.millions(spec.parameters)),
+        ("Work a picture", _figure(spec.gflops, " GFLOPs")),
+        ("ImageNet top-1", _figure(spec.top1, " %")),
+        ("ImageNet top-5", _figure(spec.top5, " %")),
+        ("Input", f"{spec.resize.crop} × {spec.resize.crop} pixels"),
+        ("Weights", availability(offer)),
+        ("Licence", licence(spec)),
+        ("From", f"{spec.source} · plugin {spec.plugin}" if spec.plugin else spec.source),
+    ]

@@ -1,0 +1,68 @@
+"""Ticking layers: from one freeze plan to another, with as few exceptions to the preset as say the same."""
+
+from collections.abc import Iterator, Mapping
+
+from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
+from desktop_ft.core.layers import LayerNode, NormKind, is_under
+
+
+def tick(plan: FreezePlan, tree: LayerNode, head: str, path: str, learn: bool) -> FreezePlan:
+    """`plan`, changed so that everything under `path` learns (or is frozen) and everything else is as before.
+
+    Layers that the preset lets learn keep their rate. BatchNorm layers that the policy keeps frozen stay so.
+    """
+    before = plan.rates(tree, head)
+    keeps = {own: value for own, value in plan.overrides.items() if not is_under(own, path) or (learn and value > 0)}
+    wanted = {leaf: learn if is_under(leaf, path) else rate > 0 for leaf, rate in before.items()}
+    for leaf in held_by_policy(plan, tree):
+        wanted[leaf] = False
+    changed = _with(plan, keeps)
+    if not _says(changed, tree, head, wanted):
+        changed = _with(plan, keeps | {path: 1.0 if learn else 0.0})
+    return simplify(changed, tree, head)
+
+
+def held_by_policy(plan: FreezePlan, tree: LayerNode) -> frozenset[str]:
+    """The layers that cannot learn, whatever is ticked: BatchNorm under the policy `frozen`."""
+    if plan.batch_norm is not BatchNormPolicy.FROZEN:
+        return frozenset()
+    return frozenset(leaf.path for leaf in tree.leaves() if leaf.norm is NormKind.BATCH)
+
+
+def simplify(plan: FreezePlan, tree: LayerNode, head: str) -> FreezePlan:
+    """The same rates with fewer exceptions: one above many where it says the same, and none that changes nothing."""
+    rates = plan.rates(tree, head)
+    best = plan
+    for ancestor in _ancestors(best.overrides):
+        below = [own for own in best.overrides if is_under(own, ancestor)]
+        if len(below) < 2:
+            continue
+        rest = {own: value for own, value in best.overrides.items() if own not in below}
+        values = {best.overrides[own] for own in below}
+        for value in values:
+            candidate = _with(best, rest | {ancestor: value})
+            if candidate.rates(tree, head) == rates:
+                best = candidate
+                break
+    for own in sorted(best.overrides, key=len, reverse=True):
+        candidate = _with(best, {other: value for other, value in best.overrides.items() if other != own})
+        if candidate.rates(tree, head) == rates:
+            best = candidate
+    return best
+
+
+def _ancestors(overrides: Mapping[str, float]) -> Iterator[str]:
+    """Every path above an override, the nearest to the root first, so that one exception may replace many."""
+    found = {""} if overrides else set()
+    for own in overrides:
+        parts = own.split(".")
+        found |= {".".join(parts[:length]) for length in range(1, len(parts))}
+    yield from sorted(found, key=lambda path: (path.count(".") + bool(path), path))
+
+
+def _says(plan: FreezePlan, tree: LayerNode, head: str, wanted: Mapping[str, bool]) -> bool:
+    return all((rate > 0) == wanted[leaf] for leaf, rate in plan.rates(tree, head).items())
+
+
+def _with(plan: FreezePlan, overrides: Mapping[str, float]) -> FreezePlan:
+    return plan.model_copy(update={"overrides": dict(sorted(overrides.items()))})

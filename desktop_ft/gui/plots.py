@@ -1,0 +1,106 @@
+"""The curves of a run: loss, accuracy and learning rate, drawn from its history."""
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.gui.theme import Theme
+
+
+class Plots(QWidget):
+    """Three plots whose horizontal axes are epochs and move together."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        pg.setConfigOptions(antialias=True)
+        self.loss, self.accuracy, self.rate = (self._plot(title) for title in ("Loss", "Accuracy, %", "Learning rate"))
+        self._curves: dict[str, Any] = {}
+        for name, plot in (("steps", self.loss), ("train_loss", self.loss), ("val_loss", self.loss)):
+            self._curves[name] = plot.plot()
+        for name, plot in (("train_accuracy", self.accuracy), ("val_accuracy", self.accuracy), ("rate", self.rate)):
+            self._curves[name] = plot.plot()
+        self._best = [pg.InfiniteLine(angle=90, movable=False) for _ in range(2)]
+        self.loss.addItem(self._best[0])
+        self.accuracy.addItem(self._best[1])
+        self.accuracy.setXLink(self.loss)
+        self.rate.setXLink(self.loss)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.loss, 0, 0)
+        layout.addWidget(self.accuracy, 0, 1)
+        layout.addWidget(self.rate, 1, 0, 1, 2)
+        layout.setRowStretch(0, 3)
+        layout.setRowStretch(1, 2)
+        theme.changed.connect(self._colour)
+        self._colour()
+        self.show_history(MetricHistory())
+
+    def show_history(self, history: MetricHistory) -> None:
+        """Draw `history` as it stands."""
+        per = max(1, history.started.steps_per_epoch) if history.started else 1
+        at = np.array([step.epoch + (step.step + 1) / per for step in history.steps])
+        self._curves["steps"].setData(at, np.array([step.loss for step in history.steps]))
+        self._curves["rate"].setData(at, np.array([step.lr for step in history.steps]))
+        epochs = np.array([epoch.epoch + 1.0 for epoch in history.epochs])
+        for name, unit in (("train_loss", 1), ("val_loss", 1), ("train_accuracy", 100), ("val_accuracy", 100)):
+            self._curves[name].setData(epochs, np.array([unit * getattr(epoch, name) for epoch in history.epochs]))
+        if history.started is not None:
+            self.loss.setXRange(0, history.started.epochs, padding=0.02)
+        for line in self._best:
+            line.setVisible(history.best is not None)
+            if history.best is not None:
+                line.setPos(history.best.epoch + 1.0)
+
+    def points(self, name: str) -> int:
+        """How many points the curve `name` has."""
+        data = self._curves[name].getData()[0]
+        return 0 if data is None else len(data)
+
+    def _plot(self, title: str) -> Any:
+        plot = pg.PlotWidget()
+        plot.setAccessibleName(title)
+        plot.setMinimumSize(180, 110)
+        plot.setTitle(title, size="10pt")
+        plot.setMouseEnabled(x=True, y=False)
+        plot.showGrid(x=True, y=True, alpha=0.15)
+        plot.setDownsampling(auto=True, mode="peak")
+        plot.setClipToView(True)
+        plot.getPlotItem().setMenuEnabled(False)
+        plot.getPlotItem().hideButtons()
+        plot.setLabel("bottom", "epoch")
+        plot.getAxis("left").enableAutoSIPrefix(False)
+        plot.getAxis("left").setWidth(52)
+        return plot
+
+    def _colour(self) -> None:
+        colours = self._theme.colours
+        for plot in (self.loss, self.accuracy, self.rate):
+            plot.setBackground(colours.base)
+            plot.getPlotItem().titleLabel.setText(plot.getPlotItem().titleLabel.text, color=colours.text)
+            for side in ("left", "bottom"):
+                plot.getAxis(side).setPen(colours.border)
+                plot.getAxis(side).setTextPen(colours.muted)
+        faint = pg.mkColor(colours.plot_train)
+        faint.setAlpha(90)
+        self._curves["steps"].setPen(pg.mkPen(faint, width=1))
+        for name, colour in (
+            ("train_loss", colours.plot_train),
+            ("train_accuracy", colours.plot_train),
+            ("val_loss", colours.plot_val),
+            ("val_accuracy", colours.plot_val),
+        ):
+            curve = self._curves[name]
+            curve.setPen(pg.mkPen(colour, width=2))
+            curve.setSymbol("o")
+            curve.setSymbolSize(5)
+            curve.setSymbolBrush(colour)
+            curve.setSymbolPen(colour)
+        self._curves["rate"].setPen(pg.mkPen(colours.plot_train, width=2))
+        for line in self._best:
+            line.setPen(pg.mkPen(colours.good, width=1, style=Qt.PenStyle.DashLine))

@@ -1,0 +1,140 @@
+"""Runs: start, resume, open, evaluate, export and try one, each in the background."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.metrics import Evaluation, ExportReport
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.engine.control import RunControl
+from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
+from desktop_ft.gui.worker import Report, Task, Work, Worker
+from desktop_ft.jobs import evaluating, exporting, predicting, training
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+
+
+class RunWork(QObject):
+    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it."""
+
+    began = Signal(str)
+    progressed = Signal(object, object)
+    failed = Signal(object)
+    ended = Signal()
+    predicted = Signal(object)
+
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training) -> None:
+        super().__init__(state)
+        self._state = state
+        self._worker = worker
+        self._plugins = plugins
+        self._live = live
+        self._task: Task | None = None
+        self.busy = ""
+        live.ended.connect(self._trained)
+
+    def start(self, recipe: Recipe, run: Path | None) -> None:
+        """Train as `recipe` says, into `run` or a new folder among the runs."""
+        plugins, path = self._plugins, run or training.new_run_path(recipe)
+
+        def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+            return training.train(recipe, path, plugins, emit, control, progress=progress)
+
+        self._live.start(path, fit)
+
+    def resume(self, run: Path) -> None:
+        """Go on with a run that did not end."""
+        plugins = self._plugins
+
+        def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+            return training.resume(run, plugins, emit, control, progress=progress)
+
+        before = RunFolder.open(run).history()
+        self._live.start(run, fit)
+        self._live.history = before
+
+    def open(self, run: Path) -> None:
+        """Show the results of the run in the folder `run`.
+
+        Raises:
+            UserError: it is no run, or damaged.
+        """
+        folder = RunFolder.open(run)
+        evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
+        self._live.show(run, history)
+        self._state.set_run(run, evaluation, reports[-1] if reports else None)
+
+    def evaluate(self, run: Path) -> None:
+        """Ask the run's model about its held-out pictures (again)."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> Evaluation:
+            return evaluating.evaluate_run(run, plugins, progress=report, cancel=cancel)
+
+        self._begin("Evaluating", work)
+
+    def export(self, run: Path, out: Path, exporter: str) -> None:
+        """Write the run's model to `out` and prove it."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> ExportReport:
+            return exporting.export_run(run, out, plugins, exporter=exporter, progress=report, cancel=cancel)
+
+        self._begin("Exporting and proving", work)
+
+    def predict(self, model: Path, paths: Sequence[Path]) -> None:
+        """Ask an exported model about pictures and folders."""
+
+        def work(report: Report, cancel: threading.Event) -> list[predicting.Prediction]:
+            answers: list[predicting.Prediction] = []
+            for answer in predicting.predict(model, paths):
+                if cancel.is_set():
+                    raise Cancelled
+                answers.append(answer)
+                report(len(answers), None)
+            return answers
+
+        self._begin("Asking the model", work)
+
+    def cancel(self) -> None:
+        """Ask the work under way to end."""
+        if self._task is not None:
+            self._task.cancel.set()
+
+    def _begin(self, what: str, work: Work) -> None:
+        if self._task is not None:
+            raise UserError(f"{self.busy} is still under way.", "Wait for it, or cancel it first.")
+        self.busy = what
+        self._task = self._worker.run(
+            work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
+        )
+        self.began.emit(what)
+
+    def _done(self, value: object) -> None:
+        self._over()
+        if isinstance(value, Evaluation):
+            self._state.set_evaluation(value)
+        elif isinstance(value, ExportReport):
+            self._state.set_export(value)
+        else:
+            self.predicted.emit(value)
+
+    def _fail(self, error: BaseException) -> None:
+        # Told while pages still show whose work it was.
+        self.failed.emit(error)
+        self._over()
+
+    def _over(self) -> None:
+        self._task = None
+        self.busy = ""
+        self.ended.emit()
+
+    def _trained(self, fault: BaseException | None) -> None:
+        end, run = self._live.end, self._live.run
+        if run is not None and end is not None and end.status in (RunStatus.COMPLETED, RunStatus.STOPPED):
+            self.open(run)

@@ -1,0 +1,54 @@
+"""What every page is given: the project, the catalogs, and the verbs that work in the background."""
+
+from dataclasses import dataclass
+
+from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.networks import Networks
+from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.readiness import Blocker, blocker
+from desktop_ft.gui.run_work import RunWork
+from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.training_job import Training
+from desktop_ft.gui.worker import Worker
+from desktop_ft.plugin_manager import Plugins
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Session:
+    """Everything there is one of while the window is open; made by `session`."""
+
+    plugins: Plugins
+    settings: Settings
+    theme: Theme
+    faults: Faults
+    state: ProjectState
+    worker: Worker
+    opening: Opening
+    networks: Networks
+    training: Training
+    runs: RunWork
+
+    def blocker(self) -> Blocker | None:
+        """Why a run cannot start now; None when it can."""
+        return blocker(self.state.recipe, self.state.manifest, self.plugins, running=self.training.running)
+
+
+def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
+    """A new session."""
+    state = ProjectState()
+    worker = Worker(state)
+    training = Training(state)
+    return Session(
+        plugins=plugins,
+        settings=settings,
+        theme=theme,
+        faults=faults,
+        state=state,
+        worker=worker,
+        opening=Opening(state, worker, plugins),
+        networks=Networks(state, worker, plugins),
+        training=training,
+        runs=RunWork(state, worker, plugins, training),
+    )

@@ -1,0 +1,74 @@
+"""What the window remembers between starts: sizes, theme, last folders. Plain JSON in the person's data folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray
+
+from desktop_ft import places
+from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.runs import atomic
+
+_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str}
+
+
+class Settings:
+    """Read once, written when the window closes. What is damaged or unknown in the file is left out, not an error."""
+
+    def __init__(self) -> None:
+        self._file = places.data() / "window.json"
+        self._values = _read(self._file)
+
+    def save(self) -> None:
+        """Write what is remembered."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(self._file, json.dumps(self._values, indent=1).encode())
+
+    @property
+    def theme(self) -> ThemeChoice:
+        """The colours the person chose."""
+        value = self._values.get("theme", "")
+        return ThemeChoice(value) if value in list(ThemeChoice) else ThemeChoice.SYSTEM
+
+    @theme.setter
+    def theme(self, choice: ThemeChoice) -> None:
+        self._values["theme"] = choice.value
+
+    @property
+    def last_folder(self) -> str:
+        """Where the last file dialog ended, or the home folder."""
+        return str(self._values.get("last_folder") or Path.home())
+
+    @last_folder.setter
+    def last_folder(self, folder: str) -> None:
+        self._values["last_folder"] = folder
+
+    @property
+    def geometry(self) -> QByteArray:
+        """Size and place of the window, as Qt writes it; empty at the first start."""
+        return QByteArray.fromBase64(str(self._values.get("geometry", "")).encode())
+
+    @geometry.setter
+    def geometry(self, value: QByteArray) -> None:
+        self._values["geometry"] = bytes(value.toBase64().data()).decode()
+
+    def splitter(self, name: str) -> list[int] | None:
+        """The widths of the panels of the splitter `name`, if they were ever saved."""
+        sizes = self._values.get("splitters", {}).get(name)
+        fits = isinstance(sizes, list) and all(isinstance(size, int) and 0 <= size < 100_000 for size in sizes)
+        return sizes if fits else None
+
+    def remember_splitter(self, name: str, sizes: list[int]) -> None:
+        """Keep the widths of the panels of the splitter `name`."""
+        self._values.setdefault("splitters", {})[name] = sizes
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    return {key: value for key, value in values.items() if key in _KNOWN and isinstance(value, _KNOWN[key])}

@@ -1,0 +1,107 @@
+"""The strip at the bottom of the window: the run under way, in sight from every page."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
+
+from desktop_ft.core.events import RunStatus
+from desktop_ft.gui import words
+from desktop_ft.gui.training_job import Training
+from desktop_ft.gui.widgets import MARGIN, button, label, row
+
+ENDINGS = {
+    RunStatus.COMPLETED: "Training is complete",
+    RunStatus.STOPPED: "Training was stopped; the best model so far is kept",
+    RunStatus.CANCELLED: "Training was cancelled",
+    RunStatus.FAILED: "Training failed",
+}
+
+
+def state_words(training: Training) -> str:
+    """What the run is doing, in a line."""
+    if training.end is not None and not training.running:
+        return ENDINGS[training.end.status]
+    control, history = training.control, training.history
+    if control.cancel.is_set():
+        return "Cancelling…"
+    if control.stop.is_set() and training.phase is None:
+        return "Stopping, keeping the best…"
+    if training.phase is not None:
+        what, done, total = training.phase
+        return f"{what} {done:,} of {total:,}" if total else f"{what}…"
+    if history.started is None:
+        return "Getting ready…"
+    epoch = history.steps[-1].epoch + 1 if history.steps else history.started.first_epoch + 1
+    text = f"Epoch {epoch} of {history.started.epochs}"
+    if history.paused:
+        return f"{text} · paused"
+    return f"{text} · pausing…" if control.pause.is_set() else text
+
+
+def left_words(training: Training) -> str:
+    """How long the run still takes, and the best so far."""
+    history, parts = training.history, []
+    eta = history.eta_seconds
+    if training.running and eta is not None and not history.paused and training.phase is None:
+        parts.append(f"{words.duration(eta)} left")
+    if history.best is not None:
+        parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
+    return " · ".join(parts)
+
+
+class Strip(QFrame):
+    """Progress, time left, pause, stop and cancel. Hidden until a run starts; after it ended, until it is dismissed."""
+
+    shown_results = Signal()
+
+    def __init__(self, training: Training, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("strip")
+        self._training = training
+        self._state = label(role="heading")
+        self._left = label(role="muted")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setRange(0, 1000)
+        self._bar.setAccessibleName("Progress of the run")
+        self.pause = button("Pause", self._toggle_pause, tip="Wait, with everything saved.")
+        self.stop = button("Stop and keep", training.stop, tip="End now and keep the best model so far.")
+        self.cancel = button("Cancel", training.cancel, tip="End now; what was learned since the last checkpoint is dropped.")
+        self.results = button("See results", self.shown_results.emit, primary=True)
+        self.dismiss = button("Dismiss", self.hide)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, 8, MARGIN, 8)
+        layout.setSpacing(6)
+        layout.addLayout(row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss))
+        layout.addWidget(self._bar)
+        self.hide()
+        training.started.connect(self._begin)
+        training.updated.connect(self.refresh)
+        training.ended.connect(self.refresh)
+
+    def refresh(self) -> None:
+        """Show where the run is."""
+        training, control = self._training, self._training.control
+        running = training.running
+        self._state.setText(state_words(training))
+        self._left.setText(left_words(training))
+        self._bar.setVisible(running)
+        unknown = running and training.history.started is None
+        self._bar.setRange(0, 0 if unknown else 1000)
+        self._bar.setValue(round(1000 * training.history.progress))
+        self.pause.setText("Resume" if control.pause.is_set() else "Pause")
+        ending = control.stop.is_set() or control.cancel.is_set()
+        for widget in (self.pause, self.stop, self.cancel):
+            widget.setVisible(running)
+        self.pause.setEnabled(not ending)
+        self.stop.setEnabled(not ending)
+        self.cancel.setEnabled(not control.cancel.is_set())
+        kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
+        self.results.setVisible(not running and kept)
+        self.dismiss.setVisible(not running)
+
+    def _begin(self) -> None:
+        self.refresh()
+        self.show()
+
+    def _toggle_pause(self) -> None:
+        self._training.pause(not self._training.control.pause.is_set())

@@ -1,0 +1,223 @@
+"""Walls of pictures: decoded in threads when they come into sight, the newest wish first, and remembered for a while."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, QThreadPool, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPalette, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from desktop_ft.core.backbone import Interpolation
+from desktop_ft.data import decode
+from desktop_ft.gui import words
+from desktop_ft.gui.theme import Theme
+
+SIDE = 112
+_KEPT = 3000
+_PENDING = 400
+_THREADS = 2
+_Index = QModelIndex | QPersistentModelIndex
+THUMB_ROLE = int(Qt.ItemDataRole.UserRole)
+PIXMAP_ROLE = THUMB_ROLE + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumb:
+    """One picture of a wall. `level` colours its caption: "", good or bad."""
+
+    path: Path
+    caption: str
+    tip: str
+    level: str = ""
+
+
+class Decoder(QObject):
+    """Decodes pictures to squares in a few threads. `decoded` is sent from those threads: connect to it queued."""
+
+    decoded = Signal(object, object)
+
+    def __init__(self, side: int, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.side = side
+        self._lock = threading.Lock()
+        self._wanted: OrderedDict[Path, None] = OrderedDict()
+        self._active = 0
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(_THREADS)
+
+    def want(self, path: Path) -> None:
+        """Decode `path` soon, before everything that was wanted earlier."""
+        with self._lock:
+            self._wanted[path] = None
+            self._wanted.move_to_end(path)
+            while len(self._wanted) > _PENDING:
+                self._wanted.popitem(last=False)
+            if self._active >= _THREADS:
+                return
+            self._active += 1
+        self._pool.start(self._work)
+
+    def stop(self) -> None:
+        """Forget what is still wanted, and wait for what is being decoded."""
+        with self._lock:
+            self._wanted.clear()
+        self._pool.waitForDone()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._wanted:
+                    self._active -= 1
+                    return
+                path, _ = self._wanted.popitem(last=True)
+            self.decoded.emit(path, square(path, self.side))
+
+
+def square(path: Path, side: int) -> QImage | None:
+    """The middle square of the picture at `path`, `side` pixels wide; None where it cannot be read (any more)."""
+    try:
+        pixels = decode.load(path, side, Interpolation.BILINEAR)
+    except decode.UnreadablePicture:
+        return None
+    height, width, _ = pixels.shape
+    top, left, edge = (height - min(height, width)) // 2, (width - min(height, width)) // 2, min(height, width)
+    cut = pixels[top : top + edge, left : left + edge].copy()
+    return QImage(cut.tobytes(), edge, edge, 3 * edge, QImage.Format.Format_RGB888).copy()
+
+
+class ThumbnailModel(QAbstractListModel):
+    """The pictures of a wall."""
+
+    def __init__(self, ratio: float, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._thumbs: list[Thumb] = []
+        self._rows: dict[Path, int] = {}
+        self._ratio = ratio
+        self._pixmaps: OrderedDict[Path, QPixmap | None] = OrderedDict()
+        self._decoder = Decoder(round(SIDE * ratio), self)
+        self._decoder.decoded.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
+
+    def set_thumbs(self, thumbs: Sequence[Thumb]) -> None:
+        """Show other pictures; what is decoded already is kept."""
+        self.beginResetModel()
+        self._thumbs = list(thumbs)
+        self._rows = {thumb.path: row for row, thumb in enumerate(self._thumbs)}
+        self.endResetModel()
+
+    def stop(self) -> None:
+        """Decode nothing any more."""
+        self._decoder.stop()
+
+    @property
+    def decoded(self) -> int:
+        """How many pictures are ready to be drawn."""
+        return sum(pixmap is not None for pixmap in self._pixmaps.values())
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008 - Qt's
+        """Pictures, on the top level only."""
+        return 0 if parent.isValid() else len(self._thumbs)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Caption, tool tip, and the picture once it is there."""
+        if not index.isValid():
+            return None
+        thumb = self._thumbs[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return thumb.caption
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return thumb.tip
+        if role == THUMB_ROLE:
+            return thumb
+        return self._pixmap(thumb.path) if role == PIXMAP_ROLE else None
+
+    def _pixmap(self, path: Path) -> QPixmap | None:
+        if path in self._pixmaps:
+            self._pixmaps.move_to_end(path)
+            return self._pixmaps[path]
+        self._decoder.want(path)
+        return None
+
+    def _arrived(self, path: Path, image: QImage | None) -> None:
+        pixmap = None
+        if image is not None:
+            pixmap = QPixmap.fromImage(image)
+            pixmap.setDevicePixelRatio(self._ratio)
+        self._pixmaps[path] = pixmap
+        while len(self._pixmaps) > _KEPT:
+            self._pixmaps.popitem(last=False)
+        row = self._rows.get(path)
+        if row is not None:
+            self.dataChanged.emit(self.index(row), self.index(row), [PIXMAP_ROLE])
+
+
+class ThumbnailDelegate(QStyledItemDelegate):
+    """Draws a picture with its caption below."""
+
+    def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802 - Qt's name
+        """One size for all."""
+        return cell_size(option.fontMetrics)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        """Picture, frame where selected or focused, caption."""
+        colours = self._theme.colours
+        thumb = index.data(THUMB_ROLE)
+        pixmap = index.data(PIXMAP_ROLE)
+        box = QRect(option.rect.x() + (option.rect.width() - SIDE) // 2, option.rect.y() + 4, SIDE, SIDE)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if isinstance(pixmap, QPixmap):
+            painter.drawPixmap(box, pixmap)
+        else:
+            painter.fillRect(box, QColor(colours.border))
+        if option.state & QStyle.StateFlag.State_Selected:
+            pen = painter.pen()
+            pen.setColor(QColor(colours.accent))
+            pen.setWidth(3)
+            painter.setPen(pen)
+            painter.drawRect(box.adjusted(-1, -1, 1, 1))
+        caption = QRect(option.rect.x() + 4, box.bottom() + 3, option.rect.width() - 8, option.fontMetrics.height())
+        plain = option.palette.color(QPalette.ColorRole.Text)
+        painter.setPen({"bad": QColor(colours.bad), "good": QColor(colours.good)}.get(thumb.level, plain))
+        text = option.fontMetrics.elidedText(thumb.caption, Qt.TextElideMode.ElideRight, caption.width())
+        painter.drawText(caption, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), text)
+        painter.restore()
+
+
+class Wall(QListView):
+    """A scrolling wall of pictures."""
+
+    def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.thumbs = ThumbnailModel(self.devicePixelRatioF(), self)
+        self.setModel(self.thumbs)
+        self.setItemDelegate(ThumbnailDelegate(theme, self))
+        self.setAccessibleName(name)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setGridSize(cell_size(self.fontMetrics()))
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+
+    def stop(self) -> None:
+        """Decode nothing any more; to be called before the window goes."""
+        self.thumbs.stop()
+
+
+def cell_size(metrics: QFontMetrics) -> QSize:
+    """Room for a picture and its caption."""
+    return QSize(SIDE + 14, SIDE + metrics.height() + 14)
+
+
+def tip(path: str, *lines: str) -> str:
+    """A tool tip: the path, then what else there is to say."""
+    return "\n".join([words.printable(path), *lines])

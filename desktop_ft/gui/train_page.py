@@ -1,0 +1,185 @@
+"""The page Train: how the network learns, and the curves while it does."""
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLineEdit, QScrollArea, QVBoxLayout, QWidget
+
+from desktop_ft import places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
+from desktop_ft.core.recipe import Optimisation, Recipe
+from desktop_ft.gui import words
+from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.picker import choose_folder
+from desktop_ft.gui.plots import Plots
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.strip import ENDINGS
+from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
+
+_ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation")
+
+
+class TrainPage(Page):
+    """The form on the left with the start button below it; curves and figures on the right."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(
+            "Train", "How the network learns. The values given suit most photos; point at a field to read what it does."
+        )
+        self._session = session
+        self.notice = Notice()
+        self.warnings = Notice()
+        self.plots = Plots(session.theme)
+        self.body.addWidget(self.notice)
+        self.body.addWidget(self.warnings)
+        self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
+        training = session.training
+        training.started.connect(self._started)
+        training.updated.connect(self._draw)
+        training.ended.connect(self._ended)
+        state = session.state
+        for signal in (state.recipe_changed, state.manifest_changed, session.opening.began, session.opening.ended):
+            signal.connect(self.refresh)
+        session.networks.download_ended.connect(self.refresh)
+        self.refresh()
+        self._draw()
+        self._ended()
+
+    def refresh(self) -> None:
+        """Show the recipe, and whether a run can start."""
+        recipe = self._session.state.recipe
+        self.optimisation.show_value(recipe.optimisation)
+        self.machine.show_value(recipe)
+        blocker = self._session.blocker()
+        self.start.setEnabled(blocker is None)
+        self.reason.setText(blocker.reason if blocker else "")
+        self.reason.setVisible(blocker is not None)
+        self.way.setVisible(blocker is not None and blocker.page != "train")
+        if blocker is not None:
+            self.way.setText(f"Go to {words.title(blocker.page)}")
+
+    def _left(self) -> QWidget:
+        self.optimisation = ModelForm(Optimisation)
+        self.optimisation.edited.connect(self._edit_optimisation)
+        self.machine = ModelForm(Recipe, skip=_ELSEWHERE)
+        self.machine.edited.connect(self._edit_recipe)
+        self.output = QLineEdit()
+        self.output.setPlaceholderText(f"a new folder in {places.runs()}")
+        self.output.setAccessibleName("Output folder")
+        self.output.setToolTip("Where the run is kept; empty: a new folder among your runs.")
+        self.output.setClearButtonEnabled(True)
+        inside = QWidget()
+        inside.setObjectName("form")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 8, 0)
+        for text, form in (("Learning", self.optimisation), ("Machine and chance", self.machine)):
+            column.addWidget(label(text, "heading"))
+            column.addWidget(form)
+        column.addWidget(label("Output folder", "heading"))
+        column.addLayout(row(self.output, button("Choose…", self._choose_output)))
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inside)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.start = button("Start training", self.start_run, primary=True, tip="Train with the recipe as it stands.")
+        self.reason = label(role="muted", wrap=True)
+        self.reason.setProperty("level", "warn")
+        self.way = button("", self._go)
+        left = QWidget()
+        left.setMinimumWidth(300)
+        layout = QVBoxLayout(left)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.reason)
+        layout.addLayout(row(self.start, self.way, None))
+        return left
+
+    def _right(self) -> QWidget:
+        self.figures = label(role="heading", wrap=True)
+        self.details = label(role="muted", wrap=True)
+        legend = label("blue: training · orange: validation · dashed: best epoch", "muted")
+        right = QWidget()
+        layout = QVBoxLayout(right)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.figures, None, legend))
+        layout.addWidget(self.details)
+        layout.addWidget(self.plots, 1)
+        return right
+
+    def start_run(self) -> None:
+        """Train with the recipe as it stands."""
+        self.notice.clear()
+        text = self.output.text().strip()
+        if self._session.blocker() is not None:
+            return
+        if text and not Path(text).is_absolute():
+            self.notice.fail(UserError(f"'{text}' is no full path.", "Choose the output folder with the button beside it."))
+            return
+        try:
+            self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
+        except UserError as error:
+            self.notice.fail(error)
+
+    def _edit_optimisation(self, name: str, value: Any) -> None:
+        recipe = self._session.state.recipe
+        optimisation = recipe.optimisation.model_copy(update={name: value})
+        self._session.state.edit(words.title(name).lower(), recipe.model_copy(update={"optimisation": optimisation}), name)
+
+    def _edit_recipe(self, name: str, value: Any) -> None:
+        recipe = self._session.state.recipe
+        self._session.state.edit(words.title(name).lower(), recipe.model_copy(update={name: value}), name)
+
+    def _choose_output(self) -> None:
+        if folder := choose_folder(self, self._session.settings, "Choose an empty folder for the run"):
+            self.output.setText(str(folder))
+
+    def _go(self) -> None:
+        if blocker := self._session.blocker():
+            self._session.state.go(blocker.page)
+
+    def _started(self) -> None:
+        self.notice.clear()
+        self.warnings.clear()
+        self.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        history = self._session.training.history
+        self.plots.show_history(history)
+        last = history.epochs[-1] if history.epochs else None
+        if last is None:
+            self.figures.setText("The curves appear here while it trains." if not history.steps else "First epoch")
+        else:
+            val, train = words.percent(last.val_accuracy), words.percent(last.train_accuracy)
+            self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
+        self.details.setText(self._details())
+        self.details.setVisible(bool(self.details.text()))
+        if history.warnings:
+            self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
+
+    def _details(self) -> str:
+        history, parts = self._session.training.history, []
+        if history.best is not None:
+            parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
+            if idle := history.epochs_without_improvement:
+                parts.append(f"{words.count(idle, 'epoch')} without improvement")
+        if history.started is not None:
+            parts += [history.started.device, history.started.precision]
+            parts.append(f"{words.percent(history.started.learning_share)} of the parameters learn")
+        return " · ".join(parts)
+
+    def _ended(self) -> None:
+        self.refresh()
+        end = self._session.training.end
+        if end is None or self._session.training.running:
+            return
+        if end.status is RunStatus.FAILED:
+            lines = end.error.strip().splitlines() or ["It did not say why."]
+            self.notice.say(f"{ENDINGS[end.status]}: {lines[-1]}", "bad")
+        elif end.status is RunStatus.COMPLETED:
+            self.notice.say(f"{ENDINGS[end.status]}. The results are on the page Results.", "good")
+        else:
+            self.notice.say(f"{ENDINGS[end.status]}.", "")

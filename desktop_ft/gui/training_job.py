@@ -1,0 +1,178 @@
+"""A run in a thread of its own, and the window's view of it."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
+
+from desktop_ft.api import TrainEvent
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import RunEnded, RunStatus, Warned
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.engine.control import RunControl
+from desktop_ft.gui.faults import describe
+
+Emit = Callable[[TrainEvent], None]
+Phase = tuple[str, int, int | None]
+PhaseProgress = Callable[[str, int, int | None], None]
+Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
+
+DRAW_EVERY_MS = 50
+GETTING_READY: Phase = ("Getting ready", 0, None)
+
+
+class TrainingJob(QObject):
+    """Runs `fit` in the thread it was moved to. Whatever happens in there, exactly one RunEnded is the last event."""
+
+    ended = Signal()
+
+    def __init__(self, fit: Fit, control: RunControl) -> None:
+        super().__init__()
+        self._fit = fit
+        self._control = control
+        self._lock = threading.Lock()
+        self._events: list[TrainEvent] = []
+        self._phase: Phase | None = GETTING_READY
+        self._told_end: RunEnded | None = None
+        self.fault: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the run, here and now; called in the job's thread."""
+        end = RunEnded(status=RunStatus.FAILED, error="The run ended without saying how.")
+        try:
+            end = self._fit(self._emit, self._control, self._progress)
+        except Cancelled:
+            end = self._told_end or RunEnded(status=RunStatus.CANCELLED)
+        except BaseException as error:  # CUDA's out-of-memory is a RuntimeError: nothing may vanish in a thread
+            end = self._failed(error)
+        finally:
+            self._append(end)
+            self.ended.emit()
+
+    def drain(self) -> list[TrainEvent]:
+        """The events since the last call, oldest first."""
+        with self._lock:
+            events, self._events = self._events, []
+        return events
+
+    @property
+    def phase(self) -> Phase | None:
+        """What is done around the training itself: name, how much, of how much; None while it trains."""
+        with self._lock:
+            return self._phase
+
+    def _failed(self, error: BaseException) -> RunEnded:
+        if not isinstance(error, UserError):
+            self.fault = error
+        if self._told_end is None:
+            return RunEnded(status=RunStatus.FAILED, error=str(error) if isinstance(error, UserError) else describe(error))
+        # The training itself had ended: what failed is the evaluation that follows, and the model is there.
+        self._append(Warned(message=f"The evaluation after training failed: {error}"))
+        return self._told_end
+
+    def _emit(self, event: TrainEvent) -> None:
+        if isinstance(event, RunEnded):
+            self._told_end = event  # told when all is over: the evaluation still comes
+            return
+        with self._lock:
+            self._phase = GETTING_READY if isinstance(event, Warned) and self._phase is not None else None
+            self._events.append(event)
+
+    def _append(self, event: TrainEvent) -> None:
+        with self._lock:
+            self._phase = None
+            self._events.append(event)
+
+    def _progress(self, what: str, done: int, total: int | None) -> None:
+        with self._lock:
+            self._phase = (what, done, total)
+
+
+class Training(QObject):
+    """The run under way, as pages see it: its curves and state, drawn at most 20 times a second.
+
+    `updated` follows every batch of events; `ended` comes once, when the thread is gone.
+    """
+
+    started = Signal()
+    updated = Signal()
+    ended = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.history = MetricHistory()
+        self.run: Path | None = None
+        self.phase: Phase | None = None
+        self.end: RunEnded | None = None
+        self.control = RunControl()
+        self._job: TrainingJob | None = None
+        self._thread: QThread | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(DRAW_EVERY_MS)
+        self._timer.timeout.connect(self._draw)
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way, its preparation and evaluation included."""
+        return self._job is not None
+
+    def start(self, run: Path, fit: Fit) -> None:
+        """Start `fit` in a thread. One at a time."""
+        if self._job is not None:
+            raise UserError("A run is under way already.", "Wait for it, or stop it first.")
+        self.history, self.run, self.phase, self.end = MetricHistory(), run, GETTING_READY, None
+        self.control = RunControl()
+        self._job = TrainingJob(fit, self.control)
+        self._thread = QThread()
+        self._job.moveToThread(self._thread)
+        self._thread.started.connect(self._job.run)
+        # Queued on purpose: the job's signal is sent in its thread, and what follows belongs to the window's.
+        self._job.ended.connect(self._over, Qt.ConnectionType.QueuedConnection)
+        self._thread.start()
+        self._timer.start()
+        self.started.emit()
+
+    def show(self, run: Path, history: MetricHistory) -> None:
+        """Show the curves of a run that is over, while none is under way."""
+        if self._job is None:
+            self.run, self.history, self.phase, self.end = run, history, None, history.ended
+            self.updated.emit()
+
+    def pause(self, paused: bool) -> None:
+        """Ask the run to wait, or to go on."""
+        (self.control.pause.set if paused else self.control.pause.clear)()
+        self.updated.emit()
+
+    def stop(self) -> None:
+        """Ask the run to end and keep the best it has."""
+        self.control.stop.set()
+        self.updated.emit()
+
+    def cancel(self) -> None:
+        """Ask the run to end now."""
+        self.control.cancel.set()
+        self.updated.emit()
+
+    def _draw(self) -> None:
+        if self._job is None:
+            return
+        events, phase = self._job.drain(), self._job.phase
+        for event in events:
+            self.history.add(event)
+        if events or phase != self.phase:
+            self.phase = phase
+            self.updated.emit()
+
+    def _over(self) -> None:
+        if self._job is None or self._thread is None:
+            return
+        self._timer.stop()
+        self._draw()
+        self._thread.quit()
+        self._thread.wait()
+        job, self._job, self._thread = self._job, None, None
+        self.phase = None
+        self.end = self.history.ended
+        self.updated.emit()
+        self.ended.emit(job.fault)

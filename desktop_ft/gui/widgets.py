@@ -1,0 +1,215 @@
+"""Small pieces that every page is made of."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+
+from desktop_ft.gui import words
+from desktop_ft.gui.faults import words_of
+from desktop_ft.gui.settings import Settings
+
+MARGIN = 20
+GAP = 10
+
+
+def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
+    """A plain-text label; `role` picks its look (muted, heading, figure)."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if role:
+        made.setProperty("role", role)
+    return made
+
+
+def button(text: str, clicked: Callable[[], object], *, primary: bool = False, tip: str = "") -> QPushButton:
+    """A push button."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setAutoDefault(False)
+    if primary:
+        made.setProperty("role", "primary")
+    made.clicked.connect(clicked)
+    return made
+
+
+def row(*things: QWidget | None) -> QHBoxLayout:
+    """Things side by side; None is a stretch."""
+    layout = QHBoxLayout()
+    layout.setSpacing(GAP)
+    for thing in things:
+        if thing is None:
+            layout.addStretch(1)
+        else:
+            layout.addWidget(thing)
+    return layout
+
+
+def card() -> tuple[QFrame, QVBoxLayout]:
+    """A framed panel and the layout inside it."""
+    frame = QFrame()
+    frame.setObjectName("card")
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(14, 12, 14, 12)
+    layout.setSpacing(8)
+    return frame, layout
+
+
+def splitter(name: str, settings: Settings, *panels: QWidget, shares: tuple[int, ...]) -> QSplitter:
+    """Panels side by side whose widths are remembered under `name`."""
+    made = QSplitter(Qt.Orientation.Horizontal)
+    made.setObjectName(name)
+    made.setChildrenCollapsible(False)
+    made.setHandleWidth(GAP)
+    for index, (panel, share) in enumerate(zip(panels, shares, strict=True)):
+        made.addWidget(panel)
+        made.setStretchFactor(index, share)
+    made.setSizes(settings.splitter(name) or [share * 100 for share in shares])
+    return made
+
+
+class Page(QWidget):
+    """A page of the window: title, one line on what it is for, and what the page adds to `body`."""
+
+    def __init__(self, title: str, subtitle: str) -> None:
+        super().__init__()
+        heading = label(title)
+        heading.setObjectName("title")
+        self.subtitle = label(subtitle, wrap=True)
+        self.subtitle.setObjectName("subtitle")
+        self.header = QHBoxLayout()
+        self.header.setSpacing(GAP)
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        texts.addWidget(heading)
+        texts.addWidget(self.subtitle)
+        self.header.addLayout(texts, 1)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(MARGIN, 14, MARGIN, 14)
+        self.body.setSpacing(GAP)
+        self.body.addLayout(self.header)
+
+    def take_drop(self, paths: tuple[Path, ...]) -> bool:
+        """Whether this page does something of its own with what was dropped; the window opens it otherwise."""
+        return False
+
+
+class Notice(QFrame):
+    """A message in its place: what is wrong, and what to do. Hidden while there is nothing to say."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("notice")
+        self._text = label(wrap=True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 8)
+        layout.addWidget(self._text, 1)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """What is said; "" when nothing is."""
+        return "" if self.isHidden() else self._text.text()
+
+    def say(self, what: str, level: str = "") -> None:
+        """Show `what`; level is "", good, warn or bad."""
+        self._text.setText(words.printable(what))
+        self.setProperty("level", level)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.setVisible(bool(what))
+
+    def fail(self, error: BaseException) -> None:
+        """Show an error with what to do about it."""
+        what, cure = words_of(error)
+        self.say(f"{what}\n{cure}", "bad")
+
+    def clear(self) -> None:
+        """Say nothing."""
+        self.hide()
+
+
+class Progress(QFrame):
+    """Work under way: what, how far, how long still, and a way to stop it. Hidden while nothing runs."""
+
+    cancelled = Signal()
+
+    def __init__(self, noun: str, parent: QWidget | None = None, *, in_bytes: bool = False) -> None:
+        super().__init__(parent)
+        self.setObjectName("card")
+        self._noun = noun
+        self._in_bytes = in_bytes
+        self._began = 0.0
+        self._what = label()
+        self._detail = label(role="muted")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._stop = button("Cancel", self._ask)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 10, 14, 10)
+        layout.addLayout(row(self._what, None, self._detail, self._stop))
+        layout.addWidget(self._bar)
+        self.hide()
+
+    def begin(self, what: str) -> None:
+        """Show that `what` is under way."""
+        self._began = time.monotonic()
+        self._what.setText(words.printable(what))
+        self._detail.setText("")
+        self._bar.setRange(0, 0)
+        self._stop.setEnabled(True)
+        self.show()
+
+    def advance(self, done: int, total: int | None) -> None:
+        """Show how far it is; `total` is None while unknown."""
+        amount = words.size(done) if self._in_bytes else f"{done:,}"
+        if not total:
+            self._detail.setText(f"{amount}{'' if self._in_bytes else ' ' + self._noun}")
+            return
+        whole = words.size(total) if self._in_bytes else f"{total:,} {self._noun}"
+        self._bar.setRange(0, 1000)
+        self._bar.setValue(round(1000 * done / total))
+        self._detail.setText(f"{amount} of {whole}{self._left(done / total)}")
+
+    def cancellable(self, can: bool) -> None:
+        """Whether the work can be stopped at all."""
+        self._stop.setVisible(can)
+
+    def end(self) -> None:
+        """The work is over."""
+        self.hide()
+
+    def _left(self, share: float) -> str:
+        elapsed = time.monotonic() - self._began
+        if share <= 0 or elapsed < 1:
+            return ""
+        return f" · {words.duration(elapsed / share * (1 - share))} left"
+
+    def _ask(self) -> None:
+        self._stop.setEnabled(False)
+        self._detail.setText("Stopping…")
+        self.cancelled.emit()
+
+
+class Empty(QFrame):
+    """What a panel shows when it has nothing: why, and the way on."""
+
+    def __init__(self, title: str, text: str, *ways: QPushButton, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("dropzone")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        heading = label(title, "figure")
+        self.words = label(text, "muted", wrap=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(40, 30, 40, 30)
+        layout.setSpacing(14)
+        layout.addStretch(1)
+        for thing in (heading, self.words):
+            thing.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            layout.addWidget(thing)
+        layout.addLayout(row(None, *ways, None))
+        layout.addStretch(1)

@@ -1,0 +1,65 @@
+"""Figures and names as a person reads them."""
+
+from desktop_ft.core.metrics import Interval
+
+_PLURALS = {"class": "classes", "frozen class": "frozen classes"}
+_TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
+
+
+def duration(seconds: float) -> str:
+    """`seconds` in words that fit their size, such as `3 min 05 s`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def count(number: int, noun: str) -> str:
+    """`number` with the noun in its singular or plural."""
+    return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
+
+
+def size(amount: int) -> str:
+    """Bytes in the decimal units that shops and browsers use."""
+    if amount < 1000:
+        return f"{amount} B"
+    value = float(amount)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
+
+
+def millions(number: int) -> str:
+    """A count of parameters, such as `4.65 M`."""
+    if number < 1_000_000:
+        return f"{number:,}"
+    return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent, with one digit after the point."""
+    return f"{100 * share:.1f} %"
+
+
+def interval(value: Interval) -> str:
+    """A share with its 95 % interval, in percent."""
+    return f"{percent(value.value)} ({100 * value.low:.1f} to {100 * value.high:.1f})"
+
+
+def rate(value: float) -> str:
+    """A learning rate or multiplier, short."""
+    return f"{value:.3g}"
+
+
+def title(name: str) -> str:
+    """A field or option's name as a label: `batch_size` becomes `Batch size`."""
+    return _TITLES.get(name) or name.replace("_", " ").capitalize()
+
+
+def printable(text: str) -> str:
+    """`text` with bytes that are not UTF-8 shown as replacement signs, so that it can be drawn."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,167 @@
+"""The one door for background work: a function runs in a thread, and its news arrive in the window's thread."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
+
+from desktop_ft.core.errors import Cancelled
+
+Report = Callable[[int, int | None], None]
+Work = Callable[[Report, threading.Event], Any]
+
+
+class Task(QObject):
+    """One piece of background work. Every signal is sent in the window's thread; `ended` comes last, in every ending.
+
+    Progress is told at the pace at which the window takes it: what it missed in between is dropped.
+    """
+
+    progressed = Signal(object, object)
+    finished = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+    ended = Signal()
+    _news = Signal()
+
+    def __init__(self, work: Work, parent: QObject) -> None:
+        super().__init__(parent)
+        self.cancel = threading.Event()
+        self._work = work
+        self._lock = threading.Lock()
+        self._progress: tuple[int, int | None] | None = None
+        self._outcome: tuple[str, Any] | None = None
+        # Queued: the news is sent from the worker's thread and must be told in this object's.
+        self._news.connect(self._tell, Qt.ConnectionType.QueuedConnection)
+
+    def run(self) -> None:
+        """Do the work, here and now; called in the worker's thread."""
+        outcome: tuple[str, Any]
+        try:
+            outcome = ("finished", self._work(self._report, self.cancel))
+        except Cancelled:
+            outcome = ("cancelled", None)
+        except BaseException as error:  # whatever it is, it is told to the person, never lost in a thread
+            outcome = ("failed", error)
+        with self._lock:
+            self._outcome = outcome
+        self._news.emit()
+
+    def _report(self, done: int, total: int | None) -> None:
+        with self._lock:
+            told = self._progress is None
+            self._progress = (done, total)
+        if told:
+            self._news.emit()
+
+    def _tell(self) -> None:
+        with self._lock:
+            progress, self._progress = self._progress, None
+            outcome, self._outcome = self._outcome, None
+        if progress is not None:
+            self.progressed.emit(*progress)
+        if outcome is None:
+            return
+        kind, value = outcome
+        try:
+            if kind == "finished":
+                self.finished.emit(value)
+            elif kind == "failed":
+                self.failed.emit(value)
+            else:
+                self.cancelled.emit()
+        finally:
+            self.ended.emit()
+
+
+class Worker(QObject):
+    """Runs tasks, and knows which are under way."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(4)
+        self._tasks: set[Task] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any work is under way."""
+        return bool(self._tasks)
+
+    def run(
+        self,
+        work: Work,
+        *,
+        finished: Callable[[Any], None],
+        failed: Callable[[BaseException], None],
+        progressed: Callable[[int, int | None], None] | None = None,
+        cancelled: Callable[[], None] | None = None,
+    ) -> Task:
+        """Start `work(report, cancel)` in a thread; set the returned task's `cancel` to ask for its end."""
+        task = Task(work, self)
+        task.finished.connect(finished)
+        task.failed.connect(failed)
+        if progressed is not None:
+            task.progressed.connect(progressed)
+        if cancelled is not None:
+            task.cancelled.connect(cancelled)
+        task.ended.connect(self._forget)
+        self._tasks.add(task)
+        self._pool.start(task.run)
+        return task
+
+    def shut_down(self) -> None:
+        """Ask every task to end, and wait until all have."""
+        for task in self._tasks:
+            task.cancel.set()
+        self._pool.waitForDone()
+
+    def _forget(self) -> None:
+        task = self.sender()
+        if isinstance(task, Task):
+            self._tasks.discard(task)
+            task.deleteLater()
+
+
+class Newest(QObject):
+    """Work whose last request alone counts, such as a preview: one runs at a time, and what is stale is not shown."""
+
+    def __init__(
+        self, worker: Worker, finished: Callable[[Any], None], failed: Callable[[BaseException], None], parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._worker = worker
+        self._finished = finished
+        self._failed = failed
+        self._running: Task | None = None
+        self._next: Work | None = None
+
+    def ask(self, work: Work) -> None:
+        """Do `work` as soon as what runs has ended; an earlier request that has not started is dropped."""
+        self._next = work
+        if self._running is None:
+            self._start()
+        else:
+            self._running.cancel.set()
+
+    def _start(self) -> None:
+        work, self._next = self._next, None
+        if work is not None:
+            self._running = self._worker.run(work, finished=self._done, failed=self._fail, cancelled=self._over)
+
+    def _done(self, value: object) -> None:
+        current = self._next is None
+        self._over()
+        if current:
+            self._finished(value)
+
+    def _fail(self, error: BaseException) -> None:
+        current = self._next is None
+        self._over()
+        if current:
+            self._failed(error)
+
+    def _over(self) -> None:
+        self._running = None
+        self._start()
