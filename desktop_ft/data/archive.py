@@ -1,0 +1,142 @@
+"""Unpacks a .zip of pictures by our own hand: contained, bounded, no links, nothing half done left behind."""
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import threading
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
+
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.data import files
+
+ENTRY_LIMIT = 1_000_000
+BYTE_LIMIT = 64 << 30
+RATIO_LIMIT = 100
+RATIO_FLOOR = 16 << 20
+"""What any archive may unpack to, however well it is packed."""
+
+_CHUNK = 1 << 20
+_SPARE = 256 << 20
+
+
+def unpack(archive: Path, into: Path, cancel: threading.Event | None = None) -> Path:
+    """The folder in `into` that holds what `archive` holds; one that was unpacked before from the same bytes is used again.
+
+    Raises:
+        UserError: not a .zip, damaged, encrypted, or one that would write outside its folder, unpack to more than
+            `RATIO_LIMIT` times its size, hold links or too many files, or not fit on the disk. Cancelled: as asked.
+    """
+    try:
+        with files.open_regular(archive) as file:
+            target = into / _digest(file, cancel)
+            if not target.is_dir():
+                _unpack_to(target, file, archive, cancel)
+            return target
+    except files.NotAFile as error:
+        raise UserError(f"{archive} is not a file.", "Choose a folder or a .zip.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
+        raise _refused(archive, f"is damaged or not a .zip ({error})", "Copy or download it again.") from error
+    except OSError as error:
+        raise _refused(
+            archive, f"cannot be unpacked: {error.strerror or error}", "Unpack it yourself and choose the folder."
+        ) from error
+
+
+def _digest(file: BinaryIO, cancel: threading.Event | None) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        _check(cancel)
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _unpack_to(target: Path, file: BinaryIO, archive: Path, cancel: threading.Event | None) -> None:
+    with zipfile.ZipFile(file) as packed:
+        entries = packed.infolist()
+        paths = _contained(entries, archive)
+        _check_size(entries, archive, target.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=target.parent))
+        try:
+            for entry, path in zip(entries, paths, strict=True):
+                _write(packed, entry, partial / path, cancel)
+            partial.rename(target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            if not target.is_dir():  # else another process has just unpacked the same archive
+                raise
+
+
+def _contained(entries: list[zipfile.ZipInfo], archive: Path) -> list[PurePosixPath]:
+    """Where each entry goes below the folder; all are judged before anything is written."""
+    if len(entries) > ENTRY_LIMIT:
+        raise _refused(archive, f"holds {len(entries)} files, more than {ENTRY_LIMIT}", "Unpack it yourself.")
+    paths: list[PurePosixPath] = []
+    known: set[str] = set()
+    for entry in entries:
+        path = _path(entry.filename)
+        if path is None:
+            raise _refused(archive, f"holds a file that would land outside its folder ({entry.filename!r})", "Do not use it.")
+        mode = entry.external_attr >> 16
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise _refused(archive, f"holds a link or device ({entry.filename!r})", "Pack it again without links.")
+        if entry.flag_bits & 0x1:
+            raise _refused(archive, "is encrypted", "Unpack it yourself with its password, and choose the folder.")
+        folded = str(path).casefold()
+        if folded in known and not entry.is_dir():
+            raise _refused(archive, f"holds {entry.filename!r} twice", "Pack it again.")
+        known.add(folded)
+        paths.append(path)
+    return paths
+
+
+def _path(name: str) -> PurePosixPath | None:
+    plain = name.replace("\\", "/")
+    path = PurePosixPath(plain)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        return None
+    return None if PureWindowsPath(plain).drive or any(":" in part for part in path.parts) else path
+
+
+def _check_size(entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> None:
+    whole = sum(entry.file_size for entry in entries)
+    packed = archive.stat().st_size
+    if whole > max(RATIO_FLOOR, RATIO_LIMIT * packed):
+        raise _refused(archive, f"would unpack to {whole // max(1, packed)} times its size", "Do not use it.")
+    home = next(folder for folder in (into, *into.parents) if folder.exists())
+    room = min(BYTE_LIMIT, shutil.disk_usage(home).free - _SPARE)
+    if whole > room:
+        raise _refused(archive, f"needs {whole / 1e9:.1f} GB and there is room for {max(0, room) / 1e9:.1f}", "Make room first.")
+
+
+def _write(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, cancel: threading.Event | None) -> None:
+    """Write one entry, and not a byte more than it said it would be."""
+    _check(cancel)
+    if entry.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = entry.file_size
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with packed.open(entry) as source, os.fdopen(os.open(path, flags, 0o644), "wb") as sink:
+        while chunk := source.read(_CHUNK):
+            _check(cancel)
+            left -= len(chunk)
+            if left < 0:
+                raise zipfile.BadZipFile(f"{entry.filename} is larger than it says")
+            sink.write(chunk)
+
+
+def _check(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise Cancelled
+
+
+def _refused(archive: Path, why: str, cure: str) -> UserError:
+    return UserError(f"The archive {archive} {why}.", cure)

@@ -1,0 +1,73 @@
+"""Whether a divided dataset can be trained on, and what a person should know before."""
+
+import numpy as np
+
+from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.errors import UserError
+
+_SKEWED = 5.0
+_FEW = 10
+
+
+def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ...]:
+    """Sentences that a person should read before training on `manifest`, whose samples have subsets.
+
+    Raises:
+        UserError: fewer than two classes, no pictures to train or to validate on, or a class without any to train on.
+    """
+    train, val = manifest.counts(Subset.TRAIN), manifest.counts(Subset.VAL)
+    if len(manifest.classes) < 2:
+        name = manifest.classes[0] if manifest.classes else "none"
+        raise UserError(f"There is only one class ({name}).", "Add a folder with pictures of something else.")
+    if not any(train.values()):
+        raise UserError(f"There are no training pictures in {manifest.source}.", "Add some, or hold out less.")
+    if lacking := [name for name, count in train.items() if not count]:
+        raise UserError(f"The class {lacking[0]} has no training picture.", "Add some to it, or remove the class.")
+    if not any(val.values()):
+        raise UserError(
+            f"There are no validation pictures in {manifest.source}.", "Give each class two different pictures at least."
+        )
+    return tuple(_warnings(manifest, train, val, batch_size))
+
+
+def class_weights(manifest: DatasetManifest) -> np.ndarray:
+    """A weight for each class, float32 (classes,): inverse to the number of its training pictures; 0 where it has none.
+
+    Over all training pictures the weights are 1 on average, so that the loss keeps its size.
+    """
+    counts = np.array(list(manifest.counts(Subset.TRAIN).values()), dtype=np.float64)
+    present = counts > 0
+    weights = np.zeros_like(counts)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return weights.astype(np.float32)
+
+
+def imbalance(manifest: DatasetManifest) -> float:
+    """How many times more training pictures the largest class has than the smallest that has any; 1 where all are equal."""
+    counts = [count for count in manifest.counts(Subset.TRAIN).values() if count]
+    return max(counts) / min(counts) if counts else 1.0
+
+
+def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
+    said: list[str] = []
+    if left_out := sum(problem.kind != "empty-class" for problem in manifest.left_out()):
+        said.append(f"{left_out} files cannot be used and are left out; see the list of problems.")
+    if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
+        said.append(f"Left out for want of a readable picture: the class {_list(empty)}.")
+    if (skew := imbalance(manifest)) >= _SKEWED:
+        said.append(
+            f"The largest class has {skew:.0f} times the pictures of the smallest; class weights or balanced sampling help."
+        )
+    if few := [name for name, count in train.items() if count < _FEW]:
+        said.append(f"Fewer than {_FEW} training pictures in {_list(few)}: expect mistakes there.")
+    if unseen := [name for name, count in val.items() if not count]:
+        said.append(f"No validation picture in {_list(unseen)}: how well it is recognised cannot be told.")
+    if doubles := sum(problem.kind == "duplicate-across-subsets" for problem in manifest.problems):
+        said.append(f"{doubles} pictures are in more than one subset, so the accuracy will look better than it is.")
+    if batch_size == 1:
+        said.append("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more.")
+    return said
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

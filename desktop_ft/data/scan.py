@@ -1,0 +1,243 @@
+"""A folder, or a .zip, of pictures becomes a manifest. Every file is looked at; nothing is left out in silence.
+
+The folder is only ever read.
+"""
+
+import errno
+import os
+import threading
+import unicodedata
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from desktop_ft import places
+from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity, Subset
+from desktop_ft.core.errors import UserError
+from desktop_ft.data import archive, layouts
+from desktop_ft.data.inspector import Inspection, Inspector
+from desktop_ft.data.walk import Found, Walker, is_junk
+
+__all__ = ["is_junk", "scan"]
+
+_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx", ".j2c", ".jpc"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+}
+_KNOWN = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+
+
+def scan(
+    source: Path,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> DatasetManifest:
+    """Look at every file of `source`: class folders, split/class folders, a folder with labels.csv, or a .zip of any of them.
+
+    Every picture is decoded in full, in child processes with limits. Samples have a subset only where the folder names one.
+
+    Args:
+        progress: told how many files have been looked at, and of how many, once that is known.
+
+    Raises:
+        UserError: no such folder, or nothing in it to learn from. Cancelled: `cancel` was set.
+    """
+    root = _folder_of(source, cancel)
+    walker = Walker(root, cancel)
+    laid = layouts.judge(root, walker)
+    findings = _Findings(walker)
+    with Inspector() as inspector:
+        counted = _Counted(laid.files)
+        for done, inspection in enumerate(inspector.inspect(counted.paths(), cancel), start=1):
+            findings.add(counted.waiting.popleft(), inspection)
+            if progress is not None:
+                progress(done, counted.total)
+    return _manifest(source, root, laid.layout, findings)
+
+
+def _folder_of(source: Path, cancel: threading.Event | None) -> Path:
+    """The absolute folder to walk: `source` itself, or where its .zip was unpacked."""
+    try:
+        if source.is_dir():
+            os.scandir(source).close()
+            return Path(os.path.abspath(source))  # noqa: PTH100 (resolve() would follow links: the person's own name stays)
+        source.stat()
+    except PermissionError as error:
+        raise UserError(f"The folder {source} cannot be read: permission denied.", "Allow yourself to read it.") from error
+    except OSError as error:
+        what = "There is no folder" if error.errno in (errno.ENOENT, errno.ENOTDIR) else f"Cannot open ({error.strerror})"
+        raise UserError(f"{what} {source}.", "Check the name, or choose another folder.") from error
+    if source.suffix.lower() != ".zip":
+        raise UserError(f"{source} is neither a folder nor a .zip.", "Choose a folder of pictures.")
+    return archive.unpack(source, places.cache() / "archives", cancel)
+
+
+class _Counted:
+    """Files on their way through the inspector: those it has been given wait here for its answers, in order."""
+
+    def __init__(self, files: Iterable[Found]) -> None:
+        self._files = files
+        self._given = 0
+        self.waiting: deque[Found] = deque()
+        self.total: int | None = None
+
+    def paths(self) -> Iterator[str]:
+        """The paths to look at; sets `total` when there are no more."""
+        for found in self._files:
+            self.waiting.append(found)
+            self._given += 1
+            yield found.where
+        self.total = self._given
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A readable picture, its class still by name."""
+
+    found: Found
+    inspection: Inspection
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What the inspection of every file comes to."""
+
+    walker: Walker
+    read: list[_Read] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)
+
+    def add(self, found: Found, inspection: Inspection) -> None:
+        """Take in what was found out about one file."""
+        class_name = found.place.class_name
+        self.classes.add(class_name)
+        suffix = Path(found.where).suffix.lower()
+        if inspection.problem is not None:
+            trouble = inspection.problem
+            reason = trouble.reason
+            if trouble.kind == "not-an-image" and suffix in _KNOWN:
+                reason = f"{reason.rstrip('.')}, though it is named {suffix}."
+            self._note(found, trouble.kind, Severity.LEFT_OUT, reason, trouble.cure)
+            return
+        self.read.append(_Read(found, inspection))
+        for kind, reason in inspection.notes:
+            self._note(found, kind, Severity.NOTE, reason, "")
+        if suffix and suffix not in _SUFFIXES.get(inspection.format, (suffix,)):
+            reason = f"Is a {inspection.format} named {suffix}; judged by its content."
+            self._note(found, "wrong-extension", Severity.NOTE, reason, "Rename it.")
+
+    def _note(self, found: Found, kind: str, severity: Severity, reason: str, cure: str) -> None:
+        self.walker.problem(found.where, found.place.class_name, kind, severity, reason, cure)
+
+
+def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings) -> DatasetManifest:
+    classes = tuple(sorted({read.found.place.class_name for read in findings.read}))
+    known = findings.classes | {place.class_name for place in findings.walker.places}
+    problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *_similar(classes)]
+    _check_any(source, classes, problems)
+    label = {name: number for number, name in enumerate(classes)}
+    samples = tuple(
+        sorted((_sample(read, label[read.found.place.class_name]) for read in findings.read), key=lambda sample: sample.path)
+    )
+    problems += _duplicates(samples, classes)
+    return DatasetManifest(
+        root=str(root),
+        source=str(source),
+        layout=layout,
+        classes=classes,
+        samples=samples,
+        problems=tuple(sorted(problems, key=lambda problem: (problem.path, problem.kind))),
+    )
+
+
+def _sample(read: _Read, label: int) -> Sample:
+    return Sample(
+        path=read.found.path,
+        label=label,
+        subset=read.found.place.subset,
+        sha256=read.inspection.sha256,
+        width=read.inspection.width,
+        height=read.inspection.height,
+        bytes=read.inspection.bytes,
+        mtime_ns=read.inspection.mtime_ns,
+    )
+
+
+def _empty_classes(names: Iterable[str]) -> Iterator[Problem]:
+    for name in names:
+        yield Problem(
+            path=name,
+            class_name=name,
+            kind="empty-class",
+            severity=Severity.LEFT_OUT,
+            reason="Has no readable picture, so the class is left out.",
+            cure="Add pictures to it, or remove its folder.",
+        )
+
+
+def _similar(classes: tuple[str, ...]) -> Iterator[Problem]:
+    """Classes whose names are told apart by letter case, accents' encoding or blanks alone; they stay separate."""
+    first: dict[str, str] = {}
+    for name in classes:
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold().strip(" ."), name)
+        if other != name:
+            yield Problem(
+                path=name,
+                class_name=name,
+                kind="similar-classes",
+                severity=Severity.NOTE,
+                reason=f"The classes '{other}' and '{name}' differ in letter case or spelling alone; they are kept apart.",
+                cure="Move the pictures into one folder if they are the same class.",
+            )
+
+
+def _duplicates(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> Iterator[Problem]:
+    """The same bytes in two classes, or in two subsets that the folder names."""
+    same: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        same[sample.sha256].append(sample)
+    for group in (group for group in same.values() if len(group) > 1):
+        for first, other in ((group[0], other) for other in group[1:]):
+            if first.label != other.label:
+                reason = f"Is the same picture as {first.path}, which is of the class {classes[first.label]}."
+                yield _duplicate(other, classes, "contradicting-label", reason, "Keep it in the class that is right.")
+            if first.subset is not other.subset:
+                reason = f"Is the same picture as {first.path}, so {_name(first.subset)} and {_name(other.subset)} are not apart."
+                yield _duplicate(other, classes, "duplicate-across-subsets", reason, "Keep it in one of them.")
+
+
+def _duplicate(sample: Sample, classes: tuple[str, ...], kind: str, reason: str, cure: str) -> Problem:
+    return Problem(
+        path=sample.path, class_name=classes[sample.label], kind=kind, severity=Severity.NOTE, reason=reason, cure=cure
+    )
+
+
+def _name(subset: Subset | None) -> str:
+    return subset.value if subset is not None else "the rest"
+
+
+def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem]) -> None:
+    """Raise UserError where nothing can be learned from what was found."""
+    left_out = [problem for problem in problems if problem.severity is Severity.LEFT_OUT and problem.kind != "empty-class"]
+    if not classes:
+        first = f" (the first, {left_out[0].path}: {left_out[0].reason.rstrip('.')})" if left_out else ""
+        raise UserError(
+            f"There is no readable picture in {source}; {len(left_out)} files were left out{first}.",
+            "Put the pictures of each class in a folder of its own.",
+        )
+    if len(classes) == 1:
+        others = sorted(problem.path for problem in problems if problem.kind == "empty-class")
+        more = f" (without a readable picture: {', '.join(others)})" if others else ""
+        raise UserError(
+            f"There is only one class with readable pictures in {source}, {classes[0]}{more}; telling apart takes two.",
+            "Add a folder with pictures of something else.",
+        )
