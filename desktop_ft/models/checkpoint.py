@@ -74,6 +74,7 @@ class _Header:
     progress: Progress
     scaler: dict[str, float]
     facts: dict[str, str]
+    version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,14 +236,15 @@ def _packed(checkpoint: Checkpoint) -> bytes:
     header = _Header(progress=checkpoint.progress, scaler=dict(checkpoint.scaler), facts=dict(checkpoint.facts))
     # Cloned one by one: safetensors refuses tensors that share memory, as tied weights do.
     dense = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    return bytes(safetensors.torch.save(dense, {"version": str(VERSION), "checkpoint": to_json(header).decode()}))
+    # One entry only: safetensors writes several in a random order, and equal checkpoints shall be equal files.
+    return bytes(safetensors.torch.save(dense, {"checkpoint": to_json(header).decode()}))
 
 
 def _unpacked(data: bytes, where: str) -> Checkpoint:
     length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-    _refuse_newer(metadata, where)
-    header = from_json(_Header, metadata["checkpoint"], where)
+    metadata = json.loads(data[8 : 8 + length])["__metadata__"]["checkpoint"]
+    _refuse_newer(json.loads(metadata), where)
+    header = from_json(_Header, metadata, where)
     tensors = safetensors.torch.load(data)
     return Checkpoint(
         model=_under(_MODEL, tensors),
@@ -258,7 +260,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _refuse_newer(found: dict[str, Any], where: str) -> None:
-    if int(found["version"]) > VERSION:
+    if found["version"] > VERSION:
         raise UserError(
             f"{where} was written by a newer Desktop FT (checkpoint version {found['version']}).", "Update Desktop FT."
         )
