@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,17 +74,25 @@ class OnnxModel:
         return probabilities, logits
 
     def answer(self, paths: Iterable[Path], batch: int = 16) -> Iterator[PictureAnswer]:
-        """An answer for every path, in order; `batch` pictures are computed at a time.
+        """An answer for every path, in order; `batch` pictures are computed at a time, while the next ones are decoded.
 
         A picture that cannot be read gives an answer with a problem.
         """
         remaining = iter(paths)
-        while together := list(itertools.islice(remaining, batch)):
-            pixels = [_decoded(path, self.rule) for path in together]
-            readable = [picture for picture in pixels if not isinstance(picture, str)]
-            found = iter(zip(*self.run(np.stack(readable)), strict=True) if readable else ())
-            for path, picture in zip(together, pixels, strict=True):
-                yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
+        with ThreadPoolExecutor(_cores(), thread_name_prefix="decode") as pool:
+            coming = self._decoding(pool, itertools.islice(remaining, batch))
+            while here := coming:
+                coming = self._decoding(pool, itertools.islice(remaining, batch))
+                yield from self._answered([(path, picture.result()) for path, picture in here])
+
+    def _decoding(self, pool: ThreadPoolExecutor, paths: Iterable[Path]) -> list[tuple[Path, Future[Pixels | str]]]:
+        return [(path, pool.submit(_decoded, path, self.rule)) for path in paths]
+
+    def _answered(self, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterator[PictureAnswer]:
+        readable = [picture for _, picture in pictures if not isinstance(picture, str)]
+        found = iter(zip(*self.run(np.stack(readable)), strict=True) if readable else ())
+        for path, picture in pictures:
+            yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
 
 
 def _answer(path: Path, probabilities: Floats, logits: Floats) -> PictureAnswer:

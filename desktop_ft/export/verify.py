@@ -105,7 +105,7 @@ def _compare(
     expected = reference.astype(np.float64)
     # NaN compares as different, never as equal; no logit at all (an untrained head) must be met exactly.
     apart = np.nan_to_num(np.abs(logits - expected).max(axis=1), nan=np.inf)
-    scale = np.abs(expected).max()
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     relative = np.divide(apart, scale) if scale > 0 else np.where(apart > 0, np.inf, 0.0)
     changed = predicted != expected.argmax(axis=1)
     worst = int(np.lexsort((relative, changed))[-1])
