@@ -39,7 +39,13 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """One batch learned. `epoch` and `step` are 0-based; `seconds` is the run's working time so far, pauses excluded."""
+    """One batch learned.
+
+    Attributes:
+        epoch, step: 0-based.
+        lr: the head's learning rate; other layers learn at a share of it.
+        seconds: working time since the last RunStarted, pauses excluded.
+    """
 
     epoch: int
     step: int
@@ -51,7 +57,12 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone:
-    """All training pictures seen once, and the validation that followed; `best` when no epoch before was as good."""
+    """All training pictures seen once, and the validation that followed.
+
+    Attributes:
+        seconds: working time since the last RunStarted, pauses excluded; the validation's included.
+        best: no epoch before was as accurate (or as accurate with so small a loss).
+    """
 
     epoch: int
     train_loss: float

@@ -1,5 +1,6 @@
 """Curves of a run, and what a trained model gets right and wrong, as values."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -62,24 +63,28 @@ class MetricHistory:
     @property
     def progress(self) -> float:
         """Share of the planned steps that is done, 0 to 1."""
-        if self.started is None or not self.steps:
+        if self.started is None:
             return 0.0
-        last = self.steps[-1]
-        done = last.epoch * self.started.steps_per_epoch + last.step + 1
-        return min(1.0, done / max(1, self.started.epochs * self.started.steps_per_epoch))
+        return min(1.0, self._steps_done(self.started) / max(1, self.started.epochs * self.started.steps_per_epoch))
 
     @property
     def eta_seconds(self) -> float | None:
-        """Working time still to come at the pace of the last steps, validations included; None before it can be told."""
-        if self.started is None or not self.steps:
+        """Working time still to come at the pace since this start or resumption; None before it can be told."""
+        if self.started is None:
             return None
-        first = next(s for s in self.steps if (s.epoch, s.step) >= (self.started.first_epoch, self.started.first_step))
-        per = self.started.steps_per_epoch
-        last = self.steps[-1]
-        done = (last.epoch - first.epoch) * per + last.step - first.step + 1
-        elapsed = last.seconds
-        total = self.started.epochs * per
-        return elapsed / done * (total - last.epoch * per - last.step - 1)
+        begin = (self.started.first_epoch, self.started.first_step)
+        done = len(self.steps) - bisect_left(self.steps, begin, key=lambda step: (step.epoch, step.step))
+        if not done:
+            return None
+        validated = [epoch.seconds for epoch in self.epochs[-1:] if epoch.epoch >= self.started.first_epoch]
+        elapsed = max(self.steps[-1].seconds, *validated, 0.0)
+        left = self.started.epochs * self.started.steps_per_epoch - self._steps_done(self.started)
+        return elapsed / done * left
+
+    def _steps_done(self, started: RunStarted) -> int:
+        if not self.steps:
+            return started.first_epoch * started.steps_per_epoch + started.first_step
+        return self.steps[-1].epoch * started.steps_per_epoch + self.steps[-1].step + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

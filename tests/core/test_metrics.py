@@ -1,0 +1,113 @@
+"""The curves of a run, rebuilt from its events alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest import approx
+
+from desktop_ft.core.events import EpochDone, Paused, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.metrics import MetricHistory
+
+
+def started(epoch=0, step=0, epochs=4, steps=5):
+    return RunStarted(
+        epochs=epochs,
+        steps_per_epoch=steps,
+        first_epoch=epoch,
+        first_step=step,
+        device="CPU",
+        precision="fp32",
+        learning_share=1.0,
+        time=0.0,
+    )
+
+
+def step_done(epoch, step, seconds=1.0, loss=1.0):
+    return StepDone(epoch=epoch, step=step, loss=loss, lr=0.1, seconds=seconds)
+
+
+def epoch_done(epoch, best, seconds=1.0):
+    return EpochDone(epoch=epoch, train_loss=1.0, train_accuracy=0.5, val_loss=1.0, val_accuracy=0.5, seconds=seconds, best=best)
+
+
+def test_before_anything_happens_nothing_can_be_told():
+    history = MetricHistory()
+    assert (history.progress, history.eta_seconds, history.best, history.epochs_without_improvement) == (0.0, None, None, 0)
+    history.add(started())
+    assert (history.progress, history.eta_seconds) == (0.0, None)
+
+
+def test_progress_and_time_left_follow_the_steps():
+    history = MetricHistory.of([started(), *(step_done(0, n, seconds=2.0 * (n + 1)) for n in range(5))])
+    assert history.progress == 0.25 and history.eta_seconds == approx(30)
+    history.add(epoch_done(0, True, seconds=15.0))  # a validation of 5 s
+    assert history.eta_seconds == approx(45)  # three epochs more, of 15 s each
+    history.add(step_done(1, 0, seconds=18.0))
+    assert history.eta_seconds == approx(18.0 / 6 * 14)
+
+
+def test_the_time_left_of_a_resumed_run_counts_from_its_resumption():
+    events = [
+        started(),
+        *(step_done(0, n, seconds=100.0 * n) for n in range(5)),
+        epoch_done(0, True),
+        *(step_done(1, n, seconds=900.0) for n in range(4)),
+    ]
+    history = MetricHistory.of([*events, started(1, 3)])
+    assert history.eta_seconds is None and history.progress == 8 / 20
+    history.add(step_done(1, 3, seconds=2.0))
+    assert history.eta_seconds == approx(2.0 * 11) and history.progress == 9 / 20
+
+
+def test_what_a_resumed_run_repeats_replaces_what_was_there():
+    history = MetricHistory.of(
+        [
+            started(),
+            *(step_done(0, n, loss=n) for n in range(5)),
+            epoch_done(0, True),
+            *(step_done(1, n, loss=n) for n in range(5)),
+            epoch_done(1, True),
+            RunEnded(status=RunStatus.FAILED, error="x"),
+            started(1, 2),
+        ]
+    )
+    assert history.ended is None
+    assert [(s.epoch, s.step) for s in history.steps] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1)]
+    assert [e.epoch for e in history.epochs] == [0] and history.best == epoch_done(0, True)
+
+
+def test_resuming_before_a_validation_keeps_every_step_and_the_end_has_no_time_left():
+    events = [started(epochs=1), *(step_done(0, n) for n in range(5)), started(0, 5, epochs=1)]
+    history = MetricHistory.of(events)
+    assert len(history.steps) == 5 and history.progress == 1.0 and history.eta_seconds is None
+    history = MetricHistory.of([*events[:-1], epoch_done(0, True)])
+    assert history.eta_seconds == 0
+
+
+def test_epochs_since_the_best_one():
+    history = MetricHistory.of([started(), *(epoch_done(n, n < 2) for n in range(4))])
+    assert history.best == epoch_done(1, True) and history.epochs_without_improvement == 2
+
+
+def test_warnings_and_pauses_are_kept():
+    history = MetricHistory.of([started(), Warned(message="a"), Paused(paused=True)])
+    assert history.paused and history.warnings == ["a"]
+    history.add(started())
+    assert not history.paused and history.warnings == ["a"]
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.data())
+def test_a_history_never_fails_and_stays_in_bounds(epochs, steps, data):
+    history = MetricHistory()
+    clock = 0.0
+    position = 0
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, position))
+        history.add(started(*divmod(position, steps), epochs=epochs, steps=steps))
+        clock = 0.0
+        for _ in range(data.draw(st.integers(0, epochs * steps - position))):
+            clock += data.draw(st.floats(0, 10))
+            history.add(step_done(*divmod(position, steps), seconds=clock))
+            position += 1
+            assert history.eta_seconds >= 0
+        assert 0 <= history.progress <= 1
+        assert [(s.epoch, s.step) for s in history.steps] == [divmod(n, steps) for n in range(position)]
