@@ -24,7 +24,8 @@ BYTE_LIMIT = 1 << 30
 LONGEST = 8
 """A picture this many times as long as it is wide is resized whole; of a longer one the middle is taken."""
 
-_DRAFT = 1.5  # how much larger than asked a JPEG is at least decoded: below, its own downscaling shows (see the tests)
+_DRAFT = 2.0  # a JPEG is at least decoded this much larger than asked: below, its own downscaling shows (see the tests)
+_FIRST_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 _FILTERS = {Interpolation.BILINEAR: Image.Resampling.BILINEAR, Interpolation.BICUBIC: Image.Resampling.BICUBIC}
 
 # Pillow's own guard stands behind ours: it also looks at frames and tiles that open later.
@@ -76,11 +77,13 @@ def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpol
     """
     with open_picture(path) as file, _decoding(file):
         image = _open(file)
-        if shorter_side is not None:
-            _draft(image, shorter_side)
+        if shorter_side is None:
+            image.load()
+            return np.array(pixels.to_rgb(image)[0])
+        aim = _aim(image, shorter_side)
+        _draft(image, shorter_side)
         image.load()
-        rgb, _ = pixels.to_rgb(image)
-        return np.array(rgb if shorter_side is None else _resized(rgb, shorter_side, _FILTERS[interpolation]))
+        return np.array(_resized(pixels.to_rgb(image)[0], aim, _FILTERS[interpolation]))
 
 
 def network_input(path: AnyPath, rule: ResizeRule) -> np.ndarray:
@@ -183,14 +186,21 @@ def _draft(image: Image.Image, side: int) -> None:
         image.draft(None, (round(image.width * scale), round(image.height * scale)))
 
 
-def _resized(image: Image.Image, side: int, how: Image.Resampling) -> Image.Image:
-    short = min(image.size)
-    if max(image.size) > LONGEST * short:
-        width, height = min(image.width, LONGEST * short), min(image.height, LONGEST * short)
+def _aim(image: Image.Image, side: int) -> tuple[int, int]:
+    """Width and height that the upright picture is resized to; asked before a draft rounds its size. Rounds as torchvision does."""
+    width, height = image.size if pixels.orientation(image) < _FIRST_SIDEWAYS else image.size[::-1]
+    short = min(width, height)
+    longest = LONGEST * side
+    wide, high = (side if edge == short else min(int(side * edge / short), longest) for edge in (width, height))
+    return wide, high
+
+
+def _resized(image: Image.Image, aim: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    if max(image.size) > LONGEST * min(image.size):
+        width, height = (min(edge, LONGEST * min(image.size)) for edge in image.size)
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
-    width, height = (side if edge == short else int(side * edge / short) for edge in image.size)
-    return image if (width, height) == image.size else image.resize((width, height), how)
+    return image if aim == image.size else image.resize(aim, how)
 
 
 def _frames(image: Image.Image) -> int:

@@ -207,7 +207,9 @@ def _pool(threads: int | None) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1), thread_name_prefix="pictures")
 
 
-def _in_threads(pool: ThreadPoolExecutor, make: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
+def _in_threads(
+    pool: ThreadPoolExecutor, make: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Generator[Result, None, None]:
     """`make` of each item, in order, at most `ahead` of them before they are asked for. Left early, the rest is called off."""
     coming: deque[Future[Result]] = deque()
     remaining = iter(items)
