@@ -90,19 +90,21 @@ def replace_head(module: nn.Module, path: str, classes: int, seed: int | None) -
     """Put a fresh classifier for `classes` at `path`: small random weights, zero bias. Returns the names of its tensors.
 
     Args:
-        seed: of a private generator; None leaves the weights as they come.
+        seed: of a private generator; None: the head gets no memory.
     """
     old = module.get_submodule(path)
     new: nn.Linear | nn.Conv2d
     if isinstance(old, nn.Linear):
-        new = nn.Linear(old.in_features, classes)
+        new = nn.Linear(old.in_features, classes, device="meta")
     elif isinstance(old, nn.Conv2d) and old.kernel_size == (1, 1):
-        new = nn.Conv2d(old.in_channels, classes, kernel_size=1)
+        new = nn.Conv2d(old.in_channels, classes, kernel_size=1, device="meta")
     else:
         raise TypeError(f"the head at '{path}' is a {type(old).__name__}, not a Linear or a 1x1 Conv2d")
     if seed is not None:
+        new.to_empty(device="cpu")
         nn.init.trunc_normal_(new.weight, std=_HEAD_STD, generator=torch.Generator().manual_seed(seed))
-        nn.init.zeros_(new.bias) if new.bias is not None else None
+        with torch.no_grad():
+            new.get_parameter("bias").zero_()
     parent, _, name = path.rpartition(".")
     setattr(module.get_submodule(parent), name, new)
     return frozenset(f"{path}.{tensor}" for tensor in new.state_dict())

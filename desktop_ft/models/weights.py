@@ -7,7 +7,9 @@ Looking up (`local_file`, `is_local`) and downloading import no torch.
 from __future__ import annotations
 
 import json
+import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 LARGEST_FILE = 16 * 2**30
 _NESTED = ("state_dict", "model", "model_state_dict")
 _ANOTHER = "Take a .safetensors file, or a .pth file that holds nothing but a state dict."
-_SHAPED = re.compile(r"(?:GLOBAL|global:?|Unsupported class)\s+`?([\w.]+)")
+_CODE = re.compile(r"(?:GLOBAL|global:?|Unsupported class)\s+`?([\w.]+)")
 
 
 def local_file(backbone: Backbone) -> Path | None:
@@ -129,12 +131,15 @@ def _read_pickled(path: Path, size: int) -> Any:
     try:
         if zipped:
             _refuse_inflating(path, size)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+        with warnings.catch_warnings():
+            # torch warns of newer pickles before it refuses them; the person is told by the refusal.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except UserError:
         raise
     # A damaged or hostile file can make the reader fail in any way; whatever it is, the file is refused.
     except Exception as error:
-        raise _refusal(path.name, str(error)) from error
+        raise _refusal(path.name, error) from error
 
 
 def _refuse_inflating(path: Path, size: int) -> None:
@@ -144,11 +149,14 @@ def _refuse_inflating(path: Path, size: int) -> None:
             raise UserError(f"{path.name} is a compressed archive, not a weights file.", _ANOTHER)
 
 
-def _refusal(name: str, message: str) -> UserError:
+def _refusal(name: str, error: Exception) -> UserError:
+    message = str(error)
     if "TorchScript" in message:
         return UserError(f"{name} is a TorchScript program, not plain weights. Refused.", _ANOTHER)
-    if code := _SHAPED.search(message):
+    if code := _CODE.search(message):
         return UserError(f"{name} wants to run code ({code[1]}). Refused.", _ANOTHER)
+    if isinstance(error, pickle.UnpicklingError):
+        return UserError(f"{name} is a pickle of more than tensors, which could run code. Refused.", _ANOTHER)
     return UserError(f"{name} is not a weights file, or is damaged.", _ANOTHER)
 
 
