@@ -34,13 +34,10 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def line_chart(
-    title: str, x_label: str, y_label: str, lines: Sequence[Line], *, bounds: tuple[float, float] | None = None
-) -> str:
+def line_chart(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
     """A figure with axes, ticks, a legend and one curve a line; values that are not numbers are left out.
 
-    Args:
-        bounds: of the y axis; by default what the curves need.
+    The x axis counts something whole, such as epochs, from 0.
     """
     drawn = [Line(line.label, line.role, thinned(line.points)) for line in lines]
     drawn = [line for line in drawn if line.points]
@@ -48,10 +45,11 @@ def line_chart(
         return ""
     xs = [x for line in drawn for x, _ in line.points]
     ys = [y for line in drawn for _, y in line.points]
-    x_low, x_high = _room(min(xs), max(xs))
-    y_low, y_high = bounds or _room(min(ys), max(ys), margin=0.06)
+    x_low, x_high = 0.0, max(1.0, *xs)
+    y_low, y_high = _room(min(ys), max(ys), margin=0.06)
     x, y = _Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), _Scale(y_low, y_high, _HEIGHT - _BOTTOM, _TOP)
-    content = _axes(x, y, x_label, y_label) + "".join(_curve(line, x, y) for line in drawn)
+    whole = [value for value in ticks(x_low, x_high, about=10) if value == round(value)]
+    content = _axes(x, y, whole, x_label, y_label) + "".join(_curve(line, x, y) for line in drawn)
     keys = "".join(f'<span class="key {line.role}">{text(line.label)}</span>' for line in drawn)
     return _figure(title, content, keys)
 
@@ -72,7 +70,7 @@ def reliability_chart(title: str, bins: Sequence[tuple[int, float, float]]) -> s
                 f"<title>{count} pictures, {right:.0%} right</title></rect>"
             )
     diagonal = f'<path class="line ideal" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
-    axes = _axes(x, y, "confidence", "share that is right")
+    axes = _axes(x, y, ticks(0, 1, about=10), "confidence", "share that is right")
     keys = '<span class="key val">share that is right</span><span class="key ideal">a model that knows how sure it is</span>'
     return _figure(title, axes + bars + diagonal, keys)
 
@@ -103,12 +101,12 @@ def _room(low: float, high: float, margin: float = 0.0) -> tuple[float, float]:
     return low - margin * (high - low), high + margin * (high - low)
 
 
-def _axes(x: _Scale, y: _Scale, x_label: str, y_label: str) -> str:
+def _axes(x: _Scale, y: _Scale, x_ticks: Iterable[float], x_label: str, y_label: str) -> str:
     parts = []
     for value in ticks(y.low, y.high):
         parts.append(f'<path class="grid" d="M{x.start} {y(value):.1f}H{x.end}"/>')
         parts.append(f'<text x="{x.start - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    for value in ticks(x.low, x.high, about=10):
+    for value in x_ticks:
         parts.append(f'<path class="tick" d="M{x(value):.1f} {y.start}v5"/>')
         parts.append(f'<text x="{x(value):.1f}" y="{y.start + 18}" text-anchor="middle">{value:.4g}</text>')
     parts.append(f'<path class="axis" d="M{x.start} {y.end}V{y.start}H{x.end}"/>')
