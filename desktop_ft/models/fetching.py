@@ -1,8 +1,11 @@
 """Downloading of weights: on request only, over https only, checked against the publisher's hash. Imports no torch."""
 
+import errno
 import hashlib
+import http.client
 import json
 import os
+import re
 import tempfile
 import threading
 import urllib.error
@@ -21,6 +24,7 @@ _CHUNK = 1 << 18
 # Publishers give sizes rounded to 10 KB or so.
 _SIZE_TOLERANCE = 0.02
 _SLACK = 1 << 16
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class Response(Protocol):
@@ -47,8 +51,12 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
 
 
 def cached_path(backbone: Backbone) -> Path:
-    """Where the downloaded weights of `backbone` lie, or would lie."""
-    return places.cache() / "weights" / (unquote(urlsplit(backbone.spec.weights.url).path).rpartition("/")[2] or "weights")
+    """Where the downloaded weights of `backbone` lie, or would lie: each in a folder of its own, as many publishers
+    give all their files one name.
+    """
+    folder = re.sub(r"[^\w.-]", "_", backbone.spec.name).lstrip(".") or "_"
+    name = unquote(urlsplit(backbone.spec.weights.url).path).rpartition("/")[2]
+    return places.cache() / "weights" / folder / (name or "weights")
 
 
 def record_of(path: Path) -> Path:
@@ -106,7 +114,7 @@ def download(
         # The record first: weights without one are never taken for downloaded.
         _replace(record_of(target), json.dumps(record, indent=1).encode())
         partial.replace(target)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _failed(backbone, error) from error
     finally:
         if partial is not None:
@@ -125,7 +133,8 @@ def _receive(
     source = backbone.spec.weights
     digest, done = hashlib.sha256(), 0
     try:
-        announced = int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length") or ""
+        announced = int(length) if length.isdecimal() else 0
         largest = round(source.bytes * (1 + _SIZE_TOLERANCE)) + _SLACK
         while True:
             if cancel is not None and cancel.is_set():
@@ -179,23 +188,22 @@ def _wrong(backbone: Backbone, how: str) -> UserError:
     return UserError(f"The download of {backbone.spec.name} {how}; it was not kept.", "Try again later.")
 
 
-def _failed(backbone: Backbone, error: OSError) -> UserError:
-    source = backbone.spec.weights
+def _failed(backbone: Backbone, error: OSError | http.client.HTTPException) -> UserError:
+    source, name = backbone.spec.weights, backbone.spec.name
+    host = urlsplit(source.url).hostname
     if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return UserError(f"{host} answered {error.code} for the weights of {name}.", "Try again later.")
+    if isinstance(error, OSError) and (error.filename or error.errno in _DISK_FAULTS):
+        folder = cached_path(backbone).parent
         return UserError(
-            f"{urlsplit(source.url).hostname} answered {error.code} for the weights of {backbone.spec.name}.", "Try again later."
-        )
-    if isinstance(error, urllib.error.URLError | TimeoutError | ConnectionError):
-        return UserError(
-            f"The weights of {backbone.spec.name} are not on this machine ({_mb(source.bytes)}, "
-            f"from {urlsplit(source.url).hostname}), and the network cannot be reached.",
-            "Connect to the internet and try again, choose a weights file of your own, or train from scratch.",
+            f"The weights of {name} cannot be kept in {folder} ({error.strerror}).", "Make room or give access there."
         )
     return UserError(
-        f"The weights of {backbone.spec.name} cannot be kept in {cached_path(backbone).parent} ({error.strerror}).",
-        "Make room or give access there.",
+        f"The weights of {name} are not on this machine ({_mb(source.bytes)}, from {host}), and the network cannot be reached.",
+        "Connect to the internet and try again, choose a weights file of your own, or train from scratch.",
     )
 
 
 def _mb(size: int) -> str:
-    return f"{size / 2**20:.0f} MB"
+    return f"{size / 1e6:.0f} MB"

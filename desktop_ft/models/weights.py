@@ -91,7 +91,7 @@ def _how_to_get(backbone: Backbone) -> str:
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is WeightsOrigin.DOWNLOAD:
         return (
-            f"Download them ({source.bytes / 2**20:.0f} MB): `desktop-ft backbones --download {name}`, or on the Model page. "
+            f"Download them ({source.bytes / 1e6:.0f} MB): `desktop-ft backbones --download {name}`, or on the Model page. "
             "Or choose a weights file of your own, or train from scratch."
         )
     if source.origin is WeightsOrigin.PACKAGE:

@@ -1,11 +1,14 @@
 """Downloads, against a server on this machine."""
 
 import hashlib
+import http.client
 import io
 import json
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -78,8 +81,7 @@ def backbone(*, prefix: str = DIGEST[:8], size: int = len(CONTENT)) -> Backbone:
 
 
 def files() -> list[str]:
-    folder = places.cache() / "weights"
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return sorted(path.name for path in (places.cache() / "weights").rglob("*") if path.is_file())
 
 
 def test_a_download_arrives_is_remembered_and_loads(address: str) -> None:
@@ -146,11 +148,37 @@ def test_no_network_is_told_in_a_sentence() -> None:
         raise urllib.error.URLError(OSError("no route"))
 
     with pytest.raises(UserError) as told:
-        download(backbone(size=12 << 20), opener=unreachable)
+        download(backbone(size=12_000_000), opener=unreachable)
     assert told.value.what == (
         "The weights of tiny are not on this machine (12 MB, from weights.example), and the network cannot be reached."
     )
     assert files() == []
+
+
+@pytest.mark.parametrize(
+    "fault", [ssl.SSLError("handshake"), TimeoutError(), http.client.BadStatusLine("?"), ConnectionResetError()]
+)
+def test_a_connection_that_fails_is_the_networks_fault(fault: Exception) -> None:
+    def failing(url: str, timeout: float) -> Response:
+        assert timeout <= 10
+        raise fault
+
+    with pytest.raises(UserError, match="network cannot be reached"):
+        download(backbone(), opener=failing)
+
+
+def test_a_place_that_cannot_be_written_is_told(address: str, home: Path) -> None:
+    (home / "cache").mkdir()
+    (home / "cache" / "weights").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be kept in"):
+        download(backbone(), opener=opener_to(f"{address}/ok"))
+
+
+def test_equal_file_names_of_different_backbones_do_not_meet(address: str) -> None:
+    one = backbone()
+    other = replace(one, spec=replace(one.spec, name="other/../tiny"))
+    assert fetching.cached_path(one) != fetching.cached_path(other)
+    assert (places.cache() / "weights").resolve() in fetching.cached_path(other).resolve().parents
 
 
 def test_a_refusing_server_is_told(address: str) -> None:

@@ -197,4 +197,4 @@ def test_weights_that_are_not_here() -> None:
     with pytest.raises(UserError, match=r"of tiny are not on this machine\. Install the package tiny-weights"):
         verified_file(absent)
     with pytest.raises(UserError, match=r"desktop-ft backbones --download tiny"):
-        verified_file(tiny_backbone(url="https://weights.example/tiny-00000000.pth", size=12 << 20))
+        verified_file(tiny_backbone(url="https://weights.example/tiny-00000000.pth", size=12_000_000))
