@@ -25,7 +25,6 @@ LONGEST = 8
 """A picture this many times as long as it is wide is resized whole; of a longer one the middle is taken."""
 
 _DRAFT = 2.0  # a JPEG is at least decoded this much larger than asked: below, its own downscaling shows (see the tests)
-_FIRST_SIDEWAYS = 5  # EXIF orientations from here on swap width and height
 _FILTERS = {Interpolation.BILINEAR: Image.Resampling.BILINEAR, Interpolation.BICUBIC: Image.Resampling.BICUBIC}
 
 # Pillow's own guard stands behind ours: it also looks at frames and tiles that open later.
@@ -80,10 +79,10 @@ def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpol
         if shorter_side is None:
             image.load()
             return np.array(pixels.to_rgb(image)[0])
-        aim = _aim(image, shorter_side)
+        longer_side = shorter_side * max(image.size) // min(image.size)  # asked before a draft rounds the size
         _draft(image, shorter_side)
         image.load()
-        return np.array(_resized(pixels.to_rgb(image)[0], aim, _FILTERS[interpolation]))
+        return np.array(_resized(pixels.to_rgb(image)[0], (shorter_side, longer_side), _FILTERS[interpolation]))
 
 
 def network_input(path: AnyPath, rule: ResizeRule) -> np.ndarray:
@@ -174,6 +173,8 @@ def _open(file: BinaryIO) -> Image.Image:
     if size > BYTE_LIMIT:
         raise _too_large(f"The file has {size / 1e9:.1f} GB; the limit is {BYTE_LIMIT / 1e9:.1f}.")
     image = Image.open(file, formats=FORMATS)
+    if min(image.size) < 1:
+        raise UnreadablePicture("broken", "Has no pixels.", "Remove it.")
     if image.width * image.height > PIXEL_LIMIT:
         raise _too_large(f"Has {image.width} x {image.height} pixels, more than the limit of 100 million.")
     return image
@@ -186,20 +187,15 @@ def _draft(image: Image.Image, side: int) -> None:
         image.draft(None, (round(image.width * scale), round(image.height * scale)))
 
 
-def _aim(image: Image.Image, side: int) -> tuple[int, int]:
-    """Width and height that the upright picture is resized to; asked before a draft rounds its size. Rounds as torchvision does."""
-    width, height = image.size if pixels.orientation(image) < _FIRST_SIDEWAYS else image.size[::-1]
-    short = min(width, height)
-    longest = LONGEST * side
-    wide, high = (side if edge == short else min(int(side * edge / short), longest) for edge in (width, height))
-    return wide, high
-
-
-def _resized(image: Image.Image, aim: tuple[int, int], how: Image.Resampling) -> Image.Image:
-    if max(image.size) > LONGEST * min(image.size):
+def _resized(image: Image.Image, sides: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    """Resized to these shorter and longer sides, a strip only after its middle was taken."""
+    side, longer = sides
+    if longer > LONGEST * side:
+        longer = LONGEST * side
         width, height = (min(edge, LONGEST * min(image.size)) for edge in image.size)
         left, top = (image.width - width) // 2, (image.height - height) // 2
         image = image.crop((left, top, left + width, top + height))
+    aim = (longer, side) if image.width >= image.height else (side, longer)
     return image if aim == image.size else image.resize(aim, how)
 
 
