@@ -56,7 +56,8 @@ def build_network(
         UserError: the weights are not on this machine, were changed or do not fit; or the image size does not fit.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # The CPU alone: `torch.manual_seed` would seed accelerators too, which nothing restores.
+        torch.default_generator.manual_seed(seed)
         module = backbone.build()
     name = backbone.spec.name
     if own_weights is not None:

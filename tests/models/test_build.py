@@ -80,6 +80,13 @@ def test_looking_at_a_giant_takes_no_memory(get: Callable[[str], Backbone]) -> N
     assert tree.parameters == get("regnet_y_128gf").spec.parameters
 
 
+@pytest.mark.parametrize("name", ["googlenet", "maxvit_t", "regnet_y_400mf", "swin_t", "vit_b_32"])
+def test_looking_draws_nothing_from_a_run_in_another_thread(name: str, get: Callable[[str], Backbone]) -> None:
+    before = torch.get_rng_state()
+    layers_of(get(name), classes=3)
+    assert torch.equal(before, torch.get_rng_state())
+
+
 def test_reading_the_tree_leaves_the_network_as_it_was() -> None:
     module = tiny_network().train()
     module.get_submodule("1").eval()
