@@ -8,21 +8,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from desktop_ft.core.dataset import Severity, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.data.walk import Found, Place, Walker
+from desktop_ft.data.walk import SUBSETS, Found, Place, Walker
 
 NAME = "labels.csv"
 _FILE = ("file", "path", "filename", "file_name", "filepath", "image")
 _LABEL = ("label", "class", "classname", "class_name", "category")
 _SPLIT = ("split", "subset", "set")
-_SUBSETS = {
-    "train": Subset.TRAIN,
-    "training": Subset.TRAIN,
-    "val": Subset.VAL,
-    "valid": Subset.VAL,
-    "validation": Subset.VAL,
-    "test": Subset.TEST,
-    "testing": Subset.TEST,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +109,7 @@ def _trouble(name: str, label: str, inner: str, labelled: dict[str, str]) -> tup
 
 def _subset(row: list[str], columns: _Columns, where: str, label: str, walker: Walker) -> Subset | None:
     text = _cell(row, columns.split) if columns.split is not None else ""
-    subset = _SUBSETS.get(text.casefold())
+    subset = SUBSETS.get(text.casefold())
     if text and subset is None:
         reason = f"The subset '{text}' in {NAME} is not known; the picture is divided like those without one."
         walker.problem(where, label, "unknown-split", Severity.NOTE, reason, "Write train, val or test.")

@@ -5,20 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from desktop_ft.core.dataset import Layout, Severity, Subset
+from desktop_ft.core.dataset import Layout, Severity
 from desktop_ft.core.errors import UserError
 from desktop_ft.data import labels
-from desktop_ft.data.walk import Found, Place, Walker
+from desktop_ft.data.walk import SUBSETS, Found, Place, Walker
 
-SUBSETS = {
-    "train": Subset.TRAIN,
-    "training": Subset.TRAIN,
-    "val": Subset.VAL,
-    "valid": Subset.VAL,
-    "validation": Subset.VAL,
-    "test": Subset.TEST,
-    "testing": Subset.TEST,
-}
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm")
 _DEEPEST_WRAPPER = 8
 _HOW = "Make one folder for each class with its pictures inside, or add a labels.csv with the columns file and label."

@@ -114,12 +114,9 @@ class _Findings:
 
     walker: Walker
     read: list[_Read] = field(default_factory=list)
-    classes: set[str] = field(default_factory=set)
 
     def add(self, found: Found, inspection: Inspection) -> None:
         """Take in what was found out about one file."""
-        class_name = found.place.class_name
-        self.classes.add(class_name)
         suffix = Path(found.where).suffix.lower()
         if inspection.problem is not None:
             trouble = inspection.problem
@@ -141,7 +138,7 @@ class _Findings:
 
 def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings) -> DatasetManifest:
     classes = tuple(sorted({read.found.place.class_name for read in findings.read}))
-    known = findings.classes | {place.class_name for place in findings.walker.places}
+    known = {place.class_name for place in findings.walker.places}
     problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *_similar(classes)]
     _check_any(source, classes, problems)
     label = {name: number for number, name in enumerate(classes)}

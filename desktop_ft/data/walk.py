@@ -12,6 +12,17 @@ from desktop_ft.core.errors import Cancelled
 
 _JUNK = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found"))
 
+SUBSETS = {
+    "train": Subset.TRAIN,
+    "training": Subset.TRAIN,
+    "val": Subset.VAL,
+    "valid": Subset.VAL,
+    "validation": Subset.VAL,
+    "test": Subset.TEST,
+    "testing": Subset.TEST,
+}
+"""What folders and tables call the subsets, in any letter case."""
+
 
 def is_junk(name: str) -> bool:
     """Whether a file or folder called `name` is an operating system's or a tool's own, never a picture to learn from."""
@@ -77,6 +88,7 @@ class Walker:
 
     def file(self, where: str, place: Place) -> Iterator[Found]:
         """The one file at `where`, if it can be looked at."""
+        self.places.add(place)
         if not Path(where).is_symlink() or self._leads_inside(where, place.class_name):
             yield from self._any(where, place, [])
 
@@ -145,6 +157,9 @@ class Walker:
         elif not self._new(found):
             reason = "Is a link to a file that has been looked at already."
             self.problem(where, place.class_name, "link-repeat", Severity.IGNORED, reason, "Remove the link.")
+        elif found.st_size == 0:
+            reason, cure = "Is empty (0 bytes).", "Copy it again, or remove it."
+            self.problem(where, place.class_name, "empty", Severity.LEFT_OUT, reason, cure)
         else:
             yield Found(path=self.relative(where), where=where, place=place)
 
