@@ -222,7 +222,7 @@ def _unidentified(file: BinaryIO) -> UnreadablePicture:
 
 
 def _broken(error: Exception) -> UnreadablePicture:
-    words = str(error).splitlines()[0] if str(error) else type(error).__name__
+    words = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     cure = "Copy it again from where it came from, or remove it."
     if isinstance(error, EOFError) or "truncated" in words.lower():
         return UnreadablePicture("truncated", "Is cut off: part of the picture is missing.", cure)

@@ -72,6 +72,8 @@ def looks_like(file: BinaryIO) -> tuple[str, bool]:
     for start, name in _PICTURES:
         if head.startswith(start):
             return f"a {name} picture", True
+    if head[4:].startswith(b"ftypavi"):
+        return "an AVIF picture", True
     lower = head.lower()
     for start, at, name in _OTHERS:
         if lower.lstrip()[at:].startswith(start.lower()):
