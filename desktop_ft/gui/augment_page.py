@@ -38,6 +38,7 @@ class AugmentPage(Page):
         self.notice = Notice()
         self.explanation = label(role="muted", wrap=True)
         self.list = QListWidget()
+        self.list.setObjectName("transforms")
         self.list.setAccessibleName("Transforms in order")
         self.list.currentRowChanged.connect(self._show_form)
         panels = splitter("augment", session.settings, self._left(), self._right(), shares=(4, 6))
@@ -51,6 +52,7 @@ class AugmentPage(Page):
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._soon.start)
         self.refresh()
+        self._preview()
 
     def refresh(self) -> None:
         """Show the list as the recipe has it."""
@@ -110,13 +112,15 @@ class AugmentPage(Page):
         layout.addWidget(self.explanation)
         layout.addWidget(self.list)
         layout.addWidget(self.nothing)
-        layout.addLayout(row(self.add, None, self.up, self.down, self.remove))
+        layout.addLayout(row(self.up, self.down, self.remove, None))
+        layout.addWidget(self.add)
         layout.addWidget(frame)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(inside)
-        scroll.setMinimumWidth(380)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setMinimumWidth(320)
         return scroll
 
     def _right(self) -> QWidget:

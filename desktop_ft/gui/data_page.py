@@ -13,9 +13,8 @@ from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, label, row, splitter
-
-SUBSET_WORDS = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, row, splitter
+from desktop_ft.gui.words import SUBSET_WORDS
 
 PROBLEM_COLUMNS = (
     Column(title="File", text=lambda problem: words.printable(problem.path)),
@@ -68,8 +67,9 @@ class DataPage(Page):
         self.change = button("Other folder…", self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
-        for widget in (self.notice, self.progress, self.empty, self.contents):
-            self.body.addWidget(widget, 1 if widget in (self.empty, self.contents) else 0)
+        self.body.addWidget(self.notice)
+        self.body.addWidget(self.progress)
+        self.body.addWidget(filling(self.empty, self.contents), 1)
         opening = session.opening
         opening.began.connect(self._began)
         opening.progressed.connect(self.progress.advance)
@@ -91,6 +91,10 @@ class DataPage(Page):
             self.progress.begin(self._session.opening.what)
         if not running:
             self.progress.end()
+
+    def shut_down(self) -> None:
+        """Decode no more thumbnails."""
+        self.wall.stop()
 
     def _contents(self) -> QWidget:
         self.summary = label(role="heading", wrap=True)

@@ -11,7 +11,7 @@ from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_file, choose_new_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, filling, label, row
 
 ANSWER_COLUMNS = (
     Column(title="Photo", text=lambda a: words.printable(a.path.name), tip=lambda a: words.printable(str(a.path)), width=32),
@@ -53,9 +53,9 @@ class ExportPage(Page):
         self.progress = Progress("photos")
         self.progress.cancelled.connect(session.runs.cancel)
         self.answers = table(ANSWER_COLUMNS, session.theme, "Answers")
-        for widget in (self.notice, self._export_card(), self.progress, self._try_card()):
+        for widget in (self.notice, self._export_card(), self.progress):
             self.body.addWidget(widget)
-        self.body.addStretch(0)
+        self.body.addWidget(self._try_card(), 1)
         runs, state = session.runs, session.state
         runs.began.connect(self._began)
         runs.progressed.connect(self.progress.advance)
@@ -131,7 +131,7 @@ class ExportPage(Page):
         self.ask_reason = label(role="muted", wrap=True)
         layout.addWidget(label("Try it", "heading"))
         layout.addLayout(row(self.ask, self.ask_reason, None))
-        layout.addWidget(self.answers, 1)
+        layout.addWidget(filling(self.answers), 1)
         return frame
 
     def _reason(self) -> str:

@@ -97,6 +97,7 @@ class ModelForm(QWidget):
         control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.installEventFilter(self._guard)
         caption = QLabel(words.title(name))
+        caption.setMinimumWidth(self.fontMetrics().averageCharWidth() * 17)
         caption.setToolTip(field.description or "")
         caption.setBuddy(control)
         layout.addRow(caption, control)

@@ -10,7 +10,7 @@ from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.layer_model import LAYER, LayerModel
 from desktop_ft.gui.plan_edit import tick
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, label, row
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, filling, label, row
 
 PRESET_TITLES = {
     "head": "Only the head",
@@ -45,7 +45,7 @@ class LayersPage(Page):
         self.body.addLayout(self._controls())
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
-        self.body.addWidget(self.tree, 1)
+        self.body.addWidget(filling(self.tree), 1)
         self.body.addLayout(row(self.share, None, self.clear, self.expand, self.collapse))
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
@@ -118,7 +118,7 @@ class LayersPage(Page):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 22), (2, 12), (3, 16), (4, 16), (5, 20)):
+        for column, characters in ((1, 20), (2, 14), (3, 16), (4, 18), (5, 20)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
         self.model.ticked.connect(self._tick)
 

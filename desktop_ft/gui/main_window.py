@@ -96,6 +96,8 @@ class MainWindow(QMainWindow):
             return
         self._remember()
         self.hide()
+        for page in self._pages.values():
+            page.shut_down()
         self.session.worker.shut_down()
         event.accept()
 

@@ -50,8 +50,8 @@ def licence(spec: BackboneSpec) -> str:
 
 
 COLUMNS = (
-    Column(title="Network", text=lambda o: o.spec.name, width=26),
-    Column(title="Family", text=lambda o: o.spec.family, width=15),
+    Column(title="Network", text=lambda o: o.spec.name, width=21),
+    Column(title="Family", text=lambda o: o.spec.family, width=14),
     Column(
         title="Parameters",
         text=lambda o: words.millions(o.spec.parameters),
@@ -65,7 +65,7 @@ COLUMNS = (
         text=lambda o: _figure(o.spec.gflops),
         sort=lambda o: o.spec.gflops or 0.0,
         number=True,
-        width=7,
+        width=6,
         help="Work for one picture. Time grows with it.",
     ),
     Column(
@@ -73,7 +73,7 @@ COLUMNS = (
         text=lambda o: _figure(o.spec.top1, " %"),
         sort=lambda o: o.spec.top1 or 0.0,
         number=True,
-        width=7,
+        width=6,
         help="Share of ImageNet pictures it names rightly, as published.",
     ),
     Column(
@@ -81,14 +81,14 @@ COLUMNS = (
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
-        width=7,
+        width=6,
         help="Side of the square picture it was trained on.",
     ),
     Column(
         title="Weights",
         text=availability,
         sort=lambda o: (not o.local, o.spec.weights.bytes),
-        width=14,
+        width=12,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
     Column(title="Licence", text=lambda o: licence(o.spec), width=16, help="Licence of the weights."),

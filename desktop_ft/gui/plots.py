@@ -12,7 +12,7 @@ from desktop_ft.gui.theme import Theme
 
 
 class Plots(QWidget):
-    """Three plots whose horizontal axes are epochs and move together."""
+    """Three plots over the epochs."""
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,8 +27,6 @@ class Plots(QWidget):
         self._best = [pg.InfiniteLine(angle=90, movable=False) for _ in range(2)]
         self.loss.addItem(self._best[0])
         self.accuracy.addItem(self._best[1])
-        self.accuracy.setXLink(self.loss)
-        self.rate.setXLink(self.loss)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -41,8 +39,8 @@ class Plots(QWidget):
         self._colour()
         self.show_history(MetricHistory())
 
-    def show_history(self, history: MetricHistory) -> None:
-        """Draw `history` as it stands."""
+    def show_history(self, history: MetricHistory, planned: int = 1) -> None:
+        """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
         per = max(1, history.started.steps_per_epoch) if history.started else 1
         at = np.array([step.epoch + (step.step + 1) / per for step in history.steps])
         self._curves["steps"].setData(at, np.array([step.loss for step in history.steps]))
@@ -50,8 +48,8 @@ class Plots(QWidget):
         epochs = np.array([epoch.epoch + 1.0 for epoch in history.epochs])
         for name, unit in (("train_loss", 1), ("val_loss", 1), ("train_accuracy", 100), ("val_accuracy", 100)):
             self._curves[name].setData(epochs, np.array([unit * getattr(epoch, name) for epoch in history.epochs]))
-        if history.started is not None:
-            self.loss.setXRange(0, history.started.epochs, padding=0.02)
+        for plot in (self.loss, self.accuracy, self.rate):
+            plot.setXRange(0, history.started.epochs if history.started else planned, padding=0.02)
         for line in self._best:
             line.setVisible(history.best is not None)
             if history.best is not None:
@@ -75,6 +73,7 @@ class Plots(QWidget):
         plot.getPlotItem().hideButtons()
         plot.setLabel("bottom", "epoch")
         plot.getAxis("left").enableAutoSIPrefix(False)
+        plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.getAxis("left").setWidth(52)
         return plot
 

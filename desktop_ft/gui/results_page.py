@@ -16,7 +16,8 @@ from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, label, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter
+from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.runs.run_folder import RunFolder
 
 CLASS_COLUMNS = (
@@ -69,8 +70,9 @@ class ResultsPage(Page):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.empty = Empty("No results yet", "Train a model, or open the folder of an earlier run.")
         self.contents = self._contents()
-        for widget in (self.notice, self.progress, self.empty, self.contents):
-            self.body.addWidget(widget, 1 if widget in (self.empty, self.contents) else 0)
+        self.body.addWidget(self.notice)
+        self.body.addWidget(self.progress)
+        self.body.addWidget(filling(self.empty, self.contents), 1)
         runs, state = session.runs, session.state
         runs.began.connect(self._began)
         runs.progressed.connect(self.progress.advance)
@@ -81,6 +83,11 @@ class ResultsPage(Page):
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
+
+    def shut_down(self) -> None:
+        """Decode no more thumbnails."""
+        self.mistakes.stop()
+        self.cell.stop()
 
     def _contents(self) -> QWidget:
         self.accuracy = label(role="figure")
@@ -133,7 +140,7 @@ class ResultsPage(Page):
         low, high = evaluation.accuracy.low, evaluation.accuracy.high
         parts = [
             f"95 % sure to be between {100 * low:.1f} and {100 * high:.1f} %",
-            f"{words.count(len(evaluation.answers), 'photo')} of the {evaluation.subset} set",
+            f"{words.count(len(evaluation.answers), 'photo')}, {SUBSET_WORDS.get(evaluation.subset, evaluation.subset)}",
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
         if evaluation.top5 is not None:
@@ -165,7 +172,7 @@ class ResultsPage(Page):
         return [
             Thumb(
                 path=root / answer.path,
-                caption=f"{names[answer.predicted]} {100 * answer.confidence:.0f} %",
+                caption=_caption(names[answer.label], names[answer.predicted], answer.confidence),
                 tip=tip(
                     answer.path,
                     f"It is {names[answer.label]}.",
@@ -228,6 +235,11 @@ class ResultsPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self._draw()
+
+
+def _caption(actual: str, called: str, confidence: float) -> str:
+    answer = f"{called} {100 * confidence:.0f} %"
+    return answer if actual == called else f"{answer}, not {actual}"
 
 
 def _padded(*things: QWidget) -> QWidget:

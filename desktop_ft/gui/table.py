@@ -167,7 +167,7 @@ class Table(QTableView):
         header = self.horizontalHeader()
         for number, column in enumerate(columns):
             if column.width:
-                self.setColumnWidth(number, self.fontMetrics().averageCharWidth() * column.width + 20)
+                self.setColumnWidth(number, self.fontMetrics().averageCharWidth() * max(column.width, len(column.title) + 1) + 22)
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
 

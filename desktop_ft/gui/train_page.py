@@ -52,6 +52,8 @@ class TrainPage(Page):
         recipe = self._session.state.recipe
         self.optimisation.show_value(recipe.optimisation)
         self.machine.show_value(recipe)
+        if self._session.training.history.started is None:
+            self.plots.show_history(self._session.training.history, recipe.optimisation.epochs)
         blocker = self._session.blocker()
         self.start.setEnabled(blocker is None)
         self.reason.setText(blocker.reason if blocker else "")
@@ -98,9 +100,9 @@ class TrainPage(Page):
         return left
 
     def _right(self) -> QWidget:
-        self.figures = label(role="heading", wrap=True)
+        self.figures = label(role="heading")
         self.details = label(role="muted", wrap=True)
-        legend = label("blue: training · orange: validation · dashed: best epoch", "muted")
+        legend = label("blue: training · orange: validation · dashed: best", "muted")
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -148,7 +150,7 @@ class TrainPage(Page):
 
     def _draw(self) -> None:
         history = self._session.training.history
-        self.plots.show_history(history)
+        self.plots.show_history(history, self._session.state.recipe.optimisation.epochs)
         last = history.epochs[-1] if history.epochs else None
         if last is None:
             self.figures.setText("The curves appear here while it trains." if not history.steps else "First epoch")

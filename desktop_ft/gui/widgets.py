@@ -44,7 +44,7 @@ def row(*things: QWidget | None) -> QHBoxLayout:
         if thing is None:
             layout.addStretch(1)
         else:
-            layout.addWidget(thing)
+            layout.addWidget(thing, 100 if isinstance(thing, QLabel) and thing.wordWrap() else 0)
     return layout
 
 
@@ -96,6 +96,21 @@ class Page(QWidget):
         """Whether this page does something of its own with what was dropped; the window opens it otherwise."""
         return False
 
+    def shut_down(self) -> None:
+        """End what runs for this page; called before the window goes."""
+        return
+
+
+def filling(*things: QWidget) -> QWidget:
+    """Things below each other that together fill what room there is; what is hidden leaves no gap to the others."""
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for thing in things:
+        layout.addWidget(thing, 1)
+    layout.addStretch(0)
+    return holder
+
 
 class Notice(QFrame):
     """A message in its place: what is wrong, and what to do. Hidden while there is nothing to say."""
@@ -103,6 +118,7 @@ class Notice(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._text = label(wrap=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout = QHBoxLayout(self)
@@ -141,6 +157,7 @@ class Progress(QFrame):
     def __init__(self, noun: str, parent: QWidget | None = None, *, in_bytes: bool = False) -> None:
         super().__init__(parent)
         self.setObjectName("card")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._noun = noun
         self._in_bytes = in_bytes
         self._began = 0.0

@@ -1,8 +1,10 @@
 """Figures and names as a person reads them."""
 
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.metrics import Interval
 
-_PLURALS = {"class": "classes", "frozen class": "frozen classes"}
+SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
+_PLURALS = {"class": "classes"}
 _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
 
 

@@ -1,0 +1,63 @@
+"""The tree as Qt sees it."""
+
+import pytest
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtTest import QAbstractItemModelTester
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
+from desktop_ft.gui.layer_model import LAYER, RATE, SHARE, LayerModel
+from tests.gui.test_plan_edit import HEAD, TREE
+
+
+@pytest.fixture
+def model(qtbot: QtBot) -> LayerModel:
+    made = LayerModel()
+    made.set_tree(TREE, HEAD)
+    made.set_plan(FreezePlan(preset="last:1"), 0.01)
+    return made
+
+
+def state(model: LayerModel, path: str) -> Qt.CheckState:
+    return Qt.CheckState(model.index_of(path).data(Qt.ItemDataRole.CheckStateRole))
+
+
+def test_qt_finds_nothing_wrong_with_it(model: LayerModel) -> None:
+    tester = QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    model.set_plan(FreezePlan(preset="all"), 0.01)
+    model.set_tree(None, "")
+    assert model.rowCount() == 0
+    model.set_tree(TREE, HEAD)
+    assert model.rowCount(model.index_of("body")) == 3
+    assert tester.model() is model
+
+
+def test_check_states_follow_the_leaves(model: LayerModel) -> None:
+    assert state(model, HEAD) is Qt.CheckState.Checked
+    assert state(model, "body.2") is Qt.CheckState.Checked
+    assert state(model, "body") is Qt.CheckState.PartiallyChecked
+    assert state(model, "body.0.conv") is Qt.CheckState.Unchecked
+    assert state(model, "") is Qt.CheckState.PartiallyChecked
+
+
+def test_rates_are_shown_as_share_and_as_value(model: LayerModel) -> None:
+    body = model.index_of("body.2.conv")
+    assert body.siblingAtColumn(SHARE).data() == "0.1"
+    assert body.siblingAtColumn(RATE).data() == "0.001"
+    assert model.index_of("stem").siblingAtColumn(SHARE).data() == "frozen"
+
+
+def test_a_plain_int_ticks(model: LayerModel, qtbot: QtBot) -> None:
+    told: list[tuple[str, bool]] = []
+    model.ticked.connect(lambda path, learn: told.append((path, learn)))
+    assert model.setData(model.index_of("stem"), 2, Qt.ItemDataRole.CheckStateRole)
+    assert model.setData(model.index_of("stem"), 0, Qt.ItemDataRole.CheckStateRole)
+    assert not model.setData(QModelIndex(), 2, Qt.ItemDataRole.CheckStateRole)
+    assert told == [("stem", True), ("stem", False)]
+
+
+def test_layers_that_the_policy_holds_cannot_be_ticked(model: LayerModel) -> None:
+    model.set_plan(FreezePlan(preset="all", batch_norm=BatchNormPolicy.FROZEN), 0.01)
+    assert not model.flags(model.index_of("body.0.bn")) & Qt.ItemFlag.ItemIsUserCheckable
+    assert state(model, "body") is Qt.CheckState.Checked
+    assert model.index_of("body").column() == LAYER

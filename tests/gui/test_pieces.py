@@ -1,0 +1,207 @@
+"""Small parts: settings, actions, forms, words, undo, faults, and the interpreter's own counts."""
+
+import gc
+import sys
+from enum import StrEnum
+
+import pytest
+from pydantic import Field
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton, QSpinBox
+from pytestqt.exceptions import capture_exceptions
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import places
+from desktop_ft.core.recipe import DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.values import Described
+from desktop_ft.gui import words
+from desktop_ft.gui.actions import ACTIONS
+from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.faults import FaultDialog, Faults
+from desktop_ft.gui.form import ModelForm, RateSpinBox
+from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.theme import Theme, ThemeChoice
+
+
+class Mode(StrEnum):
+    FAST = "fast"
+    GOOD = "good"
+
+
+class Example(Described):
+    on: bool = Field(True, description="Whether.")
+    mode: Mode = Field(Mode.FAST, description="How.")
+    number: int = Field(3, ge=1, le=9, description="How many.")
+    rate: float = Field(0.003, gt=0, lt=1, description="How fast.")
+
+
+def test_settings_survive_and_damage_does_not_matter() -> None:
+    settings = Settings()
+    settings.theme = ThemeChoice.DARK
+    settings.remember_splitter("data", [100, 300])
+    settings.save()
+    again = Settings()
+    assert (again.theme, again.splitter("data"), again.splitter("other")) == (ThemeChoice.DARK, [100, 300], None)
+    (places.data() / "window.json").write_text('{"theme": 5, "splitters": {"data": ["x"]}, "geometry": []}')
+    broken = Settings()
+    assert (broken.theme, broken.splitter("data"), broken.geometry.size()) == (ThemeChoice.SYSTEM, None, 0)
+    (places.data() / "window.json").write_bytes(b"\xff")
+    assert Settings().theme is ThemeChoice.SYSTEM
+
+
+def test_every_action_can_be_done_and_no_shortcut_is_taken_twice() -> None:
+    for spec in ACTIONS:
+        assert callable(getattr(Commands, spec.handler)), spec.id
+        for condition in (spec.enabled, spec.checked):
+            assert not condition or isinstance(getattr(Commands, condition), property), spec.id
+        assert spec.tip.endswith("."), spec.id
+    keys = [QKeySequence(spec.shortcut).toString() for spec in ACTIONS if spec.shortcut]
+    assert len(keys) == len(set(keys))
+    assert all(keys)
+    assert len({spec.id for spec in ACTIONS}) == len(ACTIONS)
+
+
+def test_a_form_is_drawn_from_the_description(qtbot: QtBot) -> None:
+    form = ModelForm(Example)
+    qtbot.addWidget(form)
+    told: list[tuple[str, object]] = []
+    form.edited.connect(lambda name, value: told.append((name, value)))
+    form.show_value(Example())
+    assert told == []
+    number, rate, mode, on = (form.control(name) for name in ("number", "rate", "mode", "on"))
+    assert isinstance(number, QSpinBox)
+    assert (number.minimum(), number.maximum(), number.toolTip()) == (1, 9, "How many.")
+    assert isinstance(rate, RateSpinBox)
+    assert (rate.text(), rate.minimum() > 0, rate.maximum() < 1) == ("0.003", True, True)
+    assert isinstance(mode, QComboBox)
+    assert isinstance(on, QCheckBox)
+    number.selectAll()
+    QTest.keyClicks(number, "7")
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    QTest.keyClick(mode, Qt.Key.Key_Down)
+    QTest.keyClick(on, Qt.Key.Key_Space)
+    assert told == [("number", 7), ("mode", Mode.GOOD), ("on", False)]
+
+
+def test_every_optimisation_field_is_in_the_form_and_explained(qtbot: QtBot) -> None:
+    form = ModelForm(Optimisation)
+    qtbot.addWidget(form)
+    form.show_value(Optimisation())
+    for name in Optimisation.model_fields:
+        control = form.control(name)
+        assert control.toolTip()
+        assert control.accessibleName()
+    lr = form.control("lr")
+    assert isinstance(lr, RateSpinBox)
+    assert lr.value() == pytest.approx(0.003)
+
+
+def test_edits_are_undone_and_made_again(qtbot: QtBot) -> None:
+    state = ProjectState()
+    first = Recipe(dataset=DatasetChoice(folder="a"))
+    state.load(first)
+    for epochs in (3, 4, 5):
+        optimisation = state.recipe.optimisation.model_copy(update={"epochs": epochs})
+        state.edit("epochs", state.recipe.model_copy(update={"optimisation": optimisation}), "epochs")
+    state.edit("seed", state.recipe.model_copy(update={"seed": 9}))
+    last = state.recipe
+    assert state.undo_stack.count() == 2
+    state.undo_stack.undo()
+    assert (state.recipe.seed, state.recipe.optimisation.epochs) == (0, 5)
+    state.undo_stack.undo()
+    assert state.recipe == first
+    state.undo_stack.redo()
+    state.undo_stack.redo()
+    assert state.recipe == last
+    state.edit("nothing", last)
+    assert state.undo_stack.count() == 2
+    state.deleteLater()
+
+
+class Bell(QObject):
+    rung = Signal()
+
+
+def test_an_exception_in_a_slot_is_told_once_and_the_application_goes_on(
+    qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise RuntimeError("slot fault")
+
+    faults, bell = Faults(), Bell()
+    bell.rung.connect(broken)
+    before = sys.excepthook
+    with capture_exceptions():
+        faults.install()
+        bell.rung.emit()
+        bell.rung.emit()
+        qtbot.waitUntil(lambda: len(faults.seen) == 1)
+        faults.uninstall()
+    sys.excepthook = before
+    dialogs = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, FaultDialog)]
+    assert len(dialogs) == 1
+    copy = next(button for button in dialogs[0].findChildren(QPushButton) if "Copy" in button.text())
+    QTest.mouseClick(copy, Qt.MouseButton.LeftButton)
+    assert "slot fault" in QApplication.clipboard().text()
+    assert "slot fault" in capsys.readouterr().err
+    dialogs[0].reject()
+    faults.deleteLater()
+
+
+@pytest.mark.parametrize("choice", [ThemeChoice.LIGHT, ThemeChoice.DARK])
+def test_text_can_be_read_on_every_ground(qtbot: QtBot, choice: ThemeChoice) -> None:
+    theme = Theme(choice)
+    colours = theme.colours
+    pairs = [(fore, back) for fore in ("text", "muted", "good", "warn", "bad", "accent") for back in ("window", "base", "raised")]
+    pairs += [("accent_text", "accent"), ("accent", "accent_soft"), ("text", "accent_soft")]
+    pairs += [(name, f"{name}_soft") for name in ("good", "warn", "bad")] + [
+        ("text", f"{n}_soft") for n in ("good", "warn", "bad")
+    ]
+    low = {pair: value for pair in pairs if (value := _contrast(getattr(colours, pair[0]), getattr(colours, pair[1]))) < 4.5}
+    assert not low
+    theme.deleteLater()
+
+
+def _contrast(one: str, other: str) -> float:
+    """WCAG 2.2's contrast of two colours."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_words() -> None:
+    assert [words.duration(seconds) for seconds in (0.4, 59, 65, 3700)] == ["0 s", "59 s", "1 min 05 s", "1 h 01 min"]
+    assert [words.count(1, "class"), words.count(1234, "class"), words.count(2, "photo")] == [
+        "1 class",
+        "1,234 classes",
+        "2 photos",
+    ]
+    assert [words.size(amount) for amount in (5, 18_800_000, 2_500_000_000)] == ["5 B", "18.8 MB", "2.5 GB"]
+    assert words.printable("caf\udce9") == "caf�"
+
+
+def test_qt_does_not_eat_the_interpreter_s_constants(qtbot: QtBot) -> None:
+    """PySide6 6.12.0 on Python 3.10 and 3.11 lost references to None and True on every call, until Python aborted."""
+    timer = QTimer()
+    box = QCheckBox()
+    qtbot.addWidget(box)
+    gc.collect()
+    before = sys.getrefcount(None), sys.getrefcount(True)
+    for _ in range(2000):
+        box.setChecked(True)
+        box.setToolTip("")
+        timer.setSingleShot(True)
+        box.property("nothing")
+        box.blockSignals(True)
+    gc.collect()
+    after = sys.getrefcount(None), sys.getrefcount(True)
+    assert min(now - then for now, then in zip(after, before, strict=True)) > -200
+    timer.deleteLater()
