@@ -176,10 +176,10 @@ def test_whatever_is_asked_whenever_there_is_one_legal_ending(tmp_path_factory, 
     asked = dict(moments)
 
     def ask(event):
-        if isinstance(event, Paused) and event.paused:
-            run.control.pause.clear()
         if wish := asked.get(len(run.events)):
             getattr(run.control, wish).set()
+        if isinstance(event, Paused) and event.paused:
+            run.control.pause.clear()
 
     run.on_event = ask
     ended = run.fit()
