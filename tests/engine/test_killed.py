@@ -1,5 +1,6 @@
 """A run that is killed at any moment goes on as if it had never been."""
 
+import contextlib
 import json
 import os
 import random
@@ -35,7 +36,8 @@ class Children:
         self._server.stdin.flush()
         child = int(self._server.stdout.readline())
         if kill_after_s is not None and not select.select([self._server.stdout], [], [], kill_after_s)[0]:
-            os.kill(child, signal.SIGKILL)  # it cannot have been another process by then: the server has not reaped it
+            with contextlib.suppress(ProcessLookupError):  # it ended in the very moment
+                os.kill(child, signal.SIGKILL)
         return int(self._server.stdout.readline())
 
 
