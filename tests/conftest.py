@@ -22,12 +22,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(autouse=True)
 def no_thread_left_behind() -> Iterator[None]:
-    """A test that leaves a thread running fails."""
+    """A test that leaves a thread running fails. (Daemons are the libraries' own, such as tqdm's monitor.)"""
     before = set(threading.enumerate())
     yield
-    for thread in set(threading.enumerate()) - before:
+    started = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in started:
         thread.join(timeout=5)
-    left = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon]
+    left = [thread.name for thread in started if thread.is_alive()]
     assert not left, f"threads left running: {left}"
 
 

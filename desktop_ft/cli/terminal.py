@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+_UNBOUNDED = 10_000
 ProgressCallback = Callable[[int, int | None], None]
 
 
@@ -19,7 +20,9 @@ class Terminal:
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
-        self.out = Console(highlight=False, soft_wrap=True, markup=False)
+        # Into a pipe or a file every row goes whole: what reads it can cut it as it likes.
+        width = None if sys.stdout.isatty() else _UNBOUNDED
+        self.out = Console(highlight=False, soft_wrap=True, markup=False, width=width)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:
@@ -47,7 +50,8 @@ class Terminal:
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, title in enumerate(titles):
-            table.add_column(title, justify="right" if number in right else "left", overflow="fold")
+            last = number == len(titles) - 1
+            table.add_column(title, justify="right" if number in right else "left", overflow="fold", no_wrap=not last)
         for row in rows:
             table.add_row(*(escape(printable(cell)) for cell in row))
         self.out.print(table, markup=True)

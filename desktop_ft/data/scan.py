@@ -39,6 +39,7 @@ _KNOWN = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffi
 def scan(
     source: Path,
     *,
+    fewest_classes: int = 2,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> DatasetManifest:
@@ -47,6 +48,7 @@ def scan(
     Every picture is decoded in full, in child processes with limits. Samples have a subset only where the folder names one.
 
     Args:
+        fewest_classes: 2 to learn from the pictures, 1 to be judged on them.
         progress: told how many files have been looked at, and of how many, once that is known.
 
     Raises:
@@ -62,7 +64,7 @@ def scan(
             findings.add(counted.waiting.popleft(), inspection)
             if progress is not None:
                 progress(done, counted.total)
-    return _manifest(source, root, laid.layout, findings)
+    return _manifest(source, root, laid.layout, findings, fewest_classes)
 
 
 def _folder_of(source: Path, cancel: threading.Event | None) -> Path:
@@ -136,11 +138,11 @@ class _Findings:
         self.walker.problem(found.where, found.place.class_name, kind, severity, reason, cure)
 
 
-def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings) -> DatasetManifest:
+def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, fewest_classes: int) -> DatasetManifest:
     classes = tuple(sorted({read.found.place.class_name for read in findings.read}))
     known = {place.class_name for place in findings.walker.places}
     problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *_similar(classes)]
-    _check_any(source, classes, problems)
+    _check_any(source, classes, problems, fewest_classes)
     label = {name: number for number, name in enumerate(classes)}
     samples = tuple(
         sorted((_sample(read, label[read.found.place.class_name]) for read in findings.read), key=lambda sample: sample.path)
@@ -222,7 +224,7 @@ def _name(subset: Subset | None) -> str:
     return subset.value if subset is not None else "the rest"
 
 
-def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem]) -> None:
+def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem], fewest: int) -> None:
     """Raise UserError where nothing can be learned from what was found."""
     left_out = [problem for problem in problems if problem.severity is Severity.LEFT_OUT and problem.kind != "empty-class"]
     if not classes:
@@ -231,7 +233,7 @@ def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem]) 
             f"There is no readable picture in {source}; {len(left_out)} files were left out{first}.",
             "Put the pictures of each class in a folder of its own.",
         )
-    if len(classes) == 1:
+    if len(classes) < fewest:
         others = sorted(problem.path for problem in problems if problem.kind == "empty-class")
         more = f" (without a readable picture: {', '.join(others)})" if others else ""
         raise UserError(

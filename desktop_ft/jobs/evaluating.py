@@ -40,7 +40,7 @@ def evaluate_run(
     if folder is None:
         root, samples, subset = Path(opened.manifest.root), opened.held_out, opened.held_out_subset.value
     else:
-        given = scan(folder, cancel=cancel)
+        given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         root, samples, subset = Path(given.root), _relabelled(given, opened.manifest.classes), "all"
     network = trained_network(opened)
     logits = logits_of(

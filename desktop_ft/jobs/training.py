@@ -65,6 +65,8 @@ def train(
         UserError: the recipe cannot be run; nothing was trained and no event emitted. Cancelled: before training began.
     """
     backbone = plugins.backbones.get(recipe.backbone.name)
+    if recipe.backbone.weights and not recipe.freeze.pretrained:
+        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
     augmenting.check(plugins, recipe.augmentation)
     scanning = (lambda done, total: progress("Looking at the pictures", done, total)) if progress else None
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)

@@ -49,6 +49,11 @@ def test_weights_that_are_not_here(command: Command, photos: Path, tmp_path: Pat
     refused(command("train", photos, "--backbone", "resnet18", "--out", tmp_path / "run"), "resnet18", "--download")
 
 
+def test_own_weights_from_scratch(command: Command, photos: Path, tmp_path: Path) -> None:
+    options = ("--freeze", "scratch", "--weights", "mine.pth")
+    refused(command("train", photos, *options, "--out", tmp_path / "run"), "scratch")
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from desktop_ft.core.recipe import Recipe
 from tests.e2e.conftest import Command, Outcome, shapes, start
@@ -15,9 +17,11 @@ from tests.e2e.conftest import Command, Outcome, shapes, start
 QUICK = ("--image-size", 64, "--batch-size", 8, "--epochs", 2, "--seed", 3)
 
 
-def weights_of(run: Path) -> str:
-    index = json.loads((run / "checkpoints" / "index.json").read_text())
-    return hashlib.sha256(json.dumps(index["best"], sort_keys=True).encode()).hexdigest()
+def weights_of(run: Path) -> dict[str, str]:
+    """The digests of the best weights, tensor by tensor: equal where every bit is."""
+    index = json.loads((run / "checkpoints" / "index.json").read_text().splitlines()[0])
+    tensors = load_file(run / "checkpoints" / (index["best"] or index["last"])["file"])
+    return {name: hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for name, tensor in tensors.items()}
 
 
 def trained(command: Command, photos: Path, run: Path, *more: object) -> Outcome:
@@ -60,6 +64,18 @@ def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command
         Path(p["path"]).relative_to(photos).as_posix(): p["class"] for p in predictions
     }
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_model_is_judged_on_a_folder_with_some_of_its_classes(command: Command, photos: Path, tmp_path: Path) -> None:
+    trained(command, photos, tmp_path / "run")
+    shutil.copytree(photos / "disc", tmp_path / "new" / "disc")
+    told = command("evaluate", tmp_path / "run", tmp_path / "new", "--json").json()
+    assert told["pictures"] == 12
+    assert {answer["class"] for answer in told["answers"]} == {"disc"}
+    (tmp_path / "new" / "disc").rename(tmp_path / "new" / "cat")
+    refused = command("evaluate", tmp_path / "run", tmp_path / "new")
+    assert refused.code == 2
+    assert "cat" in refused.err
 
 
 def test_predict_imports_no_torch(command: Command, photos: Path, tmp_path: Path) -> None:
@@ -112,8 +128,6 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(command: Command, tmp_
 
 
 def test_a_zip_trains_like_its_folder(command: Command, photos: Path, tmp_path: Path) -> None:
-    import shutil
-
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", photos)
     trained(command, photos, tmp_path / "a")
     trained(command, Path(archive), tmp_path / "b")
