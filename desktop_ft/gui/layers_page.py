@@ -118,7 +118,7 @@ class LayersPage(Page):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 20), (2, 14), (3, 16), (4, 18), (5, 20)):
+        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 18), (5, 20)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
         self.model.ticked.connect(self._tick)
 

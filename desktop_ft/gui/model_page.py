@@ -51,7 +51,7 @@ def licence(spec: BackboneSpec) -> str:
 
 COLUMNS = (
     Column(title="Network", text=lambda o: o.spec.name, width=21),
-    Column(title="Family", text=lambda o: o.spec.family, width=14),
+    Column(title="Family", text=lambda o: o.spec.family, width=16),
     Column(
         title="Parameters",
         text=lambda o: words.millions(o.spec.parameters),
@@ -65,7 +65,7 @@ COLUMNS = (
         text=lambda o: _figure(o.spec.gflops),
         sort=lambda o: o.spec.gflops or 0.0,
         number=True,
-        width=6,
+        width=8,
         help="Work for one picture. Time grows with it.",
     ),
     Column(
@@ -73,7 +73,7 @@ COLUMNS = (
         text=lambda o: _figure(o.spec.top1, " %"),
         sort=lambda o: o.spec.top1 or 0.0,
         number=True,
-        width=6,
+        width=8,
         help="Share of ImageNet pictures it names rightly, as published.",
     ),
     Column(
@@ -81,14 +81,14 @@ COLUMNS = (
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
-        width=6,
+        width=8,
         help="Side of the square picture it was trained on.",
     ),
     Column(
         title="Weights",
         text=availability,
         sort=lambda o: (not o.local, o.spec.weights.bytes),
-        width=12,
+        width=16,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
     Column(title="Licence", text=lambda o: licence(o.spec), width=16, help="Licence of the weights."),
@@ -122,7 +122,7 @@ class ModelPage(Page):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(self.search, self.shown))
         column.addWidget(self.table, 1)
-        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(7, 3))
+        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(75, 25))
         for widget in (self.notice, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
@@ -188,7 +188,7 @@ class ModelPage(Page):
         layout.addStretch(1)
         layout.addWidget(self.own)
         layout.addLayout(row(self.own_choose, self.own_clear, None))
-        frame.setMinimumWidth(280)
+        frame.setMinimumWidth(230)
         return frame
 
     def _fill(self) -> None:

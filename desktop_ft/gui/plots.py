@@ -55,6 +55,12 @@ class Plots(QWidget):
             if history.best is not None:
                 line.setPos(history.best.epoch + 1.0)
 
+    def shut_down(self) -> None:
+        """Free what pyqtgraph keeps without a parent, its menus above all."""
+        for plot in (self.loss, self.accuracy, self.rate):
+            plot.close()
+            plot.deleteLater()
+
     def points(self, name: str) -> int:
         """How many points the curve `name` has."""
         data = self._curves[name].getData()[0]

@@ -14,7 +14,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, exporting, predicting, training
+from desktop_ft.jobs import evaluating, training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -83,6 +83,8 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
+            from desktop_ft.jobs import exporting  # onnx and onnxruntime: not before they are needed
+
             return exporting.export_run(run, out, plugins, exporter=exporter, progress=report, cancel=cancel)
 
         self._begin("Exporting and proving", work)
@@ -90,8 +92,10 @@ class RunWork(QObject):
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask an exported model about pictures and folders."""
 
-        def work(report: Report, cancel: threading.Event) -> list[predicting.Prediction]:
-            answers: list[predicting.Prediction] = []
+        def work(report: Report, cancel: threading.Event) -> list[object]:
+            from desktop_ft.jobs import predicting  # onnxruntime: not before it is needed
+
+            answers: list[object] = []
             for answer in predicting.predict(model, paths):
                 if cancel.is_set():
                     raise Cancelled

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_ft import places
 
+_OUTLINED = ("QAbstractSpinBox", "QComboBox", "QLineEdit", "QCheckBox", "QTreeView")
+_FUSION_DARKENS = 140
+
 
 class ThemeChoice(StrEnum):
     """Which colours the window takes."""
@@ -30,6 +33,7 @@ class Colours:
     text: str
     muted: str
     border: str
+    outline: str
     accent: str
     accent_soft: str
     accent_text: str
@@ -67,6 +71,8 @@ class Theme(QObject):
         if isinstance(application, QApplication):
             application.setStyle("Fusion")
             application.setPalette(_palette(self.colours))
+            for kind in _OUTLINED:
+                application.setPalette(_outlined(self.colours), kind)  # type: ignore[arg-type] # the stub says bytes; str it is
             application.setStyleSheet(_style_sheet(self.colours))
         self.changed.emit()
 
@@ -134,6 +140,13 @@ def _palette(colours: Colours) -> QPalette:
         palette.setColor(which, QColor(colour))
     for which in (role.WindowText, role.Text, role.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(colours.disabled))
+    return palette
+
+
+def _outlined(colours: Colours) -> QPalette:
+    """The palette of controls with a frame. Fusion draws frames in the window's colour darkened, which dark themes swallow."""
+    palette = _palette(colours)
+    palette.setColor(QPalette.ColorRole.Window, QColor(colours.outline).lighter(_FUSION_DARKENS))
     return palette
 
 

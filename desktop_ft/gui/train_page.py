@@ -62,6 +62,10 @@ class TrainPage(Page):
         if blocker is not None:
             self.way.setText(f"Go to {words.title(blocker.page)}")
 
+    def shut_down(self) -> None:
+        """Free the plots."""
+        self.plots.shut_down()
+
     def _left(self) -> QWidget:
         self.optimisation = ModelForm(Optimisation)
         self.optimisation.edited.connect(self._edit_optimisation)

@@ -67,7 +67,7 @@ def splitter(name: str, settings: Settings, *panels: QWidget, shares: tuple[int,
     for index, (panel, share) in enumerate(zip(panels, shares, strict=True)):
         made.addWidget(panel)
         made.setStretchFactor(index, share)
-    made.setSizes(settings.splitter(name) or [share * 100 for share in shares])
+    made.setSizes(settings.splitter(name) or [1000 * share // sum(shares) for share in shares])
     return made
 
 

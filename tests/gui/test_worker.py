@@ -98,8 +98,8 @@ def test_only_the_newest_request_is_shown(worker: Worker, ear: Ear, qtbot: QtBot
     newest = Newest(worker, ear.finished, ear.failed, worker)
     gate = threading.Event()
     newest.ask(lambda report, cancel: gate.wait(10) and "stale")
-    for name in ("dropped", "shown"):
-        newest.ask(lambda report, cancel, name=name: name)
+    newest.ask(lambda report, cancel: "dropped")
+    newest.ask(lambda report, cancel: "shown")
     gate.set()
     qtbot.waitUntil(lambda: not worker.busy and bool(ear.heard))
     assert ear.heard == [("finished", "shown")]

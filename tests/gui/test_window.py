@@ -1,0 +1,256 @@
+"""The window as a person uses it, page by page, through real events; what needs no torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox, QWidget
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.gui.augment_page import AugmentPage
+from desktop_ft.gui.data_page import DataPage
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.state import PAGES
+from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.gui.train_page import TrainPage
+
+LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
+
+
+def drop(window: MainWindow, *paths: Path) -> bool:
+    """Drop paths on the window as the window system does; returns whether it took them."""
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    where, none = QPoint(400, 300), Qt.KeyboardModifier.NoModifier
+    entered = QDragEnterEvent(where, Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, none)
+    QApplication.sendEvent(window, entered)
+    if not entered.isAccepted():
+        return False
+    dropped = QDropEvent(QPointF(where), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, none)
+    QApplication.sendEvent(window, dropped)
+    return dropped.isAccepted()
+
+
+def click(button: QAbstractButton) -> None:
+    assert button.isEnabled()
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def opened(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    assert drop(window, folder)
+    qtbot.waitUntil(lambda: window.session.state.manifest is not None and not window.session.opening.running, timeout=30_000)
+
+
+def page(window: MainWindow, name: str) -> QWidget:
+    window.session.state.go(name)
+    return window.page(name)
+
+
+def test_a_dropped_folder_shows_classes_photos_and_problems(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    assert data.empty.isVisible()
+    opened(window, photos, qtbot)
+    assert not data.empty.isVisible()
+    assert data.classes.rows.rowCount() == 2
+    assert [problem.path for problem in data.problems.rows.rows] == ["dark/broken.png"]
+    assert "1 file left out" in data.summary.text()
+    assert data.wall.thumbs.rowCount() == 24
+    qtbot.waitUntil(lambda: data.wall.thumbs.decoded > 0, timeout=10_000)
+    QTest.mouseClick(
+        data.classes.viewport(), Qt.MouseButton.LeftButton, pos=data.classes.visualRect(data.classes.proxy.index(1, 0)).center()
+    )
+    assert data.wall.thumbs.rowCount() == 12
+    before = _held_out(window)
+    data.val.selectAll()
+    QTest.keyClicks(data.val, "50")
+    QTest.keyClick(data.val, Qt.Key.Key_Return)
+    assert _held_out(window) > before
+    qtbot.waitUntil(window.actions_["edit.undo"].isEnabled)
+    window.actions_["edit.undo"].trigger()
+    assert _held_out(window) == before
+    assert data.val.value() == 20
+
+
+def _held_out(window: MainWindow) -> int:
+    manifest = window.session.state.manifest
+    assert manifest is not None
+    return len(manifest.of(Subset.VAL))
+
+
+def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert drop(window, empty)
+    qtbot.waitUntil(lambda: not window.session.opening.running)
+    assert data.notice.text
+    assert data.empty.isVisible()
+    picture = tmp_path / "notes.txt"
+    picture.write_text("x")
+    assert drop(window, picture)
+    assert "notes.txt" in window.notice.text
+
+
+def test_text_that_is_dropped_is_ignored(window: MainWindow) -> None:
+    mime = QMimeData()
+    mime.setText("file:///tmp")
+    event = QDragEnterEvent(
+        QPoint(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    )
+    QApplication.sendEvent(window, event)
+    assert not event.isAccepted()
+
+
+def test_the_sample_opens_with_one_click(window: MainWindow, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    sample = next(button for button in data.findChildren(QAbstractButton) if button.text() == "Try the sample")
+    click(sample)
+    assert window.session.opening.running
+    window.session.opening.cancel()
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=60_000)
+    assert window.session.state.manifest is None
+
+
+def test_a_network_is_found_and_chosen(window: MainWindow, qtbot: QtBot) -> None:
+    model = page(window, "model")
+    assert isinstance(model, ModelPage)
+    assert model.table.current().spec.name == window.session.state.recipe.backbone.name
+    QTest.keyClicks(model.search, "resnet18")
+    names = [model.table.proxy.index(row, 0).data() for row in range(model.table.proxy.rowCount())]
+    assert "resnet18" in names
+    row = names.index("resnet18")
+    QTest.mouseClick(
+        model.table.viewport(), Qt.MouseButton.LeftButton, pos=model.table.visualRect(model.table.proxy.index(row, 0)).center()
+    )
+    assert "BSD" in model.facts.text
+    assert model.download.isVisible()
+    click(model.use)
+    assert window.session.state.recipe.backbone.name == "resnet18"
+    window.commands.undo()
+    assert window.session.state.recipe.backbone.name == "efficientnet_lite0"
+    model.search.clear()
+    QTest.keyClicks(model.search, "no such network")
+    assert "Nothing matches" in model.shown.text()
+
+
+def test_augmentation_is_a_list_with_forms(window: MainWindow, qtbot: QtBot) -> None:
+    augment = page(window, "augment")
+    assert isinstance(augment, AugmentPage)
+    assert augment.nothing.isVisible()
+    augment.preset.setFocus()
+    while augment.preset.currentData() != "standard":
+        QTest.keyClick(augment.preset, Qt.Key.Key_Down)
+    specs = window.session.state.recipe.augmentation
+    assert specs
+    assert augment.list.count() == len(specs)
+    augment.list.setCurrentRow(0)
+    click(augment.down)
+    assert window.session.state.recipe.augmentation[1] == specs[0]
+    click(augment.remove)
+    assert window.session.state.recipe.augmentation == specs[1:]
+    assert augment.preset.currentData() == ""
+    window.commands.undo()
+    window.commands.undo()
+    assert window.session.state.recipe.augmentation == specs
+    assert augment.preset.currentData() == "standard"
+
+
+def test_why_a_run_cannot_start_stands_beside_the_button(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert not train.start.isEnabled()
+    assert "folder of pictures" in train.reason.text()
+    click(train.way)
+    assert window.session.state.page == "data"
+    opened(window, photos, qtbot)
+    window.session.state.go("train")
+    assert train.start.isEnabled()
+    assert not train.reason.isVisible()
+    recipe = window.session.state.recipe
+    other = recipe.backbone.model_copy(update={"name": "resnet18"})
+    window.session.state.edit("resnet18", recipe.model_copy(update={"backbone": other}))
+    assert not train.start.isEnabled()
+    assert "not on this machine" in train.reason.text()
+
+
+def test_a_saved_recipe_is_the_window_s_recipe(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    epochs = train.optimisation.control("epochs")
+    assert isinstance(epochs, QSpinBox)
+    epochs.selectAll()
+    QTest.keyClicks(epochs, "3")
+    QTest.keyClick(epochs, Qt.Key.Key_Return)
+    window.commands.write_recipe(tmp_path / "mine.toml")
+    saved = Recipe.from_toml((tmp_path / "mine.toml").read_text(), "mine.toml")
+    assert saved == window.session.state.recipe
+    assert saved.optimisation.epochs == 3
+    window.commands.undo()
+    assert drop(window, tmp_path / "mine.toml")
+    qtbot.waitUntil(lambda: not window.session.opening.running and window.session.state.manifest is not None, timeout=30_000)
+    assert window.session.state.recipe == saved
+
+
+@pytest.mark.parametrize("choice", [ThemeChoice.LIGHT, ThemeChoice.DARK])
+def test_every_page_fits_and_names_its_controls(window: MainWindow, choice: ThemeChoice, qtbot: QtBot) -> None:
+    window.session.theme.choose(choice)
+    for name in LIGHT_PAGES:
+        shown = page(window, name)
+        QApplication.processEvents()
+        assert shown.isVisible()
+        assert window.width() <= 1280
+        assert window.height() <= 720
+        for kind in (QComboBox, QLineEdit, QSpinBox):
+            for control in shown.findChildren(kind):
+                inner = control.objectName().startswith("qt_") or isinstance(control.parent(), QSpinBox | QComboBox)
+                assert inner or control.accessibleName(), f"{name}: {control}"
+        for button in shown.findChildren(QAbstractButton):
+            if button.isVisible() and button.text():
+                needed = button.fontMetrics().horizontalAdvance(button.text().replace("&", ""))
+                assert button.width() >= needed, f"{name}: '{button.text()}' is cut"
+
+
+def test_pages_are_reached_by_keyboard(window: MainWindow, qtbot: QtBot) -> None:
+    window.rail.setFocus()
+    QTest.keyClick(window.rail, Qt.Key.Key_Down)
+    assert window.session.state.page == "model"
+    window.actions_["go.export"].trigger()
+    assert window.session.state.page == "export"
+    assert window.rail.currentRow() == PAGES.index("export")
+
+
+def test_sizes_are_remembered(window: MainWindow, qtbot: QtBot) -> None:
+    page(window, "model")
+    window.close()
+    settings = type(window.session.settings)()
+    assert settings.splitter("model")
+    assert settings.geometry.size() > 0
+
+
+def test_the_first_window_paints_without_torch(home: Path) -> None:
+    code = (
+        "import sys\n"
+        "from PySide6.QtWidgets import QApplication\n"
+        "from desktop_ft import app\n"
+        "from desktop_ft.gui.faults import Faults\n"
+        "application = QApplication([])\n"
+        "window = app.build_window(Faults())\n"
+        "window.show()\n"
+        "application.processEvents()\n"
+        "assert not window.grab().isNull()\n"
+        "heavy = {'torch', 'torchvision', 'sklearn', 'scipy', 'onnx', 'onnxruntime', 'pyqtgraph'} & set(sys.modules)\n"
+        "window.close()\n"
+        "print(sorted(heavy))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
