@@ -22,7 +22,7 @@ run: $(READY) ## open the window
 lint: $(READY) ## style, types and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy desktop_ft plugins tests benchmarks
+	$(BIN)/mypy desktop_ft plugins benchmarks
 	$(BIN)/lint-imports
 
 test: lint ## lint, then every test

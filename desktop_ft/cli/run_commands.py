@@ -131,7 +131,7 @@ def _tell_end(ended: RunEnded, run: Path, terminal: Terminal) -> int:
 
 def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with terminal.progress("Evaluating") as progress:
-        evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, progress=progress)
+        evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, warn=terminal.note, progress=progress)
     terminal.document(evaluation_document(evaluation))
     _show_accuracy(evaluation, terminal)
     rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.support)] for c in evaluation.per_class]
@@ -187,7 +187,7 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     exporter = plugins.exporters.get(arguments.format)
     out = arguments.out or RunFolder.open(run).exports / f"model{exporter.suffix}"
     with terminal.progress("Comparing") as progress:
-        report = export_run(run, out, plugins, exporter=exporter.name, progress=progress)
+        report = export_run(run, out, plugins, exporter=exporter.name, warn=terminal.note, progress=progress)
     terminal.document(export_document(report, out))
     _show_export(report, out, terminal)
     return 0

@@ -11,7 +11,7 @@ from desktop_ft.core.metrics import Evaluation
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
 from desktop_ft.evaluation.score import evaluate, softmax
-from desktop_ft.jobs.running import OpenRun, logits_of, open_run, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -24,6 +24,7 @@ def evaluate_run(
     plugins: Plugins,
     folder: Path | None = None,
     *,
+    warn: Warn = silent,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> Evaluation:
@@ -42,7 +43,7 @@ def evaluate_run(
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         root, samples, subset = Path(given.root), _relabelled(given, opened.manifest.classes), "all"
-    network = trained_network(opened)
+    network = trained_network(opened, warn)
     logits = logits_of(
         network,
         [root / sample.path for sample in samples],

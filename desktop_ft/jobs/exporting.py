@@ -10,7 +10,7 @@ from desktop_ft.core.metrics import ExportReport
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import export_and_verify
 from desktop_ft.jobs.evaluating import write_report
-from desktop_ft.jobs.running import OpenRun, logits_of, open_run, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, trained_network
 from desktop_ft.plugin_manager import Plugins
 
 COMPARED = 256
@@ -23,6 +23,7 @@ def export_run(
     plugins: Plugins,
     *,
     exporter: str = "onnx",
+    warn: Warn = silent,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
@@ -37,7 +38,7 @@ def export_run(
     if out.suffix != chosen.suffix:
         raise UserError(f"{out.name} does not end in {chosen.suffix}.", f"Name the file {out.stem}{chosen.suffix}.")
     opened = open_run(run, plugins)
-    network = trained_network(opened)
+    network = trained_network(opened, warn)
     paths = [Path(opened.manifest.root) / sample.path for sample in to_compare(opened)]
     recipe, spec = opened.recipe, opened.backbone.spec
     report = export_and_verify(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +17,19 @@ from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import torch
 
     from desktop_ft.models.checkpoint import CheckpointStore
     from desktop_ft.models.network import Network
+
+Warn = Callable[[str], None]
+
+
+def silent(sentence: str) -> None:
+    """For callers with nobody to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +74,17 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
     return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
 
 
-def trained_network(run: OpenRun) -> Network:
-    """The run's network with its best weights, on the CPU in eval mode. Imports torch."""
+def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
+    """The run's network with its best weights, on the CPU in eval mode. Imports torch.
+
+    Args:
+        warn: told in a sentence where the best checkpoint is damaged and another one stands in for it.
+    """
     from desktop_ft.models.build import build_network
 
     checkpoint = run.store().load("best")
+    if checkpoint.note:
+        warn(checkpoint.note)
     network = build_network(
         run.backbone, len(run.manifest.classes), pretrained=False, image_size=run.recipe.backbone.image_size, seed=run.recipe.seed
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
-from desktop_ft.core.recipe import Balance, BackboneChoice, DatasetChoice, Optimisation, Optimizer, Recipe, Schedule
+from desktop_ft.core.recipe import BackboneChoice, Balance, DatasetChoice, Optimisation, Optimizer, Recipe, Schedule
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 recipes = st.builds(
