@@ -169,7 +169,8 @@ class MainWindow(QMainWindow):
         if fault is not None:
             self.session.faults.report(fault)
         if self._closing:
-            self.close()
+            # Not from within this signal: pages still have to hear it.
+            QTimer.singleShot(0, self.close)
 
     def _ask_to_close(self) -> None:
         box = QMessageBox(self)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex
-from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
+from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
 from desktop_ft.gui.facts import Facts
+from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -177,6 +179,12 @@ class ModelPage(Page):
         self.facts = Facts()
         self.use = button("Use this network", self.use_current, primary=True)
         self.download = button("Download weights", self.download_current)
+        self.input = ModelForm(BackboneChoice, skip=("name", "weights"))
+        side = self.input.control("image_size")
+        if isinstance(side, QSpinBox):
+            side.setSpecialValueText("as trained")
+            side.setSuffix(" px")
+        self.input.edited.connect(self._edit_size)
         self.own = label(role="muted", wrap=True)
         self.own_choose = button("Own weights…", self._choose_weights, tip="Start from a .safetensors or .pth file of your own.")
         self.own_clear = button("Published weights", self._clear_weights, tip="Start from the published weights again.")
@@ -186,6 +194,7 @@ class ModelPage(Page):
         layout.addWidget(self.use)
         layout.addWidget(self.download)
         layout.addStretch(1)
+        layout.addWidget(self.input)
         layout.addWidget(self.own)
         layout.addLayout(row(self.own_choose, self.own_clear, None))
         frame.setMinimumWidth(230)
@@ -209,6 +218,7 @@ class ModelPage(Page):
         recipe, networks = self._session.state.recipe, self._session.networks
         for widget in (self.use, self.download, self.facts):
             widget.setVisible(isinstance(offer, Offer))
+        self.input.show_value(recipe.backbone)
         self._show_own(recipe.backbone.weights, recipe.backbone.name)
         if not isinstance(offer, Offer):
             self.name.setText("No network picked")
@@ -231,6 +241,11 @@ class ModelPage(Page):
             f"Starts from your own weights:\n{words.printable(path)}" if path else f"{name} starts from its published weights."
         )
         self.own_clear.setVisible(bool(path))
+
+    def _edit_size(self, name: str, value: object) -> None:
+        recipe = self._session.state.recipe
+        backbone = recipe.backbone.model_copy(update={name: value})
+        self._session.state.edit("image size", recipe.model_copy(update={"backbone": backbone}), name)
 
     def _choose_weights(self) -> None:
         kinds = "Weights (*.safetensors *.pth *.pt)"

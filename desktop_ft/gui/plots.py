@@ -41,6 +41,8 @@ class Plots(QWidget):
 
     def show_history(self, history: MetricHistory, planned: int = 1) -> None:
         """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
+        if not self._curves:
+            return  # shut down
         per = max(1, history.started.steps_per_epoch) if history.started else 1
         at = np.array([step.epoch + (step.step + 1) / per for step in history.steps])
         self._curves["steps"].setData(at, np.array([step.loss for step in history.steps]))
@@ -57,6 +59,7 @@ class Plots(QWidget):
 
     def shut_down(self) -> None:
         """Free what pyqtgraph keeps without a parent, its menus above all."""
+        self._curves.clear()
         for plot in (self.loss, self.accuracy, self.rate):
             plot.close()
             plot.deleteLater()

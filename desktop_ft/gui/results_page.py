@@ -95,8 +95,8 @@ class ResultsPage(Page):
         self.classes = table(CLASS_COLUMNS, self._session.theme, "Classes")
         self.confusion = Confusion(self._session.theme)
         self.confusion.picked.connect(self._show_cell)
-        self.mistakes = Wall(self._session.theme, "Mistakes")
-        self.cell = Wall(self._session.theme, "Photos of the picked cell")
+        self.mistakes = Wall(self._session.theme, "Mistakes", lines=2)
+        self.cell = Wall(self._session.theme, "Photos of the picked cell", lines=2)
         self.cell_title = label("Pick a cell to see its photos.", "muted", wrap=True)
         self.no_mistakes = Empty("No mistakes", "Every held-out photo was named rightly.")
         self.tabs = QTabWidget()
@@ -239,7 +239,7 @@ class ResultsPage(Page):
 
 def _caption(actual: str, called: str, confidence: float) -> str:
     answer = f"{called} {100 * confidence:.0f} %"
-    return answer if actual == called else f"{answer}, not {actual}"
+    return answer if actual == called else f"{answer}\nis {actual}"
 
 
 def _padded(*things: QWidget) -> QWidget:

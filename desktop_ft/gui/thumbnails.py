@@ -155,15 +155,16 @@ class ThumbnailModel(QAbstractListModel):
 
 
 class ThumbnailDelegate(QStyledItemDelegate):
-    """Draws a picture with its caption below."""
+    """Draws a picture with its caption of `lines` lines below."""
 
-    def __init__(self, theme: Theme, parent: QObject | None = None) -> None:
+    def __init__(self, theme: Theme, lines: int, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._lines = lines
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802 - Qt's name
         """One size for all."""
-        return cell_size(option.fontMetrics)
+        return cell_size(option.fontMetrics, self._lines)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """Picture, frame where selected or focused, caption."""
@@ -183,28 +184,32 @@ class ThumbnailDelegate(QStyledItemDelegate):
             pen.setWidth(3)
             painter.setPen(pen)
             painter.drawRect(box.adjusted(-1, -1, 1, 1))
-        caption = QRect(option.rect.x() + 4, box.bottom() + 3, option.rect.width() - 8, option.fontMetrics.height())
+        height = option.fontMetrics.height()
+        caption = QRect(option.rect.x() + 4, box.bottom() + 3, option.rect.width() - 8, height)
         plain = option.palette.color(QPalette.ColorRole.Text)
         painter.setPen({"bad": QColor(colours.bad), "good": QColor(colours.good)}.get(thumb.level, plain))
-        text = option.fontMetrics.elidedText(thumb.caption, Qt.TextElideMode.ElideRight, caption.width())
-        painter.drawText(caption, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), text)
+        for line in thumb.caption.split("\n")[: self._lines]:
+            text = option.fontMetrics.elidedText(line, Qt.TextElideMode.ElideRight, caption.width())
+            painter.drawText(caption, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), text)
+            caption.translate(0, height)
+            painter.setPen(QColor(colours.muted))
         painter.restore()
 
 
 class Wall(QListView):
     """A scrolling wall of pictures."""
 
-    def __init__(self, theme: Theme, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, name: str, *, lines: int = 1, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.thumbs = ThumbnailModel(self.devicePixelRatioF(), self)
         self.setModel(self.thumbs)
-        self.setItemDelegate(ThumbnailDelegate(theme, self))
+        self.setItemDelegate(ThumbnailDelegate(theme, lines, self))
         self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setUniformItemSizes(True)
-        self.setGridSize(cell_size(self.fontMetrics()))
+        self.setGridSize(cell_size(self.fontMetrics(), lines))
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
 
@@ -213,9 +218,9 @@ class Wall(QListView):
         self.thumbs.stop()
 
 
-def cell_size(metrics: QFontMetrics) -> QSize:
-    """Room for a picture and its caption."""
-    return QSize(SIDE + 14, SIDE + metrics.height() + 14)
+def cell_size(metrics: QFontMetrics, lines: int) -> QSize:
+    """Room for a picture and a caption of `lines` lines."""
+    return QSize(SIDE + 14, SIDE + lines * metrics.height() + 14)
 
 
 def tip(path: str, *lines: str) -> str:

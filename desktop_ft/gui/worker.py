@@ -1,5 +1,6 @@
 """The one door for background work: a function runs in a thread, and its news arrive in the window's thread."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,46 @@ from desktop_ft.core.errors import Cancelled
 
 Report = Callable[[int, int | None], None]
 Work = Callable[[Report, threading.Event], Any]
+
+
+class _Job:
+    """What the thread knows: plain Python, so that no Qt object is ever touched, or freed, in the wrong thread."""
+
+    def __init__(self, work: Work, number: int, news: Callable[[int], None]) -> None:
+        self.cancel = threading.Event()
+        self._work = work
+        self._number = number
+        self._news = news
+        self._lock = threading.Lock()
+        self._progress: tuple[int, int | None] | None = None
+        self._outcome: tuple[str, Any] | None = None
+
+    def run(self) -> None:
+        """Do the work, here and now; called in a thread of the pool."""
+        outcome: tuple[str, Any]
+        try:
+            outcome = ("finished", self._work(self._report, self.cancel))
+        except Cancelled:
+            outcome = ("cancelled", None)
+        except BaseException as error:  # whatever it is, it is told to the person, never lost in a thread
+            outcome = ("failed", error)
+        with self._lock:
+            self._outcome = outcome
+        self._news(self._number)
+
+    def take(self) -> tuple[tuple[int, int | None] | None, tuple[str, Any] | None]:
+        """The latest progress and the outcome, each once."""
+        with self._lock:
+            progress, self._progress = self._progress, None
+            outcome, self._outcome = self._outcome, None
+        return progress, outcome
+
+    def _report(self, done: int, total: int | None) -> None:
+        with self._lock:
+            told = self._progress is None
+            self._progress = (done, total)
+        if told:
+            self._news(self._number)
 
 
 class Task(QObject):
@@ -23,66 +64,43 @@ class Task(QObject):
     failed = Signal(object)
     cancelled = Signal()
     ended = Signal()
-    _news = Signal()
 
-    def __init__(self, work: Work, parent: QObject) -> None:
+    def __init__(self, job: _Job, parent: QObject) -> None:
         super().__init__(parent)
-        self.cancel = threading.Event()
-        self._work = work
-        self._lock = threading.Lock()
-        self._progress: tuple[int, int | None] | None = None
-        self._outcome: tuple[str, Any] | None = None
-        # Queued: the news is sent from the worker's thread and must be told in this object's.
-        self._news.connect(self._tell, Qt.ConnectionType.QueuedConnection)
+        self.cancel = job.cancel
+        self._job = job
 
-    def run(self) -> None:
-        """Do the work, here and now; called in the worker's thread."""
-        outcome: tuple[str, Any]
-        try:
-            outcome = ("finished", self._work(self._report, self.cancel))
-        except Cancelled:
-            outcome = ("cancelled", None)
-        except BaseException as error:  # whatever it is, it is told to the person, never lost in a thread
-            outcome = ("failed", error)
-        with self._lock:
-            self._outcome = outcome
-        self._news.emit()
-
-    def _report(self, done: int, total: int | None) -> None:
-        with self._lock:
-            told = self._progress is None
-            self._progress = (done, total)
-        if told:
-            self._news.emit()
-
-    def _tell(self) -> None:
-        with self._lock:
-            progress, self._progress = self._progress, None
-            outcome, self._outcome = self._outcome, None
+    def tell(self) -> bool:
+        """Send what there is to tell; returns whether that was the end."""
+        progress, outcome = self._job.take()
         if progress is not None:
             self.progressed.emit(*progress)
         if outcome is None:
-            return
+            return False
         kind, value = outcome
-        try:
-            if kind == "finished":
-                self.finished.emit(value)
-            elif kind == "failed":
-                self.failed.emit(value)
-            else:
-                self.cancelled.emit()
-        finally:
-            self.ended.emit()
+        if kind == "finished":
+            self.finished.emit(value)
+        elif kind == "failed":
+            self.failed.emit(value)
+        else:
+            self.cancelled.emit()
+        self.ended.emit()
+        return True
 
 
 class Worker(QObject):
-    """Runs tasks, and knows which are under way."""
+    """Runs tasks, and knows which are under way. It outlives them all: `shut_down` waits for the last."""
+
+    _news = Signal(int)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(4)
-        self._tasks: set[Task] = set()
+        self._tasks: dict[int, Task] = {}
+        self._numbers = itertools.count()
+        # Queued: the news is sent from a thread and must be told in the window's.
+        self._news.connect(self._tell, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
@@ -99,28 +117,29 @@ class Worker(QObject):
         cancelled: Callable[[], None] | None = None,
     ) -> Task:
         """Start `work(report, cancel)` in a thread; set the returned task's `cancel` to ask for its end."""
-        task = Task(work, self)
+        number = next(self._numbers)
+        job = _Job(work, number, self._news.emit)
+        task = Task(job, self)
         task.finished.connect(finished)
         task.failed.connect(failed)
         if progressed is not None:
             task.progressed.connect(progressed)
         if cancelled is not None:
             task.cancelled.connect(cancelled)
-        task.ended.connect(self._forget)
-        self._tasks.add(task)
-        self._pool.start(task.run)
+        self._tasks[number] = task
+        self._pool.start(job.run)
         return task
 
     def shut_down(self) -> None:
         """Ask every task to end, and wait until all have."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel.set()
         self._pool.waitForDone()
 
-    def _forget(self) -> None:
-        task = self.sender()
-        if isinstance(task, Task):
-            self._tasks.discard(task)
+    def _tell(self, number: int) -> None:
+        task = self._tasks.get(number)
+        if task is not None and task.tell():
+            del self._tasks[number]
             task.deleteLater()
 
 

@@ -103,3 +103,17 @@ def test_only_the_newest_request_is_shown(worker: Worker, ear: Ear, qtbot: QtBot
     gate.set()
     qtbot.waitUntil(lambda: not worker.busy and bool(ear.heard))
     assert ear.heard == [("finished", "shown")]
+
+
+def test_many_short_tasks_end_without_touching_what_is_gone(worker: Worker, ear: Ear, qtbot: QtBot) -> None:
+    """A task's Qt object once went while its thread was still sending the news: a crash, now and then."""
+
+    def work(report: Report, cancel: threading.Event) -> int:
+        report(1, 1)
+        return 1
+
+    for _ in range(20):
+        for _ in range(20):
+            run(worker, ear, work)
+        qtbot.waitUntil(lambda: not worker.busy)
+    assert [kind for kind, _ in ear.heard].count("finished") == 400

@@ -1,0 +1,161 @@
+"""The main job in the window: drop, tick, train, look, export, try; through real events and with the real network."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QRect, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox, QStyle, QStyleOptionViewItem
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import app
+from desktop_ft.core.events import RunStatus
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.gui.export_page import ExportPage
+from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.layers_page import LayersPage
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.results_page import ResultsPage
+from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.runs.run_folder import RunFolder
+from tests.gui.test_window import click, drop, page
+
+pytestmark = pytest.mark.slow
+LONG = 180_000
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> Iterator[MainWindow]:
+    faults = Faults()
+    made = app.build_window(faults)
+    made.resize(1280, 720)
+    made.show()
+    yield made
+    made.session.training.cancel()
+    qtbot.waitUntil(lambda: not made.session.training.running, timeout=LONG)
+    made.close()
+    qtbot.waitUntil(lambda: not made.session.worker.busy)
+    made.deleteLater()
+    faults.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert faults.seen == []
+
+
+def take_recipe(window: MainWindow, qtbot: QtBot, photos: Path, tmp_path: Path, epochs: int) -> Recipe:
+    recipe = Recipe(
+        dataset=DatasetChoice(folder=str(photos), val=0.3),
+        backbone=BackboneChoice(image_size=64),
+        optimisation=Optimisation(epochs=epochs, batch_size=8),
+    )
+    file = tmp_path / "small.toml"
+    file.write_text(recipe.to_toml())
+    assert drop(window, file)
+    qtbot.waitUntil(lambda: window.session.state.manifest is not None and not window.session.opening.running, timeout=LONG)
+    return recipe
+
+
+def tick(layers: LayersPage, path: str) -> None:
+    """Click the check box of a layer."""
+    index = layers.model.index_of(path)
+    layers.tree.scrollTo(index)
+    option = QStyleOptionViewItem()
+    option.initFrom(layers.tree)
+    option.rect = layers.tree.visualRect(index)
+    option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+    box: QRect = layers.tree.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, layers.tree)
+    QTest.mouseClick(layers.tree.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
+
+
+def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    state, training = window.session.state, window.session.training
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2)
+    layers = page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
+    before = layers.share.text()
+    tick(layers, "conv_head")
+    assert dict(state.recipe.freeze.overrides) == {"conv_head": 1.0}
+    assert layers.share.text() != before
+    tick(layers, "conv_head")
+    assert dict(state.recipe.freeze.overrides) == {}
+
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    click(train.start)
+    assert training.running
+    assert window.strip.isVisible()
+    qtbot.waitUntil(lambda: not training.running, timeout=LONG)
+    assert training.end is not None
+    assert training.end.status is RunStatus.COMPLETED, training.end.error
+    assert train.plots.points("val_loss") == 2
+    assert train.plots.points("steps") == len(training.history.steps) > 2
+
+    click(window.strip.results)
+    results = window.page("results")
+    assert isinstance(results, ResultsPage)
+    assert state.evaluation is not None
+    assert "%" in results.accuracy.text()
+    results.tabs.setCurrentIndex(1)
+    cell = results.confusion.model().index(0, 0)
+    QTest.mouseClick(results.confusion.viewport(), Qt.MouseButton.LeftButton, pos=results.confusion.visualRect(cell).center())
+    assert results.cell.thumbs.rowCount() == state.evaluation.confusion[0][0]
+
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    assert not export.ask.isEnabled()
+    click(export.export)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert state.export is not None, export.notice.text
+    assert state.export.accepted
+    assert "no answer changed" in export.proof_text.text()
+    assert drop(window, photos / "disc")
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert len(export.answers.rows.rows) == 12
+    assert state.run is not None
+    assert RunFolder.open(state.run).evaluation == state.evaluation
+
+
+def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    training, strip = window.session.training, window.strip
+    take_recipe(window, qtbot, photos, tmp_path, epochs=500)
+    window.actions_["run.start"].trigger()
+    qtbot.waitUntil(lambda: len(training.history.epochs) >= 1, timeout=LONG)
+    click(strip.pause)
+    qtbot.waitUntil(lambda: training.history.paused, timeout=LONG)
+    steps = len(training.history.steps)
+    assert strip.pause.text() == "Resume"
+    window.session.state.go("data")
+    assert strip.isVisible()
+    click(strip.pause)
+    qtbot.waitUntil(lambda: len(training.history.steps) > steps, timeout=LONG)
+    click(strip.stop)
+    qtbot.waitUntil(lambda: not training.running, timeout=LONG)
+    assert training.end is not None
+    assert training.end.status is RunStatus.STOPPED
+    assert window.session.state.evaluation is not None
+    results = page(window, "results")
+    assert isinstance(results, ResultsPage)
+    assert results.resume.isVisible()
+
+
+def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    training = window.session.training
+    take_recipe(window, qtbot, photos, tmp_path, epochs=500)
+    window.actions_["run.start"].trigger()
+    qtbot.waitUntil(lambda: bool(training.history.steps), timeout=LONG)
+
+    def answer(words: str) -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        click(next(button for button in box.findChildren(QAbstractButton) if words in button.text()))
+
+    QTimer.singleShot(100, lambda: answer("Go on"))
+    window.close()
+    assert training.running
+    assert window.isVisible()
+    QTimer.singleShot(100, lambda: answer("Cancel it"))
+    window.close()
+    qtbot.waitUntil(lambda: not training.running and not window.isVisible(), timeout=LONG)
+    assert training.end is not None
+    assert training.end.status is RunStatus.CANCELLED
