@@ -1,5 +1,6 @@
 """A flat folder whose labels.csv names each picture's class, and perhaps its subset."""
 
+import codecs
 import csv
 import os
 from collections.abc import Iterable, Iterator
@@ -53,7 +54,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str], _Columns]]:
     """Line number, cells and columns of each row that is not blank."""
     cure = "Save it as CSV with a first line such as file,label and one line for each picture."
     try:
-        with table.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with table.open(encoding=_encoding(table), errors="surrogateescape", newline="") as file:
             first = file.readline()
             file.seek(0)
             separator = max(",;\t", key=first.count)
@@ -62,8 +63,14 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str], _Columns]]:
             for row in reader:
                 if any(cell.strip() for cell in row):
                     yield reader.line_num, row, columns
-    except (OSError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise UserError(f"{table} cannot be read as a table: {error}.", cure) from error
+
+
+def _encoding(table: Path) -> str:
+    """UTF-8, with or without its mark, unless the file is marked as UTF-16 (what Excel calls Unicode text)."""
+    with table.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _columns(header: list[str], table: Path) -> _Columns:
@@ -96,7 +103,8 @@ def _trouble(name: str, label: str, inner: str, labelled: dict[str, str]) -> tup
     """What is wrong with a row: kind, severity, reason, cure."""
     if not inner:
         shown = name or "nothing"
-        return "outside-folder", Severity.LEFT_OUT, f"Names {shown}, which is no file inside the folder.", "Correct the line."
+        reason = f"Names {shown}, which is no place inside the folder."
+        return "outside-folder", Severity.LEFT_OUT, reason, f"Write the file's path as seen from {NAME}, without ..."
     if not label:
         return "no-label", Severity.LEFT_OUT, f"Has no label in {NAME}.", "Fill it in."
     if inner not in labelled:

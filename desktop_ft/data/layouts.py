@@ -8,7 +8,7 @@ from pathlib import Path
 from desktop_ft.core.dataset import Layout, Severity
 from desktop_ft.core.errors import UserError
 from desktop_ft.data import labels
-from desktop_ft.data.walk import SUBSETS, Found, Place, Walker
+from desktop_ft.data.walk import SUBSETS, Found, Place, Walker, is_junk
 
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm")
 _DEEPEST_WRAPPER = 8
@@ -56,19 +56,20 @@ def _wrapped(inside: list[os.DirEntry[str]]) -> str | None:
     folders = [entry for entry in inside if entry.is_dir(follow_symlinks=False)]
     if len(folders) != 1 or folders[0].name.casefold() in SUBSETS or any(_is_picture(entry) for entry in inside):
         return None
-    inner = _listed(folders[0].path)
+    inner = [entry for entry in _listed(folders[0].path) if not is_junk(entry.name)]
     holds = any(entry.is_dir(follow_symlinks=False) for entry in inner) or labels.find(inner) is not None
     return folders[0].path if holds else None
 
 
 def _names_subsets(folders: list[os.DirEntry[str]]) -> bool:
-    """Whether the folders are subsets: all of them are called so, or at least two different ones hold class folders.
+    """Whether the folders are subsets: one of them holds class folders, and all, or two of different meaning, are called so.
 
-    A class may be called train, too (beside car and plane): one such name among others is a class.
+    A class may be called train, too (beside car and plane): one such name among others is a class. A test folder often
+    has no class folders.
     """
-    named = [entry for entry in folders if entry.name.casefold() in SUBSETS and _holds_folders(entry.path)]
+    named = [entry for entry in folders if entry.name.casefold() in SUBSETS]
     kinds = {SUBSETS[entry.name.casefold()] for entry in named}
-    return bool(named) and (len(kinds) > 1 or all(entry.name.casefold() in SUBSETS for entry in folders))
+    return any(_holds_folders(entry.path) for entry in named) and (len(kinds) > 1 or len(named) == len(folders))
 
 
 def _split_places(folders: list[os.DirEntry[str]], walker: Walker) -> list[tuple[str, Place]]:
@@ -104,7 +105,7 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
 
 
 def _holds_folders(folder: str) -> bool:
-    return any(entry.is_dir() for entry in _listed(folder))
+    return any(entry.is_dir() and not is_junk(entry.name) for entry in _listed(folder))
 
 
 def _listed(folder: str) -> list[os.DirEntry[str]]:

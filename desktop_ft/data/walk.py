@@ -87,10 +87,10 @@ class Walker:
                 yield from self._any(link.where, link.place, links)
 
     def file(self, where: str, place: Place) -> Iterator[Found]:
-        """The one file at `where`, if it can be looked at."""
+        """The one file at `where`, if it can be looked at. No link on the way to it may leave the root."""
         self.places.add(place)
-        if not Path(where).is_symlink() or self._leads_inside(where, place.class_name):
-            yield from self._any(where, place, [])
+        if not os.path.lexists(where) or self._leads_inside(where, place.class_name):
+            yield from self._regular(where, place)
 
     def problem(self, where: str, class_name: str | None, kind: str, severity: Severity, reason: str, cure: str) -> None:
         """Take down a finding about the file or folder at `where`."""

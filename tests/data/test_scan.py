@@ -72,6 +72,25 @@ def test_a_folder_around_everything_is_entered(tmp_path: Path) -> None:
     assert [sample.path for sample in manifest.samples] == ["flowers/flowers/a/000.png", "flowers/flowers/b/000.png"]
 
 
+def test_a_test_folder_without_classes_and_other_folders_leave_it_a_split(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", {"a": 2, "b": 2})
+    write(tmp_path / "test" / "1.png", encoded(photo(50)))
+    write(tmp_path / "docs" / "read.txt", b"about")
+    manifest = scan(tmp_path)
+    assert manifest.layout is Layout.SPLIT_FOLDERS
+    assert manifest.counts() == {"a": 2, "b": 2}
+    assert kinds(manifest) == {"docs": "outside-split", "test/1.png": "no-class"}
+
+
+def test_junk_folders_make_no_wrapper_and_no_split(tmp_path: Path) -> None:
+    class_folders(tmp_path / "one", {"cat": 2})
+    (tmp_path / "one" / "cat" / ".ipynb_checkpoints").mkdir()
+    assert scan(tmp_path / "one", fewest_classes=1).counts() == {"cat": 2}
+    class_folders(tmp_path / "two", {"test": 2, "train": 2})
+    (tmp_path / "two" / "train" / "@eaDir").mkdir()
+    assert scan(tmp_path / "two").layout is Layout.CLASS_FOLDERS
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     class_folders(tmp_path, {"train": 1, "car": 1, "plane": 1})
     assert scan(tmp_path).classes == ("car", "plane", "train")
@@ -118,6 +137,28 @@ def test_a_table_without_a_label_column_is_explained(tmp_path: Path) -> None:
     write(tmp_path / "labels.csv", b"file,colour\nx.png,red\n")
     with pytest.raises(UserError, match="no column 'label'"):
         scan(tmp_path)
+
+
+def test_a_table_leads_nowhere_outside_by_any_link(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "data", {"p": 3})
+    class_folders(tmp_path, {"elsewhere": 1}, start=70)
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    (root / "in").symlink_to("p")
+    rows = ["file,label", "p/000.png,cat", "in/001.png,dog", "out/000.png,dog", "p/002.png/x.png,dog", "p,dog"]
+    write(root / "labels.csv", "\n".join(rows).encode())
+    manifest = scan(root)
+    assert [(s.path, manifest.classes[s.label]) for s in manifest.samples] == [("in/001.png", "dog"), ("p/000.png", "cat")]
+    found = kinds(manifest)
+    assert found["out/000.png"] == "link-outside"
+    assert found["p/002.png/x.png"] == "missing"
+    assert found["p"] == "not-a-file"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_table_as_spreadsheets_save_it(tmp_path: Path, encoding: str) -> None:
+    class_folders(tmp_path, {"p": 2})
+    write(tmp_path / "labels.csv", 'file\tlabel\r\n"p/000.png"\tM\u00f6we\r\np/001.png\t"a ""b"", c"\r\n'.encode(encoding))
+    assert scan(tmp_path).classes == ("M\u00f6we", 'a "b", c')
 
 
 def test_a_zip_is_scanned_and_unpacked_once(tmp_path: Path, home: Path) -> None:
