@@ -32,7 +32,7 @@ def run_window(folder: Path | None = None, recipe: Path | None = None) -> int:
     window.show()
     if given := recipe or folder:
         window.commands.open_paths((given.absolute(),))
-    warm_up = WarmUp(window.session.worker, faults)
+    warm_up = WarmUp(window.session.worker)
     QTimer.singleShot(300, warm_up.start)
     _quit_on_signals(application, window)
     try:

@@ -60,6 +60,7 @@ class ExportPage(Page):
         runs.began.connect(self._began)
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
+        runs.warned.connect(self._warned)
         runs.ended.connect(self._over)
         runs.predicted.connect(self._show_answers)
         state.run_changed.connect(self._new_run)
@@ -94,7 +95,10 @@ class ExportPage(Page):
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once there is a model."""
-        if self._model() is None or self._session.runs.busy:
+        if self._session.runs.busy:
+            self.notice.say(f"{self._session.runs.busy} is under way. Wait for it, then drop them again.", "warn")
+            return True
+        if self._model() is None:
             return False
         self.try_on(paths)
         return True
@@ -190,6 +194,10 @@ class ExportPage(Page):
     def _failed(self, error: BaseException) -> None:
         if not self.progress.isHidden():
             self.notice.fail(error)
+
+    def _warned(self, text: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(text, "warn")
 
     def _over(self) -> None:
         self.progress.end()

@@ -100,4 +100,4 @@ def words_of(error: BaseException) -> tuple[str, str]:
     """What is wrong and what to do, for any exception: a UserError's own words, else its name and where to look."""
     if isinstance(error, UserError):
         return error.what, error.cure
-    return f"{type(error).__name__}: {error}", "This was not foreseen; the details can be copied from the dialog."
+    return f"{type(error).__name__}: {error}", "This was not foreseen; its details are in the dialog beside, to be copied."

@@ -77,6 +77,7 @@ class ResultsPage(Page):
         runs.began.connect(self._began)
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
+        runs.warned.connect(self._warned)
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
@@ -231,6 +232,10 @@ class ResultsPage(Page):
     def _failed(self, error: BaseException) -> None:
         if not self.progress.isHidden():
             self.notice.fail(error)
+
+    def _warned(self, text: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(text, "warn")
 
     def _over(self) -> None:
         self.progress.end()

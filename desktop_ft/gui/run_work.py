@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.events import RunEnded
 from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
@@ -25,6 +25,7 @@ class RunWork(QObject):
     began = Signal(str)
     progressed = Signal(object, object)
     failed = Signal(object)
+    warned = Signal(str)
     ended = Signal()
     predicted = Signal(object)
 
@@ -35,6 +36,7 @@ class RunWork(QObject):
         self._plugins = plugins
         self._live = live
         self._task: Task | None = None
+        self._warnings: list[str] = []
         self.busy = ""
         live.ended.connect(self._trained)
 
@@ -74,7 +76,7 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> Evaluation:
-            return evaluating.evaluate_run(run, plugins, progress=report, cancel=cancel)
+            return evaluating.evaluate_run(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)
 
         self._begin("Evaluating", work)
 
@@ -85,7 +87,9 @@ class RunWork(QObject):
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             from desktop_ft.jobs import exporting  # onnx and onnxruntime: not before they are needed
 
-            return exporting.export_run(run, out, plugins, exporter=exporter, progress=report, cancel=cancel)
+            return exporting.export_run(
+                run, out, plugins, exporter=exporter, progress=report, cancel=cancel, warn=self._warnings.append
+            )
 
         self._begin("Exporting and proving", work)
 
@@ -113,13 +117,15 @@ class RunWork(QObject):
     def _begin(self, what: str, work: Work) -> None:
         if self._task is not None:
             raise UserError(f"{self.busy} is still under way.", "Wait for it, or cancel it first.")
-        self.busy = what
+        self.busy, self._warnings = what, []
         self._task = self._worker.run(
             work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
         )
         self.began.emit(what)
 
     def _done(self, value: object) -> None:
+        if self._warnings:
+            self.warned.emit("\n".join(self._warnings))
         self._over()
         if isinstance(value, Evaluation):
             self._state.set_evaluation(value)
@@ -139,6 +145,6 @@ class RunWork(QObject):
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
-        end, run = self._live.end, self._live.run
-        if run is not None and end is not None and end.status in (RunStatus.COMPLETED, RunStatus.STOPPED):
+        run = self._live.run
+        if run is not None and (run / "recipe.toml").is_file():
             self.open(run)

@@ -39,6 +39,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     """A new session."""
     state = ProjectState()
     worker = Worker(state)
+    worker.unforeseen.connect(faults.report)
     training = Training(state)
     return Session(
         plugins=plugins,

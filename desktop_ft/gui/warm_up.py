@@ -5,23 +5,21 @@ import threading
 
 from PySide6.QtCore import QObject
 
-from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.worker import Report, Worker
 
 
 class WarmUp(QObject):
-    """One import, told to nobody; a failure is shown."""
+    """One import, told to nobody; a failure goes the way of all unforeseen ones."""
 
-    def __init__(self, worker: Worker, faults: Faults) -> None:
+    def __init__(self, worker: Worker) -> None:
         super().__init__(worker)
         self._worker = worker
-        self._faults = faults
 
     def start(self) -> None:
         """Import torch in a thread."""
-        self._worker.run(_import, finished=self._ready, failed=self._faults.report)
+        self._worker.run(_import, finished=self._over, failed=self._over)
 
-    def _ready(self, value: object) -> None:
+    def _over(self, outcome: object) -> None:
         self.deleteLater()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
 
-from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.errors import Cancelled, UserError
 
 Report = Callable[[int, int | None], None]
 Work = Callable[[Report, threading.Event], Any]
@@ -89,8 +89,12 @@ class Task(QObject):
 
 
 class Worker(QObject):
-    """Runs tasks, and knows which are under way. It outlives them all: `shut_down` waits for the last."""
+    """Runs tasks, and knows which are under way. It outlives them all: `shut_down` waits for the last.
 
+    A failure that is no UserError goes to `unforeseen` as well, so that its details can be had.
+    """
+
+    unforeseen = Signal(object)
     _news = Signal(int)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -122,6 +126,7 @@ class Worker(QObject):
         task = Task(job, self)
         task.finished.connect(finished)
         task.failed.connect(failed)
+        task.failed.connect(self._look)
         if progressed is not None:
             task.progressed.connect(progressed)
         if cancelled is not None:
@@ -135,6 +140,10 @@ class Worker(QObject):
         for task in self._tasks.values():
             task.cancel.set()
         self._pool.waitForDone()
+
+    def _look(self, error: BaseException) -> None:
+        if not isinstance(error, UserError):
+            self.unforeseen.emit(error)
 
     def _tell(self, number: int) -> None:
         task = self._tasks.get(number)

@@ -117,3 +117,20 @@ def test_many_short_tasks_end_without_touching_what_is_gone(worker: Worker, ear:
             run(worker, ear, work)
         qtbot.waitUntil(lambda: not worker.busy)
     assert [kind for kind, _ in ear.heard].count("finished") == 400
+
+
+def test_what_nobody_foresaw_is_reported_besides(worker: Worker, ear: Ear, qtbot: QtBot) -> None:
+    reported: list[BaseException] = []
+    worker.unforeseen.connect(reported.append)
+    error = RuntimeError("boom")
+
+    def unforeseen(report: Report, cancel: threading.Event) -> None:
+        raise error
+
+    def foreseen(report: Report, cancel: threading.Event) -> None:
+        raise UserError("a", "b")
+
+    for work in (unforeseen, foreseen):
+        run(worker, ear, work)
+    qtbot.waitUntil(lambda: not worker.busy)
+    assert reported == [error]
