@@ -21,7 +21,10 @@ from desktop_ft.export.metadata import ModelFacts, read_metadata
 
 INPUT = "pictures"
 OUTPUTS = ["probabilities", "logits"]
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+_BYTE_LIMIT = 1 << 31
+"""No ONNX file that is whole in itself is larger: a protobuf message holds less."""
+
 _CHOOSE = "Choose a .onnx file that was exported by Desktop FT."
 
 Pixels = NDArray[np.uint8]
@@ -59,6 +62,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path) -> None:
+        self._name = path.name
         content = _content(path)
         self.metadata = _checked_metadata(content, path.name)
         facts = read_metadata(self.metadata, path.name)
@@ -67,10 +71,19 @@ class OnnxModel:
         _check_ends(self._session, facts, path.name)
 
     def run(self, pictures: Pixels) -> tuple[Floats, Floats]:
-        """Probabilities and logits, both float32 (N, classes), of `pictures` uint8 (N, S, S, 3)."""
+        """Probabilities and logits, both float32 (N, classes), of `pictures` uint8 (N, S, S, 3).
+
+        Raises:
+            UserError: the file's graph cannot be computed.
+        """
         scaled = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
         scaled /= 255
-        probabilities, logits = self._session.run(OUTPUTS, {INPUT: scaled})
+        try:
+            probabilities, logits = self._session.run(OUTPUTS, {INPUT: scaled})
+        except Exception as error:  # onnxruntime's errors share no base but Exception
+            raise UserError(
+                f"{self._name} cannot be computed: {str(error).splitlines()[0]}", "Export the run again, or free some memory."
+            ) from error
         return probabilities, logits
 
     def answer(self, paths: Iterable[Path], batch: int = 16) -> Iterator[PictureAnswer]:
@@ -123,6 +136,8 @@ def _content(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(f"{path} is not a file.", _CHOOSE)
     try:
+        if path.stat().st_size >= _BYTE_LIMIT:
+            raise UserError(f"{path.name} is larger than any ONNX file (2 GiB).", _CHOOSE)
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Check that you may read it.") from error
@@ -163,7 +178,7 @@ def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]
 
 def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY  # errors are raised, and told in our words
     options.intra_op_num_threads = _cores()
     options.inter_op_num_threads = 1
     try:

@@ -104,6 +104,7 @@ def test_a_file_of_somebody_else_is_told(exported, tmp_path):
         (metadata.RESIZE, "{}"),
         (metadata.RESIZE, '{"crop": 64, "resize": 64, "interpolation": "bilinear"}'),
         (metadata.RESIZE, '{"crop": 32, "resize": 1000000000, "interpolation": "bilinear"}'),
+        (metadata.RESIZE, '{"crop": 32, "resize": 9000, "interpolation": "bilinear"}'),
         (metadata.RESIZE, '{"crop": -1, "resize": 32, "interpolation": "bilinear"}'),
     ],
 )
@@ -113,6 +114,26 @@ def test_damaged_metadata_is_told(exported, tmp_path, key, value):
 
     with pytest.raises(UserError, match=r"changed\.onnx"):
         OnnxModel(changed(exported, tmp_path, damage))
+
+
+def test_a_file_too_large_to_be_one_is_not_read(tmp_path):
+    with (tmp_path / "huge.onnx").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(UserError, match=r"huge\.onnx is larger"):
+        OnnxModel(tmp_path / "huge.onnx")
+
+
+def test_a_graph_that_cannot_be_computed_is_told_in_one_line(exported, tmp_path, photos, capfd):
+    def swell(proto):
+        proto.graph.initializer.append(onnx.helper.make_tensor("sides", onnx.TensorProto.INT64, [1], [1 << 50]))
+        proto.graph.node.append(onnx.helper.make_node("ConstantOfShape", ["sides"], ["swollen"]))
+        proto.graph.node.append(onnx.helper.make_node("ReduceSum", ["swollen"], ["sum"]))
+        proto.graph.output.append(onnx.helper.make_tensor_value_info("sum", onnx.TensorProto.FLOAT, None))
+
+    model = OnnxModel(changed(exported, tmp_path, swell))
+    with pytest.raises(UserError, match=r"changed\.onnx cannot be computed"):
+        list(model.answer(photos[:1]))
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/passwd"])
