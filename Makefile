@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
-.PHONY: help setup demo run test lint bench lock clean
+.PHONY: help setup demo run test slow lint bench lock clean
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -25,8 +25,11 @@ lint: $(READY) ## style, types and import contracts
 	$(BIN)/mypy desktop_ft plugins benchmarks
 	$(BIN)/lint-imports
 
-test: lint ## lint, then every test
-	$(BIN)/python -m pytest
+test: lint ## lint, then the tests, in minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(READY) ## the tests that take longer: real photos, many kills, every network
+	$(BIN)/python -m pytest -m slow
 
 bench: $(READY) ## time the main job; each line is one JSON document
 	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PLANTED = {
     "desktop_ft/engine/control.py": ("import PySide6", "Qt lives in the window only"),
@@ -29,7 +27,6 @@ def lint(root: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.slow
 def test_a_planted_violation_breaks_its_contract(tmp_path: Path) -> None:
     for name in ("desktop_ft", "plugins"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
