@@ -1,6 +1,7 @@
 """The report of a run: one HTML file that needs nothing else, no script and no network."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import desktop_ft
@@ -33,6 +34,7 @@ def render(
             in the page names it.
     """
     dataset = Path(manifest.source).name or manifest.source
+    manifest, history = _placeless(manifest, history)
     title = f"{dataset} with {recipe.backbone.name}"
     parts = [
         asked(recipe, history),
@@ -50,3 +52,16 @@ def render(
         f'<p class="soft">What a fine-tuning run was asked, what it learned, and what it gets wrong.</p></header>\n'
         f"<main>{''.join(parts)}</main>\n<footer>Written by Desktop FT {text(desktop_ft.__version__)}.</footer>\n</body></html>\n"
     )
+
+
+def _placeless(manifest: DatasetManifest, history: MetricHistory) -> tuple[DatasetManifest, MetricHistory]:
+    """Both with messages that do not tell where on this machine the pictures and the person's own folder lie."""
+    root, home = Path(manifest.root), Path.home()
+
+    def shown(message: str) -> str:
+        return message.replace(f"{root}/", f"{root.name}/").replace(f"{home}/", "~/")
+
+    problems = tuple(replace(problem, reason=shown(problem.reason)) for problem in manifest.problems)
+    ended = history.ended and replace(history.ended, error=shown(history.ended.error))
+    warnings = [shown(message) for message in history.warnings]
+    return replace(manifest, problems=problems), replace(history, warnings=warnings, ended=ended)

@@ -3,6 +3,7 @@
 import math
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,26 @@ def test_strangers_names_are_shown_literally_and_load_nothing(tmp_path):
     assert "url(" not in html
     assert HOSTILE[0] in page.text
     assert HOSTILE[1] in page.text
+
+
+def test_no_message_tells_where_the_pictures_lie(tmp_path):
+    told = history()
+    told.add(Warned(message=f"{tmp_path}/ant/1.png is odd."))
+    told.add(RunEnded(status=RunStatus.FAILED, error=f"The picture {tmp_path}/ant/2.png has changed."))
+    noted = Problem(
+        path="labels.csv:2",
+        class_name=None,
+        kind="outside-folder",
+        severity=Severity.LEFT_OUT,
+        reason=f"Names {tmp_path}/ant/3.png and {Path.home()}/4.png.",
+        cure="",
+    )
+    page = report(tmp_path, ("ant", "bee"), [sample("ant/1.png", 0)], told=told, problems=[noted])
+    assert str(tmp_path) not in page
+    assert str(Path.home()) + "/" not in page
+    for number in (1, 2, 3):
+        assert f"{tmp_path.name}/ant/{number}.png" in page
+    assert "~/4.png" in page
 
 
 def test_at_most_24_thumbnails_and_small(tmp_path):
