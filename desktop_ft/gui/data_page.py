@@ -18,8 +18,8 @@ from desktop_ft.gui.words import SUBSET_WORDS
 
 PROBLEM_COLUMNS = (
     Column(title="File", text=lambda problem: words.printable(problem.path)),
-    Column(title="Class", text=lambda problem: words.printable(problem.class_name or "–"), width=14),
-    Column(title="Meaning", text=lambda problem: problem.severity.value, width=10),
+    Column(title="Class", text=lambda problem: words.printable(problem.class_name or "–"), width=9),
+    Column(title="Meaning", text=lambda problem: problem.severity.value, width=9),
     Column(title="Reason", text=lambda problem: words.printable(problem.reason)),
     Column(title="What to do", text=lambda problem: words.printable(problem.cure)),
 )
@@ -120,11 +120,14 @@ class DataPage(Page):
         self.tabs = QTabWidget()
         self.tabs.addTab(self._photos(), "Photos")
         self.problems = table(PROBLEM_COLUMNS, self._session.theme, "Problems")
+        self.problem = Notice()
+        self.problems.selectionModel().currentRowChanged.connect(self._show_problem)
         self.no_problems = Empty("No problems", "Every file in the folder can be used.")
         holder = QWidget()
         inside = QVBoxLayout(holder)
         inside.setContentsMargins(0, 8, 0, 0)
-        inside.addWidget(self.problems)
+        inside.addWidget(self.problems, 1)
+        inside.addWidget(self.problem)
         inside.addWidget(self.no_problems)
         self.tabs.addTab(holder, "Problems")
         contents = QWidget()
@@ -162,6 +165,8 @@ class DataPage(Page):
             return
         self._draw_counts(manifest)
         self.problems.rows.set_rows(manifest.problems)
+        self.problems.selectRow(0)
+        self._show_problem()
         self.problems.setVisible(bool(manifest.problems))
         self.no_problems.setVisible(not manifest.problems)
         self.tabs.setTabText(1, f"Problems ({len(manifest.problems):,})")
@@ -212,6 +217,10 @@ class DataPage(Page):
         root = Path(manifest.root)
         self.wall.thumbs.set_thumbs([_thumb(root, sample, manifest, notes.get(sample.path)) for sample in chosen])
         self.shown.setText(words.count(len(chosen), "photo"))
+
+    def _show_problem(self) -> None:
+        chosen = self.problems.current()
+        self.problem.say(f"{chosen.path}\n{chosen.reason} {chosen.cure}" if chosen else "")
 
     def _pick_class(self) -> None:
         chosen = self.classes.current()

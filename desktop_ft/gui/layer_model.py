@@ -183,7 +183,7 @@ class LayerModel(QAbstractItemModel):
         if not rates:
             return "frozen" if row.last > row.first else ""
         low, high = min(rates) * unit, max(rates) * unit
-        return words.rate(low) if low == high else f"{words.rate(low)} – {words.rate(high)}"
+        return words.rate(low) if low == high else f"{low:.2g} – {high:.2g}"
 
     def _tip(self, row: _Row, column: int) -> str:
         if row.node.path in self._held:

@@ -118,7 +118,7 @@ class LayersPage(Page):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 18), (5, 20)):
+        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
         self.model.ticked.connect(self._tick)
 
@@ -145,7 +145,8 @@ class LayersPage(Page):
         self.preset.setCurrentIndex(shown)
         self.blocks.setVisible(name in _PARAMETRIC)
         self.blocks.setPrefix("last " if name == "last" else "every ")
-        self.blocks.setSuffix(" blocks" if name == "last" else " epochs")
+        noun = "block" if name == "last" else "epoch"
+        self.blocks.setSuffix(f" {noun}" if argument == "1" else f" {noun}s")
         self.blocks.setMinimum(1)
         if name in _PARAMETRIC:
             self.blocks.setValue(int(argument or 1))

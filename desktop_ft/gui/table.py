@@ -101,7 +101,7 @@ class TableModel(QAbstractTableModel):
                 side = Qt.AlignmentFlag.AlignRight if column.number else Qt.AlignmentFlag.AlignLeft
                 return int(side | Qt.AlignmentFlag.AlignVCenter)
             case Qt.ItemDataRole.FontRole:
-                return self._font(row)
+                return self._font(row) if index.column() == 0 else None
         if role == SORT_ROLE:
             return (column.sort or column.text)(row)
         if role == BAR_ROLE:

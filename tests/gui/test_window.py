@@ -62,6 +62,9 @@ def test_a_dropped_folder_shows_classes_photos_and_problems(window: MainWindow, 
     assert data.classes.rows.rowCount() == 2
     assert [problem.path for problem in data.problems.rows.rows] == ["dark/broken.png"]
     assert "1 file left out" in data.summary.text()
+    data.tabs.setCurrentIndex(1)
+    assert "dark/broken.png" in data.problem.text
+    data.tabs.setCurrentIndex(0)
     assert data.wall.thumbs.rowCount() == 24
     qtbot.waitUntil(lambda: data.wall.thumbs.decoded > 0, timeout=10_000)
     QTest.mouseClick(
