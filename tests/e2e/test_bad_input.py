@@ -68,6 +68,7 @@ def test_own_weights_from_scratch(command: Command, photos: Path, tmp_path: Path
         (("--rate", "nothing.here=0"), "nothing.here"),
         (("--device", "cuda"), "CUDA"),
         (("--weights", "/no/such/file.pth"), "file.pth"),
+        (("--rate", "classifier=0"), "No layer may learn"),
     ],
 )
 def test_a_bad_option(command: Command, photos: Path, tmp_path: Path, options: tuple[str, str], told: str) -> None:
@@ -91,6 +92,22 @@ def test_an_output_that_holds_something_else(command: Command, photos: Path, tmp
 def test_a_run_that_is_none(command: Command, photos: Path) -> None:
     for verb in ("evaluate", "export", "resume"):
         refused(command(verb, photos), "photos")
+
+
+def test_a_format_that_nobody_brings_is_told_with_those_there_are(command: Command, photos: Path) -> None:
+    refused(command("export", photos, "--format", "gif"), "'gif'", "Take one of onnx")
+
+
+def test_a_home_that_cannot_be_written(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DESKTOP_FT_HOME", str(tmp_path / "file"))
+    refused(command("doctor"), str(tmp_path / "file"))
+    refused(command("runs"), str(tmp_path / "file"))
+
+
+def test_a_demo_with_a_bad_number_leaves_nothing(command: Command, tmp_path: Path) -> None:
+    refused(command("demo", "--epochs", "many", "--out", tmp_path / "demo"), "epochs")
+    assert not (tmp_path / "demo").exists()
 
 
 def test_predicting_with_what_is_no_model(command: Command, photos: Path, tmp_path: Path) -> None:

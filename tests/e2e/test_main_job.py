@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -76,6 +77,37 @@ def test_a_model_is_judged_on_a_folder_with_some_of_its_classes(command: Command
     refused = command("evaluate", tmp_path / "run", tmp_path / "new")
     assert refused.code == 2
     assert "cat" in refused.err
+
+
+def test_an_evaluation_names_the_archive_and_counts_what_it_leaves_out(command: Command, photos: Path, tmp_path: Path) -> None:
+    trained(command, photos, tmp_path / "run")
+    (photos / "disc" / "broken.png").write_text("no picture")
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", photos)
+    judged = command("evaluate", tmp_path / "run", archive, "--json")
+    assert judged.json()["dataset"] == "packed.zip"
+    assert judged.json()["pictures"] == 36
+    assert "Left out, as they cannot be used: 1 " in judged.err
+
+
+def test_own_weights_are_found_again_from_another_folder(
+    command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(command, photos, tmp_path / "run")
+    own = next((tmp_path / "run" / "checkpoints").glob("*.safetensors"))
+    monkeypatch.chdir(own.parent)
+    trained(command, photos, tmp_path / "again", "--weights", own.name)
+    assert Recipe.from_toml((tmp_path / "again" / "recipe.toml").read_text(), "again").backbone.weights == str(own)
+
+
+def test_termination_ends_a_command_as_an_interrupt_does(tmp_path: Path) -> None:
+    # A named pipe as recipe holds the command where it is until it is ended.
+    os.mkfifo(tmp_path / "recipe.toml")
+    process = start("train", "--recipe", tmp_path / "recipe.toml")
+    with (tmp_path / "recipe.toml").open("w"):  # opens once the command reads
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told == "desktop-ft: Cancelled.\n"
 
 
 def test_predict_imports_no_torch(command: Command, photos: Path, tmp_path: Path) -> None:
