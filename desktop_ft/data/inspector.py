@@ -132,6 +132,8 @@ class _Child:
 
     def ask(self, path: str, seconds: float) -> Inspection:
         """What the child says of `path`; its death is an answer too."""
+        if self._process is not None and self._process.poll() is not None:
+            self.end()  # it died while it had nothing to look at: not the next picture's fault
         process = self._process or self._start()
         self._deadline = time.monotonic() + seconds
         answer = _exchange(process, {"path": path})

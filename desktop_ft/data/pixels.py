@@ -22,6 +22,7 @@ _TURNS = {
 }
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 262, 339, 258
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_ROWS = 64
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[tuple[str, str], ...]]:
@@ -39,12 +40,14 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[tuple[str, str], ...]
         notes.append(("cmyk", "Has printing colours (CMYK); turned into RGB."))
     icc = image.info.get("icc_profile")
     if image.has_transparency_data:
-        rgba = turned.convert("RGBA")
+        rgba = turned if turned.mode == "RGBA" else turned.convert("RGBA")
         alpha = rgba.getchannel("A")
         opaque = _coloured(rgba.convert("RGB"), icc)
         if alpha.getextrema() != (255, 255):
             notes.append(("transparent", "Is partly transparent; laid on white."))
-            opaque = Image.composite(opaque, Image.new("RGB", opaque.size, BACKGROUND), alpha)
+            laid = Image.new("RGB", opaque.size, BACKGROUND)
+            laid.paste(opaque, mask=alpha)
+            opaque = laid
         return opaque, tuple(notes)
     return _coloured(turned, icc), tuple(notes)
 
@@ -104,10 +107,12 @@ def _deep_to_rgb(image: Image.Image, turned: Image.Image) -> Image.Image:
 def _scaled(values: np.ndarray, image: Image.Image) -> np.ndarray:
     """`values` (H, W) of any depth as uint8, linearly over what the depth can hold: nothing is clipped."""
     low, high = _span(values, image)
-    share = (values.astype(np.float64) - low) / (high - low)
-    if _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        share = 1.0 - share
-    return np.rint(share * 255.0).astype(np.uint8)
+    inverted = _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # in double precision the whole of a large picture would fill the memory
+        share = (values[start : start + _ROWS].astype(np.float64) - low) / (high - low)
+        grey[start : start + _ROWS] = np.rint((1.0 - share if inverted else share) * 255.0)
+    return grey
 
 
 def _span(values: np.ndarray, image: Image.Image) -> tuple[float, float]:

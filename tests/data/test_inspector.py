@@ -1,14 +1,17 @@
 """Pictures that kill or stall their decoder, played by a child of our own that speaks as the real one does."""
 
+import os
+import signal
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
 
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.data.inspector import Inspector
-from tests.pictures import bomb_png, encoded, photo, write
+from tests.pictures import bomb_png, encoded, photo, png_chunks, png_header, write
 
 ROGUE = """
 import json, os, signal, sys, time
@@ -55,6 +58,35 @@ def test_memory_is_limited_in_the_real_child(tmp_path: Path) -> None:
     assert first.problem.kind == "too-large"
     assert second.problem is None
     assert (second.width, second.height, second.format, second.frames) == (40, 30, "PNG", 1)
+
+
+@pytest.mark.parametrize("depth, colour, each", [(16, 0, 2), (8, 6, 4)])
+def test_a_large_deep_or_transparent_picture_needs_no_more_memory_than_there_is(
+    tmp_path: Path, depth: int, colour: int, each: int
+) -> None:
+    width, height = 8_000, 6_000
+    packer = zlib.compressobj(1)
+    row = bytes(1 + width * each)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = png_header(width, height, depth, colour)
+    large = write(tmp_path / "large.png", png_chunks(header, (b"IDAT", packed), (b"IEND", b"")))
+    with Inspector(1) as inspector:
+        (answer,) = inspector.inspect([large])
+    assert answer.problem is None
+    assert (answer.width, answer.height) == (width, height)
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="has no waitid to see a child's end with")
+def test_a_child_that_has_died_meanwhile_is_no_picture_s_fault() -> None:
+    """Such as one that the system killed for memory while it waited."""
+    told_its_number = ROGUE.replace('"reason": path', '"reason": str(os.getpid())')
+    with Inspector(1, command=(sys.executable, "-S", "-c", told_its_number)) as inspector:
+        (first,) = inspector.inspect(["fine"])
+        number = int((first.problem or pytest.fail()).reason)
+        os.kill(number, signal.SIGKILL)
+        os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+        (second,) = inspector.inspect(["fine"])
+    assert (second.problem or pytest.fail()).kind == "seen"
 
 
 def test_answers_come_in_order_and_paths_are_taken_as_needed(tmp_path: Path) -> None:
