@@ -40,9 +40,9 @@ class RandomResizedCrop:
             w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < w <= width and 0 < h <= height:
                 return rng.randint(0, height - h), rng.randint(0, width - w), h, w
-        # A picture far from square holds no such part: the largest one that is not stretched too much, from its middle.
+        # A picture far from square holds no such part: the largest one that is not stretched too much, from anywhere.
         w, h = min(width, round(height * chosen.stretch)), min(height, round(width * chosen.stretch))
-        return (height - h) // 2, (width - w) // 2, h, w
+        return rng.randint(0, height - h), rng.randint(0, width - w), h, w
 
 
 class HorizontalFlip:

@@ -1,5 +1,6 @@
 """The transforms: bounded, repeatable, robust, and torchvision's where they say so."""
 
+import math
 import random
 import subprocess
 import sys
@@ -197,3 +198,25 @@ def test_every_preset_is_valid_for_the_transforms():
             if one.kind is AugmentationKind.PICTURE:
                 shown = transform(shown, random.Random(0), 48)
         assert min(shown.shape[1:]) >= 48
+
+
+def test_a_crop_of_a_strip_shows_all_its_parts():
+    strip = torch.arange(640, dtype=torch.float).div(640).mul(255).to(torch.uint8).expand(3, 64, 640)
+    crop = make("random_resized_crop")
+    middles = [int(crop(strip, random.Random(seed), 32)[0, 16, 16]) for seed in range(40)]
+    assert min(middles) < 60
+    assert max(middles) > 195
+
+
+@pytest.mark.parametrize("sigma_max", [0.5, 3.0, 10.0])
+def test_a_blur_is_torchvisions(sigma_max):
+    from torchvision.transforms.v2 import functional
+
+    picture = torch.randint(0, 256, (3, 50, 70), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    rng = random.Random(5)
+    rng.random()
+    sigma = rng.uniform(0.1, sigma_max)
+    reach = min(math.ceil(3 * sigma), 49)
+    expected = functional.gaussian_blur(picture, [2 * reach + 1] * 2, [sigma] * 2)
+    blurred = make("blur", probability=1.0, sigma_max=sigma_max)(picture, random.Random(5), 32)
+    assert (blurred.int() - expected.int()).abs().max() <= 1
