@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from desktop_ft.api import Backbone
 from desktop_ft.core.errors import UserError
-from desktop_ft.models import weights
+from desktop_ft.models import checkpoint, weights
 from desktop_ft.models.layer_tree import output_shapes
 from desktop_ft.models.network import Network
 
@@ -113,6 +113,7 @@ def replace_head(module: nn.Module, path: str, classes: int, seed: int | None) -
 
 def _unprefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under the backbone's own names: our checkpoints and wrapped networks put a prefix before them."""
+    tensors = checkpoint.model_tensors(tensors)
     for prefix in _PREFIXES:
         inner = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         if inner and not {*tensors} - {prefix + name for name in inner} - {"mean", "std"}:

@@ -127,6 +127,11 @@ class CheckpointStore:
         index = self._read_index()
         return f"{self._folder.name}/{index.entries('best')[0].file}" if index else ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever saved here."""
+        return not self._index_path.exists() and not any(_NAME.fullmatch(path.name) for path in self._folder.glob("*"))
+
     def save(self, checkpoint: Checkpoint, best: bool) -> str:
         """Keep `checkpoint` as the last one, and as the best one too if it is; returns `FOLDER/FILE`.
 
@@ -253,6 +258,11 @@ def _unpacked(data: bytes, where: str) -> Checkpoint:
         scaler=header.scaler,
         facts=header.facts,
     )
+
+
+def model_tensors(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The network's tensors among those of a checkpoint file; tensors of any other file as they are."""
+    return _under(_MODEL, tensors) or tensors
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

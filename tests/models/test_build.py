@@ -12,8 +12,10 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.layers import blocks, is_under
 from desktop_ft.models.build import build_network
+from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 from desktop_ft.models.layer_tree import layer_tree, layers_of
 from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.runs import atomic
 from tests.models.tiny import save_safetensors, tiny_backbone, tiny_network
 
 # The smallest of each family.
@@ -145,11 +147,21 @@ def test_own_weights_keep_their_head_where_the_classes_are_as_many(published: tu
     assert torch.equal(other["3.weight"], tensors["3.weight"])
 
 
-@pytest.mark.parametrize("wrapped", ["run", "parallel"])
-def test_own_weights_of_a_run_or_a_wrapped_network_are_understood(wrapped: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrapped", ["network", "parallel"])
+def test_own_weights_of_our_network_or_a_wrapped_one_are_understood(wrapped: str, tmp_path: Path) -> None:
     network = build_network(tiny_backbone(), 4, pretrained=False, seed=3)
-    state = network.state_dict() if wrapped == "run" else {f"module.{k}": t for k, t in network.backbone.state_dict().items()}
+    state = network.state_dict() if wrapped == "network" else {f"module.{k}": t for k, t in network.backbone.state_dict().items()}
     path = save_safetensors(state, tmp_path / "own.safetensors")
+    again = build_network(tiny_backbone(), 4, pretrained=True, own_weights=path, seed=9)
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_checkpoint_of_a_run_serves_as_own_weights(tmp_path: Path) -> None:
+    network = build_network(tiny_backbone(), 4, pretrained=False, seed=3)
+    momentum = {"backbone.6.weight/exp_avg": torch.ones(4, 8)}
+    saved = Checkpoint(model=network.state_dict(), optimizer=momentum, progress=Progress(epoch=1))
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / CheckpointStore(tmp_path / "checkpoints", atomic.write).save(saved, best=True)
     again = build_network(tiny_backbone(), 4, pretrained=True, own_weights=path, seed=9)
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in network.state_dict().items())
 
