@@ -13,8 +13,9 @@ from desktop_ft import places
 from desktop_ft.api import Backbone, TrainEvent
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import RunEnded, RunStatus, Warned
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus, Warned
+from desktop_ft.core.freezing import learning_share
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.control import RunControl
@@ -22,6 +23,7 @@ from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.jobs.sinks import Sinks
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -62,36 +64,50 @@ def train(
         progress: told of the phases around the training itself: what, how much done, of how much.
 
     Raises:
-        UserError: the recipe cannot be run; nothing was trained and no event emitted. Cancelled: before training began.
+        UserError: the recipe cannot be run; nothing was trained and no event emitted.
+        Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
     backbone = plugins.backbones.get(recipe.backbone.name)
     if recipe.backbone.weights and not recipe.freeze.pretrained:
         raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
     augmenting.check(plugins, recipe.augmentation)
-    scanning = (lambda done, total: progress("Looking at the pictures", done, total)) if progress else None
+
+    def scanning(done: int, total: int | None) -> None:
+        _heed(control)
+        if progress:
+            progress("Looking at the pictures", done, total)
+
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
     warnings = check_trainable(manifest, recipe.optimisation.batch_size)
     parts = _build(recipe, backbone, manifest)
+    _heed(control)
     folder = RunFolder.create(run)
-    folder.write_recipe(recipe)
     folder.write_manifest(manifest)
+    folder.write_recipe(recipe)
     opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
     return _fit(opened, parts, plugins, emit, control, progress, warnings=warnings)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
-    """Go on with a run from its last checkpoint, exactly as if it had never stopped.
+    """Go on with a run from its last checkpoint, exactly as if it had never stopped; from its start if it ended before one.
 
     Raises:
-        UserError: not a run, or it was completed already.
+        UserError: not a run, it was completed already, or its checkpoints are lost.
     """
     opened = open_run(run, plugins)
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(f"The run {opened.folder.name} is complete.", "Evaluate or export it, or train a new one.")
-    checkpoint = opened.store().load("last")
-    parts = _build(opened.recipe, opened.backbone, opened.manifest, resumed=True)
+    store = opened.store()
+    saved = any(isinstance(event, CheckpointSaved) for event in opened.folder.events())
+    checkpoint = store.load("last") if saved or not store.is_empty else None
+    parts = _build(opened.recipe, opened.backbone, opened.manifest, resumed=checkpoint is not None)
     return _fit(opened, parts, plugins, emit, control, progress, checkpoint=checkpoint)
+
+
+def _heed(control: RunControl) -> None:
+    if control.stop.is_set() or control.cancel.is_set():
+        raise Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +138,9 @@ def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, res
     tree = layer_tree(network.backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
     if unknown := recipe.freeze.unknown_overrides(tree):
         raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
+    # The first epoch decides: what learns later (gradual) only comes on top.
+    if not learning_share(tree, recipe.freeze.rates(tree, backbone.spec.head)):
+        raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
     return _Parts(network, Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head), compute)
 
 
@@ -141,11 +160,12 @@ def _fit(
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.folder.lock())
         log = stack.enter_context(run.folder.log())
-        sinks = [sink.open(run.folder.path) for sink in plugins.sinks]
+        sinks = Sinks(plugins.sinks, run.folder.path)
 
         def tell(event: TrainEvent) -> None:
-            for listener in (log.append, *sinks, emit):
-                listener(event)
+            for each in (*sinks.pass_on(event), event):
+                log.append(each)
+                emit(each)
 
         for message in warnings:
             tell(Warned(message=message))
@@ -162,7 +182,7 @@ def _fit(
         ended = trainer.fit(tell, control, checkpoint)
     if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and ended.checkpoint:
         evaluating = (lambda done, total: progress("Evaluating", done, total)) if progress else None
-        evaluate_run(run.folder.path, plugins, progress=evaluating)
+        evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
     return ended
 
 

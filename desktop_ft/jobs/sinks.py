@@ -1,0 +1,41 @@
+"""The plugins' listeners to a run: one that raises is left out, and never ends a training."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from desktop_ft.api import EventSink, TrainEvent
+from desktop_ft.api.catalog import Catalog
+from desktop_ft.core.events import Warned
+
+
+class Sinks:
+    """The event sinks of one run.
+
+    Args:
+        run: the run folder, which every sink is given.
+    """
+
+    def __init__(self, catalog: Catalog[EventSink], run: Path) -> None:
+        self._listening: dict[str, Callable[[TrainEvent], None]] = {}
+        self._failed: list[Warned] = []
+        for sink in catalog:
+            # A plugin can raise anything: whatever it is, the run goes on without it, and says so.
+            try:
+                self._listening[sink.name] = sink.open(run)
+            except Exception as error:
+                self._failed.append(_left_out(sink.name, error))
+
+    def pass_on(self, event: TrainEvent) -> Iterator[Warned]:
+        """Hand `event` to every sink; gives a warning for each that failed, to be told before the event itself."""
+        for name, listen in list(self._listening.items()):
+            try:
+                listen(event)
+            except Exception as error:
+                del self._listening[name]
+                self._failed.append(_left_out(name, error))
+        while self._failed:
+            yield self._failed.pop(0)
+
+
+def _left_out(name: str, error: Exception) -> Warned:
+    return Warned(message=f"The event sink {name} failed and hears no more of this run: {type(error).__name__}: {error}")

@@ -1,0 +1,115 @@
+"""Runs on a few drawn shapes: what is asked before training, what is left behind, and sinks that break."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from desktop_ft.api import EventSink, TrainEvent
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, Warned
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.engine.control import RunControl
+from desktop_ft.jobs.running import open_run
+from desktop_ft.jobs.training import resume, train
+from desktop_ft.plugin_manager import Plugins, load_plugins
+from tests.e2e.conftest import shapes
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    return load_plugins(safe_mode=True)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return Recipe(
+        dataset=DatasetChoice(folder=str(shapes(tmp_path / "photos", pictures=8))),
+        backbone=BackboneChoice(image_size=32),
+        optimisation=Optimisation(epochs=1, batch_size=8),
+    )
+
+
+def nowhere(event: TrainEvent) -> None:
+    return
+
+
+@pytest.mark.parametrize("word", ["stop", "cancel"])
+def test_what_is_asked_while_the_pictures_are_looked_at_leaves_nothing(
+    word: str, recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    control = RunControl()
+
+    def ask(what: str, done: int, total: int | None) -> None:
+        assert what == "Looking at the pictures"
+        getattr(control, word).set()
+
+    with pytest.raises(Cancelled):
+        train(recipe, tmp_path / "run", plugins, nowhere, control, progress=ask)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_resumes_from_its_start(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    control = RunControl()
+
+    def cancel_at_once(event: TrainEvent) -> None:
+        if isinstance(event, RunStarted):
+            control.cancel.set()
+
+    assert train(recipe, tmp_path / "run", plugins, cancel_at_once, control).status is RunStatus.CANCELLED
+    assert not list((tmp_path / "run" / "checkpoints").iterdir())
+    assert resume(tmp_path / "run", plugins, nowhere, RunControl()).status is RunStatus.COMPLETED
+    train(recipe, tmp_path / "whole", plugins, nowhere, RunControl())
+    broken, whole = (open_run(tmp_path / name, plugins) for name in ("run", "whole"))
+    assert broken.store().best == whole.store().best != ""  # the name holds the digest of the file
+    assert broken.folder.evaluation == whole.folder.evaluation
+
+
+def test_lost_checkpoints_are_not_mistaken_for_none_yet(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    control = RunControl()
+    train(recipe, tmp_path / "run", plugins, lambda e: control.stop.set() if isinstance(e, RunStarted) else None, control)
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="no usable checkpoint"):
+        resume(tmp_path / "run", plugins, nowhere, RunControl())
+
+
+@pytest.mark.parametrize("preset", ["head", "gradual"])
+def test_a_plan_that_lets_nothing_learn_is_refused_before_a_run_is_made(
+    preset: str, recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    plan = FreezePlan(preset=preset, overrides={"classifier": 0.0})
+    with pytest.raises(UserError, match="No layer may learn"):
+        train(recipe.model_copy(update={"freeze": plan}), tmp_path / "run", plugins, nowhere, RunControl())
+    assert not (tmp_path / "run").exists()
+
+
+def _breaks_on_opening(run: Path) -> Callable[[TrainEvent], None]:
+    raise RuntimeError("no server")
+
+
+def _breaks_on(kind: type[TrainEvent]) -> Callable[[Path], Callable[[TrainEvent], None]]:
+    def listen(event: TrainEvent) -> None:
+        if isinstance(event, kind):
+            raise RuntimeError("no server")
+
+    return lambda run: listen
+
+
+@pytest.mark.parametrize("opens", [_breaks_on_opening, _breaks_on(EpochDone), _breaks_on(RunEnded)])
+def test_a_sink_that_raises_is_named_and_ends_no_run(
+    opens: Callable[[Path], Callable[[TrainEvent], None]], recipe: Recipe, plugins: Plugins, tmp_path: Path
+) -> None:
+    heard: list[TrainEvent] = []
+    events: list[TrainEvent] = []
+    plugins.sinks.add(EventSink(name="broken", title="Broken", open=opens), "test")
+    plugins.sinks.add(EventSink(name="whole", title="Whole", open=lambda run: heard.append), "test")
+    assert train(recipe, tmp_path / "run", plugins, events.append, RunControl()).status is RunStatus.COMPLETED
+    told = [event.message for event in events if isinstance(event, Warned) and "broken" in event.message]
+    assert told == ["The event sink broken failed and hears no more of this run: RuntimeError: no server"]
+    assert isinstance(events[-1], RunEnded)
+    assert isinstance(heard[-1], RunEnded)
+    assert open_run(tmp_path / "run", plugins).folder.events() == events
