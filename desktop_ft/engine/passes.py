@@ -111,7 +111,7 @@ class Passes:
         if compute.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
-            logits = self._network(inputs)
+            logits = self._answers(inputs)
         logits = logits.float()
         loss = self._loss(logits, targets)
         value = loss.item()
@@ -120,6 +120,18 @@ class Passes:
         labels = targets.argmax(1) if targets.is_floating_point() else targets
         correct = int((logits.detach().argmax(1) == labels).sum().item())
         return loss, Sums(loss=value * len(inputs), correct=correct, seen=len(inputs))
+
+    def _answers(self, inputs: Tensor) -> Tensor:
+        try:
+            logits: Tensor = self._network(inputs)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            what = "Batch normalisation cannot learn from a single value: one sample at a time is too few at this input size."
+            raise UserError(
+                what, "Take a batch size of 2 or more, a larger input, or keep batch normalisation frozen."
+            ) from error
+        return logits
 
     def _step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
         self._scaler.unscale_(optimizer)

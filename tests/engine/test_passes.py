@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, EpochDone, RunStatus, StepDone, Warned
 from desktop_ft.core.recipe import DeviceChoice, Precision
 from desktop_ft.engine.device import choose
@@ -168,6 +169,13 @@ def test_mixed_labels_count_by_their_largest_share():
     passes = Passes(network, loss, cpu(), print)
     logits, targets = torch.tensor([[2.0, 0, 0], [0, 2.0, 0]]), torch.tensor([[0.7, 0.3, 0], [0.6, 0.4, 0]])
     assert passes.judge(logits, targets).correct == 1
+
+
+def test_one_value_for_a_batch_norm_is_told_with_what_to_do():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 3))
+    passes, optimizer = Passes(network, loss, cpu(), print), torch.optim.SGD(network.parameters(), lr=1)
+    with pytest.raises(UserError, match=r"cannot learn from a single value.* Take a batch size of 2 or more"):
+        passes.learn(torch.ones(1, 3, 4, 4), torch.zeros(1, dtype=torch.int64), optimizer, 1.0, 0)
 
 
 def cpu():
