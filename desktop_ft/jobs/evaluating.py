@@ -39,21 +39,24 @@ def evaluate_run(
 
     opened = open_run(run, plugins)
     if folder is None:
-        root, samples, subset = Path(opened.manifest.root), opened.held_out, opened.held_out_subset.value
+        given, samples, subset = opened.manifest, opened.held_out, opened.held_out_subset.value
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
-        root, samples, subset = Path(given.root), _relabelled(given, opened.manifest.classes), "all"
+        samples, subset = _relabelled(given, opened.manifest.classes), "all"
+        if left_out := given.left_out():
+            warn(f"Left out, as they cannot be used: {len(left_out)} files or folders; `desktop-ft scan` lists them.")
     network = trained_network(opened, warn)
     logits = logits_of(
         network,
-        [root / sample.path for sample in samples],
+        [Path(given.root) / sample.path for sample in samples],
         opened.rule,
         opened.recipe.optimisation.batch_size,
         device=choose().device,
         progress=progress,
         cancel=cancel,
     )
-    evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=root.name, subset=subset)
+    dataset = Path(given.source).name
+    evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=dataset, subset=subset)
     if folder is None:
         opened.folder.write_evaluation(evaluation)
         write_report(opened)
