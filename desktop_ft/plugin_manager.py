@@ -80,12 +80,10 @@ class Plugins:
 
     def __init__(self) -> None:
         self.backbones: Catalog[Backbone] = Catalog("backbone", "`desktop-ft backbones` lists them.", lambda b: b.spec.name)
-        self.augmentations: Catalog[Augmentation] = Catalog(
-            "augmentation", "`desktop-ft train --help` lists them.", lambda a: a.name
-        )
-        self.exporters: Catalog[Exporter] = Catalog("export format", "`desktop-ft export --help` lists them.", lambda e: e.name)
-        self.samples: Catalog[SampleDataset] = Catalog("sample", "`desktop-ft demo --help` lists them.", lambda s: s.name)
-        self.sinks: Catalog[EventSink] = Catalog("event sink", "`desktop-ft plugins` lists what is there.", lambda s: s.name)
+        self.augmentations: Catalog[Augmentation] = Catalog("augmentation", "", lambda a: a.name)
+        self.exporters: Catalog[Exporter] = Catalog("export format", "", lambda e: e.name)
+        self.samples: Catalog[SampleDataset] = Catalog("sample", "", lambda s: s.name)
+        self.sinks: Catalog[EventSink] = Catalog("event sink", "", lambda s: s.name)
         self.records: list[PluginRecord] = []
 
     def hooks(self) -> dict[str, Catalog[Any]]:
@@ -146,6 +144,8 @@ def enabled_names() -> set[str]:
         names = json.loads(_settings().read_text())["enabled"]
     except FileNotFoundError:
         return set()
+    except OSError as error:
+        raise atomic.cannot_read(_settings(), error) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{_settings()} is damaged.", "Delete it, then enable your plugins again.") from error
     return {name for name in names if isinstance(name, str)}
@@ -163,7 +163,7 @@ def set_enabled(name: str, on: bool) -> None:
     if found[name].origin is Origin.BUILT_IN:
         raise UserError(f"'{name}' is built in and always on.", "Only plugins of your own can be turned on and off.")
     names = enabled_names() | {name} if on else enabled_names() - {name}
-    _settings().parent.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(_settings().parent)
     atomic.write(_settings(), json.dumps({"enabled": sorted(names)}).encode())
 
 

@@ -14,7 +14,7 @@ class Catalog(Generic[T]):
 
     Args:
         kind: what they are called in messages, such as `backbone`.
-        listing: how a person sees the names, such as "`desktop-ft backbones` lists them."
+        listing: how a person sees the names, such as "`desktop-ft backbones` lists them."; "": the error names them all.
     """
 
     def __init__(self, kind: str, listing: str, name_of: Callable[[T], str]) -> None:
@@ -51,7 +51,8 @@ class Catalog(Generic[T]):
             return self._items[name]
         near = difflib.get_close_matches(name, self._items, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
-        raise UserError(f"There is no {self.kind} '{name}'.", hint + self._listing)
+        listing = self._listing or f"Take one of {', '.join(self._items)}."
+        raise UserError(f"There is no {self.kind} '{name}'.", hint + listing)
 
     def author(self, name: str) -> str:
         """The plugin that brought the item called `name`."""

@@ -15,6 +15,7 @@ from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.run_commands import add_run_commands
 from desktop_ft.cli.system_commands import add_system_commands
 from desktop_ft.cli.terminal import Terminal
+from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
 
 OK, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     terminal = Terminal(json=getattr(arguments, "json", False))
     try:
-        return int(arguments.run(arguments, terminal))
+        with termination_as_interrupt():
+            return int(arguments.run(arguments, terminal))
     except UserError as error:
         return terminal.fail(str(error), BAD_INPUT)
     except (Cancelled, KeyboardInterrupt):
@@ -35,7 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output has gone: nothing is left to say, and nobody to say it to
         return FAILED
     except Exception as error:
-        return terminal.fail(f"{type(error).__name__}: {error} Details are in {_keep_details()}.", FAILED)
+        details = traceback.format_exc()
+        try:
+            where = f"Details are in {_keep(details)}."
+        except OSError:
+            where = f"The log cannot be written either. Details: {details}"
+        return terminal.fail(f"{type(error).__name__}: {error} {where}", FAILED)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,12 +66,12 @@ def _open_window(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return run_window()
 
 
-def _keep_details() -> str:
-    """Write the current traceback to the log file; returns its path."""
+def _keep(details: str) -> str:
+    """Add `details` to the log file; returns its path."""
     folder = places.data() / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "errors.log"
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.emit(logging.makeLogRecord({"msg": "%s", "args": (traceback.format_exc(),), "levelno": logging.ERROR}))
+    handler.emit(logging.makeLogRecord({"msg": "%s", "args": (details,), "levelno": logging.ERROR}))
     handler.close()
     return str(path)

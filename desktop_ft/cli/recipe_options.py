@@ -88,7 +88,8 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
     for dotted in OPTIONS.values():
         value = getattr(arguments, dotted)
         if value is not None:
-            _set(data, dotted, value)
+            # A recipe holds whole paths: it is used again from other folders.
+            _set(data, dotted, str(Path(value).absolute()) if value and dotted == "backbone.weights" else value)
     if arguments.augment is not None:
         data["augmentation"] = [spec.model_dump() for spec in _augmentation(arguments.augment)]
     for rate in arguments.rate:

@@ -11,7 +11,7 @@ from desktop_ft.cli.training_view import ask_to_stop_on_signals, watch
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.metrics import Evaluation, ExportReport
-from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.scanning import write_sample
@@ -243,18 +243,18 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     out = arguments.out or _free_name(Path("demo-output"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder.", "Name a new one with --out.")
-    plugins = load_plugins()
-    terminal.note("The sample: 1,797 handwritten digits. The network: EfficientNet-Lite0, which has learned from ImageNet.")
-    pictures = write_sample(plugins, "digits", out.absolute() / "digits")
+    pictures = out.absolute() / "digits"
     recipe = Recipe.from_data(
-        Recipe(
-            dataset=DatasetChoice(folder=str(pictures)),
-            backbone=BackboneChoice(name="efficientnet_lite0"),
-            optimisation=Optimisation(batch_size=64, lr=0.01),
-        ).model_dump(mode="json")
-        | {"optimisation": {"batch_size": 64, "lr": 0.01, "epochs": arguments.epochs}},
+        {
+            "dataset": {"folder": str(pictures)},
+            "backbone": {"name": "efficientnet_lite0"},
+            "optimisation": {"batch_size": 64, "lr": 0.01, "epochs": arguments.epochs},
+        },
         "The command line",
     )
+    plugins = load_plugins()
+    terminal.note("The sample: 1,797 handwritten digits. The network: EfficientNet-Lite0, which has learned from ImageNet.")
+    write_sample(plugins, "digits", pictures)
     run = out / "run"
     with ask_to_stop_on_signals() as control, watch(terminal) as (emit, progress):
         ended = train(recipe, run, plugins, emit, control, progress=progress)

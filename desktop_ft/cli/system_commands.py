@@ -9,6 +9,7 @@ import sys
 from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
+from desktop_ft.runs import atomic
 
 
 def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -61,7 +62,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     records = load_plugins().records
     home = places.data()
-    home.mkdir(parents=True, exist_ok=True)
+    atomic.make_folder(home)
     free = shutil.disk_usage(home).free
     packages = ("torch", "torchvision", "onnxruntime", "onnx", "pillow", "PySide6-Essentials", "numpy")
     facts = {
