@@ -78,9 +78,13 @@ def _contained(entries: list[zipfile.ZipInfo], archive: Path) -> list[PurePosixP
     if len(entries) > ENTRY_LIMIT:
         raise _refused(archive, f"holds {len(entries)} files, more than {ENTRY_LIMIT}", "Unpack it yourself.")
     paths: list[PurePosixPath] = []
-    known: set[str] = set()
+    known: dict[str, str] = {}
     for entry in entries:
         path = _path(entry.filename)
+        if path is not None and any(":" in part for part in path.parts):
+            raise _refused(
+                archive, f"holds a name with a colon ({entry.filename!r})", "Unpack it yourself and choose the folder."
+            )
         if path is None:
             raise _refused(archive, f"holds a file that would land outside its folder ({entry.filename!r})", "Do not use it.")
         mode = entry.external_attr >> 16
@@ -90,8 +94,10 @@ def _contained(entries: list[zipfile.ZipInfo], archive: Path) -> list[PurePosixP
             raise _refused(archive, "is encrypted", "Unpack it yourself with its password, and choose the folder.")
         folded = str(path).casefold()
         if folded in known and not entry.is_dir():
-            raise _refused(archive, f"holds {entry.filename!r} twice", "Pack it again.")
-        known.add(folded)
+            other = known[folded]
+            why = "twice" if other == entry.filename else f"and {other!r}, which differ in letter case alone"
+            raise _refused(archive, f"holds {entry.filename!r} {why}", "Unpack it yourself and choose the folder.")
+        known[folded] = entry.filename
         paths.append(path)
     return paths
 
@@ -101,7 +107,7 @@ def _path(name: str) -> PurePosixPath | None:
     path = PurePosixPath(plain)
     if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
         return None
-    return None if PureWindowsPath(plain).drive or any(":" in part for part in path.parts) else path
+    return None if PureWindowsPath(plain).drive else path
 
 
 def _check_size(entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> None:

@@ -29,15 +29,18 @@ def find(inside: Iterable[os.DirEntry[str]]) -> str | None:
     return next((entry.path for entry in inside if entry.name.casefold() == NAME and entry.is_file(follow_symlinks=False)), None)
 
 
-def files(table: Path, walker: Walker) -> Iterator[Found]:
+def files(table: Path, walker: Walker, source: str) -> Iterator[Found]:
     """The files that the rows of `table` name, in its order; rows that name none become problems, and so do files in no row.
+
+    Args:
+        source: what the person named, for messages.
 
     Raises:
         UserError: the table cannot be read, or lacks a column.
     """
     folder = table.parent
     labelled: dict[str, str] = {}
-    for number, row, columns in _rows(table):
+    for number, row, columns in _rows(table, f"The table {walker.relative(str(table))} in {source}"):
         name, label = _cell(row, columns.file), _cell(row, columns.label)
         inner = _contained(name)
         where = str(folder / inner) if inner else str(folder / f"{NAME}:{number}")
@@ -50,7 +53,7 @@ def files(table: Path, walker: Walker) -> Iterator[Found]:
     _list_unnamed(folder, table, labelled, walker)
 
 
-def _rows(table: Path) -> Iterator[tuple[int, list[str], _Columns]]:
+def _rows(table: Path, shown: str) -> Iterator[tuple[int, list[str], _Columns]]:
     """Line number, cells and columns of each row that is not blank."""
     cure = "Save it as CSV with a first line such as file,label and one line for each picture."
     try:
@@ -59,12 +62,12 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str], _Columns]]:
             file.seek(0)
             separator = max(",;\t", key=first.count)
             reader = csv.reader(file, delimiter=separator)
-            columns = _columns(next(reader, []), table)
+            columns = _columns(next(reader, []), shown)
             for row in reader:
                 if any(cell.strip() for cell in row):
                     yield reader.line_num, row, columns
     except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"{table} cannot be read as a table: {error}.", cure) from error
+        raise UserError(f"{shown} cannot be read: {error}.", cure) from error
 
 
 def _encoding(table: Path) -> str:
@@ -73,7 +76,7 @@ def _encoding(table: Path) -> str:
         return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
-def _columns(header: list[str], table: Path) -> _Columns:
+def _columns(header: list[str], shown: str) -> _Columns:
     names = [name.strip().casefold() for name in header]
 
     def index(known: tuple[str, ...]) -> int | None:
@@ -83,7 +86,7 @@ def _columns(header: list[str], table: Path) -> _Columns:
     if file is None or label is None:
         lacking = "file" if file is None else "label"
         seen = ", ".join(header) or "nothing"
-        raise UserError(f"{table} has no column '{lacking}'; its first line has {seen}.", "Name the columns file and label.")
+        raise UserError(f"{shown} has no column '{lacking}'; its first line has {seen}.", "Name the columns file and label.")
     return _Columns(file, label, index(_SPLIT))
 
 

@@ -24,8 +24,11 @@ class Laid:
     files: Iterator[Found]
 
 
-def judge(folder: Path, walker: Walker) -> Laid:
+def judge(folder: Path, walker: Walker, source: str) -> Laid:
     """Which layout `folder` has. `walker` stands at `folder`; a wrapper (a single folder around everything) is entered.
+
+    Args:
+        source: what the person named, for messages: `folder` itself, or the .zip that was unpacked there.
 
     Raises:
         UserError: nothing there, or no way to tell classes.
@@ -33,17 +36,17 @@ def judge(folder: Path, walker: Walker) -> Laid:
     inside = walker.entries(str(folder))
     for _ in range(_DEEPEST_WRAPPER):
         if (table := labels.find(inside)) is not None:
-            return Laid(Layout.LABELS_CSV, walker, labels.files(Path(table), walker))
+            return Laid(Layout.LABELS_CSV, walker, labels.files(Path(table), walker, source))
         wrapped = _wrapped(inside)
         if wrapped is None:
             break
         inside = walker.entries(wrapped)
     if not inside:
-        raise UserError(f"The folder {folder} is empty.", _HOW)
+        raise UserError(f"There is nothing in {source}: it is empty.", _HOW)
     folders = [entry for entry in inside if entry.is_dir() or entry.is_symlink()]
     loose = [entry for entry in inside if entry not in folders]
     if not folders:
-        raise UserError(f"The files in {folder} are in no class folder.", _HOW)
+        raise UserError(f"The files in {source} are in no class folder.", _HOW)
     _list_loose(loose, walker)
     if _names_subsets(folders):
         return Laid(Layout.SPLIT_FOLDERS, walker, walker.walk(_split_places(folders, walker)))

@@ -56,7 +56,7 @@ def scan(
     """
     root = _folder_of(source, cancel)
     walker = Walker(root, cancel)
-    laid = layouts.judge(root, walker)
+    laid = layouts.judge(root, walker, str(source))
     findings = _Findings(walker)
     with Inspector() as inspector:
         counted = _Counted(laid.files)

@@ -96,6 +96,16 @@ def test_hostile_archives_are_refused_and_leave_nothing(tmp_path: Path, name: st
     assert not any((home / "cache" / "archives").glob("*"))
 
 
+@pytest.mark.parametrize(
+    "name, told",
+    [("up", "outside"), ("drive", "outside"), ("stream", "colon"), ("twice", "twice"), ("same but for case", "letter case")],
+)
+def test_the_sentence_says_what_is_wrong(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "x.zip").write_bytes(HOSTILE[name]())
+    with pytest.raises(UserError, match=told):
+        archive.unpack(tmp_path / "x.zip", tmp_path / "out")
+
+
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "ENTRY_LIMIT", 3)
     path = tmp_path / "x.zip"

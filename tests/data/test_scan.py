@@ -323,6 +323,16 @@ def test_what_cannot_be_learned_from_is_one_sentence_with_a_cure(tmp_path: Path,
     assert caught.value.cure.endswith(".")
 
 
+@pytest.mark.parametrize("entry", ["", "x.png", "labels.csv"])
+def test_of_an_archive_the_person_s_own_name_is_told(tmp_path: Path, entry: str) -> None:
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as file:
+        if entry:
+            file.writestr(entry, b"colour\nred\n" if entry == "labels.csv" else encoded(photo()))
+    with pytest.raises(UserError, match=r"pets\.zip") as caught:
+        scan(tmp_path / "pets.zip")
+    assert "archives" not in caught.value.what
+
+
 def test_a_scan_can_be_cancelled(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": 20, "b": 20})
     cancel = threading.Event()
