@@ -6,6 +6,7 @@ plugin is never imported. A plugin that raises takes nothing down: it is left ou
 """
 
 import ast
+import contextlib
 import dataclasses
 import importlib
 import importlib.metadata
@@ -157,12 +158,14 @@ def set_enabled(name: str, on: bool) -> None:
     Raises:
         UserError: there is no such plugin, or it is built in.
     """
-    found = {candidate.name: candidate for candidate in find_plugins()}
-    if name not in found:
+    origin = next((candidate.origin for candidate in find_plugins() if candidate.name == name), None)
+    names = enabled_names()
+    # One that is gone can still be turned off, lest another of its name come in its place.
+    if origin is None and (on or name not in names):
         raise UserError(f"There is no plugin '{name}'.", "`desktop-ft plugins` lists what was found.")
-    if found[name].origin is Origin.BUILT_IN:
+    if origin is Origin.BUILT_IN:
         raise UserError(f"'{name}' is built in and always on.", "Only plugins of your own can be turned on and off.")
-    names = enabled_names() | {name} if on else enabled_names() - {name}
+    names = names | {name} if on else names - {name}
     atomic.make_folder(_settings().parent)
     atomic.write(_settings(), json.dumps({"enabled": sorted(names)}).encode())
 
@@ -218,13 +221,19 @@ def _unfit(declared: object) -> str:
 
 
 def _load(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:
-    """Import one plugin and take in what it brings: all of it or nothing."""
+    """Import one plugin and take in what it brings: all of it or nothing. What it prints goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return _guarded_load(manager, plugins, candidate)
+
+
+def _guarded_load(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:
     try:
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)
         if reason := _unfit(declared) if declared is not None else "it does not say which plugin API it is written for":
             return _record(candidate, PluginState.INCOMPATIBLE, reason)
         manager.register(module, candidate.name)
+        manager.check_pending()  # a hook whose name is misspelt would never be called
         for hook, catalog in plugins.hooks().items():
             _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, candidate.name))
     except (Exception, SystemExit) as error:

@@ -26,6 +26,7 @@ WRONG = {
     "lacks_a_package": "DESKTOP_FT_API = '>=1,<2'\nimport a_package_that_is_not_there",
     "raises_in_a_hook": GOOD.format(name="x").replace("    register(", "    1 / 0\n    register("),
     "clashes": GOOD.format(name="digits"),
+    "misspells_a_hook": GOOD.format(name="z").replace("def register_sample_datasets", "def register_sample_dataset"),
     "wrong_argument": GOOD.format(name="y").replace("(register)", "(enrol)"),
 }
 
@@ -129,3 +130,27 @@ def test_damaged_settings_are_told(home: Path) -> None:
 def test_an_unknown_name_brings_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean efficientnet_lite0"):
         load_plugins().backbones.get("eficientnet_lite0")
+
+
+def test_what_a_plugin_prints_stays_off_standard_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "noisy.py").write_text("print('hello')\n" + GOOD.format(name="noise"))
+    set_enabled("noisy", on=True)
+    assert record("noisy").state is PluginState.LOADED
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_a_shadowed_plugin_is_the_built_in_one_to_the_person(folder: Path) -> None:
+    (folder / "onnx_export.py").write_text(GOOD.format(name="other"))
+    with pytest.raises(UserError, match="built in"):
+        set_enabled("onnx_export", on=False)
+
+
+def test_a_plugin_that_is_gone_can_be_turned_off(folder: Path) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    (folder / "mine.py").unlink()
+    set_enabled("mine", on=False)
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    assert record("mine").state is PluginState.DISABLED
+    with pytest.raises(UserError, match="no plugin 'never'"):
+        set_enabled("never", on=False)
