@@ -150,7 +150,7 @@ def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, few
     problems += _duplicates(samples, classes)
     return DatasetManifest(
         root=str(root),
-        source=str(source),
+        source=os.path.abspath(source),  # noqa: PTH100 (as above; and "." would be no name)
         layout=layout,
         classes=classes,
         samples=samples,

@@ -333,6 +333,13 @@ def test_of_an_archive_the_person_s_own_name_is_told(tmp_path: Path, entry: str)
     assert "archives" not in caught.value.what
 
 
+def test_the_source_has_a_name_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = class_folders(tmp_path / "pets", {"a": 1, "b": 1})
+    monkeypatch.chdir(root)
+    for named in (Path(), Path("a/.."), root / "b" / ".."):
+        assert Path(scan(named).source) == root
+
+
 def test_a_scan_can_be_cancelled(tmp_path: Path) -> None:
     class_folders(tmp_path, {"a": 20, "b": 20})
     cancel = threading.Event()
