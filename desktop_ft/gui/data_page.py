@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QTabWidget, QVBoxLayo
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
 from desktop_ft.gui import words
-from desktop_ft.gui.opening import fixed_split
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -196,13 +195,13 @@ class DataPage(Page):
         if left_out := manifest.left_out():
             parts.append(f"{words.count(len(left_out), 'file')} left out")
         self.summary.setText(f"{words.printable(manifest.source)}\n{' · '.join(parts)}")
-        fixed = fixed_split(manifest)
+        fixed = self._session.opening.fixed
         self.val.blockSignals(True)
         self.val.setValue(round(100 * self._session.state.recipe.dataset.val))
         self.val.blockSignals(False)
         self.val.setEnabled(not fixed)
         self.val_note.setText(
-            "The folder itself says what is held out (train/, val/)."
+            "The dataset itself says what is held out."
             if fixed
             else "Which photos are held out depends on their content, so it stays the same when others are added."
         )

@@ -1,17 +1,17 @@
 """Opens folders of pictures in the background and puts what it finds into the project."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop_ft.core.dataset import DatasetManifest, Layout
+from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.data.scan import scan
 from desktop_ft.data.splits import split
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs.scanning import scan_dataset, write_sample
+from desktop_ft.jobs.scanning import write_sample
 from desktop_ft.plugin_manager import Plugins
 
 
@@ -30,6 +30,7 @@ class Opening(QObject):
         self._plugins = plugins
         self._task: Task | None = None
         self._source = Path()
+        self._scanned: DatasetManifest | None = None
         self._val = 0.0
         self.what = ""
         state.recipe_changed.connect(self._follow)
@@ -39,21 +40,25 @@ class Opening(QObject):
         """Whether a folder is being looked at."""
         return self._task is not None
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the folder itself says which pictures are held out, so that the validation share decides nothing."""
+        return self._scanned is not None and any(sample.subset is Subset.VAL for sample in self._scanned.samples)
+
     def open(self, source: Path) -> None:
         """Look at `source`, a folder or .zip, and make it the project's pictures."""
-        val = self._state.recipe.dataset.val
 
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return scan_dataset(source, val, progress=report, cancel=cancel)
+            return scan(source, progress=report, cancel=cancel)
 
         self._begin(source, f"Looking at {source.name}", work)
 
     def open_sample(self, name: str, folder: Path) -> None:
         """Lay out the sample dataset in `folder`, then look at it."""
-        val, plugins = self._state.recipe.dataset.val, self._plugins
+        plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return scan_dataset(write_sample(plugins, name, folder), val, progress=report, cancel=cancel)
+            return scan(write_sample(plugins, name, folder), progress=report, cancel=cancel)
 
         self._begin(folder, "Opening the sample", work)
 
@@ -83,21 +88,22 @@ class Opening(QObject):
         )
         self.began.emit(what)
 
-    def _found(self, manifest: DatasetManifest) -> None:
+    def _found(self, scanned: DatasetManifest) -> None:
         self._over()
         recipe = self._state.recipe
         dataset = DatasetChoice(folder=str(self._source), val=recipe.dataset.val)
         # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
         self._state.set_manifest(None)
         self._state.load(recipe.model_copy(update={"dataset": dataset}))
-        self._val = dataset.val
-        self._state.set_manifest(manifest)
+        self._scanned, self._val = scanned, dataset.val
+        self._state.set_manifest(split(scanned, dataset.val))
 
     def _follow(self) -> None:
-        manifest, val = self._state.manifest, self._state.recipe.dataset.val
-        if manifest is not None and val != self._val:
+        val = self._state.recipe.dataset.val
+        if self._state.manifest is not None and self._scanned is not None and val != self._val:
             self._val = val
-            self._state.set_manifest(divided(manifest, val))
+            # Always from what the folder says: what was divided before must not look like the folder's own word.
+            self._state.set_manifest(split(self._scanned, val))
 
     def _fail(self, error: BaseException) -> None:
         self._over()
@@ -106,15 +112,3 @@ class Opening(QObject):
     def _over(self) -> None:
         self._task = None
         self.ended.emit()
-
-
-def fixed_split(manifest: DatasetManifest) -> bool:
-    """Whether the folder itself says which pictures are held out."""
-    return manifest.layout is Layout.SPLIT_FOLDERS
-
-
-def divided(manifest: DatasetManifest, val: float) -> DatasetManifest:
-    """The same pictures with another share of each class held out."""
-    if fixed_split(manifest):
-        return manifest
-    return split(manifest.with_samples(replace(sample, subset=None) for sample in manifest.samples), val)

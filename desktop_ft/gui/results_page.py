@@ -243,8 +243,7 @@ class ResultsPage(Page):
 
 
 def _caption(actual: str, called: str, confidence: float) -> str:
-    answer = f"{called} {100 * confidence:.0f} %"
-    return answer if actual == called else f"{answer}\nis {actual}"
+    return f"called {called} {100 * confidence:.0f} %\nis {actual}"
 
 
 def _padded(*things: QWidget) -> QWidget:

@@ -17,6 +17,7 @@ from desktop_ft.gui import words
 from desktop_ft.gui.theme import Theme
 
 SIDE = 112
+_WIDEST = 230
 _KEPT = 3000
 _PENDING = 400
 _THREADS = 2
@@ -108,6 +109,10 @@ class ThumbnailModel(QAbstractListModel):
         self._rows = {thumb.path: row for row, thumb in enumerate(self._thumbs)}
         self.endResetModel()
 
+    def caption_lines(self) -> set[str]:
+        """Every different line of the captions."""
+        return {line for thumb in self._thumbs for line in thumb.caption.split("\n")}
+
     def stop(self) -> None:
         """Decode nothing any more."""
         self._decoder.stop()
@@ -161,10 +166,11 @@ class ThumbnailDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._theme = theme
         self._lines = lines
+        self.text_width = 0
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802 - Qt's name
         """One size for all."""
-        return cell_size(option.fontMetrics, self._lines)
+        return cell_size(option.fontMetrics, self._lines, self.text_width)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """Picture, frame where selected or focused, caption."""
@@ -189,7 +195,8 @@ class ThumbnailDelegate(QStyledItemDelegate):
         plain = option.palette.color(QPalette.ColorRole.Text)
         painter.setPen({"bad": QColor(colours.bad), "good": QColor(colours.good)}.get(thumb.level, plain))
         for line in thumb.caption.split("\n")[: self._lines]:
-            text = option.fontMetrics.elidedText(line, Qt.TextElideMode.ElideRight, caption.width())
+            # In the middle: what stands at the end, such as how sure the model was, is worth as much as the beginning.
+            text = option.fontMetrics.elidedText(line, Qt.TextElideMode.ElideMiddle, caption.width())
             painter.drawText(caption, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignVCenter), text)
             caption.translate(0, height)
             painter.setPen(QColor(colours.muted))
@@ -203,13 +210,16 @@ class Wall(QListView):
         super().__init__(parent)
         self.thumbs = ThumbnailModel(self.devicePixelRatioF(), self)
         self.setModel(self.thumbs)
-        self.setItemDelegate(ThumbnailDelegate(theme, lines, self))
+        self._lines = lines
+        self._delegate = ThumbnailDelegate(theme, lines, self)
+        self.setItemDelegate(self._delegate)
+        self.thumbs.modelReset.connect(self._fit)
         self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setMovement(QListView.Movement.Static)
         self.setUniformItemSizes(True)
-        self.setGridSize(cell_size(self.fontMetrics(), lines))
+        self._fit()
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
 
@@ -217,10 +227,16 @@ class Wall(QListView):
         """Decode nothing any more; to be called before the window goes."""
         self.thumbs.stop()
 
+    def _fit(self) -> None:
+        """Cells as wide as the longest caption needs."""
+        metrics = self.fontMetrics()
+        self._delegate.text_width = max(map(metrics.horizontalAdvance, self.thumbs.caption_lines()), default=0)
+        self.setGridSize(cell_size(metrics, self._lines, self._delegate.text_width))
 
-def cell_size(metrics: QFontMetrics, lines: int) -> QSize:
-    """Room for a picture and a caption of `lines` lines."""
-    return QSize(SIDE + 14, SIDE + lines * metrics.height() + 14)
+
+def cell_size(metrics: QFontMetrics, lines: int, text_width: int = 0) -> QSize:
+    """Room for a picture and a caption of `lines` lines, of which the longest is `text_width` wide, within reason."""
+    return QSize(max(SIDE, min(text_width, _WIDEST)) + 14, SIDE + lines * metrics.height() + 14)
 
 
 def tip(path: str, *lines: str) -> str:

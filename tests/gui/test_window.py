@@ -18,7 +18,8 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.state import PAGES
-from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.gui.theme import Theme, ThemeChoice
+from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
@@ -257,3 +258,51 @@ def test_the_first_window_paints_without_torch(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_what_a_labels_csv_holds_out_stays_held_out(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    rows = [f"{file.relative_to(photos)},{file.parent.name}" for file in sorted(photos.rglob("*.png")) if file.stem != "broken"]
+    held_out = {f"{kind}/{number:02}.png" for kind in ("dark", "light") for number in range(3)}
+    lines = [f"{row},{'val' if row.partition(',')[0] in held_out else 'train'}" for row in rows]
+    (photos / "labels.csv").write_text("\n".join(["path,class,split", *lines]) + "\n")
+    opened(window, photos, qtbot)
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    assert not data.val.isEnabled()
+    assert "itself" in data.val_note.text()
+    window.session.opening.divide(0.5)  # as a recipe or an undo may
+    manifest = window.session.state.manifest
+    assert manifest is not None
+    assert {sample.path for sample in manifest.of(Subset.VAL)} == held_out
+
+
+def test_the_test_pictures_of_a_folder_stay_apart_when_the_share_moves(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    (photos / "train").mkdir()
+    for kind in ("dark", "light"):
+        (photos / "test" / kind).mkdir(parents=True)
+        (photos / kind).rename(photos / "train" / kind)
+        for number in range(4):
+            (photos / "train" / kind / f"{number:02}.png").rename(photos / "test" / kind / f"{number:02}.png")
+    opened(window, photos, qtbot)
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    assert data.val.isEnabled()
+    before = _held_out(window)
+    window.session.opening.divide(0.5)
+    manifest = window.session.state.manifest
+    assert manifest is not None
+    assert _held_out(window) > before
+    assert len(manifest.of(Subset.TEST)) == 8
+
+
+def test_captions_of_mistakes_are_shown_in_full(qtbot: QtBot, tmp_path: Path) -> None:
+    theme = Theme(ThemeChoice.LIGHT)
+    wall = Wall(theme, "Mistakes", lines=2)
+    qtbot.addWidget(wall)
+    caption = "called pink primrose 86 %\nis black-eyed susan"
+    wall.thumbs.set_thumbs([Thumb(path=tmp_path / "no.jpg", caption=caption, tip=caption)])
+    widest = max(wall.fontMetrics().horizontalAdvance(line) for line in caption.split("\n"))
+    assert wall.gridSize().width() - 8 >= widest
+    assert wall.gridSize().height() >= SIDE + 2 * wall.fontMetrics().height()
+    wall.thumbs.set_thumbs([Thumb(path=tmp_path / "no.jpg", caption="w" * 400, tip="")])
+    assert wall.gridSize().width() < 3 * SIDE
