@@ -13,12 +13,16 @@ from pathlib import Path
 import torch._dynamo  # noqa: F401 - an optimiser imports it when first made, for a second: once here, not in every child
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
 from desktop_ft.runs.run_folder import RunFolder
 from tests.engine.tiny import Run
 
 
 def train(folder: Path) -> None:
     """The whole run, or what is left of it, saved after every step."""
+    ended = RunFolder(folder).history().ended
+    if ended is not None and ended.status is RunStatus.COMPLETED:
+        return  # killed after its last word: there is nothing to go on with, as `jobs.training.resume` says
     run = Run(folder / "checkpoints", save_every_s=0)
     with RunFolder(folder).lock(), RunFolder(folder).log() as log:
         run.on_event = log.append
