@@ -96,7 +96,7 @@ def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.note(f"{path}: {prediction.problem}")
             answers.append({"path": path, "problem": prediction.problem})
         else:
-            terminal.say(f"{path}\t{prediction.label}\t{prediction.confidence:.4f}")
+            terminal.say(f"{path}\t{printable(prediction.label)}\t{prediction.confidence:.4f}")
             answers.append({"path": path, "class": prediction.label, "confidence": prediction.confidence})
     terminal.document(answers)
     return 2 if problems == len(answers) else 0

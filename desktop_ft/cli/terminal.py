@@ -28,11 +28,11 @@ class Terminal:
     def say(self, text: str) -> None:
         """A line for a person; silent when a machine listens."""
         if not self.json:
-            self.out.print(text)
+            self.out.print(_printable_lines(text))
 
     def note(self, text: str) -> None:
         """A line about the work, on standard error."""
-        self.err.print(text)
+        self.err.print(_printable_lines(text))
 
     def document(self, value: Any) -> None:
         """The JSON document, when a machine listens."""
@@ -41,7 +41,7 @@ class Terminal:
 
     def fail(self, sentence: str, code: int) -> int:
         """One line that says what is wrong and what to do; returns `code`."""
-        self.err.print(f"desktop-ft: {' '.join(sentence.split())}")
+        self.err.print(printable(f"desktop-ft: {' '.join(sentence.split())}"))
         return code
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
@@ -75,6 +75,11 @@ class Terminal:
                 bars.update(tasks[what], completed=done, total=total)
 
             yield tell
+
+
+def _printable_lines(text: str) -> str:
+    """`printable`, with the line ends and tabs that we put there ourselves."""
+    return "\n".join("\t".join(printable(cell) for cell in line.split("\t")) for line in text.split("\n"))
 
 
 def printable(text: str) -> str:

@@ -62,7 +62,8 @@ class PictureSource:
             self._kept.clear()
 
     def _decode(self, path: Path, sample: Sample, cropped: bool) -> np.ndarray:
-        _check_unchanged(path, sample)
+        if not is_unchanged(path, sample):
+            raise UserError(f"The picture {path} has changed since the folder was looked at.", "Scan the folder again.")
         if cropped:
             return np.ascontiguousarray(decode.network_input(path, self._rule))
         return decode.load(path, decode.shorter_side(self._rule), self._rule.interpolation)
@@ -74,11 +75,14 @@ class PictureSource:
                 self._room -= picture.nbytes
 
 
-def _check_unchanged(path: Path, sample: Sample) -> None:
-    """Raise UserError where the file no longer holds the bytes that were scanned; a new date alone is no change."""
+def is_unchanged(path: Path, sample: Sample) -> bool:
+    """Whether the file still holds the bytes that were scanned; a new date alone is no change.
+
+    Raises:
+        UnreadablePicture: it is gone, or cannot be opened.
+    """
     with decode.open_picture(path) as file:
         now = os.fstat(file.fileno())
         if (now.st_size, now.st_mtime_ns) == (sample.bytes, sample.mtime_ns):
-            return
-        if now.st_size != sample.bytes or files.sha256(file) != sample.sha256:
-            raise UserError(f"The picture {path} has changed since the folder was looked at.", "Scan the folder again.")
+            return True
+        return now.st_size == sample.bytes and files.sha256(file) == sample.sha256

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from desktop_ft.core.dataset import DatasetManifest, Sample
+from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Evaluation
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
 from desktop_ft.evaluation.score import evaluate, softmax
-from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -39,12 +39,16 @@ def evaluate_run(
 
     opened = open_run(run, plugins)
     if folder is None:
-        given, samples, subset = opened.manifest, opened.held_out, opened.held_out_subset.value
+        given, subset = opened.manifest, opened.held_out_subset.value
+        samples = still_there(Path(given.root), opened.held_out, warn)
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         samples, subset = _relabelled(given, opened.manifest.classes), "all"
         if left_out := given.left_out():
             warn(f"Left out, as they cannot be used: {len(left_out)} files or folders; `desktop-ft scan` lists them.")
+        learned = {sample.sha256 for sample in opened.manifest.of(Subset.TRAIN)}
+        if known := sum(sample.sha256 in learned for sample in samples):
+            warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
     network = trained_network(opened, warn)
     logits = logits_of(
         network,

@@ -10,7 +10,7 @@ from desktop_ft.core.metrics import ExportReport
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import export_and_verify
 from desktop_ft.jobs.evaluating import write_report
-from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 
 COMPARED = 256
@@ -39,7 +39,8 @@ def export_run(
         raise UserError(f"{out.name} does not end in {chosen.suffix}.", f"Name the file {out.stem}{chosen.suffix}.")
     opened = open_run(run, plugins)
     network = trained_network(opened, warn)
-    paths = [Path(opened.manifest.root) / sample.path for sample in to_compare(opened)]
+    root = Path(opened.manifest.root)
+    paths = [root / sample.path for sample in still_there(root, to_compare(opened), warn)]
     recipe, spec = opened.recipe, opened.backbone.spec
     report = export_and_verify(
         chosen,

@@ -1,5 +1,6 @@
 """An exported file answers for pictures and folders, without torch."""
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,13 +25,18 @@ def predict(model: Path, paths: Sequence[Path]) -> Iterator[Prediction]:
     """The model's answer for each picture named, and for each picture in each folder named, in order. Imports no torch.
 
     Raises:
-        UserError: the model cannot be used, or a path is not there. A picture that cannot be read is an answer with a problem.
+        UserError: the model cannot be used, or a path is not there or empty.
+        A picture that cannot be read is an answer with a problem.
     """
     for path in paths:
         if not path.exists():
             raise UserError(f"There is nothing at {path}.", "Name a picture or a folder of pictures.")
     opened = OnnxModel(model)
-    for answer in opened.answer(_files(paths)):
+    found = _files(paths)
+    first = next(found, None)
+    if first is None:
+        raise UserError(f"There is no file in {paths[0]}.", "Name a picture or a folder of pictures.")
+    for answer in opened.answer(itertools.chain([first], found)):
         if answer.problem:
             yield Prediction(path=answer.path, problem=answer.problem)
         else:

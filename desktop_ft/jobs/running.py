@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import ResizeRule, resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.decode import UnreadablePicture
+from desktop_ft.data.source import is_unchanged
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -90,6 +93,27 @@ def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
     )
     network.load_state_dict(checkpoint.model)
     return network.eval()
+
+
+def still_there(root: Path, samples: Sequence[Sample], warn: Warn = silent) -> tuple[Sample, ...]:
+    """Those of `samples` whose pictures are what they were when the run began; `warn` is told of the others.
+
+    Raises:
+        UserError: none is.
+    """
+    kept = tuple(sample for sample in samples if _is_there(root / sample.path, sample))
+    if not kept:
+        raise UserError(f"None of the run's pictures is in {root} as it was.", "Bring the folder back to its place.")
+    if lost := [sample.path for sample in samples if sample not in set(kept)]:
+        warn(f"{len(lost)} of {len(samples)} pictures are gone or have changed since, such as {lost[0]}; they are left out.")
+    return kept
+
+
+def _is_there(path: Path, sample: Sample) -> bool:
+    try:
+        return is_unchanged(path, sample)
+    except UnreadablePicture:
+        return False
 
 
 def logits_of(

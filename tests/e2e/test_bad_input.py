@@ -116,6 +116,13 @@ def test_predicting_with_what_is_no_model(command: Command, photos: Path, tmp_pa
     refused(command("predict", tmp_path / "none.onnx", photos), "none.onnx")
 
 
+def test_predicting_on_an_empty_folder(command: Command, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert command("train", photos, "--image-size", 32, "--epochs", 1, "--out", tmp_path / "run").code == 0
+    assert command("export", tmp_path / "run", "--out", tmp_path / "model.onnx").code == 0
+    refused(command("predict", tmp_path / "model.onnx", tmp_path / "empty"), "empty")
+
+
 def test_a_recipe_that_is_none(command: Command, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_bytes(b"\xff\xfe\x00")
     refused(command("train", "--recipe", tmp_path / "recipe.toml"), "recipe.toml")

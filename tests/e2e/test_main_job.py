@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 
 from desktop_ft.core.recipe import Recipe
@@ -108,6 +109,34 @@ def test_termination_ends_a_command_as_an_interrupt_does(tmp_path: Path) -> None
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert told == "desktop-ft: Cancelled.\n"
+
+
+def test_pictures_that_went_or_changed_are_left_out_and_told(command: Command, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
+    first, second, *_ = (photos / answer["path"] for answer in command("evaluate", run, "--json").json()["answers"])
+    first.unlink()
+    Image.new("RGB", (50, 50), "red").save(second)
+    before = (run / "evaluation.json").read_bytes()
+    outcome = command("evaluate", run, "--json")
+    assert outcome.code == 0
+    assert "2 of " in outcome.err
+    left = {answer["path"] for answer in outcome.json()["answers"]}
+    assert not left & {first.relative_to(photos).as_posix(), second.relative_to(photos).as_posix()}
+    assert (run / "evaluation.json").read_bytes() != before
+    exported = command("export", run, "--out", tmp_path / "model.onnx", "--json")
+    assert exported.code == 0, exported.err
+    assert exported.json()["compared"] == 34
+    photos.rename(tmp_path / "elsewhere")
+    gone = command("evaluate", run)
+    assert gone.code == 2
+    assert "photos" in gone.err
+
+
+def test_pictures_the_model_learned_from_do_not_pass_for_new_ones(command: Command, photos: Path, tmp_path: Path) -> None:
+    trained(command, photos, tmp_path / "run")
+    outcome = command("evaluate", tmp_path / "run", photos, "--json")
+    assert "trained on" in outcome.err
 
 
 def test_predict_imports_no_torch(command: Command, photos: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """The main job in the window: drop, tick, train, look, export, try; through real events and with the real network."""
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
 
 pytestmark = pytest.mark.slow
@@ -117,7 +121,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
 
 
 def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
-    training, strip = window.session.training, window.strip
+    training, strip, state = window.session.training, window.strip, window.session.state
     take_recipe(window, qtbot, photos, tmp_path, epochs=500)
     window.actions_["run.start"].trigger()
     qtbot.waitUntil(lambda: len(training.history.epochs) >= 1, timeout=LONG)
@@ -137,6 +141,47 @@ def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, pho
     results = page(window, "results")
     assert isinstance(results, ResultsPage)
     assert results.resume.isVisible()
+    done = len(training.history.epochs)
+
+    # Another folder is judged with progress, can be broken off, and changes nothing that the run keeps.
+    other = shapes(tmp_path / "other", 4)
+    own = state.evaluation
+    results._evaluate_on(other)
+    assert results.progress.isVisible()
+    results.progress.cancelled.emit()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert state.evaluation == own
+    results._evaluate_on(other)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert state.evaluation is not None, results.notice.text
+    assert len(state.evaluation.answers) == 12
+    assert "all of other" in results.figures.text()
+    assert state.run is not None
+    assert RunFolder.open(state.run).evaluation == own
+    click(results.own)
+    assert state.evaluation == own
+    strange = tmp_path / "strange"
+    shutil.copytree(other, strange)
+    (strange / "disc").rename(strange / "cat")
+    results._evaluate_on(strange)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert "'cat'" in results.notice.text
+
+    # What is dropped on Export before there is a model replaces nothing.
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    before = state.manifest
+    assert drop(window, other)
+    assert state.manifest is before
+    assert not window.session.opening.running
+    assert "page Data" in export.notice.text
+
+    state.go("results")
+    click(results.resume)
+    qtbot.waitUntil(lambda: len(training.history.epochs) > done, timeout=LONG)
+    training.stop()
+    qtbot.waitUntil(lambda: not training.running, timeout=LONG)
+    assert training.end.status is RunStatus.STOPPED
 
 
 def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
@@ -159,3 +204,73 @@ def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, phot
     qtbot.waitUntil(lambda: not training.running and not window.isVisible(), timeout=LONG)
     assert training.end is not None
     assert training.end.status is RunStatus.CANCELLED
+
+
+def failed_start(window: MainWindow, qtbot: QtBot) -> str:
+    """Start; what stands on the page Train when that has failed."""
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    click(train.start)
+    qtbot.waitUntil(lambda: not window.session.training.running, timeout=LONG)
+    assert train.notice.isVisible()
+    assert "Traceback" not in train.notice.text
+    assert len(train.notice.text) < 400, train.notice.text
+    return train.notice.text
+
+
+def test_pictures_that_are_gone_are_told_in_place(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    take_recipe(window, qtbot, photos, tmp_path, epochs=1)
+    shutil.rmtree(photos)
+    assert str(photos) in failed_start(window, qtbot)
+
+
+def test_an_output_folder_that_cannot_be_written_is_told(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    take_recipe(window, qtbot, photos, tmp_path, epochs=1)
+    (tmp_path / "file").write_text("in the way")
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    train.output.setText(str(tmp_path / "file" / "run"))
+    assert "file" in failed_start(window, qtbot)
+
+
+def test_weights_that_have_gone_block_the_start(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    take_recipe(window, qtbot, photos, tmp_path, epochs=1)
+    state = window.session.state
+    gone = state.recipe.backbone.model_copy(update={"weights": str(tmp_path / "gone.safetensors")})
+    state.edit("own weights", state.recipe.model_copy(update={"backbone": gone}))
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert not train.start.isEnabled()
+    assert "gone.safetensors" in train.reason.text()
+    # They may also go after the button was drawn.
+    (tmp_path / "gone.safetensors").write_bytes(b"x")
+    train.refresh()
+    (tmp_path / "gone.safetensors").unlink()
+    click(train.start)
+    assert not train.start.isEnabled()
+    assert "gone.safetensors" in train.reason.text()
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2)
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if b".safetensors" in os.readlink(f"/proc/self/fd/{descriptor}").encode():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left" in failed_start(window, qtbot)
+
+
+def test_a_zip_is_opened(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", photos))
+    assert drop(window, archive)
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
+    manifest = window.session.state.manifest
+    assert manifest is not None, window.page("data")
+    assert len(manifest.samples) == 36
+    assert window.session.state.recipe.dataset.folder == str(archive)
