@@ -9,6 +9,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_file, choose_new_file
+from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, filling, label, row
@@ -99,7 +100,15 @@ class ExportPage(Page):
             self.notice.say(f"{self._session.runs.busy} is under way. Wait for it, then drop them again.", "warn")
             return True
         if self._model() is None:
-            return False
+            if any(path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file() for path in paths):
+                return False
+            # Never taken for new pictures of the project: that is not what this page is about.
+            self.notice.say(
+                "There is no exported model yet to ask about them. Export first, then drop them again; to learn from other "
+                "photos, drop them on the page Data.",
+                "warn",
+            )
+            return True
         self.try_on(paths)
         return True
 
@@ -186,7 +195,7 @@ class ExportPage(Page):
             self.refresh()
 
     def _began(self, what: str) -> None:
-        if what != "Evaluating":
+        if what != EVALUATING:
             self.notice.clear()
             self.progress.begin(what)
         self.refresh()

@@ -52,22 +52,22 @@ def licence(spec: BackboneSpec) -> str:
 
 
 COLUMNS = (
-    Column(title="Network", text=lambda o: o.spec.name, width=21),
-    Column(title="Family", text=lambda o: o.spec.family, width=16),
+    Column(title="Network", text=lambda o: o.spec.name, width=20),
+    Column(title="Family", text=lambda o: o.spec.family, width=11),
     Column(
-        title="Parameters",
+        title="Params",
         text=lambda o: words.millions(o.spec.parameters),
         sort=lambda o: o.spec.parameters,
         number=True,
-        width=10,
-        help="How many numbers are learned. More can hold more, and takes more memory and time.",
+        width=7,
+        help="Parameters: how many numbers are learned. More can hold more, and takes more memory and time.",
     ),
     Column(
         title="GFLOPs",
         text=lambda o: _figure(o.spec.gflops),
         sort=lambda o: o.spec.gflops or 0.0,
         number=True,
-        width=8,
+        width=7,
         help="Work for one picture. Time grows with it.",
     ),
     Column(
@@ -75,7 +75,7 @@ COLUMNS = (
         text=lambda o: _figure(o.spec.top1, " %"),
         sort=lambda o: o.spec.top1 or 0.0,
         number=True,
-        width=8,
+        width=6,
         help="Share of ImageNet pictures it names rightly, as published.",
     ),
     Column(
@@ -83,17 +83,17 @@ COLUMNS = (
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
-        width=8,
+        width=6,
         help="Side of the square picture it was trained on.",
     ),
     Column(
         title="Weights",
         text=availability,
         sort=lambda o: (not o.local, o.spec.weights.bytes),
-        width=16,
+        width=14,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
-    Column(title="Licence", text=lambda o: licence(o.spec), width=16, help="Licence of the weights."),
+    Column(title="Licence", text=lambda o: licence(o.spec), width=13, help="Licence of the weights."),
 )
 
 
@@ -114,6 +114,7 @@ class ModelPage(Page):
         self.search.setClearButtonEnabled(True)
         self.shown = label(role="muted")
         self.table = table(COLUMNS, session.theme, "Networks")
+        self.table.horizontalHeader().setStretchLastSection(True)
         self.table.rows.bold = self._is_chosen
         self.search.textChanged.connect(self._filter)
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
@@ -124,7 +125,7 @@ class ModelPage(Page):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(self.search, self.shown))
         column.addWidget(self.table, 1)
-        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(75, 25))
+        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(78, 22))
         for widget in (self.notice, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)

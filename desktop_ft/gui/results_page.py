@@ -13,6 +13,7 @@ from desktop_ft.core.metrics import Answer, Evaluation
 from desktop_ft.gui import words
 from desktop_ft.gui.confusion import Confusion
 from desktop_ft.gui.picker import choose_folder
+from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
@@ -66,7 +67,11 @@ class ResultsPage(Page):
         self.resume = button(
             "Go on training", self._resume, primary=True, tip="From the last checkpoint, as if it had never stopped."
         )
-        for way in (self.evaluate, self.resume, self.open_button):
+        self.other = button(
+            "Evaluate on a folder…", self._choose_other, tip="Ask the model about photos of the same classes in another folder."
+        )
+        self.own = button("Held-out photos", self._show_own, tip="Back to the results on the run's own held-out photos.")
+        for way in (self.evaluate, self.resume, self.own, self.other, self.open_button):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.empty = Empty("No results yet", "Train a model, or open the folder of an earlier run.")
         self.contents = self._contents()
@@ -128,7 +133,10 @@ class ResultsPage(Page):
         free = not training.running and not self._session.runs.busy
         self.resume.setVisible(bool(unfinished) and training.run == run and free)
         self.evaluate.setVisible(run is not None and evaluation is None and free)
-        self.open_button.setEnabled(free)
+        self.other.setVisible(run is not None)
+        self.own.setVisible(state.judged is not None)
+        for way in (self.open_button, self.other, self.own):
+            way.setEnabled(free)
         if evaluation is not None:
             self._draw_evaluation(evaluation)
         elif run is not None:
@@ -141,7 +149,7 @@ class ResultsPage(Page):
         low, high = evaluation.accuracy.low, evaluation.accuracy.high
         parts = [
             f"95 % sure to be between {100 * low:.1f} and {100 * high:.1f} %",
-            f"{words.count(len(evaluation.answers), 'photo')}, {SUBSET_WORDS.get(evaluation.subset, evaluation.subset)}",
+            f"{words.count(len(evaluation.answers), 'photo')}, {self._which(evaluation)}",
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
         if evaluation.top5 is not None:
@@ -157,6 +165,11 @@ class ResultsPage(Page):
         self.tabs.setTabText(0, f"Mistakes ({len(mistakes):,})")
         self.cell.thumbs.set_thumbs(())
         self.cell_title.setText("Pick a cell to see its photos.")
+
+    def _which(self, evaluation: Evaluation) -> str:
+        if self._session.state.judged is not None:
+            return f"all of {words.printable(evaluation.dataset)}"
+        return SUBSET_WORDS.get(evaluation.subset, evaluation.subset)
 
     def _show_cell(self, actual: int, called: int) -> None:
         evaluation = self._session.state.evaluation
@@ -185,7 +198,9 @@ class ResultsPage(Page):
         ]
 
     def _root(self) -> Path:
-        run = self._session.state.run
+        run, judged = self._session.state.run, self._session.state.judged
+        if judged is not None and judged.is_dir():
+            return judged
         try:
             return Path(RunFolder.open(run).manifest.root) if run else Path()
         except UserError as error:
@@ -206,8 +221,23 @@ class ResultsPage(Page):
             self.notice.fail(error)
 
     def _evaluate(self) -> None:
+        self._evaluate_on(None)
+
+    def _choose_other(self) -> None:
+        if folder := choose_folder(self, self._session.settings, "Choose photos of the same classes"):
+            self._evaluate_on(folder)
+
+    def _evaluate_on(self, folder: Path | None) -> None:
+        if self._session.state.run is None:
+            return
+        try:
+            self._session.runs.evaluate(self._session.state.run, folder)
+        except UserError as error:
+            self.notice.fail(error)
+
+    def _show_own(self) -> None:
         if self._session.state.run is not None:
-            self._session.runs.evaluate(self._session.state.run)
+            self.open_run(self._session.state.run)
 
     def _resume(self) -> None:
         run = self._session.state.run
@@ -224,7 +254,7 @@ class ResultsPage(Page):
         self.notice.clear()
 
     def _began(self, what: str) -> None:
-        if what == "Evaluating":
+        if what == EVALUATING:
             self.notice.clear()
             self.progress.begin(what)
         self._draw()

@@ -18,6 +18,8 @@ from desktop_ft.jobs import evaluating, training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
+EVALUATING = "Evaluating"
+
 
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it."""
@@ -38,6 +40,7 @@ class RunWork(QObject):
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
+        self._judged: Path | None = None
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
@@ -71,14 +74,15 @@ class RunWork(QObject):
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
-    def evaluate(self, run: Path) -> None:
-        """Ask the run's model about its held-out pictures (again)."""
+    def evaluate(self, run: Path, folder: Path | None = None) -> None:
+        """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> Evaluation:
-            return evaluating.evaluate_run(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)
+            return evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
-        self._begin("Evaluating", work)
+        self._judged = folder
+        self._begin(EVALUATING, work)
 
     def export(self, run: Path, out: Path, exporter: str) -> None:
         """Write the run's model to `out` and prove it."""
@@ -128,7 +132,7 @@ class RunWork(QObject):
             self.warned.emit("\n".join(self._warnings))
         self._over()
         if isinstance(value, Evaluation):
-            self._state.set_evaluation(value)
+            self._state.set_evaluation(value, self._judged)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
         else:

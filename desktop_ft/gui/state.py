@@ -72,6 +72,7 @@ class ProjectState(QObject):
         self._tree: LayerNode | None = None
         self._run: Path | None = None
         self._evaluation: Evaluation | None = None
+        self._judged: Path | None = None
         self._export: ExportReport | None = None
         self._page = PAGES[0]
 
@@ -99,6 +100,11 @@ class ProjectState(QObject):
     def evaluation(self) -> Evaluation | None:
         """What the run's model gets right and wrong."""
         return self._evaluation
+
+    @property
+    def judged(self) -> Path | None:
+        """The folder whose pictures the evaluation is about; None: the run's own, held out."""
+        return self._judged
 
     @property
     def export(self) -> ExportReport | None:
@@ -132,14 +138,14 @@ class ProjectState(QObject):
 
     def set_run(self, run: Path | None, evaluation: Evaluation | None, export: ExportReport | None = None) -> None:
         """Another run's results."""
-        self._run, self._evaluation, self._export = run, evaluation, export
+        self._run, self._evaluation, self._judged, self._export = run, evaluation, None, export
         self.run_changed.emit()
         self.evaluation_changed.emit()
         self.export_changed.emit()
 
-    def set_evaluation(self, evaluation: Evaluation | None) -> None:
-        """The open run was evaluated (anew)."""
-        self._evaluation = evaluation
+    def set_evaluation(self, evaluation: Evaluation | None, judged: Path | None = None) -> None:
+        """The open run was evaluated (anew), on its own held-out pictures or on those of the folder `judged`."""
+        self._evaluation, self._judged = evaluation, judged
         self.evaluation_changed.emit()
 
     def set_export(self, report: ExportReport | None) -> None:

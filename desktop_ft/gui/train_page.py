@@ -120,6 +120,7 @@ class TrainPage(Page):
         self.notice.clear()
         text = self.output.text().strip()
         if self._session.blocker() is not None:
+            self.refresh()  # since the button was drawn, something has gone
             return
         if text and not Path(text).is_absolute():
             self.notice.fail(UserError(f"'{text}' is no full path.", "Choose the output folder with the button beside it."))

@@ -128,6 +128,7 @@ def test_a_network_is_found_and_chosen(window: MainWindow, qtbot: QtBot) -> None
     model = page(window, "model")
     assert isinstance(model, ModelPage)
     assert model.table.current().spec.name == window.session.state.recipe.backbone.name
+    assert model.table.horizontalScrollBar().maximum() == 0, "the licence is out of sight at 1280 pixels"
     QTest.keyClicks(model.search, "resnet18")
     names = [model.table.proxy.index(row, 0).data() for row in range(model.table.proxy.rowCount())]
     assert "resnet18" in names
