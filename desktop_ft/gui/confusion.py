@@ -89,7 +89,7 @@ class Confusion(QTableView):
         self.resizeColumnsToContents()
         widest = max((self.columnWidth(column) for column in range(self.matrix.columnCount())), default=0)
         for column in range(self.matrix.columnCount()):
-            self.setColumnWidth(column, min(140, max(widest, 60)))
+            self.setColumnWidth(column, min(140, max(widest, 48)))
 
     def _pick(self, current: QModelIndex) -> None:
         if current.isValid():
