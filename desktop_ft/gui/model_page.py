@@ -52,8 +52,8 @@ def licence(spec: BackboneSpec) -> str:
 
 
 COLUMNS = (
-    Column(title="Network", text=lambda o: o.spec.name, width=20),
-    Column(title="Family", text=lambda o: o.spec.family, width=11),
+    Column(title="Network", text=lambda o: o.spec.name, width=19),
+    Column(title="Family", text=lambda o: o.spec.family, width=14),
     Column(
         title="Params",
         text=lambda o: words.millions(o.spec.parameters),
@@ -88,9 +88,10 @@ COLUMNS = (
     ),
     Column(
         title="Weights",
-        text=availability,
+        text=lambda o: "on disk" if o.local else availability(o),
+        tip=availability,
         sort=lambda o: (not o.local, o.spec.weights.bytes),
-        width=14,
+        width=10,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
     Column(title="Licence", text=lambda o: licence(o.spec), width=13, help="Licence of the weights."),

@@ -94,9 +94,11 @@ class Plots(QWidget):
             for side in ("left", "bottom"):
                 plot.getAxis(side).setPen(colours.border)
                 plot.getAxis(side).setTextPen(colours.muted)
+        # pyqtgraph's pens are as wide in the pixels of the screen, which are half as large at double scale.
+        thin, thick = self.devicePixelRatioF(), 2 * self.devicePixelRatioF()
         faint = pg.mkColor(colours.plot_train)
-        faint.setAlpha(90)
-        self._curves["steps"].setPen(pg.mkPen(faint, width=1))
+        faint.setAlpha(120)
+        self._curves["steps"].setPen(pg.mkPen(faint, width=thin))
         for name, colour in (
             ("train_loss", colours.plot_train),
             ("train_accuracy", colours.plot_train),
@@ -104,11 +106,11 @@ class Plots(QWidget):
             ("val_accuracy", colours.plot_val),
         ):
             curve = self._curves[name]
-            curve.setPen(pg.mkPen(colour, width=2))
+            curve.setPen(pg.mkPen(colour, width=thick))
             curve.setSymbol("o")
             curve.setSymbolSize(5)
             curve.setSymbolBrush(colour)
             curve.setSymbolPen(colour)
-        self._curves["rate"].setPen(pg.mkPen(colours.plot_train, width=2))
+        self._curves["rate"].setPen(pg.mkPen(colours.plot_train, width=thick))
         for line in self._best:
-            line.setPen(pg.mkPen(colours.good, width=1, style=Qt.PenStyle.DashLine))
+            line.setPen(pg.mkPen(colours.good, width=thin, style=Qt.PenStyle.DashLine))
