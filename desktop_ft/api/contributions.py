@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -116,8 +116,7 @@ class Exporter:
     name: str
     title: str
     suffix: str
-    write: Callable[[ExportJob, Any], None]
-    parameters: type[Described] = Nothing
+    write: Callable[[ExportJob], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,4 +137,3 @@ class EventSink:
     name: str
     title: str
     open: Callable[[Path], Callable[[TrainEvent], None]]
-    parameters: type[Described] = field(default=Nothing)

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 
 from desktop_ft import __version__, places
 from desktop_ft.cli.data_commands import add_data_commands
+from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.result_commands import add_result_commands
 from desktop_ft.cli.run_commands import add_run_commands
 from desktop_ft.cli.system_commands import add_system_commands
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
 
-OK, FAILED, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"desktop-ft {__version__}")
     parser.set_defaults(run=_open_window, folder=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (add_data_commands, add_run_commands, add_model_commands, add_system_commands):
+    for add in (
+        add_demo_command,
+        add_data_commands,
+        add_run_commands,
+        add_result_commands,
+        add_model_commands,
+        add_system_commands,
+    ):
         add(commands)
     return parser
 

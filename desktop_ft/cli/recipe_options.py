@@ -82,6 +82,7 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         where = str(arguments.recipe)
         data = Recipe.from_toml(_read(arguments.recipe), where).model_dump(mode="json")
     if arguments.folder:
+        _check_writable_name(arguments.folder)
         data["dataset"]["folder"] = str(Path(arguments.folder).absolute())
     if "folder" not in data["dataset"]:
         raise UserError("No pictures are named.", "Name a folder, or a recipe with --recipe.")
@@ -108,6 +109,14 @@ def _augmentation(name: str) -> tuple[Any, ...]:
     if name not in known:
         raise UserError(f"There is no augmentation preset '{name}'.", f"Take one of {', '.join(known)}.")
     return known[name].specs
+
+
+def _check_writable_name(folder: str) -> None:
+    """A recipe is UTF-8 text: it cannot name a folder that is not."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError as error:
+        raise UserError("The folder's own name is not UTF-8, so no recipe can hold it.", "Rename the folder.") from error
 
 
 def _read(path: Path) -> str:

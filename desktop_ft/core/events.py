@@ -18,7 +18,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """First event of a run, and of each resumption.
+    """Training begins, or goes on after a resumption; only warnings about the data may come before it.
 
     Attributes:
         first_epoch, first_step: where it starts; above 0 when resumed.

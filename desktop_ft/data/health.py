@@ -51,7 +51,7 @@ def imbalance(manifest: DatasetManifest) -> float:
 def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
     said: list[str] = []
     if left_out := sum(problem.kind != "empty-class" for problem in manifest.left_out()):
-        said.append(f"{left_out} files cannot be used and are left out; see the list of problems.")
+        said.append(f"Files left out as they cannot be used: {left_out}; see the list of problems.")
     if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
         said.append(f"Left out for want of a readable picture: the class {_list(empty)}.")
     if (skew := imbalance(manifest)) >= _SKEWED:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from desktop_ft.api import Described, Exporter, ExportJob
+from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.export.checking import Progress, answers_without_torch
@@ -26,7 +26,6 @@ TOLERANCE = 1e-4
 
 def export_and_verify(
     exporter: Exporter,
-    parameters: Described,
     *,
     model: nn.Module,
     size: int,
@@ -55,7 +54,7 @@ def export_and_verify(
         raise UserError("There is no photo to compare the exported file on.", "Put the run's pictures back in their folder.")
     temporary = _temporary(out)
     try:
-        _write(exporter, parameters, ExportJob(model=model, size=size, metadata=metadata, path=temporary), out)
+        _write(exporter, ExportJob(model=model, size=size, metadata=metadata, path=temporary), out)
         if cancel and cancel.is_set():
             raise Cancelled
         logits, predicted = answers_without_torch(temporary, paths, progress=progress, cancel=cancel)
@@ -81,9 +80,9 @@ def _temporary(out: Path) -> Path:
     return temporary
 
 
-def _write(exporter: Exporter, parameters: Described, job: ExportJob, out: Path) -> None:
+def _write(exporter: Exporter, job: ExportJob, out: Path) -> None:
     try:
-        exporter.write(job, parameters)
+        exporter.write(job)
     except OSError as error:
         needed = sum(tensor.nbytes for tensor in job.model.state_dict().values())
         raise atomic.cannot_write(out, needed, error) from error

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
@@ -15,6 +16,9 @@ from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, 
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import torch
 
 Progress = Callable[[int, int | None], None]
 
@@ -35,8 +39,6 @@ def evaluate_run(
     Raises:
         UserError: not a run, no usable checkpoint, or `folder` has a class that the model does not know.
     """
-    from desktop_ft.engine.device import choose
-
     opened = open_run(run, plugins)
     if folder is None:
         given, subset = opened.manifest, opened.held_out_subset.value
@@ -55,7 +57,7 @@ def evaluate_run(
         [Path(given.root) / sample.path for sample in samples],
         opened.rule,
         opened.recipe.optimisation.batch_size,
-        device=choose().device,
+        device=_device(opened),
         progress=progress,
         cancel=cancel,
     )
@@ -65,6 +67,16 @@ def evaluate_run(
         opened.folder.write_evaluation(evaluation)
         write_report(opened)
     return evaluation
+
+
+def _device(run: OpenRun) -> "torch.device":
+    """The run's own device, or the fastest there is where the run came from another machine."""
+    from desktop_ft.engine.device import choose
+
+    try:
+        return choose(run.recipe.device).device
+    except UserError:
+        return choose().device
 
 
 def write_report(run: OpenRun) -> Path:

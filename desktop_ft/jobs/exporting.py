@@ -44,7 +44,6 @@ def export_run(
     recipe, spec = opened.recipe, opened.backbone.spec
     report = export_and_verify(
         chosen,
-        chosen.parameters(),
         model=network,
         size=opened.rule.crop,
         metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec),

@@ -180,10 +180,23 @@ def _fit(
             loss=_loss(run),
         )
         ended = trainer.fit(tell, control, checkpoint)
-    if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and ended.checkpoint:
-        evaluating = (lambda done, total: progress("Evaluating", done, total)) if progress else None
-        evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
+    # Before the first epoch is judged there is nothing that deserves a score.
+    if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and run.folder.history().best is not None:
+        _evaluate(run, ended, plugins, control, progress)
     return ended
+
+
+def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> None:
+    stopped_before = ended.status is RunStatus.STOPPED
+
+    def evaluating(done: int, total: int | None) -> None:
+        # The run is kept already: asked to stop now, there is only this to give up.
+        if control.stop.is_set() and not stopped_before:
+            raise Cancelled
+        if progress:
+            progress("Evaluating", done, total)
+
+    evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
 
 
 def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:

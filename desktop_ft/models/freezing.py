@@ -51,10 +51,6 @@ class Freezer:
         """Layer path to its multiplier of the learning rate in `epoch` (0-based); 0 means frozen."""
         return dict(self._rates(epoch))
 
-    def rate(self, path: str, epoch: int) -> float:
-        """The multiplier of the layer at `path` in `epoch`."""
-        return self._rates(epoch)[path]
-
     def apply(self, epoch: int) -> None:
         """Let exactly the parameters learn that the plan names for `epoch`; what freezes loses its gradient."""
         for path, parameters in self._held.items():
@@ -92,10 +88,6 @@ class Freezer:
                 if chosen:
                     found.append(ParameterGroup(leaf.path, chosen, weight_decay if decays else 0.0))
         return found
-
-    def learning_parameters(self, epoch: int = 0) -> int:
-        """How many parameters learn in `epoch`."""
-        return sum(leaf.parameters for leaf in self._leaves if self._rates(epoch)[leaf.path])
 
     def _rest(self, module: nn.Module, learning: set[str]) -> None:
         owners = [self._owner[id(held)] for held in module.parameters()]

@@ -1,14 +1,13 @@
 """ONNX files: one file, normalisation and softmax inside, the batch axis free."""
 
 from collections.abc import Callable
-from typing import Any
 
 from desktop_ft.api import Exporter, ExportJob, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
 
 
-def _write(job: ExportJob, parameters: Any) -> None:
+def _write(job: ExportJob) -> None:
     from .writer import write
 
     write(job)

@@ -70,7 +70,6 @@ def exported(tmp_path_factory, onnx_exporter, photos, reference):
     out = tmp_path_factory.mktemp("out") / "model.onnx"
     report = export_and_verify(
         onnx_exporter,
-        onnx_exporter.parameters(),
         model=trained(),
         size=32,
         metadata=METADATA,

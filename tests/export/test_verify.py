@@ -25,7 +25,6 @@ OLD = b"what was exported before"
 def verify(exporter, out, model, reference, photos, **others):
     return export_and_verify(
         exporter,
-        exporter.parameters(),
         model=model,
         size=32,
         metadata=METADATA,
@@ -38,7 +37,7 @@ def verify(exporter, out, model, reference, photos, **others):
 
 def copying(exporter, source: Path):
     """An exporter that writes what `source` holds: fast, where what is written is not what the test is about."""
-    return dataclasses.replace(exporter, write=lambda job, parameters: job.path.write_bytes(source.read_bytes()))
+    return dataclasses.replace(exporter, write=lambda job: job.path.write_bytes(source.read_bytes()))
 
 
 @pytest.fixture
@@ -124,7 +123,7 @@ def test_other_classes_than_the_models_are_refused(tmp_path, quick, photos, refe
 
 
 def test_a_file_that_does_not_load_is_refused(tmp_path, onnx_exporter, photos, reference):
-    broken = dataclasses.replace(onnx_exporter, write=lambda job, parameters: job.path.write_bytes(b"not a model"))
+    broken = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(b"not a model"))
     with pytest.raises(UserError, match="cannot be used"):
         verify(broken, tmp_path / "model.onnx", trained(), reference, photos)
     assert not list(tmp_path.iterdir())
@@ -163,7 +162,7 @@ def test_cancel_leaves_nothing_behind(tmp_path, quick, photos, reference, when):
 
 @pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "permission denied")])
 def test_a_disk_that_does_not_take_it_is_told(tmp_path, onnx_exporter, photos, reference, number, words):
-    def fail(job, parameters):
+    def fail(job):
         job.path.write_bytes(b"half")
         raise OSError(number, os.strerror(number))
 
@@ -176,7 +175,7 @@ def test_a_disk_that_does_not_take_it_is_told(tmp_path, onnx_exporter, photos, r
 
 
 def test_places_that_cannot_take_a_file_are_told_before_the_work(tmp_path, quick, photos, reference):
-    def never(job, parameters):
+    def never(job):
         raise AssertionError("worked for nothing")
 
     exporter = dataclasses.replace(quick, write=never)

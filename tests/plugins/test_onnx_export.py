@@ -29,7 +29,7 @@ def exporter() -> Exporter:
 
 def export(model: nn.Module, path: Path, size: int = 32) -> Path:
     one = exporter()
-    one.write(ExportJob(model=model, size=size, metadata=METADATA, path=path), one.parameters())
+    one.write(ExportJob(model=model, size=size, metadata=METADATA, path=path))
     return path
 
 

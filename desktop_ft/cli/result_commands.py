@@ -1,0 +1,103 @@
+"""`evaluate`, `export` and `runs`."""
+
+import argparse
+from pathlib import Path
+
+from desktop_ft import places
+from desktop_ft.cli.results_view import evaluation_document, export_document, show_accuracy, show_export
+from desktop_ft.cli.run_commands import finish
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.errors import UserError
+from desktop_ft.jobs.evaluating import evaluate_run
+from desktop_ft.jobs.exporting import export_run
+from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.runs.index import RunIndex
+from desktop_ft.runs.run_folder import RunFolder
+
+
+def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that use runs."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="see what a run's model gets right and wrong",
+        description="Judge a run's best model on the pictures it never saw, or on those of another folder.",
+        epilog="Example: desktop-ft evaluate run new-photos --json",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("pictures", type=Path, nargs="?", metavar="FOLDER", help="other pictures, laid out in class folders")
+    finish(parser, _evaluate)
+
+    parser = commands.add_parser(
+        "export",
+        help="write a run's model to a file, and prove that it answers the same",
+        description="Write a run's best model to one ONNX file, load it again without torch, and compare it on your photos.",
+        epilog="Example: desktop-ft export run --out model.onnx",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: in the run's exports folder)")
+    parser.add_argument("--format", default="onnx", help="which exporter writes it (default onnx)")
+    finish(parser, _export)
+
+    parser = commands.add_parser(
+        "runs",
+        help="list your runs",
+        description="List the runs in a folder, newest first, with their outcome.",
+        epilog="Example: desktop-ft runs",
+    )
+    parser.add_argument("root", type=Path, nargs="?", metavar="FOLDER", help="where to look (default: your runs)")
+    finish(parser, _runs)
+
+
+def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    with terminal.progress("Evaluating") as progress:
+        evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, warn=terminal.note, progress=progress)
+    terminal.document(evaluation_document(evaluation))
+    show_accuracy(evaluation, terminal)
+    rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.support)] for c in evaluation.per_class]
+    terminal.table(["class", "precision", "recall", "f1", "pictures"], rows, right=(1, 2, 3, 4))
+    if evaluation.mistakes:
+        terminal.say(f"\n{len(evaluation.mistakes)} mistakes, the most confident first:")
+        names = evaluation.classes
+        wrong = [[a.path, names[a.label], names[a.predicted], f"{a.confidence:.3f}"] for a in evaluation.mistakes]
+        terminal.table(["file", "is", "was called", "confidence"], wrong, right=(3,))
+    return 0
+
+
+def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    run: Path = arguments.run_folder
+    plugins = load_plugins()
+    exporter = plugins.exporters.get(arguments.format)
+    out = arguments.out or RunFolder.open(run).exports / f"model{exporter.suffix}"
+    with terminal.progress("Comparing") as progress:
+        report = export_run(run, out, plugins, exporter=exporter.name, warn=terminal.note, progress=progress)
+    terminal.document(export_document(report, out))
+    show_export(report, out, terminal)
+    return 0
+
+
+def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    root = arguments.root or places.runs()
+    if arguments.root and not root.is_dir():
+        raise UserError(f"There is no folder {root}.", "Name a folder that holds runs.")
+    index = RunIndex(places.data() / "runs.sqlite", root)
+    index.rescan()
+    rows = index.rows()
+    fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy")
+    terminal.document([{name: getattr(row, name) if name != "path" else str(row.path) for name in fields} for row in rows])
+    if not rows:
+        terminal.say(f"No runs in {root} yet. `desktop-ft demo` makes one.")
+    else:
+        shown = [
+            [
+                row.name,
+                row.status,
+                row.dataset,
+                row.backbone,
+                row.preset,
+                str(row.epochs),
+                "" if row.accuracy is None else f"{row.accuracy:.1%}",
+            ]
+            for row in rows
+        ]
+        terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy"], shown, right=(5, 6))
+    return 0
