@@ -13,6 +13,7 @@ from desktop_ft.api import TrainEvent
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.events import EpochDone, RunStarted, StepDone, Warned
 from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.core.words import duration
 from desktop_ft.engine.control import RunControl
 
 Emit = Callable[[TrainEvent], None]
@@ -115,13 +116,3 @@ def epoch_line(event: EpochDone, history: MetricHistory) -> str:
         f"Epoch {event.epoch + 1}/{epochs}: loss {event.train_loss:.3f}, validation loss {event.val_loss:.3f}, "
         f"validation accuracy {event.val_accuracy:.1%}{best}{left}"
     )
-
-
-def duration(seconds: float) -> str:
-    """A length of time in words: `42 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

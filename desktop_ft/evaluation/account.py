@@ -10,6 +10,7 @@ from desktop_ft.core.events import RunStatus
 from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.core.metrics import ExportReport, MetricHistory
 from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe
+from desktop_ft.core.words import duration
 from desktop_ft.evaluation.charts import Line, line_chart
 from desktop_ft.evaluation.markup import facts, folded, name, percent, section, table, text
 
@@ -146,16 +147,6 @@ def _end(history: MetricHistory) -> str:
     top = f" The best is epoch {best.epoch + 1}, with {percent(best.val_accuracy)} on the validation pictures." if best else ""
     error = f'<p class="bad">{text(history.ended.error)}</p>' if history.ended and history.ended.error else ""
     return f"<p>{ended}, after {len(history.epochs)} epochs and {duration(history.steps[-1].seconds)}.{top}</p>{error}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them, such as `3 min 20 s`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f}\u00a0s"
-    if whole < 3600:
-        return f"{whole // 60}\u00a0min {whole % 60}\u00a0s"
-    return f"{whole // 3600}\u00a0h {whole % 3600 // 60}\u00a0min"
 
 
 def _epochs(history: MetricHistory) -> str:

@@ -2,37 +2,17 @@
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.metrics import Interval
+from desktop_ft.core.words import duration as duration
+from desktop_ft.core.words import size as size
 
 SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
 _PLURALS = {"class": "classes"}
 _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
 
 
-def duration(seconds: float) -> str:
-    """`seconds` in words that fit their size, such as `3 min 05 s`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def count(number: int, noun: str) -> str:
     """`number` with the noun in its singular or plural."""
     return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
-
-
-def size(amount: int) -> str:
-    """Bytes in the decimal units that shops and browsers use."""
-    if amount < 1000:
-        return f"{amount} B"
-    value = float(amount)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 1000:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"
 
 
 def millions(number: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from desktop_ft.core import words
 from desktop_ft.core.errors import UserError
 
 _REPLACE_RETRIES = 25
@@ -131,7 +132,7 @@ def cannot_write(path: Path, size: int, error: OSError) -> UserError:
     """Why `size` bytes cannot be written to `path`, in words."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            what = f"The disk is full: {path} needs {in_words(size)}, and {in_words(_free(path))} are free."
+            what = f"The disk is full: {path} needs {words.size(size)}, and {words.size(_free(path))} are free."
             cure = "Free some space there, or choose another folder; what was saved before is safe."
         case errno.EROFS:
             what, cure = f"{path} cannot be written: the disk is read-only.", "Choose another folder, or make the disk writable."
@@ -144,14 +145,6 @@ def cannot_write(path: Path, size: int, error: OSError) -> UserError:
             what = f"{path} cannot be written: {error.strerror or error}."
             cure = "Check the disk, or choose another folder; what was saved before is safe."
     return UserError(what, cure)
-
-
-def in_words(size: int) -> str:
-    """`size` bytes as people say it, such as `46.0 MB`."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} bytes"
 
 
 def _free(path: Path) -> int:

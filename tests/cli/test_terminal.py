@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_ft.cli.terminal import Terminal, printable
-from desktop_ft.cli.training_view import duration
+from desktop_ft.core.words import duration
 
 
 @given(st.text(st.characters(codec=None)))

@@ -21,7 +21,7 @@ def test_a_write_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (errno.ENOSPC, "The disk is full: {path} needs 3 bytes, and "),
+        (errno.ENOSPC, "The disk is full: {path} needs 3 B, and "),
         (errno.EROFS, "{path} cannot be written: the disk is read-only."),
         (errno.EACCES, "{path} cannot be written: permission denied."),
         (errno.EIO, "{path} cannot be written: Input/output error."),

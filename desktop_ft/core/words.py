@@ -1,0 +1,23 @@
+"""Figures as a person reads them: one wording for the window, the command line, reports and errors."""
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words that fit its size: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def size(amount: int) -> str:
+    """Bytes in the decimal units that shops and browsers use: `999 B`, `13.4 MB`."""
+    if amount < 1000:
+        return f"{amount} B"
+    value = float(amount)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 1000:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"
