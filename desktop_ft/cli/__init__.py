@@ -8,6 +8,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from desktop_ft import __version__, places
 from desktop_ft.cli.data_commands import add_data_commands
@@ -47,9 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return terminal.fail(f"{type(error).__name__}: {error} {where}", FAILED)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, and by inheritance its sub-commands' parsers, that takes no half options and tells bad usage in one line."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **(options | {"allow_abbrev": False}))
+
+    def error(self, message: str) -> NoReturn:
+        Terminal().fail(f"{message[0].upper()}{message[1:]}. See `{self.prog} --help`.", BAD_INPUT)
+        raise SystemExit(BAD_INPUT)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="desktop-ft",
         description="Fine-tune a pre-trained vision network on your own photos. Without a command, the window opens.",
         epilog="Example: desktop-ft train photos --freeze head --out run && desktop-ft export run --out model.onnx",

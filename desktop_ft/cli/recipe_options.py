@@ -49,7 +49,8 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         field = _field(where)
         kind = field.annotation
         choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
-        text = f"{field.description} (default {field.get_default(call_default_factory=True) or 'none'})".replace("%", "%%")
+        default = field.get_default(call_default_factory=True)
+        text = f"{field.description} (default {'none' if default == '' else default})".replace("%", "%%")
         metavar = None if choices else option[2:].replace("-", "_").upper()
         # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
         group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
@@ -98,7 +99,7 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         if not equals:
             raise UserError(f"--rate {rate} has no multiplier.", "Write PATH=MULTIPLIER, such as --rate blocks.0=0.")
         _set(data, "freeze.overrides", data.get("freeze", {}).get("overrides", {}) | {path: multiplier})
-    recipe = Recipe.from_data(data, where)
+    recipe = _checked(data, where)
     if arguments.save_recipe:
         atomic.write(arguments.save_recipe, recipe.to_toml().encode())
     return recipe
@@ -117,6 +118,20 @@ def _check_writable_name(folder: str) -> None:
         folder.encode()
     except UnicodeEncodeError as error:
         raise UserError("The folder's own name is not UTF-8, so no recipe can hold it.", "Rename the folder.") from error
+
+
+def _checked(data: dict[str, Any], where: str) -> Recipe:
+    """The recipe in `data`; what is wrong with it is told by the options' names, not by the fields'."""
+    try:
+        return Recipe.from_data(data, where)
+    except UserError as error:
+        what = error.what.replace(f"{where} is not valid: ", "")
+        option = next((option for option, field in OPTIONS.items() if what.startswith(field + ":")), None)
+        if option is None:
+            raise
+        raise UserError(
+            f"{option}{what.removeprefix(OPTIONS[option])}.".replace("..", "."), "Correct it and try again."
+        ) from error
 
 
 def _read(path: Path) -> str:

@@ -85,7 +85,7 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
     fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy")
     terminal.document([{name: getattr(row, name) if name != "path" else str(row.path) for name in fields} for row in rows])
     if not rows:
-        terminal.say(f"No runs in {root} yet. `desktop-ft demo` makes one.")
+        terminal.say(f"No runs in {root} yet. `desktop-ft train` makes one.")
     else:
         shown = [
             [

@@ -84,7 +84,9 @@ def _printable_lines(text: str) -> str:
 
 def printable(text: str) -> str:
     """`text` with control characters and undecodable bytes shown escaped, so that a file's name cannot play with the terminal."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogateescape").decode("ascii", "replace")
-        for char in text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    )
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    byte = ord(char) - 0xDC00  # how Python keeps a byte that is not UTF-8 (PEP 383)
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode("ascii")

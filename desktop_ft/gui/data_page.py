@@ -58,7 +58,7 @@ class DataPage(Page):
         self.empty = Empty(
             "Drop a folder or .zip here",
             "One folder a class, or train/ and val/ with the classes inside, or pictures with a labels.csv.\n"
-            "No pictures at hand? The sample is small and trains in a minute.",
+            "No pictures at hand? The sample is small and trains in minutes.",
             button("Choose a folder…", self._choose_folder, primary=True),
             button("Choose a .zip…", self._choose_zip),
             button("Try the sample", self._open_sample, tip="Handwritten digits, ten classes."),

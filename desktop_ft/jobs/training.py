@@ -196,7 +196,12 @@ def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunContr
         if progress:
             progress("Evaluating", done, total)
 
-    evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
+    try:
+        evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
+    except Cancelled:
+        # A run that was stopped already ends as it did; one that was complete is told to be without its score.
+        if not stopped_before:
+            raise
 
 
 def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:

