@@ -1,10 +1,13 @@
 """`scan`, and the two commands that look at models already exported or pictures already there."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.dataset import DatasetManifest, Severity, Subset
+from desktop_ft.core.recipe import Optimisation
+from desktop_ft.data.health import verdict
 from desktop_ft.jobs.scanning import scan_dataset
 
 
@@ -36,8 +39,13 @@ def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _scan(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with terminal.progress("Looking at the pictures") as progress:
         manifest = scan_dataset(arguments.folder, _share(arguments.val), progress=progress)
-    terminal.document(scan_document(manifest))
+    trainable, said = verdict(manifest, Optimisation().batch_size)
+    terminal.document(scan_document(manifest, trainable, said))
     _show(manifest, terminal)
+    if said:
+        terminal.say("\nBefore you train:" if trainable else "\nThis cannot be trained on yet:")
+    for sentence in said:
+        terminal.say(f"- {printable(sentence)}")
     return 0
 
 
@@ -49,13 +57,15 @@ def _share(value: float) -> float:
     return value
 
 
-def scan_document(manifest: DatasetManifest) -> dict[str, object]:
+def scan_document(manifest: DatasetManifest, trainable: bool, said: Iterable[str]) -> dict[str, object]:
     """What `scan --json` prints."""
     counts = {subset.value: manifest.counts(subset) for subset in Subset}
     return {
         "source": printable(manifest.source),
         "layout": manifest.layout.value,
         "samples": len(manifest.samples),
+        "trainable": trainable,
+        "notes": [printable(sentence) for sentence in said],
         "classes": {name: {subset: counts[subset][name] for subset in counts} for name in manifest.classes},
         "problems": [
             {

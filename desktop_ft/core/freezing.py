@@ -19,6 +19,7 @@ PRESETS = {
 }
 _GRAMMAR = re.compile(r"head|all|scratch|last:[1-9]\d{0,3}|discriminative(:0?\.\d+|:1(\.0*)?)?|gradual(:[1-9]\d{0,2})?")
 _DISCRIMINATIVE = 0.8
+MAX_MULTIPLIER = 100.0
 
 
 class BatchNormPolicy(StrEnum):
@@ -57,8 +58,8 @@ class FreezePlan(Described):
     @classmethod
     def _bounded(cls, overrides: Mapping[str, float]) -> Mapping[str, float]:
         for path, multiplier in overrides.items():
-            if not 0 <= multiplier <= 100:
-                raise ValueError(f"multiplier {multiplier} of '{path}' is not between 0 and 100")
+            if not 0 <= multiplier <= MAX_MULTIPLIER:
+                raise ValueError(f"multiplier {multiplier} of '{path}' is not between 0 and {MAX_MULTIPLIER:g}")
         return overrides
 
     @property
@@ -89,6 +90,14 @@ class FreezePlan(Described):
         """The override paths that name no layer of `tree`."""
         known = {node.path for node in tree.walk()}
         return tuple(path for path in self.overrides if path not in known)
+
+    def beyond(self, tree: LayerNode, head: str) -> str:
+        """A sentence where the preset asks for more blocks than the network has; "" where it does not."""
+        name, _, argument = self.preset.partition(":")
+        count = len(blocks(tree, head))
+        if name != "last" or int(argument) <= count:
+            return ""
+        return f"The network has {count} blocks besides its head, so {self.preset} lets all of them learn."
 
     def _preset_rates(self, tree: LayerNode, head: str, epoch: int) -> dict[str, float]:
         name, _, argument = self.preset.partition(":")

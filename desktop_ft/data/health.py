@@ -30,6 +30,14 @@ def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ..
     return tuple(_warnings(manifest, train, val, batch_size))
 
 
+def verdict(manifest: DatasetManifest, batch_size: int) -> tuple[bool, tuple[str, ...]]:
+    """Whether `manifest` can be trained on, and what to know before; or, where it cannot, the one reason why."""
+    try:
+        return True, check_trainable(manifest, batch_size)
+    except UserError as error:
+        return False, (str(error),)
+
+
 def class_weights(manifest: DatasetManifest) -> np.ndarray:
     """A weight for each class, float32 (classes,): inverse to the number of its training pictures; 0 where it has none.
 

@@ -28,7 +28,7 @@ class Commands(QObject):
     @property
     def can_open(self) -> bool:
         """Whether other pictures or runs may be opened now."""
-        return not self._session.opening.running and not self._session.training.running
+        return self._session.can_open
 
     @property
     def has_data(self) -> bool:

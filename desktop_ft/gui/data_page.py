@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QSpinBox, QTabWidget, QVBoxLayo
 
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
+from desktop_ft.data.health import verdict
 from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.session import Session
@@ -66,8 +67,9 @@ class DataPage(Page):
         self.change = button("Other folder…", self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
-        self.body.addWidget(self.notice)
-        self.body.addWidget(self.progress)
+        self.health = Notice()
+        for widget in (self.notice, self.progress, self.health):
+            self.body.addWidget(widget)
         self.body.addWidget(filling(self.empty, self.contents), 1)
         opening = session.opening
         opening.began.connect(self._began)
@@ -77,19 +79,27 @@ class DataPage(Page):
         session.state.manifest_changed.connect(self._draw)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
+        session.runs.began.connect(self.refresh)
+        session.runs.ended.connect(self.refresh)
         self._draw()
 
     def refresh(self) -> None:
         """Show what fits the moment."""
         manifest, running = self._session.state.manifest, self._session.opening.running
+        self._show_health(manifest)
         self.empty.setVisible(manifest is None and not running)
         self.contents.setVisible(manifest is not None)
         self.change.setVisible(manifest is not None)
-        self.change.setEnabled(not running and not self._session.training.running)
+        self.change.setEnabled(self._session.can_open)
         if running and self.progress.isHidden():
             self.progress.begin(self._session.opening.what)
         if not running:
             self.progress.end()
+
+    def _show_health(self, manifest: DatasetManifest | None) -> None:
+        batch_size = self._session.state.recipe.optimisation.batch_size
+        trainable, said = verdict(manifest, batch_size) if manifest is not None else (True, ())
+        self.health.say("\n".join(said), "warn" if trainable else "bad")
 
     def shut_down(self) -> None:
         """Decode no more thumbnails."""

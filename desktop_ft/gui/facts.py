@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from desktop_ft.gui import words
 from desktop_ft.gui.widgets import label
@@ -25,6 +25,7 @@ class Facts(QWidget):
         """Show other facts."""
         while len(self._labels) < len(facts):
             name, value = label(role="muted"), label(wrap=True)
+            name.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
             value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             line = len(self._labels)
             self._grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignTop)

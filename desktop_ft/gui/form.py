@@ -36,7 +36,7 @@ class RateSpinBox(QDoubleSpinBox):
 
     def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
         """The number in as few digits as it has."""
-        return f"{value:.6f}".rstrip("0").rstrip(".")
+        return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".")
 
 
 class WheelGuard(QObject):

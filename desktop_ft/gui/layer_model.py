@@ -18,8 +18,8 @@ HELP = (
     "What kind of layer it is.",
     "How many numbers it holds.",
     "Shape of its output for one picture.",
-    "Its learning rate as a share of the recipe's.",
-    "Its learning rate at the highest point of the schedule.",
+    "Its learning rate as a share of the recipe's. Double-click, or F2, to give it one of its own; 0 freezes it.",
+    "Its learning rate at the highest point of the schedule. Double-click, or F2, to change it; 0 freezes the layer.",
 )
 LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE = range(6)
 PATH_ROLE = int(Qt.ItemDataRole.UserRole)
@@ -38,9 +38,12 @@ class _Row:
 
 
 class LayerModel(QAbstractItemModel):
-    """Rows are layers. `ticked` tells that a person wants a layer to learn or not; the model itself changes nothing."""
+    """Rows are layers. `ticked` tells that a person wants a layer to learn or not, `rated` at which share of the learning
+    rate; the model itself changes nothing.
+    """
 
     ticked = Signal(str, bool)
+    rated = Signal(str, float)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -123,13 +126,14 @@ class LayerModel(QAbstractItemModel):
         return None
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
-        """Layers with parameters can be ticked, unless the BatchNorm policy holds them."""
+        """Layers with parameters can be ticked and given a rate, unless the BatchNorm policy holds them."""
         if not index.isValid():
             return Qt.ItemFlag.NoItemFlags
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         row = self._rows[index.internalId()]
         free = any(leaf.path not in self._held for leaf in self._leaves[row.first : row.last])
-        return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == LAYER and free else flags
+        own = {LAYER: Qt.ItemFlag.ItemIsUserCheckable, SHARE: Qt.ItemFlag.ItemIsEditable, RATE: Qt.ItemFlag.ItemIsEditable}
+        return flags | own.get(index.column(), flags) if free else flags
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """What a cell shows."""
@@ -139,6 +143,8 @@ class LayerModel(QAbstractItemModel):
         column = index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
+        if role == Qt.ItemDataRole.EditRole and column in (SHARE, RATE):
+            return max(self._shares(row), default=0.0) * self._unit(column)
         if role == Qt.ItemDataRole.CheckStateRole and column == LAYER and row.last > row.first:
             return self.check_state(index)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -148,12 +154,18 @@ class LayerModel(QAbstractItemModel):
         return row.node.path if role == PATH_ROLE else None
 
     def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802 - Qt's
-        """Tell that a layer shall learn, or not."""
-        if role != Qt.ItemDataRole.CheckStateRole or not index.isValid() or index.column() != LAYER:
+        """Tell that a layer shall learn, or not, or how fast."""
+        if not index.isValid():
             return False
-        # PySide6 hands over a plain int.
-        self.ticked.emit(self._rows[index.internalId()].node.path, Qt.CheckState(value) is not Qt.CheckState.Unchecked)
-        return True
+        path, column = self._rows[index.internalId()].node.path, index.column()
+        if role == Qt.ItemDataRole.CheckStateRole and column == LAYER:
+            # PySide6 hands over a plain int.
+            self.ticked.emit(path, Qt.CheckState(value) is not Qt.CheckState.Unchecked)
+            return True
+        if role == Qt.ItemDataRole.EditRole and column in (SHARE, RATE) and value != index.data(role):
+            self.rated.emit(path, float(value) / self._unit(column))
+            return True
+        return False
 
     def _add(self, node: LayerNode, parent: int, place: int) -> int:
         number = len(self._rows)
@@ -176,10 +188,17 @@ class LayerModel(QAbstractItemModel):
                 return f"{node.parameters:,}" if node.parameters else ""
             case 3:
                 return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
-        return self._rate(row, 1.0 if column == SHARE else self._lr)
+        return self._rate(row, self._unit(column))
+
+    def _unit(self, column: int) -> float:
+        return 1.0 if column == SHARE else self._lr
+
+    def _shares(self, row: _Row) -> set[float]:
+        """The multipliers of what learns below."""
+        return {self._rates.get(leaf.path, 0.0) for leaf in self._leaves[row.first : row.last]} - {0.0}
 
     def _rate(self, row: _Row, unit: float) -> str:
-        rates = {self._rates.get(leaf.path, 0.0) for leaf in self._leaves[row.first : row.last]} - {0.0}
+        rates = self._shares(row)
         if not rates:
             return "frozen" if row.last > row.first else ""
         low, high = min(rates) * unit, max(rates) * unit

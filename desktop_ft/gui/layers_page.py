@@ -7,8 +7,9 @@ from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learn
 from desktop_ft.core.layers import blocks
 from desktop_ft.gui import words
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
-from desktop_ft.gui.layer_model import LAYER, LayerModel
-from desktop_ft.gui.plan_edit import tick
+from desktop_ft.gui.layer_model import LAYER, RATE, SHARE, LayerModel
+from desktop_ft.gui.plan_edit import set_rate, tick
+from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, filling, label, row
 
@@ -39,7 +40,7 @@ class LayersPage(Page):
         self.model = LayerModel(self)
         self.tree = QTreeView()
         self._build_tree()
-        self.clear = button("Remove own ticks", self._clear_overrides, tip="Back to what the preset says.")
+        self.clear = button("Remove exceptions", self._clear_overrides, tip="Back to what the preset says.")
         self.expand = button("Expand all", self.tree.expandAll)
         self.collapse = button("Collapse", self._collapse)
         self.body.addLayout(self._controls())
@@ -120,7 +121,11 @@ class LayersPage(Page):
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
         for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
+        self.rate_delegate = RateDelegate(self.tree)
+        for column in (SHARE, RATE):
+            self.tree.setItemDelegateForColumn(column, self.rate_delegate)
         self.model.ticked.connect(self._tick)
+        self.model.rated.connect(self._rate)
 
     def _new_tree(self) -> None:
         state = self._session.state
@@ -169,7 +174,7 @@ class LayersPage(Page):
         share = learning_share(tree, self.model.rates)
         text = f"{words.percent(share)} of {words.millions(tree.parameters)} parameters learn"
         if plan.overrides:
-            text += f" · {words.count(len(plan.overrides), 'own tick')} besides the preset"
+            text += f" · {words.count(len(plan.overrides), 'exception')} to the preset"
         if share == 0:
             text += " · nothing would be learned: tick at least the head"
         self.share.setText(text)
@@ -180,8 +185,13 @@ class LayersPage(Page):
             plan = tick(state.recipe.freeze, state.tree, self._head(), path, learn)
             self._edit(f"{'let learn' if learn else 'freeze'} {path or 'all'}", plan)
 
+    def _rate(self, path: str, share: float) -> None:
+        state = self._session.state
+        if state.tree is not None:
+            self._edit(f"rate of {path or 'all'}", set_rate(state.recipe.freeze, state.tree, self._head(), path, share))
+
     def _clear_overrides(self) -> None:
-        self._edit("remove own ticks", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
+        self._edit("remove exceptions", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
 
     def _edit_preset(self) -> None:
         name = str(self.preset.currentData()).partition(":")[0]

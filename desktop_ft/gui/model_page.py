@@ -53,7 +53,6 @@ def licence(spec: BackboneSpec) -> str:
 
 COLUMNS = (
     Column(title="Network", text=lambda o: o.spec.name, width=19),
-    Column(title="Family", text=lambda o: o.spec.family, width=14),
     Column(
         title="Params",
         text=lambda o: words.millions(o.spec.parameters),
@@ -94,7 +93,8 @@ COLUMNS = (
         width=10,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
-    Column(title="Licence", text=lambda o: licence(o.spec), width=13, help="Licence of the weights."),
+    Column(title="Licence", text=lambda o: licence(o.spec), width=11, help="Licence of the weights."),
+    Column(title="Family", text=lambda o: o.spec.family, width=14, help="Networks of one design."),
 )
 
 
@@ -126,7 +126,7 @@ class ModelPage(Page):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(self.search, self.shown))
         column.addWidget(self.table, 1)
-        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(78, 22))
+        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(70, 30))
         for widget in (self.notice, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
@@ -199,7 +199,7 @@ class ModelPage(Page):
         layout.addWidget(self.input)
         layout.addWidget(self.own)
         layout.addLayout(row(self.own_choose, self.own_clear, None))
-        frame.setMinimumWidth(230)
+        frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 40)
         return frame
 
     def _fill(self) -> None:
@@ -227,7 +227,7 @@ class ModelPage(Page):
             self.chosen.setText("Pick a row to see its facts.")
             return
         used = self._is_chosen(offer)
-        self.name.setText(offer.spec.name)
+        self.name.setText(words.breakable(offer.spec.name))
         self.chosen.setText("In use: the next run starts from it." if used else "")
         self.chosen.setVisible(used)
         self.facts.show_facts(_facts(offer))

@@ -1,8 +1,8 @@
-"""Ticking layers: from one freeze plan to another, with as few exceptions to the preset as say the same."""
+"""Ticking layers and setting their rates: from one freeze plan to another, with as few exceptions as say the same."""
 
 from collections.abc import Iterator, Mapping
 
-from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
+from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan
 from desktop_ft.core.layers import LayerNode, NormKind, is_under
 
 
@@ -20,6 +20,22 @@ def tick(plan: FreezePlan, tree: LayerNode, head: str, path: str, learn: bool) -
     if not _says(changed, tree, head, wanted):
         changed = _with(plan, keeps | {path: 1.0 if learn else 0.0})
     return simplify(changed, tree, head)
+
+
+def set_rate(plan: FreezePlan, tree: LayerNode, head: str, path: str, share: float) -> FreezePlan:
+    """`plan`, changed so that everything under `path` learns at `share` of the learning rate; 0 freezes it.
+
+    BatchNorm layers that the policy keeps frozen stay so. A share that no plan can hold is cut to the nearest that one can.
+    """
+    preset = _with(plan, {}).rates(tree, head)
+    held = held_by_policy(plan, tree)
+    inside = [leaf.path for leaf in tree.leaves() if is_under(leaf.path, path) and leaf.path not in held]
+    # A multiplier is relative to what the preset says, which differs from layer to layer. Digits past the twelfth are noise.
+    own = {leaf: min(MAX_MULTIPLIER, float(f"{share / (preset[leaf] or plan.backbone_rate):.12g}")) for leaf in inside}
+    others = {other: value for other, value in plan.overrides.items() if not is_under(other, path)}
+    if len(set(own.values())) == 1:
+        return simplify(_with(plan, others | {path: own[inside[0]]}), tree, head)
+    return simplify(_with(plan, others | own), tree, head)
 
 
 def held_by_policy(plan: FreezePlan, tree: LayerNode) -> frozenset[str]:

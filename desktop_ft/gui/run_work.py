@@ -74,6 +74,11 @@ class RunWork(QObject):
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
+    def forget(self) -> None:
+        """Show no run any more."""
+        self._live.forget()
+        self._state.set_run(None, None)
+
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
         plugins = self._plugins

@@ -30,6 +30,11 @@ class Session:
     training: Training
     runs: RunWork
 
+    @property
+    def can_open(self) -> bool:
+        """Whether other pictures or runs may be opened now."""
+        return not (self.opening.running or self.training.running or self.runs.busy)
+
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
         return blocker(self.state.recipe, self.state.manifest, self.plugins, running=self.training.running)
@@ -41,6 +46,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     worker = Worker(state)
     worker.unforeseen.connect(faults.report)
     training = Training(state)
+    opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
+    opening.moved.connect(runs.forget)
     return Session(
         plugins=plugins,
         settings=settings,
@@ -48,8 +55,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         faults=faults,
         state=state,
         worker=worker,
-        opening=Opening(state, worker, plugins),
+        opening=opening,
         networks=Networks(state, worker, plugins),
         training=training,
-        runs=RunWork(state, worker, plugins, training),
+        runs=runs,
     )

@@ -98,6 +98,8 @@ class Strip(QFrame):
         kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
         self.results.setVisible(not running and kept)
         self.dismiss.setVisible(not running)
+        if not running and training.end is None:
+            self.hide()
 
     def _begin(self) -> None:
         self.refresh()

@@ -104,14 +104,14 @@ class TrainPage(Page):
         return left
 
     def _right(self) -> QWidget:
-        self.figures = label(role="heading")
+        self.figures = label(role="heading", wrap=True)
         self.details = label(role="muted", wrap=True)
         legend = label("blue: training · orange: validation · dashed: best", "muted")
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(self.figures, None, legend))
-        layout.addWidget(self.details)
+        for widget in (self.figures, self.details, legend):
+            layout.addWidget(widget)
         layout.addWidget(self.plots, 1)
         return right
 

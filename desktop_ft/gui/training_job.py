@@ -139,6 +139,12 @@ class Training(QObject):
             self.run, self.history, self.phase, self.end = run, history, None, history.ended
             self.updated.emit()
 
+    def forget(self) -> None:
+        """Show no run, while none is under way."""
+        if self._job is None:
+            self.run, self.history, self.phase, self.end = None, MetricHistory(), None, None
+            self.updated.emit()
+
     def pause(self, paused: bool) -> None:
         """Ask the run to wait, or to go on."""
         (self.control.pause.set if paused else self.control.pause.clear)()

@@ -1,5 +1,7 @@
 """Figures and names as a person reads them."""
 
+import re
+
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import duration as duration
@@ -45,3 +47,8 @@ def title(name: str) -> str:
 def printable(text: str) -> str:
     """`text` with bytes that are not UTF-8 shown as replacement signs, so that it can be drawn."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def breakable(name: str) -> str:
+    """A name that may go on in the next line after `_`, `.`, `/` or `-`, where a narrow panel asks for it."""
+    return re.sub(r"(?<=[_./-])(?=\w)", "\u200b", name)

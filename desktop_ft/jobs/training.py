@@ -85,7 +85,7 @@ def train(
     folder.write_manifest(manifest)
     folder.write_recipe(recipe)
     opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
-    return _fit(opened, parts, plugins, emit, control, progress, warnings=warnings)
+    return _fit(opened, parts, plugins, emit, control, progress, warnings=(*warnings, *parts.notes))
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -112,11 +112,12 @@ def _heed(control: RunControl) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a recipe builds before anything is written."""
+    """What a recipe builds before anything is written; `notes` are for the person, in sentences."""
 
     network: Network
     learner: Freezer
     compute: Compute
+    notes: tuple[str, ...]
 
 
 def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> _Parts:
@@ -141,7 +142,9 @@ def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, res
     # The first epoch decides: what learns later (gradual) only comes on top.
     if not learning_share(tree, recipe.freeze.rates(tree, backbone.spec.head)):
         raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
-    return _Parts(network, Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head), compute)
+    beyond = recipe.freeze.beyond(tree, backbone.spec.head)
+    freezer = Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head)
+    return _Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
 
 
 def _fit(

@@ -57,6 +57,11 @@ def test_last_n_learns_the_head_and_n_blocks(number: int, expected: int) -> None
     assert len(learned - {"head"}) == expected
 
 
+def test_more_blocks_than_there_are_is_told() -> None:
+    assert FreezePlan(preset="last:4").beyond(TREE, "head") == ""
+    assert "4 blocks" in FreezePlan(preset="last:5").beyond(TREE, "head")
+
+
 def test_the_backbone_learns_more_slowly_than_the_head_but_not_from_scratch() -> None:
     fine = FreezePlan(preset="all", backbone_rate=0.1).rates(TREE, "head")
     assert fine["head"] == 1.0

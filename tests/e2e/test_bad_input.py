@@ -37,7 +37,14 @@ def test_a_folder_with_one_class(command: Command, photos: Path, tmp_path: Path)
 
 
 def test_a_folder_with_one_image_a_class(command: Command, tmp_path: Path) -> None:
-    refused(command("train", shapes(tmp_path / "photos", pictures=1), "--out", tmp_path / "run"))
+    photos = shapes(tmp_path / "photos", pictures=1)
+    refused(command("train", photos, "--out", tmp_path / "run"))
+    scanned = command("scan", photos)
+    assert scanned.code == 0
+    assert "cannot be trained on yet" in scanned.out
+    document = command("scan", photos, "--json").json()
+    assert document["trainable"] is False
+    assert document["notes"][0] in scanned.out
 
 
 def test_an_unknown_backbone(command: Command, photos: Path, tmp_path: Path) -> None:

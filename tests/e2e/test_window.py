@@ -119,6 +119,17 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert state.run is not None
     assert RunFolder.open(state.run).evaluation == state.evaluation
 
+    # Other pictures are another project: what the window tells of a run must not be taken for theirs.
+    window.session.opening.open(photos)
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
+    assert state.evaluation is not None
+    window.session.opening.open(shapes(tmp_path / "others", 4))
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
+    assert (state.run, state.evaluation, state.export, training.end) == (None, None, None, None)
+    assert not window.strip.isVisible()
+    assert train.notice.text == ""
+    assert train.plots.points("steps") == 0
+
 
 def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     training, strip, state = window.session.training, window.strip, window.session.state

@@ -2,11 +2,14 @@
 
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QTreeView
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
+from desktop_ft.gui.form import RateSpinBox
 from desktop_ft.gui.layer_model import LAYER, RATE, SHARE, LayerModel
+from desktop_ft.gui.rate_delegate import RateDelegate
 from tests.gui.test_plan_edit import HEAD, TREE
 
 
@@ -54,6 +57,37 @@ def test_a_plain_int_ticks(model: LayerModel, qtbot: QtBot) -> None:
     assert model.setData(model.index_of("stem"), 0, Qt.ItemDataRole.CheckStateRole)
     assert not model.setData(QModelIndex(), 2, Qt.ItemDataRole.CheckStateRole)
     assert told == [("stem", True), ("stem", False)]
+
+
+@pytest.mark.parametrize(("column", "typed"), [(SHARE, 0.05), (RATE, 0.0005)])
+def test_a_rate_is_typed_into_its_cell(model: LayerModel, qtbot: QtBot, column: int, typed: float) -> None:
+    told: list[tuple[str, float]] = []
+    model.rated.connect(lambda path, share: told.append((path, share)))
+    tree = QTreeView()
+    qtbot.addWidget(tree)
+    tree.setModel(model)
+    tree.setItemDelegate(RateDelegate(tree))
+    tree.expandAll()
+    tree.show()
+    cell = model.index_of("body.2").siblingAtColumn(column)
+    tree.setCurrentIndex(cell)
+    QTest.keyClick(tree, Qt.Key.Key_F2)
+    box = tree.findChild(RateSpinBox)
+    assert box is not None
+    assert box.value() == pytest.approx(2 * typed)
+    box.selectAll()
+    QTest.keyClicks(box, str(typed))
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(told))  # Qt commits what was typed with the next event
+    assert told == [("body.2", pytest.approx(0.05))]
+
+
+def test_an_edit_that_changes_nothing_tells_nothing(model: LayerModel) -> None:
+    told: list[str] = []
+    model.rated.connect(lambda path, share: told.append(path))
+    cell = model.index_of("body.2").siblingAtColumn(SHARE)
+    assert not model.setData(cell, cell.data(Qt.ItemDataRole.EditRole))
+    assert told == []
 
 
 def test_layers_that_the_policy_holds_cannot_be_ticked(model: LayerModel) -> None:

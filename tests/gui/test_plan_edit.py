@@ -1,11 +1,12 @@
 """Ticking layers: exactly what was ticked changes, and the plan stays short."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
+from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan
 from desktop_ft.core.layers import LayerNode, NormKind, is_under
-from desktop_ft.gui.plan_edit import held_by_policy, tick
+from desktop_ft.gui.plan_edit import held_by_policy, set_rate, tick
 
 HEAD = "fc"
 
@@ -52,6 +53,38 @@ def test_a_tick_changes_what_it_says_and_nothing_else(
                 assert rate == before[leaf]
         assert not plan.unknown_overrides(TREE)
         assert len(plan.overrides) <= len(before)
+
+
+@given(
+    preset=st.sampled_from(PRESETS),
+    policy=st.sampled_from(BatchNormPolicy),
+    edits=st.lists(st.tuples(st.sampled_from(PATHS), st.floats(0, 5)), max_size=6),
+)
+def test_a_rate_that_is_set_is_the_rate_and_nothing_else_changes(
+    preset: str, policy: BatchNormPolicy, edits: list[tuple[str, float]]
+) -> None:
+    plan = FreezePlan(preset=preset, batch_norm=policy)
+    for path, share in edits:
+        before = plan.rates(TREE, HEAD)
+        plan = set_rate(plan, TREE, HEAD, path, share)
+        held = held_by_policy(plan, TREE)
+        for leaf, rate in plan.rates(TREE, HEAD).items():
+            wanted = 0.0 if leaf in held else share if is_under(leaf, path) else before[leaf]
+            assert rate == pytest.approx(wanted, rel=1e-9, abs=1e-300)
+        assert not plan.unknown_overrides(TREE)
+        assert FreezePlan.model_validate(plan.model_dump()) == plan
+
+
+def test_the_rate_that_the_preset_gives_leaves_no_exception() -> None:
+    plan = FreezePlan(preset="all")
+    slower = set_rate(plan, TREE, HEAD, "body.1", plan.backbone_rate / 4)
+    assert dict(slower.overrides) == {"body.1": 0.25}
+    assert set_rate(slower, TREE, HEAD, "body.1", plan.backbone_rate) == plan
+
+
+def test_a_rate_beyond_what_a_plan_can_hold_is_cut() -> None:
+    plan = set_rate(FreezePlan(preset="all"), TREE, HEAD, "stem", 1e9)
+    assert dict(plan.overrides) == {"stem": MAX_MULTIPLIER}
 
 
 def test_ticking_and_unticking_leaves_no_exception_behind() -> None:

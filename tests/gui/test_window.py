@@ -89,6 +89,19 @@ def _held_out(window: MainWindow) -> int:
     return len(manifest.of(Subset.VAL))
 
 
+def test_what_stands_in_the_way_of_training_is_told_with_the_pictures(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    opened(window, photos, qtbot)
+    assert "left out" in data.health.text
+    for picture in photos.glob("*/[01][1-9].png"):
+        picture.unlink()
+    for name in ("dark", "light"):
+        (photos / name / "10.png").unlink()
+    opened(window, photos, qtbot)
+    assert "no validation pictures" in data.health.text
+
+
 def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
     data = page(window, "data")
     assert isinstance(data, DataPage)
