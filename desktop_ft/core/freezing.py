@@ -19,7 +19,7 @@ PRESETS = {
 }
 _GRAMMAR = re.compile(r"head|all|scratch|last:[1-9]\d{0,3}|discriminative(:0?\.\d+|:1(\.0*)?)?|gradual(:[1-9]\d{0,2})?")
 _DISCRIMINATIVE = 0.8
-MAX_MULTIPLIER = 100.0
+MAX_MULTIPLIER = 1000.0
 
 
 class BatchNormPolicy(StrEnum):
@@ -34,7 +34,7 @@ class FreezePlan(Described):
 
     preset: str = Field("head", description="head, last:N, all, discriminative[:FACTOR], gradual[:EPOCHS] or scratch.")
     backbone_rate: float = Field(
-        0.1, ge=0.0001, le=1, description="Learning rate of the backbone, as a share of the head's. Not used from scratch."
+        0.03, ge=0.0001, le=1, description="Learning rate of the backbone, as a share of the head's. Not used from scratch."
     )
     overrides: Mapping[str, float] = Field(
         default_factory=dict,

@@ -17,7 +17,7 @@ from tests.gui.test_plan_edit import HEAD, TREE
 def model(qtbot: QtBot) -> LayerModel:
     made = LayerModel()
     made.set_tree(TREE, HEAD)
-    made.set_plan(FreezePlan(preset="last:1"), 0.01)
+    made.set_plan(FreezePlan(preset="last:1", backbone_rate=0.1), 0.01)
     return made
 
 
