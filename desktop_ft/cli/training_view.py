@@ -11,14 +11,15 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from desktop_ft.api import TrainEvent
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.events import EpochDone, RunStarted, StepDone, Warned
+from desktop_ft.core.events import EpochDone, PrefixProgress, PrefixReady, RunStarted, StepDone, Warned
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.core.words import duration
+from desktop_ft.core.words import duration, size
 from desktop_ft.engine.control import RunControl
 
 Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
 _REFRESH_S = 0.1
+_FROZEN = "Frozen layers, once for all epochs"
 
 
 @contextmanager
@@ -89,6 +90,10 @@ class _View:
                     f"Training on {event.device} in {event.precision}: {event.epochs} epochs of {event.steps_per_epoch} steps; "
                     f"{event.learning_share:.1%} of the parameters learn."
                 )
+            case PrefixProgress():
+                self.phase(_FROZEN, event.done, event.total)
+            case PrefixReady() if event.kept:
+                self._terminal.note(prefix_line(event))
             case StepDone() if time.monotonic() - self._drawn > _REFRESH_S:
                 self._drawn = time.monotonic()
                 self._draw(event)
@@ -104,6 +109,15 @@ class _View:
         left = f", {duration(eta)} left" if eta is not None else ""
         told = f"epoch {step.epoch + 1}, loss {step.loss:.3f}{left}"
         self._bars.update(self._tasks["Training"], completed=self._history.progress, told=told, visible=True)
+
+
+def prefix_line(event: PrefixReady) -> str:
+    """What became of the frozen layers, in one line."""
+    earlier = f", {event.reused} of them by an earlier run" if event.reused else ""
+    return (
+        f"The frozen layers (up to {event.after}) have answered once for all epochs: {event.kept} inputs in "
+        f"{duration(event.seconds)}{earlier}; {size(event.bytes)} kept."
+    )
 
 
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:

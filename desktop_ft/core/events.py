@@ -38,6 +38,41 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixProgress:
+    """The frozen layers answer, once, for what the epochs to come will ask again and again: `done` of `total` inputs.
+
+    Attributes:
+        seconds: since this pass began, pauses excluded.
+    """
+
+    done: int
+    total: int
+    seconds: float
+    type: Literal["prefix_progress"] = "prefix_progress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixReady:
+    """From here on only what lies behind the frozen layers is computed.
+
+    Attributes:
+        after: path of the last layer in front of the cut.
+        kept: inputs whose answers are kept; 0 where the frozen layers answer anew for every batch.
+        reused: how many of these an earlier run had left.
+        bytes: size of what is kept.
+        seconds: working time that the pass took.
+    """
+
+    after: str
+    kept: int
+    reused: int
+    bytes: int
+    precision: str
+    seconds: float
+    type: Literal["prefix_ready"] = "prefix_ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
     """One batch learned.
 
@@ -117,5 +152,6 @@ class RunEnded:
 
 
 TrainEvent = Annotated[
-    RunStarted | StepDone | EpochDone | CheckpointSaved | Paused | Warned | RunEnded, Field(discriminator="type")
+    RunStarted | PrefixProgress | PrefixReady | StepDone | EpochDone | CheckpointSaved | Paused | Warned | RunEnded,
+    Field(discriminator="type"),
 ]

@@ -4,7 +4,17 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from desktop_ft.core.events import EpochDone, Paused, RunEnded, RunStarted, StepDone, TrainEvent, Warned
+from desktop_ft.core.events import (
+    EpochDone,
+    Paused,
+    PrefixProgress,
+    PrefixReady,
+    RunEnded,
+    RunStarted,
+    StepDone,
+    TrainEvent,
+    Warned,
+)
 
 
 @dataclass(slots=True)
@@ -12,14 +22,21 @@ class MetricHistory:
     """The curves of a run, rebuilt from its events alone; the one value here that grows.
 
     A resumed run repeats the steps after its last checkpoint: what comes later replaces what was there.
+
+    Attributes:
+        prefix: how far the frozen layers' own pass is, while it is under way.
+        ready: what that pass came to, since the last start.
     """
 
     started: RunStarted | None = None
     steps: list[StepDone] = field(default_factory=list)
     epochs: list[EpochDone] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    prefix: PrefixProgress | None = None
+    ready: PrefixReady | None = None
     paused: bool = False
     ended: RunEnded | None = None
+    _passes_s: float = 0.0
 
     @classmethod
     def of(cls, events: Iterable[TrainEvent]) -> "MetricHistory":
@@ -37,6 +54,12 @@ class MetricHistory:
                 at = (event.first_epoch, event.first_step)
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
+                self.prefix, self.ready, self._passes_s = None, None, 0.0
+            case PrefixProgress():
+                self.prefix = event
+            case PrefixReady():
+                self.prefix, self.ready = None, event
+                self._passes_s += event.seconds
             case StepDone():
                 self.steps.append(event)
             case EpochDone():
@@ -68,6 +91,13 @@ class MetricHistory:
         return min(1.0, self._steps_done(self.started) / max(1, self.started.epochs * self.started.steps_per_epoch))
 
     @property
+    def prefix_eta_seconds(self) -> float | None:
+        """Working time until the frozen layers' own pass is over; None where none is under way."""
+        if self.prefix is None:
+            return None
+        return self.prefix.seconds / max(1, self.prefix.done) * (self.prefix.total - self.prefix.done)
+
+    @property
     def eta_seconds(self) -> float | None:
         """Working time still to come at the pace since this start or resumption; None before it can be told."""
         if self.started is None:
@@ -77,7 +107,7 @@ class MetricHistory:
         if not done:
             return None
         validated = [epoch.seconds for epoch in self.epochs[-1:] if epoch.epoch >= self.started.first_epoch]
-        elapsed = max(self.steps[-1].seconds, *validated, 0.0)
+        elapsed = max(self.steps[-1].seconds, *validated, 0.0) - self._passes_s
         left = self.started.epochs * self.started.steps_per_epoch - self._steps_done(self.started)
         return elapsed / done * left
 

@@ -101,6 +101,13 @@ class Optimisation(Described):
     )
     clip_norm: float = Field(1.0, ge=0, le=1000, description="Longest gradient allowed; 0: no limit.")
     early_stopping: int = Field(0, ge=0, le=1000, description="End after this many epochs without a better validation; 0: never.")
+    views: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Augmented looks at each picture, which take turns from epoch to epoch; 0: every epoch makes new ones. "
+        "Frozen layers answer once a look, so 4 looks and 20 epochs cost a fifth of 0, at a little less variety.",
+    )
     balance: Balance = Field(
         Balance.NONE,
         description="class_weights: rare classes weigh more in the loss; sampler: they are shown more often.",

@@ -19,6 +19,9 @@ from desktop_ft.data.files import AnyPath, NotAFile, looks_like, open_regular
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 """The only decoders that a dataset's files ever reach (JPEG takes in the MPO of phones)."""
 
+VERSION = 1
+"""Counts up when any picture comes out with other pixels than before: what was computed from them then counts no more."""
+
 PIXEL_LIMIT = 100_000_000
 BYTE_LIMIT = 1 << 30
 LONGEST = 8

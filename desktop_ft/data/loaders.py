@@ -3,10 +3,11 @@
 import hashlib
 import os
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a picture.
+
+    Attributes:
+        view: where the chance of its changes comes from: (epoch or view, time within it); None: it is shown unchanged.
+    """
+
+    sample: Sample
+    view: tuple[int, int] | None
+
+
 class PictureBatches:
     """Batches of pictures, as the engine asks for them. A context manager: `close` ends its threads.
 
@@ -40,6 +53,8 @@ class PictureBatches:
     Args:
         manifest: with a subset for every sample.
         transforms: change each training picture, in order; without any, the middle of the picture is taken.
+        transforms_id: what the transforms are, as text: pictures changed by others have other keys.
+        views: how many looks at a picture the transforms make, which take turns from epoch to epoch; 0: each epoch is new.
         balance: SAMPLER draws classes equally often, pictures with replacement; otherwise each is shown once an epoch.
         threads: that decode; None: one a core, at most 8. The batches do not depend on it.
         cache_bytes: decoded pixels to keep in memory.
@@ -53,6 +68,8 @@ class PictureBatches:
         batch_size: int,
         seed: int,
         transforms: Sequence[PictureTransform] = (),
+        transforms_id: str = "",
+        views: int = 0,
         batch_transforms: Sequence[BatchTransform] = (),
         balance: Balance = Balance.NONE,
         threads: int | None = None,
@@ -62,10 +79,13 @@ class PictureBatches:
         self._val = manifest.of(Subset.VAL)
         self._classes = len(manifest.classes)
         self._weights = class_weights(manifest) if balance is Balance.SAMPLER else None
-        self._size = rule.crop
+        self._rule = rule
         self._batch_size = batch_size
         self._seed = seed
         self._transforms = tuple(transforms)
+        self._transforms_id = transforms_id
+        self._views = views
+        self._looks: dict[str, _Look] = {}
         self._batch_transforms = tuple(batch_transforms)
         self._source = PictureSource(Path(manifest.root), rule, cache_bytes)
         self._pool = _pool(threads)
@@ -93,16 +113,11 @@ class PictureBatches:
         Raises:
             UserError: a picture is gone, or is no longer what was scanned.
         """
-        order = self._order(epoch)
-        bounds = self._bounds[first_step:]
-        if not bounds:
-            return
-        wanted = ((position, self._train[order[position]]) for position in range(bounds[0][0], bounds[-1][1]))
-        made = _in_threads(self._pool, lambda item: self._shown(epoch, *item), wanted, self._ahead)
-        for step, (start, end) in enumerate(bounds, start=first_step):
-            inputs = torch.stack(list(islice(made, end - start)))
-            targets = torch.tensor([self._train[order[position]].label for position in range(start, end)])
-            yield self._mixed(epoch, step, inputs, targets)
+        batches = self._train_looks(epoch)[first_step:]
+        made = self._made(look for batch in batches for look in batch)
+        for step, looks in enumerate(batches, start=first_step):
+            inputs = torch.stack(list(islice(made, len(looks))))
+            yield self._mixed(epoch, step, inputs, _targets(looks))
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and int64 targets of all validation samples, in manifest order.
@@ -110,14 +125,63 @@ class PictureBatches:
         Raises:
             UserError: as `train`.
         """
-        made = _in_threads(self._pool, lambda sample: _tensor(self._source.picture(sample, cropped=True)), self._val, self._ahead)
-        for start in range(0, len(self._val), self._batch_size):
-            samples = self._val[start : start + self._batch_size]
-            yield torch.stack(list(islice(made, len(samples)))), torch.tensor([sample.label for sample in samples])
+        made = self._made(look for batch in self._validation_looks() for look in batch)
+        for looks in self._validation_looks():
+            yield torch.stack(list(islice(made, len(looks)))), _targets(looks)
 
     @property
-    def _ahead(self) -> int:
-        return _BATCHES_AHEAD * self._batch_size
+    def training_keys(self) -> Sequence[str] | None:
+        """Every training picture as any epoch will show it, each once; None where every epoch shows new ones."""
+        if self._batch_transforms or (self._transforms and not self._views):
+            return None
+        views = [(view, 0) for view in range(self._views)] if self._transforms else [None]
+        return list(dict.fromkeys(self._key(_Look(sample, view)) for view in views for sample in self._train))
+
+    def keyed_train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        """What `train` gives, by key: a digest of the picture's bytes and of all that is done to it."""
+        return map(self._keyed, self._train_looks(epoch)[first_step:])
+
+    def keyed_validation(self) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        """What `validation` gives, by key."""
+        return map(self._keyed, self._validation_looks())
+
+    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
+        """The pictures of `keys`, which were asked for before, in order: uint8 (size, 3, S, S), the last ones perhaps fewer.
+
+        Raises:
+            UserError: as `train`.
+        """
+        made = self._made(self._looks[key] for key in keys)
+        while batch := list(islice(made, size)):
+            yield torch.stack(batch)
+
+    def _made(self, looks: Iterable[_Look]) -> Generator[Tensor, None, None]:
+        return _in_threads(self._pool, self._shown, looks, _BATCHES_AHEAD * self._batch_size)
+
+    def _train_looks(self, epoch: int) -> list[list[_Look]]:
+        """What each step of the epoch shows. A picture that comes more than once in an epoch is looked at anew each time."""
+        times: Counter[str] = Counter()
+        looks = []
+        for sample in (self._train[place] for place in self._order(epoch)):
+            time = times[sample.sha256]
+            times[sample.sha256] += 1
+            view = ((epoch + time) % self._views, 0) if self._views else (epoch, time)
+            looks.append(_Look(sample, view if self._transforms else None))
+        return [looks[start:end] for start, end in self._bounds]
+
+    def _validation_looks(self) -> list[list[_Look]]:
+        looks = [_Look(sample, None) for sample in self._val]
+        return [looks[start : start + self._batch_size] for start in range(0, len(looks), self._batch_size)]
+
+    def _keyed(self, looks: Sequence[_Look]) -> tuple[tuple[str, ...], Tensor]:
+        return tuple(map(self._key, looks)), _targets(looks)
+
+    def _key(self, look: _Look) -> str:
+        changed = (self._transforms_id, self._seed, look.view) if look.view is not None else None
+        parts = (decode.VERSION, look.sample.sha256, self._rule, changed)
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        self._looks[key] = look
+        return key
 
     def _order(self, epoch: int) -> list[int]:
         """Which training sample stands at each position of the epoch."""
@@ -129,12 +193,12 @@ class PictureBatches:
         rng.shuffle(order)
         return order
 
-    def _shown(self, epoch: int, position: int, sample: Sample) -> Tensor:
-        """The picture as training sees it. Its chance comes from its place in the epoch, not from who makes it when."""
-        if not self._transforms:
-            return _tensor(self._source.picture(sample, cropped=True))
-        rng = _rng(self._seed, epoch, position, sample.sha256)
-        return _augmented(self._source.picture(sample, cropped=False), self._transforms, rng, self._size)
+    def _shown(self, look: _Look) -> Tensor:
+        """The picture as the network sees it. Its chance comes from the look, not from who makes it when."""
+        if look.view is None:
+            return _tensor(self._source.picture(look.sample, cropped=True))
+        rng = _rng(self._seed, *look.view, look.sample.sha256)
+        return _augmented(self._source.picture(look.sample, cropped=False), self._transforms, rng, self._rule.crop)
 
     def _mixed(self, epoch: int, step: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if not self._batch_transforms:
@@ -183,6 +247,10 @@ def _augmented(picture: np.ndarray, transforms: Sequence[PictureTransform], rng:
     height, width = tensor.shape[-2:]
     top, left = round((height - size) / 2), round((width - size) / 2)
     return tensor[:, top : top + size, left : left + size].contiguous()
+
+
+def _targets(looks: Sequence[_Look]) -> Tensor:
+    return torch.tensor([look.sample.label for look in looks])
 
 
 def _tensor(picture: np.ndarray) -> Tensor:

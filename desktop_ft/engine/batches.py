@@ -1,7 +1,8 @@
 """What the trainer asks of its data: batches, nothing about pictures."""
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -25,3 +26,38 @@ class Batches(Protocol):
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and int64 targets of all validation samples, in manifest order."""
+
+
+Item = TypeVar("Item")
+
+KeyedBatch = tuple[tuple[str, ...], Tensor]
+"""The keys of a batch's inputs, and their targets, int64 (N,). Equal keys mean equal inputs, in every epoch and every run."""
+
+
+@runtime_checkable
+class RecurringBatches(Batches, Protocol):
+    """Batches whose inputs can come again, and can be asked for by key: what is computed from them can be kept."""
+
+    @property
+    def training_keys(self) -> Sequence[str] | None:
+        """Every training input that any epoch will ask for, each once; None where every epoch brings new ones."""
+
+    def keyed_train(self, epoch: int, first_step: int = 0) -> Iterator[KeyedBatch]:
+        """What `train` gives, by key. Asked only where `training_keys` is not None."""
+
+    def keyed_validation(self) -> Iterator[KeyedBatch]:
+        """What `validation` gives, by key."""
+
+    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
+        """The inputs of `keys`, in order, `size` at a time."""
+
+
+@contextmanager
+def closed_after(batches: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    """Let a generator end its threads and files when the block is left early."""
+    source: Any = batches
+    if not hasattr(source, "close"):
+        yield batches
+        return
+    with closing(source):
+        yield batches

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +23,16 @@ from desktop_ft.core.events import (
     Warned,
 )
 from desktop_ft.core.recipe import Optimisation
-from desktop_ft.engine.batches import Batches
+from desktop_ft.engine.batches import Batches, closed_after
 from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
+from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.keeper import Keeper
 from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.optim import build_optimizer, factor, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
+from desktop_ft.engine.stages import Stage, Stages
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 Emit = Callable[[TrainEvent], None]
@@ -51,6 +52,7 @@ class Setup:
     seed: int
     loss: Loss
     save_every_s: float
+    features: FeatureStore | None
 
 
 class _StopAsked(Exception):
@@ -74,6 +76,17 @@ class Loop:
         self._keeper = Keeper(setup.store, setup.network, self._optimizer, self._passes, compute, setup.save_every_s)
         self._progress = self._keeper.restore(resume) if resume else Progress()
         self._clock = WorkClock()
+        self._stages = Stages(
+            setup.network,
+            setup.learner,
+            setup.batches,
+            compute,
+            epochs=plan.epochs,
+            store=setup.features,
+            emit=emit,
+            heed=self._heed,
+            clock=self._clock,
+        )
 
     def run(self) -> RunStatus:
         """Train to an end; returns which.
@@ -122,14 +135,16 @@ class Loop:
         setup.learner.apply(epoch)
         setup.network.train()
         setup.learner.train_mode(epoch)
+        stage = self._stages.of(epoch)
+        self._passes.forward = stage.forward
         if self._progress.step < setup.batches.steps:
-            self._learn(setup.learner.rates(epoch))
+            self._learn(stage, setup.learner.rates(epoch))
         setup.network.eval()
-        self._finish_epoch(self._validate())
+        self._finish_epoch(self._validate(stage))
 
-    def _learn(self, rates: dict[str, float]) -> None:
+    def _learn(self, stage: Stage, rates: dict[str, float]) -> None:
         setup = self._setup
-        with _closed_after(setup.batches.train(self._progress.epoch, self._progress.step)) as batches:
+        with closed_after(stage.train(self._progress.epoch, self._progress.step)) as batches:
             for inputs, targets in batches:
                 self._heed()
                 self._learn_batch(inputs, targets, rates)
@@ -156,9 +171,9 @@ class Loop:
         loss, seconds = sums.loss / sums.seen, self._clock.seconds
         self._emit(StepDone(epoch=at.epoch, step=at.step, loss=loss, lr=lr, seconds=seconds))
 
-    def _validate(self) -> Sums:
+    def _validate(self, stage: Stage) -> Sums:
         sums = Sums()
-        with _closed_after(self._setup.batches.validation()) as batches:
+        with closed_after(stage.validation()) as batches:
             for inputs, targets in batches:
                 self._heed()
                 with self._told_when_diverged():
@@ -229,17 +244,6 @@ class Loop:
             if at.best_epoch is not None:
                 kept = f"The best so far (epoch {at.best_epoch + 1}) is kept."
             raise UserError(f"{error} at {where} (learning rate {lr:g}). {kept}", "Try a rate ten times smaller.") from error
-
-
-@contextmanager
-def _closed_after(batches: Iterator[tuple[Tensor, Tensor]]) -> Iterator[Iterator[tuple[Tensor, Tensor]]]:
-    """Let a generator end its threads and files when the block is left early."""
-    source: Any = batches
-    if not hasattr(source, "close"):
-        yield batches
-        return
-    with closing(source):
-        yield batches
 
 
 def _learning_share(network: nn.Module) -> float:

@@ -38,13 +38,16 @@ class Passes:
     Where memory runs out, a batch is computed in twice as many parts from then on; gradients add up, so each step still
     learns from the same samples (BatchNorm and class weights see the parts one by one).
 
+    Attributes:
+        forward: what inputs go through, to logits; the whole network to begin with.
+
     Args:
         warn: told in a sentence when the number of parts changes.
         parts: how many parts to begin with.
     """
 
     def __init__(self, network: nn.Module, loss: Loss, compute: Compute, warn: Callable[[str], None], parts: int = 1) -> None:
-        self._network = network
+        self.forward: Callable[[Tensor], Tensor] = network
         self._loss = loss
         self._compute = compute
         self._warn = warn
@@ -123,7 +126,7 @@ class Passes:
 
     def _answers(self, inputs: Tensor) -> Tensor:
         try:
-            logits: Tensor = self._network(inputs)
+            logits = self.forward(inputs)
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -8,6 +8,7 @@ from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.batches import Batches
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, keep_memory, reproducible
+from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.loop import Emit, Loop, Setup
 from desktop_ft.engine.passes import Loss
@@ -24,6 +25,7 @@ class Trainer:
         learner: which of the network's parameters learn, and how fast.
         loss: float32 logits (N, classes) and targets to the mean loss; label smoothing and class weights are its own.
         save_every_s: how many seconds of work a crash may cost at most.
+        features: where the answers of frozen layers are kept; None: every step goes through the whole network.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Trainer:
         seed: int,
         loss: Loss,
         save_every_s: float = 60.0,
+        features: FeatureStore | None = None,
     ) -> None:
         self._setup = Setup(
             network=network,
@@ -49,6 +52,7 @@ class Trainer:
             seed=seed,
             loss=loss,
             save_every_s=save_every_s,
+            features=features,
         )
 
     def fit(self, emit: Emit, control: RunControl, resume: Checkpoint | None = None) -> RunEnded:

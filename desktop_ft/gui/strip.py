@@ -30,6 +30,8 @@ def state_words(training: Training) -> str:
         return f"{what} {done:,} of {total:,}" if total else f"{what}…"
     if history.started is None:
         return "Getting ready…"
+    if history.prefix is not None and not history.paused:
+        return f"Frozen layers, once for all epochs: {history.prefix.done:,} of {history.prefix.total:,}"
     epoch = history.steps[-1].epoch + 1 if history.steps else history.started.first_epoch + 1
     text = f"Epoch {epoch} of {history.started.epochs}"
     if history.paused:
@@ -40,7 +42,7 @@ def state_words(training: Training) -> str:
 def left_words(training: Training) -> str:
     """How long the run still takes, and the best so far."""
     history, parts = training.history, []
-    eta = history.eta_seconds
+    eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     if training.running and eta is not None and not history.paused and training.phase is None:
         parts.append(f"{words.duration(eta)} left")
     if history.best is not None:

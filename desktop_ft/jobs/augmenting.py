@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
-from desktop_ft import places
+from desktop_ft import __version__, places
 from desktop_ft.api import AugmentationKind, BatchTransform, PictureTransform
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import ResizeRule
@@ -70,6 +70,11 @@ def transforms(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> Transform
         picture=tuple(cast(PictureTransform, a.make(p)) for a, p in made if a.kind is AugmentationKind.PICTURE),
         batch=tuple(cast(BatchTransform, a.make(p)) for a, p in made if a.kind is AugmentationKind.BATCH),
     )
+
+
+def identity(specs: Sequence[AugmentationSpec]) -> str:
+    """A text that differs whenever `specs` may change a picture in another way."""
+    return f"{__version__} {[spec.model_dump_json() for spec in specs]}"
 
 
 def preview(

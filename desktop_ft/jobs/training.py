@@ -159,6 +159,7 @@ def _fit(
     checkpoint: Checkpoint | None = None,
 ) -> RunEnded:
     from desktop_ft.engine.trainer import Trainer
+    from desktop_ft.jobs.kept_features import feature_store
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.folder.lock())
@@ -181,6 +182,7 @@ def _fit(
             store=run.store(),
             seed=run.recipe.seed,
             loss=_loss(run),
+            features=feature_store(),
         )
         ended = trainer.fit(tell, control, checkpoint)
     # Before the first epoch is judged there is nothing that deserves a score.
@@ -217,6 +219,8 @@ def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
         batch_size=run.recipe.optimisation.batch_size,
         seed=run.recipe.seed,
         transforms=transforms.picture,
+        transforms_id=augmenting.identity(run.recipe.augmentation),
+        views=run.recipe.optimisation.views,
         batch_transforms=transforms.batch,
         balance=run.recipe.optimisation.balance,
     )

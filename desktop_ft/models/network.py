@@ -3,7 +3,7 @@
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 
 class Network(nn.Module):
@@ -29,6 +29,12 @@ class Network(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits (N, classes) of `pictures` (N, 3, S, S): RGB, uint8 0..255 or float 0..1."""
-        if not pictures.is_floating_point():
-            pictures = pictures.to(self.mean.dtype) / 255
-        return cast(Tensor, self.backbone((pictures - self.mean) / self.std))
+        return cast(Tensor, self.backbone(_normalised(pictures, self.mean, self.std)))
+
+
+@fx.wrap
+def _normalised(pictures: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """One step to whoever traces the network: what it does depends on the pictures' type."""
+    if not pictures.is_floating_point():
+        pictures = pictures.to(mean.dtype) / 255
+    return (pictures - mean) / std

@@ -1,0 +1,232 @@
+"""Keeps what the frozen layers answer: in memory while it fits, in mapped files past that, and on the disk for the next run.
+
+A namespace stands for all that decides an answer besides the input: the layers, their weights, the arithmetic. A key stands
+for an input. Files are written whole or not at all, each with the SHA-256 of its rows: a damaged one is made again.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.runs import atomic
+
+_FILE_BYTES = 32 << 20
+_SPARE_BYTES = 1 << 30
+_ROWS = "rows"
+
+
+class NoRoom(Exception):
+    """The answers fit neither into memory nor onto the disk; the reason is a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKind:
+    """What one answer is: its shape without the batch axis, and its type."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def bytes(self) -> int:
+        """Size of one answer."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+
+class FeatureStore:
+    """A folder of kept answers.
+
+    Args:
+        memory_bytes: what one run may hold in memory; more is read from mapped files.
+        disk_bytes: what all runs together may keep; what was used longest ago goes first.
+        write: puts bytes into a file, whole or not at all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        memory_bytes: int,
+        disk_bytes: int,
+        write: Callable[[Path, bytes], None] = atomic.write,
+    ) -> None:
+        self.folder = folder
+        self.memory_bytes = memory_bytes
+        self.disk_bytes = disk_bytes
+        self.write = write
+
+    def open(self, namespace: str, keys: Sequence[str], kind: RowKind, warn: Callable[[str], None]) -> "Features":
+        """The answers of `keys` in `namespace`, as far as they are kept.
+
+        Raises:
+            NoRoom: all of them together fit neither into memory nor onto the disk.
+        """
+        return Features(self, self.folder / namespace, keys, kind, warn)
+
+    def make_room(self, wanted: int, spare: Path) -> str:
+        """Drop what was used longest ago, but not `spare`, until `wanted` more bytes may be kept; "" or why they may not."""
+        if wanted > self.disk_bytes:
+            return f"{wanted / 1e9:.1f} GB are more than the {self.disk_bytes / 1e9:.0f} GB that may be kept"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            used = sum(size for _, size, _ in self._namespaces())
+            for _, size, path in sorted(self._namespaces()):
+                if used + wanted <= self.disk_bytes:
+                    break
+                if path != spare:
+                    shutil.rmtree(path, ignore_errors=True)
+                    used -= size
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            return f"{self.folder} cannot be used: {error.strerror}"
+        return "" if free >= wanted + _SPARE_BYTES else f"only {free / 1e9:.1f} GB are free at {self.folder}"
+
+    def size(self) -> int:
+        """Bytes kept on the disk."""
+        return sum(size for _, size, _ in self._namespaces())
+
+    def clear(self) -> int:
+        """Drop everything; returns how many bytes that were."""
+        before = self.size()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return before - self.size()
+
+    def _namespaces(self) -> Iterator[tuple[float, int, Path]]:
+        """When each was used last, its bytes, its folder."""
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            with suppress(OSError):  # another process may be clearing it
+                yield path.stat().st_mtime, sum(file.stat().st_size for file in path.iterdir()), path
+
+
+class Features:
+    """The kept answers of one namespace that one run asks for; made by `FeatureStore.open`."""
+
+    def __init__(
+        self, store: FeatureStore, folder: Path, keys: Sequence[str], kind: RowKind, warn: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._kind = kind
+        self._warn = warn
+        self._wanted = tuple(dict.fromkeys(keys))
+        self.bytes = kind.bytes * len(self._wanted)
+        self.in_memory = self.bytes <= store.memory_bytes
+        self._table = torch.empty((len(self._wanted) if self.in_memory else 0, *kind.shape), dtype=kind.dtype)
+        self._place = {key: number for number, key in enumerate(self._wanted)}
+        self._known: dict[str, Tensor] = {}
+        self._pending: list[tuple[str, Tensor]] = []
+        self._read()
+        self.reused = len(self._known)
+        refusal = store.make_room(kind.bytes * len(self.missing), folder) if self.missing else ""
+        self._writing = not refusal
+        if refusal and not self.in_memory:
+            raise NoRoom(f"What the frozen layers answer ({self.bytes / 1e9:.1f} GB) cannot be kept: {refusal}.")
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    @property
+    def missing(self) -> list[str]:
+        """The keys whose answers are not known yet, in the order they were asked for."""
+        return [key for key in self._wanted if key not in self._known]
+
+    def add(self, keys: Sequence[str], rows: Tensor) -> None:
+        """Take in the answers of `keys`: (len(keys), …) of this kind.
+
+        Raises:
+            NoRoom: they do not fit into memory, and the disk takes no more.
+        """
+        for key, row in zip(keys, rows, strict=True):
+            self._keep(key, row)
+            self._pending.append((key, self._known[key]))
+        if len(self._pending) * self._kind.bytes >= _FILE_BYTES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Write what is not on the disk yet.
+
+        Raises:
+            NoRoom: as `add`.
+        """
+        pending, self._pending = self._pending, []
+        if not pending or not self._writing:
+            return
+        try:
+            self._write([key for key, _ in pending], torch.stack([row for _, row in pending]))
+        except (OSError, UserError) as error:
+            self._writing = False
+            why = error.what if isinstance(error, UserError) else str(error)
+            if not self.in_memory:
+                raise NoRoom(f"What the frozen layers answer cannot be kept any more: {why}") from error
+            self._warn(f"What the frozen layers answer is not kept for the next run: {why} This run goes on from memory.")
+
+    def rows(self, keys: Sequence[str]) -> Tensor:
+        """The answers of `keys`, (len(keys), …); each must be known."""
+        if self.in_memory:
+            return self._table.index_select(0, torch.tensor([self._place[key] for key in keys]))
+        return torch.stack([self._known[key] for key in keys])
+
+    def _keep(self, key: str, row: Tensor) -> None:
+        if self.in_memory:
+            place = self._table[self._place[key]]
+            place.copy_(row)
+            row = place
+        self._known[key] = row
+
+    def _write(self, keys: list[str], rows: Tensor) -> None:
+        names = " ".join(keys)
+        path = self._folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.safetensors"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._store.write(path, save({_ROWS: rows}, {"keys": names, "sha256": _digest(names, rows)}))
+        if not self.in_memory:
+            self._take(path)  # from the file now, so that the memory is free again
+
+    def _read(self) -> None:
+        if not self._folder.is_dir():
+            return
+        with suppress(OSError):
+            self._folder.touch()  # used just now
+        for path in sorted(self._folder.glob("*.safetensors")):
+            try:
+                self._take(path)
+            except (SafetensorError, OSError, ValueError, KeyError) as error:
+                self._warn(f"A file of kept answers was damaged and is made again ({error}).")
+                with suppress(OSError):
+                    path.unlink()
+
+    def _take(self, path: Path) -> None:
+        """Know the rows in the file `path` that are wanted.
+
+        Raises:
+            ValueError, KeyError, SafetensorError: it is damaged.
+        """
+        with safe_open(path, "pt") as file:
+            told = file.metadata() or {}
+            keys = told["keys"].split(" ")
+            if not any(key in self._place for key in keys):
+                return
+            rows: Tensor = file.get_tensor(_ROWS)
+        if (
+            rows.shape != (len(keys), *self._kind.shape)
+            or rows.dtype != self._kind.dtype
+            or _digest(told["keys"], rows) != told["sha256"]
+        ):
+            raise ValueError("its checksum is wrong")
+        for key, row in zip(keys, rows, strict=True):
+            if key in self._place:
+                self._keep(key, row)
+
+
+def _digest(keys: str, rows: Tensor) -> str:
+    """SHA-256, in hex, of the keys and the rows' bytes."""
+    digest = hashlib.sha256(keys.encode())
+    digest.update(rows.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

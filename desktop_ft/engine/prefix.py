@@ -1,0 +1,100 @@
+"""The frozen part of a network at work: it answers without gradients, and its answers can be laid out as rows to keep."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.engine.device import Compute
+from desktop_ft.engine.feature_store import RowKind
+from desktop_ft.models.cutting import Cut
+
+_VERSION = 1
+
+
+class Prefix:
+    """What lies in front of the cut, and the way on from its answers.
+
+    Args:
+        network: the whole network, whose mode says which way leads on.
+    """
+
+    def __init__(self, network: nn.Module, made: Cut, compute: Compute) -> None:
+        self._network = network
+        self._cut = made
+        self._compute = compute
+
+    @property
+    def after(self) -> str:
+        """Path of the last layer in front of the cut."""
+        return self._cut.after
+
+    @property
+    def namespace(self) -> str:
+        """A digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version."""
+        compute = self._compute
+        said = (_VERSION, torch.__version__, compute.device.type, str(compute.autocast), compute.channels_last)
+        digest = hashlib.sha256(repr((*said, str(self._cut.prefix))).encode())
+        _add(digest, self._cut.prefix.state_dict())
+        return digest.hexdigest()[:32]
+
+    def answer(self, inputs: Tensor) -> Tensor:
+        """What the frozen layers say of `inputs` (N, …): (N, …) on the device, without gradients.
+
+        Where memory runs out the inputs go through in smaller parts, and so do all that follow them in this call.
+
+        Raises:
+            UserError: not even one input fits.
+        """
+        size = len(inputs)
+        while True:
+            try:
+                return torch.cat([self._pass(part) for part in torch.split(inputs, size)])
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise UserError(
+                        "Memory ran out even with one sample at a time.", "Choose a smaller picture size, or train on the CPU."
+                    ) from error
+            size = (size + 1) // 2
+
+    def onward(self, features: Tensor) -> Tensor:
+        """What the rest of the network makes of the frozen layers' answers, in its present mode."""
+        logits: Tensor = self._cut.suffix(self._network.training)(features)
+        return logits
+
+    def rows(self, features: Tensor) -> Tensor:
+        """Answers as they are kept: on the CPU, with channels last where they are computed so."""
+        rows = features.to("cpu")
+        return (rows.permute(0, 2, 3, 1) if self._turned(rows) else rows).contiguous()
+
+    def features(self, rows: Tensor) -> Tensor:
+        """Kept rows as the rest of the network takes them."""
+        return rows.permute(0, 3, 1, 2) if self._turned(rows) else rows
+
+    def _turned(self, tensor: Tensor) -> bool:
+        return self._compute.channels_last and tensor.ndim == 4
+
+    @torch.no_grad()
+    def _pass(self, inputs: Tensor) -> Tensor:
+        compute = self._compute
+        inputs = inputs.to(compute.device)
+        if self._turned(inputs):
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
+            features: Tensor = self._cut.prefix(inputs)
+        return features
+
+
+def kind_of(rows: Tensor) -> RowKind:
+    """What the store must know of rows such as these."""
+    return RowKind(shape=tuple(rows.shape[1:]), dtype=rows.dtype)
+
+
+def _add(digest: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().to("cpu").contiguous().view(-1).view(torch.uint8).numpy().data)

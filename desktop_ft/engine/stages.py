@@ -1,0 +1,188 @@
+"""How an epoch is computed: by the whole network, or only by what lies behind its frozen layers.
+
+What is frozen gives the same answer in every epoch. So the network is cut, the part in front answers once for every input
+that comes again, and the epochs compute the part behind. Where inputs never come again, the part in front still needs no
+gradients. What is learned stays the same: the same inputs, in the same order, through the same layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warned
+from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
+from desktop_ft.engine.clock import WorkClock
+from desktop_ft.engine.device import Compute
+from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom
+from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.prefix import Prefix, kind_of
+from desktop_ft.models.cutting import Uncuttable, cut
+
+_SEEN_BY_THE_CUT = 3
+_PASS_SIZE = 32
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """How some epochs are computed: what comes, and what it goes through.
+
+    Attributes:
+        train: as `Batches.train`. validation: as `Batches.validation`. Their inputs go through `forward`, to logits.
+    """
+
+    forward: Callable[[Tensor], Tensor]
+    train: Callable[[int, int], Iterator[Batch]]
+    validation: Callable[[], Iterator[Batch]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recurring:
+    """Inputs that come again: all validation's, and where `training`, all that training will ask for too."""
+
+    batches: RecurringBatches
+    keys: list[str]
+    training: bool
+
+
+class Stages:
+    """Gives each epoch its stage, and moves the cut when what learns changes.
+
+    Args:
+        epochs: of the whole run.
+        store: where answers are kept; None: every epoch goes through the whole network.
+        emit: told of the pass, and of what stands in its way.
+        heed: called between the batches of the pass; what it raises ends it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        learner: Learner,
+        batches: Batches,
+        compute: Compute,
+        *,
+        epochs: int,
+        store: FeatureStore | None,
+        emit: Callable[[TrainEvent], None],
+        heed: Callable[[], None],
+        clock: WorkClock,
+    ) -> None:
+        self._network = network
+        self._learner = learner
+        self._batches = batches
+        self._compute = compute
+        self._epochs = epochs
+        self._store = store
+        self._emit = emit
+        self._heed = heed
+        self._clock = clock
+        self._whole = Stage(network, batches.train, batches.validation)
+        self._stage = self._whole
+        self._learning: frozenset[str] | None = None
+
+    def of(self, epoch: int) -> Stage:
+        """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
+        learning = self._learning_in(epoch)
+        if learning != self._learning:
+            self._stage = self._whole if self._store is None else self._cut(self._store, epoch)
+            self._learning = learning
+        return self._stage
+
+    def _cut(self, store: FeatureStore, epoch: int) -> Stage:
+        began = self._clock.seconds
+        with closed_after(self._batches.validation()) as batches:
+            some = next(batches)[0]
+        inputs = torch.cat([some] * _SEEN_BY_THE_CUT)[:_SEEN_BY_THE_CUT]
+        try:
+            made = cut(self._network, inputs.to(self._compute.device))
+        except Uncuttable as error:
+            self._warn(f"The frozen layers are computed anew in every step: {error}")
+            return self._whole
+        if made is None:
+            return self._whole
+        prefix = Prefix(self._network, made, self._compute)
+        recurring = self._recurring(epoch)
+        kept = self._kept(store, prefix, inputs, recurring) if recurring else None
+        self._emit(
+            PrefixReady(
+                after=prefix.after,
+                kept=len(kept) if kept else 0,
+                reused=kept.reused if kept else 0,
+                bytes=kept.bytes if kept else 0,
+                precision=self._compute.precision.value,
+                seconds=self._clock.seconds - began,
+            )
+        )
+        return self._behind(prefix, kept, recurring)
+
+    def _recurring(self, epoch: int) -> _Recurring | None:
+        """What comes more than once in the epochs from `epoch` on in which the same layers learn."""
+        batches, learning, end = self._batches, self._learning_in(epoch), epoch + 1
+        while end < self._epochs and self._learning_in(end) == learning:
+            end += 1
+        if not isinstance(batches, RecurringBatches) or end - epoch < 2:
+            return None
+        keys = list(batches.training_keys or ())
+        shown = (end - epoch) * sum(len(batch) for batch, _ in batches.keyed_train(epoch)) if keys else 0
+        validation = [key for batch, _ in batches.keyed_validation() for key in batch]
+        if shown > len(keys):
+            return _Recurring(batches, [*keys, *validation], training=True)
+        return _Recurring(batches, validation, training=False)
+
+    def _kept(self, store: FeatureStore, prefix: Prefix, inputs: Tensor, recurring: _Recurring) -> Features | None:
+        """The frozen layers' answers to all that recurs; None where there is no room for them."""
+        try:
+            features = store.open(prefix.namespace, recurring.keys, kind_of(prefix.rows(prefix.answer(inputs))), self._warn)
+            self._complete(features, prefix, recurring.batches)
+        except NoRoom as error:
+            self._warn(f"{error} They are computed anew in every step.")
+            return None
+        return features
+
+    def _complete(self, features: Features, prefix: Prefix, batches: RecurringBatches) -> None:
+        """Let the frozen layers answer for all that is missing."""
+        missing, began, done = features.missing, self._clock.seconds, 0
+        with closed_after(batches.inputs(missing, _PASS_SIZE)) as coming:
+            for inputs in coming:
+                self._heed()
+                # Always batches of one size: what is said of an input must not depend on which others are asked for.
+                padding = inputs[-1:].expand(_PASS_SIZE - len(inputs), *inputs.shape[1:])
+                answers = prefix.answer(torch.cat([inputs, padding]))[: len(inputs)]
+                features.add(missing[done : done + len(inputs)], prefix.rows(answers))
+                done += len(inputs)
+                self._emit(PrefixProgress(done=done, total=len(missing), seconds=self._clock.seconds - began))
+        features.settle()
+
+    def _behind(self, prefix: Prefix, kept: Features | None, recurring: _Recurring | None) -> Stage:
+        """Only what lies behind the cut, fed with what is kept, and else with what the frozen layers say now."""
+
+        def fed(batches: Iterator[Batch]) -> Iterator[Batch]:
+            with closed_after(batches) as coming:
+                for inputs, targets in coming:
+                    yield prefix.answer(inputs), targets
+
+        def gathered(features: Features, batches: Iterator[KeyedBatch]) -> Iterator[Batch]:
+            for keys, targets in batches:
+                yield prefix.features(features.rows(keys)), targets
+
+        def train(epoch: int, first_step: int) -> Iterator[Batch]:
+            if kept and recurring and recurring.training:
+                return gathered(kept, recurring.batches.keyed_train(epoch, first_step))
+            return fed(self._batches.train(epoch, first_step))
+
+        def validation() -> Iterator[Batch]:
+            return gathered(kept, recurring.batches.keyed_validation()) if kept and recurring else fed(self._batches.validation())
+
+        return Stage(prefix.onward, train, validation)
+
+    def _learning_in(self, epoch: int) -> frozenset[str]:
+        return frozenset(path for path, rate in self._learner.rates(epoch).items() if rate)
+
+    def _warn(self, sentence: str) -> None:
+        self._emit(Warned(message=sentence))
