@@ -139,7 +139,7 @@ def _last_place(module: nn.Module, graph: fx.Graph, inputs: Tensor) -> tuple[fx.
         if node.op != "get_attr":  # a parameter is there on both sides
             alive.add(node)
         alive = {one for one in alive if last_use[one] > place[node]}
-        holds = holds or bool(_tensors(module, node))
+        holds = holds or bool(_parameters(module, node))
         if holds and len(alive) == 1 and seer.gave_samples(one := next(iter(alive))):
             found = one
     return (found, seer.env[found]) if found is not None else None
@@ -166,7 +166,7 @@ class _Seer(fx.Interpreter):
 
 def _changes(module: nn.Module, node: fx.Node) -> bool:
     """Whether what `node` gives can differ from epoch to epoch for one input: it learns, keeps statistics or draws by chance."""
-    if any(tensor.requires_grad for tensor in _tensors(module, node)):
+    if any(parameter.requires_grad for parameter in _parameters(module, node)):
         return True
     if node.op == "call_module":
         return any(part.training and _heeds_mode(part) for part in module.get_submodule(str(node.target)).modules())
@@ -183,13 +183,13 @@ def _heeds_mode(part: nn.Module) -> bool:
     return code is None or "training" in code.co_names
 
 
-def _tensors(module: nn.Module, node: fx.Node) -> list[Tensor]:
+def _parameters(module: nn.Module, node: fx.Node) -> list[nn.Parameter]:
     """The parameters that `node` uses itself."""
     if node.op == "call_module":
         return list(module.get_submodule(str(node.target)).parameters())
     used = [source for source in node.all_input_nodes if source.op == "get_attr"]
     found = [_attribute(module, str(source.target)) for source in used]
-    return [value for value in found if isinstance(value, Tensor)]
+    return [value for value in found if isinstance(value, nn.Parameter)]
 
 
 def _attribute(module: nn.Module, path: str) -> object:
