@@ -24,8 +24,8 @@ from desktop_ft.plugin_manager import load_plugins
 _SIGNALS_EVERY_MS = 250
 
 
-def run_window(folder: Path | None = None, recipe: Path | None = None) -> int:
-    """Open the window, with `folder` (a folder, .zip or run) or `recipe` opened in it; returns the exit code."""
+def run_window(given: Path | None = None) -> int:
+    """Open the window, with `given` (a folder, .zip, recipe or run) opened in it; returns the exit code."""
     application = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(application, QApplication):
         raise TypeError("the window needs a QApplication")
@@ -34,7 +34,7 @@ def run_window(folder: Path | None = None, recipe: Path | None = None) -> int:
     faults.install()
     window = build_window(faults)
     window.show()
-    if given := recipe or folder:
+    if given is not None:
         window.commands.open_paths((given.absolute(),))
     warm_up = WarmUp(window.session.worker)
     QTimer.singleShot(300, warm_up.start)

@@ -5,9 +5,11 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line that says what 
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from desktop_ft import __version__, places
@@ -21,13 +23,14 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
 
+_WINDOW = "window"
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; without one, open the window. Returns the exit code."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     terminal = Terminal(json=getattr(arguments, "json", False))
     try:
         with termination_as_interrupt():
@@ -67,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Example: desktop-ft train photos --freeze head --out run && desktop-ft export run --out model.onnx",
     )
     parser.add_argument("--version", action="version", version=f"desktop-ft {__version__}")
-    parser.set_defaults(run=_open_window, folder=None)
+    parser.set_defaults(run=_open_window, path=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         add_demo_command,
@@ -78,13 +81,29 @@ def build_parser() -> argparse.ArgumentParser:
         add_system_commands,
     ):
         add(commands)
+    window = commands.add_parser(
+        _WINDOW,
+        help="open a folder, .zip, recipe or run in the window",
+        description="Open the window with a folder or .zip of pictures, a recipe, or a run. `desktop-ft PATH` does the same.",
+        epilog="Example: desktop-ft window photos",
+    )
+    window.add_argument("path", type=Path, nargs="?", metavar="PATH", help="what to open (default: nothing)")
+    window.set_defaults(run=_open_window)
     return parser
+
+
+def _with_command(argv: Sequence[str]) -> Sequence[str]:
+    """`desktop-ft PATH`, as a file manager calls it, means `desktop-ft window PATH`."""
+    named = len(argv) == 1 and not argv[0].startswith("-") and os.sep in argv[0] and Path(argv[0]).exists()
+    return [_WINDOW, *argv] if named else argv
 
 
 def _open_window(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.app import run_window
 
-    return run_window()
+    if arguments.path is not None and not arguments.path.exists():
+        raise UserError(f"There is nothing at {arguments.path}.", "Name a folder of pictures, a .zip, a recipe or a run.")
+    return run_window(arguments.path)
 
 
 def _keep(details: str) -> str:

@@ -48,12 +48,16 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     finish(parser, _runs)
 
 
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with terminal.progress("Evaluating") as progress:
         evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, warn=terminal.note, progress=progress)
     terminal.document(evaluation_document(evaluation))
     show_accuracy(evaluation, terminal)
-    rows = [[c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", f"{c.f1:.3f}", str(c.support)] for c in evaluation.per_class]
+    rows = [[c.name, *map(_share, (c.precision, c.recall, c.f1)), str(c.support)] for c in evaluation.per_class]
     terminal.table(["class", "precision", "recall", "f1", "pictures"], rows, right=(1, 2, 3, 4))
     if evaluation.mistakes:
         terminal.say(f"\n{len(evaluation.mistakes)} mistakes, the most confident first:")

@@ -13,7 +13,7 @@ from desktop_ft.api import TrainEvent
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.events import EpochDone, PrefixProgress, PrefixReady, RunStarted, StepDone, Warned
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.core.words import duration, size
+from desktop_ft.core.words import duration, percent, size
 from desktop_ft.engine.control import RunControl
 
 Emit = Callable[[TrainEvent], None]
@@ -88,7 +88,7 @@ class _View:
             case RunStarted():
                 self._terminal.note(
                     f"Training on {event.device} in {event.precision}: {event.epochs} epochs of {event.steps_per_epoch} steps; "
-                    f"{event.learning_share:.1%} of the parameters learn."
+                    f"{percent(event.learning_share)} of the parameters learn."
                 )
             case PrefixProgress():
                 self.phase(_FROZEN, event.done, event.total)
@@ -105,10 +105,16 @@ class _View:
                 return
 
     def _draw(self, step: StepDone) -> None:
-        eta = self._history.eta_seconds
-        left = f", {duration(eta)} left" if eta is not None else ""
+        left = left_words(self._history)
         told = f"epoch {step.epoch + 1}, loss {step.loss:.3f}{left}"
         self._bars.update(self._tasks["Training"], completed=self._history.progress, told=told, visible=True)
+
+
+def left_words(history: MetricHistory) -> str:
+    """The time left, after a comma; "" before it can be told."""
+    if history.eta_seconds is None:
+        return ""
+    return f", {'' if history.eta_is_whole else 'at least '}{duration(history.eta_seconds)} left"
 
 
 def prefix_line(event: PrefixReady) -> str:
@@ -123,8 +129,7 @@ def prefix_line(event: PrefixReady) -> str:
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:
     """One epoch in one line, with the time left."""
     epochs = history.started.epochs if history.started else event.epoch + 1
-    eta = history.eta_seconds
-    left = f", {duration(eta)} left" if eta else ""
+    left = left_words(history) if event.epoch + 1 < epochs else ""
     best = ", best so far" if event.best else ""
     return (
         f"Epoch {event.epoch + 1}/{epochs}: loss {event.train_loss:.3f}, validation loss {event.val_loss:.3f}, "

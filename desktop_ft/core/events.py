@@ -23,7 +23,7 @@ class RunStarted:
     Attributes:
         first_epoch, first_step: where it starts; above 0 when resumed.
         device, precision: what it really computes on and in, in words, such as `CPU (2 threads)`, `fp32`.
-        learning_share: share of the parameters that learn in the first epoch.
+        learning_share: share of the parameters that learn in `first_epoch`.
     """
 
     epochs: int

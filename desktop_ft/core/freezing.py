@@ -19,7 +19,7 @@ PRESETS = {
 }
 _GRAMMAR = re.compile(r"head|all|scratch|last:[1-9]\d{0,3}|discriminative(:0?\.\d+|:1(\.0*)?)?|gradual(:[1-9]\d{0,2})?")
 _DISCRIMINATIVE = 0.8
-MAX_MULTIPLIER = 1000.0
+MAX_MULTIPLIER = 1e12
 
 
 class BatchNormPolicy(StrEnum):
@@ -85,6 +85,13 @@ class FreezePlan(Described):
             leaf.path: 0.0 if frozen_bn and leaf.norm is NormKind.BATCH else self._overridden(leaf.path, preset[leaf.path])
             for leaf in tree.leaves()
         }
+
+    def turning_points(self, tree: LayerNode, head: str) -> range:
+        """The epochs (0-based) from which on other layers learn than before, the first epoch included."""
+        if not self.changes_over_time:
+            return range(1)
+        every = int(self.preset.partition(":")[2] or 1)
+        return range(0, (len(blocks(tree, head)) + 1) * every, every)
 
     def unknown_overrides(self, tree: LayerNode) -> tuple[str, ...]:
         """The override paths that name no layer of `tree`."""

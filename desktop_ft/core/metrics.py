@@ -1,6 +1,5 @@
 """Curves of a run, and what a trained model gets right and wrong, as values."""
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,15 +17,51 @@ from desktop_ft.core.events import (
 
 
 @dataclass(slots=True)
+class _Times:
+    """Where the seconds since one start went.
+
+    Attributes:
+        before: of all earlier starts. now: the latest second that an event told.
+        learning, validating: spent on `steps` steps and `validations` validations.
+    """
+
+    before: float = 0.0
+    now: float = 0.0
+    learning: float = 0.0
+    steps: int = 0
+    validating: float = 0.0
+    validations: int = 0
+
+    def passed(self, seconds: float) -> None:
+        """The frozen layers' own pass took `seconds`."""
+        self.now += seconds
+
+    def learned(self, now: float) -> None:
+        """A step ended at the second `now`."""
+        self.learning += max(0.0, now - self.now)
+        self.steps += 1
+        self.now = max(self.now, now)
+
+    def validated(self, now: float) -> None:
+        """A validation ended at the second `now`."""
+        self.validating += max(0.0, now - self.now)
+        self.validations += 1
+        self.now = max(self.now, now)
+
+
+@dataclass(slots=True)
 class MetricHistory:
     """The curves of a run, rebuilt from its events alone; the one value here that grows.
 
     A resumed run repeats the steps after its last checkpoint: what comes later replaces what was there.
 
     Attributes:
+        begun: the first start; `started` is the last, after a resumption another one.
         prefix: how far the frozen layers' own pass is, while it is under way.
         ready: what that pass came to, since the last start.
     """
+
+    begun: RunStarted | None = None
 
     started: RunStarted | None = None
     steps: list[StepDone] = field(default_factory=list)
@@ -36,7 +71,7 @@ class MetricHistory:
     ready: PrefixReady | None = None
     paused: bool = False
     ended: RunEnded | None = None
-    _passes_s: float = 0.0
+    _times: _Times = field(default_factory=_Times)
 
     @classmethod
     def of(cls, events: Iterable[TrainEvent]) -> "MetricHistory":
@@ -50,20 +85,24 @@ class MetricHistory:
         """Take in the next event."""
         match event:
             case RunStarted():
+                self.begun = self.begun or event
                 self.started, self.ended, self.paused = event, None, False
                 at = (event.first_epoch, event.first_step)
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
-                self.prefix, self.ready, self._passes_s = None, None, 0.0
+                self.prefix, self.ready = None, None
+                self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event
             case PrefixReady():
                 self.prefix, self.ready = None, event
-                self._passes_s += event.seconds
+                self._times.passed(event.seconds)
             case StepDone():
                 self.steps.append(event)
+                self._times.learned(event.seconds)
             case EpochDone():
                 self.epochs.append(event)
+                self._times.validated(event.seconds)
             case Warned():
                 self.warnings.append(event.message)
             case Paused():
@@ -99,17 +138,26 @@ class MetricHistory:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Working time still to come at the pace since this start or resumption; None before it can be told."""
-        if self.started is None:
+        """Working time still to come at the pace since this start or resumption; None before it can be told.
+
+        Before the first validation it is the training's alone: at least that long.
+        """
+        times = self._times
+        if self.started is None or not times.steps:
             return None
-        begin = (self.started.first_epoch, self.started.first_step)
-        done = len(self.steps) - bisect_left(self.steps, begin, key=lambda step: (step.epoch, step.step))
-        if not done:
-            return None
-        validated = [epoch.seconds for epoch in self.epochs[-1:] if epoch.epoch >= self.started.first_epoch]
-        elapsed = max(self.steps[-1].seconds, *validated, 0.0) - self._passes_s
         left = self.started.epochs * self.started.steps_per_epoch - self._steps_done(self.started)
-        return elapsed / done * left
+        validations = self.started.epochs - (self.epochs[-1].epoch + 1 if self.epochs else 0)
+        return left * times.learning / times.steps + validations * times.validating / max(1, times.validations)
+
+    @property
+    def eta_is_whole(self) -> bool:
+        """Whether the time of validations is known and part of `eta_seconds`."""
+        return self._times.validations > 0
+
+    @property
+    def work_seconds(self) -> float:
+        """Working time of the whole run so far, pauses excluded: every start, and every validation."""
+        return self._times.before + self._times.now
 
     def _steps_done(self, started: RunStarted) -> int:
         if not self.steps:
@@ -128,12 +176,17 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassScore:
-    """How one class fares. `support` is the number of pictures that are of the class."""
+    """How one class fares. `support` is the number of pictures that are of the class.
+
+    Attributes:
+        precision: None where no picture was called so.
+        recall, f1: None where no picture is of the class.
+    """
 
     name: str
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     support: int
 
 

@@ -69,7 +69,7 @@ class DatasetChoice(Described):
         gt=0,
         lt=1,
         description="Share of each class that is held out for validation, where the folder does not say so itself. "
-        "A picture's side is decided by its content, so it never changes when others are added.",
+        "A picture's side is decided by its content, so it stays when others are added (save in classes of a few pictures).",
     )
 
 

@@ -11,6 +11,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def percent(share: float) -> str:
+    """A share of 1 in percent, with one digit after the point; what is little is not called nothing."""
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
 def size(amount: int) -> str:
     """Bytes in the decimal units that shops and browsers use: `999 B`, `13.4 MB`."""
     if amount < 1000:

@@ -72,6 +72,10 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
         said.append(f"No validation picture in {_list(unseen)}: how well it is recognised cannot be told.")
     if doubles := sum(problem.kind == "duplicate-across-subsets" for problem in manifest.problems):
         said.append(f"{doubles} pictures are in more than one subset, so the accuracy will look better than it is.")
+    if alike := [problem.path for problem in manifest.problems if problem.kind == "similar-classes"]:
+        said.append(f"Classes that differ in spelling alone are kept apart: see {_list(alike)} in the list of problems.")
+    if torn := sum(problem.kind == "contradicting-label" for problem in manifest.problems):
+        said.append(f"{torn} pictures are in two classes at once, so one of them teaches something wrong.")
     if batch_size == 1:
         said.append("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more.")
     return said

@@ -36,7 +36,7 @@ class Passes:
     """Runs batches through one network.
 
     Where memory runs out, a batch is computed in twice as many parts from then on; gradients add up, so each step still
-    learns from the same samples (BatchNorm and class weights see the parts one by one).
+    learns from the same samples (BatchNorm sees the parts one by one).
 
     Attributes:
         forward: what inputs go through, to logits; the whole network to begin with.

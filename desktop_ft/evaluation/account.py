@@ -45,9 +45,9 @@ def _plan(plan: FreezePlan, history: MetricHistory) -> str:
     kind = plan.preset.partition(":")[0]
     described = next((words for preset, words in PRESETS.items() if preset.partition(":")[0] == kind), "")
     parts = [f"<b>{text(plan.preset)}</b>: {text(described)}"]
-    if history.started:
+    if history.begun:
         when = " in the first epoch" if plan.changes_over_time else ""
-        parts.append(f"{percent(history.started.learning_share)} of the parameters learn{when}.")
+        parts.append(f"{percent(history.begun.learning_share)} of the parameters learn{when}.")
     if plan.overrides:
         parts.append(f"{len(plan.overrides)} layers were set by hand.")
     if plan.batch_norm.value == "frozen":
@@ -146,7 +146,7 @@ def _end(history: MetricHistory) -> str:
     best = history.best
     top = f" The best is epoch {best.epoch + 1}, with {percent(best.val_accuracy)} on the validation pictures." if best else ""
     error = f'<p class="bad">{text(history.ended.error)}</p>' if history.ended and history.ended.error else ""
-    return f"<p>{ended}, after {len(history.epochs)} epochs and {duration(history.steps[-1].seconds)}.{top}</p>{error}"
+    return f"<p>{ended}, after {len(history.epochs)} epochs and {duration(history.work_seconds)}.{top}</p>{error}"
 
 
 def _epochs(history: MetricHistory) -> str:

@@ -35,8 +35,8 @@ def results(evaluation: Evaluation, root: Path | None) -> str:
 
 def _figures(evaluation: Evaluation) -> str:
     accuracy, scores = evaluation.accuracy, evaluation.per_class
-    present = [score for score in scores if score.support]
-    f1 = sum(score.f1 for score in present) / max(1, len(present))
+    present = [score.f1 for score in scores if score.f1 is not None]
+    f1 = sum(present) / max(1, len(present))
     shown = [
         (percent(accuracy.value), f"accuracy; 95 % interval {percent(accuracy.low)} to {percent(accuracy.high)}"),
         (str(len(evaluation.answers)), f"pictures ({evaluation.subset}), {len(evaluation.mistakes)} answered wrongly"),
@@ -53,9 +53,7 @@ def _classes(scores: Sequence[ClassScore]) -> str:
     rows = [
         (
             name(score.name),
-            bar(score.precision, f"{score.precision:.3f}"),
-            bar(score.recall, f"{score.recall:.3f}"),
-            bar(score.f1, f"{score.f1:.3f}"),
+            *(bar(share, f"{share:.3f}") if share is not None else "–" for share in (score.precision, score.recall, score.f1)),
             str(score.support),
         )
         for score in scores

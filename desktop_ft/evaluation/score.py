@@ -116,9 +116,9 @@ def _per_class(confusion: Whole, classes: tuple[str, ...]) -> tuple[ClassScore, 
         scores.append(
             ClassScore(
                 name=name,
-                precision=hits / called if called else 0.0,
-                recall=hits / support if support else 0.0,
-                f1=2 * hits / (called + support) if called + support else 0.0,
+                precision=hits / called if called else None,
+                recall=hits / support if support else None,
+                f1=2 * hits / (called + support) if support else None,
                 support=support,
             )
         )

@@ -1,7 +1,7 @@
 """The process that loads an exported file again, as its later users will: without torch, from the file and the photos alone.
 
 Run as `python -m desktop_ft.export.check_child`. On stdin one line of JSON: `{"model": path, "paths": [...]}`. On stdout lines
-of JSON: `{"ready": classes}`, then for every path in order `{"predicted": index, "logits": base64 of float32}` or
+of JSON: `{"ready": metadata}`, then for every path in order `{"predicted": index, "logits": base64 of float32}` or
 `{"problem": sentence}`; or, where the file cannot be used at all, one `{"what": …, "cure": …}`.
 """
 
@@ -31,7 +31,7 @@ def main(asked: TextIO, told: TextIO) -> None:
     request = json.loads(asked.readline())
     try:
         model = OnnxModel(Path(request["model"]))
-        tell(ready=len(model.classes))
+        tell(ready=dict(model.metadata))
         for answer in model.answer(Path(path) for path in request["paths"]):
             tell(**_told(answer))
     except UserError as error:

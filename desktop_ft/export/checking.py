@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,12 +25,20 @@ Progress = Callable[[int, int | None], None]
 
 
 def answers_without_torch(
-    model: Path, paths: Sequence[Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
+    model: Path,
+    paths: Sequence[Path],
+    metadata: Mapping[str, str],
+    *,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Logits (N, C) and predicted classes (N,) of the file `model` for the photos `paths`, found in a process of its own.
 
+    Args:
+        metadata: what the file must say of itself: classes, sizes, recipe.
+
     Raises:
-        UserError: the file cannot be used, a photo cannot be read, or the process died.
+        UserError: the file cannot be used or says something else, a photo cannot be read, or the process died.
         Cancelled: `cancel` was set; the process is gone.
     """
     logits: list[NDArray[np.float32]] = []
@@ -39,6 +47,7 @@ def answers_without_torch(
         if "what" in told:
             raise UserError(f"The exported file cannot be used: {told['what']}", told["cure"])
         if "ready" in told:
+            _must_say(told["ready"], metadata)
             continue
         if "problem" in told:
             raise UserError(f"The exported file gives no answer for {paths[len(logits)]}: {told['problem']}", _AGAIN)
@@ -49,6 +58,14 @@ def answers_without_torch(
     if len(logits) != len(paths):
         raise RuntimeError(f"{len(logits)} answers for {len(paths)} photos")
     return np.stack(logits).astype(np.float32), np.array(predicted, dtype=np.int64)
+
+
+def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
+    if wrong := [key for key, value in metadata.items() if said.get(key) != value]:
+        raise UserError(
+            f"The exported file does not say what the trained model is: its {wrong[0]} is another one.",
+            "Export with another format, and tell the exporter's makers.",
+        )
 
 
 def _conversation(model: Path, paths: Sequence[Path], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:

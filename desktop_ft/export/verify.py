@@ -57,7 +57,7 @@ def export_and_verify(
         _write(exporter, ExportJob(model=model, size=size, metadata=metadata, path=temporary), out)
         if cancel and cancel.is_set():
             raise Cancelled
-        logits, predicted = answers_without_torch(temporary, paths, progress=progress, cancel=cancel)
+        logits, predicted = answers_without_torch(temporary, paths, metadata, progress=progress, cancel=cancel)
         content = atomic.read(temporary)
         report = _compare(out, len(content), reference, logits, predicted, paths)
         _must_agree(report)

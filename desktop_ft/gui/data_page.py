@@ -77,6 +77,7 @@ class DataPage(Page):
         opening.failed.connect(self._failed)
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._draw)
+        session.state.recipe_changed.connect(self._show_health)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
         session.runs.began.connect(self.refresh)
@@ -86,7 +87,7 @@ class DataPage(Page):
     def refresh(self) -> None:
         """Show what fits the moment."""
         manifest, running = self._session.state.manifest, self._session.opening.running
-        self._show_health(manifest)
+        self._show_health()
         self.empty.setVisible(manifest is None and not running)
         self.contents.setVisible(manifest is not None)
         self.change.setVisible(manifest is not None)
@@ -96,7 +97,8 @@ class DataPage(Page):
         if not running:
             self.progress.end()
 
-    def _show_health(self, manifest: DatasetManifest | None) -> None:
+    def _show_health(self) -> None:
+        manifest = self._session.state.manifest
         batch_size = self._session.state.recipe.optimisation.batch_size
         trainable, said = verdict(manifest, batch_size) if manifest is not None else (True, ())
         self.health.say("\n".join(said), "warn" if trainable else "bad")
@@ -213,7 +215,7 @@ class DataPage(Page):
         self.val_note.setText(
             "The dataset itself says what is held out."
             if fixed
-            else "Which photos are held out depends on their content, so it stays the same when others are added."
+            else "What is held out depends on the photos' content: in all but tiny classes it stays so when others are added."
         )
 
     def _filter(self) -> None:

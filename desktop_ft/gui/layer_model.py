@@ -162,7 +162,7 @@ class LayerModel(QAbstractItemModel):
             # PySide6 hands over a plain int.
             self.ticked.emit(path, Qt.CheckState(value) is not Qt.CheckState.Unchecked)
             return True
-        if role == Qt.ItemDataRole.EditRole and column in (SHARE, RATE) and value != index.data(role):
+        if role == Qt.ItemDataRole.EditRole and column in (SHARE, RATE):
             self.rated.emit(path, float(value) / self._unit(column))
             return True
         return False

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share
 from desktop_ft.core.layers import blocks
 from desktop_ft.gui import words
@@ -22,6 +23,7 @@ PRESET_TITLES = {
     "scratch": "From scratch",
 }
 _PARAMETRIC = {"last", "gradual"}
+_MOST_EPOCHS = 99
 
 
 class LayersPage(Page):
@@ -68,6 +70,7 @@ class LayersPage(Page):
             self.preset.addItem(PRESET_TITLES[name], name)
             self.preset.setItemData(self.preset.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
         self.blocks = QSpinBox()
+        self.blocks.setRange(1, _MOST_EPOCHS)
         self.blocks.setKeyboardTracking(False)
         self.factor = RateSpinBox()
         self.factor.setRange(0.05, 1)
@@ -139,7 +142,6 @@ class LayersPage(Page):
             self.progress.cancellable(False)
         else:
             self.progress.end()
-            self.blocks.setMaximum(max(1, len(blocks(tree, self._head()))))
         self.refresh()
         self._collapse()
 
@@ -152,7 +154,9 @@ class LayersPage(Page):
         self.blocks.setPrefix("last " if name == "last" else "every ")
         noun = "block" if name == "last" else "epoch"
         self.blocks.setSuffix(f" {noun}" if argument == "1" else f" {noun}s")
-        self.blocks.setMinimum(1)
+        tree = self._session.state.tree
+        found = len(blocks(tree, self._head())) if tree is not None and name == "last" else 0
+        self.blocks.setMaximum(max(found or _MOST_EPOCHS, int(argument or 1) if name in _PARAMETRIC else 1))
         if name in _PARAMETRIC:
             self.blocks.setValue(int(argument or 1))
         self.factor.setVisible(name == "discriminative")
@@ -188,12 +192,20 @@ class LayersPage(Page):
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
         if state.tree is not None:
-            self._edit(f"rate of {path or 'all'}", set_rate(state.recipe.freeze, state.tree, self._head(), path, share))
+            self.notice.clear()
+            try:
+                plan = set_rate(state.recipe.freeze, state.tree, self._head(), path, share)
+            except UserError as error:
+                self.notice.fail(error)
+            else:
+                self._edit(f"rate of {path or 'all'}", plan)
 
     def _clear_overrides(self) -> None:
         self._edit("remove exceptions", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
 
     def _edit_preset(self) -> None:
+        if self._quiet:
+            return
         name = str(self.preset.currentData()).partition(":")[0]
         current = self._session.state.recipe.freeze.preset.partition(":")[0]
         number = self.blocks.value() if name == current else {"last": 2, "gradual": 1}.get(name, 1)

@@ -16,12 +16,12 @@ from desktop_ft.plugin_manager import Plugins
 
 
 class Opening(QObject):
-    """The scan under way, if any. `moved` tells that the project went on to other pictures: what was shown of a run is past."""
+    """The scan under way, if any. `moved` tells which pictures the project is about now."""
 
     began = Signal(str)
     progressed = Signal(object, object)
     failed = Signal(object)
-    moved = Signal()
+    moved = Signal(str)
     ended = Signal()
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
@@ -98,8 +98,7 @@ class Opening(QObject):
         self._state.load(recipe.model_copy(update={"dataset": dataset}))
         self._scanned, self._val = scanned, dataset.val
         self._state.set_manifest(split(scanned, dataset.val))
-        if dataset.folder != recipe.dataset.folder:
-            self.moved.emit()
+        self.moved.emit(dataset.folder)
 
     def _follow(self) -> None:
         val = self._state.recipe.dataset.val

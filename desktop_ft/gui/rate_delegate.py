@@ -1,24 +1,35 @@
 """Edits a learning rate, or a share of it, in a cell of the layer tree."""
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex
-from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtCore import QAbstractItemModel, QLocale, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QDoubleValidator
+from PySide6.QtWidgets import QLineEdit, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from desktop_ft.core.freezing import MAX_MULTIPLIER
-from desktop_ft.gui.form import RateSpinBox
-
-_DECIMALS = 8
+_LARGEST = 100.0
+_DIGITS = 12
+_Index = QModelIndex | QPersistentModelIndex
 
 
 class RateDelegate(QStyledItemDelegate):
-    """A box for a small number. Nothing is written back unless the number was changed: a cell may stand for many layers."""
+    """A line for a number, large or small (`1e-5`). Only what was typed is written: a cell may stand for many layers."""
 
-    def createEditor(  # noqa: N802 - Qt's name
-        self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> QWidget:
-        """The box."""
-        box = RateSpinBox(parent)
-        box.setDecimals(_DECIMALS)
-        box.setRange(0, MAX_MULTIPLIER)
-        box.setFrame(False)
-        box.setAccessibleName("Rate of this layer; 0 freezes it")
-        return box
+    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: _Index) -> QWidget:  # noqa: N802 - Qt's name
+        """The line."""
+        line = QLineEdit(parent)
+        line.setFrame(False)
+        line.setAccessibleName("Rate of this layer; 0 freezes it")
+        validator = QDoubleValidator(0.0, _LARGEST, _DIGITS, line)
+        validator.setNotation(QDoubleValidator.Notation.ScientificNotation)
+        validator.setLocale(QLocale.c())
+        line.setValidator(validator)
+        return line
+
+    def setEditorData(self, editor: QWidget, index: _Index) -> None:  # noqa: N802 - Qt's name
+        """Show the number, ready to be typed over."""
+        if isinstance(editor, QLineEdit) and not editor.isModified():
+            editor.setText(f"{index.data(Qt.ItemDataRole.EditRole):.6g}")
+            editor.selectAll()
+
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: _Index) -> None:  # noqa: N802 - Qt's name
+        """Hand over what was typed, if anything was."""
+        if isinstance(editor, QLineEdit) and editor.isModified() and editor.hasAcceptableInput():
+            model.setData(index, float(editor.text()), Qt.ItemDataRole.EditRole)

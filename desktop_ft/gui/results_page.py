@@ -21,30 +21,35 @@ from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, fillin
 from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.runs.run_folder import RunFolder
 
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else words.percent(share)
+
+
 CLASS_COLUMNS = (
     Column(title="Class", text=lambda score: words.printable(score.name)),
     Column(
         title="Recall",
-        text=lambda score: words.percent(score.recall),
-        sort=lambda score: score.recall,
-        bar=lambda score: float(score.recall),
+        text=lambda score: _percent(score.recall),
+        sort=lambda score: -1.0 if score.recall is None else score.recall,
+        bar=lambda score: score.recall or 0.0,
         number=True,
         width=12,
         help="Of the pictures that are of this class, the share that was called so.",
     ),
     Column(
         title="Precision",
-        text=lambda score: words.percent(score.precision),
-        sort=lambda score: score.precision,
-        bar=lambda score: float(score.precision),
+        text=lambda score: _percent(score.precision),
+        sort=lambda score: -1.0 if score.precision is None else score.precision,
+        bar=lambda score: score.precision or 0.0,
         number=True,
         width=12,
         help="Of the pictures that were called this class, the share that is.",
     ),
     Column(
         title="F1",
-        text=lambda score: words.percent(score.f1),
-        sort=lambda score: score.f1,
+        text=lambda score: _percent(score.f1),
+        sort=lambda score: -1.0 if score.f1 is None else score.f1,
         number=True,
         width=10,
         help="Harmonic mean of precision and recall.",

@@ -41,6 +41,7 @@ class RunWork(QObject):
         self._warnings: list[str] = []
         self.busy = ""
         self._judged: Path | None = None
+        self._about: Path | None = None
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
@@ -74,14 +75,17 @@ class RunWork(QObject):
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
-    def forget(self) -> None:
-        """Show no run any more."""
-        self._live.forget()
-        self._state.set_run(None, None)
+    def leave_others(self, folder: str) -> None:
+        """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
+        run = self._state.run
+        if run is not None and _pictures_of(run) != Path(folder).resolve():
+            self.cancel()
+            self._live.forget()
+            self._state.set_run(None, None)
 
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
-        plugins = self._plugins
+        plugins, self._about = self._plugins, run
 
         def work(report: Report, cancel: threading.Event) -> Evaluation:
             return evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
@@ -91,7 +95,7 @@ class RunWork(QObject):
 
     def export(self, run: Path, out: Path, exporter: str) -> None:
         """Write the run's model to `out` and prove it."""
-        plugins = self._plugins
+        plugins, self._about = self._plugins, run
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             from desktop_ft.jobs import exporting  # onnx and onnxruntime: not before they are needed
@@ -136,6 +140,8 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
+        if isinstance(value, Evaluation | ExportReport) and self._about != self._state.run:
+            return  # another run, or none, is shown meanwhile
         if isinstance(value, Evaluation):
             self._state.set_evaluation(value, self._judged)
         elif isinstance(value, ExportReport):
@@ -157,3 +163,10 @@ class RunWork(QObject):
         run = self._live.run
         if run is not None and (run / "recipe.toml").is_file():
             self.open(run)
+
+
+def _pictures_of(run: Path) -> Path | None:
+    try:
+        return Path(RunFolder.open(run).recipe.dataset.folder).resolve()
+    except UserError:  # it has gone since, or is damaged
+        return None

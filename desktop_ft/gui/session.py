@@ -37,6 +37,8 @@ class Session:
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
+        if self.opening.running:
+            return Blocker("The pictures are still being looked at.", "data")
         return blocker(self.state.recipe, self.state.manifest, self.plugins, running=self.training.running)
 
 
@@ -47,7 +49,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     worker.unforeseen.connect(faults.report)
     training = Training(state)
     opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
-    opening.moved.connect(runs.forget)
+    opening.moved.connect(runs.leave_others)
     return Session(
         plugins=plugins,
         settings=settings,

@@ -44,7 +44,8 @@ def left_words(training: Training) -> str:
     history, parts = training.history, []
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     if training.running and eta is not None and not history.paused and training.phase is None:
-        parts.append(f"{words.duration(eta)} left")
+        least = "" if history.eta_is_whole or history.prefix is not None else "at least "
+        parts.append(f"{least}{words.duration(eta)} left")
     if history.best is not None:
         parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
     return " · ".join(parts)

@@ -164,8 +164,9 @@ class TrainPage(Page):
             self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
         self.details.setText(self._details())
         self.details.setVisible(bool(self.details.text()))
-        if history.warnings:
-            self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
+        self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
+        if self._session.training.run is None:
+            self.notice.clear()
 
     def _details(self) -> str:
         history, parts = self._session.training.history, []

@@ -5,6 +5,7 @@ import re
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import duration as duration
+from desktop_ft.core.words import percent as percent
 from desktop_ft.core.words import size as size
 
 SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
@@ -22,11 +23,6 @@ def millions(number: int) -> str:
     if number < 1_000_000:
         return f"{number:,}"
     return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"
-
-
-def percent(share: float) -> str:
-    """A share of 1 in percent, with one digit after the point."""
-    return f"{100 * share:.1f} %"
 
 
 def interval(value: Interval) -> str:

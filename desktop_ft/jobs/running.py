@@ -104,7 +104,8 @@ def still_there(root: Path, samples: Sequence[Sample], warn: Warn = silent) -> t
     kept = tuple(sample for sample in samples if _is_there(root / sample.path, sample))
     if not kept:
         raise UserError(f"None of the run's pictures is in {root} as it was.", "Bring the folder back to its place.")
-    if lost := [sample.path for sample in samples if sample not in set(kept)]:
+    there = {sample.path for sample in kept}
+    if lost := [sample.path for sample in samples if sample.path not in there]:
         warn(f"{len(lost)} of {len(samples)} pictures are gone or have changed since, such as {lost[0]}; they are left out.")
     return kept
 

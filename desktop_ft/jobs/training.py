@@ -227,16 +227,7 @@ def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
 
 
 def _loss(run: OpenRun) -> Callable[[Tensor, Tensor], Tensor]:
-    """Cross-entropy with the recipe's label smoothing and, where it asks for them, class weights."""
-    import torch
-    from torch.nn.functional import cross_entropy
+    from desktop_ft.engine.losses import classification_loss
 
-    smoothing = run.recipe.optimisation.label_smoothing
     weighted = run.recipe.optimisation.balance is Balance.CLASS_WEIGHTS
-    weights = torch.from_numpy(class_weights(run.manifest)) if weighted else None
-
-    def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        weight = weights.to(logits.device) if weights is not None else None
-        return cross_entropy(logits.float(), targets, weight=weight, label_smoothing=smoothing)
-
-    return loss
+    return classification_loss(run.recipe.optimisation.label_smoothing, class_weights(run.manifest) if weighted else None)

@@ -4,7 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from desktop_ft.core.events import EpochDone, Paused, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.events import (
+    EpochDone,
+    Paused,
+    PrefixProgress,
+    PrefixReady,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    StepDone,
+    Warned,
+)
 from desktop_ft.core.metrics import MetricHistory
 
 
@@ -42,7 +52,31 @@ def test_progress_and_time_left_follow_the_steps():
     history.add(epoch_done(0, True, seconds=15.0))  # a validation of 5 s
     assert history.eta_seconds == approx(45)  # three epochs more, of 15 s each
     history.add(step_done(1, 0, seconds=18.0))
-    assert history.eta_seconds == approx(18.0 / 6 * 14)
+    assert history.eta_seconds == approx(13.0 / 6 * 14 + 3 * 5.0)  # steps at their pace, and three validations more
+
+
+def test_before_the_first_validation_the_time_left_is_the_least_it_can_be():
+    history = MetricHistory.of([started(), step_done(0, 0, seconds=2.0)])
+    assert history.eta_seconds == approx(38.0) and not history.eta_is_whole
+    history.add(epoch_done(0, True, seconds=5.0))
+    assert history.eta_is_whole
+
+
+def test_the_frozen_layers_own_pass_does_not_slow_the_epochs_forecast_down():
+    history = MetricHistory.of([started(), PrefixProgress(done=10, total=40, seconds=5.0)])
+    assert history.prefix_eta_seconds == approx(15.0)
+    history.add(PrefixReady(after="pool", kept=40, reused=0, bytes=1, precision="fp32", seconds=20.0))
+    assert history.prefix_eta_seconds is None
+    history.add(step_done(0, 0, seconds=20.1))
+    assert history.eta_seconds == approx(1.9)
+    assert history.work_seconds == approx(20.1)
+
+
+def test_the_work_of_all_starts_counts():
+    history = MetricHistory.of([started(), step_done(0, 0, seconds=100.0), started(0, 1), step_done(0, 1, seconds=3.0)])
+    history.add(epoch_done(0, True, seconds=4.0))
+    assert history.work_seconds == approx(104.0)
+    assert history.begun == started()
 
 
 def test_the_time_left_of_a_resumed_run_counts_from_its_resumption():

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import app
 from desktop_ft.core.events import RunStatus
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.faults import Faults
@@ -46,10 +47,11 @@ def window(qtbot: QtBot) -> Iterator[MainWindow]:
     assert faults.seen == []
 
 
-def take_recipe(window: MainWindow, qtbot: QtBot, photos: Path, tmp_path: Path, epochs: int) -> Recipe:
+def take_recipe(window: MainWindow, qtbot: QtBot, photos: Path, tmp_path: Path, epochs: int, preset: str = "head") -> Recipe:
     recipe = Recipe(
         dataset=DatasetChoice(folder=str(photos), val=0.3),
         backbone=BackboneChoice(image_size=64),
+        freeze=FreezePlan(preset=preset),
         optimisation=Optimisation(epochs=epochs, batch_size=8),
     )
     file = tmp_path / "small.toml"
@@ -129,6 +131,36 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert not window.strip.isVisible()
     assert train.notice.text == ""
     assert train.plots.points("steps") == 0
+
+
+@pytest.mark.parametrize("preset", ["last:1", "last:25", "gradual", "gradual:30", "gradual:300", "discriminative:0.5"])
+def test_looking_at_the_layers_edits_nothing(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, preset: str) -> None:
+    state = window.session.state
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2, preset=preset)
+    before = state.recipe
+    layers = page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
+    assert state.recipe == before
+    assert not state.undo_stack.canUndo()
+    assert layers.share.text()
+
+
+def test_a_recipe_for_other_pictures_ends_what_is_shown_of_a_run(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    state, training = window.session.state, window.session.training
+    take_recipe(window, qtbot, photos, tmp_path, epochs=1)
+    window.actions_["run.start"].trigger()
+    qtbot.waitUntil(lambda: not training.running, timeout=LONG)
+    assert state.evaluation is not None
+    other = shapes(tmp_path / "other", 4)
+    window.session.opening.open(other)
+    assert not window.actions_["run.start"].isEnabled() or window.session.blocker() is not None
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
+    assert state.evaluation is None
+    take_recipe(window, qtbot, photos, tmp_path, epochs=1)
+    assert state.run is None
 
 
 def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import os
 import re
 import threading
@@ -122,6 +123,19 @@ def test_other_classes_than_the_models_are_refused(tmp_path, quick, photos, refe
         verify(quick, tmp_path / "model.onnx", trained(), reference[:, :2], photos)
 
 
+def test_a_file_that_says_something_else_of_itself_is_refused(tmp_path, onnx_exporter, photos, reference):
+    """The same answers under other names would make a dog of every cat."""
+
+    def renamed(job):
+        classes = json.dumps(json.loads(job.metadata["desktop_ft.classes"])[::-1])
+        onnx_exporter.write(dataclasses.replace(job, metadata={**job.metadata, "desktop_ft.classes": classes}))
+
+    liar = dataclasses.replace(onnx_exporter, write=renamed)
+    with pytest.raises(UserError, match=r"its desktop_ft\.classes is another one"):
+        verify(liar, tmp_path / "model.onnx", trained(), reference, photos)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_does_not_load_is_refused(tmp_path, onnx_exporter, photos, reference):
     broken = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(b"not a model"))
     with pytest.raises(UserError, match="cannot be used"):
@@ -196,14 +210,14 @@ def test_the_checking_process_has_no_torch_and_says_so_when_it_has(tmp_path, exp
     (tmp_path / "sitecustomize.py").write_text("import sys, types\nsys.modules['torch'] = types.ModuleType('torch')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UserError, match="torch was imported"):
-        checking.answers_without_torch(exported[0], photos[:1])
+        checking.answers_without_torch(exported[0], photos[:1], METADATA)
 
 
 def test_a_checking_process_that_dies_is_told(exported, photos, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UserError, match=r"ended too early.*code -9"):
-        checking.answers_without_torch(exported[0], photos)
+        checking.answers_without_torch(exported[0], photos, METADATA)
 
 
 def test_an_untrained_head_of_zeros_must_be_met_exactly(tmp_path, onnx_exporter, photos):

@@ -3,11 +3,10 @@
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QTreeView
+from PySide6.QtWidgets import QLineEdit, QTreeView
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
-from desktop_ft.gui.form import RateSpinBox
 from desktop_ft.gui.layer_model import LAYER, RATE, SHARE, LayerModel
 from desktop_ft.gui.rate_delegate import RateDelegate
 from tests.gui.test_plan_edit import HEAD, TREE
@@ -59,35 +58,64 @@ def test_a_plain_int_ticks(model: LayerModel, qtbot: QtBot) -> None:
     assert told == [("stem", True), ("stem", False)]
 
 
-@pytest.mark.parametrize(("column", "typed"), [(SHARE, 0.05), (RATE, 0.0005)])
-def test_a_rate_is_typed_into_its_cell(model: LayerModel, qtbot: QtBot, column: int, typed: float) -> None:
-    told: list[tuple[str, float]] = []
-    model.rated.connect(lambda path, share: told.append((path, share)))
+def shown(model: LayerModel, qtbot: QtBot) -> QTreeView:
     tree = QTreeView()
     qtbot.addWidget(tree)
     tree.setModel(model)
     tree.setItemDelegate(RateDelegate(tree))
     tree.expandAll()
     tree.show()
+    return tree
+
+
+@pytest.mark.parametrize(("column", "typed"), [(SHARE, 0.05), (RATE, 0.0005)])
+def test_a_rate_is_typed_into_its_cell(model: LayerModel, qtbot: QtBot, column: int, typed: float) -> None:
+    told: list[tuple[str, float]] = []
+    model.rated.connect(lambda path, share: told.append((path, share)))
+    tree = shown(model, qtbot)
     cell = model.index_of("body.2").siblingAtColumn(column)
     tree.setCurrentIndex(cell)
     QTest.keyClick(tree, Qt.Key.Key_F2)
-    box = tree.findChild(RateSpinBox)
-    assert box is not None
-    assert box.value() == pytest.approx(2 * typed)
-    box.selectAll()
-    QTest.keyClicks(box, str(typed))
-    QTest.keyClick(box, Qt.Key.Key_Return)
+    line = tree.findChild(QLineEdit)
+    assert line is not None
+    assert float(line.text()) == pytest.approx(2 * typed)
+    QTest.keyClicks(line, str(typed))
+    QTest.keyClick(line, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(told))  # Qt commits what was typed with the next event
     assert told == [("body.2", pytest.approx(0.05))]
 
 
-def test_an_edit_that_changes_nothing_tells_nothing(model: LayerModel) -> None:
+@pytest.mark.parametrize("leave", [Qt.Key.Key_Return, Qt.Key.Key_Escape])
+@pytest.mark.parametrize("path", ["body", "stem", "body.2"])
+def test_a_cell_that_is_opened_and_left_changes_nothing(model: LayerModel, qtbot: QtBot, leave: Qt.Key, path: str) -> None:
     told: list[str] = []
     model.rated.connect(lambda path, share: told.append(path))
-    cell = model.index_of("body.2").siblingAtColumn(SHARE)
-    assert not model.setData(cell, cell.data(Qt.ItemDataRole.EditRole))
+    model.set_plan(FreezePlan(preset="last:1", backbone_rate=0.03), 0.003)
+    tree = shown(model, qtbot)
+    tree.setCurrentIndex(model.index_of(path).siblingAtColumn(RATE))
+    QTest.keyClick(tree, Qt.Key.Key_F2)
+    line = tree.findChild(QLineEdit)
+    assert line is not None
+    QTest.keyClick(line, leave)
+    qtbot.waitUntil(lambda: tree.state() is not QTreeView.State.EditingState)
     assert told == []
+
+
+def test_a_tiny_rate_is_shown_and_kept(model: LayerModel, qtbot: QtBot) -> None:
+    told: list[tuple[str, float]] = []
+    model.rated.connect(lambda path, share: told.append((path, share)))
+    model.set_plan(FreezePlan(preset="discriminative:0.05", backbone_rate=0.0001), 0.003)
+    tree = shown(model, qtbot)
+    cell = model.index_of("stem").siblingAtColumn(RATE)
+    tree.setCurrentIndex(cell)
+    QTest.keyClick(tree, Qt.Key.Key_F2)
+    line = tree.findChild(QLineEdit)
+    assert line is not None
+    assert 0 < float(line.text()) == pytest.approx(cell.data(Qt.ItemDataRole.EditRole), rel=1e-5)
+    QTest.keyClicks(line, "1e-7")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(told))
+    assert told == [("stem", pytest.approx(1e-7 / 0.003))]
 
 
 def test_layers_that_the_policy_holds_cannot_be_ticked(model: LayerModel) -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan
 from desktop_ft.core.layers import LayerNode, NormKind, is_under
 from desktop_ft.gui.plan_edit import held_by_policy, set_rate, tick
@@ -28,7 +29,11 @@ TREE = LayerNode(
     children=(STEM, BODY, LayerNode(path=HEAD, type="Linear", parameters=10)),
 )
 PATHS = [node.path for node in TREE.walk()]
-PRESETS = ["head", "last:1", "last:2", "all", "discriminative", "gradual", "scratch"]
+PRESETS = ["head", "last:1", "last:2", "all", "discriminative", "discriminative:0.1", "gradual", "gradual:2", "scratch"]
+
+
+def over_time(plan: FreezePlan) -> list[dict[str, float]]:
+    return [plan.rates(TREE, HEAD, epoch) for epoch in range(12)]
 
 
 @given(
@@ -41,18 +46,19 @@ def test_a_tick_changes_what_it_says_and_nothing_else(
 ) -> None:
     plan = FreezePlan(preset=preset, batch_norm=policy)
     for path, learn in ticks:
-        before = plan.rates(TREE, HEAD)
+        before = over_time(plan)
         plan = tick(plan, TREE, HEAD, path, learn)
         held = held_by_policy(plan, TREE)
-        for leaf, rate in plan.rates(TREE, HEAD).items():
-            if leaf in held:
-                assert rate == 0
-            elif is_under(leaf, path):
-                assert (rate > 0) == learn
-            else:
-                assert rate == before[leaf]
+        for epoch, rates in enumerate(over_time(plan)):
+            for leaf, rate in rates.items():
+                if leaf in held:
+                    assert rate == 0
+                elif is_under(leaf, path):
+                    assert (rate > 0) == learn
+                else:
+                    assert rate == before[epoch][leaf]
         assert not plan.unknown_overrides(TREE)
-        assert len(plan.overrides) <= len(before)
+        assert len(plan.overrides) <= len(before[0])
 
 
 @given(
@@ -65,12 +71,13 @@ def test_a_rate_that_is_set_is_the_rate_and_nothing_else_changes(
 ) -> None:
     plan = FreezePlan(preset=preset, batch_norm=policy)
     for path, share in edits:
-        before = plan.rates(TREE, HEAD)
+        before = over_time(plan)
         plan = set_rate(plan, TREE, HEAD, path, share)
         held = held_by_policy(plan, TREE)
-        for leaf, rate in plan.rates(TREE, HEAD).items():
-            wanted = 0.0 if leaf in held else share if is_under(leaf, path) else before[leaf]
-            assert rate == pytest.approx(wanted, rel=1e-9, abs=1e-300)
+        for epoch, rates in enumerate(over_time(plan)):
+            for leaf, rate in rates.items():
+                wanted = 0.0 if leaf in held else share if is_under(leaf, path) else before[epoch][leaf]
+                assert rate == pytest.approx(wanted, rel=1e-9, abs=1e-300)
         assert not plan.unknown_overrides(TREE)
         assert FreezePlan.model_validate(plan.model_dump()) == plan
 
@@ -82,9 +89,16 @@ def test_the_rate_that_the_preset_gives_leaves_no_exception() -> None:
     assert set_rate(slower, TREE, HEAD, "body.1", plan.backbone_rate) == plan
 
 
-def test_a_rate_beyond_what_a_plan_can_hold_is_cut() -> None:
-    plan = set_rate(FreezePlan(preset="all"), TREE, HEAD, "stem", 1e9)
-    assert dict(plan.overrides) == {"stem": MAX_MULTIPLIER}
+def test_a_rate_beyond_what_a_plan_can_hold_is_refused() -> None:
+    with pytest.raises(UserError, match="no more than"):
+        set_rate(FreezePlan(preset="all"), TREE, HEAD, "stem", 1.0 * MAX_MULTIPLIER)
+
+
+def test_what_is_frozen_by_hand_stays_frozen_when_another_layer_is_ticked() -> None:
+    plan = FreezePlan(preset="gradual", overrides={"stem": 0.0})
+    after = tick(plan, TREE, HEAD, "body.2", True)
+    assert after.overrides["stem"] == 0.0
+    assert set_rate(after, TREE, HEAD, HEAD, 2.0).overrides["stem"] == 0.0
 
 
 def test_ticking_and_unticking_leaves_no_exception_behind() -> None:
