@@ -168,3 +168,61 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(b"")
     with pytest.raises(UserError, match=r"x\.jpg cannot be read: Is empty"):
         list(pictures([tmp_path / "x.jpg"], RULE, batch_size=2))
+
+
+@pytest.mark.parametrize("options", [{}, {"transforms": [jitter], "views": 2}, {"balance": Balance.SAMPLER}])
+def test_what_is_asked_for_by_key_is_what_the_batches_bring(data: DatasetManifest, options: dict[str, Any]) -> None:
+    with PictureBatches(data, RULE, batch_size=4, seed=7, **options) as batches:
+        keys = batches.training_keys
+        assert keys is not None
+        assert len(set(keys)) == len(keys) == len(data.of(Subset.TRAIN)) * options.get("views", 1)
+        for epoch in range(3):
+            for (inputs, targets), (named, labels) in zip(batches.train(epoch, 1), batches.keyed_train(epoch, 1), strict=True):
+                assert torch.equal(targets, labels)
+                assert torch.equal(inputs, torch.cat(list(batches.inputs(named, 3))))
+                assert set(named) <= set(keys)
+        for (inputs, targets), (named, labels) in zip(batches.validation(), batches.keyed_validation(), strict=True):
+            assert torch.equal(targets, labels)
+            assert torch.equal(inputs, torch.cat(list(batches.inputs(named, 3))))
+
+
+def test_views_take_turns_and_as_many_as_epochs_are_new_each_time(data: DatasetManifest) -> None:
+    with (
+        PictureBatches(data, RULE, batch_size=4, seed=7, transforms=[jitter], views=2) as two,
+        PictureBatches(data, RULE, batch_size=4, seed=7, transforms=[jitter], views=3) as three,
+        PictureBatches(data, RULE, batch_size=4, seed=7, transforms=[jitter]) as exact,
+    ):
+        epochs = [sorted(key for keys, _ in two.keyed_train(epoch) for key in keys) for epoch in range(4)]
+        assert epochs[0] == epochs[2] != epochs[1] == epochs[3]
+        assert all(same(three.train(epoch), exact.train(epoch)) for epoch in range(3))
+        assert exact.training_keys is None
+
+
+def test_every_part_of_an_input_is_in_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class_folders(tmp_path, {"a": 3, "b": 3})
+    manifest = split(scan(tmp_path), 0.3)
+
+    def keys(
+        manifest: DatasetManifest = manifest, rule: ResizeRule = RULE, seed: int = 0, what: str = "", views: int = 2
+    ) -> list[str]:
+        options: dict[str, Any] = {"transforms": [jitter], "transforms_id": what, "views": views} if what else {}
+        with PictureBatches(manifest, rule, batch_size=4, seed=seed, **options) as batches:
+            return list(batches.training_keys or ())
+
+    plain, changed = keys(), keys(what="jitter")
+    assert plain == keys(seed=1)  # unchanged pictures know no chance
+    others = [
+        *changed,
+        *keys(what="jitter", seed=1),
+        *keys(what="jitter 2"),
+        *keys(rule=ResizeRule(crop=16, resize=20, interpolation=Interpolation.BICUBIC)),
+        *keys(rule=ResizeRule(crop=16, resize=21, interpolation=Interpolation.BILINEAR)),
+        *keys(rule=ResizeRule(crop=15, resize=20, interpolation=Interpolation.BILINEAR)),
+    ]
+    monkeypatch.setattr(decode, "VERSION", decode.VERSION + 1)
+    others += keys()
+    monkeypatch.undo()
+    assert len({*plain, *others}) == len(plain) + len(others)
+    first = tmp_path / manifest.of(Subset.TRAIN)[0].path
+    first.write_bytes(first.read_bytes() + b"\0")
+    assert len(set(keys(split(scan(tmp_path), 0.3))) - set(plain)) >= 1

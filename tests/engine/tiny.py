@@ -1,7 +1,8 @@
 """A network, batches and a learner so small that a run takes milliseconds."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from desktop_ft.core.events import RunEnded, TrainEvent
 from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import choose
+from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 from desktop_ft.models.freezing import ParameterGroup
@@ -75,28 +77,93 @@ class TinyBatches:
             yield self._batch(2, 0, step)
 
 
+class RecurringTiny(TinyBatches):
+    """A fixed set of inputs, in another order each epoch, that can be asked for by key. `asked` counts each key's askings.
+
+    Args:
+        views: how many looks at each input take turns; 0: every epoch brings new ones.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, size: int = 6, views: int | None = 1) -> None:
+        super().__init__(steps=-(-len(inputs) // size), size=size)
+        self.data, self.labels, self.views = inputs, targets, views
+        self.asked: Counter[str] = Counter()
+
+    def _one(self, key: str) -> Tensor:
+        self.asked[key] += 1
+        number, view = map(int, key.split("-"))
+        look = self.data[number]
+        return look if not view else look.flip(-1) if view % 2 else look.roll(view, -1)
+
+    def _keys(self, epoch: int, step: int) -> tuple[str, ...]:
+        view = epoch % self.views if self.views else epoch
+        order = torch.randperm(len(self.data), generator=torch.Generator().manual_seed(epoch)).tolist()
+        return tuple(f"{number}-{view}" for number in order[step * self.size : (step + 1) * self.size])
+
+    def _named(self, keys: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        return torch.stack([self._one(key) for key in keys]), self._labels(keys)
+
+    def _labels(self, keys: tuple[str, ...]) -> Tensor:
+        return self.labels[[int(key.split("-")[0]) for key in keys]]
+
+    def train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(first_step, self.steps):
+            self.given.append((epoch, step))
+            yield self._named(self._keys(epoch, step))
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self._named(tuple(f"{number}-0" for number in range(7)))
+
+    @property
+    def training_keys(self) -> list[str] | None:
+        if not self.views:
+            return None
+        return [f"{number}-{view}" for view in range(self.views) for number in range(len(self.data))]
+
+    def keyed_train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        for step in range(first_step, self.steps):
+            keys = self._keys(epoch, step)
+            yield keys, self._labels(keys)
+
+    def keyed_validation(self) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        keys = tuple(f"{number}-0" for number in range(7))
+        yield keys, self._labels(keys)
+
+    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
+        for start in range(0, len(keys), size):
+            yield torch.stack([self._one(key) for key in keys[start : start + size]])
+
+
 @dataclass
 class TinyLearner:
-    """Lets the layers in `learning` learn; the rest, its BatchNorm too, stays as it is."""
+    """Lets the layers in `learning` learn; the rest, its BatchNorm too, stays as it is.
+
+    Attributes:
+        later: by epoch, the layers that learn from then on instead.
+    """
 
     network: nn.Module
     learning: tuple[str, ...] = ("stem", "norm", "fc")
+    later: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def _in(self, epoch: int) -> tuple[str, ...]:
+        return next((self.later[e] for e in sorted(self.later, reverse=True) if e <= epoch), self.learning)
 
     def rates(self, epoch: int) -> dict[str, float]:
-        return {name: float(name in self.learning) for name in ("stem", "norm", "fc")}
+        return {name: float(name in self._in(epoch)) for name in ("stem", "norm", "fc")}
 
     def apply(self, epoch: int) -> None:
-        for name in self.rates(epoch):
-            self.network.get_submodule(name).requires_grad_(name in self.learning)
+        for name, rate in self.rates(epoch).items():
+            self.network.get_submodule(name).requires_grad_(bool(rate))
 
     def train_mode(self, epoch: int) -> None:
         self.network.train()
-        for name in self.rates(epoch):
-            self.network.get_submodule(name).train(name in self.learning)
+        for name, rate in self.rates(epoch).items():
+            self.network.get_submodule(name).train(bool(rate))
 
     def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
         found = []
-        for name in self.learning:
+        for name in dict.fromkeys((*self.learning, *(name for names in self.later.values() for name in names))):
             layer = self.network.get_submodule(name)
             decays = tuple(p for p in layer.parameters() if p.ndim > 1)
             spared = tuple(p for p in layer.parameters() if p.ndim <= 1)
@@ -121,6 +188,8 @@ class Run:
     batches: TinyBatches = field(default_factory=TinyBatches)
     network: nn.Module = field(default_factory=TinyNet)
     learning: tuple[str, ...] = ("stem", "norm", "fc")
+    later: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    features: FeatureStore | None = None
     seed: int = 0
     save_every_s: float = 1e9
     precision: Precision = Precision.FP32
@@ -137,7 +206,7 @@ class Run:
         self.folder.mkdir(exist_ok=True, parents=True)
         trainer = Trainer(
             network=self.network,
-            learner=TinyLearner(self.network, self.learning),
+            learner=TinyLearner(self.network, self.learning, self.later),
             batches=self.batches,
             optimisation=self.plan,
             compute=choose(DeviceChoice.CPU, self.precision),
@@ -145,6 +214,7 @@ class Run:
             seed=self.seed,
             loss=loss,
             save_every_s=self.save_every_s,
+            features=self.features,
         )
         return trainer.fit(self._hear, self.control, resume)
 
