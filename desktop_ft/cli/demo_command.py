@@ -6,7 +6,7 @@ from pathlib import Path
 
 from desktop_ft.cli.results_view import export_document, show_accuracy, show_export
 from desktop_ft.cli.run_commands import finish, tell_end, watched
-from desktop_ft.cli.terminal import Terminal
+from desktop_ft.cli.terminal import Terminal, program
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.recipe import Recipe
@@ -60,7 +60,7 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UserError(f"{run} holds no evaluation.", "Run `desktop-ft evaluate` on it.")
     show_accuracy(evaluation, terminal)
     show_export(report, out / "model.onnx", terminal)
-    terminal.say(f"Report: {folder.report}\nTry it: desktop-ft predict {out / 'model.onnx'} {pictures / '3'}")
+    terminal.say(f"Report: {folder.report}\nTry it: {program()} predict {out / 'model.onnx'} {pictures / '3'}")
     terminal.document(
         {
             "run": str(run),

@@ -137,8 +137,11 @@ def _checked(data: dict[str, Any], where: str) -> Recipe:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The recipe {path} cannot be read: {error}.", "Name a recipe file that Desktop FT saved.") from error
+    except OSError as error:
+        what = f"The recipe {path} cannot be read: {error.strerror}."
+    except UnicodeDecodeError:
+        what = f"{path} is not a recipe: it is not a text."
+    raise UserError(what, "Name a recipe file that Desktop FT saved.")
 
 
 def _field(dotted: str) -> FieldInfo:

@@ -1,6 +1,8 @@
 """What the command line shows: results on standard output, progress and words on standard error."""
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,3 +92,8 @@ def printable(text: str) -> str:
 def _escaped(char: str) -> str:
     byte = ord(char) - 0xDC00  # how Python keeps a byte that is not UTF-8 (PEP 383)
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode("ascii")
+
+
+def program() -> str:
+    """How this program is called from here: by its name where that is found, else by the path it was started from."""
+    return "desktop-ft" if shutil.which("desktop-ft") else os.path.relpath(sys.argv[0])

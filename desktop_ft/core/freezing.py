@@ -63,6 +63,11 @@ class FreezePlan(Described):
         return overrides
 
     @property
+    def words(self) -> str:
+        """The plan in a few words: its preset, and how many exceptions there are to it."""
+        return f"{self.preset} + {len(self.overrides)} own" if self.overrides else self.preset
+
+    @property
     def pretrained(self) -> bool:
         """Whether training starts from the backbone's weights."""
         return self.preset != "scratch"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import UserError
@@ -14,6 +14,7 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.values import Described, explain
 
 VERSION = 1
+SMALLEST_SIZE = 32
 
 
 class Optimizer(StrEnum):
@@ -82,6 +83,13 @@ class BackboneChoice(Described):
         0, ge=0, le=1024, description="Side of the network's input in pixels; 0: the size the backbone was trained at."
     )
 
+    @field_validator("image_size")
+    @classmethod
+    def _large_enough(cls, size: int) -> int:
+        if 0 < size < SMALLEST_SIZE:
+            raise ValueError(f"is too small: pictures of fewer than {SMALLEST_SIZE} pixels a side show a network nothing")
+        return size
+
 
 class Optimisation(Described):
     """How the network learns."""
@@ -142,7 +150,8 @@ class Recipe(Described):
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UserError(
-                f"{where} is not a recipe: {error}.", "`desktop-ft train --save-recipe` writes one to start from."
+                f"{where} is not a recipe: {error}.",
+                "Save one to start from: File, Save recipe in the window, or `--save-recipe`.",
             ) from error
         return cls.from_data(data, where)
 

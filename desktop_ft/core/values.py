@@ -57,10 +57,31 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
+_WORDS = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "int_parsing": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "int_type": "is not a whole number",
+    "float_parsing": "is not a number",
+    "float_type": "is not a number",
+    "finite_number": "is not a finite number",
+    "bool_parsing": "is neither true nor false",
+    "string_type": "is not a text",
+    "enum": "is none of {expected}",
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
+}
+"""How a person is told what pydantic finds wrong, by its name for it."""
+
+
 def explain(error: ValidationError) -> str:
     """The first complaint of a validation, as a phrase: which field, what is wrong."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = _WORDS[first["type"]].format(**first.get("ctx", {})) if first["type"] in _WORDS else first["msg"]
+    message = message.removeprefix("Value error, ")
     more = error.error_count() - 1
     return (f"{field}: {message}" if field else message) + (f" (and {more} more)" if more else "")

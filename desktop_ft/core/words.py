@@ -12,8 +12,10 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent, with one digit after the point; what is little is not called nothing."""
-    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+    """A share of 1 in percent, with one digit after the point; little is not called nothing, nor nearly all all."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return "> 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def size(amount: int) -> str:

@@ -78,7 +78,7 @@ def _folder_of(source: Path, cancel: threading.Event | None) -> Path:
         raise UserError(f"The folder {source} cannot be read: permission denied.", "Allow yourself to read it.") from error
     except OSError as error:
         what = "There is no folder" if error.errno in (errno.ENOENT, errno.ENOTDIR) else f"Cannot open ({error.strerror})"
-        raise UserError(f"{what} {source}.", "Check the name, or choose another folder.") from error
+        raise UserError(f"{what} '{source}'.", "Check the name, or choose another folder.") from error
     if source.suffix.lower() != ".zip":
         raise UserError(f"{source} is neither a folder nor a .zip.", "Choose a folder of pictures.")
     return archive.unpack(source, places.cache() / "archives", cancel)

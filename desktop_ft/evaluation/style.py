@@ -2,9 +2,9 @@
 
 CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #ffffff; --panel: #f6f8fa; --edge: #d8dee4;
-  --train: #b35900; --val: #0b62c4; --good: #1a7f37; --bad: #c4261d; }
+  --train: #2456c9; --val: #c2410c; --good: #1a7f37; --bad: #c4261d; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --paper: #0f1419; --panel: #171d24;
-  --edge: #2d363f; --train: #f0953f; --val: #63a9f5; --good: #4cc069; --bad: #ff7066; } }
+  --edge: #2d363f; --train: #7aa7ff; --val: #ffa05c; --good: #4cc069; --bad: #ff7066; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; overflow-wrap: anywhere; }

@@ -53,6 +53,7 @@ class DataPage(Page):
             "Data", "The pictures to learn from: a folder with one folder a class. It is only read, never written to."
         )
         self._session = session
+        self._source = ""
         self.notice = Notice()
         self.progress = Progress("pictures")
         self.progress.cancelled.connect(session.opening.cancel)
@@ -181,13 +182,14 @@ class DataPage(Page):
         self.problems.setVisible(bool(manifest.problems))
         self.no_problems.setVisible(not manifest.problems)
         self.tabs.setTabText(1, f"Problems ({len(manifest.problems):,})")
-        kept = self.class_filter.currentData()
+        kept = self.class_filter.currentText() if manifest.source == self._source else ""
+        self._source = manifest.source
         self.class_filter.blockSignals(True)
         self.class_filter.clear()
         self.class_filter.addItem("All classes", -1)
         for number, name in enumerate(manifest.classes):
             self.class_filter.addItem(words.printable(name), number)
-        self.class_filter.setCurrentIndex(max(0, self.class_filter.findData(kept)))
+        self.class_filter.setCurrentIndex(max(0, self.class_filter.findText(kept)))
         self.class_filter.blockSignals(False)
         self._filter()
 

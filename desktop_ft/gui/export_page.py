@@ -76,15 +76,7 @@ class ExportPage(Page):
         self.export.setEnabled(not reason)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
-        report = self._session.state.export
-        self.proof_title.setVisible(report is not None)
-        self.proof_text.setVisible(report is not None)
-        if report is not None:
-            self.proof_title.setText("Proven: it answers like the model" if report.accepted else "Refused")
-            self.proof_title.setProperty("level", "good" if report.accepted else "bad")
-            self.proof_title.style().polish(self.proof_title)
-            where = f"{words.printable(report.file)} · {words.size(report.bytes)}\n" if report.accepted else ""
-            self.proof_text.setText(where + proof(report))
+        self._show_proof(self._session.state.export)
         model = self._model()
         self.ask.setEnabled(model is not None and not self._session.runs.busy)
         self.ask_reason.setText(
@@ -93,6 +85,24 @@ class ExportPage(Page):
             else "Export the model first, then try it here."
         )
         self.answers.setVisible(bool(self.answers.rows.rows))
+
+    def _show_proof(self, report: ExportReport | None) -> None:
+        shown = report is not None and self.notice.text == ""
+        self.proof_title.setVisible(shown)
+        self.proof_text.setVisible(shown)
+        if report is None:
+            return
+        there = Path(report.file).is_file()
+        if not report.accepted:
+            title, level = "Refused", "bad"
+        else:
+            title = "Proven: it answers like the model" if there else "It was proven, and is not there any more"
+            level = "good" if there else "warn"
+        self.proof_title.setText(title)
+        self.proof_title.setProperty("level", level)
+        self.proof_title.style().polish(self.proof_title)
+        where = f"{words.printable(report.file)} · {words.size(report.bytes)}\n" if report.accepted else ""
+        self.proof_text.setText(where + proof(report))
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once there is a model."""

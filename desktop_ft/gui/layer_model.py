@@ -123,6 +123,8 @@ class LayerModel(QAbstractItemModel):
             return TITLES[section]
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
             return HELP[section]
+        if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
         return None
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
@@ -149,8 +151,8 @@ class LayerModel(QAbstractItemModel):
             return self.check_state(index)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tip(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (PARAMETERS, SHARE, RATE):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
         return row.node.path if role == PATH_ROLE else None
 
     def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802 - Qt's
@@ -208,3 +210,8 @@ class LayerModel(QAbstractItemModel):
         if row.node.path in self._held:
             return f"{row.node.path}: held by the BatchNorm policy 'frozen'."
         return f"{row.node.path or 'the whole network'}\n{HELP[column]}"
+
+
+def _alignment(column: int) -> int:
+    side = Qt.AlignmentFlag.AlignRight if column in (PARAMETERS, SHARE, RATE) else Qt.AlignmentFlag.AlignLeft
+    return int(side | Qt.AlignmentFlag.AlignVCenter)

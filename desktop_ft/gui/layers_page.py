@@ -178,7 +178,7 @@ class LayersPage(Page):
         share = learning_share(tree, self.model.rates)
         text = f"{words.percent(share)} of {words.millions(tree.parameters)} parameters learn"
         if plan.overrides:
-            text += f" · {words.count(len(plan.overrides), 'exception')} to the preset"
+            text += f" · {words.count(len(plan.overrides), 'exception')} to the preset, in proportion to it"
         if share == 0:
             text += " · nothing would be learned: tick at least the head"
         self.share.setText(text)

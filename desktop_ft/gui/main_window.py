@@ -152,6 +152,8 @@ class MainWindow(QMainWindow):
             session.opening.began,
             session.opening.ended,
             session.networks.download_ended,
+            session.runs.began,
+            session.runs.ended,
             session.training.started,
             session.training.updated,
             session.training.ended,

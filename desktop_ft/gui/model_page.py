@@ -93,7 +93,7 @@ COLUMNS = (
         width=10,
         help="Whether the pre-trained weights are on this machine, or how large the download is.",
     ),
-    Column(title="Licence", text=lambda o: licence(o.spec), width=11, help="Licence of the weights."),
+    Column(title="Licence", text=lambda o: licence(o.spec), width=13, help="Licence of the weights."),
     Column(title="Family", text=lambda o: o.spec.family, width=14, help="Networks of one design."),
 )
 
@@ -115,6 +115,8 @@ class ModelPage(Page):
         self.search.setClearButtonEnabled(True)
         self.shown = label(role="muted")
         self.table = table(COLUMNS, session.theme, "Networks")
+        # Searched, and told with the other facts; in the table the name says it already.
+        self.table.setColumnHidden(len(COLUMNS) - 1, True)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.rows.bold = self._is_chosen
         self.search.textChanged.connect(self._filter)
@@ -152,6 +154,11 @@ class ModelPage(Page):
             backbone = recipe.backbone.model_copy(update={"name": offer.spec.name, "weights": "", "image_size": 0})
             # Exceptions name layers of the network they were made for.
             plan = recipe.freeze.model_copy(update={"overrides": {}})
+            if lost := len(recipe.freeze.overrides):
+                what = words.count(lost, "exception")
+                self.notice.say(f"{what} to the freeze preset named layers of {recipe.backbone.name}. Undo brings them back.")
+            else:
+                self.notice.clear()
             self._session.state.edit(f"use {offer.spec.name}", recipe.model_copy(update={"backbone": backbone, "freeze": plan}))
 
     def download_current(self) -> None:
@@ -228,11 +235,12 @@ class ModelPage(Page):
             return
         used = self._is_chosen(offer)
         self.name.setText(words.breakable(offer.spec.name))
-        self.chosen.setText("In use: the next run starts from it." if used else "")
+        fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
+        needed = fetchable and recipe.freeze.pretrained and not recipe.backbone.weights
+        self.chosen.setText(f"In use: the next run starts from it{', once its weights are here' if needed else ''}.")
         self.chosen.setVisible(used)
         self.facts.show_facts(_facts(offer))
         self.use.setVisible(not used)
-        fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
         self.download.setVisible(fetchable)
         self.download.setEnabled(not networks.downloading)
         amount = f" ({words.size(offer.spec.weights.bytes)})" if offer.spec.weights.bytes else ""

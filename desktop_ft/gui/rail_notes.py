@@ -13,7 +13,7 @@ def notes(session: Session) -> dict[str, Note]:
     return {
         "data": _data(session),
         "model": (recipe.backbone.name, f"The network to fine-tune: {recipe.backbone.name}."),
-        "layers": (_plan(session), "Which layers learn, and how fast."),
+        "layers": (recipe.freeze.words, "Which layers learn, and how fast."),
         "augment": (_augmentation(session), "How training pictures are changed."),
         "train": _train(session),
         "results": _results(session),
@@ -30,12 +30,6 @@ def _data(session: Session) -> Note:
     return words.count(len(manifest.samples), "picture"), f"{words.count(len(manifest.classes), 'class')} in {manifest.source}"
 
 
-def _plan(session: Session) -> str:
-    plan = session.state.recipe.freeze
-    own = len(plan.overrides)
-    return f"{plan.preset} + {own} own" if own else plan.preset
-
-
 def _augmentation(session: Session) -> str:
     specs = session.state.recipe.augmentation
     return augmenting.preset_of(specs) or words.count(len(specs), "transform")
@@ -43,7 +37,8 @@ def _augmentation(session: Session) -> str:
 
 def _train(session: Session) -> Note:
     if session.training.running:
-        return f"running, {100 * session.training.history.progress:.0f} %", "A run is under way."
+        history = session.training.history
+        return f"{'paused' if history.paused else 'running'}, {100 * history.progress:.0f} %", "A run is under way."
     blocker = session.blocker()
     return ("not ready", blocker.reason) if blocker else ("ready", "Everything is there to start.")
 

@@ -1,6 +1,6 @@
 """Edits a learning rate, or a share of it, in a cell of the layer tree."""
 
-from PySide6.QtCore import QAbstractItemModel, QLocale, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractItemModel, QLocale, QModelIndex, QPersistentModelIndex, QRect, Qt
 from PySide6.QtGui import QDoubleValidator
 from PySide6.QtWidgets import QLineEdit, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -16,12 +16,17 @@ class RateDelegate(QStyledItemDelegate):
         """The line."""
         line = QLineEdit(parent)
         line.setFrame(False)
+        line.setAlignment(Qt.AlignmentFlag.AlignRight)
         line.setAccessibleName("Rate of this layer; 0 freezes it")
         validator = QDoubleValidator(0.0, _LARGEST, _DIGITS, line)
         validator.setNotation(QDoubleValidator.Notation.ScientificNotation)
         validator.setLocale(QLocale.c())
         line.setValidator(validator)
         return line
+
+    def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: _Index) -> None:  # noqa: N802 - Qt's
+        """The whole cell, so that nothing of the old number shows beside it."""
+        editor.setGeometry(QRect(option.rect))
 
     def setEditorData(self, editor: QWidget, index: _Index) -> None:  # noqa: N802 - Qt's name
         """Show the number, ready to be typed over."""

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLineEdit, QScrollArea, QVBoxLayout, QWidget
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
-from desktop_ft.core.recipe import Optimisation, Recipe
+from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_folder
@@ -52,6 +52,9 @@ class TrainPage(Page):
         recipe = self._session.state.recipe
         self.optimisation.show_value(recipe.optimisation)
         self.machine.show_value(recipe)
+        # What has no effect cannot be set.
+        self.optimisation.control("momentum").setEnabled(recipe.optimisation.optimizer is Optimizer.SGD)
+        self.optimisation.control("views").setEnabled(bool(recipe.augmentation))
         if self._session.training.history.started is None:
             self.plots.show_history(self._session.training.history, recipe.optimisation.epochs)
         blocker = self._session.blocker()
@@ -165,8 +168,7 @@ class TrainPage(Page):
         self.details.setText(self._details())
         self.details.setVisible(bool(self.details.text()))
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
-        if self._session.training.run is None:
-            self.notice.clear()
+        self._show_end()
 
     def _details(self) -> str:
         history, parts = self._session.training.history, []
@@ -181,10 +183,17 @@ class TrainPage(Page):
 
     def _ended(self) -> None:
         self.refresh()
-        end = self._session.training.end
-        if end is None or self._session.training.running:
+        self._show_end()
+
+    def _show_end(self) -> None:
+        """How the run shown came to its end; nothing while it goes on, or of a start that failed before it was a run."""
+        training = self._session.training
+        if training.running:
             return
-        if end.status is RunStatus.FAILED:
+        end = training.end
+        if end is None:
+            self.notice.clear()
+        elif end.status is RunStatus.FAILED:
             lines = end.error.strip().splitlines() or ["It did not say why."]
             self.notice.say(f"{ENDINGS[end.status]}: {lines[-1]}", "bad")
         elif end.status is RunStatus.COMPLETED:

@@ -47,7 +47,7 @@ def evaluate_run(
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         samples, subset = _relabelled(given, opened.manifest.classes), "all"
         if left_out := given.left_out():
-            warn(f"Left out, as they cannot be used: {len(left_out)} files or folders; `desktop-ft scan` lists them.")
+            warn(f"Left out, as they cannot be used: {len(left_out)} files or folders. A scan of it says which.")
         learned = {sample.sha256 for sample in opened.manifest.of(Subset.TRAIN)}
         if known := sum(sample.sha256 in learned for sample in samples):
             warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")

@@ -97,7 +97,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     opened = open_run(run, plugins)
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
-        raise UserError(f"The run {opened.folder.name} is complete.", "Evaluate or export it, or train a new one.")
+        raise UserError(f"The run '{opened.folder.name}' is complete.", "Evaluate or export it, or train a new one.")
     store = opened.store()
     saved = any(isinstance(event, CheckpointSaved) for event in opened.folder.events())
     checkpoint = store.load("last") if saved or not store.is_empty else None

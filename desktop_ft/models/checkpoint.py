@@ -165,7 +165,7 @@ class CheckpointStore:
             if index is not None:
                 notes.append("The list of checkpoints is damaged.")
         elif name == "best" and index.best is None:
-            notes.append("No epoch was finished.")
+            notes.append("No epoch was finished, so there is no best one.")
         for entry in index.entries(name) if index else ():
             data, problem = self._checked(entry)
             if problem:

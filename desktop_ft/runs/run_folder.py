@@ -14,6 +14,9 @@ from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
 
+_CHOOSE = "Choose one of your runs; `desktop-ft runs` lists them."
+
+
 class EventLog:
     """Appends a run's events to its folder, one line each."""
 
@@ -62,9 +65,9 @@ class RunFolder:
             UserError: there is none.
         """
         if not path.is_dir():
-            raise UserError(f"There is no folder {path}.", "`desktop-ft runs` lists the runs there are.")
+            raise UserError(f"There is no folder '{path}'.", _CHOOSE)
         if not (path / "recipe.toml").is_file():
-            raise UserError(f"{path} is not a run: it holds no recipe.toml.", "`desktop-ft runs` lists the runs there are.")
+            raise UserError(f"{path} is not a run: it holds no recipe.toml.", _CHOOSE)
         return cls(path)
 
     @property

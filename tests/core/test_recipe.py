@@ -13,7 +13,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=3
 recipes = st.builds(
     Recipe,
     dataset=st.builds(DatasetChoice, folder=names, val=st.floats(0.01, 0.99)),
-    backbone=st.builds(BackboneChoice, name=names, weights=names, image_size=st.integers(0, 1024)),
+    backbone=st.builds(BackboneChoice, name=names, weights=names, image_size=st.just(0) | st.integers(32, 1024)),
     freeze=st.builds(
         FreezePlan,
         preset=st.sampled_from(["head", "last:1", "last:12", "all", "discriminative:0.75", "gradual:3", "scratch"]),
