@@ -13,7 +13,6 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
-
 _CHOOSE = "Choose one of your runs; `desktop-ft runs` lists them."
 
 
