@@ -3,15 +3,15 @@
 import hashlib
 import os
 import random
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from desktop_ft.api import BatchTransform, PictureTransform
 from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
+from desktop_ft.core.parallel import in_order
 from desktop_ft.core.recipe import Balance
 from desktop_ft.data import decode
 from desktop_ft.data.health import class_weights
@@ -27,9 +28,6 @@ from desktop_ft.data.source import PictureSource, read_picture
 
 CACHE_BYTES = 1 << 30
 _BATCHES_AHEAD = 3
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +143,18 @@ class PictureBatches:
         """What `validation` gives, by key."""
         return map(self._keyed, self._validation_looks())
 
-    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
-        """The pictures of `keys`, which were asked for before, in order: uint8 (size, 3, S, S), the last ones perhaps fewer.
+    def inputs(self, keys: Sequence[str]) -> Tensor:
+        """The pictures of `keys`, which a batch or `training_keys` named before, in order: uint8 (len(keys), 3, S, S).
+
+        Made in the calling thread, and not kept in memory: who asks by key keeps what comes of them.
 
         Raises:
             UserError: as `train`.
         """
-        made = self._made(self._looks[key] for key in keys)
-        while batch := list(islice(made, size)):
-            yield torch.stack(batch)
+        return torch.stack([self._shown(self._looks[key], keep=False) for key in keys])
 
     def _made(self, looks: Iterable[_Look]) -> Generator[Tensor, None, None]:
-        return _in_threads(self._pool, self._shown, looks, _BATCHES_AHEAD * self._batch_size)
+        return in_order(self._pool, self._shown, looks, _BATCHES_AHEAD * self._batch_size)
 
     def _train_looks(self, epoch: int) -> list[list[_Look]]:
         """What each step of the epoch shows. A picture that comes more than once in an epoch is looked at anew each time."""
@@ -193,12 +191,12 @@ class PictureBatches:
         rng.shuffle(order)
         return order
 
-    def _shown(self, look: _Look) -> Tensor:
+    def _shown(self, look: _Look, *, keep: bool = True) -> Tensor:
         """The picture as the network sees it. Its chance comes from the look, not from who makes it when."""
         if look.view is None:
-            return _tensor(self._source.picture(look.sample, cropped=True))
+            return _tensor(self._source.picture(look.sample, cropped=True, keep=keep))
         rng = _rng(self._seed, *look.view, look.sample.sha256)
-        return _augmented(self._source.picture(look.sample, cropped=False), self._transforms, rng, self._rule.crop)
+        return _augmented(self._source.picture(look.sample, cropped=False, keep=keep), self._transforms, rng, self._rule.crop)
 
     def _mixed(self, epoch: int, step: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if not self._batch_transforms:
@@ -218,7 +216,7 @@ def pictures(paths: Iterable[Path], rule: ResizeRule, *, batch_size: int, thread
     """
     with (
         _pool(threads) as pool,
-        closing(_in_threads(pool, lambda path: _input(path, rule), paths, _BATCHES_AHEAD * batch_size)) as made,
+        closing(in_order(pool, lambda path: _input(path, rule), paths, _BATCHES_AHEAD * batch_size)) as made,
     ):
         while batch := list(islice(made, batch_size)):
             yield torch.stack(batch)
@@ -273,20 +271,3 @@ def _rng(*parts: object) -> random.Random:
 
 def _pool(threads: int | None) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1), thread_name_prefix="pictures")
-
-
-def _in_threads(
-    pool: ThreadPoolExecutor, make: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Generator[Result, None, None]:
-    """`make` of each item, in order, at most `ahead` of them before they are asked for. Left early, the rest is called off."""
-    coming: deque[Future[Result]] = deque()
-    remaining = iter(items)
-    try:
-        coming.extend(pool.submit(make, item) for item in islice(remaining, ahead))
-        while coming:
-            result = coming.popleft().result()
-            coming.extend(pool.submit(make, item) for item in islice(remaining, 1))
-            yield result
-    finally:
-        for future in coming:
-            future.cancel()

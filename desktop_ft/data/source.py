@@ -41,7 +41,7 @@ class PictureSource:
         self._kept: dict[tuple[str, bool], np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def picture(self, sample: Sample, *, cropped: bool) -> np.ndarray:
+    def picture(self, sample: Sample, *, cropped: bool, keep: bool = True) -> np.ndarray:
         """uint8 (crop, crop, 3) where `cropped`, else the whole picture with its shorter side as the rule says; read only.
 
         Raises:
@@ -52,7 +52,8 @@ class PictureSource:
         if kept is None:
             kept = read_picture(self._root / sample.path, lambda path: self._decode(path, sample, cropped))
             kept.setflags(write=False)
-            self._keep(key, kept)
+            if keep:
+                self._keep(key, kept)
         return kept
 
     def forget(self) -> None:

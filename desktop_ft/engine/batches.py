@@ -48,8 +48,8 @@ class RecurringBatches(Batches, Protocol):
     def keyed_validation(self) -> Iterator[KeyedBatch]:
         """What `validation` gives, by key."""
 
-    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
-        """The inputs of `keys`, in order, `size` at a time."""
+    def inputs(self, keys: Sequence[str]) -> Tensor:
+        """The inputs of `keys`, in order. Made in the calling thread; may be called from several at once."""
 
 
 @contextmanager

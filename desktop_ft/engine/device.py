@@ -20,6 +20,7 @@ class Compute:
     Attributes:
         precision: never AUTO.
         autocast: the type that autocast computes in; None for fp32.
+        frozen_autocast: as `autocast`, for frozen layers that only answer.
         scaler: whether the loss must be scaled up, so that small gradients survive fp16.
         channels_last: whether pictures and convolutions lie in memory channels last, which is faster there.
         words: the device for people, such as `CPU (2 threads)` or `NVIDIA H200`.
@@ -28,6 +29,7 @@ class Compute:
     device: torch.device
     precision: Precision
     autocast: torch.dtype | None
+    frozen_autocast: torch.dtype | None
     scaler: bool
     channels_last: bool
     words: str
@@ -37,7 +39,8 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
     """What to compute on, and how.
 
     AUTO takes CUDA, XPU or MPS where there is one, else the CPU; and bf16 on CUDA (fp16 where that is emulated) and XPU, else
-    fp32: on a CPU depthwise convolutions train faster in fp32, and MPS gains little.
+    fp32: on a CPU depthwise convolutions train faster in fp32, and MPS gains little. Frozen layers only answer, which every
+    network measured does 1.3 to 3 times faster in bf16 on a CPU that computes in it; AUTO takes it for them there.
 
     Raises:
         UserError: the named device is not there, or cannot compute in that precision.
@@ -49,10 +52,12 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
     chosen = _best_precision(kind) if precision is Precision.AUTO else precision
     _check(kind, chosen)
     autocast = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}.get(chosen)
+    faster_frozen = kind is DeviceChoice.CPU and precision is Precision.AUTO and _cpu_computes_in_bf16()
     return Compute(
         device=torch.device(kind.value),
         precision=chosen,
         autocast=autocast,
+        frozen_autocast=torch.bfloat16 if faster_frozen else autocast,
         scaler=chosen is Precision.FP16,
         channels_last=kind is not DeviceChoice.MPS,
         words=_words(kind),
@@ -119,6 +124,12 @@ def _best_precision(kind: DeviceChoice) -> Precision:
     if kind is DeviceChoice.CUDA:
         return Precision.BF16 if torch.cuda.is_bf16_supported(including_emulation=False) else Precision.FP16
     return Precision.BF16 if kind is DeviceChoice.XPU else Precision.FP32
+
+
+def _cpu_computes_in_bf16() -> bool:
+    """Whether this processor has instructions for bf16; others can only act as if."""
+    cpu: Any = torch.cpu  # torch's own test has no public name yet
+    return any(bool(getattr(cpu, name, lambda: False)()) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
 
 
 def _check(kind: DeviceChoice, precision: Precision) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import RowKind
 from desktop_ft.models.cutting import Cut
 
 _VERSION = 1
+
+Keys = Sequence[str]
 
 
 class Prefix:
@@ -37,10 +42,15 @@ class Prefix:
     def namespace(self) -> str:
         """A digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version."""
         compute = self._compute
-        said = (_VERSION, torch.__version__, compute.device.type, str(compute.autocast), compute.channels_last)
+        said = (_VERSION, torch.__version__, compute.device.type, str(compute.frozen_autocast), compute.channels_last)
         digest = hashlib.sha256(repr((*said, str(self._cut.prefix))).encode())
         _add(digest, self._cut.prefix.state_dict())
         return digest.hexdigest()[:32]
+
+    @property
+    def precision(self) -> str:
+        """What the frozen layers compute in."""
+        return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._compute.frozen_autocast]
 
     def answer(self, inputs: Tensor) -> Tensor:
         """What the frozen layers say of `inputs` (N, …): (N, …) on the device, without gradients.
@@ -61,9 +71,38 @@ class Prefix:
                     ) from error
             size = (size + 1) // 2
 
+    @contextmanager
+    def answering(self, batches: Sequence[Keys], inputs: Callable[[Keys], Tensor], size: int) -> Iterator[Iterator[Tensor]]:
+        """The rows that the frozen layers answer to each of `batches`, in order.
+
+        Each batch is filled up to `size`, so that what is said of an input does not depend on which others are asked for. On
+        the CPU as many batches are under way as torch has threads, each made and computed in one of them: threads that share a
+        batch wait for each other at every layer, and for whoever else uses a core. Elsewhere threads make the batches ahead.
+
+        Args:
+            inputs: makes a batch; called from several threads at once.
+        """
+        on_cpu = self._compute.device.type == "cpu"
+        threads = torch.get_num_threads()
+
+        def made(keys: Keys) -> Tensor:
+            found = inputs(keys)
+            return torch.cat([found, found[-1:].expand(size - len(found), *found.shape[1:])])
+
+        def rows(keys: Keys, filled: Tensor) -> Tensor:
+            return self.rows(self.answer(filled)[: len(keys)])
+
+        with ThreadPoolExecutor(threads, "frozen-layers", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                work = (lambda keys: rows(keys, made(keys))) if on_cpu else made
+                with closing(in_order(pool, work, batches, ahead=2 * threads)) as done:
+                    yield done if on_cpu else map(rows, batches, done)
+            finally:
+                torch.set_num_threads(threads)  # what a thread sets, those that start later have too
+
     def onward(self, features: Tensor) -> Tensor:
         """What the rest of the network makes of the frozen layers' answers, in its present mode."""
-        logits: Tensor = self._cut.suffix(self._network.training)(features)
+        logits: Tensor = self._cut.suffix(self._network.training)(self._as_asked(features))
         return logits
 
     def rows(self, features: Tensor) -> Tensor:
@@ -75,6 +114,10 @@ class Prefix:
         """Kept rows as the rest of the network takes them."""
         return rows.permute(0, 3, 1, 2) if self._turned(rows) else rows
 
+    def _as_asked(self, features: Tensor) -> Tensor:
+        """In fp32, where the rest of the network computes in that alone."""
+        return features.float() if self._compute.autocast is None and features.is_floating_point() else features
+
     def _turned(self, tensor: Tensor) -> bool:
         return self._compute.channels_last and tensor.ndim == 4
 
@@ -84,7 +127,7 @@ class Prefix:
         inputs = inputs.to(compute.device)
         if self._turned(inputs):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
+        with torch.autocast(compute.device.type, compute.frozen_autocast, enabled=compute.frozen_autocast is not None):
             features: Tensor = self._cut.prefix(inputs)
         return features
 

@@ -23,7 +23,7 @@ from desktop_ft.engine.prefix import Prefix, kind_of
 from desktop_ft.models.cutting import Uncuttable, cut
 
 _SEEN_BY_THE_CUT = 3
-_PASS_SIZE = 32
+_PASS_SIZE = 16
 
 Batch = tuple[Tensor, Tensor]
 
@@ -115,7 +115,7 @@ class Stages:
                 kept=len(kept) if kept else 0,
                 reused=kept.reused if kept else 0,
                 bytes=kept.bytes if kept else 0,
-                precision=self._compute.precision.value,
+                precision=prefix.precision,
                 seconds=self._clock.seconds - began,
             )
         )
@@ -148,14 +148,12 @@ class Stages:
     def _complete(self, features: Features, prefix: Prefix, batches: RecurringBatches) -> None:
         """Let the frozen layers answer for all that is missing."""
         missing, began, done = features.missing, self._clock.seconds, 0
-        with closed_after(batches.inputs(missing, _PASS_SIZE)) as coming:
-            for inputs in coming:
+        parts = [missing[start : start + _PASS_SIZE] for start in range(0, len(missing), _PASS_SIZE)]
+        with prefix.answering(parts, batches.inputs, _PASS_SIZE) as answered:
+            for rows in answered:
                 self._heed()
-                # Always batches of one size: what is said of an input must not depend on which others are asked for.
-                padding = inputs[-1:].expand(_PASS_SIZE - len(inputs), *inputs.shape[1:])
-                answers = prefix.answer(torch.cat([inputs, padding]))[: len(inputs)]
-                features.add(missing[done : done + len(inputs)], prefix.rows(answers))
-                done += len(inputs)
+                features.add(missing[done : done + len(rows)], rows)
+                done += len(rows)
                 self._emit(PrefixProgress(done=done, total=len(missing), seconds=self._clock.seconds - began))
         features.settle()
 

@@ -129,9 +129,8 @@ class RecurringTiny(TinyBatches):
         keys = tuple(f"{number}-0" for number in range(7))
         yield keys, self._labels(keys)
 
-    def inputs(self, keys: Sequence[str], size: int) -> Iterator[Tensor]:
-        for start in range(0, len(keys), size):
-            yield torch.stack([self._one(key) for key in keys[start : start + size]])
+    def inputs(self, keys: Sequence[str]) -> Tensor:
+        return torch.stack([self._one(key) for key in keys])
 
 
 @dataclass
