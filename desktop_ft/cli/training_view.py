@@ -121,7 +121,7 @@ def prefix_line(event: PrefixReady) -> str:
     """What became of the frozen layers, in one line."""
     earlier = f", {event.reused} of them by an earlier run" if event.reused else ""
     return (
-        f"The frozen layers (up to {event.after}) have answered once for all epochs, in {event.precision}: {event.kept} inputs in "
+        f"The frozen layers (to {event.after}) have answered once for all epochs, in {event.precision}: {event.kept} inputs in "
         f"{duration(event.seconds)}{earlier}; {size(event.bytes)} kept."
     )
 

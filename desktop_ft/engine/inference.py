@@ -42,7 +42,7 @@ def logits(
             for batch in batches:
                 if cancel is not None and cancel.is_set():
                     raise Cancelled
-                found.append(network(batch.to(place)).float().cpu().numpy())
+                found.append(network(_laid_out(batch.to(place))).float().cpu().numpy())
                 done += len(batch)
                 if progress is not None:
                     progress(done, total)
@@ -50,3 +50,8 @@ def logits(
         for module, training in modes.items():
             module.training = training
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+
+def _laid_out(batch: Tensor) -> Tensor:
+    """Pictures with their channels last in memory, which convolutions compute faster."""
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch

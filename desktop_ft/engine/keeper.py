@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,24 @@ from desktop_ft.engine.passes import Diverged, Passes
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint that was written: where, how far the run was, and whether it is the best so far."""
+
+    path: str
+    progress: Progress
+    best: bool
+
+
 class Keeper:
     """Saves a run and restores it.
 
+    Epochs can end faster than a checkpoint is written. Then the best one is held in memory, and written before anything
+    that comes after it.
+
     Args:
         save_every_s: how many seconds of work a crash may cost.
+        saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
     """
 
     def __init__(
@@ -27,7 +41,9 @@ class Keeper:
         optimizer: torch.optim.Optimizer,
         passes: Passes,
         compute: Compute,
+        *,
         save_every_s: float,
+        saving_share: float,
     ) -> None:
         self._store = store
         self._network = network
@@ -35,8 +51,11 @@ class Keeper:
         self._passes = passes
         self._facts = facts(compute)
         self._every = save_every_s
+        self._share = saving_share
         self._saved_at = time.monotonic()
+        self._took = 0.0
         self._saved: Progress | None = None
+        self._held: Checkpoint | None = None
         self._never_finite = frozenset(_not_finite(network.state_dict()))
 
     @property
@@ -44,24 +63,53 @@ class Keeper:
         """Whether the last save is long enough ago."""
         return time.monotonic() - self._saved_at >= self._every
 
-    def save(self, progress: Progress, best: bool) -> str | None:
-        """Keep the run as it is; returns where, or None if exactly this is kept already.
+    def save(self, progress: Progress, best: bool = False) -> list[Saved]:
+        """Keep the run as it is, unless exactly this is kept already; what was held is written before it.
 
         Raises:
             Diverged: a weight is not finite; nothing was written.
             UserError: it cannot be written.
         """
+        if best:
+            self._held = None
         if progress == self._saved:
-            return None
+            return self.settle()
+        checkpoint = self._checkpoint(progress)
+        return [*self.settle(), self._write(checkpoint, best)]
+
+    def end_epoch(self, progress: Progress, best: bool) -> list[Saved]:
+        """Keep the run at the end of an epoch, in memory alone where the last save was only just now.
+
+        Raises:
+            As `save`.
+        """
+        if self._share >= 1 or self._took <= self._share * (time.monotonic() - self._saved_at):
+            return self.save(progress, best)
+        if best:
+            self._held = _copied(self._checkpoint(progress))
+        return []
+
+    def settle(self) -> list[Saved]:
+        """Write the best one that is held in memory, if any.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        held, self._held = self._held, None
+        return [self._write(held, best=True)] if held else []
+
+    def _checkpoint(self, progress: Progress) -> Checkpoint:
         model, state = self._network.state_dict(), optimizer_tensors(self._optimizer, self._network)
         if bad := [name for name in (*_not_finite(model), *_not_finite(state)) if name not in self._never_finite]:
             raise Diverged(f"The weights became infinite ({bad[0]})")
-        checkpoint = Checkpoint(
-            model=model, optimizer=state, progress=progress, scaler=self._passes.scaler_state(), facts=self._facts
-        )
+        return Checkpoint(model=model, optimizer=state, progress=progress, scaler=self._passes.scaler_state(), facts=self._facts)
+
+    def _write(self, checkpoint: Checkpoint, best: bool) -> Saved:
+        began = time.monotonic()
         path = self._store.save(checkpoint, best)
-        self._saved, self._saved_at = progress, time.monotonic()
-        return path
+        self._saved, self._saved_at = checkpoint.progress, time.monotonic()
+        self._took = self._saved_at - began
+        return Saved(path, checkpoint.progress, best)
 
     def restore(self, checkpoint: Checkpoint) -> Progress:
         """Make the network, the optimiser and the scaler what they were; returns how far the run had come.
@@ -91,6 +139,13 @@ def facts(compute: Compute) -> dict[str, str]:
         "device": compute.words.partition(" (")[0],
         "precision": compute.precision.value,
     }
+
+
+def _copied(checkpoint: Checkpoint) -> Checkpoint:
+    """The same with tensors of its own, which training does not change."""
+    model = {name: tensor.detach().clone() for name, tensor in checkpoint.model.items()}
+    state = {name: tensor.detach().clone() for name, tensor in checkpoint.optimizer.items()}
+    return replace(checkpoint, model=model, optimizer=state)
 
 
 def _not_finite(tensors: Mapping[str, Tensor]) -> list[str]:

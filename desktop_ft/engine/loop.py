@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
-from desktop_ft.engine.keeper import Keeper
+from desktop_ft.engine.keeper import Keeper, Saved
 from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.optim import build_optimizer, factor, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
@@ -52,6 +52,7 @@ class Setup:
     seed: int
     loss: Loss
     save_every_s: float
+    saving_share: float
     features: FeatureStore | None
 
 
@@ -73,7 +74,15 @@ class Loop:
             setup.network.to(memory_format=torch.channels_last)
         self._optimizer = build_optimizer(plan, setup.learner.groups(plan.epochs, plan.weight_decay))
         self._passes = Passes(setup.network, setup.loss, compute, lambda words: emit(Warned(message=words)))
-        self._keeper = Keeper(setup.store, setup.network, self._optimizer, self._passes, compute, setup.save_every_s)
+        self._keeper = Keeper(
+            setup.store,
+            setup.network,
+            self._optimizer,
+            self._passes,
+            compute,
+            save_every_s=setup.save_every_s,
+            saving_share=setup.saving_share,
+        )
         self._progress = self._keeper.restore(resume) if resume else Progress()
         self._clock = WorkClock()
         self._stages = Stages(
@@ -98,11 +107,14 @@ class Loop:
         try:
             while self._progress.epoch < self._setup.optimisation.epochs and not self._stale:
                 self._run_epoch()
+            self._save()
         except _StopAsked:
-            self._save(best=False)
+            self._save()
             return RunStatus.STOPPED
         except Cancelled:
             return RunStatus.CANCELLED
+        finally:
+            self._tell_saved(self._keeper.settle())
         return RunStatus.COMPLETED
 
     def _tell_start(self) -> None:
@@ -149,7 +161,7 @@ class Loop:
                 self._heed()
                 self._learn_batch(inputs, targets, rates)
                 if self._keeper.due:
-                    self._save(best=False)
+                    self._save()
         if self._progress.step != setup.batches.steps:
             raise RuntimeError(f"the epoch gave {self._progress.step} batches instead of {setup.batches.steps}")
 
@@ -202,15 +214,19 @@ class Loop:
             following = replace(following, best_epoch=at.epoch, best_accuracy=accuracy, best_loss=loss, stale_epochs=0)
         else:
             following = replace(following, stale_epochs=at.stale_epochs + 1)
-        self._save(best=best, progress=following)
-
-    def _save(self, best: bool, progress: Progress | None = None) -> None:
-        progress = progress or self._progress
         with self._told_when_diverged():
-            path = self._keeper.save(progress, best)
-        self._progress = progress
-        if path is not None:
-            self._emit(CheckpointSaved(path=path, epoch=self._progress.epoch, step=self._progress.step, best=best))
+            saved = self._keeper.end_epoch(following, best)
+        self._progress = following
+        self._tell_saved(saved)
+
+    def _save(self) -> None:
+        with self._told_when_diverged():
+            self._tell_saved(self._keeper.save(self._progress))
+
+    def _tell_saved(self, checkpoints: Iterable[Saved]) -> None:
+        for saved in checkpoints:
+            at = saved.progress
+            self._emit(CheckpointSaved(path=saved.path, epoch=at.epoch, step=at.step, best=saved.best))
 
     def _heed(self) -> None:
         """Do what was asked meanwhile."""
@@ -224,7 +240,7 @@ class Loop:
 
     def _wait(self) -> None:
         control = self._control
-        self._save(best=False)
+        self._save()
         with self._clock.stopped():
             self._emit(Paused(paused=True))
             while control.pause.is_set() and not control.stop.is_set():

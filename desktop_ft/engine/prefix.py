@@ -15,6 +15,7 @@ from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import RowKind
 from desktop_ft.models.cutting import Cut
+from desktop_ft.models.folding import folded
 
 _VERSION = 1
 
@@ -31,6 +32,7 @@ class Prefix:
     def __init__(self, network: nn.Module, made: Cut, compute: Compute) -> None:
         self._network = network
         self._cut = made
+        self._frozen = folded(made.prefix)
         self._compute = compute
 
     @property
@@ -128,7 +130,7 @@ class Prefix:
         if self._turned(inputs):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(compute.device.type, compute.frozen_autocast, enabled=compute.frozen_autocast is not None):
-            features: Tensor = self._cut.prefix(inputs)
+            features: Tensor = self._frozen(inputs)
         return features
 
 

@@ -96,9 +96,7 @@ class Stages:
 
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
-        with closed_after(self._batches.validation()) as batches:
-            some = next(batches)[0]
-        inputs = torch.cat([some] * _SEEN_BY_THE_CUT)[:_SEEN_BY_THE_CUT]
+        inputs = self._few()
         try:
             made = cut(self._network, inputs.to(self._compute.device))
         except Uncuttable as error:
@@ -120,6 +118,17 @@ class Stages:
             )
         )
         return self._behind(prefix, kept, recurring)
+
+    def _few(self) -> Tensor:
+        """A few inputs, the same one several times if there are no more."""
+        batches = self._batches
+        if isinstance(batches, RecurringBatches):
+            keys, _ = next(batches.keyed_validation())
+            found = batches.inputs(keys[:_SEEN_BY_THE_CUT])
+        else:
+            with closed_after(batches.validation()) as coming:
+                found = next(coming)[0]
+        return torch.cat([found] * _SEEN_BY_THE_CUT)[:_SEEN_BY_THE_CUT]
 
     def _recurring(self, epoch: int) -> _Recurring | None:
         """What comes more than once in the epochs from `epoch` on in which the same layers learn."""

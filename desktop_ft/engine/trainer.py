@@ -25,6 +25,7 @@ class Trainer:
         learner: which of the network's parameters learn, and how fast.
         loss: float32 logits (N, classes) and targets to the mean loss; label smoothing and class weights are its own.
         save_every_s: how many seconds of work a crash may cost at most.
+        saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
         features: where the answers of frozen layers are kept; None: every step goes through the whole network.
     """
 
@@ -40,6 +41,7 @@ class Trainer:
         seed: int,
         loss: Loss,
         save_every_s: float = 60.0,
+        saving_share: float = 0.05,
         features: FeatureStore | None = None,
     ) -> None:
         self._setup = Setup(
@@ -52,6 +54,7 @@ class Trainer:
             seed=seed,
             loss=loss,
             save_every_s=save_every_s,
+            saving_share=saving_share,
             features=features,
         )
 

@@ -101,8 +101,7 @@ class _Tracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """How a value appears in the graph. fx would store tensors made on the way as attributes of the network itself."""
-        held = isinstance(a, nn.Parameter) or any(a is buffer for buffer in self.root.buffers())
-        if isinstance(a, Tensor) and not held:
+        if isinstance(a, Tensor) and not isinstance(a, nn.Parameter) and all(a is not buffer for buffer in self.root.buffers()):
             raise TypeError("it works with a tensor that it makes itself")
         return super().create_arg(a)
 

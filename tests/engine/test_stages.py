@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.events import PrefixProgress, PrefixReady, RunStatus, StepDone, Warned
-from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
+from desktop_ft.core.recipe import DeviceChoice, Optimisation, Optimizer, Precision
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.prefix import Prefix
@@ -17,7 +17,8 @@ from desktop_ft.models.cutting import cut
 from tests.engine.tiny import CLASSES, RecurringTiny, Run, TinyNet, same
 
 COUNT = 21
-PLAN = Optimisation(epochs=4, batch_size=6, lr=0.02)
+# Not Adam: it divides by the gradient's size, and the bias before a batch normalisation has none but noise.
+PLAN = Optimisation(epochs=4, batch_size=6, lr=0.05, optimizer=Optimizer.SGD)
 
 
 def recurring(views: int | None = 1) -> RecurringTiny:
@@ -67,7 +68,7 @@ def test_each_input_is_asked_for_once(tmp_path: Path) -> None:
     assert {key: count for key, count in asked.items() if key not in {f"{number}-0" for number in range(7)}} == {
         f"{number}-0": 1 for number in range(7, COUNT)
     }
-    assert [(p.done, p.total) for p in kept.of(PrefixProgress)] == [(COUNT, COUNT)]
+    assert [(p.done, p.total) for p in kept.of(PrefixProgress)] == [(16, COUNT), (COUNT, COUNT)]
 
 
 def test_the_next_run_starts_at_once(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_out_of_memory_in_the_pass_halves_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Prefix, "_pass", scarce)
     scarcely = run(tmp_path / "b", store(tmp_path / "g"))
     close(scarcely, plain)
-    assert max(sizes) == 32 and 4 in sizes
+    assert max(sizes) == 16 and 4 in sizes
 
 
 def namespaces(**changes: Any) -> Iterator[str]:

@@ -191,6 +191,7 @@ class Run:
     features: FeatureStore | None = None
     seed: int = 0
     save_every_s: float = 1e9
+    saving_share: float = 1.0
     precision: Precision = Precision.FP32
     write: Callable[[Path, bytes], None] = atomic.write
     control: RunControl = field(default_factory=RunControl)
@@ -213,6 +214,7 @@ class Run:
             seed=self.seed,
             loss=loss,
             save_every_s=self.save_every_s,
+            saving_share=self.saving_share,
             features=self.features,
         )
         return trainer.fit(self._hear, self.control, resume)

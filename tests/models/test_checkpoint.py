@@ -78,7 +78,7 @@ def test_before_the_first_epoch_ends_the_last_checkpoint_stands_in_for_the_best(
     assert store.best == ""
     path = store.save(checkpoint(0, step=3), best=False)
     assert store.best == path
-    assert store.load("best").note == "No epoch was finished. Using the one of epoch 1, batch 3."
+    assert store.load("best").note == "No epoch was finished, so there is no best one. Using the one of epoch 1, batch 3."
 
 
 def test_nothing_saved_is_told_in_a_sentence(store):
