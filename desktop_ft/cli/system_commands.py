@@ -8,6 +8,8 @@ import sys
 
 from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.words import size
+from desktop_ft.jobs.kept_features import kept_features
 from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
 from desktop_ft.runs import atomic
 
@@ -25,6 +27,17 @@ def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("--details", action="store_true", help="show the traceback of plugins that failed")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_plugins, usage=parser.error)
+
+    parser = commands.add_parser(
+        "cache",
+        help="show or clear what frozen layers have answered",
+        description="What frozen layers answer is kept, so that the next run on the same pictures starts at once. It can "
+        "always be made again.",
+        epilog="Example: desktop-ft cache --clear",
+    )
+    parser.add_argument("--clear", action="store_true", help="drop all of it")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.set_defaults(run=_cache)
 
     parser = commands.add_parser(
         "doctor",
@@ -54,6 +67,17 @@ def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
         for record in records:
             if record.traceback:
                 terminal.say(f"\n{record.name}:\n{record.traceback}")
+    return 0
+
+
+def _cache(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    kept = kept_features()
+    dropped = kept.clear() if arguments.clear else 0
+    left = kept.size()
+    terminal.document({"folder": str(kept.path), "bytes": left, "dropped": dropped})
+    terminal.say(
+        f"Dropped {size(dropped)}; {size(left)} are left." if arguments.clear else f"{size(left)} are kept in {kept.path}."
+    )
     return 0
 
 

@@ -5,8 +5,7 @@ for an input. Files are written whole or not at all, each with the SHA-256 of it
 """
 
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,9 @@ from torch import Tensor
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.runs import atomic
+from desktop_ft.runs.kept import KeptFolder
 
 _FILE_BYTES = 32 << 20
-_SPARE_BYTES = 1 << 30
 _ROWS = "rows"
 
 
@@ -42,25 +41,17 @@ class RowKind:
 
 
 class FeatureStore:
-    """A folder of kept answers.
+    """Opens what is kept.
 
     Args:
+        folder: all that is kept on the disk.
         memory_bytes: what one run may hold in memory; more is read from mapped files.
-        disk_bytes: what all runs together may keep; what was used longest ago goes first.
         write: puts bytes into a file, whole or not at all.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        memory_bytes: int,
-        disk_bytes: int,
-        write: Callable[[Path, bytes], None] = atomic.write,
-    ) -> None:
+    def __init__(self, folder: KeptFolder, *, memory_bytes: int, write: Callable[[Path, bytes], None] = atomic.write) -> None:
         self.folder = folder
         self.memory_bytes = memory_bytes
-        self.disk_bytes = disk_bytes
         self.write = write
 
     def open(self, namespace: str, keys: Sequence[str], kind: RowKind, warn: Callable[[str], None]) -> "Features":
@@ -69,41 +60,7 @@ class FeatureStore:
         Raises:
             NoRoom: all of them together fit neither into memory nor onto the disk.
         """
-        return Features(self, self.folder / namespace, keys, kind, warn)
-
-    def make_room(self, wanted: int, spare: Path) -> str:
-        """Drop what was used longest ago, but not `spare`, until `wanted` more bytes may be kept; "" or why they may not."""
-        if wanted > self.disk_bytes:
-            return f"{wanted / 1e9:.1f} GB are more than the {self.disk_bytes / 1e9:.0f} GB that may be kept"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            used = sum(size for _, size, _ in self._namespaces())
-            for _, size, path in sorted(self._namespaces()):
-                if used + wanted <= self.disk_bytes:
-                    break
-                if path != spare:
-                    shutil.rmtree(path, ignore_errors=True)
-                    used -= size
-            free = shutil.disk_usage(self.folder).free
-        except OSError as error:
-            return f"{self.folder} cannot be used: {error.strerror}"
-        return "" if free >= wanted + _SPARE_BYTES else f"only {free / 1e9:.1f} GB are free at {self.folder}"
-
-    def size(self) -> int:
-        """Bytes kept on the disk."""
-        return sum(size for _, size, _ in self._namespaces())
-
-    def clear(self) -> int:
-        """Drop everything; returns how many bytes that were."""
-        before = self.size()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return before - self.size()
-
-    def _namespaces(self) -> Iterator[tuple[float, int, Path]]:
-        """When each was used last, its bytes, its folder."""
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            with suppress(OSError):  # another process may be clearing it
-                yield path.stat().st_mtime, sum(file.stat().st_size for file in path.iterdir()), path
+        return Features(self, self.folder.path / namespace, keys, kind, warn)
 
 
 class Features:
@@ -125,7 +82,7 @@ class Features:
         self._pending: list[tuple[str, Tensor]] = []
         self._read()
         self.reused = len(self._known)
-        refusal = store.make_room(kind.bytes * len(self.missing), folder) if self.missing else ""
+        refusal = store.folder.make_room(kind.bytes * len(self.missing), folder) if self.missing else ""
         self._writing = not refusal
         if refusal and not self.in_memory:
             raise NoRoom(f"What the frozen layers answer ({self.bytes / 1e9:.1f} GB) cannot be kept: {refusal}.")

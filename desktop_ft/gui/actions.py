@@ -185,6 +185,14 @@ ACTIONS = (
         enabled="running",
     ),
     ActionSpec(
+        id="kept.clear",
+        menu="Run",
+        text="Clear what is kept…",
+        tip="See how much the answers of frozen layers take on the disk, and drop them.",
+        handler="clear_kept",
+        separated=True,
+    ),
+    ActionSpec(
         id="theme.system",
         menu="View",
         text="Colours of the system",

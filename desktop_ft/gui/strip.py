@@ -90,7 +90,8 @@ class Strip(QFrame):
         self._bar.setVisible(running)
         unknown = running and training.history.started is None
         self._bar.setRange(0, 0 if unknown else 1000)
-        self._bar.setValue(round(1000 * training.history.progress))
+        prefix = training.history.prefix
+        self._bar.setValue(round(1000 * (prefix.done / prefix.total if prefix else training.history.progress)))
         self.pause.setText("Resume" if control.pause.is_set() else "Pause")
         ending = control.stop.is_set() or control.cancel.is_set()
         for widget in (self.pause, self.stop, self.cancel):

@@ -179,6 +179,9 @@ class TrainPage(Page):
         if history.started is not None:
             parts += [history.started.device, history.started.precision]
             parts.append(f"{words.percent(history.started.learning_share)} of the parameters learn")
+        if history.ready is not None and history.ready.kept:
+            ready = history.ready
+            parts.append(f"frozen layers answered once, in {ready.precision}: {ready.kept:,} inputs, {words.size(ready.bytes)}")
         return " · ".join(parts)
 
     def _ended(self) -> None:

@@ -1,18 +1,28 @@
-"""Where the answers of frozen layers are kept between runs, and how much of them."""
+"""What frozen layers have answered, kept on this machine for the next run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import psutil
 
 from desktop_ft import places
-from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.runs.kept import KeptFolder
+
+if TYPE_CHECKING:
+    from desktop_ft.engine.feature_store import FeatureStore
 
 _SHARE_OF_MEMORY = 4
 _DISK_BYTES = 20 * 10**9
 
 
+def kept_features() -> KeptFolder:
+    """All that is kept: at most 20 GB. Imports no torch."""
+    return KeptFolder(places.cache() / "features", _DISK_BYTES)
+
+
 def feature_store() -> FeatureStore:
-    """The store of this machine: a quarter of its memory for one run, and 20 GB of disk for all. Imports torch."""
-    return FeatureStore(
-        places.cache() / "features",
-        memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY,
-        disk_bytes=_DISK_BYTES,
-    )
+    """What a run keeps its answers in; it may hold a quarter of this machine's memory. Imports torch."""
+    from desktop_ft.engine.feature_store import FeatureStore
+
+    return FeatureStore(kept_features(), memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY)

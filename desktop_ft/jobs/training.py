@@ -55,6 +55,7 @@ def train(
     control: RunControl,
     *,
     progress: PhaseProgress | None = None,
+    cut: bool = True,
 ) -> RunEnded:
     """Do all that `recipe` says, in the new run folder `run`; then evaluate the best checkpoint and write the report.
 
@@ -62,6 +63,7 @@ def train(
         emit: called with every event, from this thread; the last one is RunEnded.
         control: asks for a pause, a stop or a cancellation.
         progress: told of the phases around the training itself: what, how much done, of how much.
+        cut: let frozen layers answer once; False: every step goes through the whole network, to compare with.
 
     Raises:
         UserError: the recipe cannot be run; nothing was trained and no event emitted.
@@ -85,7 +87,7 @@ def train(
     folder.write_manifest(manifest)
     folder.write_recipe(recipe)
     opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
-    return _fit(opened, parts, plugins, emit, control, progress, warnings=(*warnings, *parts.notes))
+    return _fit(opened, parts, plugins, emit, control, progress, warnings=(*warnings, *parts.notes), cut=cut)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -156,6 +158,7 @@ def _fit(
     progress: PhaseProgress | None,
     *,
     warnings: tuple[str, ...] = (),
+    cut: bool = True,
     checkpoint: Checkpoint | None = None,
 ) -> RunEnded:
     from desktop_ft.engine.trainer import Trainer
@@ -182,7 +185,7 @@ def _fit(
             store=run.store(),
             seed=run.recipe.seed,
             loss=_loss(run),
-            features=feature_store(),
+            features=feature_store() if cut else None,
         )
         ended = trainer.fit(tell, control, checkpoint)
     # Before the first epoch is judged there is nothing that deserves a score.

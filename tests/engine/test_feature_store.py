@@ -14,6 +14,7 @@ from torch import Tensor
 from desktop_ft.core.errors import UserError
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
 from desktop_ft.runs import atomic
+from desktop_ft.runs.kept import KeptFolder
 
 KIND = RowKind(shape=(3, 2), dtype=torch.float32)
 KEYS = tuple(f"{number:032x}" for number in range(10))
@@ -28,7 +29,7 @@ def quiet(sentence: str) -> None:
 
 
 def store(folder: Path, memory_bytes: int = 1 << 20, write: Callable[[Path, bytes], None] = atomic.write) -> FeatureStore:
-    return FeatureStore(folder, memory_bytes=memory_bytes, disk_bytes=1 << 20, write=write)
+    return FeatureStore(KeptFolder(folder, 1 << 20), memory_bytes=memory_bytes, write=write)
 
 
 def filled(folder: Path, memory_bytes: int = 1 << 20) -> Features:
@@ -115,7 +116,7 @@ def test_a_place_that_cannot_be_used_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
-    small = FeatureStore(tmp_path, memory_bytes=1 << 20, disk_bytes=3000)
+    small = FeatureStore(KeptFolder(tmp_path, 3000), memory_bytes=1 << 20)
     for number, name in enumerate(("old", "older", "new")):
         features = small.open(name, KEYS, KIND, quiet)
         features.add(KEYS, rows(10))
@@ -129,7 +130,7 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
 
 def test_clearing_drops_everything(tmp_path: Path) -> None:
     filled(tmp_path / "features")
-    kept = store(tmp_path / "features")
+    kept = store(tmp_path / "features").folder
     size = kept.size()
     assert size > 240
     assert kept.clear() == size

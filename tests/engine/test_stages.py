@@ -14,6 +14,7 @@ from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.prefix import Prefix
 from desktop_ft.models.cutting import cut
+from desktop_ft.runs.kept import KeptFolder
 from tests.engine.tiny import CLASSES, RecurringTiny, Run, TinyNet, same
 
 COUNT = 21
@@ -29,7 +30,7 @@ def recurring(views: int | None = 1) -> RecurringTiny:
 
 
 def store(folder: Path, memory_bytes: int = 1 << 20) -> FeatureStore:
-    return FeatureStore(folder, memory_bytes=memory_bytes, disk_bytes=1 << 20)
+    return FeatureStore(KeptFolder(folder, 1 << 20), memory_bytes=memory_bytes)
 
 
 def run(folder: Path, features: FeatureStore | None, views: int | None = 1, **options: Any) -> Run:
@@ -112,7 +113,7 @@ def test_a_resumed_run_is_as_if_it_had_never_stopped(tmp_path: Path, stop_at: in
     broken.on_event = lambda event: broken.control.stop.set() if len(broken.of(StepDone)) == stop_at else None
     assert broken.fit().status is RunStatus.STOPPED
     if cleared:
-        features.clear()
+        features.folder.clear()
     again = Run(tmp_path / "b", plan=PLAN, batches=recurring(), features=features, learning=("fc",))
     assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
     assert same(whole.weights, again.weights)

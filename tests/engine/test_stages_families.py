@@ -8,7 +8,7 @@ import torch
 from desktop_ft.api import Backbone
 from desktop_ft.core.events import PrefixReady, TrainEvent
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
+from desktop_ft.core.recipe import DeviceChoice, Optimisation, Optimizer, Precision
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
@@ -19,6 +19,7 @@ from desktop_ft.models.checkpoint import CheckpointStore
 from desktop_ft.models.freezing import Freezer
 from desktop_ft.models.layer_tree import layer_tree
 from desktop_ft.runs import atomic
+from desktop_ft.runs.kept import KeptFolder
 from tests.engine.tiny import RecurringTiny
 from tests.models.test_cutting import SMALLEST, families
 
@@ -39,7 +40,8 @@ def trained(
         network=network,
         learner=Freezer(network.backbone, FreezePlan(preset=preset, backbone_rate=1), tree, backbone.spec.head),
         batches=RecurringTiny(pictures, torch.arange(8) % CLASSES, size=4),
-        optimisation=Optimisation(epochs=2, batch_size=4, lr=1e-3),
+        # Not Adam: it divides by the gradient's size, and a bias before a batch normalisation has none but noise.
+        optimisation=Optimisation(epochs=2, batch_size=4, lr=1e-2, optimizer=Optimizer.SGD),
         compute=choose(DeviceChoice.CPU, Precision.FP32),
         store=CheckpointStore(folder, atomic.write),
         seed=0,
@@ -54,9 +56,8 @@ def trained(
 @pytest.mark.parametrize("backbone", families(), ids=lambda backbone: backbone.spec.name)
 def test_cached_and_ordinary_training_give_the_same_weights(backbone: Backbone, preset: str, tmp_path: Path) -> None:
     plain, _ = trained(backbone, preset, tmp_path / "plain", None)
-    store = FeatureStore(tmp_path / "features", memory_bytes=1 << 30, disk_bytes=1 << 30)
+    store = FeatureStore(KeptFolder(tmp_path / "features", 1 << 30), memory_bytes=1 << 30)
     cached, events = trained(backbone, preset, tmp_path / "cached", store)
     assert [event.kept for event in events if isinstance(event, PrefixReady)] == [8]
     for name, tensor in plain.items():
-        # Adam divides by the gradient's size: a rounding of a gradient near zero moves a weight by up to a step's length.
-        torch.testing.assert_close(cached[name], tensor, rtol=1e-3, atol=2e-4, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(cached[name], tensor, rtol=1e-3, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")

@@ -284,3 +284,49 @@ def test_a_full_disk_ends_the_run_with_its_sentence_and_the_last_save_is_usable(
     again = Run(tmp_path)
     again.fit(again.store.load("last"))
     assert same(again.weights, whole.weights)
+
+
+SELDOM = 1e-9
+"""A share of the time so small that only the first epoch and the end are saved."""
+
+
+def test_fast_epochs_are_not_slowed_by_saving_and_the_best_is_kept(tmp_path, whole):
+    run = Run(tmp_path, saving_share=SELDOM)
+    assert run.fit().status is RunStatus.COMPLETED
+    saved = run.of(CheckpointSaved)
+    assert (saved[0].epoch, saved[0].step) == (1, 0)
+    assert saved[-1].epoch == PLAN.epochs and len(saved) <= 3
+    best = whole.store.load("best")
+    assert run.store.load("best").progress == best.progress
+    assert same(run.store.load("best").model, best.model)
+    assert same(run.weights, whole.weights)
+
+
+@pytest.mark.parametrize("how", ["stop", "cancel", "diverge", "raise"])
+def test_the_best_that_is_held_in_memory_is_written_in_every_ending(tmp_path, whole, how):
+    best_epoch = max(e.epoch for e in whole.of(EpochDone)[:2] if e.best)
+    run = Run(tmp_path, saving_share=SELDOM)
+    if how == "diverge":
+        run.batches.spoil[2, 1] = float("nan")
+
+    def hear(event):
+        if isinstance(event, StepDone) and (event.epoch, event.step) == (2, 0):
+            if how == "raise":
+                raise ZeroDivisionError("planted")
+            if how != "diverge":
+                getattr(run.control, how).set()
+
+    run.on_event = hear
+    if how == "raise":
+        with pytest.raises(ZeroDivisionError):
+            run.fit()
+    else:
+        run.fit()
+    assert isinstance(run.events[-1], RunEnded)
+    kept = run.store.load("best")
+    assert kept.progress.best_epoch == best_epoch
+    assert kept.progress.epoch == best_epoch + 1
+    assert run.events[-1].checkpoint == run.store.best
+    again = Run(tmp_path)
+    assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
+    assert same(again.weights, whole.weights)

@@ -1,0 +1,59 @@
+"""The folder of what frozen layers have answered: how large it is, and how room is made in it. No torch.
+
+A folder inside stands for one part of one network; see `engine/feature_store.py`. All of it can be made again.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_SPARE_BYTES = 1 << 30
+"""What is left free on the disk for everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFolder:
+    """All that is kept.
+
+    Attributes:
+        most: bytes that may be kept; what was used longest ago goes first.
+    """
+
+    path: Path
+    most: int
+
+    def size(self) -> int:
+        """Bytes kept now."""
+        return sum(size for _, size, _ in self._inside())
+
+    def clear(self) -> int:
+        """Drop everything; returns how many bytes that were."""
+        before = self.size()
+        shutil.rmtree(self.path, ignore_errors=True)
+        return before - self.size()
+
+    def make_room(self, wanted: int, spare: Path) -> str:
+        """Drop what was used longest ago, but not `spare`, until `wanted` more bytes may be kept; "" or why they may not."""
+        if wanted > self.most:
+            return f"{wanted / 1e9:.1f} GB are more than the {self.most / 1e9:.0f} GB that may be kept"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            used = self.size()
+            for _, size, path in sorted(self._inside()):
+                if used + wanted <= self.most:
+                    break
+                if path != spare:
+                    shutil.rmtree(path, ignore_errors=True)
+                    used -= size
+            free = shutil.disk_usage(self.path).free
+        except OSError as error:
+            return f"{self.path} cannot be used: {error.strerror}"
+        return "" if free >= wanted + _SPARE_BYTES else f"only {free / 1e9:.1f} GB are free at {self.path}"
+
+    def _inside(self) -> Iterator[tuple[float, int, Path]]:
+        """When each folder inside was used last, its bytes, its path."""
+        for path in self.path.iterdir() if self.path.is_dir() else ():
+            with suppress(OSError):  # another process may be clearing it
+                yield path.stat().st_mtime, sum(file.stat().st_size for file in path.iterdir()), path
