@@ -32,6 +32,7 @@ OPTIONS = {
     "--label-smoothing": "optimisation.label_smoothing",
     "--clip-norm": "optimisation.clip_norm",
     "--early-stopping": "optimisation.early_stopping",
+    "--views": "optimisation.views",
     "--balance": "optimisation.balance",
     "--val": "dataset.val",
     "--seed": "seed",

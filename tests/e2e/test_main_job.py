@@ -216,3 +216,17 @@ def test_real_photos_reach_the_promised_accuracy(
     outcome = command("train", photos, "--freeze", "head", "--epochs", 10, "--seed", 0, "--out", tmp_path / "run", "--json")
     assert outcome.code == 0, outcome.err
     assert outcome.json()["accuracy"] >= floor
+
+
+def test_what_frozen_layers_answered_is_kept_shown_and_cleared(command: Command, photos: Path, tmp_path: Path) -> None:
+    first = trained(command, photos, tmp_path / "a", "--augment", "light", "--views", 2, "--epochs", 5)
+    assert "answered once for all epochs" in first.err
+    kept = command("cache", "--json").json()
+    assert kept["bytes"] > 0
+    again = trained(command, photos, tmp_path / "b", "--augment", "light", "--views", 2, "--epochs", 5)
+    assert "by an earlier run" in again.err
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
+    assert command("cache", "--clear", "--json").json()["dropped"] == kept["bytes"]
+    assert command("cache", "--json").json()["bytes"] == 0
+    trained(command, photos, tmp_path / "c", "--augment", "light", "--views", 2, "--epochs", 5)
+    assert weights_of(tmp_path / "a") == weights_of(tmp_path / "c")

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
@@ -320,3 +320,20 @@ def test_captions_of_mistakes_are_shown_in_full(qtbot: QtBot, tmp_path: Path) ->
     assert wall.gridSize().height() >= SIDE + 2 * wall.fontMetrics().height()
     wall.thumbs.set_thumbs([Thumb(path=tmp_path / "no.jpg", caption="w" * 400, tip="")])
     assert wall.gridSize().width() < 3 * SIDE
+
+
+def test_what_is_kept_can_be_cleared(window: MainWindow, home: Path, qtbot: QtBot) -> None:
+    kept = home / "cache" / "features" / "a"
+    kept.mkdir(parents=True)
+    (kept / "rows.safetensors").write_bytes(bytes(1234))
+
+    def answer(words: str) -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        assert "1.2 kB" in box.text()
+        click(next(button for button in box.findChildren(QAbstractButton) if words in button.text()))
+
+    for words, left in (("Keep", True), ("Drop", False)):
+        QTimer.singleShot(0, lambda words=words: answer(words))
+        window.actions_["kept.clear"].trigger()
+        assert kept.exists() is left
