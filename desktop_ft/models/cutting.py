@@ -57,6 +57,15 @@ def cut(module: nn.Module, inputs: Tensor) -> Cut | None:
     Raises:
         Uncuttable: the network cannot be traced, or its parts do not answer as the whole does.
     """
+    try:
+        return _cut(module, inputs)
+    except Uncuttable:
+        raise
+    except Exception as error:  # a network's own code runs here in ways that its makers may not have thought of
+        raise Uncuttable(f"Where to cut this network cannot be found out ({type(error).__name__}: {error}).") from error
+
+
+def _cut(module: nn.Module, inputs: Tensor) -> Cut | None:
     learning = _traced(module)
     place = _last_place(module, learning, inputs)
     if place is None:
@@ -130,7 +139,7 @@ def _last_place(module: nn.Module, graph: fx.Graph, inputs: Tensor) -> tuple[fx.
     place = {node: number for number, node in enumerate(graph.nodes)}
     last_use = {node: max((place[user] for user in node.users), default=-1) for node in graph.nodes}
     seer, alive, holds = _Seer(module, graph, inputs), set[fx.Node](), False
-    found: fx.Node | None = None
+    found: tuple[fx.Node, Tensor] | None = None
     for node in graph.nodes:
         if node.op == "output" or _changes(module, node):
             break
@@ -140,8 +149,8 @@ def _last_place(module: nn.Module, graph: fx.Graph, inputs: Tensor) -> tuple[fx.
         alive = {one for one in alive if last_use[one] > place[node]}
         holds = holds or bool(_parameters(module, node))
         if holds and len(alive) == 1 and seer.gave_samples(one := next(iter(alive))):
-            found = one
-    return (found, seer.env[found]) if found is not None else None
+            found = one, seer.env[one].clone()  # what comes after may change it in place
+    return found
 
 
 class _Seer(fx.Interpreter):

@@ -218,3 +218,42 @@ def test_other_threads_compute_as_ever_while_a_network_is_traced(get: Callable[[
     assert answers
     assert all(torch.equal(answer, wanted) for answer in answers)
     assert all(future.result() is not None for future in cuts)
+
+
+class InPlace(nn.Module):
+    """Frozen layers that write over what they were given, around a skip that keeps two tensors alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+        for part in (self.first, self.second):
+            part.requires_grad_(False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        early = self.first(inputs)
+        late = nn.functional.relu_(early)
+        logits: Tensor = self.head(self.second(late) + late)
+        return logits
+
+
+def test_layers_that_write_in_place_do_not_spoil_the_proof() -> None:
+    network, inputs = InPlace().train(), torch.randn(3, 4)
+    made = cut(network, inputs)
+    assert made is not None
+    assert made.after == "second"
+    features = made.prefix(inputs)
+    torch.testing.assert_close(made.learning(features), network(inputs))
+
+
+def test_a_network_that_fails_while_it_is_looked_at_is_not_cut() -> None:
+    class Picky(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 4).requires_grad_(False), nn.Linear(4, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            logits: Tensor = self.head(self.first(inputs.view(8, 4)))
+            return logits
+
+    with pytest.raises(Uncuttable, match="cannot be found out"):
+        cut(Picky().train(), torch.randn(3, 4))
