@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import Cancelled
+from desktop_ft.models.modes import eval_mode
 
 
 def logits(
@@ -32,23 +33,17 @@ def logits(
     if device is not None:
         network.to(device)
     place = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    modes = {module: module.training for module in network.modules()}
     found: list[np.ndarray] = []
     done = 0
-    try:
-        network.eval()
-        # TF32, which convolutions use on CUDA by default, keeps 10 bits of 23.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            for batch in batches:
-                if cancel is not None and cancel.is_set():
-                    raise Cancelled
-                found.append(network(_laid_out(batch.to(place))).float().cpu().numpy())
-                done += len(batch)
-                if progress is not None:
-                    progress(done, total)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    # TF32, which convolutions use on CUDA by default, keeps 10 bits of 23.
+    with eval_mode(network), torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        for batch in batches:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            found.append(network(_laid_out(batch.to(place))).float().cpu().numpy())
+            done += len(batch)
+            if progress is not None:
+                progress(done, total)
     return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+
+from desktop_ft.models.modes import eval_mode
 
 _CHANCE = ("drop", "rand", "bernoulli", "stochastic", "multinomial")
 _CLOSE = 1e-4
@@ -71,7 +72,7 @@ def _cut(module: nn.Module, inputs: Tensor) -> Cut | None:
     if place is None:
         return None
     last, seen = place
-    with _eval_mode(module):
+    with eval_mode(module):
         judging = _traced(module)
     twin = _same_place(learning, judging, last)
     prefix, judging_rest = _split(module, judging, twin)
@@ -249,20 +250,8 @@ def _path_before(last: fx.Node) -> str:
 
 def _prove(module: nn.Module, made: Cut, inputs: Tensor, seen: Tensor) -> None:
     """Raise where the parts do not answer as the whole does, or the prefix not as it did in training mode."""
-    with torch.no_grad(), _eval_mode(module):
+    with torch.no_grad(), eval_mode(module):
         whole, features = module(inputs), made.prefix(inputs)
         scale = whole.abs().max().clamp_min(1e-12)
         if not torch.equal(features, seen) or (made.judging(features) - whole).abs().max() > _CLOSE * scale:
             raise Uncuttable("The parts of this network do not answer as the whole does.")
-
-
-@contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode, with every part's own mode restored after."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -1,7 +1,5 @@
 """Reads the layer tree of a network: types, parameters, and the shapes that one forward pass gives."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind
+from desktop_ft.models.modes import eval_mode
 
 Shapes = dict[str, tuple[int, ...]]
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -60,24 +59,12 @@ def output_shapes(module: nn.Module, image_size: int) -> Shapes:
     hooks = [part.register_forward_hook(note(path)) for path, part in module.named_modules()]
     weightless = {name: tensor.detach().to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())}
     try:
-        with _evaluating(module), torch.no_grad():
+        with eval_mode(module), torch.no_grad():
             functional_call(module, weightless, (torch.empty(1, 3, image_size, image_size, device="meta"),))
     finally:
         for handle in hooks:
             handle.remove()
     return shapes
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode, with every part's own mode restored after."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _node(path: str, module: nn.Module, shapes: Shapes) -> LayerNode:
