@@ -120,9 +120,10 @@ def left_words(history: MetricHistory) -> str:
 def prefix_line(event: PrefixReady) -> str:
     """What became of the frozen layers, in one line."""
     earlier = f", {event.reused} of them by an earlier run" if event.reused else ""
+    exact = "" if event.precision == "fp32" else " (the evaluation at the end is in fp32, so it may differ by a picture)"
     return (
-        f"The frozen layers (to {event.after}) have answered once for all epochs, in {event.precision}: {event.kept} inputs in "
-        f"{duration(event.seconds)}{earlier}; {size(event.bytes)} kept."
+        f"The frozen layers (to {event.after}) have answered once for all epochs, in {event.precision}{exact}: "
+        f"{event.kept} inputs{earlier}, {size(event.bytes)}, after {duration(event.seconds)}."
     )
 
 
