@@ -118,7 +118,7 @@ class Features:
             return
         try:
             self._write([key for key, _ in pending], torch.stack([row for _, row in pending]))
-        except (OSError, UserError) as error:
+        except (OSError, UserError, SafetensorError, ValueError, KeyError) as error:
             self._writing = False
             why = error.what if isinstance(error, UserError) else str(error)
             if not self.in_memory:

@@ -70,12 +70,13 @@ class Keeper:
             Diverged: a weight is not finite; nothing was written.
             UserError: it cannot be written.
         """
-        if best:
-            self._held = None
         if progress == self._saved:
             return self.settle()
         checkpoint = self._checkpoint(progress)
-        return [*self.settle(), self._write(checkpoint, best)]
+        saved = [] if best else self.settle()  # a better one takes the place of what is held, once it is written
+        saved.append(self._write(checkpoint, best))
+        self._held = None
+        return saved
 
     def end_epoch(self, progress: Progress, best: bool) -> list[Saved]:
         """Keep the run at the end of an epoch, in memory alone where the last save was only just now.
@@ -95,8 +96,11 @@ class Keeper:
         Raises:
             UserError: it cannot be written.
         """
-        held, self._held = self._held, None
-        return [self._write(held, best=True)] if held else []
+        if self._held is None:
+            return []
+        saved = self._write(self._held, best=True)
+        self._held = None
+        return [saved]
 
     def _checkpoint(self, progress: Progress) -> Checkpoint:
         model, state = self._network.state_dict(), optimizer_tensors(self._optimizer, self._network)

@@ -10,14 +10,19 @@ from contextlib import closing, contextmanager
 import torch
 from torch import Tensor, nn
 
+from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import RowKind
-from desktop_ft.models.cutting import Cut
+from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
+from desktop_ft.models.modes import eval_mode
 
 _VERSION = 1
+_PLAIN = (bool, int, float, str, tuple, type(None))
+_CLOSE, _CLOSE_IN_HALF = 1e-3, 0.15
+"""Largest difference of a logit, relative to the largest, between the two ways: rounding, in fp32 and in 16 bits."""
 
 Keys = Sequence[str]
 
@@ -44,10 +49,38 @@ class Prefix:
     def namespace(self) -> str:
         """A digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version."""
         compute = self._compute
-        said = (_VERSION, torch.__version__, compute.device.type, str(compute.frozen_autocast), compute.channels_last)
+        said = (
+            _VERSION,
+            __version__,
+            torch.__version__,
+            compute.device.type,
+            str(compute.frozen_autocast),
+            compute.channels_last,
+        )
         digest = hashlib.sha256(repr((*said, str(self._cut.prefix))).encode())
-        _add(digest, self._cut.prefix.state_dict())
+        for path, part in self._cut.prefix.named_modules():
+            settings = {name: value for name, value in vars(part).items() if isinstance(value, _PLAIN) and name != "training"}
+            digest.update(repr((path, type(part).__module__, type(part).__qualname__, sorted(settings.items()))).encode())
+        _add(digest, dict(self._cut.prefix.named_parameters()) | dict(self._cut.prefix.named_buffers()))
         return digest.hexdigest()[:32]
+
+    def prove(self, inputs: Tensor) -> None:
+        """Let a few inputs go the whole way, folded, laid out, kept and taken up again.
+
+        Raises:
+            Uncuttable: the way cannot be gone, or does not end where the whole network does.
+        """
+        close = _CLOSE if self._compute.frozen_autocast is None else _CLOSE_IN_HALF
+        try:
+            with eval_mode(self._network), torch.no_grad():
+                whole = self._network(inputs.to(self._compute.device))
+                features = self.features(self.rows(self.answer(inputs))).to(self._compute.device)
+                with torch.autocast(whole.device.type, self._compute.autocast, enabled=self._compute.autocast is not None):
+                    got = self.onward(features).float()
+        except Exception as error:  # a network's own code runs here on tensors that lie otherwise in memory
+            raise Uncuttable(f"The way around its frozen layers fails ({type(error).__name__}: {error}).") from error
+        if (got - whole).abs().max() > close * whole.abs().max().clamp_min(1e-12):
+            raise Uncuttable("The way around its frozen layers does not end where the whole network does.")
 
     @property
     def precision(self) -> str:
@@ -94,13 +127,15 @@ class Prefix:
         def rows(keys: Keys, filled: Tensor) -> Tensor:
             return self.rows(self.answer(filled)[: len(keys)])
 
-        with ThreadPoolExecutor(threads, "frozen-layers", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            try:
-                work = (lambda keys: rows(keys, made(keys))) if on_cpu else made
-                with closing(in_order(pool, work, batches, ahead=2 * threads)) as done:
-                    yield done if on_cpu else map(rows, batches, done)
-            finally:
-                torch.set_num_threads(threads)  # what a thread sets, those that start later have too
+        work = (lambda keys: rows(keys, made(keys))) if on_cpu else made
+        try:
+            with (
+                ThreadPoolExecutor(threads, "frozen-layers", initializer=torch.set_num_threads, initargs=(1,)) as pool,
+                closing(in_order(pool, work, batches, ahead=2 * threads)) as done,
+            ):
+                yield done if on_cpu else map(rows, batches, done)
+        finally:
+            torch.set_num_threads(threads)  # what a thread sets, those that start later have too
 
     def onward(self, features: Tensor) -> Tensor:
         """What the rest of the network makes of the frozen layers' answers, in its present mode."""

@@ -99,12 +99,13 @@ class Stages:
         inputs = self._few()
         try:
             made = cut(self._network, inputs.to(self._compute.device))
+            if made is None:
+                return self._whole
+            prefix = Prefix(self._network, made, self._compute)
+            prefix.prove(inputs)
         except Uncuttable as error:
             self._warn(f"The frozen layers are computed anew in every step: {error}")
             return self._whole
-        if made is None:
-            return self._whole
-        prefix = Prefix(self._network, made, self._compute)
         recurring = self._recurring(epoch)
         kept = self._kept(store, prefix, inputs, recurring) if recurring else None
         self._emit(
@@ -133,6 +134,9 @@ class Stages:
     def _recurring(self, epoch: int) -> _Recurring | None:
         """What comes more than once in the epochs from `epoch` on in which the same layers learn."""
         batches, learning, end = self._batches, self._learning_in(epoch), epoch + 1
+        # Counted from where the stage begins, so that a run that is resumed in it goes the same way.
+        while epoch > 0 and self._learning_in(epoch - 1) == learning:
+            epoch -= 1
         while end < self._epochs and self._learning_in(end) == learning:
             end += 1
         if not isinstance(batches, RecurringBatches) or end - epoch < 2:

@@ -130,6 +130,10 @@ def _traced(module: nn.Module) -> fx.Graph:
         raise Uncuttable(f"This network cannot be traced ({type(error).__name__}: {error}).") from error
     if sum(node.op == "placeholder" for node in graph.nodes) != 1:
         raise Uncuttable("This network takes more than one input.")
+    for node in graph.nodes:
+        name = getattr(node.target, "__name__", str(node.target))
+        if node.op in ("call_method", "call_function") and not node.users and name.endswith("_") and not name.endswith("__"):
+            raise Uncuttable(f"This network changes something on its way ({name}).")
     whole = fx.GraphModule(module, graph)
     whole.graph.eliminate_dead_code()
     return whole.graph

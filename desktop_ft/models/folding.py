@@ -1,10 +1,9 @@
-"""Folds batch normalisation that rests into the convolution or linear layer before it: the same answers for less work."""
+"""Folds batch normalisation that rests into the convolution before it: the same answers for less work."""
 
 import copy
 
 from torch import fx, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(frozen: fx.GraphModule) -> fx.GraphModule:
@@ -29,15 +28,15 @@ def folded(frozen: fx.GraphModule) -> fx.GraphModule:
 def _foldable(module: fx.GraphModule, before: fx.Node, node: fx.Node) -> nn.Module | None:
     """The layer that does what `before` and `node`, a normalisation, do together; None where there is none."""
     norm = module.get_submodule(str(node.target))
-    if not isinstance(norm, _BatchNorm) or norm.training or norm.running_mean is None or norm.running_var is None:
+    # Exactly these types: what a subclass does besides, such as an activation, would be lost.
+    if type(norm) is not nn.BatchNorm2d or norm.training or norm.running_mean is None or norm.running_var is None:
         return None
     if before.op != "call_module" or len(before.users) > 1:
         return None
-    layer = copy.copy(module.get_submodule(str(before.target))).eval()  # its mode says nothing, but is asked for
-    # Exactly these: what a subclass does besides, such as padding as TensorFlow pads, is no business of ours to know.
-    if type(layer) is nn.Conv2d:
-        return fuse_conv_bn_eval(layer, norm)
-    return fuse_linear_bn_eval(layer, norm) if type(layer) is nn.Linear else None
+    layer = module.get_submodule(str(before.target))
+    if type(layer) is not nn.Conv2d:
+        return None
+    return fuse_conv_bn_eval(copy.copy(layer).eval(), norm)  # a convolution's mode says nothing, but is asked for
 
 
 def _replace(module: fx.GraphModule, node: fx.Node, layer: nn.Module) -> None:

@@ -47,6 +47,8 @@ class KeptFolder:
                 if path != spare:
                     shutil.rmtree(path, ignore_errors=True)
                     used -= size
+            if self.size() + wanted > self.most:
+                return f"with {wanted / 1e9:.1f} GB more it would be over the {self.most / 1e9:.0f} GB that may be kept"
             free = shutil.disk_usage(self.path).free
         except OSError as error:
             return f"{self.path} cannot be used: {error.strerror}"
