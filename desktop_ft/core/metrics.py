@@ -62,7 +62,6 @@ class MetricHistory:
     """
 
     begun: RunStarted | None = None
-
     started: RunStarted | None = None
     steps: list[StepDone] = field(default_factory=list)
     epochs: list[EpochDone] = field(default_factory=list)
@@ -108,7 +107,7 @@ class MetricHistory:
             case Paused():
                 self.paused = event.paused
             case RunEnded():
-                self.ended = event
+                self.ended, self.prefix = event, None
             case _:
                 return
 

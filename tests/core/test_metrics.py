@@ -72,6 +72,11 @@ def test_the_frozen_layers_own_pass_does_not_slow_the_epochs_forecast_down():
     assert history.work_seconds == approx(20.1)
 
 
+def test_a_pass_that_was_broken_off_is_forecast_no_more():
+    history = MetricHistory.of([started(), PrefixProgress(done=10, total=40, seconds=5.0), RunEnded(status=RunStatus.CANCELLED)])
+    assert history.prefix_eta_seconds is None
+
+
 def test_the_work_of_all_starts_counts():
     history = MetricHistory.of([started(), step_done(0, 0, seconds=100.0), started(0, 1), step_done(0, 1, seconds=3.0)])
     history.add(epoch_done(0, True, seconds=4.0))
