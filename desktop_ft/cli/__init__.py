@@ -22,6 +22,7 @@ from desktop_ft.cli.system_commands import add_system_commands
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.engine import process
 
 _WINDOW = "window"
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
@@ -29,6 +30,7 @@ FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; without one, open the window. Returns the exit code."""
+    process.prepare()
     parser = build_parser()
     arguments = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
     terminal = Terminal(json=getattr(arguments, "json", False))

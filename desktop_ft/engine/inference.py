@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import Cancelled
+from desktop_ft.engine.process import memory_kept
 from desktop_ft.models.modes import eval_mode
 
 
@@ -36,7 +37,12 @@ def logits(
     found: list[np.ndarray] = []
     done = 0
     # TF32, which convolutions use on CUDA by default, keeps 10 bits of 23.
-    with eval_mode(network), torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with (
+        memory_kept(),
+        eval_mode(network),
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+    ):
         for batch in batches:
             if cancel is not None and cancel.is_set():
                 raise Cancelled

@@ -7,11 +7,12 @@ from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.batches import Batches
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.device import Compute, keep_memory, reproducible
+from desktop_ft.engine.device import Compute, reproducible
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.loop import Emit, Loop, Setup
 from desktop_ft.engine.passes import Loss
+from desktop_ft.engine.process import memory_kept
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 
 
@@ -69,10 +70,8 @@ class Trainer:
             emit: called with every event, from this thread.
             resume: where to go on from; it must come from a run of the same arguments.
         """
-        if self._setup.compute.device.type == "cpu":
-            keep_memory()
         try:
-            with reproducible(self._setup.compute):
+            with memory_kept(), reproducible(self._setup.compute):
                 ended = self._ended(Loop(self._setup, emit, control, resume).run())
         except UserError as error:
             ended = self._ended(RunStatus.FAILED, str(error))

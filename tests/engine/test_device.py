@@ -1,6 +1,5 @@
 """What a run computes on, and how exactly."""
 
-import sys
 import threading
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import nn
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.recipe import DeviceChoice, Precision
-from desktop_ft.engine.device import choose, keep_memory
+from desktop_ft.engine.device import choose
 from desktop_ft.engine.inference import logits
 from tests.engine.tiny import TinyNet
 
@@ -52,11 +51,6 @@ def test_a_cuda_device_takes_the_fastest_arithmetic_it_has(monkeypatch, native_b
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H200")
     compute = choose(DeviceChoice.AUTO, wanted)
     assert (compute.device.type, compute.precision, compute.scaler, compute.words) == ("cuda", precision, scaler, "NVIDIA H200")
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
-def test_the_allocator_is_told_to_keep_memory():
-    assert keep_memory()
 
 
 def test_answers_come_in_order_and_leave_the_network_as_it_was():
