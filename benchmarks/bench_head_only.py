@@ -26,7 +26,7 @@ from desktop_ft.core.recipe import DatasetChoice, Optimisation, Recipe
 from desktop_ft.data.decode import network_input
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import choose
-from desktop_ft.jobs.kept_features import kept_features
+from desktop_ft.jobs.kept import kept_features
 from desktop_ft.jobs.running import open_run, trained_network
 from desktop_ft.jobs.scanning import write_sample
 from desktop_ft.jobs.training import train

@@ -9,7 +9,7 @@ import sys
 from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.words import size
-from desktop_ft.jobs.kept_features import kept_features
+from desktop_ft.jobs.kept import kept_features
 from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
 from desktop_ft.runs import atomic
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from desktop_ft.api import TrainEvent
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.events import EpochDone, PrefixProgress, PrefixReady, RunStarted, StepDone, Warned
+from desktop_ft.core.events import EpochDone, PrecisionChosen, PrefixProgress, PrefixReady, RunStarted, StepDone, Warned
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.words import duration, percent, size
 from desktop_ft.engine.control import RunControl
@@ -94,6 +94,8 @@ class _View:
                 self.phase(_FROZEN, event.done, event.total)
             case PrefixReady() if event.kept:
                 self._terminal.note(prefix_line(event))
+            case PrecisionChosen():
+                self._terminal.note(precision_line(event))
             case StepDone() if time.monotonic() - self._drawn > _REFRESH_S:
                 self._drawn = time.monotonic()
                 self._draw(event)
@@ -125,6 +127,13 @@ def prefix_line(event: PrefixReady) -> str:
         f"The frozen layers (to {event.after}) have answered once for all epochs, in {event.precision}{exact}: "
         f"{event.kept} inputs{earlier}, {size(event.bytes)}, after {duration(event.seconds)}."
     )
+
+
+def precision_line(event: PrecisionChosen) -> str:
+    """What the steps compute in and why, in one line."""
+    measured = ", ".join(f"{took:.3g} ms in {name}" for name, took in event.milliseconds)
+    when = "measured by an earlier run" if event.remembered else "measured just now"
+    return f"Steps compute in {event.precision}: a picture takes {measured} ({when})."
 
 
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:

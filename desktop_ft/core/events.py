@@ -22,7 +22,8 @@ class RunStarted:
 
     Attributes:
         first_epoch, first_step: where it starts; above 0 when resumed.
-        device, precision: what it really computes on and in, in words, such as `CPU (2 threads)`, `fp32`.
+        device, precision: what it really computes on and in, in words, such as `CPU (2 threads)`, `fp32`; the precision until a
+            PrecisionChosen tells another.
         learning_share: share of the parameters that learn in `first_epoch`.
     """
 
@@ -70,6 +71,21 @@ class PrefixReady:
     precision: str
     seconds: float
     type: Literal["prefix_ready"] = "prefix_ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionChosen:
+    """Training steps compute in `precision` from here on, as that was measured to be the fastest for what learns now.
+
+    Attributes:
+        milliseconds: what a sample takes, forwards and backwards, by precision.
+        remembered: whether an earlier run on this machine had measured it.
+    """
+
+    precision: str
+    milliseconds: tuple[tuple[str, float], ...]
+    remembered: bool
+    type: Literal["precision_chosen"] = "precision_chosen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +168,15 @@ class RunEnded:
 
 
 TrainEvent = Annotated[
-    RunStarted | PrefixProgress | PrefixReady | StepDone | EpochDone | CheckpointSaved | Paused | Warned | RunEnded,
+    RunStarted
+    | PrefixProgress
+    | PrefixReady
+    | PrecisionChosen
+    | StepDone
+    | EpochDone
+    | CheckpointSaved
+    | Paused
+    | Warned
+    | RunEnded,
     Field(discriminator="type"),
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from desktop_ft.core.events import (
     EpochDone,
     Paused,
+    PrecisionChosen,
     PrefixProgress,
     PrefixReady,
     RunEnded,
@@ -59,6 +60,7 @@ class MetricHistory:
         begun: the first start; `started` is the last, after a resumption another one.
         prefix: how far the frozen layers' own pass is, while it is under way.
         ready: what that pass came to, since the last start.
+        chosen: what the steps compute in, where that was measured.
     """
 
     begun: RunStarted | None = None
@@ -68,6 +70,7 @@ class MetricHistory:
     warnings: list[str] = field(default_factory=list)
     prefix: PrefixProgress | None = None
     ready: PrefixReady | None = None
+    chosen: PrecisionChosen | None = None
     paused: bool = False
     ended: RunEnded | None = None
     _times: _Times = field(default_factory=_Times)
@@ -89,13 +92,15 @@ class MetricHistory:
                 at = (event.first_epoch, event.first_step)
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
-                self.prefix, self.ready = None, None
+                self.prefix, self.ready, self.chosen = None, None, None
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event
             case PrefixReady():
                 self.prefix, self.ready = None, event
                 self._times.passed(event.seconds)
+            case PrecisionChosen():
+                self.chosen = event
             case StepDone():
                 self.steps.append(event)
                 self._times.learned(event.seconds)
@@ -115,6 +120,13 @@ class MetricHistory:
     def best(self) -> EpochDone | None:
         """The best epoch so far."""
         return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
+
+    @property
+    def precision(self) -> str:
+        """What the steps compute in; "" before the start."""
+        if self.chosen is not None:
+            return self.chosen.precision
+        return self.started.precision if self.started is not None else ""
 
     @property
     def epochs_without_improvement(self) -> int:

@@ -1,14 +1,18 @@
 """Where a run computes and in which arithmetic, decided once and told in words."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import DeviceChoice, Precision
+
+_AUTOCAST = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,7 @@ class Compute:
         frozen_autocast: as `autocast`, for frozen layers that only answer.
         scaler: whether the loss must be scaled up, so that small gradients survive fp16.
         channels_last: whether pictures and convolutions lie in memory channels last, which is faster there.
+        alternatives: other precisions that some networks train faster in here; none where the precision was named.
         words: the device for people, such as `CPU (2 threads)` or `NVIDIA H200`.
     """
 
@@ -30,15 +35,21 @@ class Compute:
     frozen_autocast: torch.dtype | None
     scaler: bool
     channels_last: bool
+    alternatives: tuple[Precision, ...]
     words: str
+
+    def computing_in(self, precision: Precision) -> Compute:
+        """The same device, with training steps in `precision`. Frozen layers answer as before."""
+        return replace(self, precision=precision, autocast=_AUTOCAST.get(precision), scaler=precision is Precision.FP16)
 
 
 def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Precision.AUTO) -> Compute:
     """What to compute on, and how.
 
     AUTO takes CUDA, XPU or MPS where there is one, else the CPU; and bf16 on CUDA (fp16 where that is emulated) and XPU, else
-    fp32: on a CPU depthwise convolutions train faster in fp32, and MPS gains little. Frozen layers only answer, which every
-    network measured does 1.3 to 3 times faster in bf16 on a CPU that computes in it; AUTO takes it for them there.
+    fp32, as MPS gains little. On a CPU that computes in bf16 some networks train faster in it and some slower: it is an
+    alternative there, to be measured. Frozen layers only answer, which every network measured does 1.3 to 3 times faster in bf16
+    on such a CPU; AUTO takes it for them there.
 
     Raises:
         UserError: the named device is not there, or cannot compute in that precision.
@@ -49,15 +60,16 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
         raise UserError(f"There is no {kind.value.upper()} device here that torch {torch.__version__} can use.", cure)
     chosen = _best_precision(kind) if precision is Precision.AUTO else precision
     _check(kind, chosen)
-    autocast = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}.get(chosen)
-    faster_frozen = kind is DeviceChoice.CPU and precision is Precision.AUTO and _cpu_computes_in_bf16()
+    autocast = _AUTOCAST.get(chosen)
+    free_in_bf16 = kind is DeviceChoice.CPU and precision is Precision.AUTO and _cpu_computes_in_bf16()
     return Compute(
         device=torch.device(kind.value),
         precision=chosen,
         autocast=autocast,
-        frozen_autocast=torch.bfloat16 if faster_frozen else autocast,
+        frozen_autocast=torch.bfloat16 if free_in_bf16 else autocast,
         scaler=chosen is Precision.FP16,
         channels_last=kind is not DeviceChoice.MPS,
+        alternatives=(Precision.BF16,) if free_in_bf16 else (),
         words=_words(kind),
     )
 

@@ -40,7 +40,6 @@ class Keeper:
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         passes: Passes,
-        compute: Compute,
         *,
         save_every_s: float,
         saving_share: float,
@@ -49,7 +48,6 @@ class Keeper:
         self._network = network
         self._optimizer = optimizer
         self._passes = passes
-        self._facts = facts(compute)
         self._every = save_every_s
         self._share = saving_share
         self._saved_at = time.monotonic()
@@ -106,7 +104,9 @@ class Keeper:
         model, state = self._network.state_dict(), optimizer_tensors(self._optimizer, self._network)
         if bad := [name for name in (*_not_finite(model), *_not_finite(state)) if name not in self._never_finite]:
             raise Diverged(f"The weights became infinite ({bad[0]})")
-        return Checkpoint(model=model, optimizer=state, progress=progress, scaler=self._passes.scaler_state(), facts=self._facts)
+        return Checkpoint(
+            model=model, optimizer=state, progress=progress, scaler=self._passes.scaler_state(), facts=facts(self._passes.compute)
+        )
 
     def _write(self, checkpoint: Checkpoint, best: bool) -> Saved:
         began = time.monotonic()
@@ -131,7 +131,7 @@ class Keeper:
 
     def differences(self, checkpoint: Checkpoint) -> str:
         """How this machine differs from where `checkpoint` was made, such as `threads 2 → 1`; "" if not."""
-        pairs = ((name, checkpoint.facts.get(name, value), value) for name, value in self._facts.items())
+        pairs = ((name, checkpoint.facts.get(name, value), value) for name, value in facts(self._passes.compute).items())
         return ", ".join(f"{name} {before} → {now}" for name, before, now in pairs if before != now)
 
 

@@ -23,6 +23,7 @@ from desktop_ft.core.events import (
     Warned,
 )
 from desktop_ft.core.recipe import Optimisation
+from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
 from desktop_ft.engine.batches import Batches, closed_after
 from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.control import RunControl
@@ -54,6 +55,7 @@ class Setup:
     save_every_s: float
     saving_share: float
     features: FeatureStore | None
+    measurements: Measurements | None
 
 
 class _StopAsked(Exception):
@@ -68,7 +70,8 @@ class Loop:
         self._emit = emit
         self._control = control
         self._resume = resume
-        plan, compute = setup.optimisation, setup.compute
+        plan = setup.optimisation
+        compute = taken_up(setup.compute, resume.facts.get("precision", "")) if resume else setup.compute
         setup.network.to(compute.device)
         if compute.channels_last:
             setup.network.to(memory_format=torch.channels_last)
@@ -79,7 +82,6 @@ class Loop:
             setup.network,
             self._optimizer,
             self._passes,
-            compute,
             save_every_s=setup.save_every_s,
             saving_share=setup.saving_share,
         )
@@ -96,6 +98,8 @@ class Loop:
             heed=self._heed,
             clock=self._clock,
         )
+        self._stage: Stage | None = None
+        self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed)
 
     def run(self) -> RunStatus:
         """Train to an end; returns which.
@@ -147,12 +151,19 @@ class Loop:
         setup.learner.apply(epoch)
         setup.network.train()
         setup.learner.train_mode(epoch)
-        stage = self._stages.of(epoch)
-        self._passes.forward = stage.forward
+        stage = self._enter(self._stages.of(epoch))
         if self._progress.step < setup.batches.steps:
             self._learn(stage, setup.learner.rates(epoch))
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
+
+    def _enter(self, stage: Stage) -> Stage:
+        """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
+        if stage is not self._stage:
+            self._stage, self._passes.forward = stage, stage.forward
+            if (self._progress.epoch, self._progress.step) == (stage.epochs.start, 0):
+                self._passes.compute = self._arithmetic.of(stage, self._setup.batches.steps)
+        return stage
 
     def _learn(self, stage: Stage, rates: dict[str, float]) -> None:
         setup = self._setup

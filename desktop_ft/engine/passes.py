@@ -40,6 +40,7 @@ class Passes:
 
     Attributes:
         forward: what inputs go through, to logits; the whole network to begin with.
+        compute: the arithmetic of it. A loss scaler is there if the first one needs it.
 
     Args:
         warn: told in a sentence when the number of parts changes.
@@ -49,7 +50,7 @@ class Passes:
     def __init__(self, network: nn.Module, loss: Loss, compute: Compute, warn: Callable[[str], None], parts: int = 1) -> None:
         self.forward: Callable[[Tensor], Tensor] = network
         self._loss = loss
-        self._compute = compute
+        self.compute = compute
         self._warn = warn
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scaler)
         self.parts = parts
@@ -94,6 +95,15 @@ class Passes:
 
         return self._within_memory(attempt, len(inputs))
 
+    def rehearse(self, inputs: Tensor, targets: Tensor) -> None:
+        """A whole batch forwards and backwards, without a step: to be timed. It leaves gradients behind.
+
+        Raises:
+            Diverged: as `learn`.
+            torch.OutOfMemoryError: it does not fit.
+        """
+        torch.autograd.backward(self._forward(inputs, targets)[0])
+
     def scaler_state(self) -> dict[str, float]:
         """The state of the loss scaler; empty where there is none."""
         return {key: float(value) for key, value in self._scaler.state_dict().items()}
@@ -109,7 +119,7 @@ class Passes:
         return sums
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sums]:
-        compute = self._compute
+        compute = self.compute
         inputs, targets = inputs.to(compute.device), targets.to(compute.device)
         if compute.channels_last and inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
@@ -142,7 +152,7 @@ class Passes:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         # With a scaler an overflow is part of the game: it skips that step and scales less.
-        if not self._compute.scaler and not math.isfinite(norm.item()):
+        if not self.compute.scaler and not math.isfinite(norm.item()):
             raise Diverged("The gradient became infinite")
         if clip_norm:
             nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
@@ -163,8 +173,8 @@ class Passes:
             cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
             raise UserError("Memory ran out even with one sample at a time.", cure)
         self.parts = min(2 * self.parts, size)
-        if self._compute.device.type in ("cuda", "xpu", "mps"):
-            torch.get_device_module(self._compute.device).empty_cache()
+        if self.compute.device.type in ("cuda", "xpu", "mps"):
+            torch.get_device_module(self.compute.device).empty_cache()
         self._warn(f"Memory ran out. Each batch is now computed in {self.parts} parts; it goes on with the same samples.")
 
 

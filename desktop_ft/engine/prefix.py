@@ -152,8 +152,9 @@ class Prefix:
         return rows.permute(0, 3, 1, 2) if self._turned(rows) else rows
 
     def _as_asked(self, features: Tensor) -> Tensor:
-        """In fp32, where the rest of the network computes in that alone."""
-        return features.float() if self._compute.autocast is None and features.is_floating_point() else features
+        """In fp32, where the rest of the network computes in that alone now."""
+        autocast = torch.is_autocast_enabled(self._compute.device.type)
+        return features if autocast or not features.is_floating_point() else features.float()
 
     def _turned(self, tensor: Tensor) -> bool:
         return self._compute.channels_last and tensor.ndim == 4

@@ -34,11 +34,15 @@ class Stage:
 
     Attributes:
         train: as `Batches.train`. validation: as `Batches.validation`. Their inputs go through `forward`, to logits.
+        epochs: those that are computed so.
+        after: path of the last layer that is not computed any more; "" if all are.
     """
 
     forward: Callable[[Tensor], Tensor]
     train: Callable[[int, int], Iterator[Batch]]
     validation: Callable[[], Iterator[Batch]]
+    epochs: range
+    after: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,17 +86,31 @@ class Stages:
         self._emit = emit
         self._heed = heed
         self._clock = clock
-        self._whole = Stage(network, batches.train, batches.validation)
-        self._stage = self._whole
+        self._stage: Stage | None = None
         self._learning: frozenset[str] | None = None
 
     def of(self, epoch: int) -> Stage:
         """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
         learning = self._learning_in(epoch)
-        if learning != self._learning:
-            self._stage = self._whole if self._store is None else self._cut(self._store, epoch)
+        if self._stage is None or learning != self._learning:
+            self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
         return self._stage
+
+    def _whole(self, epoch: int) -> Stage:
+        return Stage(self._network, self._batches.train, self._batches.validation, self._like(epoch), after="")
+
+    def _like(self, epoch: int) -> range:
+        """The epochs around `epoch` in which the same layers learn.
+
+        From where they begin to, so that a run that is resumed among them goes the same way.
+        """
+        first, end, learning = epoch, epoch + 1, self._learning_in(epoch)
+        while first > 0 and self._learning_in(first - 1) == learning:
+            first -= 1
+        while end < self._epochs and self._learning_in(end) == learning:
+            end += 1
+        return range(first, end)
 
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
@@ -100,12 +118,12 @@ class Stages:
         try:
             made = cut(self._network, inputs.to(self._compute.device))
             if made is None:
-                return self._whole
+                return self._whole(epoch)
             prefix = Prefix(self._network, made, self._compute)
             prefix.prove(inputs)
         except Uncuttable as error:
             self._warn(f"The frozen layers are computed anew in every step: {error}")
-            return self._whole
+            return self._whole(epoch)
         recurring = self._recurring(epoch)
         kept = self._kept(store, prefix, inputs, recurring) if recurring else None
         self._emit(
@@ -118,7 +136,7 @@ class Stages:
                 seconds=self._clock.seconds - began,
             )
         )
-        return self._behind(prefix, kept, recurring)
+        return self._behind(prefix, kept, recurring, self._like(epoch))
 
     def _few(self) -> Tensor:
         """A few inputs, the same one several times if there are no more."""
@@ -133,16 +151,11 @@ class Stages:
 
     def _recurring(self, epoch: int) -> _Recurring | None:
         """What comes more than once in the epochs from `epoch` on in which the same layers learn."""
-        batches, learning, end = self._batches, self._learning_in(epoch), epoch + 1
-        # Counted from where the stage begins, so that a run that is resumed in it goes the same way.
-        while epoch > 0 and self._learning_in(epoch - 1) == learning:
-            epoch -= 1
-        while end < self._epochs and self._learning_in(end) == learning:
-            end += 1
-        if not isinstance(batches, RecurringBatches) or end - epoch < 2:
+        batches, epochs = self._batches, len(self._like(epoch))
+        if not isinstance(batches, RecurringBatches) or epochs < 2:
             return None
         keys = list(batches.training_keys or ())
-        shown = (end - epoch) * sum(len(batch) for batch, _ in batches.keyed_train(epoch)) if keys else 0
+        shown = epochs * sum(len(batch) for batch, _ in batches.keyed_train(epoch)) if keys else 0
         validation = [key for batch, _ in batches.keyed_validation() for key in batch]
         if shown > len(keys):
             return _Recurring(batches, [*keys, *validation], training=True)
@@ -170,7 +183,7 @@ class Stages:
                 self._emit(PrefixProgress(done=done, total=len(missing), seconds=self._clock.seconds - began))
         features.settle()
 
-    def _behind(self, prefix: Prefix, kept: Features | None, recurring: _Recurring | None) -> Stage:
+    def _behind(self, prefix: Prefix, kept: Features | None, recurring: _Recurring | None, epochs: range) -> Stage:
         """Only what lies behind the cut, fed with what is kept, and else with what the frozen layers say now."""
 
         def fed(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -190,7 +203,7 @@ class Stages:
         def validation() -> Iterator[Batch]:
             return gathered(kept, recurring.batches.keyed_validation()) if kept and recurring else fed(self._batches.validation())
 
-        return Stage(prefix.onward, train, validation)
+        return Stage(prefix.onward, train, validation, epochs, prefix.after)
 
     def _learning_in(self, epoch: int) -> frozenset[str]:
         return frozenset(path for path, rate in self._learner.rates(epoch).items() if rate)

@@ -5,6 +5,7 @@ from torch import nn
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Optimisation
+from desktop_ft.engine.arithmetic import Measurements
 from desktop_ft.engine.batches import Batches
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, reproducible
@@ -27,6 +28,7 @@ class Trainer:
         loss: float32 logits (N, classes) and targets to the mean loss; label smoothing and class weights are its own.
         save_every_s: how many seconds of work a crash may cost at most.
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
+        measurements: what was measured on this machine, to choose the precision by; None: it stays as `compute` says.
         features: where the answers of frozen layers are kept; None: every step goes through the whole network.
     """
 
@@ -44,6 +46,7 @@ class Trainer:
         save_every_s: float = 60.0,
         saving_share: float = 0.05,
         features: FeatureStore | None = None,
+        measurements: Measurements | None = None,
     ) -> None:
         self._setup = Setup(
             network=network,
@@ -57,6 +60,7 @@ class Trainer:
             save_every_s=save_every_s,
             saving_share=saving_share,
             features=features,
+            measurements=measurements,
         )
 
     def fit(self, emit: Emit, control: RunControl, resume: Checkpoint | None = None) -> RunEnded:

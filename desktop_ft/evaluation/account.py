@@ -36,7 +36,7 @@ def asked(recipe: Recipe, history: MetricHistory) -> str:
         ("Seed", str(recipe.seed)),
     ]
     if history.started:
-        rows.append(("Computed on", text(f"{history.started.device}, {history.started.precision}")))
+        rows.append(("Computed on", text(f"{history.started.device}, {history.precision}")))
     full = folded(f"The recipe (SHA-256 {recipe.digest()[:12]}…)", f"<pre>{text(portable.to_toml())}</pre>")
     return section("What was asked", facts(rows), full)
 

@@ -13,7 +13,7 @@ from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
-from desktop_ft.jobs.kept_features import kept_features
+from desktop_ft.jobs.kept import kept_features
 from desktop_ft.runs import atomic
 
 

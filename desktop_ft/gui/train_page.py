@@ -177,7 +177,7 @@ class TrainPage(Page):
             if idle := history.epochs_without_improvement:
                 parts.append(f"{words.count(idle, 'epoch')} without improvement")
         if history.started is not None:
-            parts += [history.started.device, history.started.precision]
+            parts += [history.started.device, history.precision]
             parts.append(f"{words.percent(history.started.learning_share)} of the parameters learn")
         if history.ready is not None and history.ready.kept:
             ready = history.ready

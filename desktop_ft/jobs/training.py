@@ -162,7 +162,7 @@ def _fit(
     checkpoint: Checkpoint | None = None,
 ) -> RunEnded:
     from desktop_ft.engine.trainer import Trainer
-    from desktop_ft.jobs.kept_features import feature_store
+    from desktop_ft.jobs.kept import feature_store, measurements
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(run.folder.lock())
@@ -186,6 +186,7 @@ def _fit(
             seed=run.recipe.seed,
             loss=_loss(run),
             features=feature_store() if cut else None,
+            measurements=measurements(),
         )
         ended = trainer.fit(tell, control, checkpoint)
     # Before the first epoch is judged there is nothing that deserves a score.

@@ -1,13 +1,15 @@
-"""The folder of what frozen layers have answered: how large it is, and how room is made in it. No torch.
+"""What is kept on this machine for the next run, and can be made again: answers of frozen layers, measurements. No torch."""
 
-A folder inside stands for one part of one network; see `engine/feature_store.py`. All of it can be made again.
-"""
-
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.values import from_json
+from desktop_ft.runs import atomic
 
 _SPARE_BYTES = 1 << 30
 """What is left free on the disk for everybody else."""
@@ -15,7 +17,7 @@ _SPARE_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class KeptFolder:
-    """All that is kept.
+    """All that frozen layers have answered. A folder inside stands for one part of one network; see `engine/feature_store.py`.
 
     Attributes:
         most: bytes that may be kept; what was used longest ago goes first.
@@ -59,3 +61,28 @@ class KeptFolder:
         for path in self.path.iterdir() if self.path.is_dir() else ():
             with suppress(OSError):  # another process may be clearing it
                 yield path.stat().st_mtime, sum(file.stat().st_size for file in path.iterdir()), path
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMeasurements:
+    """What was measured on this machine, a small file a key; what cannot be read or written is measured again."""
+
+    path: Path
+
+    def get(self, key: str) -> dict[str, float] | None:
+        """What is kept under `key`; None if nothing is, or it is damaged."""
+        try:
+            text = self._file(key).read_bytes()
+            found: dict[str, float] = from_json(dict[str, float], text, "")
+        except (OSError, UserError):
+            return None
+        return found
+
+    def put(self, key: str, measured: dict[str, float]) -> None:
+        """Keep it, if the disk takes it."""
+        with suppress(OSError, UserError):
+            self.path.mkdir(parents=True, exist_ok=True)
+            atomic.write(self._file(key), json.dumps(measured).encode())
+
+    def _file(self, key: str) -> Path:
+        return self.path / f"{key}.json"

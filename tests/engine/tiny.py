@@ -12,8 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from desktop_ft.core.events import RunEnded, TrainEvent
 from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
+from desktop_ft.engine.arithmetic import Measurements
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.device import choose
+from desktop_ft.engine.device import Compute, choose
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
@@ -193,6 +194,8 @@ class Run:
     save_every_s: float = 1e9
     saving_share: float = 1.0
     precision: Precision = Precision.FP32
+    compute: Compute | None = None
+    measurements: Measurements | None = None
     write: Callable[[Path, bytes], None] = atomic.write
     control: RunControl = field(default_factory=RunControl)
     events: list[TrainEvent] = field(default_factory=list)
@@ -209,13 +212,14 @@ class Run:
             learner=TinyLearner(self.network, self.learning, self.later),
             batches=self.batches,
             optimisation=self.plan,
-            compute=choose(DeviceChoice.CPU, self.precision),
+            compute=self.compute or choose(DeviceChoice.CPU, self.precision),
             store=self.store,
             seed=self.seed,
             loss=loss,
             save_every_s=self.save_every_s,
             saving_share=self.saving_share,
             features=self.features,
+            measurements=self.measurements,
         )
         return trainer.fit(self._hear, self.control, resume)
 

@@ -1,4 +1,4 @@
-"""What frozen layers have answered, kept on this machine for the next run."""
+"""What is kept on this machine for the next run: what frozen layers have answered, and what was measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from desktop_ft import places
-from desktop_ft.runs.kept import KeptFolder
+from desktop_ft.runs.kept import KeptFolder, KeptMeasurements
 
 if TYPE_CHECKING:
     from desktop_ft.engine.feature_store import FeatureStore
@@ -26,3 +26,8 @@ def feature_store() -> FeatureStore:
     from desktop_ft.engine.feature_store import FeatureStore
 
     return FeatureStore(kept_features(), memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY)
+
+
+def measurements() -> KeptMeasurements:
+    """What earlier runs measured of this machine."""
+    return KeptMeasurements(places.cache() / "measured")
