@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_ft import places
-from desktop_ft.api import Backbone, TrainEvent
-from desktop_ft.core.backbone import resize_rule
-from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus, Warned
-from desktop_ft.core.freezing import learning_share
-from desktop_ft.core.recipe import Balance, Recipe
-from desktop_ft.data.health import check_trainable, class_weights
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import augmenting
+from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
@@ -28,13 +25,7 @@ from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from desktop_ft.data.loaders import PictureBatches
-    from desktop_ft.engine.device import Compute
     from desktop_ft.models.checkpoint import Checkpoint
-    from desktop_ft.models.freezing import Freezer
-    from desktop_ft.models.network import Network
 
 Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
@@ -81,7 +72,7 @@ def train(
 
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
     warnings = check_trainable(manifest, recipe.optimisation.batch_size)
-    parts = _build(recipe, backbone, manifest)
+    parts = build(recipe, backbone, manifest)
     _heed(control)
     folder = RunFolder.create(run)
     folder.write_manifest(manifest)
@@ -103,7 +94,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     store = opened.store()
     saved = any(isinstance(event, CheckpointSaved) for event in opened.folder.events())
     checkpoint = store.load("last") if saved or not store.is_empty else None
-    parts = _build(opened.recipe, opened.backbone, opened.manifest, resumed=checkpoint is not None)
+    parts = build(opened.recipe, opened.backbone, opened.manifest, resumed=checkpoint is not None)
     return _fit(opened, parts, plugins, emit, control, progress, checkpoint=checkpoint)
 
 
@@ -112,46 +103,9 @@ def _heed(control: RunControl) -> None:
         raise Cancelled
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a recipe builds before anything is written; `notes` are for the person, in sentences."""
-
-    network: Network
-    learner: Freezer
-    compute: Compute
-    notes: tuple[str, ...]
-
-
-def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> _Parts:
-    """The network and what trains it; a resumed run takes its weights from the checkpoint instead."""
-    from desktop_ft.engine.device import choose
-    from desktop_ft.models.build import build_network
-    from desktop_ft.models.freezing import Freezer
-    from desktop_ft.models.layer_tree import layer_tree
-
-    compute = choose(recipe.device, recipe.precision)
-    network = build_network(
-        backbone,
-        len(manifest.classes),
-        pretrained=recipe.freeze.pretrained and not resumed,
-        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and not resumed else None,
-        image_size=recipe.backbone.image_size,
-        seed=recipe.seed,
-    )
-    tree = layer_tree(network.backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
-    if unknown := recipe.freeze.unknown_overrides(tree):
-        raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
-    # The first epoch decides: what learns later (gradual) only comes on top.
-    if not learning_share(tree, recipe.freeze.rates(tree, backbone.spec.head)):
-        raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
-    beyond = recipe.freeze.beyond(tree, backbone.spec.head)
-    freezer = Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head)
-    return _Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
-
-
 def _fit(
     run: OpenRun,
-    parts: _Parts,
+    parts: Parts,
     plugins: Plugins,
     emit: Emit,
     control: RunControl,
@@ -179,12 +133,12 @@ def _fit(
         trainer = Trainer(
             network=parts.network,
             learner=parts.learner,
-            batches=stack.enter_context(_batches(run, plugins)),
+            batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins)),
             optimisation=run.recipe.optimisation,
             compute=parts.compute,
             store=run.store(),
             seed=run.recipe.seed,
-            loss=_loss(run),
+            loss=loss(run.recipe, run.manifest),
             features=feature_store() if cut else None,
             measurements=measurements(),
         )
@@ -211,27 +165,3 @@ def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunContr
         # A run that was stopped already ends as it did; one that was complete is told to be without its score.
         if not stopped_before:
             raise
-
-
-def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
-    from desktop_ft.data.loaders import PictureBatches
-
-    transforms = augmenting.transforms(plugins, run.recipe.augmentation)
-    return PictureBatches(
-        run.manifest,
-        run.rule,
-        batch_size=run.recipe.optimisation.batch_size,
-        seed=run.recipe.seed,
-        transforms=transforms.picture,
-        transforms_id=augmenting.identity(run.recipe.augmentation),
-        views=run.recipe.optimisation.views,
-        batch_transforms=transforms.batch,
-        balance=run.recipe.optimisation.balance,
-    )
-
-
-def _loss(run: OpenRun) -> Callable[[Tensor, Tensor], Tensor]:
-    from desktop_ft.engine.losses import classification_loss
-
-    weighted = run.recipe.optimisation.balance is Balance.CLASS_WEIGHTS
-    return classification_loss(run.recipe.optimisation.label_smoothing, class_weights(run.manifest) if weighted else None)

@@ -1,0 +1,89 @@
+"""What a recipe builds before anything is trained: the network, what of it learns, its pictures and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop_ft.api import Backbone
+from desktop_ft.core.backbone import resize_rule
+from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import learning_share
+from desktop_ft.core.recipe import Balance, Recipe
+from desktop_ft.data.health import class_weights
+from desktop_ft.jobs import augmenting
+from desktop_ft.plugin_manager import Plugins
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from desktop_ft.data.loaders import PictureBatches
+    from desktop_ft.engine.device import Compute
+    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a recipe builds before anything is written; `notes` are for the person, in sentences."""
+
+    network: Network
+    learner: Freezer
+    compute: Compute
+    notes: tuple[str, ...]
+
+
+def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> Parts:
+    """The network and what trains it; a resumed run takes its weights from the checkpoint instead."""
+    from desktop_ft.engine.device import choose
+    from desktop_ft.models.build import build_network
+    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.layer_tree import layer_tree
+
+    compute = choose(recipe.device, recipe.precision)
+    network = build_network(
+        backbone,
+        len(manifest.classes),
+        pretrained=recipe.freeze.pretrained and not resumed,
+        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and not resumed else None,
+        image_size=recipe.backbone.image_size,
+        seed=recipe.seed,
+    )
+    tree = layer_tree(network.backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
+    if unknown := recipe.freeze.unknown_overrides(tree):
+        raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
+    # The first epoch decides: what learns later (gradual) only comes on top.
+    if not learning_share(tree, recipe.freeze.rates(tree, backbone.spec.head)):
+        raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
+    beyond = recipe.freeze.beyond(tree, backbone.spec.head)
+    freezer = Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head)
+    return Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
+
+
+def batches(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugins: Plugins) -> PictureBatches:
+    """The pictures of `manifest` as the recipe shows them. A context manager. Imports torch."""
+    from desktop_ft.data.loaders import PictureBatches
+
+    transforms = augmenting.transforms(plugins, recipe.augmentation)
+    return PictureBatches(
+        manifest,
+        resize_rule(backbone.spec, recipe.backbone.image_size),
+        batch_size=recipe.optimisation.batch_size,
+        seed=recipe.seed,
+        transforms=transforms.picture,
+        transforms_id=augmenting.identity(recipe.augmentation),
+        views=recipe.optimisation.views,
+        batch_transforms=transforms.batch,
+        balance=recipe.optimisation.balance,
+    )
+
+
+def loss(recipe: Recipe, manifest: DatasetManifest) -> Callable[[Tensor, Tensor], Tensor]:
+    """What training makes small. Imports torch."""
+    from desktop_ft.engine.losses import classification_loss
+
+    weighted = recipe.optimisation.balance is Balance.CLASS_WEIGHTS
+    return classification_loss(recipe.optimisation.label_smoothing, class_weights(manifest) if weighted else None)
