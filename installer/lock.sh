@@ -9,3 +9,4 @@ lock() {
 lock pyproject.toml --output-file requirements/app.txt
 lock pyproject.toml --extra dev --extra lite --output-file requirements/dev.txt
 .venv/bin/uv --version | sed 's/uv \([0-9.]*\).*/uv==\1/' | lock - --output-file requirements/uv.txt
+lock benchmarks/peers/requirements.in --constraint requirements/dev.txt --output-file requirements/bench.txt

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from desktop_ft import __version__, places
+from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
+from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.result_commands import add_result_commands
 from desktop_ft.cli.run_commands import add_run_commands
@@ -80,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
         add_run_commands,
         add_result_commands,
         add_model_commands,
+        add_forecast_command,
+        add_bench_command,
         add_system_commands,
     ):
         add(commands)

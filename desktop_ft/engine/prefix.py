@@ -19,6 +19,9 @@ from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
 from desktop_ft.models.modes import eval_mode
 
+PASS_SIZE = 16
+"""How many inputs go through the frozen layers at once, where their answers are kept."""
+
 _VERSION = 1
 _PLAIN = (bool, int, float, str, tuple, type(None))
 _CLOSE, _CLOSE_IN_HALF = 1e-3, 0.15

@@ -19,11 +19,10 @@ from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom
 from desktop_ft.engine.learner import Learner
-from desktop_ft.engine.prefix import Prefix, kind_of
+from desktop_ft.engine.prefix import PASS_SIZE, Prefix, kind_of
 from desktop_ft.models.cutting import Uncuttable, cut
 
 _SEEN_BY_THE_CUT = 3
-_PASS_SIZE = 16
 
 Batch = tuple[Tensor, Tensor]
 
@@ -174,8 +173,8 @@ class Stages:
     def _complete(self, features: Features, prefix: Prefix, batches: RecurringBatches) -> None:
         """Let the frozen layers answer for all that is missing."""
         missing, began, done = features.missing, self._clock.seconds, 0
-        parts = [missing[start : start + _PASS_SIZE] for start in range(0, len(missing), _PASS_SIZE)]
-        with prefix.answering(parts, batches.inputs, _PASS_SIZE) as answered:
+        parts = [missing[start : start + PASS_SIZE] for start in range(0, len(missing), PASS_SIZE)]
+        with prefix.answering(parts, batches.inputs, PASS_SIZE) as answered:
             for rows in answered:
                 self._heed()
                 features.add(missing[done : done + len(rows)], rows)

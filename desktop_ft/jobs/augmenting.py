@@ -72,6 +72,11 @@ def transforms(plugins: Plugins, specs: Iterable[AugmentationSpec]) -> Transform
     )
 
 
+def changes_one_picture(plugins: Plugins, spec: AugmentationSpec) -> bool:
+    """Whether what `spec` names works on a picture alone, and not on a whole batch."""
+    return plugins.augmentations.get(spec.transform).kind is AugmentationKind.PICTURE
+
+
 def identity(specs: Sequence[AugmentationSpec]) -> str:
     """A text that differs whenever `specs` may change a picture in another way."""
     return f"{__version__} {[spec.model_dump_json() for spec in specs]}"

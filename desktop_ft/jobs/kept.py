@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,11 +18,22 @@ if TYPE_CHECKING:
 
 _SHARE_OF_MEMORY = 4
 _DISK_BYTES = 20 * 10**9
+_elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 
 def kept_features() -> KeptFolder:
-    """All that is kept: at most 20 GB. Imports no torch."""
-    return KeptFolder(places.cache() / "features", _DISK_BYTES)
+    """All that frozen layers have answered: at most 20 GB. Imports no torch."""
+    return KeptFolder(_elsewhere.get() or places.cache() / "features", _DISK_BYTES)
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Let what this thread does in the block keep its answers in `folder`: a benchmark starts from nothing and leaves nothing."""
+    token = _elsewhere.set(folder)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def feature_store() -> FeatureStore:

@@ -1,0 +1,64 @@
+"""`forecast`."""
+
+import argparse
+from dataclasses import asdict
+
+from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
+from desktop_ft.cli.run_commands import finish
+from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.forecast import Forecast
+from desktop_ft.core.words import duration
+from desktop_ft.jobs.forecasting import forecast
+from desktop_ft.plugin_manager import load_plugins
+
+
+def add_forecast_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command that tells how long a run will take."""
+    parser = commands.add_parser(
+        "forecast",
+        help="say how long a run will take, measured on a few pictures",
+        description="Take a few steps of the run that the options describe, and say how long all of it will take here. With "
+        "augmentation and frozen layers, also what --views would save. Nothing is kept.",
+        epilog="Example: desktop-ft forecast photos --augment light --epochs 30",
+    )
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
+    add_recipe_options(parser)
+    finish(parser, _forecast)
+
+
+def _forecast(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    recipe, plugins = recipe_from(arguments), load_plugins()
+    with terminal.progress("Looking at the pictures") as progress:
+        told = forecast(recipe, plugins, progress=progress)
+    chosen = recipe.optimisation.views
+    choices = told.choices()
+    seconds = dict(choices) | {chosen: told.seconds(chosen)}
+    terminal.document(
+        asdict(told)
+        | {"seconds": {str(views): round(took, 2) for views, took in sorted(seconds.items())}}
+        | {"recommended_views": told.recommended_views}
+    )
+    terminal.say(f"Training takes about {duration(told.seconds(chosen))} here, in {told.precision}.")
+    if len(choices) > 1:
+        rows = [[_views(views), duration(took)] for views, took in sorted(seconds.items())]
+        terminal.table(["--views", "takes about"], rows, right=(1,))
+    if advice := advice_on(told, chosen):
+        terminal.say(advice)
+    return 0
+
+
+def _views(views: int) -> str:
+    return "0 (new ones every epoch)" if not views else str(views)
+
+
+def advice_on(told: Forecast, chosen: int) -> str:
+    """Which views are recommended, and why, in a sentence; "" where the choice is that already or makes no difference."""
+    best = told.recommended_views
+    if best == chosen or not told.views_matter:
+        return ""
+    if not best:
+        return "New views every epoch cost little here: 0 views show the most variety."
+    return (
+        f"Recommended: {best} view{'s' * (best > 1)} of each picture. They take {duration(told.seconds(best))} instead of "
+        f"{duration(told.seconds(0))}, at a little less variety."
+    )

@@ -1,0 +1,81 @@
+"""How long a run will take, from what a few of its pictures took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+VIEWS_WORTH_TRYING = (1, 2, 4, 8)
+_HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCosts:
+    """What one picture costs in the epochs in which the same layers learn, in milliseconds.
+
+    Attributes:
+        epochs: how many these are.
+        front: to decode and change it, and for the frozen layers to answer: what need not be done again for a view that was
+            seen before. Where no layer is frozen first, decoding alone.
+        learning: forwards and backwards through the rest, and its share of the step.
+        judging: forwards through the rest.
+        after: path of the last layer in front of the cut; "" where there is none.
+    """
+
+    epochs: int
+    front: float
+    learning: float
+    judging: float
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a run will cost by its views.
+
+    Attributes:
+        training, validation: how many pictures.
+        augmented: whether training pictures are changed; otherwise views make no difference.
+        mixed: whether they are mixed with each other, so that no view comes again.
+        precision: what the steps will compute in, when the last layers learn.
+    """
+
+    training: int
+    validation: int
+    augmented: bool
+    mixed: bool
+    precision: str
+    stages: tuple[StageCosts, ...]
+
+    @property
+    def epochs(self) -> int:
+        """Of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def views_matter(self) -> bool:
+        """Whether frozen layers would answer less often with fewer views."""
+        return self.augmented and not self.mixed and any(stage.after for stage in self.stages)
+
+    def seconds(self, views: int) -> float:
+        """How long the training takes with so many `views`; 0: every epoch makes new ones."""
+        return sum(self._stage_seconds(stage, views) for stage in self.stages)
+
+    @property
+    def recommended_views(self) -> int:
+        """0, or the most views worth trying that still save half of the time that new ones every epoch take."""
+        if not self.views_matter:
+            return 0
+        exact = self.seconds(0)
+        return max((views for views in VIEWS_WORTH_TRYING if self.seconds(views) <= _HALF * exact), default=0)
+
+    def choices(self) -> Sequence[tuple[int, float]]:
+        """Views and their seconds, new ones every epoch first; only that one where views make no difference."""
+        tried = [views for views in VIEWS_WORTH_TRYING if views < self.epochs] if self.views_matter else []
+        return [(views, self.seconds(views)) for views in (0, *tried)]
+
+    def _stage_seconds(self, stage: StageCosts, views: int) -> float:
+        looks = 1
+        if self.augmented and stage.after:
+            looks = stage.epochs if views == 0 or self.mixed else min(views, stage.epochs)
+        front = stage.front * (looks * self.training + self.validation)
+        behind = stage.epochs * (stage.learning * self.training + stage.judging * self.validation)
+        return (front + behind) / 1000
