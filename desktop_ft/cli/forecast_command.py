@@ -6,7 +6,6 @@ from dataclasses import asdict
 from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.forecast import Forecast
 from desktop_ft.core.words import duration
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.plugin_manager import load_plugins
@@ -42,23 +41,10 @@ def _forecast(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if len(choices) > 1:
         rows = [[_views(views), duration(took)] for views, took in sorted(seconds.items())]
         terminal.table(["--views", "takes about"], rows, right=(1,))
-    if advice := advice_on(told, chosen):
+    if advice := told.advice(chosen):
         terminal.say(advice)
     return 0
 
 
 def _views(views: int) -> str:
     return "0 (new ones every epoch)" if not views else str(views)
-
-
-def advice_on(told: Forecast, chosen: int) -> str:
-    """Which views are recommended, and why, in a sentence; "" where the choice is that already or makes no difference."""
-    best = told.recommended_views
-    if best == chosen or not told.views_matter:
-        return ""
-    if not best:
-        return "New views every epoch cost little here: 0 views show the most variety."
-    return (
-        f"Recommended: {best} view{'s' * (best > 1)} of each picture. They take {duration(told.seconds(best))} instead of "
-        f"{duration(told.seconds(0))}, at a little less variety."
-    )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from desktop_ft.core.words import duration
+
 VIEWS_WORTH_TRYING = (1, 2, 4, 8)
 _HALF = 0.5
 
@@ -66,6 +68,17 @@ class Forecast:
             return 0
         exact = self.seconds(0)
         return max((views for views in VIEWS_WORTH_TRYING if self.seconds(views) <= _HALF * exact), default=0)
+
+    def advice(self, views: int) -> str:
+        """Which views are recommended instead of `views`, and why, in a sentence; "" where there is nothing to gain."""
+        best = self.recommended_views
+        if best == views or not self.views_matter:
+            return ""
+        if not best:
+            return "New views every epoch cost little here, and show the most variety: 0 views."
+        looks = "1 view" if best == 1 else f"{best} views"
+        short, long = duration(self.seconds(best)), duration(self.seconds(0))
+        return f"Recommended: {looks} of each picture, which take {short} instead of {long}, at a little less variety."
 
     def choices(self) -> Sequence[tuple[int, float]]:
         """Views and their seconds, new ones every epoch first; only that one where views make no difference."""

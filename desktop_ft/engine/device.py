@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import DeviceChoice, Precision
 
+_one_at_a_time = threading.RLock()
 _AUTOCAST = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 
@@ -76,12 +78,16 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
 
 @contextmanager
 def reproducible(compute: Compute) -> Iterator[None]:
-    """Take deterministic algorithms on the CPU, where they cost nothing, and give torch's generators back as they were."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filling = _fill_new_memory(False)  # it would write every new tensor twice
+    """Take deterministic algorithms on the CPU, where they cost nothing, and give torch's generators back as they were.
+
+    Generators and algorithms are the whole process's, so there is one such block at a time: another thread waits for it.
+    """
     on_accelerator = compute.device.type in ("cuda", "xpu")
     devices = [torch.get_device_module(compute.device).current_device()] if on_accelerator else []
-    with torch.random.fork_rng(devices=devices, device_type=compute.device.type if on_accelerator else "cuda"):
+    kind = compute.device.type if on_accelerator else "cuda"
+    with _one_at_a_time, torch.random.fork_rng(devices=devices, device_type=kind):
+        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        filling = _fill_new_memory(False)  # it would write every new tensor twice
         try:
             if compute.device.type == "cpu":
                 torch.use_deterministic_algorithms(True, warn_only=True)

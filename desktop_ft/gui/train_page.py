@@ -11,6 +11,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
+from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import Plots
@@ -62,6 +63,7 @@ class TrainPage(Page):
         self.reason.setText(blocker.reason if blocker else "")
         self.reason.setVisible(blocker is not None)
         self.way.setVisible(blocker is not None and blocker.page != "train")
+        self.forecast.refresh()
         if blocker is not None:
             self.way.setText(f"Go to {words.title(blocker.page)}")
 
@@ -104,6 +106,8 @@ class TrainPage(Page):
         layout.addWidget(scroll, 1)
         layout.addWidget(self.reason)
         layout.addLayout(row(self.start, self.way, None))
+        self.forecast = ForecastRow(self._session)
+        layout.addWidget(self.forecast)
         return left
 
     def _right(self) -> QWidget:

@@ -21,6 +21,7 @@ from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.jobs.augmenting import presets
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
 
@@ -198,6 +199,37 @@ def test_why_a_run_cannot_start_stands_beside_the_button(window: MainWindow, pho
     window.session.state.edit("resnet18", recipe.model_copy(update={"backbone": other}))
     assert not train.start.isEnabled()
     assert "not on this machine" in train.reason.text()
+
+
+def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    train, state = page(window, "train"), window.session.state
+    assert isinstance(train, TrainPage)
+    row = train.forecast
+    assert not row.ask.isEnabled() and not row.take.isVisible()
+    opened(window, photos, qtbot)
+    longer = state.recipe.optimisation.model_copy(update={"epochs": 30, "batch_size": 8})
+    augmented = {"optimisation": longer, "augmentation": presets()["light"].specs}
+    state.edit("a longer run", state.recipe.model_copy(update=augmented))
+    page(window, "train")
+    click(row.ask)
+    assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
+    qtbot.waitUntil(lambda: row.answer.text().startswith("About"), timeout=60_000)
+    assert "Recommended: 8 views" in row.answer.text()
+    click(row.take)
+    assert state.recipe.optimisation.views == 8
+    assert not row.take.isVisible() and not row.answer.text()  # it was measured for another recipe
+    state.undo_stack.undo()
+    assert state.recipe.optimisation.views == 0
+
+
+def test_a_forecast_gives_way_to_what_is_changed_meanwhile(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    train, state = page(window, "train"), window.session.state
+    assert isinstance(train, TrainPage)
+    opened(window, photos, qtbot)
+    click(train.forecast.ask)
+    state.edit("seed", state.recipe.model_copy(update={"seed": 5}))
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=60_000)
+    assert train.forecast.answer.text() == "" and train.forecast.ask.isEnabled()
 
 
 def test_a_saved_recipe_is_the_window_s_recipe(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
