@@ -11,6 +11,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.optim import optimizer_tensors, restore_optimizer
 from desktop_ft.engine.passes import Diverged, Passes
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 
@@ -32,6 +33,7 @@ class Keeper:
     Args:
         save_every_s: how many seconds of work a crash may cost.
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
+        team: its first process saves for all; the others, whose state is the same, keep nothing.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Keeper:
         *,
         save_every_s: float,
         saving_share: float,
+        team: Team = ALONE,
     ) -> None:
         self._store = store
+        self._saves = team.is_first
         self._network = network
         self._optimizer = optimizer
         self._passes = passes
-        self._facts = facts(compute)
+        self._facts = facts(compute, team)
         self._every = save_every_s
         self._share = saving_share
         self._saved_at = time.monotonic()
@@ -61,7 +65,7 @@ class Keeper:
     @property
     def due(self) -> bool:
         """Whether the last save is long enough ago."""
-        return time.monotonic() - self._saved_at >= self._every
+        return self._saves and time.monotonic() - self._saved_at >= self._every
 
     def save(self, progress: Progress, best: bool = False) -> list[Saved]:
         """Keep the run as it is, unless exactly this is kept already; what was held is written before it.
@@ -70,7 +74,7 @@ class Keeper:
             Diverged: a weight is not finite; nothing was written.
             UserError: it cannot be written.
         """
-        if progress == self._saved:
+        if progress == self._saved or not self._saves:
             return self.settle()
         checkpoint = self._checkpoint(progress)
         saved = [] if best else self.settle()  # a better one takes the place of what is held, once it is written
@@ -86,7 +90,7 @@ class Keeper:
         """
         if self._share >= 1 or self._took <= self._share * (time.monotonic() - self._saved_at):
             return self.save(progress, best)
-        if best:
+        if best and self._saves:
             self._held = _copied(self._checkpoint(progress))
         return []
 
@@ -135,13 +139,14 @@ class Keeper:
         return ", ".join(f"{name} {before} → {now}" for name, before, now in pairs if before != now)
 
 
-def facts(compute: Compute) -> dict[str, str]:
+def facts(compute: Compute, team: Team = ALONE) -> dict[str, str]:
     """What bit-identical results depend on, besides recipe and pictures."""
     return {
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
         "device": compute.words.partition(" (")[0],
         "precision": compute.precision.value,
+        "processes": str(team.size),
     }
 
 

@@ -15,6 +15,7 @@ from desktop_ft.core.recipe import DeviceChoice, Optimisation, Precision
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 from desktop_ft.models.freezing import ParameterGroup
@@ -115,6 +116,10 @@ class RecurringTiny(TinyBatches):
         yield self._named(tuple(f"{number}-0" for number in range(7)))
 
     @property
+    def validation_keys(self) -> list[str]:
+        return [f"{number}-0" for number in range(7)]
+
+    @property
     def training_keys(self) -> list[str] | None:
         if not self.views:
             return None
@@ -197,6 +202,7 @@ class Run:
     control: RunControl = field(default_factory=RunControl)
     events: list[TrainEvent] = field(default_factory=list)
     on_event: Callable[[TrainEvent], None] = lambda event: None
+    team: Team = ALONE
 
     @property
     def store(self) -> CheckpointStore:
@@ -216,6 +222,7 @@ class Run:
             save_every_s=self.save_every_s,
             saving_share=self.saving_share,
             features=self.features,
+            team=self.team,
         )
         return trainer.fit(self._hear, self.control, resume)
 
