@@ -52,7 +52,7 @@ class ProcessTeam(Team):
         self.leads_machine = int(os.environ.get("LOCAL_RANK", self.rank)) == 0
         self.on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", self.size))
         self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        self._all_know = False
+        self._told: UserError | None = None
         self._way: tuple[tuple[object, ...], Forward] | None = None
         self._statistics: list[Tensor] = []
         self._remarked = False
@@ -64,9 +64,13 @@ class ProcessTeam(Team):
             yield
             self._agree()
         except UserError as error:
-            if not self._all_know:
+            if error is not self._told:
                 self._agree(trouble=error)
             raise
+
+    def meet(self) -> None:
+        """As `Team.meet`."""
+        self._agree()
 
     def sums(self, one: float, two: float, three: float) -> tuple[float, float, float]:
         """As `Team.sums`."""
@@ -155,9 +159,9 @@ class ProcessTeam(Team):
         table = torch.tensor([trouble is not None, one, two, three], dtype=torch.float64)
         in_trouble, *sums = self._reduced(table, distributed.ReduceOp.SUM).tolist()
         if in_trouble:
-            self._all_know = True
             what, cure = json.loads(self._first_words(json.dumps([trouble.what, trouble.cure]) if trouble else ""))
-            raise UserError(what, cure)
+            self._told = UserError(what, cure)
+            raise self._told
         return sums[0], sums[1], sums[2]
 
     def _first_words(self, words: str) -> str:
@@ -206,7 +210,7 @@ def _in_touch() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise TeamBroken(_OUT_OF_MEMORY) from error
+        raise TeamBroken(_OUT_OF_MEMORY, is_final=True) from error
     except RuntimeError as error:  # gloo and NCCL have no type of their own for it
         raise TeamBroken(f"The processes that train together lost touch: {error}") from error
 

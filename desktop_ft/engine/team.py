@@ -23,7 +23,15 @@ Refusal = TypeVar("Refusal", bound=Exception)
 
 
 class TeamBroken(Exception):
-    """The processes cannot go on together, and cannot say so to each other any more; the reason is a sentence."""
+    """The processes cannot go on together, and cannot say so to each other any more; the reason is a sentence.
+
+    Attributes:
+        is_final: whether it would come to the same if they were started anew.
+    """
+
+    def __init__(self, why: str, *, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final = is_final
 
 
 class Team:
@@ -58,6 +66,9 @@ class Team:
         It is told to the others at the next point where they agree on anything, so it may come from anywhere between two such.
         """
         return nullcontext()
+
+    def meet(self) -> None:
+        """Go on when all have come here."""
 
     def sums(self, one: float, two: float, three: float) -> tuple[float, float, float]:
         """Each of three numbers, added up over the team."""

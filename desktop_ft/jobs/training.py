@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ from desktop_ft.core.freezing import learning_share
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs import augmenting
+from desktop_ft.engine.team import Team, gathered
+from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
@@ -69,25 +71,15 @@ def train(
         UserError: the recipe cannot be run; nothing was trained and no event emitted.
         Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
-    backbone = plugins.backbones.get(recipe.backbone.name)
-    if recipe.backbone.weights and not recipe.freeze.pretrained:
-        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
-    augmenting.check(plugins, recipe.augmentation)
-
-    def scanning(done: int, total: int | None) -> None:
-        _heed(control)
-        if progress:
-            progress("Looking at the pictures", done, total)
-
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
-    warnings = check_trainable(manifest, recipe.optimisation.batch_size)
-    parts = _build(recipe, backbone, manifest)
-    _heed(control)
-    folder = RunFolder.create(run)
-    folder.write_manifest(manifest)
-    folder.write_recipe(recipe)
-    opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
-    return _fit(opened, parts, plugins, emit, control, progress, warnings=(*warnings, *parts.notes), cut=cut)
+    with gathered(recipe.device) as team, team.together():
+        if team.restarts and (run / "recipe.toml").is_file():
+            work = _work(open_run(run, plugins))
+        else:
+            new = _new_work(recipe, run, plugins, control, progress) if team.is_first else None
+            team.meet()
+            work = new or _work(open_run(run, plugins))
+        ended = _learn(work, plugins, emit, control, team, cut=cut)
+    return _judged(work.run, ended, plugins, control, progress, team)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -100,11 +92,16 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(f"The run '{opened.folder.name}' is complete.", "Evaluate or export it, or train a new one.")
-    store = opened.store()
-    saved = any(isinstance(event, CheckpointSaved) for event in opened.folder.events())
-    checkpoint = store.load("last") if saved or not store.is_empty else None
-    parts = _build(opened.recipe, opened.backbone, opened.manifest, resumed=checkpoint is not None)
-    return _fit(opened, parts, plugins, emit, control, progress, checkpoint=checkpoint)
+    with gathered(opened.recipe.device) as team, team.together():
+        ended = _learn(_work(opened), plugins, emit, control, team)
+    return _judged(opened, ended, plugins, control, progress, team)
+
+
+def take_part(run: Path, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
+    """Be one of the processes that train `run`, from its last checkpoint or its start. Who started them evaluates it."""
+    opened = open_run(run, plugins)
+    with gathered(opened.recipe.device) as team, team.together():
+        return _learn(_work(opened), plugins, _nowhere, control, team, cut=cut)
 
 
 def _heed(control: RunControl) -> None:
@@ -120,6 +117,48 @@ class _Parts:
     learner: Freezer
     compute: Compute
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A run that is ready to be trained, by so many `processes`; without `parts` where others than this one train it."""
+
+    run: OpenRun
+    parts: _Parts
+    processes: int
+    checkpoint: Checkpoint | None = None
+
+
+def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
+    """Look at the pictures, build the network, and only then make the run's folder."""
+    backbone = plugins.backbones.get(recipe.backbone.name)
+    if recipe.backbone.weights and not recipe.freeze.pretrained:
+        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
+    augmenting.check(plugins, recipe.augmentation)
+
+    def scanning(done: int, total: int | None) -> None:
+        _heed(control)
+        if progress:
+            progress("Looking at the pictures", done, total)
+
+    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
+    processes = distributed.processes(recipe, manifest)
+    parts = _build(recipe, backbone, manifest)
+    _heed(control)
+    folder = RunFolder.create(run)
+    folder.write_manifest(manifest)
+    folder.write_recipe(recipe)
+    return _Work(OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone), parts, processes)
+
+
+def _work(run: OpenRun) -> _Work:
+    """What is left to do of a run."""
+    store = run.store()
+    saved = any(isinstance(event, CheckpointSaved) for event in run.folder.events())
+    checkpoint = store.load("last") if saved or not store.is_empty else None
+    processes = distributed.processes(run.recipe, run.manifest)
+    return _Work(run, _build(run.recipe, run.backbone, run.manifest, resumed=checkpoint is not None), processes, checkpoint)
 
 
 def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> _Parts:
@@ -149,24 +188,40 @@ def _build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, res
     return _Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
 
 
-def _fit(
-    run: OpenRun,
-    parts: _Parts,
-    plugins: Plugins,
-    emit: Emit,
-    control: RunControl,
-    progress: PhaseProgress | None,
-    *,
-    warnings: tuple[str, ...] = (),
-    cut: bool = True,
-    checkpoint: Checkpoint | None = None,
-) -> RunEnded:
+def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team: Team, *, cut: bool = True) -> RunEnded:
+    """Train, here or in processes of their own; `team` is the one that this process is in."""
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept_features import feature_store
 
+    run, parts = work.run, work.parts
+    if work.processes > 1:
+        return distributed.fit(run, work.processes, emit, control, cut=cut)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(run.folder.lock())
-        log = stack.enter_context(run.folder.log())
+        tell = stack.enter_context(_kept(run, plugins, emit)) if team.is_first else _nowhere
+        if not run.folder.events():
+            for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes):
+                tell(Warned(message=message))
+        if team.restarts:
+            tell(Warned(message="A process that took part has died. All were started anew, from the last checkpoint."))
+        trainer = Trainer(
+            network=parts.network,
+            learner=parts.learner,
+            batches=stack.enter_context(_batches(run, plugins, team)),
+            optimisation=run.recipe.optimisation,
+            compute=parts.compute,
+            store=run.store(),
+            seed=run.recipe.seed,
+            loss=_loss(run),
+            features=feature_store(team.on_machine) if cut else None,
+            team=team,
+        )
+        return trainer.fit(tell, control, work.checkpoint)
+
+
+@contextlib.contextmanager
+def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[Emit]:
+    """What to tell events to, while this process alone may train the run: its folder keeps them, sinks and `emit` hear them."""
+    with run.folder.lock(), run.folder.log() as log:
         sinks = Sinks(plugins.sinks, run.folder.path)
 
         def tell(event: TrainEvent) -> None:
@@ -174,22 +229,19 @@ def _fit(
                 log.append(each)
                 emit(each)
 
-        for message in warnings:
-            tell(Warned(message=message))
-        trainer = Trainer(
-            network=parts.network,
-            learner=parts.learner,
-            batches=stack.enter_context(_batches(run, plugins)),
-            optimisation=run.recipe.optimisation,
-            compute=parts.compute,
-            store=run.store(),
-            seed=run.recipe.seed,
-            loss=_loss(run),
-            features=feature_store() if cut else None,
-        )
-        ended = trainer.fit(tell, control, checkpoint)
-    # Before the first epoch is judged there is nothing that deserves a score.
-    if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and run.folder.history().best is not None:
+        yield tell
+
+
+def _nowhere(event: TrainEvent) -> None:
+    return
+
+
+def _judged(
+    run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None, team: Team
+) -> RunEnded:
+    """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
+    told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
+    if team.is_first and told and run.folder.history().best is not None:
         _evaluate(run, ended, plugins, control, progress)
     return ended
 
@@ -212,8 +264,8 @@ def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunContr
             raise
 
 
-def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
-    from desktop_ft.data.loaders import PictureBatches
+def _batches(run: OpenRun, plugins: Plugins, team: Team) -> PictureBatches:
+    from desktop_ft.data.loaders import CACHE_BYTES, PictureBatches
 
     transforms = augmenting.transforms(plugins, run.recipe.augmentation)
     return PictureBatches(
@@ -226,6 +278,10 @@ def _batches(run: OpenRun, plugins: Plugins) -> PictureBatches:
         views=run.recipe.optimisation.views,
         batch_transforms=transforms.batch,
         balance=run.recipe.optimisation.balance,
+        threads=min(8, max(1, (os.cpu_count() or 1) // team.on_machine)),
+        cache_bytes=CACHE_BYTES // team.on_machine,
+        part=team.rank,
+        parts=team.size,
     )
 
 
