@@ -80,7 +80,8 @@ def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool 
                 team.ask(control)
                 for event in news.news():
                     if isinstance(event, RunEnded):
-                        team.let_end()
+                        if event.status is not RunStatus.FAILED:  # else others may wait for who told it
+                            team.let_end()
                         emit(event)
                         return event
                     team.hear(event)
@@ -162,7 +163,7 @@ class _Launched:
 def _started(run: OpenRun, count: int, cut: bool) -> Iterator[_Launched]:
     """Start the processes; whatever happens in the block, they are gone after it."""
     log = run.folder.path / "team.log"
-    with tempfile.TemporaryDirectory(prefix="desktop-ft-") as desk, log.open("ab") as said:
+    with tempfile.TemporaryDirectory(prefix="desktop-ft-", ignore_cleanup_errors=True) as desk, log.open("ab") as said:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
         torchrun += ["--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS), "--log-dir", desk]
         member = ["-m", _MEMBER, str(run.folder.path.resolve()), *([] if cut else ["--whole"])]

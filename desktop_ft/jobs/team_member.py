@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import psutil
@@ -28,13 +29,20 @@ _LOOK_EVERY_S = 0.5
 def main() -> None:
     """Take part in the run named on the command line; `--whole` lets every step go through the whole network."""
     control, torchrun = RunControl(), os.getppid()
-    # Daemons: they outlive the training, and must not outlive the process.
     threading.Thread(target=_end_with, args=(torchrun,), name="end-with-torchrun", daemon=True).start()
     if rank_here() == 0:
         threading.Thread(target=_listen, args=(control, torchrun), name="what-is-asked", daemon=True).start()
-    from torch.distributed.elastic.multiprocessing.errors import record
+    code = 1
+    try:
+        from torch.distributed.elastic.multiprocessing.errors import record
 
-    record(_train)(Path(sys.argv[1]), control, cut="--whole" not in sys.argv)
+        record(_train)(Path(sys.argv[1]), control, cut="--whole" not in sys.argv)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # the threads cannot be ended, and waking up while the interpreter ends they would abort the process
 
 
 def _train(path: Path, control: RunControl, *, cut: bool) -> None:

@@ -72,7 +72,7 @@ def train(
         Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
     with gathered(recipe.device) as team, team.together():
-        if team.restarts and (run / "recipe.toml").is_file():
+        if team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe:
             work = _work(open_run(run, plugins))
         else:
             new = _new_work(recipe, run, plugins, control, progress) if team.is_first else None
