@@ -80,8 +80,7 @@ def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool 
                 team.ask(control)
                 for event in news.news():
                     if isinstance(event, RunEnded):
-                        if event.status is not RunStatus.FAILED:  # else others may wait for who told it
-                            team.let_end()
+                        team.let_end()
                         emit(event)
                         return event
                     team.hear(event)

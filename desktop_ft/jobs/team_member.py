@@ -36,7 +36,7 @@ def main() -> None:
     try:
         from torch.distributed.elastic.multiprocessing.errors import record
 
-        record(_train)(Path(sys.argv[1]), control, cut="--whole" not in sys.argv)
+        record(_train)(Path(sys.argv[1]), control, torchrun, cut="--whole" not in sys.argv)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -45,7 +45,7 @@ def main() -> None:
     os._exit(code)  # the threads cannot be ended, and waking up while the interpreter ends they would abort the process
 
 
-def _train(path: Path, control: RunControl, *, cut: bool) -> None:
+def _train(path: Path, control: RunControl, torchrun: int, *, cut: bool) -> None:
     """An end that a person must mend is told, and is one: only what starting anew may mend leaves with an error."""
     try:
         take_part(path, load_plugins(), control, cut=cut)
@@ -53,8 +53,9 @@ def _train(path: Path, control: RunControl, *, cut: bool) -> None:
         if rank_here() == 0:
             _tell_failure(path, str(error))
     except TeamBroken as error:
-        if error.is_final:  # the others don't know
+        if error.is_final:  # the others don't know, and wait
             _tell_failure(path, str(error))
+            _end_all(torchrun)
         raise
 
 
@@ -68,7 +69,11 @@ def _listen(control: RunControl, torchrun: int) -> None:
         for name, wanted in json.loads(line).items():
             wish: threading.Event = getattr(control, name)
             (wish.set if wanted else wish.clear)()
-    os.kill(torchrun, signal.SIGTERM)  # it ends the others
+    _end_all(torchrun)
+
+
+def _end_all(torchrun: int) -> None:
+    os.kill(torchrun, signal.SIGTERM)  # it ends the others, and starts none anew
     os._exit(1)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch._dynamo  # An optimiser imports it when first made, for a second: once here, not in every child
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import DeviceChoice, Optimisation
@@ -37,6 +37,7 @@ class Job:
         features: where answers of frozen layers are kept, such as {"memory_bytes": 0}; None: nowhere.
         stop_at, die_at, fail_at, spoil: by rank (as text), the batch at whose making it asks to stop, dies or fails, or that it
             makes not finite.
+        starve: by rank, whether memory runs out on the way "forward" or "back".
     """
 
     folder: str
@@ -53,6 +54,24 @@ class Job:
     die_at: dict = field(default_factory=dict)
     fail_at: dict = field(default_factory=dict)
     spoil: dict = field(default_factory=dict)
+    starve: dict = field(default_factory=dict)
+
+
+class Starved(nn.Module):
+    """Where memory runs out."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.way == "forward":
+            self.run_out()
+        features.register_hook(self.run_out)
+        return features
+
+    def run_out(self, gradient: Tensor | None = None) -> None:
+        raise torch.OutOfMemoryError("none left")
 
 
 class TeamTiny(RecurringTiny):
@@ -102,6 +121,8 @@ def train(job: Job, team: Team = ALONE) -> Run:
     """One process's share of the run, or all of it."""
     network = TinyNet()
     network.drop.p = job.dropout
+    if way := job.starve.get(str(team.rank)):
+        network.drop = Starved(way)
     kept = None
     if job.features is not None:
         kept = FeatureStore(KeptFolder(Path(job.folder) / "features", 1 << 24), memory_bytes=job.features["memory_bytes"])

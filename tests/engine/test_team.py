@@ -169,6 +169,20 @@ def test_a_loss_that_is_not_finite_in_one_part_ends_all_before_it_does_harm(team
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path).values())
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_memory_that_runs_out_in_one_ends_all_with_what_to_do(teams: Teams, tmp_path: Path, rank: str) -> None:
+    assert teams.train(job(tmp_path, learning=["stem", "fc"], starve={rank: "forward"})) == [0, 0]
+    ends = {(end.status, end.error) for end in (told(tmp_path, each)[-1] for each in (0, 1))}
+    ((status, error),) = ends
+    assert status is RunStatus.FAILED
+    assert "Memory ran out" in error
+    assert "Take a smaller batch" in error
+
+
+def test_memory_that_runs_out_on_the_way_back_cannot_be_told_and_breaks_the_team(teams: Teams, tmp_path: Path) -> None:
+    assert teams.train(job(tmp_path, learning=["stem", "fc"], starve={"1": "back"})) == [1, 1]
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_dies_breaks_off_the_others_at_once_and_untold(teams: Teams, tmp_path: Path, rank: int) -> None:
     codes = teams.train(job(tmp_path, views=None, die_at={str(rank): 6}))
