@@ -22,7 +22,7 @@ from desktop_ft.cli.system_commands import add_system_commands
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.engine.team import rank_here
+from desktop_ft.engine.team import TeamBroken, rank_here
 
 _WINDOW = "window"
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone: nothing is left to say, and nobody to say it to
         return FAILED
+    except TeamBroken as error:  # nobody speaks for the others any more
+        return Terminal().fail(str(error), FAILED)
     except Exception as error:
         details = traceback.format_exc()
         try:

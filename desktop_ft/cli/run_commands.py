@@ -11,7 +11,7 @@ from desktop_ft.cli.training_view import Emit, PhaseProgress, ask_to_stop_on_sig
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.team import is_launched
+from desktop_ft.engine.team import size_here
 from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -53,7 +53,7 @@ def finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, T
 def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe = recipe_from(arguments)
     plugins = load_plugins()
-    if is_launched() and not arguments.out:
+    if size_here() > 1 and not arguments.out:
         raise UserError("The processes that train together must keep the run in one folder.", "Name it with --out.")
     run = arguments.out or new_run_path(recipe)
     ended = watched(terminal, lambda emit, control, progress: train(recipe, run, plugins, emit, control, progress=progress))

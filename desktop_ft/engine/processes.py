@@ -31,13 +31,14 @@ def gather(device: DeviceChoice) -> Iterator[ProcessTeam]:
     """Meet the other processes that torchrun has started, for the length of the block.
 
     Raises:
-        UserError: this machine has fewer GPUs than processes of the team.
+        TeamBroken: this machine has fewer GPUs than processes of the team, or the others are not there.
     """
     on_cuda = device in (DeviceChoice.AUTO, DeviceChoice.CUDA) and torch.cuda.is_available()
     if on_cuda:
         _take_gpu()
     # What is agreed on lies on the CPU and goes over gloo: no step waits for the GPU because of it.
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=_PATIENCE)
+    with _in_touch():
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=_PATIENCE)
     yield ProcessTeam()
     # Not where the block raises: the others are not there any more to say goodbye to.
     distributed.destroy_process_group()
@@ -224,5 +225,6 @@ def _take_gpu() -> None:
     mine, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if mine >= there:
         wanted = os.environ.get("LOCAL_WORLD_SIZE", str(mine + 1))
-        raise UserError(f"There are {there} GPUs here for {wanted} processes.", f"Start {there}, or take --device cpu.")
+        # Those on other machines cannot be told yet.
+        raise TeamBroken(f"{there} GPUs are here for {wanted} processes. Start {there}, or take --device cpu.", is_final=True)
     torch.cuda.set_device(mine)

@@ -118,14 +118,14 @@ class Team:
 ALONE = Team()
 
 
-def is_launched() -> bool:
-    """Whether torchrun (or what sets the same variables) has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE") or 1) > 1 and "RANK" in os.environ
+def size_here() -> int:
+    """As one of how many torchrun (or what sets the same variables) has started this process; 1 without a team."""
+    return int(os.environ["WORLD_SIZE"]) if {"WORLD_SIZE", "RANK"} <= os.environ.keys() else 1
 
 
 def rank_here() -> int:
     """Which of its team this process is; 0 without a team."""
-    return int(os.environ["RANK"]) if is_launched() else 0
+    return int(os.environ["RANK"]) if size_here() > 1 else 0
 
 
 @contextmanager
@@ -135,9 +135,9 @@ def gathered(device: DeviceChoice) -> Iterator[Team]:
     On CUDA each process takes the GPU of its number on its machine.
 
     Raises:
-        UserError: a machine has fewer GPUs than processes of the team.
+        TeamBroken: this machine has fewer GPUs than processes of the team, or the others are not there.
     """
-    if not is_launched():
+    if size_here() == 1:
         yield ALONE
         return
     from desktop_ft.engine.processes import gather

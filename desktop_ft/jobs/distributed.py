@@ -23,8 +23,9 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus
 from desktop_ft.core.recipe import DeviceChoice, Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.team import is_launched
+from desktop_ft.engine.team import size_here
 from desktop_ft.jobs.running import OpenRun
+from desktop_ft.runs.run_folder import EventFollower
 
 _MEMBER = "desktop_ft.jobs.team_member"
 _PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
@@ -48,15 +49,15 @@ def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
     Raises:
         UserError: more are asked for than there are GPUs, or than can have a part of every batch.
     """
-    if is_launched() or recipe.processes == 1:
-        return 1
     most = min(recipe.optimisation.batch_size, len(manifest.of(Subset.TRAIN)), len(manifest.of(Subset.VAL)))
+    if (count := max(size_here(), recipe.processes)) > most and count > 1:
+        what = f"{count} processes cannot each have a part of every batch."
+        raise UserError(what, f"Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.")
+    if size_here() > 1 or recipe.processes == 1:
+        return 1
     gpus = _gpus(recipe.device)
     if not recipe.processes:
         return max(1, min(gpus, most))
-    if recipe.processes > most:
-        what = f"{recipe.processes} processes cannot each have a part of every batch."
-        raise UserError(what, f"Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.")
     if gpus and recipe.processes > gpus:
         what = f"There {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'} here for {recipe.processes} processes."
         raise UserError(what, f"Take --processes {gpus}, or --device cpu.")
@@ -75,26 +76,36 @@ def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool 
     news = run.folder.follow()
     try:
         with _started(run, count, cut) as team:
-            while True:
-                running = team.is_running  # looked at before the news, so that the last ones are heard
-                team.ask(control)
-                for event in news.news():
-                    if isinstance(event, RunEnded):
-                        team.let_end()
-                        emit(event)
-                        return event
-                    team.hear(event)
-                    emit(event)
-                if not running:
-                    return _tell(run, team.untold_end(control), emit)
-                time.sleep(_LOOK_EVERY_S)
+            ended = _followed(team, news, emit, control)
+            untold = team.untold_end(control)
     except UserError as error:
         return _tell(run, RunEnded(status=RunStatus.FAILED, error=str(error)), emit)
-    except BaseException as error:
-        interrupted = isinstance(error, KeyboardInterrupt)
-        ended = RunEnded(status=RunStatus.CANCELLED) if interrupted else RunEnded(status=RunStatus.FAILED, error=repr(error))
-        _tell(run, ended, emit)
+    except KeyboardInterrupt:
+        _tell(run, RunEnded(status=RunStatus.CANCELLED), emit)
         raise
+    except BaseException as error:
+        _tell(run, RunEnded(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}"), emit)
+        raise
+    if ended is None:
+        return _tell(run, untold, emit)
+    emit(ended)
+    return ended
+
+
+def _followed(team: _Launched, news: EventFollower, emit: Emit, control: RunControl) -> RunEnded | None:
+    """Pass on what is asked and what is told, until the end is told, which is returned; None where they end without."""
+    while True:
+        running = team.is_running  # looked at before the news, so that the last ones are heard
+        team.ask(control)
+        for event in news.news():
+            if isinstance(event, RunEnded):
+                team.let_end()
+                return event
+            team.hear(event)
+            emit(event)
+        if not running:
+            return None
+        time.sleep(_LOOK_EVERY_S)
 
 
 class _Launched:
@@ -121,7 +132,7 @@ class _Launched:
             self._asked = wishes
             self._cancel_by = time.monotonic() + _CANCEL_WITHIN_S if wishes["cancel"] else float("inf")
             if self._torchrun.stdin is not None:
-                with suppress(OSError):  # they have just ended
+                with suppress(OSError, ValueError):  # they have just ended
                     self._torchrun.stdin.write(json.dumps(wishes).encode() + b"\n")
                     self._torchrun.stdin.flush()
         if time.monotonic() > self._cancel_by:
@@ -139,7 +150,7 @@ class _Launched:
         why = f"torchrun's exit code is {self._torchrun.poll()}"
         with suppress(OSError, ValueError, KeyError, TypeError):
             why = json.loads(self._errors.read_text(encoding="utf-8"))["message"]["message"]
-        what = f"The processes that train together have ended, and were started anew {_RESTARTS} times: {why}"
+        what = f"The processes that train together have ended: {why}"
         error = UserError(what.rstrip(".") + ".", "What was saved is safe: go on with the run. Its team.log has the details.")
         return RunEnded(status=RunStatus.FAILED, error=str(error))
 
@@ -188,7 +199,10 @@ def _environment(count: int) -> dict[str, str]:
 
 
 def _tell(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
-    """Keep and pass on an end that the processes did not tell."""
+    """Keep and pass on an end that the processes did not tell, once the last of them has let go of the run."""
+    latest = time.monotonic() + _END_WITHIN_S
+    while run.folder.is_locked and time.monotonic() < latest:
+        time.sleep(_LOOK_EVERY_S)
     whole = RunEnded(status=ended.status, checkpoint=run.store().best, error=ended.error)
     with run.folder.lock(), run.folder.log() as log:
         log.append(whole)

@@ -72,12 +72,10 @@ def train(
         Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
     with gathered(recipe.device) as team, team.together():
-        if team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe:
-            work = _work(open_run(run, plugins))
-        else:
-            new = _new_work(recipe, run, plugins, control, progress) if team.is_first else None
-            team.meet()
-            work = new or _work(open_run(run, plugins))
+        again = team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe
+        new = _new_work(recipe, run, plugins, control, progress) if team.is_first and not again else None
+        team.meet()  # from here on the folder is a run
+        work = new or _work(open_run(run, plugins))
         ended = _learn(work, plugins, emit, control, team, cut=cut)
     return _judged(work.run, ended, plugins, control, progress, team)
 
@@ -121,7 +119,7 @@ class _Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A run that is ready to be trained, by so many `processes`; without `parts` where others than this one train it."""
+    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one."""
 
     run: OpenRun
     parts: _Parts
