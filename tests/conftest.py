@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from desktop_ft.engine import process
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+process.prepare()  # as the application does, before torch is there
 
 SHARED_PHOTOS = Path(__file__).parents[1].parent / "shared" / "data"
 

@@ -25,6 +25,7 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.engine import process
+from desktop_ft.engine.team import TeamBroken, rank_here
 
 _WINDOW = "window"
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
@@ -35,7 +36,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     process.prepare()
     parser = build_parser()
     arguments = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
-    terminal = Terminal(json=getattr(arguments, "json", False))
+    # Of processes that train together the first speaks for all, and torchrun hears how it ended from that one alone.
+    speaks = rank_here() == 0
+    try:
+        code = _run(arguments, Terminal(json=getattr(arguments, "json", False), quiet=not speaks))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing is left to say, and nobody to say it to
+        return FAILED
+    except TeamBroken as error:  # nobody speaks for the others any more
+        return Terminal().fail(str(error), FAILED)
+    except Exception as error:
+        details = traceback.format_exc()
+        try:
+            where = f"Details are in {_keep(details)}."
+        except OSError:
+            where = f"The log cannot be written either. Details: {details}"
+        return Terminal().fail(f"{type(error).__name__}: {error} {where}", FAILED)
+    return code if speaks else 0
+
+
+def _run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     try:
         with termination_as_interrupt():
             return int(arguments.run(arguments, terminal))
@@ -43,16 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return terminal.fail(str(error), BAD_INPUT)
     except (Cancelled, KeyboardInterrupt):
         return terminal.fail("Cancelled.", CANCELLED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing is left to say, and nobody to say it to
-        return FAILED
-    except Exception as error:
-        details = traceback.format_exc()
-        try:
-            where = f"Details are in {_keep(details)}."
-        except OSError:
-            where = f"The log cannot be written either. Details: {details}"
-        return terminal.fail(f"{type(error).__name__}: {error} {where}", FAILED)
 
 
 class _Parser(argparse.ArgumentParser):

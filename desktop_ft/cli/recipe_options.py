@@ -38,6 +38,7 @@ OPTIONS = {
     "--seed": "seed",
     "--device": "device",
     "--precision": "precision",
+    "--processes": "processes",
 }
 
 

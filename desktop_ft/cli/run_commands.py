@@ -8,8 +8,10 @@ from desktop_ft.cli.recipe_options import add_recipe_options, freeze_help, recip
 from desktop_ft.cli.results_view import interval_of, show_accuracy
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import Emit, PhaseProgress, ask_to_stop_on_signals, watch
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
+from desktop_ft.engine.team import size_here
 from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -51,6 +53,8 @@ def finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, T
 def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe = recipe_from(arguments)
     plugins = load_plugins()
+    if size_here() > 1 and not arguments.out:
+        raise UserError("The processes that train together must keep the run in one folder.", "Name it with --out.")
     run = arguments.out or new_run_path(recipe)
     ended = watched(terminal, lambda emit, control, progress: train(recipe, run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)

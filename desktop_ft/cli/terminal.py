@@ -18,14 +18,15 @@ ProgressCallback = Callable[[int, int | None], None]
 
 
 class Terminal:
-    """Where a command speaks. With `json`, standard output holds one JSON document and nothing else."""
+    """Where a command speaks. With `json`, standard output holds one JSON document and nothing else; `quiet` is silent."""
 
-    def __init__(self, *, json: bool = False) -> None:
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
+        self._quiet = quiet
         # Into a pipe or a file every row goes whole: what reads it can cut it as it likes.
         width = None if sys.stdout.isatty() else _UNBOUNDED
-        self.out = Console(highlight=False, soft_wrap=True, markup=False, width=width)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+        self.out = Console(highlight=False, soft_wrap=True, markup=False, width=width, quiet=quiet)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, quiet=quiet)
 
     def say(self, text: str) -> None:
         """A line for a person; silent when a machine listens."""
@@ -38,7 +39,7 @@ class Terminal:
 
     def document(self, value: Any) -> None:
         """The JSON document, when a machine listens."""
-        if self.json:
+        if self.json and not self._quiet:
             sys.stdout.write(json.dumps(value, ensure_ascii=True, indent=1) + "\n")
 
     def fail(self, sentence: str, code: int) -> int:

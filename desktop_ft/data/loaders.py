@@ -47,6 +47,7 @@ class PictureBatches:
 
     Inputs are uint8 (N, 3, S, S), RGB; where there are batch transforms, training inputs are float32 in 0..1 and
     targets float32 (N, classes). A last batch of one picture joins the one before it: batch normalisation cannot learn from one.
+    So does one of fewer pictures than `parts`: each part of a batch holds some.
 
     Args:
         manifest: with a subset for every sample.
@@ -56,6 +57,8 @@ class PictureBatches:
         balance: SAMPLER draws classes equally often, pictures with replacement; otherwise each is shown once an epoch.
         threads: that decode; None: one a core, at most 8. The batches do not depend on it.
         cache_bytes: decoded pixels to keep in memory.
+        part, parts: which of so many parts of every batch to make, from 0; the others are made by other processes. Batch
+            transforms are given their part alone, with a chance of its own.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class PictureBatches:
         balance: Balance = Balance.NONE,
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         self._train = manifest.of(Subset.TRAIN)
         self._val = manifest.of(Subset.VAL)
@@ -87,7 +92,9 @@ class PictureBatches:
         self._batch_transforms = tuple(batch_transforms)
         self._source = PictureSource(Path(manifest.root), rule, cache_bytes)
         self._pool = _pool(threads)
-        self._bounds = _bounds(len(self._train), batch_size)
+        self._part, self._parts = part, parts
+        self._bounds = _bounds(len(self._train), batch_size, max(parts, min(2, batch_size)))
+        self._validation_bounds = _bounds(len(self._val), batch_size, parts)
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +130,9 @@ class PictureBatches:
         Raises:
             UserError: as `train`.
         """
-        made = self._made(look for batch in self._validation_looks() for look in batch)
-        for looks in self._validation_looks():
+        batches = self._validation_looks()
+        made = self._made(look for batch in batches for look in batch)
+        for looks in batches:
             yield torch.stack(list(islice(made, len(looks)))), _targets(looks)
 
     @property
@@ -134,6 +142,11 @@ class PictureBatches:
             return None
         views = [(view, 0) for view in range(self._views)] if self._transforms else [None]
         return list(dict.fromkeys(self._key(_Look(sample, view)) for view in views for sample in self._train))
+
+    @property
+    def validation_keys(self) -> Sequence[str]:
+        """Every validation picture, in manifest order, those of the other parts too."""
+        return [self._key(_Look(sample, None)) for sample in self._val]
 
     def keyed_train(self, epoch: int, first_step: int = 0) -> Iterator[tuple[tuple[str, ...], Tensor]]:
         """What `train` gives, by key: a digest of the picture's bytes and of all that is done to it."""
@@ -156,8 +169,8 @@ class PictureBatches:
     def _made(self, looks: Iterable[_Look]) -> Generator[Tensor, None, None]:
         return in_order(self._pool, self._shown, looks, _BATCHES_AHEAD * self._batch_size)
 
-    def _train_looks(self, epoch: int) -> list[list[_Look]]:
-        """What each step of the epoch shows. A picture that comes more than once in an epoch is looked at anew each time."""
+    def _train_looks(self, epoch: int) -> list[Sequence[_Look]]:
+        """What each step of the epoch shows, in this part. A picture that comes again in an epoch is looked at anew each time."""
         times: Counter[str] = Counter()
         looks = []
         for sample in (self._train[place] for place in self._order(epoch)):
@@ -165,11 +178,15 @@ class PictureBatches:
             times[sample.sha256] += 1
             view = ((epoch + time) % self._views, 0) if self._views else (epoch, time)
             looks.append(_Look(sample, view if self._transforms else None))
-        return [looks[start:end] for start, end in self._bounds]
+        return self._divided(looks, self._bounds)
 
-    def _validation_looks(self) -> list[list[_Look]]:
-        looks = [_Look(sample, None) for sample in self._val]
-        return [looks[start : start + self._batch_size] for start in range(0, len(looks), self._batch_size)]
+    def _validation_looks(self) -> list[Sequence[_Look]]:
+        return self._divided([_Look(sample, None) for sample in self._val], self._validation_bounds)
+
+    def _divided(self, looks: Sequence[_Look], bounds: Sequence[tuple[int, int]]) -> list[Sequence[_Look]]:
+        """This part of every batch."""
+        edges = [[start + (end - start) * part // self._parts for part in (self._part, self._part + 1)] for start, end in bounds]
+        return [looks[start:end] for start, end in edges]
 
     def _keyed(self, looks: Sequence[_Look]) -> tuple[tuple[str, ...], Tensor]:
         return tuple(map(self._key, looks)), _targets(looks)
@@ -201,7 +218,7 @@ class PictureBatches:
     def _mixed(self, epoch: int, step: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if not self._batch_transforms:
             return inputs, targets
-        rng = _rng(self._seed, epoch, "batch", step)
+        rng = _rng(self._seed, epoch, "batch", step, *([self._part] if self._part else []))
         inputs, targets = inputs.float() / 255, torch.nn.functional.one_hot(targets, self._classes).float()
         for transform in self._batch_transforms:
             inputs, targets = transform(inputs, targets, rng)
@@ -256,10 +273,10 @@ def _tensor(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))
 
 
-def _bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
-    """First and last + 1 of each batch."""
+def _bounds(count: int, batch_size: int, smallest: int) -> list[tuple[int, int]]:
+    """First and last + 1 of each batch. A last one of fewer than `smallest` joins the one before."""
     bounds = [(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
-    if batch_size > 1 and len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < smallest:
         bounds[-2:] = [(bounds[-2][0], count)]
     return bounds
 

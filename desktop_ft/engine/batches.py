@@ -12,6 +12,8 @@ class Batches(Protocol):
 
     What `train(epoch, first_step)` gives must depend on (seed, epoch, step) alone, never on what was asked before: that is
     what makes a resumed run equal to one that never stopped.
+
+    In a team each process's batches give its own part of every batch, never an empty one: as many batches in every process.
     """
 
     @property
@@ -41,6 +43,10 @@ class RecurringBatches(Batches, Protocol):
     @property
     def training_keys(self) -> Sequence[str] | None:
         """Every training input that any epoch will ask for, each once; None where every epoch brings new ones."""
+
+    @property
+    def validation_keys(self) -> Sequence[str]:
+        """Every validation input, in order; in a team, those of the other processes too, as in `training_keys`."""
 
     def keyed_train(self, epoch: int, first_step: int = 0) -> Iterator[KeyedBatch]:
         """What `train` gives, by key. Asked only where `training_keys` is not None."""

@@ -91,27 +91,36 @@ class Features:
         return len(self._wanted)
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys asked for, each once, in order."""
+        return self._wanted
+
+    @property
     def missing(self) -> list[str]:
-        """The keys whose answers are not known yet, in the order they were asked for."""
+        """Those of `keys` whose answers are not known yet, in order."""
         return [key for key in self._wanted if key not in self._known]
 
-    def add(self, keys: Sequence[str], rows: Tensor) -> None:
-        """Take in the answers of `keys`: (len(keys), …) of this kind.
+    @property
+    def no_rows(self) -> Tensor:
+        """Answers of this kind, none of them: (0, …)."""
+        return torch.empty((0, *self._kind.shape), dtype=self._kind.dtype)
 
-        Raises:
-            NoRoom: they do not fit into memory, and the disk takes no more.
-        """
+    def add(self, keys: Sequence[str], rows: Tensor) -> None:
+        """Take in the answers of `keys`: (len(keys), …) of this kind. Once it is `full` it asks for a `settle`."""
         for key, row in zip(keys, rows, strict=True):
             self._keep(key, row)
             self._pending.append((key, self._known[key]))
-        if len(self._pending) * self._kind.bytes >= _FILE_BYTES:
-            self.settle()
+
+    @property
+    def full(self) -> bool:
+        """Whether what was added since the last `settle` makes a file."""
+        return len(self._pending) * self._kind.bytes >= _FILE_BYTES
 
     def settle(self) -> None:
-        """Write what is not on the disk yet.
+        """Write what is not on the disk yet, unless another process of this run has just done so.
 
         Raises:
-            NoRoom: as `add`.
+            NoRoom: the rows do not fit into memory, and the disk takes no more.
         """
         pending, self._pending = self._pending, []
         if not pending or not self._writing:
@@ -142,7 +151,8 @@ class Features:
         names = " ".join(keys)
         path = self._folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.safetensors"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._store.write(path, save({_ROWS: rows}, {"keys": names, "sha256": _digest(names, rows)}))
+        if not path.exists():
+            self._store.write(path, save({_ROWS: rows}, {"keys": names, "sha256": _digest(names, rows)}))
         if not self.in_memory:
             self._take(path)  # from the file now, so that the memory is free again
 

@@ -11,6 +11,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.optim import optimizer_tensors, restore_optimizer
 from desktop_ft.engine.passes import Diverged, Passes
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 
@@ -32,6 +33,7 @@ class Keeper:
     Args:
         save_every_s: how many seconds of work a crash may cost.
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
+        team: its first process saves for all; the others, whose state is the same, keep nothing.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class Keeper:
         *,
         save_every_s: float,
         saving_share: float,
+        team: Team = ALONE,
     ) -> None:
         self._store = store
+        self._saves = team.is_first
         self._network = network
         self._optimizer = optimizer
         self._passes = passes
+        self._team = team
         self._every = save_every_s
         self._share = saving_share
         self._saved_at = time.monotonic()
@@ -59,7 +64,7 @@ class Keeper:
     @property
     def due(self) -> bool:
         """Whether the last save is long enough ago."""
-        return time.monotonic() - self._saved_at >= self._every
+        return self._saves and time.monotonic() - self._saved_at >= self._every
 
     def save(self, progress: Progress, best: bool = False) -> list[Saved]:
         """Keep the run as it is, unless exactly this is kept already; what was held is written before it.
@@ -68,7 +73,7 @@ class Keeper:
             Diverged: a weight is not finite; nothing was written.
             UserError: it cannot be written.
         """
-        if progress == self._saved:
+        if progress == self._saved or not self._saves:
             return self.settle()
         checkpoint = self._checkpoint(progress)
         saved = [] if best else self.settle()  # a better one takes the place of what is held, once it is written
@@ -84,7 +89,7 @@ class Keeper:
         """
         if self._share >= 1 or self._took <= self._share * (time.monotonic() - self._saved_at):
             return self.save(progress, best)
-        if best:
+        if best and self._saves:
             self._held = _copied(self._checkpoint(progress))
         return []
 
@@ -100,12 +105,20 @@ class Keeper:
         self._held = None
         return [saved]
 
+    @property
+    def _facts(self) -> dict[str, str]:
+        return facts(self._passes.compute, self._team)
+
     def _checkpoint(self, progress: Progress) -> Checkpoint:
         model, state = self._network.state_dict(), optimizer_tensors(self._optimizer, self._network)
         if bad := [name for name in (*_not_finite(model), *_not_finite(state)) if name not in self._never_finite]:
             raise Diverged(f"The weights became infinite ({bad[0]})")
         return Checkpoint(
-            model=model, optimizer=state, progress=progress, scaler=self._passes.scaler_state(), facts=facts(self._passes.compute)
+            model=model,
+            optimizer=state,
+            progress=progress,
+            scaler=self._passes.scaler_state(),
+            facts=self._facts,
         )
 
     def _write(self, checkpoint: Checkpoint, best: bool) -> Saved:
@@ -131,17 +144,20 @@ class Keeper:
 
     def differences(self, checkpoint: Checkpoint) -> str:
         """How this machine differs from where `checkpoint` was made, such as `threads 2 → 1`; "" if not."""
-        pairs = ((name, checkpoint.facts.get(name, value), value) for name, value in facts(self._passes.compute).items())
+        pairs = (
+            (name, checkpoint.facts.get(name, value), value) for name, value in facts(self._passes.compute, self._team).items()
+        )
         return ", ".join(f"{name} {before} → {now}" for name, before, now in pairs if before != now)
 
 
-def facts(compute: Compute) -> dict[str, str]:
+def facts(compute: Compute, team: Team = ALONE) -> dict[str, str]:
     """What bit-identical results depend on, besides recipe and pictures."""
     return {
         "torch": torch.__version__,
         "threads": str(torch.get_num_threads()),
         "device": compute.words.partition(" (")[0],
         "precision": compute.precision.value,
+        "processes": str(team.size),
     }
 
 

@@ -34,6 +34,7 @@ from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.optim import build_optimizer, factor, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
 from desktop_ft.engine.stages import Stage, Stages
+from desktop_ft.engine.team import Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 Emit = Callable[[TrainEvent], None]
@@ -56,6 +57,7 @@ class Setup:
     saving_share: float
     features: FeatureStore | None
     measurements: Measurements | None
+    team: Team
 
 
 class _StopAsked(Exception):
@@ -69,6 +71,7 @@ class Loop:
         self._setup = setup
         self._emit = emit
         self._control = control
+        self._team = setup.team
         self._resume = resume
         plan = setup.optimisation
         compute = taken_up(setup.compute, resume.facts.get("precision", "")) if resume else setup.compute
@@ -76,7 +79,7 @@ class Loop:
         if compute.channels_last:
             setup.network.to(memory_format=torch.channels_last)
         self._optimizer = build_optimizer(plan, setup.learner.groups(plan.epochs, plan.weight_decay))
-        self._passes = Passes(setup.network, setup.loss, compute, lambda words: emit(Warned(message=words)))
+        self._passes = Passes(setup.network, setup.loss, compute, self._warn, team=setup.team)
         self._keeper = Keeper(
             setup.store,
             setup.network,
@@ -84,6 +87,7 @@ class Loop:
             self._passes,
             save_every_s=setup.save_every_s,
             saving_share=setup.saving_share,
+            team=setup.team,
         )
         self._progress = self._keeper.restore(resume) if resume else Progress()
         self._clock = WorkClock()
@@ -97,6 +101,7 @@ class Loop:
             emit=emit,
             heed=self._heed,
             clock=self._clock,
+            team=setup.team,
         )
         self._stage: Stage | None = None
         self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed)
@@ -130,16 +135,16 @@ class Loop:
                 steps_per_epoch=setup.batches.steps,
                 first_epoch=at.epoch,
                 first_step=at.step,
-                device=setup.compute.words,
+                device=setup.team.words(setup.compute.words),
                 precision=setup.compute.precision.value,
                 learning_share=_learning_share(setup.network),
                 time=time.time(),
             )
         )
         if self._resume and self._resume.note:
-            self._emit(Warned(message=self._resume.note))
+            self._warn(self._resume.note)
         if self._resume and (differences := self._keeper.differences(self._resume)):
-            self._emit(Warned(message=f"Continues, but not bit-identical: {differences}."))
+            self._warn(f"Continues, but not bit-identical: {differences}.")
 
     @property
     def _stale(self) -> bool:
@@ -152,6 +157,9 @@ class Loop:
         setup.network.train()
         setup.learner.train_mode(epoch)
         stage = self._enter(self._stages.of(epoch))
+        self._passes.forward = self._team.way(setup.network, stage.forward)
+        if remark := self._team.remark():
+            self._warn(remark)
         if self._progress.step < setup.batches.steps:
             self._learn(stage, setup.learner.rates(epoch))
         setup.network.eval()
@@ -182,7 +190,7 @@ class Loop:
         lr = plan.lr * factor(plan.schedule, step, plan.epochs * setup.batches.steps, plan.warmup)
         set_rates(self._optimizer, lr, rates)
         with self._told_when_diverged():
-            sums = self._passes.learn(inputs, targets, self._optimizer, plan.clip_norm, _seed(setup.seed, at))
+            sums = self._passes.learn(inputs, targets, self._optimizer, plan.clip_norm, _seed(setup.seed, at, self._team.rank))
         self._progress = replace(
             at,
             step=at.step + 1,
@@ -241,23 +249,30 @@ class Loop:
 
     def _heed(self) -> None:
         """Do what was asked meanwhile."""
-        if self._control.cancel.is_set():
+        cancel, stop, pause = self._asked()
+        if cancel:
             raise Cancelled
-        if self._control.stop.is_set():
+        if stop:
             raise _StopAsked
-        if self._control.pause.is_set():
+        if pause:
             self._wait()
             self._heed()
 
-    def _wait(self) -> None:
+    def _asked(self) -> tuple[bool, bool, bool]:
+        """Whether any process of the team was asked to cancel, to stop, to pause."""
         control = self._control
+        return self._team.any(control.cancel.is_set(), control.stop.is_set(), control.pause.is_set())
+
+    def _wait(self) -> None:
         self._save()
         with self._clock.stopped():
             self._emit(Paused(paused=True))
-            while control.pause.is_set() and not control.stop.is_set():
-                if control.cancel.wait(_STOP_OR_GO_ON_WITHIN_S):
-                    break
+            while self._asked() == (False, False, True):
+                self._control.cancel.wait(_STOP_OR_GO_ON_WITHIN_S)
         self._emit(Paused(paused=False))
+
+    def _warn(self, sentence: str) -> None:
+        self._emit(Warned(message=sentence))
 
     @contextmanager
     def _told_when_diverged(self) -> Iterator[None]:
@@ -284,6 +299,7 @@ def _better(at: Progress, accuracy: float, loss: float) -> bool:
     return (accuracy, -loss) > (at.best_accuracy, -at.best_loss)
 
 
-def _seed(seed: int, at: Progress) -> int:
-    """The start of one step's random choices: depends on nothing but (seed, epoch, step)."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{at.epoch}/{at.step}".encode()).digest()[:7], "big")
+def _seed(seed: int, at: Progress, rank: int) -> int:
+    """The start of one step's random choices: depends on nothing but (seed, epoch, step), and which part of a batch it is for."""
+    said = f"{seed}/{at.epoch}/{at.step}" + (f"/{rank}" if rank else "")
+    return int.from_bytes(hashlib.sha256(said.encode()).digest()[:7], "big")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.engine.device import Compute
+from desktop_ft.engine.team import ALONE, Team
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits float32 (N, classes) and targets to the mean loss, a scalar."""
@@ -38,8 +39,11 @@ class Passes:
     Where memory runs out, a batch is computed in twice as many parts from then on; gradients add up, so each step still
     learns from the same samples (BatchNorm sees the parts one by one).
 
+    In a team each process is given its own part of a batch. Sums are those of the whole team, and what one process finds wrong
+    with its part, all find.
+
     Attributes:
-        forward: what inputs go through, to logits; the whole network to begin with.
+        forward: what inputs go through, to logits; the whole network to begin with. In a team, a way that the team gave.
         compute: the arithmetic of it. A loss scaler is there if the first one needs it.
 
     Args:
@@ -47,11 +51,20 @@ class Passes:
         parts: how many parts to begin with.
     """
 
-    def __init__(self, network: nn.Module, loss: Loss, compute: Compute, warn: Callable[[str], None], parts: int = 1) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        compute: Compute,
+        warn: Callable[[str], None],
+        parts: int = 1,
+        team: Team = ALONE,
+    ) -> None:
         self.forward: Callable[[Tensor], Tensor] = network
         self._loss = loss
         self.compute = compute
         self._warn = warn
+        self._team = team
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scaler)
         self.parts = parts
 
@@ -64,7 +77,7 @@ class Passes:
 
         Raises:
             Diverged: the loss or the gradient is not finite; the network did not step.
-            UserError: memory runs out even with one sample at a time.
+            UserError: memory runs out even with one sample at a time (in a team: at all).
         """
 
         def attempt() -> Sums:
@@ -73,6 +86,7 @@ class Passes:
             sums = Sums()
             for part, wanted in self._in_parts(inputs, targets):
                 sums += self._backward(part, wanted, len(part) / len(inputs))
+            self._team.share_statistics()
             self._step(optimizer, clip_norm)
             return sums
 
@@ -115,7 +129,9 @@ class Passes:
 
     def _backward(self, inputs: Tensor, targets: Tensor, share: float) -> Sums:
         loss, sums = self._forward(inputs, targets)
-        torch.autograd.backward(self._scaler.scale(loss * share))
+        # The team takes the mean of all gradients, whose parts may differ in size.
+        share *= len(inputs) * self._team.size / sums.seen
+        self._team.backward(self._scaler.scale(loss * share))
         return sums
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sums]:
@@ -127,12 +143,12 @@ class Passes:
             logits = self._answers(inputs)
         logits = logits.float()
         loss = self._loss(logits, targets)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise Diverged(f"Loss became {'NaN' if math.isnan(value) else 'infinite'}")
         labels = targets.argmax(1) if targets.is_floating_point() else targets
         correct = int((logits.detach().argmax(1) == labels).sum().item())
-        return loss, Sums(loss=value * len(inputs), correct=correct, seen=len(inputs))
+        total, right, seen = self._team.sums(loss.item() * len(inputs), correct, len(inputs))
+        if not math.isfinite(total):
+            raise Diverged(f"Loss became {'NaN' if math.isnan(total) else 'infinite'}")
+        return loss, Sums(loss=total, correct=int(right), seen=int(seen))
 
     def _answers(self, inputs: Tensor) -> Tensor:
         try:
@@ -160,7 +176,7 @@ class Passes:
         self._scaler.update()
 
     def _in_parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        parts = min(self.parts, len(inputs))
+        parts = min(self.parts, len(inputs)) if self._team.size == 1 else 1
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
     def _within_memory(self, attempt: Callable[[], Sums], size: int) -> Sums:
@@ -169,6 +185,9 @@ class Passes:
         return sums
 
     def _halve(self, size: int) -> None:
+        if self._team.size > 1:
+            cure = "Take a smaller batch or picture size, let fewer layers learn, or train on the CPU."
+            raise UserError(f"Memory ran out: each process computes {size} samples of a batch at once.", cure)
         if self.parts >= size:
             cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
             raise UserError("Memory ran out even with one sample at a time.", cure)

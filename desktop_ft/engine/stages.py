@@ -7,8 +7,11 @@ gradients. What is learned stays the same: the same inputs, in the same order, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, compress
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +23,13 @@ from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom
 from desktop_ft.engine.learner import Learner
 from desktop_ft.engine.prefix import PASS_SIZE, Prefix, kind_of
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.cutting import Uncuttable, cut
 
 _SEEN_BY_THE_CUT = 3
 
 Batch = tuple[Tensor, Tensor]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +66,7 @@ class Stages:
         store: where answers are kept; None: every epoch goes through the whole network.
         emit: told of the pass, and of what stands in its way.
         heed: called between the batches of the pass; what it raises ends it.
+        team: shares the pass; each of its processes then has all answers. They go one way, or none does.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Stages:
         emit: Callable[[TrainEvent], None],
         heed: Callable[[], None],
         clock: WorkClock,
+        team: Team = ALONE,
     ) -> None:
         self._network = network
         self._learner = learner
@@ -85,6 +92,7 @@ class Stages:
         self._emit = emit
         self._heed = heed
         self._clock = clock
+        self._team = team
         self._stage: Stage | None = None
         self._learning: frozenset[str] | None = None
 
@@ -115,13 +123,11 @@ class Stages:
         began = self._clock.seconds
         inputs = self._few()
         try:
-            made = cut(self._network, inputs.to(self._compute.device))
-            if made is None:
-                return self._whole(epoch)
-            prefix = Prefix(self._network, made, self._compute)
-            prefix.prove(inputs)
+            prefix = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
         except Uncuttable as error:
             self._warn(f"The frozen layers are computed anew in every step: {error}")
+            return self._whole(epoch)
+        if prefix is None:
             return self._whole(epoch)
         recurring = self._recurring(epoch)
         kept = self._kept(store, prefix, inputs, recurring) if recurring else None
@@ -136,6 +142,15 @@ class Stages:
             )
         )
         return self._behind(prefix, kept, recurring, self._like(epoch))
+
+    def _in_front(self, inputs: Tensor) -> Prefix | None:
+        """The frozen layers, proven on `inputs`; None where the first layers learn. Raises Uncuttable."""
+        made = cut(self._network, inputs.to(self._compute.device))
+        if made is None:
+            return None
+        prefix = Prefix(self._network, made, self._compute)
+        prefix.prove(inputs)
+        return prefix
 
     def _few(self) -> Tensor:
         """A few inputs, the same one several times if there are no more."""
@@ -154,8 +169,9 @@ class Stages:
         if not isinstance(batches, RecurringBatches) or epochs < 2:
             return None
         keys = list(batches.training_keys or ())
-        shown = epochs * sum(len(batch) for batch, _ in batches.keyed_train(epoch)) if keys else 0
-        validation = [key for batch, _ in batches.keyed_validation() for key in batch]
+        own = sum(len(batch) for batch, _ in batches.keyed_train(epoch)) if keys else 0
+        shown = epochs * int(self._team.sums(own, 0, 0)[0])
+        validation = list(batches.validation_keys)
         if shown > len(keys):
             return _Recurring(batches, [*keys, *validation], training=True)
         return _Recurring(batches, validation, training=False)
@@ -163,7 +179,9 @@ class Stages:
     def _kept(self, store: FeatureStore, prefix: Prefix, inputs: Tensor, recurring: _Recurring) -> Features | None:
         """The frozen layers' answers to all that recurs; None where there is no room for them."""
         try:
-            features = store.open(prefix.namespace, recurring.keys, kind_of(prefix.rows(prefix.answer(inputs))), self._warn)
+            kind = kind_of(prefix.rows(prefix.answer(inputs)))
+            opened = partial(store.open, prefix.namespace, recurring.keys, kind, self._warn)
+            features = self._team.agreed(opened, NoRoom)
             self._complete(features, prefix, recurring.batches)
         except NoRoom as error:
             self._warn(f"{error} They are computed anew in every step.")
@@ -171,16 +189,27 @@ class Stages:
         return features
 
     def _complete(self, features: Features, prefix: Prefix, batches: RecurringBatches) -> None:
-        """Let the frozen layers answer for all that is missing."""
-        missing, began, done = features.missing, self._clock.seconds, 0
-        parts = [missing[start : start + PASS_SIZE] for start in range(0, len(missing), PASS_SIZE)]
-        with prefix.answering(parts, batches.inputs, PASS_SIZE) as answered:
-            for rows in answered:
+        """Let the frozen layers answer for all that is missing, in rounds: in each, every process answers for one part."""
+        team, began, done = self._team, self._clock.seconds, 0
+        lacking = set(features.missing)
+        missing = list(compress(features.keys, team.union([key in lacking for key in features.keys])))
+        parts = _pieces(missing, PASS_SIZE)
+        with prefix.answering(parts[team.rank :: team.size], batches.inputs, PASS_SIZE) as answered:
+            for together in _pieces(parts, team.size):
+                own = next(answered) if team.rank < len(together) else features.no_rows
                 self._heed()
-                features.add(missing[done : done + len(rows)], rows)
-                done += len(rows)
+                keys = list(chain.from_iterable(together))
+                features.add(keys, team.rows(own, [len(part) for part in together]))
+                if features.full:
+                    self._settle(features)
+                done += len(keys)
                 self._emit(PrefixProgress(done=done, total=len(missing), seconds=self._clock.seconds - began))
-        features.settle()
+        self._settle(features)
+
+    def _settle(self, features: Features) -> None:
+        """Let the first process of every machine write, and the others find it there. Raises NoRoom."""
+        for its_turn in (self._team.leads_machine, not self._team.leads_machine):
+            self._team.agreed(features.settle if its_turn else _nothing, NoRoom)
 
     def _behind(self, prefix: Prefix, kept: Features | None, recurring: _Recurring | None, epochs: range) -> Stage:
         """Only what lies behind the cut, fed with what is kept, and else with what the frozen layers say now."""
@@ -209,3 +238,11 @@ class Stages:
 
     def _warn(self, sentence: str) -> None:
         self._emit(Warned(message=sentence))
+
+
+def _pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _nothing() -> None:
+    return

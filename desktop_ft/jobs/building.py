@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import learning_share
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import class_weights
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.jobs import augmenting
 from desktop_ft.plugin_manager import Plugins
 
@@ -63,9 +65,11 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
     return Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
 
 
-def batches(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugins: Plugins) -> PictureBatches:
+def batches(
+    recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugins: Plugins, team: Team = ALONE
+) -> PictureBatches:
     """The pictures of `manifest` as the recipe shows them. A context manager. Imports torch."""
-    from desktop_ft.data.loaders import PictureBatches
+    from desktop_ft.data.loaders import CACHE_BYTES, PictureBatches
 
     transforms = augmenting.transforms(plugins, recipe.augmentation)
     return PictureBatches(
@@ -78,6 +82,10 @@ def batches(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugi
         views=recipe.optimisation.views,
         batch_transforms=transforms.batch,
         balance=recipe.optimisation.balance,
+        threads=min(8, max(1, (os.cpu_count() or 1) // team.on_machine)),
+        cache_bytes=CACHE_BYTES // team.on_machine,
+        part=team.rank,
+        parts=team.size,
     )
 
 

@@ -36,11 +36,11 @@ def kept_in(folder: Path) -> Iterator[None]:
         _elsewhere.reset(token)
 
 
-def feature_store() -> FeatureStore:
-    """What a run keeps its answers in; it may hold a quarter of this machine's memory. Imports torch."""
+def feature_store(processes: int = 1) -> FeatureStore:
+    """What a run keeps its answers in; its `processes` here may hold a quarter of this machine's memory. Imports torch."""
     from desktop_ft.engine.feature_store import FeatureStore
 
-    return FeatureStore(kept_features(), memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY)
+    return FeatureStore(kept_features(), memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY // processes)
 
 
 def measurements() -> KeptMeasurements:

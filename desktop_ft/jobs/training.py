@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus, Warned
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs import augmenting
+from desktop_ft.engine.team import Team, gathered
+from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.running import OpenRun, open_run
@@ -60,25 +62,13 @@ def train(
         UserError: the recipe cannot be run; nothing was trained and no event emitted.
         Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
-    backbone = plugins.backbones.get(recipe.backbone.name)
-    if recipe.backbone.weights and not recipe.freeze.pretrained:
-        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
-    augmenting.check(plugins, recipe.augmentation)
-
-    def scanning(done: int, total: int | None) -> None:
-        _heed(control)
-        if progress:
-            progress("Looking at the pictures", done, total)
-
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
-    warnings = check_trainable(manifest, recipe.optimisation.batch_size)
-    parts = build(recipe, backbone, manifest)
-    _heed(control)
-    folder = RunFolder.create(run)
-    folder.write_manifest(manifest)
-    folder.write_recipe(recipe)
-    opened = OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone)
-    return _fit(opened, parts, plugins, emit, control, progress, warnings=(*warnings, *parts.notes), cut=cut)
+    with gathered(recipe.device) as team, team.together():
+        again = team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe
+        new = _new_work(recipe, run, plugins, control, progress) if team.is_first and not again else None
+        team.meet()  # from here on the folder is a run
+        work = new or _work(open_run(run, plugins))
+        ended = _learn(work, plugins, emit, control, team, cut=cut)
+    return _judged(work.run, ended, plugins, control, progress, team)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -91,11 +81,16 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(f"The run '{opened.folder.name}' is complete.", "Evaluate or export it, or train a new one.")
-    store = opened.store()
-    saved = any(isinstance(event, CheckpointSaved) for event in opened.folder.events())
-    checkpoint = store.load("last") if saved or not store.is_empty else None
-    parts = build(opened.recipe, opened.backbone, opened.manifest, resumed=checkpoint is not None)
-    return _fit(opened, parts, plugins, emit, control, progress, checkpoint=checkpoint)
+    with gathered(opened.recipe.device) as team, team.together():
+        ended = _learn(_work(opened), plugins, emit, control, team)
+    return _judged(opened, ended, plugins, control, progress, team)
+
+
+def take_part(run: Path, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
+    """Be one of the processes that train `run`, from its last checkpoint or its start. Who started them evaluates it."""
+    opened = open_run(run, plugins)
+    with gathered(opened.recipe.device) as team, team.together():
+        return _learn(_work(opened), plugins, _nowhere, control, team, cut=cut)
 
 
 def _heed(control: RunControl) -> None:
@@ -103,24 +98,83 @@ def _heed(control: RunControl) -> None:
         raise Cancelled
 
 
-def _fit(
-    run: OpenRun,
-    parts: Parts,
-    plugins: Plugins,
-    emit: Emit,
-    control: RunControl,
-    progress: PhaseProgress | None,
-    *,
-    warnings: tuple[str, ...] = (),
-    cut: bool = True,
-    checkpoint: Checkpoint | None = None,
-) -> RunEnded:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one."""
+
+    run: OpenRun
+    parts: Parts
+    processes: int
+    checkpoint: Checkpoint | None = None
+
+
+def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
+    """Look at the pictures, build the network, and only then make the run's folder."""
+    backbone = plugins.backbones.get(recipe.backbone.name)
+    if recipe.backbone.weights and not recipe.freeze.pretrained:
+        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
+    augmenting.check(plugins, recipe.augmentation)
+
+    def scanning(done: int, total: int | None) -> None:
+        _heed(control)
+        if progress:
+            progress("Looking at the pictures", done, total)
+
+    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
+    processes = distributed.processes(recipe, manifest)
+    parts = build(recipe, backbone, manifest)
+    _heed(control)
+    folder = RunFolder.create(run)
+    folder.write_manifest(manifest)
+    folder.write_recipe(recipe)
+    return _Work(OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone), parts, processes)
+
+
+def _work(run: OpenRun) -> _Work:
+    """What is left to do of a run."""
+    store = run.store()
+    saved = any(isinstance(event, CheckpointSaved) for event in run.folder.events())
+    checkpoint = store.load("last") if saved or not store.is_empty else None
+    processes = distributed.processes(run.recipe, run.manifest)
+    return _Work(run, build(run.recipe, run.backbone, run.manifest, resumed=checkpoint is not None), processes, checkpoint)
+
+
+def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team: Team, *, cut: bool = True) -> RunEnded:
+    """Train, here or in processes of their own; `team` is the one that this process is in."""
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept import feature_store, measurements
 
+    run, parts = work.run, work.parts
+    if work.processes > 1:
+        return distributed.fit(run, work.processes, emit, control, cut=cut)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(run.folder.lock())
-        log = stack.enter_context(run.folder.log())
+        tell = stack.enter_context(_kept(run, plugins, emit)) if team.is_first else _nowhere
+        if not run.folder.events():
+            for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes):
+                tell(Warned(message=message))
+        if team.restarts:
+            tell(Warned(message="A process that took part has died. All were started anew, from the last checkpoint."))
+        trainer = Trainer(
+            network=parts.network,
+            learner=parts.learner,
+            batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins, team)),
+            optimisation=run.recipe.optimisation,
+            compute=parts.compute,
+            store=run.store(),
+            seed=run.recipe.seed,
+            loss=loss(run.recipe, run.manifest),
+            features=feature_store(team.on_machine) if cut else None,
+            measurements=measurements() if team.size == 1 else None,  # several would have to measure the same
+            team=team,
+        )
+        return trainer.fit(tell, control, work.checkpoint)
+
+
+@contextlib.contextmanager
+def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[Emit]:
+    """What to tell events to, while this process alone may train the run: its folder keeps them, sinks and `emit` hear them."""
+    with run.folder.lock(), run.folder.log() as log:
         sinks = Sinks(plugins.sinks, run.folder.path)
 
         def tell(event: TrainEvent) -> None:
@@ -128,23 +182,19 @@ def _fit(
                 log.append(each)
                 emit(each)
 
-        for message in warnings:
-            tell(Warned(message=message))
-        trainer = Trainer(
-            network=parts.network,
-            learner=parts.learner,
-            batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins)),
-            optimisation=run.recipe.optimisation,
-            compute=parts.compute,
-            store=run.store(),
-            seed=run.recipe.seed,
-            loss=loss(run.recipe, run.manifest),
-            features=feature_store() if cut else None,
-            measurements=measurements(),
-        )
-        ended = trainer.fit(tell, control, checkpoint)
-    # Before the first epoch is judged there is nothing that deserves a score.
-    if ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED) and run.folder.history().best is not None:
+        yield tell
+
+
+def _nowhere(event: TrainEvent) -> None:
+    return
+
+
+def _judged(
+    run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None, team: Team
+) -> RunEnded:
+    """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
+    told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
+    if team.is_first and told and run.folder.history().best is not None:
         _evaluate(run, ended, plugins, control, progress)
     return ended
 

@@ -97,14 +97,16 @@ class LineFile:
         self._file.truncate(whole)
 
 
-def whole_lines(path: Path) -> list[bytes]:
-    """The lines of `path`, without a torn last one; none where there is no such file.
+def whole_lines(path: Path, start: int = 0) -> list[bytes]:
+    """The lines of `path` from the byte `start` on, without a torn last one; none where there is no such file.
 
     Raises:
         UserError: the file cannot be read.
     """
     try:
-        return path.read_bytes().split(b"\n")[:-1]
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
     except OSError as error:

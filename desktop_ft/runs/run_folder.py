@@ -31,6 +31,24 @@ class EventLog:
         self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
 
 
+class EventFollower:
+    """Reads the events that another process appends to `path` from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = len(_joined(atomic.whole_lines(path)))
+
+    def news(self) -> list[TrainEvent]:
+        """The events since the last call, oldest first; a line that is not whole yet comes next time.
+
+        Raises:
+            UserError: a line is damaged, or the file cannot be read.
+        """
+        lines = atomic.whole_lines(self._path, self._read)
+        self._read += len(_joined(lines))
+        return [from_json(TrainEvent, line, str(self._path)) for line in lines]
+
+
 @dataclass(frozen=True, slots=True)
 class RunFolder:
     """A run's folder; make one with `create` or `open`."""
@@ -147,6 +165,10 @@ class RunFolder:
             from_json(TrainEvent, line, f"{path}, line {number}") for number, line in enumerate(atomic.whole_lines(path), start=1)
         ]
 
+    def follow(self) -> EventFollower:
+        """Hear what another process tells of this run from now on."""
+        return EventFollower(self.path / "events.jsonl")
+
     def history(self) -> MetricHistory:
         """The curves of the run."""
         return MetricHistory.of(self.events())
@@ -169,3 +191,7 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)

@@ -1,5 +1,6 @@
 """Batches depend on seed, epoch and step alone; what changed on disk is told; nothing is left running."""
 
+import contextlib
 import os
 import random
 import threading
@@ -106,6 +107,29 @@ def test_a_last_batch_of_one_joins_the_one_before(tmp_path: Path, batch_size: in
         sizes = [len(targets) for _, targets in batches.train(0)]
     assert sizes[-2:] == last
     assert sum(sizes) == 21
+
+
+@pytest.mark.parametrize("batch_size", [4, 5, 6])
+@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize(
+    "options", [{}, {"transforms": [jitter]}, {"transforms": [jitter], "views": 2, "balance": Balance.SAMPLER}]
+)
+def test_the_parts_of_a_batch_make_the_whole_and_none_is_empty(
+    data: DatasetManifest, options: dict[str, Any], parts: int, batch_size: int
+) -> None:
+    made = [PictureBatches(data, RULE, batch_size=batch_size, seed=1, part=n, parts=parts, **options) for n in range(parts)]
+    with contextlib.ExitStack() as stack:
+        whole = stack.enter_context(PictureBatches(data, RULE, batch_size=batch_size, seed=1, **options))
+        each = [stack.enter_context(one) for one in made]
+        together = [torch.cat([inputs for inputs, _ in batch]) for batch in zip(*(one.train(2) for one in each), strict=True)]
+        assert len(together) == each[0].steps
+        assert torch.equal(torch.cat(together), torch.cat([inputs for inputs, _ in whole.train(2)]))
+        if parts == 2:  # with more, a small last batch joins the one before
+            assert [len(batch) for batch in together] == [len(targets) for _, targets in whole.train(2)]
+        assert all(len(targets) for one in each for _, targets in (*one.train(2), *one.validation()))
+        targets = [torch.cat([part for _, part in batch]) for batch in zip(*(one.validation() for one in each), strict=True)]
+        assert torch.cat(targets).tolist() == [sample.label for sample in data.of(Subset.VAL)]
+        assert {tuple(one.validation_keys) for one in each} == {tuple(whole.validation_keys)}
 
 
 def test_the_sampler_shows_rare_classes_as_often_as_common_ones(tmp_path: Path) -> None:

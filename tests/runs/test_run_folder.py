@@ -43,6 +43,24 @@ def manifest():
     )
 
 
+def test_who_follows_hears_each_event_once_and_none_from_before(tmp_path):
+    run = make(tmp_path / "run", EVENTS[:2])
+    following = run.follow()
+    assert following.news() == []
+    with run.log() as log:
+        log.append(EVENTS[2])
+        log.append(EVENTS[3])
+        assert following.news() == EVENTS[2:4]
+        with (run.path / "events.jsonl").open("ab") as file:
+            file.write(b'{"type":')  # half a line, as a process that is killed leaves it
+        assert following.news() == []
+    with run.log() as log:
+        for event in EVENTS[4:]:
+            log.append(event)
+    assert following.news() == EVENTS[4:]
+    assert following.news() == []
+
+
 def make(path, events=()):
     run = RunFolder.create(path)
     run.write_recipe(recipe())

@@ -1,0 +1,219 @@
+"""Several processes train one run: how many, and how they are started, followed and ended.
+
+torchrun starts them, and starts them anew from the last checkpoint when one of them dies. This process reads what the first of
+them adds to the run's events, and passes it on as if it trained itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from desktop_ft.api import TrainEvent
+from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunEnded, RunStarted, RunStatus
+from desktop_ft.core.recipe import DeviceChoice, Recipe
+from desktop_ft.engine.control import RunControl
+from desktop_ft.engine.team import size_here
+from desktop_ft.jobs.running import OpenRun
+from desktop_ft.runs.run_folder import EventFollower
+
+_MEMBER = "desktop_ft.jobs.team_member"
+_PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
+_RESTARTS = 3
+_LOOK_EVERY_S = 0.05
+_CANCEL_WITHIN_S = 30.0
+_END_WITHIN_S = 5.0
+# Ctrl-C in the terminal is for this process alone, who asks the others to stop.
+_APART: dict[str, Any]
+if sys.platform == "win32":
+    _APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+else:
+    _APART = {"start_new_session": True}
+
+Emit = Callable[[TrainEvent], None]
+
+
+def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
+    """How many processes are to be started for `recipe`; 1: none, this one trains. Imports torch.
+
+    Raises:
+        UserError: more are asked for than there are GPUs, or than can have a part of every batch.
+    """
+    most = min(recipe.optimisation.batch_size, len(manifest.of(Subset.TRAIN)), len(manifest.of(Subset.VAL)))
+    if (count := max(size_here(), recipe.processes)) > most and count > 1:
+        what = f"{count} processes cannot each have a part of every batch."
+        raise UserError(what, f"Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.")
+    if size_here() > 1 or recipe.processes == 1:
+        return 1
+    gpus = _gpus(recipe.device)
+    if not recipe.processes:
+        return max(1, min(gpus, most))
+    if gpus and recipe.processes > gpus:
+        what = f"There {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'} here for {recipe.processes} processes."
+        raise UserError(what, f"Take --processes {gpus}, or --device cpu.")
+    if recipe.device in (DeviceChoice.MPS, DeviceChoice.XPU):
+        raise UserError(f"Several processes cannot train on {recipe.device.value}.", "Take --processes 1, or --device cpu.")
+    return recipe.processes
+
+
+def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool = True) -> RunEnded:
+    """Let `count` processes on this machine train `run`, from its last checkpoint or its start, and tell of it as they do.
+
+    Args:
+        emit: called with every event, from this thread; the last one is RunEnded.
+        cut: as in `training.train`.
+    """
+    news = run.folder.follow()
+    try:
+        with _started(run, count, cut) as team:
+            ended = _followed(team, news, emit, control)
+            untold = team.untold_end(control)
+    except UserError as error:
+        return _tell(run, RunEnded(status=RunStatus.FAILED, error=str(error)), emit)
+    except KeyboardInterrupt:
+        _tell(run, RunEnded(status=RunStatus.CANCELLED), emit)
+        raise
+    except BaseException as error:
+        _tell(run, RunEnded(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}"), emit)
+        raise
+    if ended is None:
+        return _tell(run, untold, emit)
+    emit(ended)
+    return ended
+
+
+def _followed(team: _Launched, news: EventFollower, emit: Emit, control: RunControl) -> RunEnded | None:
+    """Pass on what is asked and what is told, until the end is told, which is returned; None where they end without."""
+    while True:
+        running = team.is_running  # looked at before the news, so that the last ones are heard
+        team.ask(control)
+        for event in news.news():
+            if isinstance(event, RunEnded):
+                team.let_end()
+                return event
+            team.hear(event)
+            emit(event)
+        if not running:
+            return None
+        time.sleep(_LOOK_EVERY_S)
+
+
+class _Launched:
+    """torchrun, and through it the processes that it has started.
+
+    The line to their standard input carries what is asked of the run. It also holds them: when it is cut, they end.
+    """
+
+    def __init__(self, torchrun: subprocess.Popen[bytes], errors: Path) -> None:
+        self._torchrun = torchrun
+        self._errors = errors
+        self._asked: dict[str, bool] = {}
+        self._cancel_by = float("inf")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether they train, or are being started anew."""
+        return self._torchrun.poll() is None
+
+    def ask(self, control: RunControl) -> None:
+        """Pass on what is asked of the run, if it is something new. Who does not heed a cancellation in time is ended."""
+        wishes = {name: getattr(control, name).is_set() for name in ("cancel", "stop", "pause")}
+        if wishes != self._asked:
+            self._asked = wishes
+            self._cancel_by = time.monotonic() + _CANCEL_WITHIN_S if wishes["cancel"] else float("inf")
+            if self._torchrun.stdin is not None:
+                with suppress(OSError, ValueError):  # they have just ended
+                    self._torchrun.stdin.write(json.dumps(wishes).encode() + b"\n")
+                    self._torchrun.stdin.flush()
+        if time.monotonic() > self._cancel_by:
+            self.end()
+
+    def hear(self, event: TrainEvent) -> None:
+        """Take notice of what they told."""
+        if isinstance(event, RunStarted):
+            self._asked = {}  # who was started anew has heard nothing yet
+
+    def untold_end(self, control: RunControl) -> RunEnded:
+        """How a run ended of which they told no end."""
+        if control.cancel.is_set():
+            return RunEnded(status=RunStatus.CANCELLED)
+        why = f"torchrun's exit code is {self._torchrun.poll()}"
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            why = json.loads(self._errors.read_text(encoding="utf-8"))["message"]["message"]
+        what = f"The processes that train together have ended: {why}"
+        error = UserError(what.rstrip(".") + ".", "What was saved is safe: go on with the run. Its team.log has the details.")
+        return RunEnded(status=RunStatus.FAILED, error=str(error))
+
+    def let_end(self) -> None:
+        """Give them a little time to end by themselves."""
+        with suppress(subprocess.TimeoutExpired):
+            self._torchrun.wait(_END_WITHIN_S)
+
+    def end(self) -> None:
+        """See to it that they end."""
+        if self._torchrun.stdin is not None:
+            with suppress(OSError):
+                self._torchrun.stdin.close()
+        for end_it in (self._torchrun.terminate, self._torchrun.kill):
+            end_it()
+            self.let_end()
+
+
+@contextmanager
+def _started(run: OpenRun, count: int, cut: bool) -> Iterator[_Launched]:
+    """Start the processes; whatever happens in the block, they are gone after it."""
+    log = run.folder.path / "team.log"
+    with tempfile.TemporaryDirectory(prefix="desktop-ft-", ignore_cleanup_errors=True) as desk, log.open("ab") as said:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+        torchrun += ["--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS), "--log-dir", desk]
+        member = ["-m", _MEMBER, str(run.folder.path.resolve()), *([] if cut else ["--whole"])]
+        errors = Path(desk) / "error.json"
+        environment = _environment(count) | {"TORCHELASTIC_ERROR_FILE": str(errors)}
+        team = _Launched(
+            subprocess.Popen(  # noqa: S603 (our own module, no shell)
+                [*torchrun, *member], stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, **_APART
+            ),
+            errors,
+        )
+        try:
+            yield team
+        finally:
+            team.end()
+
+
+def _environment(count: int) -> dict[str, str]:
+    """This environment, so that the processes find this package first, and share the processors."""
+    paths = [_PACKAGE_HOME, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    threads = str(max(1, (os.cpu_count() or 1) // count))
+    return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+
+def _tell(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
+    """Keep and pass on an end that the processes did not tell, once the last of them has let go of the run."""
+    latest = time.monotonic() + _END_WITHIN_S
+    while run.folder.is_locked and time.monotonic() < latest:
+        time.sleep(_LOOK_EVERY_S)
+    whole = RunEnded(status=ended.status, checkpoint=run.store().best, error=ended.error)
+    with run.folder.lock(), run.folder.log() as log:
+        log.append(whole)
+    emit(whole)
+    return whole
+
+
+def _gpus(device: DeviceChoice) -> int:
+    """GPUs of this machine that processes can share by number; 0 where `device` is another."""
+    import torch
+
+    if device not in (DeviceChoice.AUTO, DeviceChoice.CUDA) or not torch.cuda.is_available():
+        return 0
+    return torch.cuda.device_count() if torch.distributed.is_available() and torch.distributed.is_nccl_available() else 1
