@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import PIL
+from PIL import Image, UnidentifiedImageError, features
 
 from desktop_ft.core.backbone import Interpolation, ResizeRule
 from desktop_ft.data import pixels
@@ -21,6 +22,9 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM
 
 VERSION = 1
 """Counts up when any picture comes out with other pixels than before: what was computed from them then counts no more."""
+
+IDENTITY = f"{VERSION} pillow {PIL.__version__} jpeg {features.version('jpg')} zlib {features.version('zlib')}"
+"""All that decides pixels besides the file and the rule."""
 
 PIXEL_LIMIT = 100_000_000
 BYTE_LIMIT = 1 << 30

@@ -193,7 +193,7 @@ class PictureBatches:
 
     def _key(self, look: _Look) -> str:
         changed = (self._transforms_id, self._seed, look.view) if look.view is not None else None
-        parts = (decode.VERSION, look.sample.sha256, self._rule, changed)
+        parts = (decode.IDENTITY, look.sample.sha256, self._rule, changed)
         key = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
         self._looks[key] = look
         return key

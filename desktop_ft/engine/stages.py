@@ -156,8 +156,7 @@ class Stages:
         """A few inputs, the same one several times if there are no more."""
         batches = self._batches
         if isinstance(batches, RecurringBatches):
-            keys, _ = next(batches.keyed_validation())
-            found = batches.inputs(keys[:_SEEN_BY_THE_CUT])
+            found = batches.inputs(batches.validation_keys[:_SEEN_BY_THE_CUT])
         else:
             with closed_after(batches.validation()) as coming:
                 found = next(coming)[0]

@@ -77,9 +77,11 @@ def changes_one_picture(plugins: Plugins, spec: AugmentationSpec) -> bool:
     return plugins.augmentations.get(spec.transform).kind is AugmentationKind.PICTURE
 
 
-def identity(specs: Sequence[AugmentationSpec]) -> str:
-    """A text that differs whenever `specs` may change a picture in another way."""
-    return f"{__version__} {[spec.model_dump_json() for spec in specs]}"
+def identity(plugins: Plugins, specs: Sequence[AugmentationSpec]) -> str:
+    """A text that differs whenever `specs` may change a picture in another way: their values, and who carries them out."""
+    authors = {plugins.augmentations.author(spec.transform) for spec in specs}
+    carriers = sorted((record.name, record.origin, record.version) for record in plugins.records if record.name in authors)
+    return f"{__version__} {carriers} {[spec.model_dump_json() for spec in specs]}"
 
 
 def preview(

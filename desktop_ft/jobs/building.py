@@ -78,7 +78,7 @@ def batches(
         batch_size=recipe.optimisation.batch_size,
         seed=recipe.seed,
         transforms=transforms.picture,
-        transforms_id=augmenting.identity(recipe.augmentation),
+        transforms_id=augmenting.identity(plugins, recipe.augmentation),
         views=recipe.optimisation.views,
         batch_transforms=transforms.batch,
         balance=recipe.optimisation.balance,

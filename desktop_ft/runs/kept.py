@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.values import from_json
 from desktop_ft.runs import atomic
 
+_ABANDONED_S = 3600.0
 _SPARE_BYTES = 1 << 30
 """What is left free on the disk for everybody else."""
 
@@ -42,6 +44,7 @@ class KeptFolder:
             return f"{wanted / 1e9:.1f} GB are more than the {self.most / 1e9:.0f} GB that may be kept"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self.sweep()
             used = self.size()
             for _, size, path in sorted(self._inside()):
                 if used + wanted <= self.most:
@@ -55,6 +58,13 @@ class KeptFolder:
         except OSError as error:
             return f"{self.path} cannot be used: {error.strerror}"
         return "" if free >= wanted + _SPARE_BYTES else f"only {free / 1e9:.1f} GB are free at {self.path}"
+
+    def sweep(self) -> None:
+        """Drop what writers that were killed have left."""
+        for path in self.path.glob("*/*.tmp"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
 
     def _inside(self) -> Iterator[tuple[float, int, Path]]:
         """When each folder inside was used last, its bytes, its path."""
