@@ -2,6 +2,8 @@
 PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv-bench/.ready
+FOLDER ?= ../shared/data/hymenoptera
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
 .PHONY: help setup demo run test slow lint bench lock clean
@@ -31,11 +33,16 @@ test: lint ## lint, then the tests, in minutes
 slow: $(READY) ## the tests that take longer: real photos, many kills, every network
 	$(BIN)/python -m pytest -m slow
 
-bench: $(READY) ## time the main job; each line is one JSON document
-	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val/ in it; makes docs/benchmarks.md
+	PYTHONPATH=. $(BIN)/python benchmarks/run_all.py "$(FOLDER)"
+
+$(BENCH_READY): requirements/bench.txt $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
+	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements/bench.txt
+	@touch $(BENCH_READY)
 
 lock: $(READY) ## resolve the dependencies anew, into hashed requirements files that name no address
 	sh installer/lock.sh
 
 clean: ## remove what was installed and built
-	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build dist .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import ask_to_stop_on_signals
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.words import percent
 from desktop_ft.jobs.benchmarking import FIRST_RUN, FLOOR, NEXT_RUN, WHOLE_NETWORK, Benchmark, benchmark
 from desktop_ft.plugin_manager import load_plugins
@@ -49,7 +50,7 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
             progress=lambda what: terminal.note(f"{what}…"),
             control=control,
         )
-    terminal.document(document(result))
+    terminal.document(document(recipe, result))
     floor = result.of(FLOOR)
     rows = [
         [
@@ -66,8 +67,15 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def document(result: Benchmark) -> dict[str, object]:
-    """The benchmark for machines: its values, and each contender's ratio to the floor."""
+def document(recipe: Recipe, result: Benchmark) -> dict[str, object]:
+    """The benchmark for machines: what was trained, the values, and each contender's ratio to the floor."""
     floor = result.of(FLOOR)
-    ratios = {timing.name: round(timing.over(floor), 3) for timing in result.timings}
-    return asdict(result) | {"over_floor": ratios, "median_seconds": {t.name: round(t.median, 3) for t in result.timings}}
+    return {
+        "benchmark": "recipe",
+        "backbone": recipe.backbone.name,
+        "freeze": recipe.freeze.preset,
+        "epochs": recipe.optimisation.epochs,
+        **asdict(result),
+        "median_seconds": {timing.name: round(timing.median, 3) for timing in result.timings},
+        "over_floor": {timing.name: round(timing.over(floor), 3) for timing in result.timings},
+    }

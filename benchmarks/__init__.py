@@ -1,0 +1,1 @@
+"""What times the application; see docs/benchmarks.md."""

@@ -1,0 +1,153 @@
+"""Makes docs/benchmarks.md from results.jsonl, so that no figure on that page is typed by hand.
+
+page.py     writes the page; a test checks that it is what the results say
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+Line = dict[str, Any]
+
+
+_PEERS = """## Peers: {what}, {epochs} epochs, {seen}
+
+`benchmarks/bench_peers.py`, {data}, EfficientNet-Lite0 with the same ImageNet weights, {rounds} rounds of one seed each, every
+contender in a process of its own; peers as their guides show them, with bf16, batches of 32 and two workers.{ours}
+Accuracy: mean of the best of each seed, with its 95 % interval.
+
+"""
+_RECIPE = """## {what}, {epochs} epochs, against the floor
+
+`desktop-ft bench photos --rounds {rounds}`: {pictures} photos, {backbone}, no augmentation; steps in {precision}, frozen layers in
+{frozen}. The floor decodes every photo once ({decoding} s), lets the frozen layers answer once ({passing} s) and makes the bare steps
+of what learns on tensors in memory ({stepping} s).
+
+"""
+_DEPTHS = """## Every freeze depth against its own floor
+
+`benchmarks/bench_depths.py` ({sizes}). Where the published weights were not on the machine they were drawn at random: the time does
+not depend on them.
+
+"""
+_GROWTH = """## Growth
+
+`benchmarks/bench_growth.py`: drawn pictures, MobileNetV3-S with a new head, fp32; where not said otherwise {pictures} pictures (4,000
+for the classes), {classes} classes, {size} pixels, {epochs} epochs; answers of the frozen layers held in at most {budget} MB of memory.
+Memory is the process's own at its highest, over what it had when training began. The exponent e fits time ~ size^e.
+
+"""
+_HEAD = """# Benchmarks
+
+Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to the machine; the
+ratios are the point. Contenders take turns, and a ratio is the median of the rounds' own ratios. The time is the training's alone, from
+its first event to its last: no import, no scan, no evaluation.
+
+Measured on {day}: {cores} cores of {cpu}, torch {torch}; GPU: {gpu}.{missing}"""
+_NO_GPU = " **No GPU was at hand: nothing here says how fast one is.**"
+
+
+def rendered(lines: Sequence[Line]) -> str:
+    """The page that tells `lines`, the results of one `make bench`."""
+    by_kind: dict[str, list[Line]] = {}
+    for line in lines:
+        by_kind.setdefault(line["benchmark"], []).append(line)
+    (machine,) = by_kind["machine"]
+    parts = [
+        _HEAD.format(**machine, missing=_NO_GPU if machine["gpu"] == "none" else ""),
+        *map(_recipe, by_kind.get("recipe", ())),
+        *map(_peers, by_kind.get("peers", ())),
+        *_depths(by_kind.get("depths", ())),
+        *map(_growth, by_kind.get("growth", ())),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def write() -> None:
+    """Write the page anew."""
+    PAGE.write_text(rendered(read()), encoding="utf-8")
+
+
+def read() -> list[Line]:
+    """The results."""
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown; all columns but the first hold numbers."""
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _recipe(line: Line) -> str:
+    best = {timing["name"]: timing["accuracy"] for timing in line["timings"]}
+    rows = [
+        [name, f"{seconds:.2f}", f"{line['over_floor'][name]:.2f}", f"{max(best[name]):.3f}" if best[name] else ""]
+        for name, seconds in line["median_seconds"].items()
+    ]
+    told = {name: f"{seconds:.2f}" for name, seconds in line["floor_parts"]}
+    rounds, frozen = len(line["timings"][0]["seconds"]), line["frozen_precision"] or "no arithmetic: there are none"
+    head = _RECIPE.format(**line, **told, what=_learns(line["freeze"]), rounds=rounds, frozen=frozen)
+    return head + table(["what", "seconds", "times the floor", "best accuracy"], rows)
+
+
+def _peers(line: Line) -> str:
+    ours = ""
+    if line["views"]:
+        ours = f" Desktop FT shows {line['views']} views of each photo in turn; the others make new ones every epoch."
+    rows = []
+    for name, told in line["contenders"].items():
+        low, high = told["accuracy_interval"]
+        rows.append(
+            [name, f"{told['seconds']:.1f}", f"{told['times_ours']:.1f}", f"{told['accuracy']:.3f} ({low:.3f} to {high:.3f})"]
+        )
+    head = _PEERS.format(
+        **line,
+        what="everything learns" if line["full"] else "the head learns",
+        seen="random crops and flips" if line["augmented"] else "no augmentation",
+        ours=ours,
+    )
+    return head + table(["who", "seconds", "times Desktop FT", "accuracy"], rows)
+
+
+def _depths(lines: Sequence[Line]) -> list[str]:
+    if not lines:
+        return []
+    rows = [
+        [
+            line["backbone"],
+            freeze,
+            *(f"{told[name]:.2f}" for name in ("decoding_s", "passing_s", "stepping_s", "first_run_s", "first_run_over_floor")),
+            f"{told['next_run_s']:.2f}",
+            told["steps_in"],
+        ]
+        for line in lines
+        for freeze, told in line["depths"].items()
+    ]
+    sizes = [f"{each['backbone']}: {each['pictures']} photos, {each['epochs']} epochs, {each['rounds']} rounds" for each in lines]
+    parts = ["floor: decoding, s", "frozen layers, s", "steps, s"]
+    titles = ["network", "learns", *parts, "first run, s", "times the floor", "next run, s", "steps in"]
+    return [_DEPTHS.format(sizes="; ".join(sizes)) + table(titles, rows)]
+
+
+def _growth(line: Line) -> str:
+    tables = []
+    names = ("scan_s", "pass_s", "epochs_s", "evaluation_s", "memory_mb", "disk_mb")
+    for axis, found in line["axes"].items():
+        titles = [axis, "scan, s", "frozen layers, s", "epochs, s", "evaluation, s", "memory, MB", "disk, MB"]
+        rows = [[f"{point['at']:,}", *(f"{point[name]:.1f}" for name in names)] for point in found["points"]]
+        rows.append(["exponent", *(f"{found['exponents'][name]:.2f}" if name in found["exponents"] else "" for name in names)])
+        tables.append(table(titles, rows))
+    return _GROWTH.format(**line["usual"], budget=round(line["memory_budget_mb"])) + "\n\n".join(tables)
+
+
+def _learns(preset: str) -> str:
+    return {"head": "Head only", "all": "Everything learns"}.get(preset, preset)
+
+
+if __name__ == "__main__":
+    write()
