@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 # One process may look at a large folder, or write a checkpoint, while the others wait; a dead one is noticed by its connection.
 _PATIENCE = datetime.timedelta(hours=4)
+_MEET_WITHIN = datetime.timedelta(minutes=10)
 _OUT_OF_MEMORY = "Memory ran out in one of the processes. Choose a smaller batch or picture size, or let fewer layers learn."
 
 
@@ -37,8 +40,11 @@ def gather(device: DeviceChoice) -> Iterator[ProcessTeam]:
     if on_cuda:
         _take_gpu()
     # What is agreed on lies on the CPU and goes over gloo: no step waits for the GPU because of it.
+    backend = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"
     with _in_touch():
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=_PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=_MEET_WITHIN))
+        store = PrefixStore(_start_name(), store)
+        distributed.init_process_group(backend, timeout=_PATIENCE, store=store, rank=rank, world_size=size)
     yield ProcessTeam()
     # Not where the block raises: the others are not there any more to say goodbye to.
     distributed.destroy_process_group()
@@ -219,6 +225,14 @@ def _in_touch() -> Iterator[None]:
 def _learning_statistics(network: nn.Module) -> list[Tensor]:
     norms = [part for part in network.modules() if isinstance(part, _NormBase) and part.training]
     return [kept for norm in norms for kept in (norm.running_mean, norm.running_var) if kept is not None]
+
+
+def _start_name() -> str:
+    """Tells this start from earlier ones: torchrun has one store for all, with addresses in it where nobody listens any more.
+
+    Over several machines its counts may differ; there torchrun must be told to make a new store for each start.
+    """
+    return f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '')}" if os.environ.get("GROUP_WORLD_SIZE") == "1" else "start"
 
 
 def _take_gpu() -> None:

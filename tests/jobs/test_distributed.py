@@ -175,14 +175,14 @@ def test_a_stopped_run_goes_on_and_what_a_picture_has_become_is_told(recipe: Rec
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_is_killed_is_started_anew(recipe: Recipe, plugins: Plugins, tmp_path: Path, rank: int) -> None:
-    hears = Listener(EpochDone, lambda: members()[rank].kill(), 5)
-    ended = train(long(recipe, 60), tmp_path / "run", plugins, hears, RunControl())
+    hears = Listener(EpochDone, lambda: members()[rank].kill(), 3)
+    ended = train(long(recipe, 20), tmp_path / "run", plugins, hears, RunControl())
     assert ended.status is RunStatus.COMPLETED, ended.error
     assert hears.of(RunEnded) == [ended]
     first, second = hears.of(RunStarted)
     assert (first.first_epoch, second.first_epoch > 0) == (0, True)
     assert any("has died" in warned.message for warned in hears.of(Warned))
-    train(long(recipe.model_copy(update={"processes": 1}), 60), tmp_path / "one", plugins, Listener(), RunControl())
+    train(long(recipe.model_copy(update={"processes": 1}), 20), tmp_path / "one", plugins, Listener(), RunControl())
     assert [pytest.approx(row, rel=0.05, abs=0.02) for row in curves(tmp_path / "one")] == curves(tmp_path / "run")
 
 
