@@ -3,9 +3,14 @@
 import inspect
 from pathlib import Path
 
+from benchmarks import page
 from desktop_ft.api import hookspecs
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_of_benchmarks_is_what_the_results_say() -> None:
+    assert page.PAGE.read_text(encoding="utf-8") == page.rendered(page.read())
 
 
 def test_every_hook_and_argument_is_documented() -> None:

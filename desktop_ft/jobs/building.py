@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from desktop_ft.engine.device import Compute
     from desktop_ft.models.freezing import Freezer
     from desktop_ft.models.network import Network
+
+_SHARE_OF_MEMORY = 4
+"""Decoded pictures may take a quarter of this machine's memory; what does not fit is decoded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def batches(
     recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugins: Plugins, team: Team = ALONE
 ) -> PictureBatches:
     """The pictures of `manifest` as the recipe shows them. A context manager. Imports torch."""
-    from desktop_ft.data.loaders import CACHE_BYTES, PictureBatches
+    from desktop_ft.data.loaders import PictureBatches
 
     transforms = augmenting.transforms(plugins, recipe.augmentation)
     return PictureBatches(
@@ -83,7 +88,7 @@ def batches(
         batch_transforms=transforms.batch,
         balance=recipe.optimisation.balance,
         threads=min(8, max(1, (os.cpu_count() or 1) // team.on_machine)),
-        cache_bytes=CACHE_BYTES // team.on_machine,
+        cache_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY // team.on_machine,
         part=team.rank,
         parts=team.size,
     )

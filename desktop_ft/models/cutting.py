@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from desktop_ft.models.modes import eval_mode
 
@@ -94,8 +95,9 @@ class _Tracer(fx.Tracer):
         self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether `m` becomes one node."""
-        return next(m.children(), None) is None or super().is_leaf_module(m, module_qualified_name)
+        """Whether `m` becomes one node. (timm's batch norms have children, and count their batches in place.)"""
+        whole = isinstance(m, _NormBase) or next(m.children(), None) is None
+        return whole or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What `m` gives for proxies."""
