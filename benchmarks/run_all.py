@@ -1,6 +1,6 @@
 """Every benchmark, one after the other; keeps what they tell in results.jsonl and makes docs/benchmarks.md from it.
 
-run_all.py FOLDER [--rounds N]     FOLDER holds train/ and val/ of class folders; takes about an hour on two cores
+run_all.py FOLDER [--rounds N]     FOLDER holds train/ and val/ of class folders; takes more than an hour on two cores
 """
 
 import argparse
@@ -23,6 +23,16 @@ def cpu() -> str:
     """The processor's name, as far as it is told."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def documents(text: str) -> list[object]:
+    """The JSON documents that follow each other in `text`."""
+    decoder, found = json.JSONDecoder(), list[object]()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
 
 
 def main() -> None:
@@ -59,7 +69,7 @@ def main() -> None:
     for command in commands:
         print(" ".join(command), file=sys.stderr)
         done = subprocess.run([sys.executable, *command], check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
-        lines += [line for line in done.stdout.splitlines() if line.startswith("{")]
+        lines += map(json.dumps, documents(done.stdout))
     page.RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
     page.write()
 

@@ -76,8 +76,8 @@ class Rehearsal:
         self._learner.apply(epochs.start)
         network.train()
         self._learner.train_mode(epochs.start)
-        keys = self._keys()
-        targets = next(self._batches.keyed_train(epochs.start))[1][: len(keys)]
+        whole, labels = next(self._batches.keyed_train(0))
+        keys, targets = whole[:_MOST_ROWS], labels[:_MOST_ROWS]
         prefix = self._prefix(keys)
         began = time.perf_counter()
         features = self._in_front(prefix, keys)
@@ -98,11 +98,6 @@ class Rehearsal:
             judging=1e3 * judging / len(keys),
             after=stage.after,
         )
-
-    def _keys(self) -> Sequence[str]:
-        """Those of a batch, but not of a large one."""
-        keys, _ = next(self._batches.keyed_train(0))
-        return keys[:_MOST_ROWS]
 
     def _prefix(self, keys: Sequence[str]) -> Prefix | None:
         few = self._batches.inputs(keys[:3] if len(keys) > 2 else [*keys, *keys])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus, TrainEvent
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Precision, Recipe
@@ -130,8 +130,10 @@ def _timed(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, *, 
 
     with kept_in(kept):
         ended = train(recipe, run, plugins, hear, control, cut=cut)
+    if ended.status is RunStatus.FAILED:
+        raise UserError(f"A run failed: {ended.error}", "Try `desktop-ft train` first.")
     if ended.status is not RunStatus.COMPLETED:
-        raise UserError(f"A run did not come to its end: {ended.error or ended.status.value}.", "Try `desktop-ft train` first.")
+        raise Cancelled
     return _Run(at[RunEnded] - at[RunStarted], history)
 
 

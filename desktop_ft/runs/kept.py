@@ -94,5 +94,9 @@ class KeptMeasurements:
             self.path.mkdir(parents=True, exist_ok=True)
             atomic.write(self._file(key), json.dumps(measured).encode())
 
+    def clear(self) -> None:
+        """Forget everything: it is measured again."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def _file(self, key: str) -> Path:
         return self.path / f"{key}.json"
