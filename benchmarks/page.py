@@ -16,38 +16,39 @@ Line = dict[str, Any]
 
 _PEERS = """## Peers: {what}, {epochs} epochs, {seen}
 
-`benchmarks/bench_peers.py`, {data}, EfficientNet-Lite0 with the same ImageNet weights, {rounds} rounds of one seed each, every
-contender in a process of its own; peers as their guides show them, with bf16, batches of 32 and two workers.{ours}
-Accuracy: mean of the best of each seed, with its 95 % interval.
+`benchmarks/bench_peers.py`, {data}, EfficientNet-Lite0 with the same ImageNet weights, {rounds} rounds of one seed
+each, every contender in a process of its own; peers as their guides show them, with bf16, batches of 32 and two
+workers.{ours} Accuracy: mean of the best of each seed, with its 95 % interval.
 
 """
 _RECIPE = """## {what}, {epochs} epochs, against the floor
 
-`desktop-ft bench photos --rounds {rounds}`: {pictures} photos, {backbone}, no augmentation; steps in {precision}, frozen layers in
-{frozen}. The floor decodes every photo once ({decoding} s), lets the frozen layers answer once ({passing} s) and makes the bare steps
-of what learns on tensors in memory ({stepping} s).
+`desktop-ft bench photos --rounds {rounds}`: {pictures} photos, {backbone}, no augmentation; steps in {precision},
+frozen layers in {frozen}. The floor decodes every photo once ({decoding} s), lets the frozen layers answer once
+({passing} s) and makes the bare steps of what learns on tensors in memory ({stepping} s).
 
 """
 _DEPTHS = """## Every freeze depth against its own floor
 
-`benchmarks/bench_depths.py` ({sizes}). Where the published weights were not on the machine they were drawn at random: the time does
-not depend on them.
+`benchmarks/bench_depths.py` ({sizes}). Where the published weights were not on the machine they were drawn at random:
+the time does not depend on them.
 
 """
 _GROWTH = """## Growth
 
-`benchmarks/bench_growth.py`: drawn pictures, MobileNetV3-S with a new head, fp32; where not said otherwise {pictures} pictures (4,000
-for the classes), {classes} classes, {size} pixels, {epochs} epochs; answers of the frozen layers held in at most {budget} MB of memory.
-Memory is the process's own at its highest, over what it had when training began. The exponent e fits time ~ size^e.
+`benchmarks/bench_growth.py`: drawn pictures, MobileNetV3-S with a new head, fp32; where not said otherwise {pictures}
+pictures (4,000 for the classes), {classes} classes, {size} pixels, {epochs} epochs; answers of the frozen layers held
+in at most {budget} MB of memory. Memory is the process's own at its highest, over what it had when training began. The
+exponent e fits time ~ size^e.
 
 """
 _HEAD = """# Benchmarks
 
-Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to the machine; the
-ratios are the point. Contenders take turns, and a ratio is the median of the rounds' own ratios. The time is the training's alone, from
-its first event to its last: no import, no scan, no evaluation.
+Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to
+the machine; the ratios are the point. Contenders take turns, and a ratio is the median of the rounds' own ratios. The
+time is the training's alone, from its first event to its last: no import, no scan, no evaluation.
 
-Measured on {day}: {cores} cores of {cpu}, torch {torch}; GPU: {gpu}.{missing}"""
+Measured on {day}: {cores} cores of {cpu}, torch {torch}; GPU: {gpu}.{missing}{remark}"""
 _NO_GPU = " **No GPU was at hand: nothing here says how fast one is.**"
 
 
@@ -58,7 +59,7 @@ def rendered(lines: Sequence[Line]) -> str:
         by_kind.setdefault(line["benchmark"], []).append(line)
     (machine,) = by_kind["machine"]
     parts = [
-        _HEAD.format(**machine, missing=_NO_GPU if machine["gpu"] == "none" else ""),
+        _HEAD.format(**{"remark": ""} | machine, missing=_NO_GPU if machine["gpu"] == "none" else ""),
         *map(_recipe, by_kind.get("recipe", ())),
         *map(_peers, by_kind.get("peers", ())),
         *_depths(by_kind.get("depths", ())),
