@@ -67,8 +67,11 @@ class Prefix:
         _add(digest, dict(self._cut.prefix.named_parameters()) | dict(self._cut.prefix.named_buffers()))
         return digest.hexdigest()[:32]
 
-    def prove(self, inputs: Tensor) -> None:
-        """Let a few inputs go the whole way, folded, laid out, kept and taken up again.
+    def prove(self, inputs: Tensor) -> RowKind:
+        """Let the inputs that the network was cut by go the whole way, folded, laid out, kept and taken up again.
+
+        Returns:
+            What the rows on that way are.
 
         Raises:
             Uncuttable: the way cannot be gone, or does not end where the whole network does.
@@ -76,14 +79,15 @@ class Prefix:
         close = _CLOSE if self._compute.frozen_autocast is None else _CLOSE_IN_HALF
         try:
             with eval_mode(self._network), torch.no_grad():
-                whole = self._network(inputs.to(self._compute.device))
-                features = self.features(self.rows(self.answer(inputs))).to(self._compute.device)
+                whole, rows = self._cut.answers, self.rows(self.answer(inputs))
+                features = self.features(rows).to(self._compute.device)
                 with torch.autocast(whole.device.type, self._compute.autocast, enabled=self._compute.autocast is not None):
                     got = self.onward(features).float()
         except Exception as error:  # a network's own code runs here on tensors that lie otherwise in memory
             raise Uncuttable(f"The way around its frozen layers fails ({type(error).__name__}: {error}).") from error
         if (got - whole).abs().max() > close * whole.abs().max().clamp_min(1e-12):
             raise Uncuttable("The way around its frozen layers does not end where the whole network does.")
+        return RowKind(shape=tuple(rows.shape[1:]), dtype=rows.dtype)
 
     @property
     def precision(self) -> str:
@@ -171,11 +175,6 @@ class Prefix:
         with torch.autocast(compute.device.type, compute.frozen_autocast, enabled=compute.frozen_autocast is not None):
             features: Tensor = self._frozen(inputs)
         return features
-
-
-def kind_of(rows: Tensor) -> RowKind:
-    """What the store must know of rows such as these."""
-    return RowKind(shape=tuple(rows.shape[1:]), dtype=rows.dtype)
 
 
 def _add(digest: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:

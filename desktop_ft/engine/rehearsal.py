@@ -100,7 +100,7 @@ class Rehearsal:
         )
 
     def _prefix(self, keys: Sequence[str]) -> Prefix | None:
-        few = self._batches.inputs(keys[:3] if len(keys) > 2 else [*keys, *keys])
+        few = self._batches.inputs(keys[:2] if len(keys) > 1 else [*keys, *keys])
         try:
             made = cut(self._network, few.to(self._compute.device))
         except Uncuttable:

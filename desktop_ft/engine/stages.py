@@ -20,13 +20,13 @@ from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warn
 from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute
-from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom
+from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
 from desktop_ft.engine.learner import Learner
-from desktop_ft.engine.prefix import PASS_SIZE, Prefix, kind_of
+from desktop_ft.engine.prefix import PASS_SIZE, Prefix
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.cutting import Uncuttable, cut
 
-_SEEN_BY_THE_CUT = 3
+_SEEN_BY_THE_CUT = 2
 
 Batch = tuple[Tensor, Tensor]
 Item = TypeVar("Item")
@@ -123,14 +123,15 @@ class Stages:
         began = self._clock.seconds
         inputs = self._few()
         try:
-            prefix = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
+            found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
         except Uncuttable as error:
             self._warn(f"The frozen layers are computed anew in every step: {error}")
             return self._whole(epoch)
-        if prefix is None:
+        if found is None:
             return self._whole(epoch)
+        prefix, kind = found
         recurring = self._recurring(epoch)
-        kept = self._kept(store, prefix, inputs, recurring) if recurring else None
+        kept = self._kept(store, prefix, kind, recurring) if recurring else None
         self._emit(
             PrefixReady(
                 after=prefix.after,
@@ -143,14 +144,13 @@ class Stages:
         )
         return self._behind(prefix, kept, recurring, self._like(epoch))
 
-    def _in_front(self, inputs: Tensor) -> Prefix | None:
-        """The frozen layers, proven on `inputs`; None where the first layers learn. Raises Uncuttable."""
+    def _in_front(self, inputs: Tensor) -> tuple[Prefix, RowKind] | None:
+        """The frozen layers, proven on `inputs`, and what they answer; None where the first layers learn. Raises Uncuttable."""
         made = cut(self._network, inputs.to(self._compute.device))
         if made is None:
             return None
         prefix = Prefix(self._network, made, self._compute)
-        prefix.prove(inputs)
-        return prefix
+        return prefix, prefix.prove(inputs)
 
     def _few(self) -> Tensor:
         """A few inputs, the same one several times if there are no more."""
@@ -175,10 +175,9 @@ class Stages:
             return _Recurring(batches, [*keys, *validation], training=True)
         return _Recurring(batches, validation, training=False)
 
-    def _kept(self, store: FeatureStore, prefix: Prefix, inputs: Tensor, recurring: _Recurring) -> Features | None:
+    def _kept(self, store: FeatureStore, prefix: Prefix, kind: RowKind, recurring: _Recurring) -> Features | None:
         """The frozen layers' answers to all that recurs; None where there is no room for them."""
         try:
-            kind = kind_of(prefix.rows(prefix.answer(inputs)))
             opened = partial(store.open, prefix.namespace, recurring.keys, kind, self._warn)
             features = self._team.agreed(opened, NoRoom)
             self._complete(features, prefix, recurring.batches)

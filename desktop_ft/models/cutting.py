@@ -31,12 +31,14 @@ class Cut:
         learning: the rest, as the network is in training mode.
         judging: the rest, as it is in eval mode.
         after: path of the last layer in front of the cut.
+        answers: what the whole network gave for the samples it was cut by, in eval mode.
     """
 
     prefix: fx.GraphModule
     learning: fx.GraphModule
     judging: fx.GraphModule
     after: str
+    answers: Tensor
 
     def suffix(self, training: bool) -> fx.GraphModule:
         """The part behind the cut."""
@@ -77,9 +79,8 @@ def _cut(module: nn.Module, inputs: Tensor) -> Cut | None:
         judging = _traced(module)
     twin = _same_place(learning, judging, last)
     prefix, judging_rest = _split(module, judging, twin)
-    made = Cut(prefix, _split(module, learning, last)[1], judging_rest, _path_before(last))
-    _prove(module, made, inputs, seen)
-    return made
+    answers = _proven(module, prefix, judging_rest, inputs, seen)
+    return Cut(prefix, _split(module, learning, last)[1], judging_rest, _path_before(last), answers)
 
 
 class _Tracer(fx.Tracer):
@@ -254,10 +255,12 @@ def _path_before(last: fx.Node) -> str:
     return str(node.target)
 
 
-def _prove(module: nn.Module, made: Cut, inputs: Tensor, seen: Tensor) -> None:
-    """Raise where the parts do not answer as the whole does, or the prefix not as it did in training mode."""
+def _proven(module: nn.Module, prefix: fx.GraphModule, rest: fx.GraphModule, inputs: Tensor, seen: Tensor) -> Tensor:
+    """What the whole answers; raises where the parts do not answer so, or the prefix not as it did in training mode."""
     with torch.no_grad(), eval_mode(module):
-        whole, features = module(inputs), made.prefix(inputs)
+        whole: Tensor = module(inputs)
+        features = prefix(inputs)
         scale = whole.abs().max().clamp_min(1e-12)
-        if not torch.equal(features, seen) or (made.judging(features) - whole).abs().max() > _CLOSE * scale:
+        if not torch.equal(features, seen) or (rest(features) - whole).abs().max() > _CLOSE * scale:
             raise Uncuttable("The parts of this network do not answer as the whole does.")
+    return whole
