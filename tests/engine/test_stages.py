@@ -155,11 +155,11 @@ def test_without_room_the_frozen_layers_answer_anew_and_the_run_says_why(tmp_pat
 def test_out_of_memory_in_the_pass_halves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer, sizes = Prefix._pass, []
 
-    def scarce(self: Prefix, inputs: Tensor) -> Tensor:
+    def scarce(self: Prefix, inputs: Tensor, autocast: torch.dtype | None) -> Tensor:
         sizes.append(len(inputs))
         if len(inputs) > 4:
             raise torch.OutOfMemoryError("planted")
-        return answer(self, inputs)
+        return answer(self, inputs, autocast)
 
     plain = run(tmp_path / "a", store(tmp_path / "f"))
     monkeypatch.setattr(Prefix, "_pass", scarce)
