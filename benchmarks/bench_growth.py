@@ -41,8 +41,8 @@ recipe = Recipe.from_data({
     "dataset": {"folder": folder}, "backbone": {"name": "mobilenet_v3_small", "weights": sys.argv[6], "image_size": size},
     "freeze": {"preset": "head"}, "optimisation": {"epochs": epochs, "batch_size": 64}, "precision": "fp32"}, "The benchmark")
 usual = kept.feature_store
-def small():
-    store = usual()
+def small(processes=1):
+    store = usual(processes)
     store.memory_bytes = int(memory)
     return store
 kept.feature_store = small

@@ -17,8 +17,8 @@ Line = dict[str, Any]
 _PEERS = """## Peers: {what}, {epochs} epochs, {seen}
 
 `benchmarks/bench_peers.py`, {data}, EfficientNet-Lite0 with the same ImageNet weights, {rounds} rounds of one seed
-each, every contender in a process of its own; peers as their guides show them, with bf16, batches of 32 and two
-workers.{ours} Accuracy: mean of the best of each seed, with its 95 % interval.
+each, every contender in a process of its own; peers as their guides show them, with bf16 for the head alone, batches of
+32 and two workers.{ours} Accuracy: mean of the best of each seed, with its 95 % interval.
 
 """
 _RECIPE = """## {what}, {epochs} epochs, against the floor

@@ -70,8 +70,8 @@ def main() -> None:
         print(" ".join(command), file=sys.stderr)
         done = subprocess.run([sys.executable, *command], check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent)
         lines += map(json.dumps, documents(done.stdout))
-    page.RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    page.write()
+        page.RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        page.write()
 
 
 if __name__ == "__main__":

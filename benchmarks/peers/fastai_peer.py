@@ -1,4 +1,4 @@
-"""fastai's vision_learner, frozen or fine-tuned as its guide does, with batches of 32 and bf16."""
+"""fastai's vision_learner, frozen or fine-tuned as its guide does, with batches of 32, and bf16 for the head alone."""
 
 import tempfile
 from pathlib import Path
@@ -53,7 +53,7 @@ with tempfile.TemporaryDirectory() as place:
         metrics=accuracy,
         pretrained=True,
         pretrained_cfg_overlay={"file": str(weights)},
-        cbs=[Curve(), Bf16()],
+        cbs=[Curve()] if asked.full else [Curve(), Bf16()],
         path=place,
     )
     with learner.no_bar(), learner.no_logging():

@@ -1,4 +1,4 @@
-"""Lightning's transfer-learning page: frozen features in eval mode, Adam; with its bf16 flag and lasting workers."""
+"""Lightning's transfer-learning page: frozen features in eval mode, Adam; lasting workers; bf16 for the head alone."""
 
 import logging
 import tempfile
@@ -65,7 +65,7 @@ with tempfile.TemporaryDirectory() as place:
     lightning.Trainer(
         max_epochs=asked.epochs,
         accelerator="cpu",
-        precision="bf16-mixed",
+        precision="32-true" if asked.full else "bf16-mixed",
         logger=False,
         default_root_dir=place,
         enable_progress_bar=False,

@@ -131,6 +131,8 @@ def prefix_line(event: PrefixReady) -> str:
 
 def precision_line(event: PrecisionChosen) -> str:
     """What the steps compute in and why, in one line."""
+    if not event.milliseconds:
+        return f"Steps compute in {event.precision} from here on."
     measured = ", ".join(f"{took:.3g} ms in {name}" for name, took in event.milliseconds)
     when = "measured by an earlier run" if event.remembered else "measured just now"
     return f"Steps compute in {event.precision}: a picture takes {measured} ({when})."

@@ -79,12 +79,15 @@ class PrecisionChosen:
 
     Attributes:
         milliseconds: what a sample takes, forwards and backwards, by precision.
+            Empty where it was not measured, and is the usual one again.
         remembered: whether an earlier run on this machine had measured it.
+        seconds: working time that it took to find out.
     """
 
     precision: str
     milliseconds: tuple[tuple[str, float], ...]
     remembered: bool
+    seconds: float
     type: Literal["precision_chosen"] = "precision_chosen"
 
 

@@ -70,12 +70,13 @@ class Forecast:
         return max((views for views in VIEWS_WORTH_TRYING if self.seconds(views) <= _HALF * exact), default=0)
 
     def advice(self, views: int) -> str:
-        """Which views are recommended instead of `views`, and why, in a sentence; "" where there is nothing to gain."""
+        """Which views are recommended to who takes `views`, and why, in a sentence.
+
+        "" where there is nothing to gain, and to who has chosen a number already.
+        """
         best = self.recommended_views
-        if best == views or not self.views_matter:
+        if views or not best:
             return ""
-        if not best:
-            return "New views every epoch cost little here, and show the most variety: 0 views."
         looks = "1 view" if best == 1 else f"{best} views"
         short, long = duration(self.seconds(best)), duration(self.seconds(0))
         return f"Recommended: {looks} of each picture, which take {short} instead of {long}, at a little less variety."

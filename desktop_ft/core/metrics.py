@@ -101,6 +101,7 @@ class MetricHistory:
                 self._times.passed(event.seconds)
             case PrecisionChosen():
                 self.chosen = event
+                self._times.passed(event.seconds)
             case StepDone():
                 self.steps.append(event)
                 self._times.learned(event.seconds)

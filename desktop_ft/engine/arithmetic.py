@@ -75,28 +75,40 @@ class Arithmetic:
 
     def of(self, stage: Stage, steps: int) -> Compute:
         """What the steps of `stage` compute in; there are `steps` an epoch."""
-        usual, notes = self._usual, self._remembered
+        usual, notes, began = self._usual, self._remembered, time.perf_counter()
         if notes is None or not usual.alternatives:
-            return usual
+            return self._unmeasured()
         with closed_after(stage.train(stage.epochs.start, 0)) as batches:
             inputs, targets = next(batches)
         candidates = {compute.precision.value: compute for compute in (usual, *map(usual.computing_in, usual.alternatives))}
         few = inputs[:_SAMPLES], targets[:_SAMPLES]
         cost = len(few[0]) * (1 + _TIMED) * len(candidates)
-        if cost > _MOST_OF_THE_RUN * len(stage.epochs) * steps * len(inputs) or self._flops(stage, few[0]) < _WORTH_FLOPS:
-            return usual
+        if cost > _MOST_OF_THE_RUN * len(stage.epochs) * steps * len(inputs):
+            return self._unmeasured()
         key = self._key(stage, few[0])
         known = notes.get(key)
         try:
+            if self._flops(stage, few[0]) < _WORTH_FLOPS:
+                return self._unmeasured()
             measured = known if known is not None and known.keys() == candidates.keys() else self._measured(candidates, *few)
-        except (Diverged, torch.OutOfMemoryError):
-            return usual  # the run itself will tell
+        except (Diverged, RuntimeError):  # an operation that is not there in 16 bits, too little memory: the run itself will tell
+            return self._unmeasured()
         if known is not measured:
             notes.put(key, measured)
         others = [name for name in candidates if measured[name] < _FASTER * measured[usual.precision.value]]
         chosen = min(others, key=measured.__getitem__, default=usual.precision.value)
-        self._emit(PrecisionChosen(precision=chosen, milliseconds=tuple(measured.items()), remembered=known is measured))
+        self._tell(chosen, measured, remembered=known is measured, seconds=time.perf_counter() - began)
         return candidates[chosen]
+
+    def _unmeasured(self) -> Compute:
+        """The usual one; told where the stage before had another."""
+        if self._passes.compute.precision is not self._usual.precision:
+            self._tell(self._usual.precision.value, {}, remembered=False, seconds=0.0)
+        return self._usual
+
+    def _tell(self, precision: str, measured: dict[str, float], *, remembered: bool, seconds: float) -> None:
+        told = PrecisionChosen(precision=precision, milliseconds=tuple(measured.items()), remembered=remembered, seconds=seconds)
+        self._emit(told)
 
     def _measured(self, candidates: dict[str, Compute], inputs: Tensor, targets: Tensor) -> dict[str, float]:
         """Milliseconds that a sample takes, forwards and backwards, in each of `candidates`; the shortest of several times."""

@@ -104,7 +104,7 @@ class Loop:
             team=setup.team,
         )
         self._stage: Stage | None = None
-        self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed)
+        self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed_an_end)
 
     def run(self) -> RunStatus:
         """Train to an end; returns which.
@@ -136,7 +136,7 @@ class Loop:
                 first_epoch=at.epoch,
                 first_step=at.step,
                 device=setup.team.words(setup.compute.words),
-                precision=setup.compute.precision.value,
+                precision=self._passes.compute.precision.value,
                 learning_share=_learning_share(setup.network),
                 time=time.time(),
             )
@@ -262,6 +262,13 @@ class Loop:
         """Whether any process of the team was asked to cancel, to stop, to pause."""
         control = self._control
         return self._team.any(control.cancel.is_set(), control.stop.is_set(), control.pause.is_set())
+
+    def _heed_an_end(self) -> None:
+        """As `_heed`, where the network is not as the run left it: a pause, which saves, must wait."""
+        if self._control.cancel.is_set():
+            raise Cancelled
+        if self._control.stop.is_set():
+            raise _StopAsked
 
     def _wait(self) -> None:
         self._save()

@@ -88,6 +88,7 @@ def benchmark(
 
     if recipe.augmentation:
         raise UserError("The floor knows no augmentation.", "Leave --augment out.")
+    recipe = recipe.model_copy(update={"processes": 1})  # the floor is one process's, and others would not keep elsewhere
     control = control or RunControl()
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, cancel=control.cancel)
     turns = [(FIRST_RUN, True), (NEXT_RUN, True), *([(WHOLE_NETWORK, False)] if whole_network else [])]

@@ -49,6 +49,8 @@ def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
     Raises:
         UserError: more are asked for than there are GPUs, or than can have a part of every batch.
     """
+    from desktop_ft.engine.device import choose
+
     most = min(recipe.optimisation.batch_size, len(manifest.of(Subset.TRAIN)), len(manifest.of(Subset.VAL)))
     if (count := max(size_here(), recipe.processes)) > most and count > 1:
         what = f"{count} processes cannot each have a part of every batch."
@@ -61,8 +63,8 @@ def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
     if gpus and recipe.processes > gpus:
         what = f"There {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'} here for {recipe.processes} processes."
         raise UserError(what, f"Take --processes {gpus}, or --device cpu.")
-    if recipe.device in (DeviceChoice.MPS, DeviceChoice.XPU):
-        raise UserError(f"Several processes cannot train on {recipe.device.value}.", "Take --processes 1, or --device cpu.")
+    if (kind := choose(recipe.device).device.type) not in ("cpu", "cuda"):
+        raise UserError(f"Several processes cannot train on {kind}.", "Take --processes 1, or --device cpu.")
     return recipe.processes
 
 

@@ -10,6 +10,7 @@ from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.forecast import Forecast
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.health import check_trainable
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.building import batches, build, loss
 from desktop_ft.jobs.kept import measurements
@@ -25,7 +26,7 @@ def forecast(
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Forecast:
-    """Take a few steps as `recipe` says, with a network that is thrown away; nothing is kept. Imports torch.
+    """Take a few steps as `recipe` says, with a network that is thrown away; only a measured precision is kept. Imports torch.
 
     Args:
         manifest: of the recipe's folder; None: it is scanned.
@@ -43,6 +44,7 @@ def forecast(
     augmenting.check(plugins, recipe.augmentation)
     if manifest is None:
         manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
     backbone = plugins.backbones.get(recipe.backbone.name)
     parts = build(recipe, backbone, manifest)
     # With one view, and without what mixes whole batches, the pictures have keys: each costs what it would otherwise.
