@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -269,21 +267,3 @@ def test_ctrl_c_stops_and_keeps(recipe: Recipe, tmp_path: Path, plugins: Plugins
     assert starter.returncode == 130
     assert "The run was stopped. Go on with it" in said
     assert open_run(tmp_path / "run", plugins).store().load("last").progress.epoch >= 1
-
-
-@pytest.mark.slow
-def test_torchrun_by_hand_starts_it_anew_too(recipe: Recipe, tmp_path: Path) -> None:
-    file, run = tmp_path / "recipe.toml", tmp_path / "run"
-    file.write_text(long(recipe, 60).to_toml(), encoding="utf-8")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
-    command_line = [*torchrun, "-m", "desktop_ft", "train", "--recipe", str(file), "--out", str(run), "--json"]
-    with subprocess.Popen(command_line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        assert any(line.startswith("Epoch 5/") for line in process.stderr)
-        ranks = {each.environ()["RANK"]: each for each in psutil.Process(process.pid).children(recursive=True)}
-        ranks["1"].kill()
-        said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert json.loads(said)["status"] == "completed"  # one document: the others print nothing
-    started = [event for event in RunFolder.open(run).events() if isinstance(event, RunStarted)]
-    assert [event.first_epoch > 0 for event in started] == [False, True]
