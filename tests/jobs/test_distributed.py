@@ -116,7 +116,7 @@ def test_two_processes_make_the_run_that_one_makes(
         ({"processes": 3}, 3),
         ({"processes": 64}, "Take at most"),
         ({"processes": 2, "optimisation": Optimisation(batch_size=1)}, "Take at most 1"),
-        ({"processes": 2, "device": DeviceChoice.MPS}, "cannot train on mps"),
+        ({"processes": 2, "device": DeviceChoice.MPS}, "no MPS device here"),
     ],
 )
 def test_how_many_processes(recipe: Recipe, changes: dict[str, Any], wanted: int | str) -> None:
@@ -126,6 +126,15 @@ def test_how_many_processes(recipe: Recipe, changes: dict[str, Any], wanted: int
     else:
         with pytest.raises(UserError, match=wanted):
             distributed.processes(asked, manifest)
+
+
+def test_a_device_that_processes_cannot_share_is_refused_also_where_it_was_not_named(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    asked = recipe.model_copy(update={"processes": 2, "device": DeviceChoice.AUTO})
+    with pytest.raises(UserError, match="cannot train on mps"):
+        distributed.processes(asked, split(scan(Path(recipe.dataset.folder)), 0.25))
 
 
 @pytest.mark.parametrize(
