@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -95,6 +96,32 @@ def reproducible(compute: Compute) -> Iterator[None]:
         finally:
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
             _fill_new_memory(filling)
+
+
+@contextmanager
+def single_threads(count: int, name: str) -> Iterator[Executor]:
+    """`count` threads in each of which torch computes with one thread alone, for the length of the block.
+
+    The number that one thread sets is also that of all that meet torch for the first time afterwards: a run that starts
+    meanwhile would have one thread for good. So it is put back as soon as these threads have theirs.
+    """
+    threads, started = torch.get_num_threads(), threading.Barrier(count + 1)
+
+    def alone() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # now it is this thread's own, whatever others set
+        started.wait()
+
+    with ThreadPoolExecutor(count, name, initializer=alone) as pool:
+        for _ in range(count):
+            pool.submit(_nothing)  # a pool starts a thread only for work
+        started.wait()
+        torch.set_num_threads(threads)
+        yield pool
+
+
+def _nothing() -> None:
+    return
 
 
 def _fill_new_memory(wanted: bool) -> bool:

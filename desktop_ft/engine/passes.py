@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from desktop_ft.core.errors import UserError
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.team import ALONE, Team
+from desktop_ft.models.chance import seeded
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits float32 (N, classes) and targets to the mean loss, a scalar."""
@@ -81,11 +82,11 @@ class Passes:
         """
 
         def attempt() -> Sums:
-            torch.manual_seed(seed)
             optimizer.zero_grad()
             sums = Sums()
-            for part, wanted in self._in_parts(inputs, targets):
-                sums += self._backward(part, wanted, len(part) / len(inputs))
+            with seeded(seed):
+                for part, wanted in self._in_parts(inputs, targets):
+                    sums += self._backward(part, wanted, len(part) / len(inputs))
             self._team.share_statistics()
             self._step(optimizer, clip_norm)
             return sums

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.parallel import in_order
-from desktop_ft.engine.device import Compute
+from desktop_ft.engine.device import Compute, single_threads
 from desktop_ft.engine.feature_store import RowKind
 from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
@@ -139,14 +138,8 @@ class Prefix:
             return self.rows(self.answer(filled)[: len(keys)])
 
         work = (lambda keys: rows(keys, made(keys))) if on_cpu else made
-        try:
-            with (
-                ThreadPoolExecutor(threads, "frozen-layers", initializer=torch.set_num_threads, initargs=(1,)) as pool,
-                closing(in_order(pool, work, batches, ahead=2 * threads)) as done,
-            ):
-                yield done if on_cpu else map(rows, batches, done)
-        finally:
-            torch.set_num_threads(threads)  # what a thread sets, those that start later have too
+        with single_threads(threads, "frozen-layers") as pool, closing(in_order(pool, work, batches, ahead=2 * threads)) as done:
+            yield done if on_cpu else map(rows, batches, done)
 
     def onward(self, features: Tensor) -> Tensor:
         """What the rest of the network makes of the frozen layers' answers, in its present mode."""

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from desktop_ft.api import Backbone
 from desktop_ft.core.errors import UserError
 from desktop_ft.models import checkpoint, weights
+from desktop_ft.models.chance import chance_put_back
 from desktop_ft.models.layer_tree import output_shapes
 from desktop_ft.models.network import Network
 
@@ -55,7 +56,7 @@ def build_network(
     Raises:
         UserError: the weights are not on this machine, were changed or do not fit; or the image size does not fit.
     """
-    with torch.random.fork_rng(devices=[]):
+    with chance_put_back():
         # The CPU alone: `torch.manual_seed` would seed accelerators too, which nothing restores.
         torch.default_generator.manual_seed(seed)
         module = backbone.build()

@@ -9,7 +9,7 @@ from torch import nn
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.recipe import DeviceChoice, Precision
-from desktop_ft.engine.device import choose
+from desktop_ft.engine.device import choose, single_threads
 from desktop_ft.engine.inference import logits
 from tests.engine.tiny import TinyNet
 
@@ -71,3 +71,16 @@ def test_answering_can_be_cancelled_between_batches():
     cancel = threading.Event()
     with pytest.raises(Cancelled):
         logits(nn.Flatten(), [torch.zeros(1, 2)] * 3, progress=lambda done, total: cancel.set(), cancel=cancel)
+
+
+def test_threads_of_their_own_leave_others_theirs() -> None:
+    before, seen = torch.get_num_threads(), []
+    with single_threads(3, "alone") as pool:
+        newcomer = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        newcomer.start()
+        newcomer.join()
+        within = list(
+            pool.map(lambda number: (torch.ones(500, 500) @ torch.ones(500, 500), torch.get_num_threads())[1], range(9))
+        )
+    assert within == [1] * 9
+    assert (seen, torch.get_num_threads()) == ([before], before)
