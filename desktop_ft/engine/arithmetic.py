@@ -22,7 +22,7 @@ from desktop_ft.core.events import PrecisionChosen, TrainEvent
 from desktop_ft.core.recipe import Precision
 from desktop_ft.engine.batches import closed_after
 from desktop_ft.engine.device import Compute
-from desktop_ft.engine.passes import Diverged, Passes
+from desktop_ft.engine.passes import Passes
 from desktop_ft.engine.stages import Stage
 
 _SAMPLES = 8
@@ -33,6 +33,10 @@ _WORTH_FLOPS = 1e7
 """A sample that costs less, forwards, learns fast in any arithmetic: a new head alone does."""
 _FASTER = 0.9
 """Share of the usual arithmetic's time that another one must stay under: less is noise."""
+
+
+class _NotMeasurable(Exception):
+    """A network's own code fails in some precision."""
 
 
 class Measurements(Protocol):
@@ -73,25 +77,24 @@ class Arithmetic:
         self._emit = emit
         self._heed = heed
 
-    def of(self, stage: Stage, steps: int) -> Compute:
-        """What the steps of `stage` compute in; there are `steps` an epoch."""
+    def of(self, stage: Stage, samples: int) -> Compute:
+        """What the steps of `stage` compute in; it learns from so many `samples` in all its epochs together."""
         usual, notes, began = self._usual, self._remembered, time.perf_counter()
-        if notes is None or not usual.alternatives:
+        candidates = {compute.precision.value: compute for compute in (usual, *map(usual.computing_in, usual.alternatives))}
+        cost = _SAMPLES * (1 + _TIMED) * len(candidates)
+        if notes is None or len(candidates) == 1 or cost > _MOST_OF_THE_RUN * samples:
             return self._unmeasured()
         with closed_after(stage.train(stage.epochs.start, 0)) as batches:
-            inputs, targets = next(batches)
-        candidates = {compute.precision.value: compute for compute in (usual, *map(usual.computing_in, usual.alternatives))}
-        few = inputs[:_SAMPLES], targets[:_SAMPLES]
-        cost = len(few[0]) * (1 + _TIMED) * len(candidates)
-        if cost > _MOST_OF_THE_RUN * len(stage.epochs) * steps * len(inputs):
-            return self._unmeasured()
-        key = self._key(stage, few[0])
-        known = notes.get(key)
+            inputs, targets = (part[:_SAMPLES] for part in next(batches))
         try:
-            if self._flops(stage, few[0]) < _WORTH_FLOPS:
+            if self._flops(stage, inputs) < _WORTH_FLOPS:
                 return self._unmeasured()
-            measured = known if known is not None and known.keys() == candidates.keys() else self._measured(candidates, *few)
-        except (Diverged, RuntimeError):  # an operation that is not there in 16 bits, too little memory: the run itself will tell
+            key = self._key(stage, inputs)
+            known = notes.get(key)
+            measured = (
+                known if known is not None and known.keys() == candidates.keys() else self._measured(candidates, inputs, targets)
+            )
+        except _NotMeasurable:  # an operation that is not there in 16 bits, too little memory: the run itself will tell
             return self._unmeasured()
         if known is not measured:
             notes.put(key, measured)
@@ -119,7 +122,8 @@ class Arithmetic:
                     self._heed()
                     self._passes.compute = compute
                     began = time.perf_counter()
-                    self._passes.rehearse(inputs, targets)
+                    with _told_as_not_measurable():
+                        self._passes.rehearse(inputs, targets)
                     took[name].append(1e3 * (time.perf_counter() - began) / len(inputs))
         return {name: round(min(times[1:]), 4) for name, times in took.items()}
 
@@ -140,16 +144,26 @@ class Arithmetic:
     def _flops(self, stage: Stage, inputs: Tensor) -> float:
         """Floating-point operations of one sample, forwards."""
         counter = FlopCounterMode(display=False)
-        with self._as_it_was(), torch.no_grad(), counter:
+        with self._as_it_was(), torch.no_grad(), _told_as_not_measurable(), counter:
             stage.forward(inputs.to(self._usual.device))
         return counter.get_total_flops() / len(inputs)
 
     def _key(self, stage: Stage, inputs: Tensor) -> str:
         """A digest of all that decides how long a step takes."""
         learning = [name for name, parameter in self._network.named_parameters() if parameter.requires_grad]
-        machine = (platform.node(), self._usual.words, torch.get_num_threads(), torch.__version__, __version__)
-        work = (str(self._network), stage.after, learning, tuple(inputs.shape), str(inputs.dtype))
+        resting = [path for path, part in self._network.named_modules() if not part.training]
+        cpu = torch.backends.cpu.get_cpu_capability()
+        machine = (platform.node(), cpu, self._usual.words, torch.get_num_threads(), torch.__version__, __version__)
+        work = (str(self._network), stage.after, learning, resting, tuple(inputs.shape), str(inputs.dtype))
         return hashlib.sha256(repr((machine, work)).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _told_as_not_measurable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a network's own code may fail in any way on types that its makers did not think of
+        raise _NotMeasurable from error
 
 
 def taken_up(compute: Compute, precision: str) -> Compute:

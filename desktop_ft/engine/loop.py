@@ -168,9 +168,10 @@ class Loop:
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
         if stage is not self._stage:
-            self._stage, self._passes.forward = stage, stage.forward
+            self._stage, self._passes.forward = stage, stage.forward  # measured by, before a team has its own way
             if (self._progress.epoch, self._progress.step) == (stage.epochs.start, 0):
-                self._passes.compute = self._arithmetic.of(stage, self._setup.batches.steps)
+                samples = len(stage.epochs) * self._setup.batches.steps * self._setup.optimisation.batch_size
+                self._passes.compute = self._arithmetic.of(stage, samples)
         return stage
 
     def _learn(self, stage: Stage, rates: dict[str, float]) -> None:
