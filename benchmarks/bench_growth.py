@@ -55,7 +55,9 @@ def hear(event):
     if isinstance(event, PrefixReady):
         at["kept"] = event.bytes
 with kept.kept_in(run.parent / "kept"):
-    train(recipe, run, load_plugins(), hear, RunControl())
+    ended = train(recipe, run, load_plugins(), hear, RunControl())
+if ended.status != "completed":
+    raise SystemExit(ended.error)
 print(json.dumps({"scan_s": at[RunStarted] - began, "pass_s": at[PrefixReady] - at[RunStarted],
     "epochs_s": at[RunEnded] - at[PrefixReady], "evaluation_s": time.perf_counter() - at[RunEnded], "kept_mb": at["kept"] / 1e6}))
 """

@@ -10,7 +10,7 @@ import tempfile  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, TrainEvent  # noqa: E402
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
 from desktop_ft.jobs.kept import kept_in  # noqa: E402
@@ -52,7 +52,9 @@ def main() -> None:
             accuracy.append(event.val_accuracy)
 
     with tempfile.TemporaryDirectory() as place, kept_in(Path(place) / "kept"):
-        train(recipe, Path(place) / "run", load_plugins(), hear, RunControl())
+        ended = train(recipe, Path(place) / "run", load_plugins(), hear, RunControl())
+    if ended.status is not RunStatus.COMPLETED:
+        raise SystemExit(f"the run did not complete: {ended.error or ended.status}")
     seconds = at[RunEnded] - at[RunStarted]
     print(json.dumps({"name": "Desktop FT", "seconds": round(seconds, 3), "accuracy": round(max(accuracy), 4)}))
 

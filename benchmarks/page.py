@@ -30,7 +30,7 @@ frozen layers in {frozen}. The floor decodes every photo once ({decoding} s), le
 """
 _DEPTHS = """## Every freeze depth against its own floor
 
-`benchmarks/bench_depths.py` ({sizes}). Where the published weights were not on the machine they were drawn at random:
+`benchmarks/bench_depths.py`. Where the published weights were not on the machine they were drawn at random:
 the time does not depend on them.
 
 """
@@ -46,7 +46,7 @@ _HEAD = """# Benchmarks
 
 Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to
 the machine; the ratios are the point. Contenders take turns, and a ratio is the median of the rounds' own ratios. The
-time is the training's alone, from its first event to its last: no import, no scan, no evaluation.
+time is the training's alone, from its first event to its last: no import, no scan, no building of the network, no evaluation.
 
 Measured on {day}: {cores} cores of {cpu}, torch {torch}; GPU: {gpu}.{missing}{remark}"""
 _NO_GPU = " **No GPU was at hand: nothing here says how fast one is.**"
@@ -100,12 +100,13 @@ def _peers(line: Line) -> str:
     ours = ""
     if line["views"]:
         ours = f" Desktop FT shows {line['views']} views of each photo in turn; the others make new ones every epoch."
+    if "fastai" in line["contenders"]:
+        ours += " fastai has a head and an augmentation of its own, and begins with an epoch of the head alone."
     rows = []
     for name, told in line["contenders"].items():
         low, high = told["accuracy_interval"]
-        rows.append(
-            [name, f"{told['seconds']:.1f}", f"{told['times_ours']:.1f}", f"{told['accuracy']:.3f} ({low:.3f} to {high:.3f})"]
-        )
+        spread = f" ({low:.3f} to {high:.3f})" if line["rounds"] > 1 else ""
+        rows.append([name, f"{told['seconds']:.1f}", f"{told['times_ours']:.1f}", f"{told['accuracy']:.3f}{spread}"])
     head = _PEERS.format(
         **line,
         what="everything learns" if line["full"] else "the head learns",
@@ -122,6 +123,8 @@ def _depths(lines: Sequence[Line]) -> list[str]:
         [
             line["backbone"],
             freeze,
+            f"{line['pictures']} x {line['epochs']}",
+            line["rounds"],
             *(f"{told[name]:.2f}" for name in ("decoding_s", "passing_s", "stepping_s", "first_run_s", "first_run_over_floor")),
             f"{told['next_run_s']:.2f}",
             told["steps_in"],
@@ -129,10 +132,19 @@ def _depths(lines: Sequence[Line]) -> list[str]:
         for line in lines
         for freeze, told in line["depths"].items()
     ]
-    sizes = [f"{each['backbone']}: {each['pictures']} photos, {each['epochs']} epochs, {each['rounds']} rounds" for each in lines]
     parts = ["floor: decoding, s", "frozen layers, s", "steps, s"]
-    titles = ["network", "learns", *parts, "first run, s", "times the floor", "next run, s", "steps in"]
-    return [_DEPTHS.format(sizes="; ".join(sizes)) + table(titles, rows)]
+    titles = [
+        "network",
+        "learns",
+        "photos x epochs",
+        "rounds",
+        *parts,
+        "first run, s",
+        "times the floor",
+        "next run, s",
+        "steps in",
+    ]
+    return [_DEPTHS + table(titles, rows)]
 
 
 def _growth(line: Line) -> str:

@@ -37,7 +37,6 @@ class Bf16(Callback):  # type: ignore[misc]  # fastai brings no types
 
 with tempfile.TemporaryDirectory() as place:
     weights = weights_file(Path(place))
-    clock = Clock("fastai")
     loaders = ImageDataLoaders.from_folder(
         asked.data,
         train="train",
@@ -56,6 +55,7 @@ with tempfile.TemporaryDirectory() as place:
         cbs=[Curve()] if asked.full else [Curve(), Bf16()],
         path=place,
     )
+    clock = Clock("fastai")
     with learner.no_bar(), learner.no_logging():
         if asked.full:
             learner.fine_tune(asked.epochs - 1, freeze_epochs=1)

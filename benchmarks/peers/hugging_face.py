@@ -12,7 +12,6 @@ from benchmarks.peers.common import BATCH, WORKERS, Clock, job, network, photos
 
 asked = job(__doc__)
 train, val, classes = photos(asked)
-clock = Clock("Hugging Face Trainer")
 
 
 class Wrapped(nn.Module):
@@ -41,9 +40,11 @@ def collate(rows: list[tuple[Tensor, int]]) -> dict[str, Tensor]:
     return {"pixel_values": torch.stack([row for row, _ in rows]), "labels": torch.tensor([label for _, label in rows])}
 
 
+wrapped = Wrapped()
+clock = Clock("Hugging Face Trainer")
 with tempfile.TemporaryDirectory() as place:
     Trainer(
-        model=Wrapped(),
+        model=wrapped,
         args=TrainingArguments(
             place,
             remove_unused_columns=False,

@@ -17,7 +17,6 @@ warnings.filterwarnings("ignore")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 asked = job(__doc__)
 train, val, classes = photos(asked)
-clock = Clock("Lightning")
 
 
 class Net(lightning.LightningModule):  # type: ignore[misc]  # its types are not followed
@@ -61,6 +60,8 @@ class Net(lightning.LightningModule):  # type: ignore[misc]  # its types are not
         return torch.optim.Adam([p for p in self.parameters() if p.requires_grad], lr=3e-4 if asked.full else 1e-3)
 
 
+net = Net()
+clock = Clock("Lightning")
 with tempfile.TemporaryDirectory() as place:
     lightning.Trainer(
         max_epochs=asked.epochs,
@@ -72,7 +73,7 @@ with tempfile.TemporaryDirectory() as place:
         num_sanity_val_steps=0,
         enable_model_summary=False,
     ).fit(
-        Net(),
+        net,
         DataLoader(train, BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True),
         DataLoader(val, BATCH, num_workers=WORKERS, persistent_workers=True),
     )

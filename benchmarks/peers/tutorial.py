@@ -11,12 +11,12 @@ from benchmarks.peers.common import BATCH, WORKERS, Clock, job, network, photos
 
 asked = job(__doc__)
 train, val, classes = photos(asked)
-clock = Clock("PyTorch tutorial")
 loaders = {
     "train": DataLoader(train, BATCH, shuffle=True, num_workers=WORKERS),
     "val": DataLoader(val, BATCH, num_workers=WORKERS),
 }
 model = network(classes, full=asked.full).to(memory_format=torch.channels_last)
+clock = Clock("PyTorch tutorial")
 criterion = nn.CrossEntropyLoss()
 optimizer = optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01, momentum=0.9)
 scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=7, gamma=0.1)

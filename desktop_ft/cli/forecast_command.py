@@ -37,7 +37,7 @@ def _forecast(arguments: argparse.Namespace, terminal: Terminal) -> int:
         | {"seconds": {str(views): round(took, 2) for views, took in sorted(seconds.items())}}
         | {"recommended_views": told.recommended_views}
     )
-    terminal.say(f"Training takes about {duration(told.seconds(chosen))} here, in {told.precision}.")
+    terminal.say(told.words(chosen))
     if len(choices) > 1:
         rows = [[_views(views), duration(took)] for views, took in sorted(seconds.items())]
         terminal.table(["--views", "takes about"], rows, right=(1,))

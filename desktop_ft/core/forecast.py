@@ -15,8 +15,8 @@ class StageCosts:
 
     Attributes:
         epochs: how many these are.
-        front: to decode and change it, and for the frozen layers to answer: what need not be done again for a view that was
-            seen before. Where no layer is frozen first, decoding alone.
+        front: to decode and change it, and for the frozen layers to answer, in the pass that is made once.
+        anew: the same in every later epoch that shows new views: changed and answered again, decoded no more.
         learning: forwards and backwards through the rest, and its share of the step.
         judging: forwards through the rest.
         after: path of the last layer in front of the cut; "" where there is none.
@@ -24,6 +24,7 @@ class StageCosts:
 
     epochs: int
     front: float
+    anew: float
     learning: float
     judging: float
     after: str
@@ -37,6 +38,7 @@ class Forecast:
         training, validation: how many pictures.
         augmented: whether training pictures are changed; otherwise views make no difference.
         mixed: whether they are mixed with each other, so that no view comes again.
+        processes: how many will share the work; the times are those of one.
         precision: what the steps will compute in, when the last layers learn.
     """
 
@@ -44,8 +46,14 @@ class Forecast:
     validation: int
     augmented: bool
     mixed: bool
+    processes: int
     precision: str
     stages: tuple[StageCosts, ...]
+
+    def words(self, views: int) -> str:
+        """How long it takes with so many `views`, in a sentence."""
+        shared = f" in one process; {self.processes} will share it" if self.processes > 1 else ""
+        return f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}."
 
     @property
     def epochs(self) -> int:
@@ -87,9 +95,12 @@ class Forecast:
         return [(views, self.seconds(views)) for views in (0, *tried)]
 
     def _stage_seconds(self, stage: StageCosts, views: int) -> float:
-        looks = 1
-        if self.augmented and stage.after:
-            looks = stage.epochs if views == 0 or self.mixed else min(views, stage.epochs)
-        front = stage.front * (looks * self.training + self.validation)
+        again = stage.epochs - 1
+        recurs = stage.after and (not self.augmented or (views and not self.mixed))
+        if recurs:
+            looks = min(views, stage.epochs) if self.augmented else 1
+            front = stage.front * (looks * self.training + self.validation)
+        else:
+            front = stage.front * (self.training + self.validation) + stage.anew * again * self.training
         behind = stage.epochs * (stage.learning * self.training + stage.judging * self.validation)
         return (front + behind) / 1000

@@ -58,8 +58,7 @@ class ForecastRow(QWidget):
     def _show(self, told: Forecast) -> None:
         views = self._session.state.recipe.optimisation.views
         if self._asked:
-            said = f"About {words.duration(told.seconds(views))} of training, in {told.precision}."
-            self._say(f"{said} {told.advice(views)}".strip())
+            self._say(f"{told.words(views)} {told.advice(views)}".strip())
             self._told = told
         self._over()
 

@@ -86,8 +86,7 @@ def benchmark(
     """
     from desktop_ft.jobs.floor import Floor, floor
 
-    if recipe.augmentation:
-        raise UserError("The floor knows no augmentation.", "Leave --augment out.")
+    _check_has_floor(recipe)
     recipe = recipe.model_copy(update={"processes": 1})  # the floor is one process's, and others would not keep elsewhere
     control = control or RunControl()
     manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, cancel=control.cancel)
@@ -113,6 +112,16 @@ def benchmark(
         floor_parts=tuple((name, statistics.median(seconds)) for name, seconds in parts.items()),
         timings=(Timing(name=FLOOR, seconds=tuple(each.total for each in floors)), *map(_timing, runs.items())),
     )
+
+
+def _check_has_floor(recipe: Recipe) -> None:
+    """Refuse what would be compared with the floor of other work."""
+    if recipe.augmentation:
+        raise UserError("The floor knows no augmentation.", "Leave --augment out.")
+    if recipe.optimisation.early_stopping:
+        raise UserError("The floor counts every epoch, early stopping does not.", "Leave --early-stopping out.")
+    if recipe.freeze.changes_over_time:
+        raise UserError("The floor knows no plan that changes while it trains.", "Take another --freeze than gradual.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The least time that a recipe's work can take here: what the engine is measured against. Imports torch.
 
 Decode every picture once, let the frozen layers answer once, then make the bare steps of what learns, on tensors that are in
-memory already. Nothing of the engine is in it but the cut itself, and the choice of precision.
+memory already. Nothing of the engine is in it but the cut itself, the folding of resting batch norms, and the
+choice of precision.
 """
 
 import os
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,8 @@ from desktop_ft.data.decode import network_input
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.process import memory_kept
 from desktop_ft.jobs.building import build
-from desktop_ft.models.cutting import cut
+from desktop_ft.models.cutting import Cut, Uncuttable, cut
+from desktop_ft.models.folding import folded
 from desktop_ft.models.modes import eval_mode
 
 
@@ -54,22 +57,26 @@ def floor(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, precisi
     paths = [Path(manifest.root) / sample.path for sample in (*training, *validation)]
     labels = torch.tensor([sample.label for sample in training])
     network, compute, size = parts.network, parts.compute.computing_in(precision), recipe.optimisation.batch_size
+    timed = partial(_timed, compute)
     with memory_kept():
-        pictures, decoding = _timed(lambda: _decoded(paths, lambda path: network_input(path, rule)))
-        network.to(compute.device).to(memory_format=torch.channels_last)
+        pictures, decoding = timed(lambda: _decoded(paths, lambda path: network_input(path, rule)))
+        network.to(compute.device)
+        if compute.channels_last:
+            network.to(memory_format=torch.channels_last)
         parts.learner.apply(0)
         network.train()
         parts.learner.train_mode(0)
-        made = cut(network, pictures[:3].to(compute.device))
+        made = _cut(network, pictures[:2].to(compute.device))
         inputs, passing = pictures, 0.0
         if made is not None:
-            inputs, passing = _timed(lambda: _answers(made.prefix, pictures, size, compute, compute.frozen_autocast))
+            frozen = folded(made.prefix)
+            inputs, passing = timed(lambda: _answers(frozen, pictures, size, compute, compute.frozen_autocast))
         behind = made.learning if made is not None else network
         optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=1e-4, fused=True)
 
         def step(rows: Tensor, targets: Tensor) -> None:
             with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
-                logits = behind(_typed(rows, compute))
+                logits = behind(_typed(rows, compute.device, compute.autocast))
             loss = cross_entropy(logits.float(), targets.to(compute.device))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -80,10 +87,10 @@ def floor(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, precisi
                 step(rows, targets)
 
         step(inputs[: len(labels)][:size], labels[:size])  # warms up
-        _, training_epoch = _timed(epoch)
+        _, training_epoch = timed(epoch)
         judging = made.judging if made is not None else network
         with eval_mode(network):
-            _, validating = _timed(lambda: _answers(judging, inputs[len(training) :], size, compute, compute.autocast))
+            _, validating = timed(lambda: _answers(judging, inputs[len(training) :], size, compute, compute.autocast))
     return Floor(decoding=decoding, passing=passing, stepping=recipe.optimisation.epochs * (training_epoch + validating))
 
 
@@ -99,16 +106,30 @@ def _answers(
 ) -> Tensor:
     """What `module` says of all `inputs`, in batches of `size`."""
     with torch.autocast(compute.device.type, autocast, enabled=autocast is not None):
-        return torch.cat([module(_typed(rows, compute) if autocast is None else rows) for rows in torch.split(inputs, size)])
+        return torch.cat([module(_typed(rows, compute.device, autocast)) for rows in torch.split(inputs, size)])
 
 
-def _typed(rows: Tensor, compute: Compute) -> Tensor:
-    """Answers in fp32, where what lies behind computes in that alone."""
-    rows = rows.to(compute.device)
-    return rows.float() if rows.is_floating_point() and compute.autocast is None else rows
+def _typed(rows: Tensor, device: torch.device, autocast: torch.dtype | None) -> Tensor:
+    """On the device; answers in fp32, where what lies behind computes in that alone."""
+    rows = rows.to(device)
+    return rows.float() if rows.is_floating_point() and autocast is None else rows
 
 
-def _timed(work: Callable[[], Tensor | None]) -> tuple[Tensor, float]:
-    began = time.perf_counter()
+def _cut(network: torch.nn.Module, inputs: Tensor) -> Cut | None:
+    try:
+        return cut(network, inputs)
+    except Uncuttable:  # as the run itself, which then goes through the whole network
+        return None
+
+
+def _timed(compute: Compute, work: Callable[[], Tensor | None]) -> tuple[Tensor, float]:
+    """What `work` makes, and its seconds: on accelerators until all is done that it has asked for."""
+    began = _now(compute)
     made = work()
-    return made if made is not None else torch.empty(0), time.perf_counter() - began
+    return made if made is not None else torch.empty(0), _now(compute) - began
+
+
+def _now(compute: Compute) -> float:
+    if compute.device.type != "cpu":
+        torch.get_device_module(compute.device).synchronize()
+    return time.perf_counter()

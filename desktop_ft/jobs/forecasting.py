@@ -11,7 +11,7 @@ from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.forecast import Forecast
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
-from desktop_ft.jobs import augmenting
+from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import batches, build, loss
 from desktop_ft.jobs.kept import measurements
 from desktop_ft.jobs.scanning import scan_dataset
@@ -46,8 +46,10 @@ def forecast(
         manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     backbone = plugins.backbones.get(recipe.backbone.name)
+    processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
-    # With one view, and without what mixes whole batches, the pictures have keys: each costs what it would otherwise.
+    # With one view, and without what mixes whole batches, the pictures have keys, so that what comes once and what comes anew
+    # can both be tried.
     recurring = recipe.optimisation.model_copy(update={"views": 1})
     single = tuple(spec for spec in recipe.augmentation if augmenting.changes_one_picture(plugins, spec))
     once = recipe.model_copy(update={"optimisation": recurring, "augmentation": single})
@@ -59,7 +61,7 @@ def forecast(
             optimisation=recipe.optimisation,
             compute=parts.compute,
             loss=loss(recipe, manifest),
-            measurements=measurements(),
+            measurements=measurements() if processes == 1 else None,  # as in the run
             heed=heed,
         ).costs()
     return Forecast(
@@ -67,6 +69,7 @@ def forecast(
         validation=len(manifest.of(Subset.VAL)),
         augmented=bool(recipe.augmentation),
         mixed=len(single) < len(recipe.augmentation),
+        processes=processes,
         precision=precision,
         stages=costs,
     )

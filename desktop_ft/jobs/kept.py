@@ -23,12 +23,12 @@ _elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 def kept_features() -> KeptFolder:
     """All that frozen layers have answered: at most 20 GB. Imports no torch."""
-    return KeptFolder(_elsewhere.get() or places.cache() / "features", _DISK_BYTES)
+    return KeptFolder(_place() / "features", _DISK_BYTES)
 
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
-    """Let what this thread does in the block keep its answers in `folder`: a benchmark starts from nothing and leaves nothing."""
+    """Let what this thread does in the block keep all that in `folder`: a benchmark starts from nothing and leaves nothing."""
     token = _elsewhere.set(folder)
     try:
         yield
@@ -45,4 +45,8 @@ def feature_store(processes: int = 1) -> FeatureStore:
 
 def measurements() -> KeptMeasurements:
     """What earlier runs measured of this machine."""
-    return KeptMeasurements(places.cache() / "measured")
+    return KeptMeasurements(_place() / "measured")
+
+
+def _place() -> Path:
+    return _elsewhere.get() or places.cache()
