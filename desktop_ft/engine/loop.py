@@ -90,6 +90,7 @@ class Loop:
             team=setup.team,
         )
         self._progress = self._keeper.restore(resume) if resume else Progress()
+        self._check_together()
         self._clock = WorkClock()
         self._stages = Stages(
             setup.network,
@@ -105,6 +106,13 @@ class Loop:
         )
         self._stage: Stage | None = None
         self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed_an_end)
+
+    def _check_together(self) -> None:
+        """Raise where the processes of a team have not found the same checkpoint."""
+        at = self._progress.epoch * self._setup.batches.steps + self._progress.step
+        if self._team.sums(at, 0, 0)[0] != at * self._team.size:
+            what = "The processes that train together have found different checkpoints."
+            raise UserError(what, "See to it that all of them see the same run folder.")
 
     def run(self) -> RunStatus:
         """Train to an end; returns which.

@@ -7,18 +7,19 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed import FileStore, PrefixStore, Store  # type: ignore[attr-defined]  # its stubs leave them out
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parallel import DistributedDataParallel
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import DeviceChoice
-from desktop_ft.engine.team import Refusal, Result, Team, TeamBroken
+from desktop_ft.engine.team import DESK, Refusal, Result, Team, TeamBroken
 
 if TYPE_CHECKING:
     from desktop_ft.engine.team import Forward
@@ -42,9 +43,9 @@ def gather(device: DeviceChoice) -> Iterator[ProcessTeam]:
     # What is agreed on lies on the CPU and goes over gloo: no step waits for the GPU because of it.
     backend = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"
     with _in_touch():
-        store, rank, size = next(rendezvous("env://", timeout=_MEET_WITHIN))
-        store = PrefixStore(_start_name(), store)
-        distributed.init_process_group(backend, timeout=_PATIENCE, store=store, rank=rank, world_size=size)
+        store, rank, size = _met()
+        distributed.init_process_group(backend, timeout=_MEET_WITHIN, store=store, rank=rank, world_size=size)
+        distributed.set_timeout(_PATIENCE)
     yield ProcessTeam()
     # Not where the block raises: the others are not there any more to say goodbye to.
     distributed.destroy_process_group()
@@ -225,6 +226,18 @@ def _in_touch() -> Iterator[None]:
 def _learning_statistics(network: nn.Module) -> list[Tensor]:
     norms = [part for part in network.modules() if isinstance(part, _NormBase) and part.training]
     return [kept for norm in norms for kept in (norm.running_mean, norm.running_var) if kept is not None]
+
+
+def _met() -> tuple[Store, int, int]:
+    """Where the processes find each other: in a file, where one person's program on one machine has started them, so that nothing
+    listens to others; else where torchrun says.
+    """
+    start = _start_name()
+    if desk := os.environ.get(DESK):
+        size = int(os.environ["WORLD_SIZE"])
+        return FileStore(str(Path(desk) / start), size), int(os.environ["RANK"]), size
+    store, rank, size = next(rendezvous("env://", timeout=_MEET_WITHIN))
+    return PrefixStore(start, store), rank, size
 
 
 def _start_name() -> str:

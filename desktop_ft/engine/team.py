@@ -118,6 +118,13 @@ class Team:
 ALONE = Team()
 
 
+DESK = "DESKTOP_FT_TEAM_DESK"
+"""Names in the environment the folder where a team on one machine, that `jobs.distributed` has started, finds each other."""
+
+LAST_WORDS = "last-words"
+"""File in that folder: why all must end, in a sentence, by who found it out first."""
+
+
 def size_here() -> int:
     """As one of how many torchrun (or what sets the same variables) has started this process; 1 without a team."""
     return int(os.environ["WORLD_SIZE"]) if {"WORLD_SIZE", "RANK"} <= os.environ.keys() else 1

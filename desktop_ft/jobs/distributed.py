@@ -23,13 +23,15 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus
 from desktop_ft.core.recipe import DeviceChoice, Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.team import size_here
+from desktop_ft.engine.team import DESK, LAST_WORDS, size_here
 from desktop_ft.jobs.running import OpenRun
 from desktop_ft.runs.run_folder import EventFollower
 
 _MEMBER = "desktop_ft.jobs.team_member"
+_ERRORS = "error.json"
 _PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
 _RESTARTS = 3
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 _LOOK_EVERY_S = 0.05
 _CANCEL_WITHIN_S = 30.0
 _END_WITHIN_S = 5.0
@@ -57,7 +59,9 @@ def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
         raise UserError(what, f"Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.")
     if size_here() > 1 or recipe.processes == 1:
         return 1
-    gpus = _gpus(recipe.device)
+    if sys.platform == "win32" and recipe.processes:
+        raise UserError("Several processes have not been tried on Windows yet.", "Take --processes 1.")
+    gpus = 0 if sys.platform == "win32" else _gpus(recipe.device)
     if not recipe.processes:
         return max(1, min(gpus, most))
     if gpus and recipe.processes > gpus:
@@ -76,22 +80,29 @@ def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool 
         cut: as in `training.train`.
     """
     news = run.folder.follow()
+    ended: RunEnded | None = None
+
+    def closed(untold: RunEnded) -> RunEnded:
+        """The end that they have told, or else `untold`, passed on."""
+        if ended is None:
+            return _tell(run, untold, emit)
+        emit(ended)
+        return ended
+
     try:
         with _started(run, count, cut) as team:
             ended = _followed(team, news, emit, control)
+            team.let_end()
             untold = team.untold_end(control)
     except UserError as error:
-        return _tell(run, RunEnded(status=RunStatus.FAILED, error=str(error)), emit)
+        return closed(RunEnded(status=RunStatus.FAILED, error=str(error)))
     except KeyboardInterrupt:
-        _tell(run, RunEnded(status=RunStatus.CANCELLED), emit)
+        closed(RunEnded(status=RunStatus.CANCELLED))
         raise
     except BaseException as error:
-        _tell(run, RunEnded(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}"), emit)
+        closed(RunEnded(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}"))
         raise
-    if ended is None:
-        return _tell(run, untold, emit)
-    emit(ended)
-    return ended
+    return closed(untold)
 
 
 def _followed(team: _Launched, news: EventFollower, emit: Emit, control: RunControl) -> RunEnded | None:
@@ -101,7 +112,6 @@ def _followed(team: _Launched, news: EventFollower, emit: Emit, control: RunCont
         team.ask(control)
         for event in news.news():
             if isinstance(event, RunEnded):
-                team.let_end()
                 return event
             team.hear(event)
             emit(event)
@@ -116,9 +126,9 @@ class _Launched:
     The line to their standard input carries what is asked of the run. It also holds them: when it is cut, they end.
     """
 
-    def __init__(self, torchrun: subprocess.Popen[bytes], errors: Path) -> None:
+    def __init__(self, torchrun: subprocess.Popen[bytes], desk: Path) -> None:
         self._torchrun = torchrun
-        self._errors = errors
+        self._desk = desk
         self._asked: dict[str, bool] = {}
         self._cancel_by = float("inf")
 
@@ -149,9 +159,11 @@ class _Launched:
         """How a run ended of which they told no end."""
         if control.cancel.is_set():
             return RunEnded(status=RunStatus.CANCELLED)
+        with suppress(OSError, UnicodeDecodeError):
+            return RunEnded(status=RunStatus.FAILED, error=(self._desk / LAST_WORDS).read_text(encoding="utf-8"))
         why = f"torchrun's exit code is {self._torchrun.poll()}"
         with suppress(OSError, ValueError, KeyError, TypeError):
-            why = json.loads(self._errors.read_text(encoding="utf-8"))["message"]["message"]
+            why = json.loads((self._desk / _ERRORS).read_text(encoding="utf-8"))["message"]["message"]
         what = f"The processes that train together have ended: {why}"
         error = UserError(what.rstrip(".") + ".", "What was saved is safe: go on with the run. Its team.log has the details.")
         return RunEnded(status=RunStatus.FAILED, error=str(error))
@@ -176,16 +188,17 @@ def _started(run: OpenRun, count: int, cut: bool) -> Iterator[_Launched]:
     """Start the processes; whatever happens in the block, they are gone after it."""
     log = run.folder.path / "team.log"
     with tempfile.TemporaryDirectory(prefix="desktop-ft-", ignore_cleanup_errors=True) as desk, log.open("ab") as said:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-        torchrun += ["--nproc-per-node", str(count), "--max-restarts", str(_RESTARTS), "--log-dir", desk]
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(count)]
+        torchrun += ["--max-restarts", str(_RESTARTS), "--log-dir", desk, "--local-addr", "127.0.0.1"]
+        # They find each other in files that are this person's alone: a port would be open to all machines around.
+        torchrun += ["--rdzv-backend", "c10d", "--rdzv-endpoint", str(Path(desk) / "torchrun"), "--rdzv-conf", "store_type=file"]
         member = ["-m", _MEMBER, str(run.folder.path.resolve()), *([] if cut else ["--whole"])]
-        errors = Path(desk) / "error.json"
-        environment = _environment(count) | {"TORCHELASTIC_ERROR_FILE": str(errors)}
+        environment = _environment(count) | {"TORCHELASTIC_ERROR_FILE": str(Path(desk) / _ERRORS), DESK: desk}
         team = _Launched(
             subprocess.Popen(  # noqa: S603 (our own module, no shell)
                 [*torchrun, *member], stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, **_APART
             ),
-            errors,
+            Path(desk),
         )
         try:
             yield team
@@ -197,7 +210,9 @@ def _environment(count: int) -> dict[str, str]:
     """This environment, so that the processes find this package first, and share the processors."""
     paths = [_PACKAGE_HOME, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     threads = str(max(1, (os.cpu_count() or 1) // count))
-    return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+    usual = {"OMP_NUM_THREADS": threads, **dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK)}
+    ours = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return usual | dict(os.environ) | ours
 
 
 def _tell(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
@@ -206,7 +221,7 @@ def _tell(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
     while run.folder.is_locked and time.monotonic() < latest:
         time.sleep(_LOOK_EVERY_S)
     whole = RunEnded(status=ended.status, checkpoint=run.store().best, error=ended.error)
-    with run.folder.lock(), run.folder.log() as log:
+    with suppress(UserError), run.folder.lock(), run.folder.log() as log:  # a full disk may have been what ended them
         log.append(whole)
     emit(whole)
     return whole

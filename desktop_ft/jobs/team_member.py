@@ -11,18 +11,18 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine import process
 from desktop_ft.engine.control import RunControl
-from desktop_ft.engine.team import TeamBroken, rank_here
+from desktop_ft.engine.team import DESK, LAST_WORDS, TeamBroken, rank_here
+from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import take_part
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs.run_folder import RunFolder
 
 _LOOK_EVERY_S = 0.5
 
@@ -31,6 +31,8 @@ def main() -> None:
     """Take part in the run named on the command line; `--whole` lets every step go through the whole network."""
     process.prepare()
     control, torchrun = RunControl(), os.getppid()
+    if not _is_torchrun(torchrun):
+        os._exit(1)  # it has died already, and this is whoever takes its orphans
     threading.Thread(target=_end_with, args=(torchrun,), name="end-with-torchrun", daemon=True).start()
     if rank_here() == 0:
         threading.Thread(target=_listen, args=(control, torchrun), name="what-is-asked", daemon=True).start()
@@ -50,20 +52,27 @@ def main() -> None:
 def _train(path: Path, control: RunControl, torchrun: int, *, cut: bool) -> None:
     """An end that a person must mend is told, and is one: only what starting anew may mend leaves with an error."""
     try:
-        take_part(path, load_plugins(), control, cut=cut)
+        plugins = load_plugins()
+        run = open_run(path, plugins)
+    except UserError as error:  # the others don't know, and wait
+        _leave_words(str(error))
+        _end_all(torchrun)
+        raise
+    try:
+        take_part(run, plugins, control, cut=cut)
     except UserError as error:  # all have raised the same
-        if rank_here() == 0:
-            _tell_failure(path, str(error))
+        _leave_words(str(error))
     except TeamBroken as error:
-        if error.is_final:  # the others don't know, and wait
-            _tell_failure(path, str(error))
+        if error.is_final:  # as above
+            _leave_words(str(error))
             _end_all(torchrun)
         raise
 
 
-def _tell_failure(path: Path, error: str) -> None:
-    with RunFolder.open(path).log() as log:
-        log.append(RunEnded(status=RunStatus.FAILED, error=error))
+def _leave_words(sentence: str) -> None:
+    """Leave `sentence` for who started the team, unless another process has left one."""
+    with suppress(OSError), (Path(os.environ[DESK]) / LAST_WORDS).open("x", encoding="utf-8") as words:
+        words.write(sentence)
 
 
 def _listen(control: RunControl, torchrun: int) -> None:
@@ -77,6 +86,13 @@ def _listen(control: RunControl, torchrun: int) -> None:
 def _end_all(torchrun: int) -> None:
     os.kill(torchrun, signal.SIGTERM)  # it ends the others, and starts none anew
     os._exit(1)
+
+
+def _is_torchrun(process_id: int) -> bool:
+    try:
+        return "torch.distributed.run" in psutil.Process(process_id).cmdline()
+    except psutil.Error:
+        return False
 
 
 def _end_with(torchrun: int) -> None:

@@ -64,6 +64,8 @@ def train(
     """
     with gathered(recipe.device) as team, team.together():
         again = team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe
+        if again and (told := RunFolder.open(run).history().ended) is not None:
+            return told  # what starting anew cannot mend
         new = _new_work(recipe, run, plugins, control, progress) if team.is_first and not again else None
         team.meet()  # from here on the folder is a run
         work = new or _work(open_run(run, plugins))
@@ -86,11 +88,10 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     return _judged(opened, ended, plugins, control, progress, team)
 
 
-def take_part(run: Path, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
+def take_part(run: OpenRun, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
     """Be one of the processes that train `run`, from its last checkpoint or its start. Who started them evaluates it."""
-    opened = open_run(run, plugins)
-    with gathered(opened.recipe.device) as team, team.together():
-        return _learn(_work(opened), plugins, _nowhere, control, team, cut=cut)
+    with gathered(run.recipe.device) as team, team.together():
+        return _learn(_work(run), plugins, _nowhere, control, team, cut=cut)
 
 
 def _heed(control: RunControl) -> None:

@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from desktop_ft.data.scan import scan
 from desktop_ft.data.splits import split
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import distributed
-from desktop_ft.jobs.running import open_run
+from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.training import resume, train
 from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -150,6 +151,45 @@ def test_as_many_processes_as_gpus(
     else:
         with pytest.raises(UserError, match=wanted):
             distributed.processes(changed, manifest)
+
+
+def test_nothing_listens_to_other_machines(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    heard_by: set[str] = set()
+
+    def look() -> None:
+        for process in psutil.Process().children(recursive=True):
+            heard_by.update(each.laddr.ip for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN)
+
+    assert train(recipe, tmp_path / "run", plugins, Listener(StepDone, look, 2), RunControl()).status is RunStatus.COMPLETED
+    assert heard_by == {"127.0.0.1"}
+
+
+def test_what_one_process_cannot_open_ends_all_in_a_sentence(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a folder is not there on one of them: found out before they have met, while the others wait."""
+    begun, started = prepared(recipe, tmp_path / "run", plugins), distributed._started
+
+    @contextmanager
+    def without_recipe(run: OpenRun, count: int, cut: bool) -> Iterator[Any]:
+        (run.folder.path / "recipe.toml").rename(run.folder.path / "elsewhere.toml")
+        with started(run, count, cut) as team:
+            yield team
+
+    monkeypatch.setattr(distributed, "_started", without_recipe)
+    hears = Listener()
+    ended = distributed.fit(begun, 2, hears, RunControl())
+    assert ended.status is RunStatus.FAILED
+    assert f"{begun.folder.path}" in ended.error and "torchrun" not in ended.error
+    assert hears.of(RunEnded) == [ended]
+    assert not members()
+
+
+def prepared(recipe: Recipe, path: Path, plugins: Plugins) -> OpenRun:
+    """A run that was begun, and broke off at once."""
+    control = RunControl()
+    train(recipe.model_copy(update={"processes": 1}), path, plugins, Listener(RunStarted, control.cancel.set), control)
+    return open_run(path, plugins)
 
 
 @pytest.mark.slow
