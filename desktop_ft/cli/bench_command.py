@@ -30,7 +30,6 @@ def add_bench_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         "answer once, then make the bare steps of what learns on tensors in memory. Nothing is kept.",
         epilog="Example: desktop-ft bench photos --freeze last:2 --epochs 10 --rounds 5",
     )
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each takes its turn (default 3)")
     parser.add_argument("--no-whole", action="store_true", help="leave out training through the whole network, which takes long")
     add_recipe_options(parser)

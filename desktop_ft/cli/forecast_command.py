@@ -20,7 +20,6 @@ def add_forecast_command(commands: "argparse._SubParsersAction[argparse.Argument
         "augmentation and frozen layers, also what --views would save. Nothing is kept.",
         epilog="Example: desktop-ft forecast photos --augment light --epochs 30",
     )
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
     add_recipe_options(parser)
     finish(parser, _forecast)
 

@@ -43,7 +43,8 @@ OPTIONS = {
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--recipe`, and an option for every field of a recipe that a person sets by hand."""
+    """Add the folder of pictures, `--recipe`, and an option for every field of a recipe that a person sets by hand."""
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="start from this recipe; the other options change it")
     parser.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the recipe of this run to FILE as well")
     group = parser.add_argument_group("recipe")

@@ -29,7 +29,6 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         epilog="Example: desktop-ft train photos --backbone efficientnet_lite0 --freeze last:2 --epochs 10 --out run",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
     parser.add_argument("--out", type=Path, metavar="RUN", help="new folder for the run (default: among your runs)")
     add_recipe_options(parser)
     finish(parser, _train)

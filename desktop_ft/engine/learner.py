@@ -22,3 +22,8 @@ class Learner(Protocol):
 
     def rates(self, epoch: int) -> dict[str, float]:
         """Layer path to its multiplier of the learning rate; 0 where it is frozen."""
+
+
+def learning_in(learner: Learner, epoch: int) -> frozenset[str]:
+    """Paths of the layers that learn in `epoch`."""
+    return frozenset(path for path, rate in learner.rates(epoch).items() if rate)

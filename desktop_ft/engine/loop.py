@@ -165,7 +165,6 @@ class Loop:
         setup.network.train()
         setup.learner.train_mode(epoch)
         stage = self._enter(self._stages.of(epoch))
-        self._passes.forward = self._team.way(setup.network, stage.forward)
         if remark := self._team.remark():
             self._warn(remark)
         if self._progress.step < setup.batches.steps:
@@ -176,10 +175,11 @@ class Loop:
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
         if stage is not self._stage:
-            self._stage, self._passes.forward = stage, stage.forward  # measured by, before a team has its own way
+            self._stage, self._passes.forward = stage, stage.forward
             if (self._progress.epoch, self._progress.step) == (stage.epochs.start, 0):
                 samples = len(stage.epochs) * self._setup.batches.steps * self._setup.optimisation.batch_size
                 self._passes.compute = self._arithmetic.of(stage, samples)
+        self._passes.forward = self._team.way(self._setup.network, stage.forward)
         return stage
 
     def _learn(self, stage: Stage, rates: dict[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle, groupby, islice
 
 import torch
@@ -13,7 +14,7 @@ from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements
 from desktop_ft.engine.batches import RecurringBatches, closed_after
 from desktop_ft.engine.device import Compute, reproducible, single_threads
-from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.optim import build_optimizer
 from desktop_ft.engine.passes import Diverged, Loss, Passes
 from desktop_ft.engine.prefix import PASS_SIZE, Prefix
@@ -65,15 +66,12 @@ class Rehearsal:
         found = []
         try:
             with memory_kept(), reproducible(self._compute):
-                for _, alike in groupby(range(self._plan.epochs), key=self._learning_in):
+                for _, alike in groupby(range(self._plan.epochs), key=partial(learning_in, self._learner)):
                     within = list(alike)
                     found.append(self._stage(range(within[0], within[-1] + 1)))
         except Diverged as error:
             raise UserError(f"{error} in the very first steps.", "Take other weights, or another precision.") from error
         return tuple(found), self._passes.compute.precision.value
-
-    def _learning_in(self, epoch: int) -> frozenset[str]:
-        return frozenset(path for path, rate in self._learner.rates(epoch).items() if rate)
 
     def _stage(self, epochs: range) -> StageCosts:
         network, plan = self._network, self._plan

@@ -21,7 +21,7 @@ from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, clo
 from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
-from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.prefix import PASS_SIZE, Prefix
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.cutting import Uncuttable, cut
@@ -98,7 +98,7 @@ class Stages:
 
     def of(self, epoch: int) -> Stage:
         """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
-        learning = self._learning_in(epoch)
+        learning = learning_in(self._learner, epoch)
         if self._stage is None or learning != self._learning:
             self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
@@ -112,10 +112,10 @@ class Stages:
 
         From where they begin to, so that a run that is resumed among them goes the same way.
         """
-        first, end, learning = epoch, epoch + 1, self._learning_in(epoch)
-        while first > 0 and self._learning_in(first - 1) == learning:
+        first, end, learning = epoch, epoch + 1, learning_in(self._learner, epoch)
+        while first > 0 and learning_in(self._learner, first - 1) == learning:
             first -= 1
-        while end < self._epochs and self._learning_in(end) == learning:
+        while end < self._epochs and learning_in(self._learner, end) == learning:
             end += 1
         return range(first, end)
 
@@ -230,9 +230,6 @@ class Stages:
             return gathered(kept, recurring.batches.keyed_validation()) if kept and recurring else fed(self._batches.validation())
 
         return Stage(prefix.onward, train, validation, epochs, prefix.after)
-
-    def _learning_in(self, epoch: int) -> frozenset[str]:
-        return frozenset(path for path, rate in self._learner.rates(epoch).items() if rate)
 
     def _warn(self, sentence: str) -> None:
         self._emit(Warned(message=sentence))

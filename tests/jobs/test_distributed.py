@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,18 +26,13 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import distributed
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.training import resume, train
-from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes, start
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="processes are killed by signal")
 MEMBER = "desktop_ft.jobs.team_member"
 WITHIN_S = 60
-
-
-@pytest.fixture
-def plugins() -> Plugins:
-    return load_plugins(safe_mode=True)
 
 
 @pytest.fixture
@@ -286,14 +282,21 @@ def test_what_breaks_here_leaves_no_process_behind(
     assert ended.status is (RunStatus.CANCELLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED)
 
 
+@contextmanager
+def under_way(recipe: Recipe, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command line whose processes have trained for two epochs."""
+    file = folder / "recipe.toml"
+    file.write_text(recipe.to_toml(), encoding="utf-8")
+    with start("train", "--recipe", file, "--out", folder / "run") as starter:
+        assert starter.stderr
+        assert any(line.startswith("Epoch 2/") for line in starter.stderr)
+        yield starter
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dies", ["who started it", "torchrun"])
 def test_none_outlives_who_started_it(recipe: Recipe, tmp_path: Path, dies: str) -> None:
-    file = tmp_path / "recipe.toml"
-    file.write_text(long(recipe, 10_000).to_toml(), encoding="utf-8")
-    with start("train", "--recipe", file, "--out", tmp_path / "run") as starter:
-        assert starter.stderr
-        assert any(line.startswith("Epoch 2/") for line in starter.stderr)
+    with under_way(long(recipe, 10_000), tmp_path) as starter:
         below = psutil.Process(starter.pid).children(recursive=True)
         torchrun = next(process for process in below if "torch.distributed.run" in process.cmdline())
         assert len(below) == 3
@@ -306,11 +309,7 @@ def test_none_outlives_who_started_it(recipe: Recipe, tmp_path: Path, dies: str)
 
 @pytest.mark.slow
 def test_ctrl_c_stops_and_keeps(recipe: Recipe, tmp_path: Path, plugins: Plugins) -> None:
-    file = tmp_path / "recipe.toml"
-    file.write_text(long(recipe, 10_000).to_toml(), encoding="utf-8")
-    with start("train", "--recipe", file, "--out", tmp_path / "run") as starter:
-        assert starter.stderr
-        assert any(line.startswith("Epoch 2/") for line in starter.stderr)
+    with under_way(long(recipe, 10_000), tmp_path) as starter:
         starter.send_signal(signal.SIGINT)
         _, said = starter.communicate(timeout=WITHIN_S)
     assert starter.returncode == 130

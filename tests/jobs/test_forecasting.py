@@ -14,13 +14,8 @@ from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.benchmarking import FIRST_RUN, FLOOR, NEXT_RUN, WHOLE_NETWORK, benchmark
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.kept import kept_features
-from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.plugin_manager import Plugins
 from tests.e2e.conftest import shapes
-
-
-@pytest.fixture
-def plugins() -> Plugins:
-    return load_plugins(safe_mode=True)
 
 
 @pytest.fixture

@@ -13,13 +13,8 @@ from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, 
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import resume, train
-from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.plugin_manager import Plugins
 from tests.e2e.conftest import shapes
-
-
-@pytest.fixture
-def plugins() -> Plugins:
-    return load_plugins(safe_mode=True)
 
 
 @pytest.fixture
