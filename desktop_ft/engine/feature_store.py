@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.models import tensor_file
 from desktop_ft.runs import atomic
 from desktop_ft.runs.kept import KeptFolder
 
@@ -46,10 +46,10 @@ class FeatureStore:
     Args:
         folder: all that is kept on the disk.
         memory_bytes: what one run may hold in memory; more is read from mapped files.
-        write: puts bytes into a file, whole or not at all.
+        write: puts a file there, whole or not at all.
     """
 
-    def __init__(self, folder: KeptFolder, *, memory_bytes: int, write: Callable[[Path, bytes], None] = atomic.write) -> None:
+    def __init__(self, folder: KeptFolder, *, memory_bytes: int, write: tensor_file.Write = atomic.write) -> None:
         self.folder = folder
         self.memory_bytes = memory_bytes
         self.write = write
@@ -152,7 +152,8 @@ class Features:
         path = self._folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.safetensors"
         self._folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            self._store.write(path, save({_ROWS: rows}, {"keys": names, "sha256": _digest(names, rows)}))
+            told = {"keys": names, "sha256": _digest(names, rows)}
+            self._store.write(path, *tensor_file.parts({_ROWS: rows}, told))
         if not self.in_memory:
             self._take(path)  # from the file now, so that the memory is free again
 
@@ -195,5 +196,5 @@ class Features:
 def _digest(keys: str, rows: Tensor) -> str:
     """SHA-256, in hex, of the keys and the rows' bytes."""
     digest = hashlib.sha256(keys.encode())
-    digest.update(rows.contiguous().view(-1).view(torch.uint8).numpy().data)
+    digest.update(tensor_file.memory(rows))
     return digest.hexdigest()

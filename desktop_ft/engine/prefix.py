@@ -14,6 +14,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute, single_threads
 from desktop_ft.engine.feature_store import RowKind
+from desktop_ft.models import tensor_file
 from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
 from desktop_ft.models.modes import eval_mode
@@ -177,4 +178,4 @@ class Prefix:
 def _add(digest: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.detach().to("cpu").contiguous().view(-1).view(torch.uint8).numpy().data)
+        digest.update(tensor_file.memory(tensor))

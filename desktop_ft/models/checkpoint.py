@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.values import from_json, to_json
+from desktop_ft.models import tensor_file
 
 VERSION = 1
 _NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
+_CHECKSUM = "checksum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +116,10 @@ class CheckpointStore:
 
     Args:
         folder: the folder of the checkpoints, which exists.
-        write: puts bytes at a path for good, or raises UserError and leaves what was there.
+        write: raises UserError where it cannot.
     """
 
-    def __init__(self, folder: Path, write: Callable[[Path, bytes], None]) -> None:
+    def __init__(self, folder: Path, write: tensor_file.Write) -> None:
         self._folder = folder
         self._write = write
 
@@ -138,16 +140,17 @@ class CheckpointStore:
         Raises:
             UserError: it cannot be written, or reads back differently; what was kept before is still there.
         """
-        data = _packed(checkpoint)
-        digest = hashlib.sha256(data).hexdigest()
+        before = self._read_index() or self._index_of_files()
+        parts = _packed(checkpoint)
+        digest = _sha256(parts)
         at = checkpoint.progress
         # The digest in the name keeps a file that the index names from ever being overwritten.
         name = f"epoch{at.epoch:04}-step{at.step:06}-{digest[:16]}.safetensors"
         entry = _Entry(file=name, sha256=digest, epoch=at.epoch, step=at.step)
-        self._write(self._folder / name, data)
-        if problem := self._checked(entry)[1]:
+        self._write(self._folder / name, *parts)
+        if problem := self._problem(entry):
             raise UserError(f"The disk did not keep {name}: {problem}.", "Check the disk, or go on in another folder.")
-        index = _after(self._read_index() or self._index_of_files(), entry, best)
+        index = _after(before, entry, best)
         self._write_index(index)
         self._forget_all_but(index)
         return f"{self._folder.name}/{name}"
@@ -176,13 +179,21 @@ class CheckpointStore:
         what = " ".join(notes) or "Nothing was saved yet."
         raise UserError(f"The run {self._folder.parent.name} has no usable checkpoint. {what}", "Train it again.")
 
+    def _problem(self, entry: _Entry) -> str:
+        """What is wrong with the file of `entry`; "" if nothing."""
+        try:
+            with (self._folder / entry.file).open("rb") as file:
+                return "" if hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256 else _CHECKSUM
+        except OSError as error:
+            return error.strerror or str(error)
+
     def _checked(self, entry: _Entry) -> tuple[bytes, str]:
         """What the file of `entry` holds, and what is wrong with it ("" if nothing)."""
         try:
             data = (self._folder / entry.file).read_bytes()
         except OSError as error:
             return b"", error.strerror or str(error)
-        return data, "" if hashlib.sha256(data).hexdigest() == entry.sha256 else "checksum"
+        return data, "" if _sha256([data]) == entry.sha256 else _CHECKSUM
 
     @property
     def _index_path(self) -> Path:
@@ -235,14 +246,19 @@ def _after(before: _Index | None, entry: _Entry, best: bool) -> _Index:
     return _Index(last=entry, best=entry if best else before.best, older=older)
 
 
-def _packed(checkpoint: Checkpoint) -> bytes:
+def _packed(checkpoint: Checkpoint) -> list[bytes | memoryview]:
+    """The bytes of the file, in pieces that may be the tensors' own memory."""
     tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
     header = _Header(progress=checkpoint.progress, scaler=dict(checkpoint.scaler), facts=dict(checkpoint.facts))
-    # Cloned one by one: safetensors refuses tensors that share memory, as tied weights do.
-    dense = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    # One entry only: safetensors writes several in a random order, and equal checkpoints shall be equal files.
-    return bytes(safetensors.torch.save(dense, {"checkpoint": to_json(header).decode()}))
+    return list(tensor_file.parts(tensors, {"checkpoint": to_json(header).decode()}))
+
+
+def _sha256(parts: Iterable[bytes | memoryview]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _unpacked(data: bytes, where: str) -> Checkpoint:

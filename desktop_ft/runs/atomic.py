@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,8 +18,8 @@ _HELD_BY_ANOTHER = (5, 32)
 """Windows' access denied and sharing violation: a virus scanner holds the file for a moment."""
 
 
-def write(path: Path, data: bytes) -> None:
-    """Make `path` hold `data`: the old content stays until the new one is on the disk for good.
+def write(path: Path, *parts: bytes | memoryview) -> None:
+    """Make `path` hold `parts`, one behind the other: the old content stays until the new one is on the disk for good.
 
     Raises:
         UserError: the disk is full, read-only, gone, or not ours to write; the old content is untouched.
@@ -26,14 +27,14 @@ def write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         try:
-            _write_through(temporary, data)
+            _write_through(temporary, parts)
             _replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, len(data), error) from error
+        raise cannot_write(path, sum(len(part) for part in parts), error) from error
 
 
 def make_folder(path: Path) -> None:
@@ -154,9 +155,10 @@ def _free(path: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _write_through(path: Path, data: bytes) -> None:
+def _write_through(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     with path.open("wb") as file:
-        file.write(data)
+        for part in parts:
+            file.write(part)
         file.flush()
         os.fsync(file.fileno())
 

@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
+from desktop_ft.models.tensor_file import Write
 from desktop_ft.runs import atomic
 from desktop_ft.runs.kept import KeptFolder
 
@@ -28,7 +28,7 @@ def quiet(sentence: str) -> None:
     raise AssertionError(sentence)
 
 
-def store(folder: Path, memory_bytes: int = 1 << 20, write: Callable[[Path, bytes], None] = atomic.write) -> FeatureStore:
+def store(folder: Path, memory_bytes: int = 1 << 20, write: Write = atomic.write) -> FeatureStore:
     return FeatureStore(KeptFolder(folder, 1 << 20), memory_bytes=memory_bytes, write=write)
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_file_is_told_and_made_again(
     assert torch.equal(again.rows(KEYS), rows(10))
 
 
-def full(path: Path, data: bytes) -> None:
+def full(path: Path, *parts: bytes | memoryview) -> None:
     raise UserError(f"No space left on the disk of {path.parent}.", "Make room.") from OSError(errno.ENOSPC, "")
 
 

@@ -271,11 +271,11 @@ def test_a_program_fault_ends_the_run_and_is_not_swallowed(tmp_path):
 def test_a_full_disk_ends_the_run_with_its_sentence_and_the_last_save_is_usable(tmp_path, whole):
     writes = []
 
-    def write(path: Path, data: bytes) -> None:
+    def write(path: Path, *parts: bytes | memoryview) -> None:
         writes.append(path)
         if len(writes) > 5:
             raise UserError("The disk is full.", "Free some space.")
-        path.write_bytes(data)
+        path.write_bytes(b"".join(parts))
 
     run = Run(tmp_path, write=write)
     ended = run.fit()

@@ -20,6 +20,7 @@ from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 from desktop_ft.models.freezing import ParameterGroup
+from desktop_ft.models.tensor_file import Write
 from desktop_ft.runs import atomic
 
 CLASSES = 3
@@ -201,7 +202,7 @@ class Run:
     precision: Precision = Precision.FP32
     compute: Compute | None = None
     measurements: Measurements | None = None
-    write: Callable[[Path, bytes], None] = atomic.write
+    write: Write = atomic.write
     control: RunControl = field(default_factory=RunControl)
     events: list[TrainEvent] = field(default_factory=list)
     on_event: Callable[[TrainEvent], None] = lambda event: None

@@ -159,14 +159,15 @@ def test_whenever_a_save_dies_a_whole_checkpoint_remains(folder, call, how):
     CheckpointStore(folder, atomic.write).save(checkpoint(1), best=True)
     calls = []
 
-    def write(path, data):
+    def write(path, *parts):
         calls.append(path)
         if len(calls) - 1 != call:
-            return atomic.write(path, data)
+            return atomic.write(path, *parts)
         if how == "half":
+            data = b"".join(parts)
             path.with_name(path.name + ".1.tmp").write_bytes(data[: len(data) // 2])
         if how == "after":
-            atomic.write(path, data)
+            atomic.write(path, *parts)
         raise Killed
 
     with pytest.raises(Killed):
@@ -182,7 +183,8 @@ def test_whenever_a_save_dies_a_whole_checkpoint_remains(folder, call, how):
 def test_a_disk_that_does_not_keep_what_it_is_given_is_found_before_anything_is_deleted(folder):
     CheckpointStore(folder, atomic.write).save(checkpoint(1), best=True)
 
-    def lose(path, data):
+    def lose(path, *parts):
+        data = b"".join(parts)
         atomic.write(path, data[:-1] if path.suffix == ".safetensors" else data)
 
     with pytest.raises(UserError, match="did not keep"):
