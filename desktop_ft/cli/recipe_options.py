@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.freezing import PRESETS
+from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.jobs import augmenting
@@ -40,6 +40,7 @@ OPTIONS = {
     "--precision": "precision",
     "--processes": "processes",
 }
+_PLAN = "freeze."
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -49,23 +50,40 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the recipe of this run to FILE as well")
     group = parser.add_argument_group("recipe")
     for option, where in OPTIONS.items():
-        field = _field(where)
-        kind = field.annotation
-        choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
-        default = field.get_default(call_default_factory=True)
-        text = f"{field.description} (default {'none' if default == '' else default})".replace("%", "%%")
-        metavar = None if choices else option[2:].replace("-", "_").upper()
-        # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
-        group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
+        _add(group, option, where)
+    _add_rate(group)
+    group.add_argument(
+        "--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)"
+    )
+
+
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every field of a freeze plan."""
+    for option, where in OPTIONS.items():
+        if where.startswith(_PLAN):
+            _add(parser, option, where)
+    _add_rate(parser)
+
+
+def _add(group: argparse._ActionsContainer, option: str, where: str) -> None:
+    """Add the option for one field of a recipe."""
+    field = _field(where)
+    kind = field.annotation
+    choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
+    default = field.get_default(call_default_factory=True)
+    text = f"{field.description} (default {'none' if default == '' else default})".replace("%", "%%")
+    metavar = None if choices else option[2:].replace("-", "_").upper()
+    # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
+    group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
+
+
+def _add_rate(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--rate",
         action="append",
         default=[],
         metavar="PATH=MULTIPLIER",
         help="set a layer's own multiplier of the preset's rate: 0 freezes it; may be given several times",
-    )
-    group.add_argument(
-        "--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)"
     )
 
 
@@ -97,11 +115,8 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
             _set(data, dotted, str(Path(value).absolute()) if value and dotted == "backbone.weights" else value)
     if arguments.augment is not None:
         data["augmentation"] = [spec.model_dump() for spec in _augmentation(arguments.augment)]
-    for rate in arguments.rate:
-        path, equals, multiplier = rate.rpartition("=")
-        if not equals:
-            raise UserError(f"--rate {rate} has no multiplier.", "Write PATH=MULTIPLIER, such as --rate blocks.0=0.")
-        _set(data, "freeze.overrides", data.get("freeze", {}).get("overrides", {}) | {path: multiplier})
+    if arguments.rate:
+        _set(data, "freeze.overrides", data.get("freeze", {}).get("overrides", {}) | _multipliers(arguments.rate))
     recipe = _checked(data, where)
     if arguments.save_recipe:
         atomic.write(arguments.save_recipe, recipe.to_toml().encode())
@@ -135,6 +150,33 @@ def _checked(data: dict[str, Any], where: str) -> Recipe:
         raise UserError(
             f"{option}{what.removeprefix(OPTIONS[option])}.".replace("..", "."), "Correct it and try again."
         ) from error
+
+
+def plan_from(arguments: argparse.Namespace, recipe: Recipe) -> FreezePlan:
+    """The freeze plan of `recipe` with what the options say instead; another preset drops the exceptions to the one before.
+
+    Raises:
+        UserError: no option is given, or a value is out of bounds.
+    """
+    changes = {where: value for where in OPTIONS.values() if (value := getattr(arguments, where, None)) is not None}
+    if not changes and not arguments.rate:
+        raise UserError("Nothing is to be changed.", "Say what is to learn, such as --freeze last:2.")
+    data = recipe.model_dump(mode="json")
+    for dotted, value in changes.items():
+        _set(data, dotted, value)
+    kept = {} if OPTIONS["--freeze"] in changes else data["freeze"]["overrides"]
+    _set(data, "freeze.overrides", kept | _multipliers(arguments.rate))
+    return _checked(data, "The command line").freeze
+
+
+def _multipliers(rates: list[str]) -> dict[str, str]:
+    found = {}
+    for rate in rates:
+        path, equals, multiplier = rate.rpartition("=")
+        if not equals:
+            raise UserError(f"--rate {rate} has no multiplier.", "Write PATH=MULTIPLIER, such as --rate blocks.0=0.")
+        found[path] = multiplier
+    return found
 
 
 def _read(path: Path) -> str:

@@ -1,10 +1,10 @@
-"""`train` and `resume`."""
+"""`train`, `resume` and `replan`."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.cli.recipe_options import add_recipe_options, freeze_help, recipe_from
+from desktop_ft.cli.recipe_options import add_plan_options, add_recipe_options, freeze_help, plan_from, recipe_from
 from desktop_ft.cli.results_view import interval_of, show_accuracy
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import Emit, PhaseProgress, ask_to_stop_on_signals, watch
@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
+from desktop_ft.jobs.replanning import replan
 from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -42,6 +43,18 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     finish(parser, _resume)
 
+    parser = commands.add_parser(
+        "replan",
+        help="let other layers learn in a run that is under way, or was stopped",
+        description="Let other layers learn from the next epoch on: at once in a run that is being trained, by one process, "
+        "else when it is resumed. What is not named stays as it is in the run.\n\nWhat learns (--freeze):\n" + freeze_help(),
+        epilog="Example: desktop-ft replan run --freeze last:2",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    add_plan_options(parser)
+    finish(parser, _replan)
+
 
 def finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Terminal], int]) -> None:
     """Give a command its `--json` and its function."""
@@ -63,6 +76,19 @@ def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run, plugins = arguments.run_folder, load_plugins()
     ended = watched(terminal, lambda emit, control, progress: resume(run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
+
+
+def _replan(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    run = arguments.run_folder
+    folder = RunFolder.open(run)
+    recipe = folder.recipe
+    before = folder.asked_plan or recipe.freeze
+    plan = plan_from(arguments, recipe.model_copy(update={"freeze": before}))
+    training = replan(run, plan, load_plugins())
+    terminal.document({"run": str(run), "plan": plan.model_dump(mode="json"), "training": training})
+    when = "from its next epoch on" if training else "from its next epoch on, when it is resumed"
+    terminal.say(f"{folder.name}: {plan.words} instead of {before.words}, {when}.")
+    return 0
 
 
 def watched(terminal: Terminal, fit: Callable[[Emit, RunControl, PhaseProgress], RunEnded]) -> RunEnded:

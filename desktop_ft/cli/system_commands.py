@@ -1,4 +1,4 @@
-"""`plugins` and `doctor`."""
+"""`plugins`, `cache` and `doctor`."""
 
 import argparse
 import importlib.metadata
@@ -9,7 +9,7 @@ import sys
 from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.words import size
-from desktop_ft.jobs.kept import kept_features, measurements
+from desktop_ft.jobs.kept import all_kept
 from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
 from desktop_ft.runs import atomic
 
@@ -30,12 +30,13 @@ def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
     parser = commands.add_parser(
         "cache",
-        help="show or clear what frozen layers have answered",
-        description="What frozen layers answer is kept, so that the next run on the same pictures starts at once. It can "
-        "always be made again. --clear also forgets which precision was measured to be the fastest.",
-        epilog="Example: desktop-ft cache --clear",
+        help="show or drop what is kept for the next run",
+        description="What can be made again is kept, so that the next run is quick. --clear alone drops "
+        f"{', '.join(each.name for each in all_kept() if each.lightly)}; the others only when they are named.",
+        epilog="Example: desktop-ft cache --clear answers",
     )
-    parser.add_argument("--clear", action="store_true", help="drop all of it")
+    names = [each.name for each in all_kept()]
+    parser.add_argument("--clear", nargs="*", choices=names, metavar="WHAT", help=f"drop it: {', '.join(names)}")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_cache)
 
@@ -71,15 +72,21 @@ def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _cache(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    kept = kept_features()
-    dropped = kept.clear() if arguments.clear else 0
-    if arguments.clear:
-        measurements().clear()
-    left = kept.size()
-    terminal.document({"folder": str(kept.path), "bytes": left, "dropped": dropped})
-    terminal.say(
-        f"Dropped {size(dropped)}; {size(left)} are left." if arguments.clear else f"{size(left)} are kept in {kept.path}."
+    kept, named = all_kept(), arguments.clear
+    dropped = {
+        each.name: each.drop() for each in kept if named is not None and (each.name in named or (each.lightly and not named))
+    }
+    sizes = {each.name: each.size() for each in kept}
+    terminal.document(
+        [
+            {"name": each.name, "path": str(each.path), "bytes": sizes[each.name], "dropped": dropped.get(each.name, 0)}
+            for each in kept
+        ]
     )
+    rows = [[each.name, size(sizes[each.name]), each.title, str(each.path)] for each in kept]
+    terminal.table(["kept", "size", "what it is", "where"], rows, right=[1])
+    if named is not None:
+        terminal.say(f"\nDropped {size(sum(dropped.values()))}.")
     return 0
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 _UNBOUNDED = 10_000
+_TOLD_EVERY_S = 0.05
 ProgressCallback = Callable[[int, int | None], None]
 
 
@@ -71,10 +73,16 @@ class Terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.err, disable=not self.err.is_terminal) as bars:
             tasks: dict[str, Any] = {}
+            told_at = 0.0
 
             def tell(what: str, done: int, total: int | None) -> None:
+                nonlocal told_at
+                now = time.monotonic()
                 if what not in tasks:
                     tasks[what] = bars.add_task(escape(what), total=total)
+                elif done != total and now - told_at < _TOLD_EVERY_S:
+                    return  # a million files are not told one by one
+                told_at = now
                 bars.update(tasks[what], completed=done, total=total)
 
             yield tell

@@ -11,7 +11,16 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from desktop_ft.api import TrainEvent
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.events import EpochDone, PrecisionChosen, PrefixProgress, PrefixReady, RunStarted, StepDone, Warned
+from desktop_ft.core.events import (
+    EpochDone,
+    PlanChanged,
+    PrecisionChosen,
+    PrefixProgress,
+    PrefixReady,
+    RunStarted,
+    StepDone,
+    Warned,
+)
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.words import duration, percent, size
 from desktop_ft.engine.control import RunControl
@@ -94,6 +103,8 @@ class _View:
                 self.phase(_FROZEN, event.done, event.total)
             case PrefixReady() if event.kept:
                 self._terminal.note(prefix_line(event))
+            case PlanChanged():
+                self._terminal.note(plan_line(event))
             case PrecisionChosen():
                 self._terminal.note(precision_line(event))
             case StepDone() if time.monotonic() - self._drawn > _REFRESH_S:
@@ -136,6 +147,11 @@ def precision_line(event: PrecisionChosen) -> str:
     measured = ", ".join(f"{took:.3g} ms in {name}" for name, took in event.milliseconds)
     when = "measured by an earlier run" if event.remembered else "measured just now"
     return f"Steps compute in {event.precision}: a picture takes {measured} ({when})."
+
+
+def plan_line(event: PlanChanged) -> str:
+    """What learns from now on, in one line."""
+    return f"From epoch {event.epoch + 1} on: {event.plan} instead of {event.before}; {percent(event.learning_share)} learn."
 
 
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:

@@ -92,6 +92,22 @@ class PrecisionChosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanChanged:
+    """Other layers learn from the start of `epoch` (0-based) on, as a person asked for while the run went on.
+
+    Attributes:
+        before, plan: the freeze plans, in a few words.
+        learning_share: share of the network's parameters that learn from now on.
+    """
+
+    epoch: int
+    before: str
+    plan: str
+    learning_share: float
+    type: Literal["plan_changed"] = "plan_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
     """One batch learned.
 
@@ -175,6 +191,7 @@ TrainEvent = Annotated[
     | PrefixProgress
     | PrefixReady
     | PrecisionChosen
+    | PlanChanged
     | StepDone
     | EpochDone
     | CheckpointSaved

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from desktop_ft.core.events import (
     EpochDone,
     Paused,
+    PlanChanged,
     PrecisionChosen,
     PrefixProgress,
     PrefixReady,
@@ -61,6 +62,7 @@ class MetricHistory:
         prefix: how far the frozen layers' own pass is, while it is under way.
         ready: what that pass came to, since the last start.
         chosen: what the steps compute in, where that was measured.
+        replanned: the changes of what learns, in order.
     """
 
     begun: RunStarted | None = None
@@ -71,6 +73,7 @@ class MetricHistory:
     prefix: PrefixProgress | None = None
     ready: PrefixReady | None = None
     chosen: PrecisionChosen | None = None
+    replanned: list[PlanChanged] = field(default_factory=list)
     paused: bool = False
     ended: RunEnded | None = None
     _times: _Times = field(default_factory=_Times)
@@ -108,12 +111,20 @@ class MetricHistory:
             case EpochDone():
                 self.epochs.append(event)
                 self._times.validated(event.seconds)
-            case Warned():
-                self.warnings.append(event.message)
-            case Paused():
-                self.paused = event.paused
             case RunEnded():
                 self.ended, self.prefix = event, None
+            case _:
+                self._note(event)
+
+    def _note(self, event: TrainEvent) -> None:
+        """Take in what is told beside the curves."""
+        match event:
+            case Warned():
+                self.warnings.append(event.message)
+            case PlanChanged():
+                self.replanned.append(event)
+            case Paused():
+                self.paused = event.paused
             case _:
                 return
 
@@ -128,6 +139,14 @@ class MetricHistory:
         if self.chosen is not None:
             return self.chosen.precision
         return self.started.precision if self.started is not None else ""
+
+    @property
+    def learning_share(self) -> float:
+        """Share of the network's parameters that learn now, 0 to 1; 0 before the start."""
+        if self.started is None:
+            return 0.0
+        later = [change for change in self.replanned if change.epoch >= self.started.first_epoch]
+        return later[-1].learning_share if later else self.started.learning_share
 
     @property
     def epochs_without_improvement(self) -> int:

@@ -7,9 +7,9 @@ import errno
 import os
 import threading
 import unicodedata
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from desktop_ft import places
@@ -17,6 +17,7 @@ from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Se
 from desktop_ft.core.errors import UserError
 from desktop_ft.data import archive, layouts
 from desktop_ft.data.inspector import Inspection, Inspector
+from desktop_ft.data.known_pictures import KnownPictures
 from desktop_ft.data.walk import Found, Walker, is_junk
 
 __all__ = ["is_junk", "scan"]
@@ -45,7 +46,8 @@ def scan(
 ) -> DatasetManifest:
     """Look at every file of `source`: class folders, split/class folders, a folder with labels.csv, or a .zip of any of them.
 
-    Every picture is decoded in full, in child processes with limits. Samples have a subset only where the folder names one.
+    Every picture is decoded in full, in child processes with limits, unless an earlier scan did so and it has not changed
+    since. Samples have a subset only where the folder names one.
 
     Args:
         fewest_classes: 2 to learn from the pictures, 1 to be judged on them.
@@ -55,15 +57,28 @@ def scan(
         UserError: no such folder, or nothing in it to learn from. Cancelled: `cancel` was set.
     """
     root = _folder_of(source, cancel)
-    walker = Walker(root, cancel)
+    counted = _Counted(progress)
+    walker = Walker(root, cancel, counted.one_done)
     laid = layouts.judge(root, walker, str(source))
     findings = _Findings(walker)
-    with Inspector() as inspector:
-        counted = _Counted(laid.files)
-        for done, inspection in enumerate(inspector.inspect(counted.paths(), cancel), start=1):
-            findings.add(counted.waiting.popleft(), inspection)
-            if progress is not None:
-                progress(done, counted.total)
+    with Inspector() as inspector, KnownPictures(places.cache() / KnownPictures.FILE) as known:
+        waiting = deque[Found]()
+
+        def unknown() -> Iterator[str]:
+            for found in laid.files:
+                if (inspection := known.get(found.where, found.stat)) is not None:
+                    findings.add(found, inspection)
+                    counted.one_done()
+                else:
+                    waiting.append(found)
+                    yield found.where
+            counted.total = counted.done + len(waiting)
+
+        for inspection in inspector.inspect(unknown(), cancel):
+            found = waiting.popleft()
+            known.put(found.where, found.stat, inspection)
+            findings.add(found, inspection)
+            counted.one_done()
     return _manifest(source, root, laid.layout, findings, fewest_classes)
 
 
@@ -85,37 +100,27 @@ def _folder_of(source: Path, cancel: threading.Event | None) -> Path:
 
 
 class _Counted:
-    """Files on their way through the inspector: those it has been given wait here for its answers, in order."""
+    """How many files were dealt with, and how many there are, once that is known; tells of each."""
 
-    def __init__(self, files: Iterable[Found]) -> None:
-        self._files = files
-        self._given = 0
-        self.waiting: deque[Found] = deque()
+    def __init__(self, progress: Callable[[int, int | None], None] | None) -> None:
+        self._progress = progress
+        self.done = 0
         self.total: int | None = None
 
-    def paths(self) -> Iterator[str]:
-        """The paths to look at; sets `total` when there are no more."""
-        for found in self._files:
-            self.waiting.append(found)
-            self._given += 1
-            yield found.where
-        self.total = self._given
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A readable picture, its class still by name."""
-
-    found: Found
-    inspection: Inspection
+    def one_done(self) -> None:
+        """One more was dealt with."""
+        self.done += 1
+        if self._progress is not None:
+            self._progress(self.done, self.total)
 
 
 @dataclass(slots=True)
 class _Findings:
-    """What the inspection of every file comes to."""
+    """What the inspection of every file comes to. Labels count classes as they are met, until all are known."""
 
     walker: Walker
-    read: list[_Read] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    classes: dict[str, int] = field(default_factory=dict)
 
     def add(self, found: Found, inspection: Inspection) -> None:
         """Take in what was found out about one file."""
@@ -127,7 +132,8 @@ class _Findings:
                 reason = f"{reason.rstrip('.')}, though it is named {suffix}."
             self._note(found, trouble.kind, Severity.LEFT_OUT, reason, trouble.cure)
             return
-        self.read.append(_Read(found, inspection))
+        label = self.classes.setdefault(found.place.class_name, len(self.classes))
+        self.samples.append(_sample(found, inspection, label))
         for kind, reason in inspection.notes:
             self._note(found, kind, Severity.NOTE, reason, "")
         if suffix and suffix not in _SUFFIXES.get(inspection.format, (suffix,)):
@@ -139,13 +145,15 @@ class _Findings:
 
 
 def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, fewest_classes: int) -> DatasetManifest:
-    classes = tuple(sorted({read.found.place.class_name for read in findings.read}))
+    classes = tuple(sorted(findings.classes))
     known = {place.class_name for place in findings.walker.places}
     problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *_similar(classes)]
     _check_any(source, classes, problems, fewest_classes)
-    label = {name: number for number, name in enumerate(classes)}
+    label = {met: number for number, met in enumerate(map(findings.classes.__getitem__, classes))}
+    findings.samples.sort(key=lambda sample: sample.path)
     samples = tuple(
-        sorted((_sample(read, label[read.found.place.class_name]) for read in findings.read), key=lambda sample: sample.path)
+        sample if label[sample.label] == sample.label else replace(sample, label=label[sample.label])
+        for sample in findings.samples
     )
     problems += _duplicates(samples, classes)
     return DatasetManifest(
@@ -158,16 +166,16 @@ def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, few
     )
 
 
-def _sample(read: _Read, label: int) -> Sample:
+def _sample(found: Found, inspection: Inspection, label: int) -> Sample:
     return Sample(
-        path=read.found.path,
+        path=found.path,
         label=label,
-        subset=read.found.place.subset,
-        sha256=read.inspection.sha256,
-        width=read.inspection.width,
-        height=read.inspection.height,
-        bytes=read.inspection.bytes,
-        mtime_ns=read.inspection.mtime_ns,
+        subset=found.place.subset,
+        sha256=inspection.sha256,
+        width=inspection.width,
+        height=inspection.height,
+        bytes=inspection.bytes,
+        mtime_ns=inspection.mtime_ns,
     )
 
 
@@ -201,17 +209,15 @@ def _similar(classes: tuple[str, ...]) -> Iterator[Problem]:
 
 def _duplicates(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> Iterator[Problem]:
     """The same bytes in two classes, or in two subsets that the folder names."""
-    same: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        same[sample.sha256].append(sample)
-    for group in (group for group in same.values() if len(group) > 1):
-        for first, other in ((group[0], other) for other in group[1:]):
-            if first.label != other.label:
-                reason = f"Is the same picture as {first.path}, which is of the class {classes[first.label]}."
-                yield _duplicate(other, classes, "contradicting-label", reason, "Keep it in the class that is right.")
-            if first.subset is not other.subset:
-                reason = f"Is the same picture as {first.path}, so {_name(first.subset)} and {_name(other.subset)} are not apart."
-                yield _duplicate(other, classes, "duplicate-across-subsets", reason, "Keep it in one of them.")
+    same: dict[str, Sample] = {}
+    for other in samples:
+        first = same.setdefault(other.sha256, other)
+        if first.label != other.label:
+            reason = f"Is the same picture as {first.path}, which is of the class {classes[first.label]}."
+            yield _duplicate(other, classes, "contradicting-label", reason, "Keep it in the class that is right.")
+        if first.subset is not other.subset:
+            reason = f"Is the same picture as {first.path}, so {_name(first.subset)} and {_name(other.subset)} are not apart."
+            yield _duplicate(other, classes, "duplicate-across-subsets", reason, "Keep it in one of them.")
 
 
 def _duplicate(sample: Sample, classes: tuple[str, ...], kind: str, reason: str, cure: str) -> Problem:

@@ -3,7 +3,7 @@
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +39,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A regular file to look at. `path` is relative to the root, `/`-separated; `where` is how it is opened."""
+    """A regular file to look at, with what the system says of it.
+
+    Attributes:
+        path: relative to the root, `/`-separated. where: how it is opened.
+    """
 
     path: str
     where: str
     place: Place
+    stat: os.stat_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +61,20 @@ class Walker:
     """Walks below one root; what it comes upon that is no file to look at goes to `problems`.
 
     `places` are the class folders it was sent to, the empty ones too.
+
+    Args:
+        passed: told of each file that need not be looked at, as it is met.
     """
 
-    def __init__(self, root: Path, cancel: threading.Event | None = None) -> None:
+    def __init__(self, root: Path, cancel: threading.Event | None = None, passed: Callable[[], None] | None = None) -> None:
         self.root = str(root)
         self.problems: list[Problem] = []
         self.places: set[Place] = set()
         self._real_root = os.path.realpath(root)
+        self._device = Path(root).stat().st_dev
         self._cancel = cancel
-        self._seen: set[tuple[int, int]] = set()
+        self._passed = passed
+        self._seen: set[int | tuple[int, int]] = set()
 
     def walk(self, folders: Iterable[tuple[str, Place]]) -> Iterator[Found]:
         """Every regular file below each folder, in the order of names.
@@ -90,13 +100,11 @@ class Walker:
         """The one file at `where`, if it can be looked at. No link on the way to it may leave the root."""
         self.places.add(place)
         if not os.path.lexists(where) or self._leads_inside(where, place.class_name):
-            yield from self._regular(where, place)
+            yield from self._regular(where, self.relative(where), place)
 
     def problem(self, where: str, class_name: str | None, kind: str, severity: Severity, reason: str, cure: str) -> None:
         """Take down a finding about the file or folder at `where`."""
-        self.problems.append(
-            Problem(path=self.relative(where), class_name=class_name, kind=kind, severity=severity, reason=reason, cure=cure)
-        )
+        self._problem(self.relative(where), class_name, kind, severity, reason, cure)
 
     def relative(self, where: str) -> str:
         """`where` from the root, `/`-separated."""
@@ -104,17 +112,21 @@ class Walker:
 
     def entries(self, folder: str, class_name: str | None = None) -> list[os.DirEntry[str]]:
         """What lies in `folder`, by name; junk and folders that cannot be read become problems."""
+        return sorted(self._entries(folder, class_name), key=lambda entry: entry.name)
+
+    def _entries(self, folder: str, class_name: str | None) -> Iterator[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                for entry in found:
+                    if self._cancel is not None and self._cancel.is_set():
+                        raise Cancelled
+                    if is_junk(entry.name):
+                        self.problem(entry.path, class_name, "junk", Severity.IGNORED, "Is hidden or a system's own file.", "")
+                    else:
+                        yield entry
         except OSError as error:
             reason = "Permission denied." if isinstance(error, PermissionError) else f"Cannot be read: {error.strerror}."
             self.problem(folder, class_name, "unreadable", Severity.LEFT_OUT, reason, "Allow yourself to read the folder.")
-            return []
-        for entry in entries:
-            if is_junk(entry.name):
-                self.problem(entry.path, class_name, "junk", Severity.IGNORED, "Is hidden or a system's own file.", "")
-        return [entry for entry in entries if not is_junk(entry.name)]
 
     def _folder(self, folder: str, place: Place, links: list[_Link]) -> Iterator[Found]:
         """Depth first, without recursion: a deep folder cannot exhaust the stack."""
@@ -125,43 +137,54 @@ class Walker:
                 reason = "Leads to a folder that has been looked at already."
                 self.problem(current, place.class_name, "link-loop", Severity.IGNORED, reason, "Remove the link.")
                 continue
-            inner: list[str] = []
-            for entry in self.entries(current, place.class_name):
+            # Names alone wait for their turn: a folder may hold a million.
+            files: list[str] = []
+            folders: list[str] = []
+            linked: list[str] = []
+            for entry in self._entries(current, place.class_name):
+                (linked if entry.is_symlink() else folders if entry.is_dir() else files).append(entry.name)
+            links.extend(_Link(os.path.join(current, name), place) for name in sorted(linked))  # noqa: PTH118 (quick)
+            here = self.relative(current)
+            start = "" if here == "." else f"{here}/"
+            files.sort()
+            for name in files:
                 if self._cancel is not None and self._cancel.is_set():
                     raise Cancelled
-                if entry.is_symlink():
-                    links.append(_Link(entry.path, place))
-                elif entry.is_dir():
-                    inner.append(entry.path)
-                else:
-                    yield from self._regular(entry.path, place)
-            waiting.extend(reversed(inner))
+                yield from self._regular(os.path.join(current, name), start + name, place)  # noqa: PTH118
+            waiting.extend(os.path.join(current, name) for name in sorted(folders, reverse=True))  # noqa: PTH118
 
     def _any(self, where: str, place: Place, links: list[_Link]) -> Iterator[Found]:
         if Path(where).is_dir():
             yield from self._folder(where, place, links)
         else:
-            yield from self._regular(where, place)
+            yield from self._regular(where, self.relative(where), place)
 
-    def _regular(self, where: str, place: Place) -> Iterator[Found]:
+    def _regular(self, where: str, path: str, place: Place) -> Iterator[Found]:
         try:
-            found = Path(where).stat()
+            found = os.stat(where)  # noqa: PTH116 (as above)
+            trouble = self._trouble(found)
         except OSError as error:
-            self.problem(
-                where, place.class_name, "missing", Severity.LEFT_OUT, f"Cannot be found: {error.strerror}.", "Bring it back."
-            )
+            trouble = ("missing", Severity.LEFT_OUT, f"Cannot be found: {error.strerror}.", "Bring it back.")
+        if trouble is None:
+            yield Found(path=path, where=where, place=place, stat=found)
             return
+        self._problem(path, place.class_name, *trouble)
+        if self._passed is not None:
+            self._passed()
+
+    def _trouble(self, found: os.stat_result) -> tuple[str, Severity, str, str] | None:
+        """Why a file need not be looked at: kind, severity, reason, cure."""
         if not stat.S_ISREG(found.st_mode):
             reason = "Is a pipe, socket or device, not a file." if not stat.S_ISDIR(found.st_mode) else "Is a folder."
-            self.problem(where, place.class_name, "not-a-file", Severity.LEFT_OUT, reason, "Remove it.")
-        elif not self._new(found):
-            reason = "Is a link to a file that has been looked at already."
-            self.problem(where, place.class_name, "link-repeat", Severity.IGNORED, reason, "Remove the link.")
-        elif found.st_size == 0:
-            reason, cure = "Is empty (0 bytes).", "Copy it again, or remove it."
-            self.problem(where, place.class_name, "empty", Severity.LEFT_OUT, reason, cure)
-        else:
-            yield Found(path=self.relative(where), where=where, place=place)
+            return "not-a-file", Severity.LEFT_OUT, reason, "Remove it."
+        if not self._new(found):
+            return "link-repeat", Severity.IGNORED, "Is a link to a file that has been looked at already.", "Remove the link."
+        if not found.st_size:
+            return "empty", Severity.LEFT_OUT, "Is empty (0 bytes).", "Copy it again, or remove it."
+        return None
+
+    def _problem(self, path: str, class_name: str | None, kind: str, severity: Severity, reason: str, cure: str) -> None:
+        self.problems.append(Problem(path=path, class_name=class_name, kind=kind, severity=severity, reason=reason, cure=cure))
 
     def _first_time(self, folder: str) -> bool:
         try:
@@ -170,7 +193,8 @@ class Walker:
             return True  # listing it will say what is wrong
 
     def _new(self, found: os.stat_result) -> bool:
-        identity = (found.st_dev, found.st_ino)
+        # The number alone, nearly always: a million pairs would take twice the memory.
+        identity = found.st_ino if found.st_dev == self._device else (found.st_dev, found.st_ino)
         if identity in self._seen:
             return False
         self._seen.add(identity)

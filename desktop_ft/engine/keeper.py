@@ -30,6 +30,9 @@ class Keeper:
     Epochs can end faster than a checkpoint is written. Then the best one is held in memory, and written before anything
     that comes after it.
 
+    Attributes:
+        optimizer: whose state is kept; another one may take its place between two epochs.
+
     Args:
         save_every_s: how many seconds of work a crash may cost.
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
@@ -50,7 +53,7 @@ class Keeper:
         self._store = store
         self._saves = team.is_first
         self._network = network
-        self._optimizer = optimizer
+        self.optimizer = optimizer
         self._passes = passes
         self._team = team
         self._every = save_every_s
@@ -110,7 +113,7 @@ class Keeper:
         return facts(self._passes.compute, self._team)
 
     def _checkpoint(self, progress: Progress) -> Checkpoint:
-        model, state = self._network.state_dict(), optimizer_tensors(self._optimizer, self._network)
+        model, state = self._network.state_dict(), optimizer_tensors(self.optimizer, self._network)
         if bad := [name for name in (*_not_finite(model), *_not_finite(state)) if name not in self._never_finite]:
             raise Diverged(f"The weights became infinite ({bad[0]})")
         return Checkpoint(
@@ -136,7 +139,7 @@ class Keeper:
         """
         _check_fits(checkpoint.model, self._network.state_dict())
         self._network.load_state_dict(checkpoint.model)
-        restore_optimizer(self._optimizer, self._network, checkpoint.optimizer)
+        restore_optimizer(self.optimizer, self._network, checkpoint.optimizer)
         self._passes.restore_scaler(checkpoint.scaler)
         self._passes.parts = checkpoint.progress.parts
         self._saved = checkpoint.progress

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -22,6 +24,27 @@ class Learner(Protocol):
 
     def rates(self, epoch: int) -> dict[str, float]:
         """Layer path to its multiplier of the learning rate; 0 where it is frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another learner of the same network, with the plans before and after in a few words."""
+
+    learner: Learner
+    before: str
+    plan: str
+
+
+class Relearn(Protocol):
+    """Says at the start of an epoch whether other layers are to learn from then on."""
+
+    def __call__(self, save: Callable[[], None]) -> Change | None:
+        """The change, or None.
+
+        Args:
+            save: keeps the run as it is on the disk; called before the change is made to last, so that a run that breaks
+                off there is resumed under one plan or the other.
+        """
 
 
 def learning_in(learner: Learner, epoch: int) -> frozenset[str]:

@@ -16,6 +16,7 @@ from desktop_ft.core.events import (
     CheckpointSaved,
     EpochDone,
     Paused,
+    PlanChanged,
     RunStarted,
     RunStatus,
     StepDone,
@@ -30,8 +31,8 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.keeper import Keeper, Saved
-from desktop_ft.engine.learner import Learner
-from desktop_ft.engine.optim import build_optimizer, factor, set_rates
+from desktop_ft.engine.learner import Learner, Relearn
+from desktop_ft.engine.optim import build_optimizer, factor, optimizer_tensors, restore_optimizer, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
 from desktop_ft.engine.stages import Stage, Stages
 from desktop_ft.engine.team import Team
@@ -57,6 +58,7 @@ class Setup:
     saving_share: float
     features: FeatureStore | None
     measurements: Measurements | None
+    relearn: Relearn | None
     team: Team
 
 
@@ -160,6 +162,8 @@ class Loop:
         return bool(patience) and self._progress.stale_epochs >= patience
 
     def _run_epoch(self) -> None:
+        if self._progress.step == 0:
+            self._change_what_learns()
         setup, epoch = self._setup, self._progress.epoch
         setup.learner.apply(epoch)
         setup.network.train()
@@ -171,6 +175,21 @@ class Loop:
             self._learn(stage, setup.learner.rates(epoch))
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
+
+    def _change_what_learns(self) -> None:
+        """Let other layers learn from this epoch on, if that is asked for. What learned before keeps its momentum."""
+        setup, epoch = self._setup, self._progress.epoch
+        change = setup.relearn(self._save) if setup.relearn is not None else None
+        if change is None:
+            return
+        learner, plan = change.learner, setup.optimisation
+        learner.apply(epoch)
+        optimizer = build_optimizer(plan, learner.groups(plan.epochs, plan.weight_decay))
+        restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
+        self._optimizer = self._keeper.optimizer = optimizer
+        self._setup, self._stages.learner = replace(setup, learner=learner), learner
+        share = _learning_share(setup.network)
+        self._emit(PlanChanged(epoch=epoch, before=change.before, plan=change.plan, learning_share=share))
 
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""

@@ -74,11 +74,17 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> d
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give the optimiser the state that `optimizer_tensors` told of, laid out in memory as its parameters are."""
+    """Give the optimiser the state that `optimizer_tensors` told of, laid out in memory as its parameters are.
+
+    What is told of parameters that it does not step is left out: they learned under another plan.
+    """
+    stepped = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     parameters = dict(network.named_parameters())
     for name, tensor in tensors.items():
         path, _, key = name.rpartition("/")
         parameter = parameters[path]
+        if parameter not in stepped:
+            continue
         # Fused steps walk parameter and state in memory order, so both must have the same layout.
         own = torch.empty_like(tensor if key == "step" else parameter, device=parameter.device, requires_grad=False)
         optimizer.state[parameter][key] = own.copy_(tensor)

@@ -8,6 +8,7 @@ gradients. What is learned stays the same: the same inputs, in the same order, t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, compress
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warned
+from desktop_ft.engine.ahead import Ahead
 from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute
@@ -29,6 +31,7 @@ from desktop_ft.models.cutting import Uncuttable, cut
 _SEEN_BY_THE_CUT = 2
 
 Batch = tuple[Tensor, Tensor]
+Inputs = Callable[[Sequence[str]], Tensor]
 Item = TypeVar("Item")
 
 
@@ -61,6 +64,9 @@ class _Recurring:
 class Stages:
     """Gives each epoch its stage, and moves the cut when what learns changes.
 
+    Attributes:
+        learner: another one may take its place between two epochs.
+
     Args:
         epochs: of the whole run.
         store: where answers are kept; None: every epoch goes through the whole network.
@@ -84,7 +90,7 @@ class Stages:
         team: Team = ALONE,
     ) -> None:
         self._network = network
-        self._learner = learner
+        self.learner = learner
         self._batches = batches
         self._compute = compute
         self._epochs = epochs
@@ -98,7 +104,7 @@ class Stages:
 
     def of(self, epoch: int) -> Stage:
         """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
-        learning = learning_in(self._learner, epoch)
+        learning = learning_in(self.learner, epoch)
         if self._stage is None or learning != self._learning:
             self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
@@ -112,26 +118,27 @@ class Stages:
 
         From where they begin to, so that a run that is resumed among them goes the same way.
         """
-        first, end, learning = epoch, epoch + 1, learning_in(self._learner, epoch)
-        while first > 0 and learning_in(self._learner, first - 1) == learning:
+        first, end, learning = epoch, epoch + 1, learning_in(self.learner, epoch)
+        while first > 0 and learning_in(self.learner, first - 1) == learning:
             first -= 1
-        while end < self._epochs and learning_in(self._learner, end) == learning:
+        while end < self._epochs and learning_in(self.learner, end) == learning:
             end += 1
         return range(first, end)
 
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
-        inputs = self._few()
+        inputs, recurring = self._few(), self._recurring(epoch)
+        ahead = Ahead(recurring.batches, _own(recurring.keys, self._team)) if recurring else None
         try:
-            found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
+            with ahead.making() if ahead else nullcontext():
+                found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
         except Uncuttable as error:
             self._warn(f"The frozen layers are computed anew in every step: {error}")
             return self._whole(epoch)
         if found is None:
             return self._whole(epoch)
         prefix, kind = found
-        recurring = self._recurring(epoch)
-        kept = self._kept(store, prefix, kind, recurring) if recurring else None
+        kept = self._kept(store, prefix, kind, recurring.keys, ahead.inputs) if recurring and ahead else None
         self._emit(
             PrefixReady(
                 after=prefix.after,
@@ -175,24 +182,24 @@ class Stages:
             return _Recurring(batches, [*keys, *validation], training=True)
         return _Recurring(batches, validation, training=False)
 
-    def _kept(self, store: FeatureStore, prefix: Prefix, kind: RowKind, recurring: _Recurring) -> Features | None:
+    def _kept(self, store: FeatureStore, prefix: Prefix, kind: RowKind, keys: list[str], inputs: Inputs) -> Features | None:
         """The frozen layers' answers to all that recurs; None where there is no room for them."""
         try:
-            opened = partial(store.open, prefix.namespace, recurring.keys, kind, self._warn)
+            opened = partial(store.open, prefix.namespace, keys, kind, self._warn)
             features = self._team.agreed(opened, NoRoom)
-            self._complete(features, prefix, recurring.batches)
+            self._complete(features, prefix, inputs)
         except NoRoom as error:
             self._warn(f"{error} They are computed anew in every step.")
             return None
         return features
 
-    def _complete(self, features: Features, prefix: Prefix, batches: RecurringBatches) -> None:
+    def _complete(self, features: Features, prefix: Prefix, inputs: Inputs) -> None:
         """Let the frozen layers answer for all that is missing, in rounds: in each, every process answers for one part."""
         team, began, done = self._team, self._clock.seconds, 0
         lacking = set(features.missing)
         missing = list(compress(features.keys, team.union([key in lacking for key in features.keys])))
         parts = _pieces(missing, PASS_SIZE)
-        with prefix.answering(parts[team.rank :: team.size], batches.inputs, PASS_SIZE) as answered:
+        with prefix.answering(parts[team.rank :: team.size], inputs, PASS_SIZE) as answered:
             for together in _pieces(parts, team.size):
                 own = next(answered) if team.rank < len(together) else features.no_rows
                 self._heed()
@@ -237,6 +244,11 @@ class Stages:
 
 def _pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _own(keys: Sequence[str], team: Team) -> list[str]:
+    """Those of `keys` that this process of the team answers for, where none is answered yet."""
+    return list(chain.from_iterable(_pieces(keys, PASS_SIZE)[team.rank :: team.size]))
 
 
 def _nothing() -> None:

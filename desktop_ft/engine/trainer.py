@@ -10,7 +10,7 @@ from desktop_ft.engine.batches import Batches
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, reproducible
 from desktop_ft.engine.feature_store import FeatureStore
-from desktop_ft.engine.learner import Learner
+from desktop_ft.engine.learner import Learner, Relearn
 from desktop_ft.engine.loop import Emit, Loop, Setup
 from desktop_ft.engine.passes import Loss
 from desktop_ft.engine.process import memory_kept
@@ -31,6 +31,7 @@ class Trainer:
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
         measurements: what was measured on this machine, to choose the precision by; None: it stays as `compute` says.
         features: where the answers of frozen layers are kept; None: every step goes through the whole network.
+        relearn: asked at the start of every epoch whether other layers are to learn from then on; None: they never are.
         team: the processes that train together. Each is given the same arguments, but for `batches`, which hold its own part of
             every batch. The first saves and tells for all; what the others are given for that is not used.
     """
@@ -50,6 +51,7 @@ class Trainer:
         saving_share: float = 0.05,
         features: FeatureStore | None = None,
         measurements: Measurements | None = None,
+        relearn: Relearn | None = None,
         team: Team = ALONE,
     ) -> None:
         self._setup = Setup(
@@ -65,6 +67,7 @@ class Trainer:
             saving_share=saving_share,
             features=features,
             measurements=measurements,
+            relearn=relearn,
             team=team,
         )
 

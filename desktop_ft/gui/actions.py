@@ -169,6 +169,14 @@ ACTIONS = (
         shortcut="Ctrl+P",
     ),
     ActionSpec(
+        id="run.replan",
+        menu="Run",
+        text="Use these layers in the run",
+        tip="Let the run under way go on with the layers that are ticked now, from its next epoch on.",
+        handler="replan",
+        enabled="can_replan",
+    ),
+    ActionSpec(
         id="run.stop",
         menu="Run",
         text="Stop and keep",
@@ -185,11 +193,11 @@ ACTIONS = (
         enabled="running",
     ),
     ActionSpec(
-        id="kept.clear",
+        id="kept.show",
         menu="Run",
-        text="Clear what is kept…",
-        tip="See how much the answers of frozen layers take on the disk, and drop them.",
-        handler="clear_kept",
+        text="What is kept…",
+        tip="See what is kept on this machine for the next run and how much it takes, and drop it.",
+        handler="show_kept",
         separated=True,
     ),
     ActionSpec(

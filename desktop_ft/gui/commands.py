@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from desktop_ft import __version__, places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.gui import words
+from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
-from desktop_ft.jobs.kept import kept_features
 from desktop_ft.runs import atomic
 
 
@@ -61,6 +60,11 @@ class Commands(QObject):
     def paused(self) -> bool:
         """Whether the run under way was asked to wait."""
         return self.running and self._session.training.control.pause.is_set()
+
+    @property
+    def can_replan(self) -> bool:
+        """Whether the run under way could go on with the layers that are ticked now."""
+        return self._session.runs.can_replan
 
     @property
     def theme_is_system(self) -> bool:
@@ -166,21 +170,13 @@ class Commands(QObject):
         """Ask the run to end now."""
         self._session.training.cancel()
 
-    def clear_kept(self) -> None:
-        """Say what frozen layers' answers take on the disk, and drop them if that is wanted."""
-        kept = kept_features()
-        box = QMessageBox(self._window)
-        box.setWindowTitle("What is kept")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"The answers of frozen layers take {words.size(kept.size())} in {kept.path}.")
-        box.setInformativeText("They let the next run on the same pictures start at once. They can always be made again.")
-        drop = box.addButton("Drop them", QMessageBox.ButtonRole.DestructiveRole)
-        keep = box.addButton("Keep them", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
-        drop.setEnabled(kept.size() > 0)
-        box.exec()
-        if box.clickedButton() is drop:
-            kept.clear()
+    def replan(self) -> None:
+        """Let the run under way go on with the layers that are ticked now."""
+        self._session.runs.replan()
+
+    def show_kept(self) -> None:
+        """Show what is kept for the next run, and let it be dropped."""
+        KeptDialog(self._session.worker, self._window).open()
 
     def close(self) -> None:
         """Close the window."""

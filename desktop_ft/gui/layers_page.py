@@ -49,10 +49,20 @@ class LayersPage(Page):
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(filling(self.tree), 1)
-        self.body.addLayout(row(self.share, None, self.clear, self.expand, self.collapse))
+        self.replan = button(
+            "Use in the run",
+            session.runs.replan,
+            primary=True,
+            tip="Let the run under way go on with these layers, from its next epoch on.",
+        )
+        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse))
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
         session.networks.tree_failed.connect(self._failed)
+        session.runs.replanned.connect(self._replanned)
+        session.runs.replan_failed.connect(self.notice.fail)
+        for signal in (session.training.started, session.training.updated, session.training.ended):
+            signal.connect(self._show_replan)
         self._new_tree()
         session.networks.want_tree()
 
@@ -62,6 +72,7 @@ class LayersPage(Page):
         self._show_controls(plan)
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self._show_share(plan)
+        self._show_replan()
 
     def _controls(self) -> QVBoxLayout:
         guard = WheelGuard(self)
@@ -182,6 +193,13 @@ class LayersPage(Page):
         if share == 0:
             text += " · nothing would be learned: tick at least the head"
         self.share.setText(text)
+
+    def _show_replan(self) -> None:
+        self.replan.setVisible(self._session.runs.can_replan)
+
+    def _replanned(self) -> None:
+        self._show_replan()
+        self.notice.say("The run goes on with these layers from its next epoch on.", "good")
 
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state

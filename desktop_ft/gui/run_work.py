@@ -14,7 +14,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, training
+from desktop_ft.jobs import evaluating, replanning, training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -30,6 +30,8 @@ class RunWork(QObject):
     warned = Signal(str)
     ended = Signal()
     predicted = Signal(object)
+    replanned = Signal()
+    replan_failed = Signal(object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training) -> None:
         super().__init__(state)
@@ -42,11 +44,13 @@ class RunWork(QObject):
         self.busy = ""
         self._judged: Path | None = None
         self._about: Path | None = None
+        self._under_way: Recipe | None = None
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
         plugins, path = self._plugins, run or training.new_run_path(recipe)
+        self._under_way = recipe
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.train(recipe, path, plugins, emit, control, progress=progress)
@@ -60,9 +64,31 @@ class RunWork(QObject):
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.resume(run, plugins, emit, control, progress=progress)
 
-        before = RunFolder.open(run).history()
+        folder = RunFolder.open(run)
+        before, self._under_way = folder.history(), folder.recipe
         self._live.start(run, fit)
         self._live.history = before
+
+    @property
+    def can_replan(self) -> bool:
+        """Whether the layers that are ticked now could learn in the run under way, and are not those that do."""
+        recipe, now = self._under_way, self._state.recipe
+        if recipe is None or not self._live.running or self._live.history.started is None or self._live.end is not None:
+            return False
+        same = recipe.backbone == now.backbone and recipe.freeze.pretrained is now.freeze.pretrained
+        return same and recipe.freeze != now.freeze and recipe.processes <= 1
+
+    def replan(self) -> None:
+        """Let the layers that are ticked now learn in the run under way, from its next epoch on."""
+        run, plan, plugins = self._live.run, self._state.recipe.freeze, self._plugins
+        if run is None or self._under_way is None or not self.can_replan:
+            return
+
+        def work(report: Report, cancel: threading.Event) -> bool:
+            return replanning.replan(run, plan, plugins)
+
+        self._under_way = self._under_way.model_copy(update={"freeze": plan})
+        self._worker.run(work, finished=self._replanned, failed=self.replan_failed.emit)
 
     def open(self, run: Path) -> None:
         """Show the results of the run in the folder `run`.
@@ -126,6 +152,9 @@ class RunWork(QObject):
         """Ask the work under way to end."""
         if self._task is not None:
             self._task.cancel.set()
+
+    def _replanned(self, training: bool) -> None:
+        self.replanned.emit()
 
     def _begin(self, what: str, work: Work) -> None:
         if self._task is not None:

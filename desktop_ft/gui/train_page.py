@@ -182,7 +182,7 @@ class TrainPage(Page):
                 parts.append(f"{words.count(idle, 'epoch')} without improvement")
         if history.started is not None:
             parts += [history.started.device, history.precision]
-            parts.append(f"{words.percent(history.started.learning_share)} of the parameters learn")
+            parts.append(f"{words.percent(history.learning_share)} of the parameters learn")
         if history.ready is not None and history.ready.kept:
             ready = history.ready
             parts.append(f"frozen layers answered once, in {ready.precision}: {ready.kept:,} inputs, {words.size(ready.bytes)}")

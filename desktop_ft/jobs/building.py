@@ -14,7 +14,7 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.freezing import learning_share
+from desktop_ft.core.freezing import FreezePlan, learning_share
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import class_weights
 from desktop_ft.engine.team import ALONE, Team
@@ -22,7 +22,7 @@ from desktop_ft.jobs import augmenting
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from desktop_ft.data.loaders import PictureBatches
     from desktop_ft.engine.device import Compute
@@ -47,8 +47,6 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
     """The network and what trains it; a resumed run takes its weights from the checkpoint instead."""
     from desktop_ft.engine.device import choose
     from desktop_ft.models.build import build_network
-    from desktop_ft.models.freezing import Freezer
-    from desktop_ft.models.layer_tree import layer_tree
 
     compute = choose(recipe.device, recipe.precision)
     network = build_network(
@@ -59,15 +57,27 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
         image_size=recipe.backbone.image_size,
         seed=recipe.seed,
     )
-    tree = layer_tree(network.backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
-    if unknown := recipe.freeze.unknown_overrides(tree):
+    size = resize_rule(backbone.spec, recipe.backbone.image_size).crop
+    freezer, note = learner(network.backbone, recipe.freeze, backbone, size)
+    return Parts(network, freezer, compute, notes=(note,) if note else ())
+
+
+def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int) -> tuple[Freezer, str]:
+    """What holds `module`, a network of `backbone` with its new head, to `plan`; and a note for the person, "" if none.
+
+    Raises:
+        UserError: there is no such layer, or none would learn.
+    """
+    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.layer_tree import layer_tree
+
+    tree, head = layer_tree(module, image_size), backbone.spec.head
+    if unknown := plan.unknown_overrides(tree):
         raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
     # The first epoch decides: what learns later (gradual) only comes on top.
-    if not learning_share(tree, recipe.freeze.rates(tree, backbone.spec.head)):
+    if not learning_share(tree, plan.rates(tree, head)):
         raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
-    beyond = recipe.freeze.beyond(tree, backbone.spec.head)
-    freezer = Freezer(network.backbone, recipe.freeze, tree, backbone.spec.head)
-    return Parts(network, freezer, compute, notes=(beyond,) if beyond else ())
+    return Freezer(module, plan, tree, head), plan.beyond(tree, head)
 
 
 def batches(

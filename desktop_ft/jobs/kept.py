@@ -1,16 +1,19 @@
-"""What is kept on this machine for the next run: what frozen layers have answered, and what was measured."""
+"""What is kept on this machine for the next run, what each of it saves, and how it is dropped. Imports no torch by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 from desktop_ft import places
+from desktop_ft.data.known_pictures import KnownPictures
+from desktop_ft.runs import kept
 from desktop_ft.runs.kept import KeptFolder, KeptMeasurements
 
 if TYPE_CHECKING:
@@ -21,8 +24,75 @@ _DISK_BYTES = 20 * 10**9
 _elsewhere: ContextVar[Path | None] = ContextVar("elsewhere", default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One thing that is kept.
+
+    Attributes:
+        name: what the command line calls it. title: what it is.
+        saves: what it is good for, and what becomes of it when it is dropped, in a sentence.
+        path: a file or a folder, which need not be there.
+        lightly: whether it is dropped when nothing is named: it comes back by itself, wherever the person is.
+    """
+
+    name: str
+    title: str
+    saves: str
+    path: Path
+    lightly: bool
+
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return kept.size(self.path)
+
+    def drop(self) -> int:
+        """Drop it; returns how many bytes are free again."""
+        return kept.drop(self.path)
+
+
+def all_kept() -> tuple[Kept, ...]:
+    """All that is kept on this machine and can be made again."""
+    return (
+        Kept(
+            name="answers",
+            title="Answers of frozen layers",
+            saves="The next run on the same pictures starts at once. They are made again by the run that needs them.",
+            path=kept_features().path,
+            lightly=True,
+        ),
+        Kept(
+            name="scans",
+            title="What scans found out",
+            saves="Pictures that have not changed are not decoded again when their folder is opened.",
+            path=places.cache() / KnownPictures.FILE,
+            lightly=True,
+        ),
+        Kept(
+            name="measurements",
+            title="Measurements of this machine",
+            saves="A run need not measure again which precision is the fastest.",
+            path=measurements().path,
+            lightly=True,
+        ),
+        Kept(
+            name="archives",
+            title="Unpacked .zip files",
+            saves="They are unpacked again from their .zip, as long as that is where it was.",
+            path=places.cache() / "archives",
+            lightly=False,
+        ),
+        Kept(
+            name="weights",
+            title="Downloaded weights",
+            saves="Without them a backbone must be downloaded again before it can be trained. Runs keep their own.",
+            path=places.cache() / "weights",
+            lightly=False,
+        ),
+    )
+
+
 def kept_features() -> KeptFolder:
-    """All that frozen layers have answered: at most 20 GB. Imports no torch."""
+    """All that frozen layers have answered: at most 20 GB."""
     return KeptFolder(_place() / "features", _DISK_BYTES)
 
 

@@ -12,6 +12,7 @@ from desktop_ft.core.backbone import ResizeRule, resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.data import archive
 from desktop_ft.data.decode import UnreadablePicture
 from desktop_ft.data.source import is_unchanged
 from desktop_ft.plugin_manager import Plugins
@@ -73,8 +74,16 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
         UserError: not a run, damaged, or made with a backbone that no plugin here brings.
     """
     folder = RunFolder.open(path)
-    recipe = folder.recipe
-    return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
+    recipe, manifest = folder.recipe, folder.manifest
+    _bring_back(manifest)
+    return OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=plugins.backbones.get(recipe.backbone.name))
+
+
+def _bring_back(manifest: DatasetManifest) -> None:
+    """Unpack the .zip again that the pictures came from, where what was unpacked is gone and the .zip is not."""
+    source, root = Path(manifest.source), Path(manifest.root)
+    if source != root and not root.is_dir() and source.is_file():
+        archive.unpack(source, root.parent)
 
 
 def trained_network(run: OpenRun, warn: Warn = silent) -> Network:

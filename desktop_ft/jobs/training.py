@@ -145,6 +145,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
     """Train, here or in processes of their own; `team` is the one that this process is in."""
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept import feature_store, measurements
+    from desktop_ft.jobs.replanning import relearning
 
     run, parts = work.run, work.parts
     if work.processes > 1:
@@ -166,7 +167,9 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             seed=run.recipe.seed,
             loss=loss(run.recipe, run.manifest),
             features=feature_store(team.on_machine) if cut else None,
-            measurements=measurements() if team.size == 1 else None,  # several would have to measure the same
+            # Several processes would have to measure the same, and hear of another plan at the same time.
+            measurements=measurements() if team.size == 1 else None,
+            relearn=relearning(run, parts.network, tell) if team.size == 1 else None,
             team=team,
         )
         return trainer.fit(tell, control, work.checkpoint)

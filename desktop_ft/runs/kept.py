@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,27 @@ from desktop_ft.runs import atomic
 _ABANDONED_S = 3600.0
 _SPARE_BYTES = 1 << 30
 """What is left free on the disk for everybody else."""
+
+
+def size(path: Path) -> int:
+    """Bytes of the file `path`, or of all files below the folder `path`; 0 where nothing is there."""
+    found = 0
+    for each in (path, *path.rglob("*")):
+        with suppress(OSError):  # it may go while it is looked at
+            status = each.lstat()
+            found += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return found
+
+
+def drop(path: Path) -> int:
+    """Delete the file or folder `path`; returns how many bytes are free again. What is in use may stay."""
+    before = size(path)
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+    return before - size(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +53,6 @@ class KeptFolder:
     def size(self) -> int:
         """Bytes kept now."""
         return sum(size for _, size, _ in self._inside())
-
-    def clear(self) -> int:
-        """Drop everything; returns how many bytes that were."""
-        before = self.size()
-        shutil.rmtree(self.path, ignore_errors=True)
-        return before - self.size()
 
     def make_room(self, wanted: int, spare: Path) -> str:
         """Drop what was used longest ago, but not `spare`, until `wanted` more bytes may be kept; "" or why they may not."""
@@ -93,10 +109,6 @@ class KeptMeasurements:
         with suppress(OSError, UserError):
             self.path.mkdir(parents=True, exist_ok=True)
             atomic.write(self._file(key), json.dumps(measured).encode())
-
-    def clear(self) -> None:
-        """Forget everything: it is measured again."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
     def _file(self, key: str) -> Path:
         return self.path / f"{key}.json"

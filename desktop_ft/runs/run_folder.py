@@ -8,6 +8,7 @@ from pathlib import Path
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, to_json
@@ -120,6 +121,34 @@ class RunFolder:
     def write_recipe(self, recipe: Recipe) -> None:
         """Keep what was asked for; this is what makes the folder a run."""
         atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
+
+    @property
+    def asked_plan(self) -> FreezePlan | None:
+        """What is to learn from the next epoch on, if that was asked for and not yet done.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not self._asked_plan.is_file():
+            return None
+        return from_json(FreezePlan, atomic.read(self._asked_plan), str(self._asked_plan))
+
+    def ask_plan(self, plan: FreezePlan) -> None:
+        """Ask for other layers to learn from the next epoch on: the process that trains the run, now or later, will see it."""
+        atomic.write(self._asked_plan, to_json(plan))
+
+    def adopt_plan(self, plan: FreezePlan) -> None:
+        """Make `plan`, which was asked for, that of the run."""
+        self.write_recipe(self.recipe.model_copy(update={"freeze": plan}))
+        self.forget_asked_plan()
+
+    def forget_asked_plan(self) -> None:
+        """Ask for no other plan any more."""
+        self._asked_plan.unlink(missing_ok=True)
+
+    @property
+    def _asked_plan(self) -> Path:
+        return self.path / "asked_plan.json"
 
     @property
     def manifest(self) -> DatasetManifest:

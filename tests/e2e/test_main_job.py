@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -218,15 +219,21 @@ def test_real_photos_reach_the_promised_accuracy(
     assert outcome.json()["accuracy"] >= floor
 
 
+def sizes(kept: list[dict[str, Any]]) -> dict[str, int]:
+    return {each["name"]: each["bytes"] for each in kept}
+
+
 def test_what_frozen_layers_answered_is_kept_shown_and_cleared(command: Command, photos: Path, tmp_path: Path) -> None:
     first = trained(command, photos, tmp_path / "a", "--augment", "light", "--views", 2, "--epochs", 5)
     assert "answered once for all epochs" in first.err
-    kept = command("cache", "--json").json()
-    assert kept["bytes"] > 0
+    kept = sizes(command("cache", "--json").json())
+    assert kept["answers"] > 0 and kept["weights"] == kept["archives"] == 0
     again = trained(command, photos, tmp_path / "b", "--augment", "light", "--views", 2, "--epochs", 5)
     assert "by an earlier run" in again.err
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
-    assert command("cache", "--clear", "--json").json()["dropped"] == kept["bytes"]
-    assert command("cache", "--json").json()["bytes"] == 0
+    assert sizes(command("cache", "--clear", "scans", "--json").json()) == {**kept, "scans": 0}
+    dropped = {each["name"]: each["dropped"] for each in command("cache", "--clear", "--json").json()}
+    assert dropped == {**kept, "scans": 0}
+    assert not any(sizes(command("cache", "--json").json()).values())
     trained(command, photos, tmp_path / "c", "--augment", "light", "--views", 2, "--epochs", 5)
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "c")

@@ -227,6 +227,31 @@ def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, pho
     assert training.end.status is RunStatus.STOPPED
 
 
+def test_other_layers_learn_in_the_run_under_way(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    training, state = window.session.training, window.session.state
+    recipe = take_recipe(window, qtbot, photos, tmp_path, epochs=500)
+    layers = page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
+    window.actions_["run.start"].trigger()
+    qtbot.waitUntil(lambda: len(training.history.epochs) >= 1, timeout=LONG)
+    state.go("layers")  # the start had led to the curves
+    assert not layers.replan.isVisible() and not window.session.runs.can_replan
+    tick(layers, "blocks.6")
+    assert state.recipe.freeze != recipe.freeze
+    qtbot.waitUntil(layers.replan.isVisible)
+    click(layers.replan)
+    qtbot.waitUntil(lambda: bool(training.history.replanned), timeout=LONG)
+    assert not layers.replan.isVisible() and "next epoch" in layers.notice.text
+    (change,) = training.history.replanned
+    assert change.learning_share > training.history.started.learning_share
+    qtbot.waitUntil(lambda: training.history.epochs[-1].epoch > change.epoch, timeout=LONG)
+    training.stop()
+    qtbot.waitUntil(lambda: not training.running, timeout=LONG)
+    assert training.end is not None and training.end.status is RunStatus.STOPPED
+    assert state.run is not None and RunFolder.open(state.run).recipe.freeze == state.recipe.freeze
+
+
 def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     training = window.session.training
     take_recipe(window, qtbot, photos, tmp_path, epochs=500)

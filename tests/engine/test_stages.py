@@ -14,7 +14,7 @@ from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.prefix import Prefix
 from desktop_ft.models.cutting import cut
-from desktop_ft.runs.kept import KeptFolder
+from desktop_ft.runs.kept import KeptFolder, drop
 from tests.engine.tiny import CLASSES, RecurringTiny, Run, TinyNet, same
 
 COUNT = 21
@@ -113,7 +113,7 @@ def test_a_resumed_run_is_as_if_it_had_never_stopped(tmp_path: Path, stop_at: in
     broken.on_event = lambda event: broken.control.stop.set() if len(broken.of(StepDone)) == stop_at else None
     assert broken.fit().status is RunStatus.STOPPED
     if cleared:
-        features.folder.clear()
+        drop(features.folder.path)
     again = Run(tmp_path / "b", plan=PLAN, batches=recurring(), features=features, learning=("fc",))
     assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
     assert same(whole.weights, again.weights)

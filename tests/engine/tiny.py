@@ -16,6 +16,7 @@ from desktop_ft.engine.arithmetic import Measurements
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, choose
 from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.learner import Relearn
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.engine.trainer import Trainer
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
@@ -206,6 +207,7 @@ class Run:
     control: RunControl = field(default_factory=RunControl)
     events: list[TrainEvent] = field(default_factory=list)
     on_event: Callable[[TrainEvent], None] = lambda event: None
+    relearn: Relearn | None = None
     team: Team = ALONE
 
     @property
@@ -227,6 +229,7 @@ class Run:
             saving_share=self.saving_share,
             features=self.features,
             measurements=self.measurements,
+            relearn=self.relearn,
             team=self.team,
         )
         return trainer.fit(self._hear, self.control, resume)

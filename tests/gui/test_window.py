@@ -5,16 +5,26 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMessageBox, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
+from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.state import PAGES
@@ -358,14 +368,13 @@ def test_what_is_kept_can_be_cleared(window: MainWindow, home: Path, qtbot: QtBo
     kept = home / "cache" / "features" / "a"
     kept.mkdir(parents=True)
     (kept / "rows.safetensors").write_bytes(bytes(1234))
-
-    def answer(words: str) -> None:
-        box = QApplication.activeModalWidget()
-        assert isinstance(box, QMessageBox)
-        assert "1.2 kB" in box.text()
-        click(next(button for button in box.findChildren(QAbstractButton) if words in button.text()))
-
-    for words, left in (("Keep", True), ("Drop", False)):
-        QTimer.singleShot(0, lambda words=words: answer(words))
-        window.actions_["kept.clear"].trigger()
-        assert kept.exists() is left
+    window.actions_["kept.show"].trigger()
+    (dialog,) = window.findChildren(KeptDialog)
+    drop = {button.accessibleName(): button for button in dialog.findChildren(QPushButton)}["Drop: Answers of frozen layers"]
+    said = list(dialog.findChildren(QLabel))
+    qtbot.waitUntil(drop.isEnabled)
+    assert "1.2 kB" in [each.text() for each in said]
+    click(drop)
+    qtbot.waitUntil(lambda: "1.2 kB" not in [each.text() for each in said] and not window.session.worker.busy)
+    assert not kept.exists() and not drop.isEnabled()
+    dialog.reject()

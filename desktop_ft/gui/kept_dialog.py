@@ -1,0 +1,77 @@
+"""What is kept on this machine for the next run: what it is good for, how much it takes, and a way to drop it."""
+
+import threading
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from desktop_ft.gui import words
+from desktop_ft.gui.widgets import GAP, MARGIN, button, card, label, row
+from desktop_ft.gui.worker import Report, Worker
+from desktop_ft.jobs.kept import Kept, all_kept
+
+_WIDTH = 640
+
+
+class KeptDialog(QDialog):
+    """One card for each thing that is kept."""
+
+    def __init__(self, worker: Worker, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("What is kept")
+        self.setMinimumWidth(_WIDTH)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(GAP)
+        layout.addWidget(label("Kept on this machine so that the next run is quick. All of it can be made again.", wrap=True))
+        for kept in all_kept():
+            layout.addWidget(_Card(kept, worker))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        layout.addWidget(buttons)
+
+
+class _Card(QWidget):
+    """One thing that is kept. It is measured and dropped in a thread: there may be a hundred thousand files."""
+
+    def __init__(self, kept: Kept, worker: Worker) -> None:
+        super().__init__()
+        self._kept = kept
+        self._worker = worker
+        frame, inside = card()
+        self._size: QLabel = label(role="muted")
+        self._drop: QPushButton = button("Drop", self._ask_to_drop, tip=f"Delete {kept.path}")
+        self._drop.setAccessibleName(f"Drop: {kept.title}")
+        inside.addLayout(row(label(kept.title, "heading"), None, self._size, self._drop))
+        inside.addWidget(label(kept.saves, "muted", wrap=True))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(frame)
+        self._measure()
+
+    def _measure(self) -> None:
+        self._drop.setEnabled(False)
+        self._run(drop=False)
+
+    def _ask_to_drop(self) -> None:
+        self._drop.setEnabled(False)
+        self._size.setText("Dropping…")
+        self._run(drop=True)
+
+    def _run(self, *, drop: bool) -> None:
+        kept = self._kept
+
+        def work(report: Report, cancel: threading.Event) -> int:
+            if drop:
+                kept.drop()
+            return kept.size()
+
+        self._worker.run(work, finished=self._show, failed=self._fail)
+
+    def _show(self, size: int) -> None:
+        self._size.setText(words.size(size) if size else "nothing")
+        self._drop.setEnabled(size > 0)
+
+    def _fail(self, error: BaseException) -> None:
+        self._size.setText(str(error))

@@ -1,0 +1,103 @@
+"""Other layers learn while a run goes on: as if it had been planned so from the start."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from desktop_ft.core.events import CheckpointSaved, EpochDone, PlanChanged, PrefixReady, RunStatus, StepDone
+from desktop_ft.core.recipe import Optimisation, Optimizer
+from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.learner import Change
+from desktop_ft.runs.kept import KeptFolder
+from tests.engine.test_stages import recurring
+from tests.engine.tiny import Run, TinyLearner, TinyNet, same
+
+CHANGED_IN = 2
+EPOCHS = 5
+
+
+def run(folder: Path, learning: tuple[str, ...], *, kept: bool, optimizer: Optimizer = Optimizer.ADAMW, **options) -> Run:  # type: ignore[no-untyped-def]
+    features = FeatureStore(KeptFolder(folder / "kept", 1 << 20), memory_bytes=1 << 20) if kept else None
+    plan = Optimisation(epochs=EPOCHS, batch_size=6, lr=0.02, optimizer=optimizer)
+    return Run(folder / "run", batches=recurring(), plan=plan, learning=learning, features=features, **options)
+
+
+def asking(made: Run, *changes: tuple[int, tuple[str, ...]]) -> Run:
+    """Let `made` be asked for other layers when it comes to these epochs."""
+    waiting = list(changes)
+    begun = [0]
+
+    def relearn(save: Callable[[], None]) -> Change | None:
+        epoch, begun[0] = begun[0], begun[0] + 1
+        if not waiting or waiting[0][0] != epoch:
+            return None
+        _, learning = waiting.pop(0)
+        save()
+        return Change(TinyLearner(made.network, learning), "before", "after")
+
+    made.relearn = relearn
+    return made
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_more_learns_as_if_it_had_been_planned_so(tmp_path: Path, kept: bool, optimizer: Optimizer) -> None:
+    changed = asking(run(tmp_path / "a", ("fc",), kept=kept, optimizer=optimizer), (CHANGED_IN, ("norm", "fc")))
+    assert changed.fit().status is RunStatus.COMPLETED
+    planned = run(tmp_path / "b", ("fc",), kept=kept, optimizer=optimizer, later={CHANGED_IN: ("norm", "fc")})
+    planned.fit()
+    assert same(changed.weights, planned.weights)
+    assert [step.loss for step in changed.of(StepDone)] == [step.loss for step in planned.of(StepDone)]
+    (told,) = changed.of(PlanChanged)
+    assert (told.epoch, told.before, told.plan) == (CHANGED_IN, "before", "after")
+    share = sum(p.numel() for name in ("norm", "fc") for p in changed.network.get_submodule(name).parameters())
+    assert told.learning_share == pytest.approx(share / sum(p.numel() for p in changed.network.parameters()))
+    if kept:
+        assert [ready.after for ready in changed.of(PrefixReady)] == ["norm", "stem"]
+
+
+def test_what_is_frozen_stays_as_it_had_become(tmp_path: Path) -> None:
+    at: dict[str, dict[str, torch.Tensor]] = {}
+    made = asking(run(tmp_path, ("stem", "norm", "fc"), kept=True), (CHANGED_IN, ("fc",)))
+
+    def hear(event: object) -> None:
+        if isinstance(event, PlanChanged):
+            at["change"] = made.weights
+
+    made.on_event = hear
+    made.fit()
+    start, end = TinyNet().state_dict(), made.weights
+    for name, tensor in at["change"].items():
+        assert torch.equal(tensor, end[name]) is not name.startswith("fc")
+        assert not torch.equal(tensor, start[name])
+
+
+def test_back_and_forth(tmp_path: Path) -> None:
+    made = asking(run(tmp_path, ("fc",), kept=True), (1, ("norm", "fc")), (3, ("fc",)))
+    assert made.fit().status is RunStatus.COMPLETED
+    assert [change.epoch for change in made.of(PlanChanged)] == [1, 3]
+    assert len(made.of(EpochDone)) == EPOCHS
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("stop_in", [CHANGED_IN, CHANGED_IN + 1])
+def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(tmp_path: Path, stop_in: int, kept: bool) -> None:
+    whole = asking(run(tmp_path / "whole", ("fc",), kept=kept), (CHANGED_IN, ("norm", "fc")))
+    whole.fit()
+    broken = asking(run(tmp_path / "broken", ("fc",), kept=kept), (CHANGED_IN, ("norm", "fc")))
+    at_last_save: list[int] = []
+
+    def stop(event: object) -> None:
+        if isinstance(event, CheckpointSaved):
+            at_last_save.append(event.epoch)
+        if isinstance(event, StepDone) and (event.epoch, event.step) == (stop_in, 1):
+            broken.control.cancel.set()  # as a crash would: nothing is saved any more
+
+    broken.on_event = stop
+    assert broken.fit().status is RunStatus.CANCELLED
+    assert at_last_save[-1] == stop_in
+    again = run(tmp_path / "broken", ("norm", "fc"), kept=kept)
+    assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
+    assert same(again.weights, whole.weights)
