@@ -84,7 +84,7 @@ class KnownPictures:
             mtime_ns=mtime_ns,
             format=format_,
             frames=frames,
-            notes=tuple((kind, sentence) for kind, sentence in json.loads(notes)),
+            notes=tuple((kind, sentence) for kind, sentence in json.loads(notes)) if notes else (),
         )
 
     def put(self, where: str, before: os.stat_result, found: Inspection) -> None:
@@ -94,7 +94,14 @@ class KnownPictures:
         if self._connection is None or found.problem is not None or not (same and settled):
             return
         dates = (found.bytes, found.mtime_ns, before.st_ctime_ns, decode.IDENTITY)
-        facts = (found.sha256, found.width, found.height, found.format, found.frames, json.dumps(found.notes))
+        facts = (
+            found.sha256,
+            found.width,
+            found.height,
+            found.format,
+            found.frames,
+            json.dumps(found.notes) if found.notes else "",
+        )
         try:
             self._connection.execute(_PUT, (os.fsencode(where), *dates, *facts))
             self._pending += 1
