@@ -350,6 +350,30 @@ def test_a_scan_can_be_cancelled(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="drops Linux capabilities")
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="asks the system for the most memory that a process took")
+def test_of_200_000_files_each_is_counted_and_little_memory_is_taken(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(100_000):
+            os.close(os.open(tmp_path / name / f"{number}.jpg", os.O_CREAT))
+    asked = (
+        "import resource, sys; from pathlib import Path; from desktop_ft.core.errors import UserError\n"
+        "from desktop_ft.data.scan import scan\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before, told = peak(), []\n"
+        "try: scan(Path(sys.argv[1]), progress=lambda done, total: told.append(done))\n"
+        "except UserError as error: print(error.what)\n"
+        "print(len(told), told[-1], peak() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", asked, tmp_path], capture_output=True, text=True, check=True)
+    said, figures = done.stdout.splitlines()
+    assert "200000 files were left out" in said
+    count, last, megabytes = map(int, figures.split())
+    assert count == last == 200_000
+    assert megabytes < 100  # a list of all entries with their paths alone would take 50
+
+
 def test_what_may_not_be_read_is_listed(tmp_path: Path) -> None:
     root = class_folders(tmp_path, {"a": 2, "b": 2, "c": 1})
     (root / "a" / "000.png").chmod(0)
