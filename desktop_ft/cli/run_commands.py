@@ -12,7 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
-from desktop_ft.jobs.replanning import replan
+from desktop_ft.jobs.replanning import plan_of, replan
 from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -46,8 +46,9 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser = commands.add_parser(
         "replan",
         help="let other layers learn in a run that is under way, or was stopped",
-        description="Let other layers learn from the next epoch on: at once in a run that is being trained, by one process, "
-        "else when it is resumed. What is not named stays as it is in the run.\n\nWhat learns (--freeze):\n" + freeze_help(),
+        description="Let other layers learn from the next epoch on, in a run that one process trains, or when it is resumed.\n"
+        "What is not named stays as it is; another preset drops the exceptions to the one before.\n\n"
+        "What learns (--freeze):\n" + freeze_help(),
         epilog="Example: desktop-ft replan run --freeze last:2",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -81,12 +82,11 @@ def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _replan(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run = arguments.run_folder
     folder = RunFolder.open(run)
-    recipe = folder.recipe
-    before = folder.asked_plan or recipe.freeze
-    plan = plan_from(arguments, recipe.model_copy(update={"freeze": before}))
+    before = plan_of(folder)
+    plan = plan_from(arguments, folder.recipe.model_copy(update={"freeze": before}))
     training = replan(run, plan, load_plugins())
     terminal.document({"run": str(run), "plan": plan.model_dump(mode="json"), "training": training})
-    when = "from its next epoch on" if training else "from its next epoch on, when it is resumed"
+    when = "from its next epoch on" if training else f"when it is resumed (desktop-ft resume '{run}')"
     terminal.say(f"{folder.name}: {plan.words} instead of {before.words}, {when}.")
     return 0
 

@@ -77,12 +77,8 @@ def _cache(arguments: argparse.Namespace, terminal: Terminal) -> int:
         each.name: each.drop() for each in kept if named is not None and (each.name in named or (each.lightly and not named))
     }
     sizes = {each.name: each.size() for each in kept}
-    terminal.document(
-        [
-            {"name": each.name, "path": str(each.path), "bytes": sizes[each.name], "dropped": dropped.get(each.name, 0)}
-            for each in kept
-        ]
-    )
+    told = [{"name": each.name, "path": str(each.path), "bytes": sizes[each.name]} for each in kept]
+    terminal.document({"kept": told, "bytes": sum(sizes.values()), "dropped": sum(dropped.values())})
     rows = [[each.name, size(sizes[each.name]), each.title, str(each.path)] for each in kept]
     terminal.table(["kept", "size", "what it is", "where"], rows, right=[1])
     if named is not None:

@@ -151,7 +151,7 @@ def precision_line(event: PrecisionChosen) -> str:
 
 def plan_line(event: PlanChanged) -> str:
     """What learns from now on, in one line."""
-    return f"From epoch {event.epoch + 1} on: {event.plan} instead of {event.before}; {percent(event.learning_share)} learn."
+    return f"From epoch {event.epoch + 1} on: {event.plan.words}; {percent(event.learning_share)} of the parameters learn."
 
 
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from desktop_ft.core.freezing import FreezePlan
+
 
 class RunStatus(StrEnum):
     """How a run ended."""
@@ -96,13 +98,12 @@ class PlanChanged:
     """Other layers learn from the start of `epoch` (0-based) on, as a person asked for while the run went on.
 
     Attributes:
-        before, plan: the freeze plans, in a few words.
-        learning_share: share of the network's parameters that learn from now on.
+        plan: what learns now; what changes over time in it counts from `epoch`.
+        learning_share: share of the network's parameters that learn in `epoch`.
     """
 
     epoch: int
-    before: str
-    plan: str
+    plan: FreezePlan
     learning_share: float
     type: Literal["plan_changed"] = "plan_changed"
 

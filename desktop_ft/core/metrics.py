@@ -96,6 +96,7 @@ class MetricHistory:
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
                 self.prefix, self.ready, self.chosen = None, None, None
+                self.replanned = [change for change in self.replanned if change.epoch <= event.first_epoch]
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event

@@ -13,19 +13,23 @@ from desktop_ft.data import decode
 from desktop_ft.data.inspector import Inspection
 
 MOST = 3_000_000
-"""Pictures that are remembered; what was looked at longest ago goes first."""
+"""Pictures that are remembered; what was decoded longest ago goes first."""
 
 _SETTLED_NS = 2_000_000_000
 """A file that was written less than two seconds before may be written again without a new date: some disks count in seconds."""
 
-_ROWS_A_COMMIT = 2000
+_ROWS_A_WRITE = 200
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS pictures (path BLOB PRIMARY KEY, bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, "
     "decoder TEXT, sha256 TEXT, width INTEGER, height INTEGER, format TEXT, frames INTEGER, notes TEXT)"
 )
 _GET = "SELECT bytes, mtime_ns, ctime_ns, decoder, sha256, width, height, format, frames, notes FROM pictures WHERE path = ?"
 _PUT = "INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_DROP_OLDEST = "DELETE FROM pictures WHERE rowid <= (SELECT max(rowid) FROM pictures) - ?"
+_DROP_OLDEST = (
+    "DELETE FROM pictures WHERE rowid IN "
+    "(SELECT rowid FROM pictures ORDER BY rowid LIMIT max(0, (SELECT count(*) FROM pictures) - ?))"
+)
+_BUSY_S = 1.0
 
 
 class KnownPictures:
@@ -43,25 +47,24 @@ class KnownPictures:
         self._database = database
         self._most = most
         self._connection: sqlite3.Connection | None = None
-        self._pending = 0
+        self._pending: list[tuple[object, ...]] = []
 
     def __enter__(self) -> Self:
         try:
             self._open()
-        except sqlite3.DatabaseError:
+        except (sqlite3.Error, OSError) as error:
             self._give_up()
-            with suppress(OSError, sqlite3.Error):
-                self._database.unlink(missing_ok=True)
-                self._open()
-        except OSError:
-            self._give_up()
+            if _is_damaged(error):
+                with suppress(sqlite3.Error, OSError):
+                    self._database.unlink(missing_ok=True)
+                    self._open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._write()
         if self._connection is not None:
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error), self._connection:
                 self._connection.execute(_DROP_OLDEST, (self._most,))
-                self._connection.commit()
         self._give_up()
 
     def get(self, where: str, now: os.stat_result) -> Inspection | None:
@@ -102,22 +105,31 @@ class KnownPictures:
             found.frames,
             json.dumps(found.notes) if found.notes else "",
         )
-        try:
-            self._connection.execute(_PUT, (os.fsencode(where), *dates, *facts))
-            self._pending += 1
-            if self._pending >= _ROWS_A_COMMIT:
-                self._connection.commit()
-                self._pending = 0
-        except (sqlite3.Error, OverflowError):
-            self._give_up()
+        self._pending.append((os.fsencode(where), *dates, *facts))
+        if len(self._pending) >= _ROWS_A_WRITE:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what was put, in one short transaction: another scan may want to write as well. What fails is decoded again."""
+        rows, self._pending = self._pending, []
+        if self._connection is not None and rows:
+            with suppress(sqlite3.Error, OverflowError), self._connection:
+                self._connection.executemany(_PUT, rows)
 
     def _open(self) -> None:
         self._database.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(self._database, timeout=0.2)
-        self._connection.execute(_TABLE)
-        self._connection.execute(_GET, (b"",))  # an older layout shows here
+        self._connection = sqlite3.connect(self._database, timeout=_BUSY_S)
+        with self._connection:
+            self._connection.execute(_TABLE)
+        self._connection.execute(_GET, (b"",))  # another layout shows here
 
     def _give_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _is_damaged(error: Exception) -> bool:
+    """Whether the file is no database, a broken one, or of another layout; busy or read-only it is as good as ever."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or "no such column" in str(error)

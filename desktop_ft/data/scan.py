@@ -79,6 +79,7 @@ def scan(
             known.put(found.where, found.stat, inspection)
             findings.add(found, inspection)
             counted.one_done()
+    counted.tell()
     return _manifest(source, root, laid.layout, findings, fewest_classes)
 
 
@@ -110,6 +111,10 @@ class _Counted:
     def one_done(self) -> None:
         """One more was dealt with."""
         self.done += 1
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell how it stands."""
         if self._progress is not None:
             self._progress(self.done, self.total)
 

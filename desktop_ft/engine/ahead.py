@@ -1,6 +1,5 @@
 """Inputs that are made while the frozen layers are still being found: that is one thread's work, and other cores are idle."""
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,20 +9,17 @@ from torch import Tensor
 
 from desktop_ft.engine.batches import RecurringBatches
 
-_AT_MOST = 256
-"""How many inputs wait for their turn: some 40 MB of pictures of 224 pixels."""
-
 
 class Ahead:
     """Gives inputs by key, those that are made already at once.
 
     Args:
-        keys: what will be asked for, each once, in the order in which it will be.
+        keys: what to make, in the order in which it will be asked for; all of it may lie in memory at once.
     """
 
     def __init__(self, batches: RecurringBatches, keys: Sequence[str]) -> None:
         self._batches = batches
-        self._keys = keys[:_AT_MOST]
+        self._keys = keys
         self._made: dict[str, Future[Tensor]] = {}
 
     def inputs(self, keys: Sequence[str]) -> Tensor:
@@ -34,8 +30,8 @@ class Ahead:
 
     @contextmanager
     def making(self) -> Iterator[None]:
-        """Make the first of them while the block runs. What is not begun when it ends is made when it is asked for."""
-        threads = max(1, (os.cpu_count() or 1) - 1)
+        """Make them while the block runs. What is not begun when it ends is made when it is asked for."""
+        threads = max(1, torch.get_num_threads() - 1)
         with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
             self._made = {key: pool.submit(self._batches.inputs, [key]) for key in self._keys}
             try:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from desktop_ft.core.freezing import FreezePlan
     from desktop_ft.models.freezing import ParameterGroup
 
 
 class Learner(Protocol):
-    """A freeze plan applied to one network. Epochs are 0-based; each answer depends on its arguments alone."""
+    """A freeze plan applied to one network. Epochs are 0-based; each answer depends on its arguments alone.
+
+    Attributes:
+        since: the first epoch that it is for.
+    """
+
+    @property
+    def since(self) -> int:
+        """As above."""
 
     def apply(self, epoch: int) -> None:
         """Let exactly the parameters that learn in `epoch` ask for gradients."""
@@ -28,23 +36,20 @@ class Learner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Another learner of the same network, with the plans before and after in a few words."""
+    """Another learner of the same network, from its `since` on, and the plan that it carries out."""
 
     learner: Learner
-    before: str
-    plan: str
+    plan: FreezePlan
 
 
 class Relearn(Protocol):
     """Says at the start of an epoch whether other layers are to learn from then on."""
 
-    def __call__(self, save: Callable[[], None]) -> Change | None:
-        """The change, or None.
+    def asked(self, epoch: int) -> Change | None:
+        """The change from `epoch` on, or None."""
 
-        Args:
-            save: keeps the run as it is on the disk; called before the change is made to last, so that a run that breaks
-                off there is resumed under one plan or the other.
-        """
+    def settled(self, change: Change) -> None:
+        """`change` was made and told: it is asked for no more."""
 
 
 def learning_in(learner: Learner, epoch: int) -> frozenset[str]:

@@ -91,7 +91,7 @@ class Loop:
             saving_share=setup.saving_share,
             team=setup.team,
         )
-        self._progress = self._keeper.restore(resume) if resume else Progress()
+        self._progress = _patient_again(self._keeper.restore(resume), setup.learner) if resume else Progress()
         self._check_together()
         self._clock = WorkClock()
         self._stages = Stages(
@@ -106,7 +106,7 @@ class Loop:
             clock=self._clock,
             team=setup.team,
         )
-        self._stage: Stage | None = None
+        self._entered: range | None = None
         self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed_an_end)
 
     def _check_together(self) -> None:
@@ -177,24 +177,30 @@ class Loop:
         self._finish_epoch(self._validate(stage))
 
     def _change_what_learns(self) -> None:
-        """Let other layers learn from this epoch on, if that is asked for. What learned before keeps its momentum."""
-        setup, epoch = self._setup, self._progress.epoch
-        change = setup.relearn(self._save) if setup.relearn is not None else None
-        if change is None:
+        """Let other layers learn from this epoch on, if that is asked for. What learns on keeps its momentum.
+
+        In this order: the run is saved, the change is told (which makes it last), and only then it is asked for no more. A run
+        that breaks off in between is resumed from here, before the change or after it.
+        """
+        setup, at = self._setup, self._progress
+        change = setup.relearn.asked(at.epoch) if setup.relearn is not None else None
+        if setup.relearn is None or change is None:
             return
+        self._save()
         learner, plan = change.learner, setup.optimisation
-        learner.apply(epoch)
+        learner.apply(at.epoch)
         optimizer = build_optimizer(plan, learner.groups(plan.epochs, plan.weight_decay))
         restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
         self._optimizer = self._keeper.optimizer = optimizer
         self._setup, self._stages.learner = replace(setup, learner=learner), learner
-        share = _learning_share(setup.network)
-        self._emit(PlanChanged(epoch=epoch, before=change.before, plan=change.plan, learning_share=share))
+        self._progress = _patient_again(at, learner)
+        self._emit(PlanChanged(epoch=at.epoch, plan=change.plan, learning_share=_learning_share(setup.network)))
+        setup.relearn.settled(change)
 
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
-        if stage is not self._stage:
-            self._stage, self._passes.forward = stage, stage.forward
+        if stage.epochs != self._entered:
+            self._entered, self._passes.forward = stage.epochs, stage.forward
             if (self._progress.epoch, self._progress.step) == (stage.epochs.start, 0):
                 samples = len(stage.epochs) * self._setup.batches.steps * self._setup.optimisation.batch_size
                 self._passes.compute = self._arithmetic.of(stage, samples)
@@ -326,6 +332,11 @@ class Loop:
 def _learning_share(network: nn.Module) -> float:
     parameters = list(network.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad) / max(1, sum(p.numel() for p in parameters))
+
+
+def _patient_again(at: Progress, learner: Learner) -> Progress:
+    """Where other layers learn from here on, early stopping waits anew."""
+    return replace(at, stale_epochs=0) if (at.epoch, at.step) == (learner.since, 0) else at
 
 
 def _better(at: Progress, accuracy: float, loss: float) -> bool:

@@ -17,7 +17,7 @@ from desktop_ft.engine.device import Compute, reproducible, single_threads
 from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.optim import build_optimizer
 from desktop_ft.engine.passes import Diverged, Loss, Passes
-from desktop_ft.engine.prefix import PASS_SIZE, Prefix
+from desktop_ft.engine.prefix import Prefix, pass_size
 from desktop_ft.engine.process import memory_kept
 from desktop_ft.engine.stages import Stage
 from desktop_ft.models.cutting import Uncuttable, cut
@@ -121,11 +121,12 @@ class Rehearsal:
         """Milliseconds a picture of the pass that is made once, with as much under way as then; its decoding alone, if uncut."""
         threads = torch.get_num_threads()
         known = self._batches.training_keys or ()
-        keys = list(islice(cycle(known), 2 * threads * PASS_SIZE))
-        parts = [keys[start : start + PASS_SIZE] for start in range(0, len(keys), PASS_SIZE)]
+        size = pass_size(self._compute.device)
+        keys = list(islice(cycle(known), 2 * threads * size))
+        parts = [keys[start : start + size] for start in range(0, len(keys), size)]
         began = time.perf_counter()
         if prefix is not None:
-            with prefix.answering(parts, self._batches.inputs, PASS_SIZE) as answered:
+            with prefix.answering(parts, self._batches.inputs, size) as answered:
                 for _ in answered:
                     self._heed()
         else:

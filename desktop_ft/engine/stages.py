@@ -24,11 +24,13 @@ from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
 from desktop_ft.engine.learner import Learner, learning_in
-from desktop_ft.engine.prefix import PASS_SIZE, Prefix
+from desktop_ft.engine.prefix import Prefix, pass_size
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.cutting import Uncuttable, cut
 
 _SEEN_BY_THE_CUT = 2
+_AHEAD_BYTES = 40 << 20
+"""What may be made while the cut is being found."""
 
 Batch = tuple[Tensor, Tensor]
 Inputs = Callable[[Sequence[str]], Tensor]
@@ -65,7 +67,7 @@ class Stages:
     """Gives each epoch its stage, and moves the cut when what learns changes.
 
     Attributes:
-        learner: another one may take its place between two epochs.
+        learner: another one may take its place between two epochs; what was found for the one before is let go of then.
 
     Args:
         epochs: of the whole run.
@@ -105,7 +107,8 @@ class Stages:
     def of(self, epoch: int) -> Stage:
         """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
         learning = learning_in(self.learner, epoch)
-        if self._stage is None or learning != self._learning:
+        if self._stage is None or learning != self._learning or epoch not in self._stage.epochs:
+            self._stage = None  # lets go of the answers that it kept, before others take their room
             self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
         return self._stage
@@ -119,7 +122,7 @@ class Stages:
         From where they begin to, so that a run that is resumed among them goes the same way.
         """
         first, end, learning = epoch, epoch + 1, learning_in(self.learner, epoch)
-        while first > 0 and learning_in(self.learner, first - 1) == learning:
+        while first > self.learner.since and learning_in(self.learner, first - 1) == learning:
             first -= 1
         while end < self._epochs and learning_in(self.learner, end) == learning:
             end += 1
@@ -128,7 +131,7 @@ class Stages:
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
         inputs, recurring = self._few(), self._recurring(epoch)
-        ahead = Ahead(recurring.batches, _own(recurring.keys, self._team)) if recurring else None
+        ahead = self._ahead(recurring, inputs, epoch) if recurring else None
         try:
             with ahead.making() if ahead else nullcontext():
                 found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
@@ -169,6 +172,13 @@ class Stages:
                 found = next(coming)[0]
         return torch.cat([found] * _SEEN_BY_THE_CUT)[:_SEEN_BY_THE_CUT]
 
+    def _ahead(self, recurring: _Recurring, few: Tensor, epoch: int) -> Ahead:
+        """What makes the inputs that this process answers for first; none where the first layer learns."""
+        first_rate = next(iter(self.learner.rates(epoch).values()), 0.0)
+        pieces = _pieces(recurring.keys, pass_size(self._compute.device))[self._team.rank :: self._team.size]
+        most = _AHEAD_BYTES // max(1, few.nbytes // len(few))
+        return Ahead(recurring.batches, [] if first_rate else list(chain.from_iterable(pieces))[:most])
+
     def _recurring(self, epoch: int) -> _Recurring | None:
         """What comes more than once in the epochs from `epoch` on in which the same layers learn."""
         batches, epochs = self._batches, len(self._like(epoch))
@@ -198,8 +208,9 @@ class Stages:
         team, began, done = self._team, self._clock.seconds, 0
         lacking = set(features.missing)
         missing = list(compress(features.keys, team.union([key in lacking for key in features.keys])))
-        parts = _pieces(missing, PASS_SIZE)
-        with prefix.answering(parts[team.rank :: team.size], inputs, PASS_SIZE) as answered:
+        size = pass_size(self._compute.device)
+        parts = _pieces(missing, size)
+        with prefix.answering(parts[team.rank :: team.size], inputs, size) as answered:
             for together in _pieces(parts, team.size):
                 own = next(answered) if team.rank < len(together) else features.no_rows
                 self._heed()
@@ -244,11 +255,6 @@ class Stages:
 
 def _pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _own(keys: Sequence[str], team: Team) -> list[str]:
-    """Those of `keys` that this process of the team answers for, where none is answered yet."""
-    return list(chain.from_iterable(_pieces(keys, PASS_SIZE)[team.rank :: team.size]))
 
 
 def _nothing() -> None:

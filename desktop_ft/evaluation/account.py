@@ -45,20 +45,16 @@ def _plan(plan: FreezePlan, history: MetricHistory) -> str:
     kind = plan.preset.partition(":")[0]
     described = next((words for preset, words in PRESETS.items() if preset.partition(":")[0] == kind), "")
     parts = [f"<b>{text(plan.preset)}</b>: {text(described)}"]
-    if history.begun and not history.replanned:
+    if history.begun:
         when = " in the first epoch" if plan.changes_over_time else ""
         parts.append(f"{percent(history.begun.learning_share)} of the parameters learn{when}.")
-    if history.begun and history.replanned:
-        began = f"It began with {text(history.replanned[0].before)} ({percent(history.begun.learning_share)} learned)"
-        changes = (
-            f"from epoch {change.epoch + 1} on {text(change.plan)} ({percent(change.learning_share)})"
-            for change in history.replanned
-        )
-        parts.append("; ".join((began, *changes)) + ".")
     if plan.overrides:
         parts.append(f"{len(plan.overrides)} layers were set by hand.")
     if plan.batch_norm.value == "frozen":
         parts.append("Every BatchNorm layer stays as it is.")
+    for change in history.replanned:
+        share = percent(change.learning_share)
+        parts.append(f"Changed while it trained: from epoch {change.epoch + 1} on {text(change.plan.words)} ({share} learn).")
     return " ".join(parts)
 
 

@@ -176,7 +176,7 @@ class Commands(QObject):
 
     def show_kept(self) -> None:
         """Show what is kept for the next run, and let it be dropped."""
-        KeptDialog(self._session.worker, self._window).open()
+        KeptDialog(self._session, self._window).open()
 
     def close(self) -> None:
         """Close the window."""

@@ -4,11 +4,12 @@ import threading
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from desktop_ft.gui import words
+from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, button, card, label, row
-from desktop_ft.gui.worker import Report, Worker
+from desktop_ft.gui.worker import Report
 from desktop_ft.jobs.kept import Kept, all_kept
 
 _WIDTH = 640
@@ -17,7 +18,7 @@ _WIDTH = 640
 class KeptDialog(QDialog):
     """One card for each thing that is kept."""
 
-    def __init__(self, worker: Worker, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("What is kept")
@@ -25,9 +26,9 @@ class KeptDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
-        layout.addWidget(label("Kept on this machine so that the next run is quick. All of it can be made again.", wrap=True))
+        layout.addWidget(label("Kept on this machine so that the next run is quick.", wrap=True))
         for kept in all_kept():
-            layout.addWidget(_Card(kept, worker))
+            layout.addWidget(_Card(kept, session))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout.addWidget(buttons)
@@ -44,10 +45,10 @@ class KeptDialog(QDialog):
 class _Card(QWidget):
     """One thing that is kept. It is measured and dropped in a thread: there may be a hundred thousand files."""
 
-    def __init__(self, kept: Kept, worker: Worker) -> None:
+    def __init__(self, kept: Kept, session: Session) -> None:
         super().__init__()
         self._kept = kept
-        self._worker = worker
+        self._session = session
         frame, inside = card()
         self._size: QLabel = label(role="muted")
         self._drop: QPushButton = button("Drop", self._ask_to_drop, tip=f"Delete {kept.path}")
@@ -64,9 +65,26 @@ class _Card(QWidget):
         self._run(drop=False)
 
     def _ask_to_drop(self) -> None:
+        if not self._kept.lightly and not self._sure():
+            return
         self._drop.setEnabled(False)
         self._size.setText("Dropping…")
         self._run(drop=True)
+
+    def _sure(self) -> bool:
+        """Whether the person really wants to drop what does not come back by itself; not while a run may read it."""
+        if not self._session.can_open:
+            self._size.setText("in use: wait for the work under way")
+            return False
+        box = QMessageBox(self)
+        box.setWindowTitle(self._kept.title)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(f"Drop the {self._kept.title[0].lower()}{self._kept.title[1:]}?")
+        box.setInformativeText(self._kept.saves)
+        drop = box.addButton("Drop", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Keep", QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        return box.clickedButton() is drop
 
     def _run(self, *, drop: bool) -> None:
         kept = self._kept
@@ -76,7 +94,7 @@ class _Card(QWidget):
                 kept.drop()
             return kept.size()
 
-        self._worker.run(work, finished=self._show, failed=self._fail)
+        self._session.worker.run(work, finished=self._show, failed=self._fail)
 
     def _show(self, size: int) -> None:
         self._size.setText(words.size(size) if size else "nothing")

@@ -60,7 +60,7 @@ class LayersPage(Page):
         session.state.tree_changed.connect(self._new_tree)
         session.networks.tree_failed.connect(self._failed)
         session.runs.replanned.connect(self._replanned)
-        session.runs.replan_failed.connect(self.notice.fail)
+        session.runs.replan_failed.connect(self._not_replanned)
         for signal in (session.training.started, session.training.updated, session.training.ended):
             signal.connect(self._show_replan)
         self._new_tree()
@@ -197,9 +197,14 @@ class LayersPage(Page):
     def _show_replan(self) -> None:
         self.replan.setVisible(self._session.runs.can_replan)
 
-    def _replanned(self) -> None:
+    def _replanned(self, training: bool) -> None:
         self._show_replan()
-        self.notice.say("The run goes on with these layers from its next epoch on.", "good")
+        when = "from its next epoch on" if training else "when it is resumed"
+        self.notice.say(f"These layers learn in the run {when}.", "good")
+
+    def _not_replanned(self, error: BaseException) -> None:
+        self._show_replan()
+        self.notice.fail(error)
 
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state

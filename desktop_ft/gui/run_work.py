@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
@@ -30,7 +31,7 @@ class RunWork(QObject):
     warned = Signal(str)
     ended = Signal()
     predicted = Signal(object)
-    replanned = Signal()
+    replanned = Signal(bool)
     replan_failed = Signal(object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training) -> None:
@@ -45,6 +46,7 @@ class RunWork(QObject):
         self._judged: Path | None = None
         self._about: Path | None = None
         self._under_way: Recipe | None = None
+        self._asking: FreezePlan | None = None
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
@@ -65,30 +67,32 @@ class RunWork(QObject):
             return training.resume(run, plugins, emit, control, progress=progress)
 
         folder = RunFolder.open(run)
-        before, self._under_way = folder.history(), folder.recipe
+        before = folder.history()
+        self._under_way = folder.recipe.model_copy(update={"freeze": replanning.plan_of(folder)})
         self._live.start(run, fit)
         self._live.history = before
 
     @property
     def can_replan(self) -> bool:
         """Whether the layers that are ticked now could learn in the run under way, and are not those that do."""
-        recipe, now = self._under_way, self._state.recipe
-        if recipe is None or not self._live.running or self._live.history.started is None or self._live.end is not None:
+        recipe, now, live = self._under_way, self._state.recipe, self._live
+        trains = live.running and live.phase is None and live.history.started is not None
+        if recipe is None or not trains or self._asking is not None:
             return False
         same = recipe.backbone == now.backbone and recipe.freeze.pretrained is now.freeze.pretrained
-        return same and recipe.freeze != now.freeze and recipe.processes <= 1
+        return same and recipe.freeze != now.freeze
 
     def replan(self) -> None:
         """Let the layers that are ticked now learn in the run under way, from its next epoch on."""
         run, plan, plugins = self._live.run, self._state.recipe.freeze, self._plugins
-        if run is None or self._under_way is None or not self.can_replan:
+        if run is None or not self.can_replan:
             return
 
         def work(report: Report, cancel: threading.Event) -> bool:
             return replanning.replan(run, plan, plugins)
 
-        self._under_way = self._under_way.model_copy(update={"freeze": plan})
-        self._worker.run(work, finished=self._replanned, failed=self.replan_failed.emit)
+        self._asking = plan
+        self._worker.run(work, finished=self._replanned, failed=self._not_replanned)
 
     def open(self, run: Path) -> None:
         """Show the results of the run in the folder `run`.
@@ -154,7 +158,14 @@ class RunWork(QObject):
             self._task.cancel.set()
 
     def _replanned(self, training: bool) -> None:
-        self.replanned.emit()
+        plan, self._asking = self._asking, None
+        if self._under_way is not None and plan is not None:
+            self._under_way = self._under_way.model_copy(update={"freeze": plan})
+        self.replanned.emit(training)
+
+    def _not_replanned(self, error: BaseException) -> None:
+        self._asking = None
+        self.replan_failed.emit(error)
 
     def _begin(self, what: str, work: Work) -> None:
         if self._task is not None:

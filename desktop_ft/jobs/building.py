@@ -14,6 +14,7 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import PlanChanged
 from desktop_ft.core.freezing import FreezePlan, learning_share
 from desktop_ft.core.recipe import Balance, Recipe
 from desktop_ft.data.health import class_weights
@@ -43,8 +44,19 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed: bool = False) -> Parts:
-    """The network and what trains it; a resumed run takes its weights from the checkpoint instead."""
+def build(
+    recipe: Recipe,
+    backbone: Backbone,
+    manifest: DatasetManifest,
+    *,
+    resumed: bool = False,
+    change: PlanChanged | None = None,
+) -> Parts:
+    """The network and what trains it; a resumed run takes its weights from the checkpoint instead.
+
+    Args:
+        change: the last one of what learns, up to where the run is resumed.
+    """
     from desktop_ft.engine.device import choose
     from desktop_ft.models.build import build_network
 
@@ -58,12 +70,14 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
         seed=recipe.seed,
     )
     size = resize_rule(backbone.spec, recipe.backbone.image_size).crop
-    freezer, note = learner(network.backbone, recipe.freeze, backbone, size)
+    plan, since = (change.plan, change.epoch) if change is not None else (recipe.freeze, 0)
+    freezer, note = learner(network.backbone, plan, backbone, size, since=since)
     return Parts(network, freezer, compute, notes=(note,) if note else ())
 
 
-def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int) -> tuple[Freezer, str]:
-    """What holds `module`, a network of `backbone` with its new head, to `plan`; and a note for the person, "" if none.
+def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int, *, since: int = 0) -> tuple[Freezer, str]:
+    """What holds `module`, a network of `backbone` with its new head, to `plan` from the epoch `since` on; and a note for the
+    person, "" if none.
 
     Raises:
         UserError: there is no such layer, or none would learn.
@@ -77,7 +91,7 @@ def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size:
     # The first epoch decides: what learns later (gradual) only comes on top.
     if not learning_share(tree, plan.rates(tree, head)):
         raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
-    return Freezer(module, plan, tree, head), plan.beyond(tree, head)
+    return Freezer(module, plan, tree, head, since), plan.beyond(tree, head)
 
 
 def batches(

@@ -56,7 +56,6 @@ def evaluate_run(
         network,
         [Path(given.root) / sample.path for sample in samples],
         opened.rule,
-        opened.recipe.optimisation.batch_size,
         device=_device(opened),
         progress=progress,
         cancel=cancel,

@@ -48,7 +48,7 @@ def export_run(
         size=opened.rule.crop,
         metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec),
         out=out,
-        reference=logits_of(network, paths, opened.rule, recipe.optimisation.batch_size, cancel=cancel),
+        reference=logits_of(network, paths, opened.rule, cancel=cancel),
         paths=paths,
         progress=progress,
         cancel=cancel,

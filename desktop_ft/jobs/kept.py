@@ -51,7 +51,7 @@ class Kept:
 
 
 def all_kept() -> tuple[Kept, ...]:
-    """All that is kept on this machine and can be made again."""
+    """All that is kept on this machine so that the next run is quick."""
     return (
         Kept(
             name="answers",
@@ -77,7 +77,7 @@ def all_kept() -> tuple[Kept, ...]:
         Kept(
             name="archives",
             title="Unpacked .zip files",
-            saves="They are unpacked again from their .zip, as long as that is where it was.",
+            saves="Opening the .zip again unpacks it again. Where the .zip itself is gone, these are the only copies here.",
             path=places.cache() / "archives",
             lightly=False,
         ),

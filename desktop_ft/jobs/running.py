@@ -12,7 +12,6 @@ from desktop_ft.core.backbone import ResizeRule, resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.data import archive
 from desktop_ft.data.decode import UnreadablePicture
 from desktop_ft.data.source import is_unchanged
 from desktop_ft.plugin_manager import Plugins
@@ -30,6 +29,11 @@ if TYPE_CHECKING:
     from desktop_ft.models.network import Network
 
 Warn = Callable[[str], None]
+
+
+_AT_ONCE, _AT_ONCE_ELSEWHERE = 8, 64
+"""Pictures that are answered together, on the CPU and on accelerators: more take more memory there and are no faster, as each
+core has a batch of its own."""
 
 
 def silent(sentence: str) -> None:
@@ -74,16 +78,8 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
         UserError: not a run, damaged, or made with a backbone that no plugin here brings.
     """
     folder = RunFolder.open(path)
-    recipe, manifest = folder.recipe, folder.manifest
-    _bring_back(manifest)
-    return OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=plugins.backbones.get(recipe.backbone.name))
-
-
-def _bring_back(manifest: DatasetManifest) -> None:
-    """Unpack the .zip again that the pictures came from, where what was unpacked is gone and the .zip is not."""
-    source, root = Path(manifest.source), Path(manifest.root)
-    if source != root and not root.is_dir() and source.is_file():
-        archive.unpack(source, root.parent)
+    recipe = folder.recipe
+    return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
 
 
 def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
@@ -130,7 +126,6 @@ def logits_of(
     network: Network,
     paths: Sequence[Path],
     rule: ResizeRule,
-    batch_size: int,
     *,
     device: torch.device | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -144,5 +139,6 @@ def logits_of(
     from desktop_ft.data.loaders import pictures
     from desktop_ft.engine.inference import logits
 
-    batches = pictures(paths, rule, batch_size=batch_size)
+    elsewhere = device is not None and device.type != "cpu"
+    batches = pictures(paths, rule, batch_size=_AT_ONCE_ELSEWHERE if elsewhere else _AT_ONCE)
     return logits(network, batches, device=device, progress=progress, total=len(paths), cancel=cancel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus, Warned
+from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, RunStatus, Warned
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
@@ -20,6 +21,7 @@ from desktop_ft.engine.team import Team, gathered
 from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
+from desktop_ft.jobs.replanning import Replanning
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.sinks import Sinks
@@ -101,12 +103,28 @@ def _heed(control: RunControl) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one."""
+    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one.
+
+    Attributes:
+        changes: those of what learns that the run has told of.
+    """
 
     run: OpenRun
     parts: Parts
     processes: int
     checkpoint: Checkpoint | None = None
+    changes: tuple[PlanChanged, ...] = ()
+
+    @property
+    def plan(self) -> FreezePlan:
+        """What learns where the run begins, or goes on."""
+        change = _last_change(self.changes, self.checkpoint)
+        return change.plan if change is not None else self.run.recipe.freeze
+
+    @property
+    def changes_to_come(self) -> tuple[PlanChanged, ...]:
+        """The changes beyond the checkpoint."""
+        return tuple(change for change in self.changes if change.epoch > _epoch_of(self.checkpoint))
 
 
 def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
@@ -138,14 +156,25 @@ def _work(run: OpenRun) -> _Work:
     saved = any(isinstance(event, CheckpointSaved) for event in run.folder.events())
     checkpoint = store.load("last") if saved or not store.is_empty else None
     processes = distributed.processes(run.recipe, run.manifest)
-    return _Work(run, build(run.recipe, run.backbone, run.manifest, resumed=checkpoint is not None), processes, checkpoint)
+    told = [event for event in run.folder.events() if isinstance(event, PlanChanged)]
+    change = _last_change(told, checkpoint)
+    parts = build(run.recipe, run.backbone, run.manifest, resumed=checkpoint is not None, change=change)
+    return _Work(run, parts, processes, checkpoint, tuple(told))
+
+
+def _last_change(changes: Sequence[PlanChanged], checkpoint: Checkpoint | None) -> PlanChanged | None:
+    before = [change for change in changes if change.epoch <= _epoch_of(checkpoint)]
+    return before[-1] if before else None
+
+
+def _epoch_of(checkpoint: Checkpoint | None) -> int:
+    return checkpoint.progress.epoch if checkpoint is not None else 0
 
 
 def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team: Team, *, cut: bool = True) -> RunEnded:
     """Train, here or in processes of their own; `team` is the one that this process is in."""
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept import feature_store, measurements
-    from desktop_ft.jobs.replanning import relearning
 
     run, parts = work.run, work.parts
     if work.processes > 1:
@@ -157,6 +186,8 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
                 tell(Warned(message=message))
         if team.restarts:
             tell(Warned(message="A process that took part has died. All were started anew, from the last checkpoint."))
+        # Several processes would have to hear of another plan at the same time.
+        replanning = Replanning(run, parts.network, work.plan, work.changes_to_come, tell) if team.size == 1 else None
         trainer = Trainer(
             network=parts.network,
             learner=parts.learner,
@@ -167,12 +198,17 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             seed=run.recipe.seed,
             loss=loss(run.recipe, run.manifest),
             features=feature_store(team.on_machine) if cut else None,
-            # Several processes would have to measure the same, and hear of another plan at the same time.
-            measurements=measurements() if team.size == 1 else None,
-            relearn=relearning(run, parts.network, tell) if team.size == 1 else None,
+            measurements=measurements() if team.size == 1 else None,  # several would have to measure the same
+            relearn=replanning,
             team=team,
         )
-        return trainer.fit(tell, control, work.checkpoint)
+
+        def hear(event: TrainEvent) -> None:
+            if replanning is not None and isinstance(event, RunEnded) and event.status is RunStatus.COMPLETED:
+                replanning.ended()  # before the end, which is the last word
+            tell(event)
+
+        return trainer.fit(hear, control, work.checkpoint)
 
 
 @contextlib.contextmanager

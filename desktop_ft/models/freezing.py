@@ -36,16 +36,18 @@ class Freezer:
         module: the backbone with its new head.
         tree: its layer tree.
         head: path of the head inside it.
+        since: the first epoch (0-based) that the plan is for; what changes over time in it counts from there.
     """
 
-    def __init__(self, module: nn.Module, plan: FreezePlan, tree: LayerNode, head: str) -> None:
+    def __init__(self, module: nn.Module, plan: FreezePlan, tree: LayerNode, head: str, since: int = 0) -> None:
+        self.since = since
         self._module = module
         self._plan = plan
         self._leaves = tuple(tree.leaves())
         named = dict(module.named_parameters())
         self._held = {leaf.path: {name: named[name] for name in named if is_under(name, leaf.path)} for leaf in self._leaves}
         self._owner = {id(held): path for path, parameters in self._held.items() for held in parameters.values()}
-        self._rates = cache(lambda epoch: plan.rates(tree, head, epoch))
+        self._rates = cache(lambda epoch: plan.rates(tree, head, max(0, epoch - since)))
 
     def rates(self, epoch: int) -> dict[str, float]:
         """Layer path to its multiplier of the learning rate in `epoch` (0-based); 0 means frozen."""
@@ -77,7 +79,7 @@ class Freezer:
 
         Norms, biases, scales, position embeddings and class tokens get no weight decay.
         """
-        last = {epoch: self._rates(epoch) for epoch in (range(epochs) if self._plan.changes_over_time else range(1))}
+        last = {epoch: self._rates(epoch) for epoch in (range(self.since, epochs) if self._plan.changes_over_time else range(1))}
         found = []
         for leaf in self._leaves:
             if not any(rates[leaf.path] for rates in last.values()):

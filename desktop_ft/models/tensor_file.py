@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from desktop_ft.core.errors import UserError
+
 _TYPES = {
     torch.bool: "BOOL",
     torch.uint8: "U8",
@@ -23,6 +25,12 @@ _TYPES = {
     torch.bfloat16: "BF16",
     torch.float32: "F32",
     torch.float64: "F64",
+    torch.complex64: "C64",
+    torch.uint16: "U16",
+    torch.uint32: "U32",
+    torch.uint64: "U64",
+    torch.float8_e4m3fn: "F8_E4M3",
+    torch.float8_e5m2: "F8_E5M2",
 }
 _ALIGNED = 8
 
@@ -35,18 +43,21 @@ class Write(Protocol):
 
 
 def parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """The bytes of the file, in pieces. Equal tensors and metadata make equal files; tensors may share memory.
+    """The bytes of the file, in pieces. Equal tensors and metadata (in one order) make equal files; tensors may share memory.
 
     Where a tensor lies on the CPU as the format wants it, its piece is its own memory.
 
     Raises:
-        KeyError: a type that the format does not know.
+        UserError: a type that such a file cannot hold.
     """
     # Wide types first, as the library does: so that every tensor starts where its type may.
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     start = 0
     for name, tensor in ordered:
+        if tensor.dtype not in _TYPES:
+            what = f"The tensor '{name}' is of a type that a .safetensors file cannot hold ({tensor.dtype})."
+            raise UserError(what, "Take another network.")
         end = start + tensor.nbytes
         header[name] = {"dtype": _TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
         start = end

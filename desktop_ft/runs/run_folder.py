@@ -1,13 +1,13 @@
 """All that a run leaves behind, in one folder that can be moved, copied and looked into."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
+from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
 from desktop_ft.core.recipe import Recipe
@@ -24,12 +24,14 @@ class EventLog:
         self._lines = lines
 
     def append(self, event: TrainEvent) -> None:
-        """Keep `event`; a crash right after this call does not lose it, nor does power loss after a checkpoint or the end.
+        """Keep `event`; a crash right after this call does not lose it.
+
+        Nor does power loss after a checkpoint, a change of plan or the end.
 
         Raises:
             UserError: it cannot be written.
         """
-        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
+        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | PlanChanged | RunEnded))
 
 
 class EventFollower:
@@ -122,7 +124,6 @@ class RunFolder:
         """Keep what was asked for; this is what makes the folder a run."""
         atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
 
-    @property
     def asked_plan(self) -> FreezePlan | None:
         """What is to learn from the next epoch on, if that was asked for and not yet done.
 
@@ -137,13 +138,11 @@ class RunFolder:
         """Ask for other layers to learn from the next epoch on: the process that trains the run, now or later, will see it."""
         atomic.write(self._asked_plan, to_json(plan))
 
-    def adopt_plan(self, plan: FreezePlan) -> None:
-        """Make `plan`, which was asked for, that of the run."""
-        self.write_recipe(self.recipe.model_copy(update={"freeze": plan}))
-        self.forget_asked_plan()
-
-    def forget_asked_plan(self) -> None:
-        """Ask for no other plan any more."""
+    def forget_asked_plan(self, plan: FreezePlan | None) -> None:
+        """Ask for `plan` no more; another one that was asked for meanwhile stays. None: whatever is asked for goes."""
+        with suppress(UserError):
+            if plan is not None and self.asked_plan() != plan:
+                return
         self._asked_plan.unlink(missing_ok=True)
 
     @property

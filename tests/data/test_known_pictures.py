@@ -53,8 +53,9 @@ def age(path: Path) -> None:
 def scan(folder: Path) -> DatasetManifest:
     told: list[tuple[int, int | None]] = []
     found = scanning.scan(folder, progress=lambda done, total: told.append((done, total)))
-    assert [done for done, _ in told] == list(range(1, len(told) + 1))
-    assert told[-1][1] in (None, len(told))
+    count = told[-1][0]
+    assert [done for done, _ in told] == [*range(1, count + 1), count]
+    assert told[-1] == (count, count)
     return found
 
 
@@ -102,12 +103,13 @@ def test_trouble_is_not_remembered(folder: Path, looked_at: list[str]) -> None:
 
 def test_a_file_written_just_now_may_still_change_unseen(folder: Path, home: Path) -> None:
     path = folder / "cat" / "000.png"
-    with KnownPictures(home / "known.sqlite") as known:
-        for age_ns, remembered in ((0, False), (10_000_000_000, True)):
-            date = time.time_ns() - age_ns
-            os.utime(path, ns=(date, date))
-            now = path.stat()
+    for age_ns, remembered in ((0, False), (10_000_000_000, True)):
+        date = time.time_ns() - age_ns
+        os.utime(path, ns=(date, date))
+        now = path.stat()
+        with KnownPictures(home / "known.sqlite") as known:
             known.put(str(path), now, Inspection(sha256="a", bytes=now.st_size, mtime_ns=now.st_mtime_ns))
+        with KnownPictures(home / "known.sqlite") as known:
             assert (known.get(str(path), now) is not None) is remembered
 
 
@@ -141,6 +143,26 @@ def test_it_does_not_grow_for_ever(folder: Path, home: Path) -> None:
             known.put(name, now, Inspection(bytes=now.st_size, mtime_ns=now.st_mtime_ns))
     with KnownPictures(home / "known.sqlite", most=3) as known:
         assert [name for name in "abcde" if known.get(name, now)] == list("cde")
+
+
+def test_two_scans_at_once_both_remember_and_a_busy_memory_is_left_alone(folder: Path, looked_at: list[str]) -> None:
+    scan(folder)
+    database = places.cache() / KnownPictures.FILE
+    busy = sqlite3.connect(database, isolation_level=None)
+    busy.execute("BEGIN EXCLUSIVE")
+    assert len(scan(folder).samples) == 5
+    busy.execute("ROLLBACK")
+    busy.close()
+    looked_at.clear()
+    os.utime(folder / "cat" / "000.png", ns=(LONG_AGO_NS, LONG_AGO_NS + 1))
+    with KnownPictures(database) as other:
+        now = (folder / "dog" / "000.png").stat()
+        other.put("x", now, Inspection(bytes=now.st_size, mtime_ns=now.st_mtime_ns))
+        scan(folder)
+    assert looked_at == ["000.png"]
+    with KnownPictures(database) as known:
+        assert known.get("x", now) is not None
+    assert len(scan(folder).samples) == 5 and len(looked_at) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to be taken for one" * 30, "another layout"])

@@ -349,7 +349,6 @@ def test_a_scan_can_be_cancelled(tmp_path: Path) -> None:
     assert threading.active_count() == threads
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="drops Linux capabilities")
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="asks the system for the most memory that a process took")
 def test_of_200_000_files_each_is_counted_and_little_memory_is_taken(tmp_path: Path) -> None:
@@ -374,6 +373,7 @@ def test_of_200_000_files_each_is_counted_and_little_memory_is_taken(tmp_path: P
     assert megabytes < 100  # a list of all entries with their paths alone would take 50
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="drops Linux capabilities")
 def test_what_may_not_be_read_is_listed(tmp_path: Path) -> None:
     root = class_folders(tmp_path, {"a": 2, "b": 2, "c": 1})
     (root / "a" / "000.png").chmod(0)

@@ -22,6 +22,7 @@ from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.jobs.replanning import plan_of
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
@@ -243,13 +244,14 @@ def test_other_layers_learn_in_the_run_under_way(window: MainWindow, photos: Pat
     click(layers.replan)
     qtbot.waitUntil(lambda: bool(training.history.replanned), timeout=LONG)
     assert not layers.replan.isVisible() and "next epoch" in layers.notice.text
+    assert not window.session.runs.can_replan
     (change,) = training.history.replanned
     assert change.learning_share > training.history.started.learning_share
     qtbot.waitUntil(lambda: training.history.epochs[-1].epoch > change.epoch, timeout=LONG)
     training.stop()
     qtbot.waitUntil(lambda: not training.running, timeout=LONG)
     assert training.end is not None and training.end.status is RunStatus.STOPPED
-    assert state.run is not None and RunFolder.open(state.run).recipe.freeze == state.recipe.freeze
+    assert state.run is not None and plan_of(RunFolder.open(state.run)) == state.recipe.freeze
 
 
 def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

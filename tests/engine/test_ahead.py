@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from desktop_ft.engine import ahead as made_ahead
 from desktop_ft.engine.ahead import Ahead
 from tests.engine.test_stages import recurring
 from tests.engine.tiny import RecurringTiny
@@ -41,7 +40,7 @@ def test_it_is_made_while_the_block_runs_and_not_begun_after(batches: RecurringT
         return RecurringTiny.inputs(batches, asked)
 
     monkeypatch.setattr(batches, "inputs", slowly)
-    monkeypatch.setattr(made_ahead.os, "cpu_count", lambda: 2)  # one thread
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)  # one makes inputs
     ahead = Ahead(batches, keys)
     with ahead.making():
         assert begun.wait(10)
@@ -51,30 +50,22 @@ def test_it_is_made_while_the_block_runs_and_not_begun_after(batches: RecurringT
     assert sorted(made) == sorted(keys)
 
 
-def test_only_so_many_wait(batches: RecurringTiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(made_ahead, "_AT_MOST", 3)
-    keys = batches.training_keys or []
-    ahead = Ahead(batches, keys)
-    with ahead.making():
-        while sum(batches.asked.values()) < 3:
-            pass
-    assert set(batches.asked) == set(keys[:3])
-
-
 def test_what_was_given_is_let_go_of(batches: RecurringTiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[weakref.ref[Tensor]] = []
+    keys = batches.training_keys or []
+    all_made = threading.Event()
 
     def watched(asked: Sequence[str]) -> Tensor:
         made = RecurringTiny.inputs(batches, asked)
         seen.append(weakref.ref(made))
+        if len(seen) == len(keys):
+            all_made.set()
         return made
 
     monkeypatch.setattr(batches, "inputs", watched)
-    keys = batches.training_keys or []
     ahead = Ahead(batches, keys)
     with ahead.making():
-        while len(seen) < len(keys):
-            pass
+        assert all_made.wait(10)
     ahead.inputs(keys)
     gc.collect()
     assert not any(made() is not None for made in seen)

@@ -1,14 +1,17 @@
 """Other layers learn while a run goes on: as if it had been planned so from the start."""
 
-from collections.abc import Callable
+import gc
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from desktop_ft.core.events import CheckpointSaved, EpochDone, PlanChanged, PrefixReady, RunStatus, StepDone
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Optimisation, Optimizer
-from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.feature_store import Features, FeatureStore
 from desktop_ft.engine.learner import Change
 from desktop_ft.runs.kept import KeptFolder
 from tests.engine.test_stages import recurring
@@ -16,6 +19,7 @@ from tests.engine.tiny import Run, TinyLearner, TinyNet, same
 
 CHANGED_IN = 2
 EPOCHS = 5
+PLANNED = FreezePlan(preset="last:1")
 
 
 def run(folder: Path, learning: tuple[str, ...], *, kept: bool, optimizer: Optimizer = Optimizer.ADAMW, **options) -> Run:  # type: ignore[no-untyped-def]
@@ -24,20 +28,25 @@ def run(folder: Path, learning: tuple[str, ...], *, kept: bool, optimizer: Optim
     return Run(folder / "run", batches=recurring(), plan=plan, learning=learning, features=features, **options)
 
 
+class Asking:
+    """Asks for other layers when a run comes to certain epochs."""
+
+    def __init__(self, made: Run, *changes: tuple[int, tuple[str, ...]]) -> None:
+        self.run = made
+        self.changes = dict(changes)
+        self.settled_in: list[int] = []
+
+    def asked(self, epoch: int) -> Change | None:
+        learning = self.changes.get(epoch)
+        return Change(TinyLearner(self.run.network, learning, since=epoch), PLANNED) if learning else None
+
+    def settled(self, change: Change) -> None:
+        assert isinstance(self.run.events[-1], PlanChanged)
+        self.settled_in.append(self.run.events[-1].epoch)
+
+
 def asking(made: Run, *changes: tuple[int, tuple[str, ...]]) -> Run:
-    """Let `made` be asked for other layers when it comes to these epochs."""
-    waiting = list(changes)
-    begun = [0]
-
-    def relearn(save: Callable[[], None]) -> Change | None:
-        epoch, begun[0] = begun[0], begun[0] + 1
-        if not waiting or waiting[0][0] != epoch:
-            return None
-        _, learning = waiting.pop(0)
-        save()
-        return Change(TinyLearner(made.network, learning), "before", "after")
-
-    made.relearn = relearn
+    made.relearn = Asking(made, *changes)
     return made
 
 
@@ -51,7 +60,7 @@ def test_more_learns_as_if_it_had_been_planned_so(tmp_path: Path, kept: bool, op
     assert same(changed.weights, planned.weights)
     assert [step.loss for step in changed.of(StepDone)] == [step.loss for step in planned.of(StepDone)]
     (told,) = changed.of(PlanChanged)
-    assert (told.epoch, told.before, told.plan) == (CHANGED_IN, "before", "after")
+    assert (told.epoch, told.plan) == (CHANGED_IN, PLANNED)
     share = sum(p.numel() for name in ("norm", "fc") for p in changed.network.get_submodule(name).parameters())
     assert told.learning_share == pytest.approx(share / sum(p.numel() for p in changed.network.parameters()))
     if kept:
@@ -81,6 +90,39 @@ def test_back_and_forth(tmp_path: Path) -> None:
     assert len(made.of(EpochDone)) == EPOCHS
 
 
+def test_early_stopping_waits_anew(tmp_path: Path) -> None:
+    def epochs(change: bool) -> int:
+        made = run(tmp_path / str(change), ("fc",), kept=False)
+        made.plan = made.plan.model_copy(update={"early_stopping": 2, "lr": 1e-9, "epochs": 9})  # never better
+        if change:
+            asking(made, (2, ("norm", "fc")))
+        assert made.fit().status is RunStatus.COMPLETED
+        return len(made.of(EpochDone))
+
+    assert epochs(change=True) == epochs(change=False) + 1
+
+
+def test_answers_of_the_plan_before_are_let_go_of_before_others_take_their_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = asking(run(tmp_path, ("fc",), kept=True), (CHANGED_IN, ("norm", "fc")))
+    assert made.features is not None
+    opened: list[weakref.ref[Features]] = []
+    alive: list[int] = []
+    open_ = made.features.open
+
+    def watched(*arguments: Any) -> Features:
+        gc.collect()
+        alive.append(sum(ref() is not None for ref in opened))
+        found = open_(*arguments)
+        opened.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(made.features, "open", watched)
+    made.fit()
+    assert alive == [0, 0]
+
+
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("stop_in", [CHANGED_IN, CHANGED_IN + 1])
 def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(tmp_path: Path, stop_in: int, kept: bool) -> None:
@@ -98,6 +140,6 @@ def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(tmp_path:
     broken.on_event = stop
     assert broken.fit().status is RunStatus.CANCELLED
     assert at_last_save[-1] == stop_in
-    again = run(tmp_path / "broken", ("norm", "fc"), kept=kept)
+    again = run(tmp_path / "broken", ("norm", "fc"), kept=kept, since=CHANGED_IN)
     assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
     assert same(again.weights, whole.weights)

@@ -69,7 +69,7 @@ def test_each_input_is_asked_for_once(tmp_path: Path) -> None:
     assert {key: count for key, count in asked.items() if key not in {f"{number}-0" for number in range(7)}} == {
         f"{number}-0": 1 for number in range(7, COUNT)
     }
-    assert [(p.done, p.total) for p in kept.of(PrefixProgress)] == [(16, COUNT), (COUNT, COUNT)]
+    assert [(p.done, p.total) for p in kept.of(PrefixProgress)] == [(8, COUNT), (16, COUNT), (COUNT, COUNT)]
 
 
 def test_the_next_run_starts_at_once(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_out_of_memory_in_the_pass_halves_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Prefix, "_pass", scarce)
     scarcely = run(tmp_path / "b", store(tmp_path / "g"))
     close(scarcely, plain)
-    assert max(sizes) == 16 and 4 in sizes
+    assert max(sizes) == 8 and 4 in sizes
 
 
 def namespaces(**changes: Any) -> Iterator[str]:

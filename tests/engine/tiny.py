@@ -152,6 +152,7 @@ class TinyLearner:
     network: nn.Module
     learning: tuple[str, ...] = ("stem", "norm", "fc")
     later: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    since: int = 0
 
     def _in(self, epoch: int) -> tuple[str, ...]:
         return next((self.later[e] for e in sorted(self.later, reverse=True) if e <= epoch), self.learning)
@@ -196,6 +197,7 @@ class Run:
     network: nn.Module = field(default_factory=TinyNet)
     learning: tuple[str, ...] = ("stem", "norm", "fc")
     later: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    since: int = 0
     features: FeatureStore | None = None
     seed: int = 0
     save_every_s: float = 1e9
@@ -218,7 +220,7 @@ class Run:
         self.folder.mkdir(exist_ok=True, parents=True)
         trainer = Trainer(
             network=self.network,
-            learner=TinyLearner(self.network, self.learning, self.later),
+            learner=TinyLearner(self.network, self.learning, self.later, self.since),
             batches=self.batches,
             optimisation=self.plan,
             compute=self.compute or choose(DeviceChoice.CPU, self.precision),

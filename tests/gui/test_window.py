@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QPushButton,
     QSpinBox,
     QWidget,
@@ -377,4 +378,27 @@ def test_what_is_kept_can_be_cleared(window: MainWindow, home: Path, qtbot: QtBo
     click(drop)
     qtbot.waitUntil(lambda: "1.2 kB" not in [each.text() for each in said] and not window.session.worker.busy)
     assert not kept.exists() and not drop.isEnabled()
+    dialog.reject()
+
+
+def test_what_may_be_the_only_copy_is_dropped_only_when_that_is_meant(window: MainWindow, home: Path, qtbot: QtBot) -> None:
+    only = home / "cache" / "archives" / "a" / "cat.png"
+    only.parent.mkdir(parents=True)
+    only.write_bytes(bytes(10))
+    window.actions_["kept.show"].trigger()
+    (dialog,) = window.findChildren(KeptDialog)
+    drop = {button.accessibleName(): button for button in dialog.findChildren(QPushButton)}["Drop: Unpacked .zip files"]
+    qtbot.waitUntil(drop.isEnabled)
+
+    def answer(words: str) -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        assert "only copies" in box.informativeText()
+        click(next(button for button in box.buttons() if button.text().replace("&", "") == words))
+
+    for words, left in (("Keep", True), ("Drop", False)):
+        QTimer.singleShot(0, lambda words=words: answer(words))
+        click(drop)
+        qtbot.waitUntil(lambda: not window.session.worker.busy)
+        assert only.exists() is left
     dialog.reject()

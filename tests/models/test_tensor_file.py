@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.models import tensor_file
 
 TYPES = sorted(tensor_file._TYPES, key=str)
@@ -25,7 +26,8 @@ def test_the_library_reads_what_was_written(tensors, metadata):
     found = load(data)
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():
-        assert found[name].dtype is tensor.dtype and torch.equal(found[name], tensor)
+        assert found[name].dtype is tensor.dtype and found[name].shape == tensor.shape
+        assert bytes(tensor_file.memory(found[name])) == bytes(tensor_file.memory(tensor))
     assert data == b"".join(tensor_file.parts(dict(reversed(tensors.items())), metadata))
 
 
@@ -47,5 +49,5 @@ def test_a_tensor_as_the_format_wants_it_is_not_copied():
 
 
 def test_what_the_format_does_not_know_is_refused():
-    with pytest.raises(KeyError):
-        list(tensor_file.parts({"c": torch.zeros(1, dtype=torch.complex64)}, {}))
+    with pytest.raises(UserError, match="'c' is of a type"):
+        list(tensor_file.parts({"c": torch.zeros(1, dtype=torch.complex128)}, {}))
