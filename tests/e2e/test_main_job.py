@@ -236,3 +236,24 @@ def test_what_frozen_layers_answered_is_kept_shown_and_cleared(command: Command,
     assert not any(sizes(command("cache", "--json").json()).values())
     trained(command, photos, tmp_path / "c", "--augment", "light", "--views", 2, "--epochs", 5)
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "c")
+
+
+def test_other_layers_learn_in_a_run_that_was_stopped(command: Command, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run, "--epochs", 3, "--rate", "blocks.6=0.5")
+    recipe = (run / "recipe.toml").read_text()
+    told = command("replan", run, "--freeze", "last:2")
+    assert told.code != 0 and "is complete" in told.err
+    events = (run / "events.jsonl").read_text().splitlines()
+    cut = next(number for number, line in enumerate(events) if '"epoch_done"' in line)
+    (run / "events.jsonl").write_text("\n".join(events[: cut + 2]) + "\n")  # as if it had been killed there
+    nothing = command("replan", run)
+    assert nothing.code != 0 and "Nothing is to be changed" in nothing.err
+    bound = command("replan", run, "--backbone-rate", "7")
+    assert bound.code != 0 and "--backbone-rate" in bound.err
+    (run / "asked_plan.json").write_bytes(b"{")  # a damaged one is replaced
+    told = command("replan", run, "--rate", "blocks.5=0.25", "--json")
+    assert told.json()["plan"]["overrides"] == {"blocks.6": 0.5, "blocks.5": 0.25} and told.json()["training"] is False
+    told = command("replan", run, "--freeze", "last:2")
+    assert told.code == 0 and "last:2 instead of head + 1 own" in told.out and "when it is resumed" in told.out
+    assert (run / "recipe.toml").read_text() == recipe
