@@ -183,8 +183,7 @@ class Loop:
         that breaks off in between is resumed from here, before the change or after it.
         """
         setup, at = self._setup, self._progress
-        change = setup.relearn.asked(at.epoch) if setup.relearn is not None else None
-        if setup.relearn is None or change is None:
+        if setup.relearn is None or (change := setup.relearn.asked(at.epoch)) is None:
             return
         self._save()
         learner, plan = change.learner, setup.optimisation

@@ -6,7 +6,7 @@ Measured on two cores of a virtual machine, full training steps of EfficientNet-
 - A thread that got an arena of its own cannot be told, as tensors do not fit into its heaps: its steps took 1.5 to 1.7 times
   as long, with 330,000 page faults each. So threads must share the first arena from the start.
 - OpenMP's threads spin while they wait. Beside one busy core a step took 2.7 s that takes 1.05 alone; with threads that
-  sleep instead it took 1.9, and alone 3 to 6 % more.
+  sleep instead it took 1.9, and alone 3 to 10 % more.
 """
 
 import ctypes

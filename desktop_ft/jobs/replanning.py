@@ -6,6 +6,7 @@ The recipe stays what was asked for at first. What learns in an epoch is what th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,10 @@ def replan(run: Path, plan: FreezePlan, plugins: Plugins) -> bool:
 
 
 def plan_of(folder: RunFolder) -> FreezePlan:
-    """What learns in the run now, by all that it has told."""
+    """What learns in the run, by all that it has told; where another plan is asked for, that one."""
+    with suppress(UserError):  # a damaged one is replaced by the next
+        if (asked := folder.asked_plan()) is not None:
+            return asked
     changes = folder.history().replanned
     return changes[-1].plan if changes else folder.recipe.freeze
 

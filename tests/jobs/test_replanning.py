@@ -9,7 +9,7 @@ from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, PlanChanged, RunEnded, RunStatus, StepDone, Warned
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.replanning import plan_of, replan
 from desktop_ft.jobs.running import open_run
@@ -17,7 +17,6 @@ from desktop_ft.jobs.training import resume, train
 from desktop_ft.models.checkpoint import Checkpoint
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
-from tests.e2e.conftest import shapes
 
 DEEPER = FreezePlan(preset="last:2")
 
@@ -27,12 +26,12 @@ class Killed(BaseException):
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    return Recipe(
-        dataset=DatasetChoice(folder=str(shapes(tmp_path / "photos", pictures=8))),
-        backbone=BackboneChoice(image_size=32),
-        optimisation=Optimisation(epochs=3, batch_size=8),
-    )
+def recipe(recipe: Recipe) -> Recipe:
+    return lasting(recipe, 3)
+
+
+def lasting(recipe: Recipe, epochs: int) -> Recipe:
+    return recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": epochs})})
 
 
 class Run:
@@ -43,7 +42,7 @@ class Run:
         self.control = RunControl()
         self.events: list[TrainEvent] = []
         self.plans: dict[tuple[int, int], FreezePlan] = {}
-        """What is asked for when a step begins to be over: by epoch and step."""
+        """What is asked for once a step is done, by epoch and step."""
         self.stop_in: int | None = None
 
     def _hear(self, event: TrainEvent) -> None:
@@ -170,7 +169,7 @@ def _fails_the_second_time():  # type: ignore[no-untyped-def]
 def test_a_run_that_goes_on_from_before_a_change_makes_it_again_in_its_epoch(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
 ) -> None:
-    recipe = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 5})})
+    recipe = lasting(recipe, 5)
     whole = Run(tmp_path / "whole", plugins)
     for each in (whole, run):
         each.plans[1, 0] = DEEPER
@@ -247,7 +246,7 @@ def test_what_was_asked_for_and_cannot_be_read_or_followed_is_told_and_the_run_g
 
 
 def test_one_more_block_each_epoch_counts_from_the_change(recipe: Recipe, run: Run) -> None:
-    recipe = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": 4})})
+    recipe = lasting(recipe, 4)
     run.plans[1, 0] = FreezePlan(preset="gradual")
     assert run.train(recipe).status is RunStatus.COMPLETED
     (change,) = [event for event in run.events if isinstance(event, PlanChanged)]

@@ -9,21 +9,11 @@ from desktop_ft.api import EventSink, TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import resume, train
 from desktop_ft.plugin_manager import Plugins
-from tests.e2e.conftest import shapes
-
-
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    return Recipe(
-        dataset=DatasetChoice(folder=str(shapes(tmp_path / "photos", pictures=8))),
-        backbone=BackboneChoice(image_size=32),
-        optimisation=Optimisation(epochs=1, batch_size=8),
-    )
 
 
 def nowhere(event: TrainEvent) -> None:
