@@ -36,6 +36,8 @@ def run_window(given: Path | None = None) -> int:
     window.show()
     if given is not None:
         window.commands.open_paths((given.absolute(),))
+    else:
+        window.commands.open_last()
     warm_up = WarmUp(window.session.worker)
     QTimer.singleShot(300, warm_up.start)
     _quit_on_signals(application, window)

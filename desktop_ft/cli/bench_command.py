@@ -39,7 +39,7 @@ def add_bench_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.rounds < 1:
         raise UserError(f"--rounds {arguments.rounds} measures nothing.", "Give at least 1.")
-    recipe, plugins = recipe_from(arguments), load_plugins()
+    recipe, plugins = recipe_from(arguments, terminal), load_plugins()
     with ask_to_stop_on_signals() as control:
         result = benchmark(
             recipe,

@@ -17,7 +17,8 @@ def add_forecast_command(commands: "argparse._SubParsersAction[argparse.Argument
         "forecast",
         help="say how long a run will take, measured on a few pictures",
         description="Take a few steps of the run that the options describe, and say how long all of it will take here. With "
-        "augmentation and frozen layers, also what --views would save. Nothing is kept.",
+        "augmentation and frozen layers, also what --views would save. Tells what memory the steps take, too, and which "
+        "batches would be faster, or fit. Nothing is kept.",
         epilog="Example: desktop-ft forecast photos --augment light --epochs 30",
     )
     add_recipe_options(parser)
@@ -25,7 +26,7 @@ def add_forecast_command(commands: "argparse._SubParsersAction[argparse.Argument
 
 
 def _forecast(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    recipe, plugins = recipe_from(arguments), load_plugins()
+    recipe, plugins = recipe_from(arguments, terminal), load_plugins()
     with terminal.progress("Looking at the pictures") as progress:
         told = forecast(recipe, plugins, progress=progress)
     chosen = recipe.optimisation.views
@@ -34,13 +35,13 @@ def _forecast(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.document(
         asdict(told)
         | {"seconds": {str(views): round(took, 2) for views, took in sorted(seconds.items())}}
-        | {"recommended_views": told.recommended_views}
+        | {"recommended_views": told.recommended_views, "recommended_batch_size": told.recommended_batch_size}
     )
     terminal.say(told.words(chosen))
     if len(choices) > 1:
         rows = [[_views(views), duration(took)] for views, took in sorted(seconds.items())]
         terminal.table(["--views", "takes about"], rows, right=(1,))
-    if advice := told.advice(chosen):
+    for advice in filter(None, (told.advice(chosen), told.batch_advice)):
         terminal.say(advice)
     return 0
 

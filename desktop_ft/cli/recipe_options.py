@@ -7,11 +7,14 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.jobs import augmenting
+from desktop_ft.jobs.forecasting import with_fastest_batches
+from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
 
 OPTIONS = {
@@ -41,6 +44,8 @@ OPTIONS = {
     "--processes": "processes",
 }
 _PLAN = "freeze."
+_MEASURED = {"--batch-size": "auto: the fastest that fits, measured here"}
+"""Options that may be `auto`: the recipe holds what was found."""
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +76,8 @@ def _add(group: argparse._ActionsContainer, option: str, where: str) -> None:
     kind = field.annotation
     choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
     default = field.get_default(call_default_factory=True)
-    text = f"{field.description} (default {'none' if default == '' else default})".replace("%", "%%")
+    parts = (field.description, _MEASURED.get(option), f"(default {'none' if default == '' else default})")
+    text = " ".join(filter(None, parts)).replace("%", "%%")
     metavar = None if choices else option[2:].replace("-", "_").upper()
     # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
     group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
@@ -92,8 +98,8 @@ def freeze_help() -> str:
     return "\n".join(f"  {name:<15} {text}" for name, text in PRESETS.items())
 
 
-def recipe_from(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that the options describe.
+def recipe_from(arguments: argparse.Namespace, terminal: Terminal) -> Recipe:
+    """The recipe that the options describe; what `auto` stands for is measured, and told.
 
     Raises:
         UserError: no folder named, or a value out of bounds.
@@ -110,7 +116,7 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         raise UserError("No pictures are named.", "Name a folder, or a recipe with --recipe.")
     for dotted in OPTIONS.values():
         value = getattr(arguments, dotted)
-        if value is not None:
+        if value is not None and not _is_measured(arguments, dotted):
             # A recipe holds whole paths: it is used again from other folders.
             _set(data, dotted, str(Path(value).absolute()) if value and dotted == "backbone.weights" else value)
     if arguments.augment is not None:
@@ -118,9 +124,16 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
     if arguments.rate:
         _set(data, "freeze.overrides", data.get("freeze", {}).get("overrides", {}) | _multipliers(arguments.rate))
     recipe = _checked(data, where)
+    if _is_measured(arguments, OPTIONS["--batch-size"]):
+        recipe = with_fastest_batches(recipe, load_plugins())
+        terminal.note(f"Batch size {recipe.optimisation.batch_size}, as measured.")
     if arguments.save_recipe:
         atomic.write(arguments.save_recipe, recipe.to_toml().encode())
     return recipe
+
+
+def _is_measured(arguments: argparse.Namespace, dotted: str) -> bool:
+    return getattr(arguments, dotted) == "auto" and any(OPTIONS[option] == dotted for option in _MEASURED)
 
 
 def _augmentation(name: str) -> tuple[Any, ...]:

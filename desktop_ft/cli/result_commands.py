@@ -1,16 +1,20 @@
-"""`evaluate`, `export` and `runs`."""
+"""`evaluate`, `export`, `runs`, `curves` and `diff`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from desktop_ft import places
 from desktop_ft.cli.results_view import evaluation_document, export_document, show_accuracy, show_export
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import differences
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.runs import atomic
 from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -46,6 +50,25 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("root", type=Path, nargs="?", metavar="FOLDER", help="where to look (default: your runs)")
     finish(parser, _runs)
+
+    parser = commands.add_parser(
+        "curves",
+        help="write a run's curves as a table",
+        description="Write the loss, accuracy and learning rate of every step and epoch of a run as comma-separated values.",
+        epilog="Example: desktop-ft curves run --out curves.csv",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: standard output)")
+    parser.set_defaults(run=_curves)
+
+    parser = commands.add_parser(
+        "diff",
+        help="say in what the recipes of several runs differ",
+        description="Show the best validation accuracy of several runs, and every field in which their recipes differ.",
+        epilog="Example: desktop-ft diff run-1 run-2",
+    )
+    parser.add_argument("run_folders", type=Path, nargs="+", metavar="RUN")
+    finish(parser, _diff)
 
 
 def _share(value: float | None) -> str:
@@ -104,4 +127,27 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
             for row in rows
         ]
         terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy"], shown, right=(5, 6))
+    return 0
+
+
+def _curves(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    text = curves_csv(RunFolder.open(arguments.run_folder).history())
+    if arguments.out:
+        atomic.write(arguments.out, text.encode())
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _diff(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    runs = [RunFolder.open(path) for path in arguments.run_folders]
+    best = [run.history().best for run in runs]
+    told = differences([run.recipe for run in runs])
+    accuracy = [None if epoch is None else epoch.val_accuracy for epoch in best]
+    terminal.document({"runs": [str(run.path) for run in runs], "accuracy": accuracy, "differences": told})
+    rows = [["best accuracy", *("–" if value is None else f"{value:.1%}" for value in accuracy)]]
+    rows += [[field, *map(str, values)] for field, values in told.items()]
+    terminal.table(["", *(run.name for run in runs)], rows)
+    if len(runs) > 1 and not told:
+        terminal.say("Their recipes are the same in all that decides a run.")
     return 0

@@ -64,7 +64,7 @@ def finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, T
 
 
 def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    recipe = recipe_from(arguments)
+    recipe = recipe_from(arguments, terminal)
     plugins = load_plugins()
     if size_here() > 1 and not arguments.out:
         raise UserError("The processes that train together must keep the run in one folder.", "Name it with --out.")

@@ -1,12 +1,18 @@
 """How long a run will take, from what a few of its pictures took."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from desktop_ft.core.words import duration
+from desktop_ft.core.words import duration, short_duration, size
 
 VIEWS_WORTH_TRYING = (1, 2, 4, 8)
+USUAL_BATCH_SIZE = 32
+FASTER = 0.95
+"""Share of the time a picture takes that one in a batch twice as large must stay under: otherwise it is no faster."""
 _HALF = 0.5
+_WORTH_TELLING = 0.9
+_OF_FREE_MEMORY = 0.8
+"""What the steps may take of it: other programs want some, and what a step needs in passing is not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +37,33 @@ class StageCosts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepMemory:
+    """What training steps take of the device's memory besides the network itself, in bytes.
+
+    Attributes:
+        fixed: the gradients and the optimiser's state.
+        picture: what is kept of each picture of a batch on its way through the network, for the way back.
+        free: what the device had left before the first step.
+    """
+
+    fixed: int
+    picture: int
+    free: int
+
+    def of(self, batch_size: int) -> int:
+        """What a step with so many pictures takes."""
+        return self.fixed + self.picture * batch_size
+
+    @property
+    def most(self) -> int:
+        """The largest batch that fits, a power of two; 1 where not even that does."""
+        fitting = max(1, round(_OF_FREE_MEMORY * self.free) - self.fixed) // max(1, self.picture)
+        return 1 << max(0, fitting.bit_length() - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a run will cost by its views.
+    """What a run will cost by its views and its batches.
 
     Attributes:
         training, validation: how many pictures.
@@ -40,6 +71,10 @@ class Forecast:
         mixed: whether they are mixed with each other, so that no view comes again.
         processes: how many will share the work; the times are those of one.
         precision: what the steps will compute in, when the last layers learn.
+        batch_size: pictures a step.
+        memory: of the stage whose steps take the most.
+        by_batch_size: what was tried, from the usual batch on: pictures a step, and the milliseconds that each takes to learn
+            from in the last stage. Each is faster than the one before. Empty where the usual one does not fit.
     """
 
     training: int
@@ -49,11 +84,23 @@ class Forecast:
     processes: int
     precision: str
     stages: tuple[StageCosts, ...]
+    batch_size: int
+    memory: StepMemory
+    by_batch_size: tuple[tuple[int, float], ...]
 
     def words(self, views: int) -> str:
-        """How long it takes with so many `views`, in a sentence."""
+        """How long it takes with so many `views`, and in what, in a sentence."""
         shared = f" in one process; {self.processes} will share it" if self.processes > 1 else ""
-        return f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}."
+        memory = size(self.memory.of(self.batch_size))
+        return (
+            f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}. Its steps take {memory} of memory."
+        )
+
+    def epoch_words(self, views: int) -> str:
+        """How long an epoch takes once what is made once is made, in a sentence; of a plan that changes, the last ones."""
+        last = self.stages[-1]
+        longer = replace(last, epochs=last.epochs + 1)
+        return f"An epoch takes {short_duration(self._stage_seconds(longer, views) - self._stage_seconds(last, views))}."
 
     @property
     def epochs(self) -> int:
@@ -88,6 +135,41 @@ class Forecast:
         looks = "1 view" if best == 1 else f"{best} views"
         short, long = duration(self.seconds(best)), duration(self.seconds(0))
         return f"Recommended: {looks} of each picture, which take {short} instead of {long}, at a little less variety."
+
+    @property
+    def fastest_batch_size(self) -> int:
+        """The last one that was faster than the one before; where not even the usual one fits, the largest that does."""
+        return self.by_batch_size[-1][0] if self.by_batch_size else min(self.memory.most, USUAL_BATCH_SIZE)
+
+    @property
+    def recommended_batch_size(self) -> int:
+        """The fastest, where it makes the run a tenth shorter; one that fits, where the recipe's does not; else the recipe's."""
+        if not self.fits:
+            return self.memory.most
+        took = dict(self.by_batch_size)
+        before, best = took.get(self.batch_size), self.fastest_batch_size
+        if before is None or best <= self.batch_size:
+            return self.batch_size
+        saved = self.stages[-1].epochs * self.training * (before - took[best]) / 1000
+        whole = self.seconds(0)
+        return best if whole - saved < _WORTH_TELLING * whole else self.batch_size
+
+    @property
+    def batch_advice(self) -> str:
+        """Which batch size is recommended instead of the recipe's, and why, in sentences; "" where there is nothing to gain."""
+        best, memory = self.recommended_batch_size, self.memory
+        if not self.fits:
+            short = f"That is too much: {size(memory.free)} are free."
+            return f"{short} Batches of {best} fit." if best < self.batch_size else f"{short} Let fewer layers learn."
+        if best == self.batch_size:
+            return ""
+        took = dict(self.by_batch_size)
+        return f"In batches of {best} a step takes {took[best]:.3g} ms a picture instead of {took[self.batch_size]:.3g}."
+
+    @property
+    def fits(self) -> bool:
+        """Whether the recipe's batches fit into memory."""
+        return self.memory.of(self.batch_size) <= _OF_FREE_MEMORY * self.memory.free
 
     def choices(self) -> Sequence[tuple[int, float]]:
         """Views and their seconds, new ones every epoch first; only that one where views make no difference."""

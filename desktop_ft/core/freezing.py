@@ -1,7 +1,7 @@
 """Which layers learn, and how fast: a plan is a rule; the tree turns it into a rate for every layer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from pydantic import Field, field_validator
@@ -132,6 +132,18 @@ class FreezePlan(Described):
         if not matching:
             return rate
         return self.overrides[max(matching, key=len)] * (rate or self.backbone_rate)
+
+
+def frozen_depth(found: Sequence[Sequence[str]], rates: Mapping[str, float]) -> int:
+    """How many of the blocks `found` (as `blocks` gives them) do not learn at all, counted from the input up."""
+    return next((depth for depth, block in enumerate(found) if any(rates[leaf] for leaf in block)), len(found))
+
+
+def preset_of_depth(frozen: int, count: int) -> str:
+    """The preset that freezes the first `frozen` of `count` blocks, and lets the rest learn."""
+    if frozen >= count:
+        return "head"
+    return f"last:{count - frozen}" if frozen > 0 else "all"
 
 
 def learning_share(tree: LayerNode, rates: Mapping[str, float]) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -185,6 +186,22 @@ class Recipe(Described):
                 "backbone": self.backbone.model_copy(update={"weights": _last_part(self.backbone.weights)}),
             }
         )
+
+
+def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
+    """The fields that differ among `recipes`, by dotted name, with the value of each recipe."""
+    flat = [dict(_fields(recipe.model_dump(mode="json"))) for recipe in recipes]
+    names = dict.fromkeys(name for fields in flat for name in fields)
+    told = {name: tuple(fields.get(name, "") for fields in flat) for name in names}
+    return {name: values for name, values in told.items() if any(value != values[0] for value in values)}
+
+
+def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, own in value.items():
+        if isinstance(own, dict):
+            yield from _fields(own, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", own
 
 
 def _last_part(path: str) -> str:

@@ -11,6 +11,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def short_duration(length: float) -> str:
+    """A length of time that may be short: below ten seconds with a digit after the point, else as `duration`."""
+    if length >= 9.95:
+        return duration(length)
+    return f"{length:.1f} s" if length >= 0.05 else "less than 0.1 s"
+
+
 def percent(share: float) -> str:
     """A share of 1 in percent, with one digit after the point; little is not called nothing, nor nearly all all."""
     if 0 < share < 0.0005:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import psutil
 import torch
 
 from desktop_ft.core.errors import UserError
@@ -118,6 +119,19 @@ def single_threads(count: int, name: str) -> Iterator[Executor]:
         started.wait()
         torch.set_num_threads(threads)
         yield pool
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be taken on `device`; on the CPU, without swapping."""
+    match device.type:
+        case "cuda" | "xpu":
+            module = torch.get_device_module(device)
+            idle = module.memory_reserved(device) - module.memory_allocated(device)  # torch holds it for what comes next
+            return int(module.mem_get_info(device)[0]) + int(idle)
+        case "mps":
+            return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        case _:
+            return int(psutil.virtual_memory().available)
 
 
 def _nothing() -> None:

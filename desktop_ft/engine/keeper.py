@@ -14,6 +14,9 @@ from desktop_ft.engine.passes import Diverged, Passes
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
+_BYTES_A_SECOND = 150e6
+"""What a disk is taken to keep, until the first save has shown it: a slow one with a moving head."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -59,7 +62,7 @@ class Keeper:
         self._every = save_every_s
         self._share = saving_share
         self._saved_at = time.monotonic()
-        self._took = 0.0
+        self._took = sum(tensor.nbytes for tensor in network.state_dict().values()) / _BYTES_A_SECOND
         self._saved: Progress | None = None
         self._held: Checkpoint | None = None
         self._never_finite = frozenset(_not_finite(network.state_dict()))

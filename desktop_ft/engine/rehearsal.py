@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, groupby, islice
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.forecast import StageCosts
-from desktop_ft.core.recipe import Optimisation
+from desktop_ft.core.forecast import FASTER, USUAL_BATCH_SIZE, StageCosts, StepMemory
+from desktop_ft.core.recipe import Optimisation, Optimizer
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements
 from desktop_ft.engine.batches import RecurringBatches, closed_after
-from desktop_ft.engine.device import Compute, reproducible, single_threads
+from desktop_ft.engine.device import Compute, free_memory, reproducible, single_threads
 from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.optim import build_optimizer
 from desktop_ft.engine.passes import Diverged, Loss, Passes
@@ -21,16 +22,30 @@ from desktop_ft.engine.prefix import Prefix, pass_size
 from desktop_ft.engine.process import memory_kept
 from desktop_ft.engine.stages import Stage
 from desktop_ft.models.cutting import Uncuttable, cut
+from desktop_ft.models.modes import eval_mode
 
-_MOST_ROWS = 32
 _STEPS = 2
+_LEAST_STEPS_AN_EPOCH = 10
+"""Larger batches are not tried: fewer steps learn less."""
+_STATE_OF = {Optimizer.ADAMW: 2, Optimizer.SGD: 1}
+"""What each optimiser keeps of a parameter, as a multiple of its size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What a rehearsal found; see `Forecast`."""
+
+    stages: tuple[StageCosts, ...]
+    precision: str
+    memory: StepMemory
+    by_batch_size: tuple[tuple[int, float], ...]
 
 
 class Rehearsal:
     """Takes the first steps of a run with a network that is thrown away afterwards.
 
     Args:
-        batches: with training keys: views that come again, or no change at all.
+        batches: with training keys, one a picture: a single view, or no change at all. Their size may be another than the run's.
         heed: called between steps; what it raises ends the rehearsal.
     """
 
@@ -57,23 +72,35 @@ class Rehearsal:
         self._arithmetic = Arithmetic(network, self._passes, compute, measurements, lambda event: None, heed)
         self._heed = heed
 
-    def costs(self) -> tuple[tuple[StageCosts, ...], str]:
-        """What a picture costs in each stage of the run, and the precision of the last stage's steps.
+    def costs(self) -> Costs:
+        """What a picture costs in each stage of the run, and what its steps take.
 
         Raises:
             UserError: as a run would.
         """
-        found = []
+        stages, memory = [], StepMemory(fixed=0, picture=0, free=free_memory(self._compute.device))
         try:
             with memory_kept(), reproducible(self._compute):
                 for _, alike in groupby(range(self._plan.epochs), key=partial(learning_in, self._learner)):
                     within = list(alike)
-                    found.append(self._stage(range(within[0], within[-1] + 1)))
+                    costs, inputs, targets = self._stage(range(within[0], within[-1] + 1))
+                    stages.append(costs)
+                    memory = max(memory, self._memory(inputs, targets, memory.free), key=self._of_a_step)
+                by_batch_size = tuple(self._by_batch_size(stages[-1], inputs, targets, memory))
         except Diverged as error:
             raise UserError(f"{error} in the very first steps.", "Take other weights, or another precision.") from error
-        return tuple(found), self._passes.compute.precision.value
+        precision = self._passes.compute.precision.value
+        return Costs(stages=tuple(stages), precision=precision, memory=memory, by_batch_size=by_batch_size)
 
-    def _stage(self, epochs: range) -> StageCosts:
+    @property
+    def _pictures(self) -> int:
+        return len(self._batches.training_keys or ())
+
+    def _of_a_step(self, memory: StepMemory) -> int:
+        return memory.of(self._plan.batch_size)
+
+    def _stage(self, epochs: range) -> tuple[StageCosts, Tensor, Tensor]:
+        """What a picture costs in `epochs`, and a batch as it reaches what learns, with its targets."""
         network, plan = self._network, self._plan
         self._learner.apply(epochs.start)
         network.train()
@@ -87,10 +114,13 @@ class Rehearsal:
         forward = prefix.onward if prefix else network
         stage = Stage(forward, given, lambda: given(0, 0), epochs, prefix.after if prefix else "")
         self._passes.forward = forward
-        self._passes.compute = self._arithmetic.of(stage, len(epochs) * self._batches.steps * plan.batch_size)
+        steps = -(-self._pictures // plan.batch_size)
+        self._passes.compute = self._arithmetic.of(stage, len(epochs) * steps * plan.batch_size)
         front = self._once(prefix)
-        learning, judging = self._behind(inputs, targets)
-        return StageCosts(epochs=len(epochs), front=front, anew=anew, learning=learning, judging=judging, after=stage.after)
+        judging = self._judging(inputs, targets)
+        learning = self._learning(inputs, targets)
+        costs = StageCosts(epochs=len(epochs), front=front, anew=anew, learning=learning, judging=judging, after=stage.after)
+        return costs, inputs, targets
 
     def _prefix(self) -> Prefix | None:
         """The frozen layers, if the run would be cut behind them."""
@@ -115,7 +145,7 @@ class Rehearsal:
                     self._heed()
                     inputs = prefix.answer(batch[0]) if prefix else batch[0]
                     ends.append(time.perf_counter())
-        return 1e3 * (ends[-1] - ends[-2]) / len(inputs), inputs[:_MOST_ROWS], batch[1][:_MOST_ROWS]
+        return 1e3 * (ends[-1] - ends[-2]) / len(inputs), inputs, batch[1]
 
     def _once(self, prefix: Prefix | None) -> float:
         """Milliseconds a picture of the pass that is made once, with as much under way as then; its decoding alone, if uncut."""
@@ -134,21 +164,60 @@ class Rehearsal:
                 list(pool.map(self._batches.inputs, parts))
         return 1e3 * (time.perf_counter() - began) / len(keys)
 
-    def _behind(self, features: Tensor, targets: Tensor) -> tuple[float, float]:
-        """Milliseconds a row of a step, and of judging the same rows; the shortest of several."""
+    def _judging(self, inputs: Tensor, targets: Tensor) -> float:
+        """Milliseconds a row of judging a batch; the shortest of several. The network is in training mode again afterwards."""
+
+        def judge() -> None:
+            self._passes.judge(inputs, targets)
+
+        with eval_mode(self._network):
+            return 1e3 * self._shortest(judge) / len(inputs)
+
+    def _learning(self, inputs: Tensor, targets: Tensor) -> float:
+        """Milliseconds a row of a step; the shortest of several."""
         optimizer = build_optimizer(self._plan, self._learner.groups(self._plan.epochs, self._plan.weight_decay))
         for group in optimizer.param_groups:
             group["lr"] = 0.0  # a step takes as long, and leads nowhere: later stages start from the same weights
 
         def learn() -> None:
-            self._passes.learn(features, targets, optimizer, self._plan.clip_norm, seed=0)
+            self._passes.learn(inputs, targets, optimizer, self._plan.clip_norm, seed=0)
 
-        def judge() -> None:
-            self._passes.judge(features, targets)
+        return 1e3 * self._shortest(learn) / len(inputs)
 
-        learning = self._shortest(learn)
-        self._network.eval()
-        return 1e3 * learning / len(features), 1e3 * self._shortest(judge) / len(features)
+    def _memory(self, inputs: Tensor, targets: Tensor, free: int) -> StepMemory:
+        """What steps of this stage take, by what autograd keeps of a batch between its way forwards and its way back."""
+        network, optimizer = self._network, self._plan.optimizer
+        own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            self._passes.rehearse(inputs, targets)
+        learning = sum(parameter.grad.nbytes for parameter in network.parameters() if parameter.grad is not None)
+        network.zero_grad()
+        return StepMemory(fixed=(1 + _STATE_OF[optimizer]) * learning, picture=round(sum(kept.values()) / len(inputs)), free=free)
+
+    def _by_batch_size(
+        self, costs: StageCosts, inputs: Tensor, targets: Tensor, memory: StepMemory
+    ) -> Iterator[tuple[int, float]]:
+        """Batch sizes from the usual one on, as long as doubling them fits and makes a picture faster; with its milliseconds."""
+        most = min(memory.most, max(USUAL_BATCH_SIZE, self._pictures // _LEAST_STEPS_AN_EPOCH))
+        size, fastest = USUAL_BATCH_SIZE, None
+        while size <= most:
+            if size == len(inputs):
+                took = costs.learning
+            else:
+                times = -(-size // len(inputs))
+                took = self._learning(inputs.repeat(times, *[1] * (inputs.ndim - 1))[:size], targets.repeat(times)[:size])
+            if self._passes.parts > 1 or (fastest is not None and took > FASTER * fastest):
+                return
+            yield size, took
+            size, fastest = 2 * size, took
 
     def _shortest(self, work: Callable[[], None]) -> float:
         took = []

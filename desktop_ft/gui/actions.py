@@ -55,6 +55,7 @@ PAGE_TITLES = {
     "train": "Train",
     "results": "Results",
     "export": "Export",
+    "runs": "Runs",
 }
 
 ACTIONS = (
@@ -76,6 +77,15 @@ ACTIONS = (
         tip="Choose a .zip of such a folder.",
         handler="open_zip",
         enabled="can_open",
+    ),
+    ActionSpec(
+        id="open.recent",
+        menu="File",
+        text="Open recent…",
+        tip="Choose among the folders that were opened last.",
+        handler="open_recent",
+        enabled="can_open",
+        shortcut="Ctrl+R",
     ),
     ActionSpec(
         id="open.sample",
@@ -146,6 +156,15 @@ ACTIONS = (
         icon="redo",
         tool=True,
     ),
+    ActionSpec(
+        id="palette",
+        menu="Edit",
+        text="Find an action or setting…",
+        tip="Type a part of the name of anything that can be done or set.",
+        handler="show_palette",
+        shortcut="Ctrl+K",
+        separated=True,
+    ),
     *(_page(number, name, text) for number, (name, text) in enumerate(PAGE_TITLES.items(), start=1)),
     ActionSpec(
         id="run.start",
@@ -157,6 +176,15 @@ ACTIONS = (
         shortcut="Ctrl+Return",
         icon="start",
         tool=True,
+    ),
+    ActionSpec(
+        id="rate.find",
+        menu="Run",
+        text="Find a learning rate…",
+        tip="Try rising learning rates for a moment, see where the loss is lowest, and take one.",
+        handler="find_rate",
+        enabled="can_start",
+        shortcut="Ctrl+L",
     ),
     ActionSpec(
         id="run.pause",
@@ -230,6 +258,10 @@ class Actions(QObject):
 
     def __getitem__(self, name: str) -> QAction:
         return self._actions[name]
+
+    def listed(self) -> list[tuple[str, str, QAction]]:
+        """Menu, text and action of each, in order; the text without the sign that a question follows."""
+        return [(spec.menu, spec.text.removesuffix("…"), self._actions[spec.id]) for spec in self._specs]
 
     def fill_menu_bar(self, bar: QMenuBar) -> None:
         """Put every action into the menu its spec names."""

@@ -20,6 +20,8 @@ class Commands(QObject):
     """The verbs of menu and tool bar. What a person can mend is told through `told`, in place."""
 
     told = Signal(object)
+    palette_asked = Signal()
+    recent_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -119,6 +121,14 @@ class Commands(QObject):
         self._session.state.go("data")
         self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
 
+    def open_recent(self) -> None:
+        """Choose among the folders that were opened last."""
+        self.recent_asked.emit()
+
+    def open_last(self) -> None:
+        """Go on with the project that was open when the window last closed."""
+        self._attempt(self._open_last)
+
     def open_recipe(self) -> None:
         """Choose a saved recipe."""
         if file := choose_file(self._window, self._session.settings, "Open a recipe", "Recipes (*.toml)"):
@@ -152,6 +162,10 @@ class Commands(QObject):
         """Make it again."""
         self._session.state.undo_stack.redo()
 
+    def show_palette(self) -> None:
+        """Find an action or a setting by its name."""
+        self.palette_asked.emit()
+
     def start_training(self) -> None:
         """Train with the recipe as it stands, into a new folder; shows the page Train."""
         if self.can_start:
@@ -173,6 +187,13 @@ class Commands(QObject):
     def replan(self) -> None:
         """Let the run under way go on with the layers that are ticked now."""
         self._session.runs.replan()
+
+    def find_rate(self) -> None:
+        """Try learning rates, and let the person take one."""
+        from desktop_ft.gui.rate_dialog import RateDialog  # pyqtgraph: not before it is needed
+
+        if self.can_start:
+            RateDialog(self._session, self._window).open()
 
     def show_kept(self) -> None:
         """Show what is kept for the next run, and let it be dropped."""
@@ -230,9 +251,17 @@ class Commands(QObject):
         """Show the page Export."""
         self._session.state.go("export")
 
+    def go_runs(self) -> None:
+        """Show the page Runs."""
+        self._session.state.go("runs")
+
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice
         self._session.theme.choose(choice)
+
+    def _open_last(self) -> None:
+        if (recipe := self._session.autosave.last()) is not None:
+            self._session.opening.open_recipe(recipe)
 
     def _load_recipe(self, path: Path) -> None:
         recipe = Recipe.from_toml(atomic.read(path).decode(), path.name)

@@ -114,6 +114,7 @@ class DataPage(Page):
         self.classes.clicked.connect(self._pick_class)
         self.classes.activated.connect(self._pick_class)
         self.val = QSpinBox()
+        self.val.setObjectName("val")
         self.val.setRange(5, 50)
         self.val.setSuffix(" %")
         self.val.setKeyboardTracking(False)

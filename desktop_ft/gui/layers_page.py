@@ -4,11 +4,13 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share
+from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.layers import blocks
 from desktop_ft.gui import words
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
-from desktop_ft.gui.layer_model import LAYER, RATE, SHARE, LayerModel
+from desktop_ft.gui.layer_model import LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.measured_line import MeasuredLine
+from desktop_ft.gui.network_picture import NetworkPicture
 from desktop_ft.gui.plan_edit import set_rate, tick
 from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
@@ -42,12 +44,22 @@ class LayersPage(Page):
         self.model = LayerModel(self)
         self.tree = QTreeView()
         self._build_tree()
+        self.picture = NetworkPicture(session.theme)
+        self.picture.setToolTip(
+            "From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns."
+        )
+        self.picture.installEventFilter(WheelGuard(self))
+        self.picture.valueChanged.connect(self._edit_depth)
+        self.picture.picked.connect(self._show_layer)
+        self.tree.selectionModel().currentChanged.connect(self._chosen)
+        self.measured = MeasuredLine(session)
         self.clear = button("Remove exceptions", self._clear_overrides, tip="Back to what the preset says.")
         self.expand = button("Expand all", self.tree.expandAll)
         self.collapse = button("Collapse", self._collapse)
         self.body.addLayout(self._controls())
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
+        self.body.addWidget(self.picture)
         self.body.addWidget(filling(self.tree), 1)
         self.replan = button(
             "Use in the run",
@@ -56,6 +68,7 @@ class LayersPage(Page):
             tip="Let the run under way go on with these layers, from its next epoch on.",
         )
         self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse))
+        self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
         session.networks.tree_failed.connect(self._failed)
@@ -71,6 +84,7 @@ class LayersPage(Page):
         plan = self._session.state.recipe.freeze
         self._show_controls(plan)
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
+        self.picture.show_rates(self.model.rates)
         self._show_share(plan)
         self._show_replan()
 
@@ -96,6 +110,9 @@ class LayersPage(Page):
         self.epoch.setRange(1, 10_000)
         self.epoch.setPrefix("as in epoch ")
         fields = FreezePlan.model_fields
+        self.preset.setObjectName("preset")
+        self.batch_norm.setObjectName("batch_norm")
+        self.rate.setObjectName("backbone_rate")
         for control, name, tip in (
             (self.preset, "Preset", fields["preset"].description),
             (
@@ -147,7 +164,9 @@ class LayersPage(Page):
         self.retry.hide()
         self.notice.clear()
         self.model.set_tree(tree, self._head())
-        self.tree.setVisible(tree is not None)
+        self.picture.show_network(tree, self._head())
+        for shown in (self.tree, self.picture, self.measured):
+            shown.setVisible(tree is not None)
         if tree is None:
             self.progress.begin(f"Building {state.recipe.backbone.name} to see its layers")
             self.progress.cancellable(False)
@@ -236,6 +255,19 @@ class LayersPage(Page):
         if name == "discriminative" and self.factor.value() != 0.8:
             argument = ":1" if self.factor.value() == 1 else f":{words.rate(self.factor.value())}"
         self._edit("preset", self._plan(preset=name + argument), "preset")
+
+    def _edit_depth(self, frozen: int) -> None:
+        """Freeze from the input up. What was excepted before is no exception any more."""
+        preset = preset_of_depth(frozen, self.picture.maximum())
+        self._edit("depth", self._plan(preset=preset, overrides={}), "depth")
+
+    def _show_layer(self, path: str) -> None:
+        index = self.model.index_of(path)
+        self.tree.setCurrentIndex(index)
+        self.tree.scrollTo(index)
+
+    def _chosen(self, index: QModelIndex) -> None:
+        self.picture.set_current(str(index.data(PATH_ROLE) or ""))
 
     def _edit_batch_norm(self) -> None:
         self._edit("BatchNorm", self._plan(batch_norm=self.batch_norm.currentData()))

@@ -8,6 +8,7 @@ from desktop_ft.gui.actions import ACTIONS, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.pages import make_page
+from desktop_ft.gui.palette import Palette, entries, recent
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
@@ -95,6 +96,7 @@ class MainWindow(QMainWindow):
                 self._ask_to_close()
             return
         self._remember()
+        self.session.autosave.save()
         self.hide()
         for page in self._pages.values():
             page.shut_down()
@@ -143,6 +145,10 @@ class MainWindow(QMainWindow):
         state.page_changed.connect(self.show_page)
         self.strip.shown_results.connect(self.commands.go_results)
         self.commands.told.connect(self.notice.fail)
+        self.commands.palette_asked.connect(self._show_palette)
+        self.commands.recent_asked.connect(self._show_recent)
+        session.opening.moved.connect(session.settings.remember_opened)
+        session.autosave.failed.connect(self.notice.fail)
         for signal in (
             state.recipe_changed,
             state.manifest_changed,
@@ -161,6 +167,13 @@ class MainWindow(QMainWindow):
         ):
             signal.connect(self._changed)
         session.training.ended.connect(self._trained)
+
+    def _show_palette(self) -> None:
+        self.actions_.refresh()
+        Palette(entries(self.actions_, self.page, self.session.state.go), self).open()
+
+    def _show_recent(self) -> None:
+        Palette(recent(self.session.settings.recent, self.commands.open_paths), self, "Open a folder again").open()
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.

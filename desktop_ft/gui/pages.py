@@ -35,5 +35,9 @@ def make_page(name: str, session: Session) -> Page:
             from desktop_ft.gui.export_page import ExportPage
 
             return ExportPage(session)
+        case "runs":
+            from desktop_ft.gui.runs_page import RunsPage
+
+            return RunsPage(session)
         case _:
             raise ValueError(f"there is no page '{name}'")

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.forecasts import Forecasts
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.readiness import Blocker, blocker
@@ -29,6 +31,8 @@ class Session:
     networks: Networks
     training: Training
     runs: RunWork
+    forecasts: Forecasts
+    autosave: Autosave
 
     @property
     def can_open(self) -> bool:
@@ -37,9 +41,13 @@ class Session:
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
-        if self.opening.running:
-            return Blocker("The pictures are still being looked at.", "data")
-        return blocker(self.state.recipe, self.state.manifest, self.plugins, running=self.training.running)
+        return _blocker(self.state, self.opening, self.plugins, self.training)
+
+
+def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, training: Training) -> Blocker | None:
+    if opening.running:
+        return Blocker("The pictures are still being looked at.", "data")
+    return blocker(state.recipe, state.manifest, plugins, running=training.running)
 
 
 def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
@@ -50,6 +58,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     training = Training(state)
     opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
     opening.moved.connect(runs.leave_others)
+    forecasts = Forecasts(state, worker, plugins, training, lambda: _blocker(state, opening, plugins, training) is None)
     return Session(
         plugins=plugins,
         settings=settings,
@@ -61,4 +70,6 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         networks=Networks(state, worker, plugins),
         training=training,
         runs=runs,
+        forecasts=forecasts,
+        autosave=Autosave(state),
     )

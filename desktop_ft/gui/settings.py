@@ -10,7 +10,8 @@ from desktop_ft import places
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
-_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str}
+_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list}
+_MOST_RECENT = 12
 
 
 class Settings:
@@ -43,6 +44,15 @@ class Settings:
     @last_folder.setter
     def last_folder(self, folder: str) -> None:
         self._values["last_folder"] = folder
+
+    @property
+    def recent(self) -> list[str]:
+        """The folders and .zip files that were opened, the last one first."""
+        return [path for path in self._values.get("recent", []) if isinstance(path, str)]
+
+    def remember_opened(self, path: str) -> None:
+        """Put `path` first among the recent ones."""
+        self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
 
     @property
     def geometry(self) -> QByteArray:

@@ -11,7 +11,7 @@ from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 
-PAGES = ("data", "model", "layers", "augment", "train", "results", "export")
+PAGES = ("data", "model", "layers", "augment", "train", "results", "export", "runs")
 
 
 def empty_recipe() -> Recipe:

@@ -14,7 +14,9 @@ from desktop_ft.gui import words
 from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_folder
+from desktop_ft.gui.plot_controls import PlotControls
 from desktop_ft.gui.plots import Plots
+from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
@@ -59,7 +61,8 @@ class TrainPage(Page):
         if self._session.training.history.started is None:
             self.plots.show_history(self._session.training.history, recipe.optimisation.epochs)
         blocker = self._session.blocker()
-        self.start.setEnabled(blocker is None)
+        for way in (self.start, self.find_rate):
+            way.setEnabled(blocker is None)
         self.reason.setText(blocker.reason if blocker else "")
         self.reason.setVisible(blocker is not None)
         self.way.setVisible(blocker is not None and blocker.page != "train")
@@ -85,9 +88,13 @@ class TrainPage(Page):
         inside.setObjectName("form")
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 8, 0)
-        for text, form in (("Learning", self.optimisation), ("Machine and chance", self.machine)):
-            column.addWidget(label(text, "heading"))
-            column.addWidget(form)
+        self.find_rate = button(
+            "Find a rate…", self._find_rate, tip="Try rising learning rates, and see where the loss is lowest."
+        )
+        column.addLayout(row(label("Learning", "heading"), None, self.find_rate))
+        column.addWidget(self.optimisation)
+        column.addWidget(label("Machine and chance", "heading"))
+        column.addWidget(self.machine)
         column.addWidget(label("Output folder", "heading"))
         column.addLayout(row(self.output, button("Choose…", self._choose_output)))
         column.addStretch(1)
@@ -120,6 +127,8 @@ class TrainPage(Page):
         for widget in (self.figures, self.details, legend):
             layout.addWidget(widget)
         layout.addWidget(self.plots, 1)
+        self.controls = PlotControls(self._session, self.plots, self.notice)
+        layout.addWidget(self.controls)
         return right
 
     def start_run(self) -> None:
@@ -145,6 +154,9 @@ class TrainPage(Page):
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe
         self._session.state.edit(words.title(name).lower(), recipe.model_copy(update={name: value}), name)
+
+    def _find_rate(self) -> None:
+        RateDialog(self._session, self.window()).open()
 
     def _choose_output(self) -> None:
         if folder := choose_folder(self, self._session.settings, "Choose an empty folder for the run"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import Cancelled
-from desktop_ft.core.forecast import Forecast
+from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.jobs import augmenting, distributed
@@ -49,12 +49,13 @@ def forecast(
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
     # With one view, and without what mixes whole batches, the pictures have keys, so that what comes once and what comes anew
-    # can both be tried.
-    recurring = recipe.optimisation.model_copy(update={"views": 1})
+    # can both be tried; and never in larger batches than the usual: whether those fit is the question.
+    size = min(recipe.optimisation.batch_size, USUAL_BATCH_SIZE)
+    recurring = recipe.optimisation.model_copy(update={"views": 1, "batch_size": size})
     single = tuple(spec for spec in recipe.augmentation if augmenting.changes_one_picture(plugins, spec))
     once = recipe.model_copy(update={"optimisation": recurring, "augmentation": single})
     with batches(once, backbone, manifest, plugins) as shown:
-        costs, precision = Rehearsal(
+        costs = Rehearsal(
             network=parts.network,
             learner=parts.learner,
             batches=shown,
@@ -70,6 +71,23 @@ def forecast(
         augmented=bool(recipe.augmentation),
         mixed=len(single) < len(recipe.augmentation),
         processes=processes,
-        precision=precision,
-        stages=costs,
+        precision=costs.precision,
+        stages=costs.stages,
+        batch_size=recipe.optimisation.batch_size,
+        memory=costs.memory,
+        by_batch_size=costs.by_batch_size,
     )
+
+
+def with_fastest_batches(recipe: Recipe, plugins: Plugins) -> Recipe:
+    """`recipe` with the batch size whose steps are measured to be the fastest here, and which fits into memory.
+
+    Raises:
+        UserError: as training would.
+    """
+    return with_batch_size(recipe, forecast(with_batch_size(recipe, USUAL_BATCH_SIZE), plugins).fastest_batch_size)
+
+
+def with_batch_size(recipe: Recipe, size: int) -> Recipe:
+    """`recipe` with another batch size."""
+    return recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"batch_size": size})})

@@ -1,4 +1,4 @@
-"""What a run will cost by its views."""
+"""What a run will cost by its views and its batches."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop_ft.core.forecast import Forecast, StageCosts
+from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast, StageCosts, StepMemory
 
 costs = st.floats(min_value=0.001, max_value=1000)
 stages = st.builds(
@@ -19,6 +19,10 @@ stages = st.builds(
     judging=costs,
     after=st.sampled_from(["", "blocks.5"]),
 )
+memories = st.builds(StepMemory, fixed=st.integers(0, 10**9), picture=st.integers(0, 10**8), free=st.integers(0, 10**11))
+tried = st.lists(costs, max_size=5).map(
+    lambda times: tuple((USUAL_BATCH_SIZE << place, took) for place, took in enumerate(sorted(times, reverse=True)))
+)
 forecasts = st.builds(
     Forecast,
     training=st.integers(1, 10_000),
@@ -28,12 +32,26 @@ forecasts = st.builds(
     processes=st.just(1),
     precision=st.just("fp32"),
     stages=st.lists(stages, min_size=1, max_size=4).map(tuple),
+    batch_size=st.sampled_from([1, 8, 32, 64, 100, 4096]),
+    memory=memories,
+    by_batch_size=tried,
 )
 
 
 def a_forecast(epochs: int = 10, learning: float = 0.01, after: str = "blocks.5", **changes: Any) -> Forecast:
     stage = StageCosts(epochs=epochs, front=5.0, anew=4.0, learning=learning, judging=0.0, after=after)
-    told = Forecast(training=1000, validation=100, augmented=True, mixed=False, processes=1, precision="fp32", stages=(stage,))
+    told = Forecast(
+        training=1000,
+        validation=100,
+        augmented=True,
+        mixed=False,
+        processes=1,
+        precision="fp32",
+        stages=(stage,),
+        batch_size=32,
+        memory=StepMemory(fixed=10_000_000, picture=1_000_000, free=1_000_000_000),
+        by_batch_size=((32, learning),),
+    )
     return replace(told, **changes)
 
 
@@ -66,8 +84,9 @@ def test_the_most_views_that_save_half_are_recommended(epochs: int, learning: fl
 
 
 def test_times_of_one_process_are_called_so() -> None:
-    assert a_forecast().words(1) == "About 6 s of training, in fp32."
-    assert a_forecast(processes=4).words(1) == "About 6 s of training, in fp32 in one process; 4 will share it."
+    memory = "Its steps take 42.0 MB of memory."
+    assert a_forecast().words(1) == f"About 6 s of training, in fp32. {memory}"
+    assert a_forecast(processes=4).words(1) == f"About 6 s of training, in fp32 in one process; 4 will share it. {memory}"
 
 
 @given(forecasts)
@@ -77,3 +96,39 @@ def test_fewer_views_never_take_longer_and_a_recommendation_saves(told: Forecast
     best = told.recommended_views
     assert best == 0 or (told.views_matter and told.seconds(best) <= told.seconds(0) / 2)
     assert told.choices()[0] == (0, told.seconds(0))
+
+
+@pytest.mark.parametrize(("batch_size", "fits"), [(32, True), (512, True), (790, True), (791, False), (2048, False)])
+def test_batches_that_do_not_fit_are_told_with_some_that_do(batch_size: int, fits: bool) -> None:
+    told = a_forecast(batch_size=batch_size)  # 800 MB may be taken, 10 of them are gradients and the optimiser's
+    assert told.memory.most == 512
+    assert (told.batch_advice == "") is fits
+    assert told.recommended_batch_size == (batch_size if fits else 512)
+    assert fits or told.batch_advice == "That is too much: 1.0 GB are free. Batches of 512 fit."
+
+
+def test_where_not_even_one_picture_fits_fewer_layers_are_recommended() -> None:
+    told = a_forecast(batch_size=1, memory=StepMemory(fixed=900, picture=200, free=1000), by_batch_size=())
+    assert (told.recommended_batch_size, told.fastest_batch_size) == (1, 1)
+    assert told.batch_advice == "That is too much: 1.0 kB are free. Let fewer layers learn."
+
+
+def test_larger_batches_are_recommended_only_where_they_make_the_run_shorter() -> None:
+    faster = ((32, 20.0), (64, 12.0), (128, 10.0))
+    told = a_forecast(learning=20.0, by_batch_size=faster)  # 244 s, of which 100 can be saved
+    assert told.recommended_batch_size == told.fastest_batch_size == 128
+    assert told.batch_advice == "In batches of 128 a step takes 10 ms a picture instead of 20."
+    # The frozen layers take nearly all of the time: the step is no matter.
+    short = a_forecast(learning=0.02, by_batch_size=((32, 0.02), (64, 0.01)))
+    assert (short.fastest_batch_size, short.recommended_batch_size, short.batch_advice) == (64, 32, "")
+    # Who takes another size than those tried has chosen.
+    assert a_forecast(batch_size=48, learning=20.0, by_batch_size=faster).batch_advice == ""
+
+
+@given(forecasts)
+def test_a_recommended_batch_fits_and_has_a_reason(told: Forecast) -> None:
+    best = told.recommended_batch_size
+    assert (best == told.batch_size) or told.batch_advice
+    fits = told.memory.of(best) <= told.memory.free
+    assert fits or best == 1 or best == told.memory.most == 1
+    assert told.memory.of(told.memory.most) <= told.memory.free or told.memory.most == 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share
+from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, frozen_depth, learning_share, preset_of_depth
 from desktop_ft.core.layers import LayerNode, NormKind, blocks
 
 
@@ -122,3 +122,22 @@ def test_every_preset_rates_every_leaf_and_the_share_stays_a_share(preset: str, 
 
 def test_an_override_of_no_layer_is_found() -> None:
     assert FreezePlan(overrides={"stages.7": 0, "stages.1": 0}).unknown_overrides(TREE) == ("stages.7",)
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_a_depth_is_a_preset_and_the_preset_has_that_depth(depth: int) -> None:
+    plan = FreezePlan(preset=preset_of_depth(depth, 4))
+    assert frozen_depth(blocks(TREE, "head"), plan.rates(TREE, "head")) == depth
+
+
+@pytest.mark.parametrize(
+    ("plan", "depth"),
+    [
+        (FreezePlan(preset="discriminative"), 0),
+        (FreezePlan(preset="head", overrides={"stages.1.conv": 1.0}), 2),
+        (FreezePlan(preset="all", overrides={"stem": 0.0, "stages.2": 0.0}), 0),  # the norm of the stem learns
+        (FreezePlan(preset="all", overrides={"stem": 0.0}, batch_norm=BatchNormPolicy.FROZEN), 1),
+    ],
+)
+def test_the_depth_ends_where_something_learns(plan: FreezePlan, depth: int) -> None:
+    assert frozen_depth(blocks(TREE, "head"), plan.rates(TREE, "head")) == depth

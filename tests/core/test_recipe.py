@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
-from desktop_ft.core.recipe import BackboneChoice, Balance, DatasetChoice, Optimisation, Optimizer, Recipe, Schedule
+from desktop_ft.core.recipe import BackboneChoice, Balance, DatasetChoice, Optimisation, Optimizer, Recipe, Schedule, differences
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 recipes = st.builds(
@@ -78,3 +78,18 @@ def test_a_portable_recipe_names_no_place() -> None:
     recipe = Recipe(dataset=DatasetChoice(folder="/home/ann/photos/"), backbone=BackboneChoice(weights="C:\\Users\\ann\\w.pth"))
     assert recipe.portable().dataset.folder == "photos"
     assert recipe.portable().backbone.weights == "w.pth"
+
+
+@given(recipes)
+def test_a_recipe_does_not_differ_from_itself(recipe: Recipe) -> None:
+    assert differences([recipe, recipe]) == differences([recipe]) == differences([]) == {}
+
+
+def test_what_differs_is_told_field_by_field() -> None:
+    one = Recipe(dataset=DatasetChoice(folder="photos"))
+    other = one.model_copy(update={"seed": 5, "freeze": FreezePlan(preset="all", overrides={"blocks.0": 0.5})})
+    assert differences([one, other, one]) == {
+        "freeze.preset": ("head", "all", "head"),
+        "freeze.overrides.blocks.0": ("", 0.5, ""),
+        "seed": (0, 5, 0),
+    }

@@ -68,6 +68,30 @@ def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command
     }
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
 
+    curves = command("curves", run)
+    assert curves.code == 0 and curves.out.startswith("kind,epoch,step,loss,lr,") and curves.out.count("\nepoch,") == 2
+    assert command("curves", run, "--out", tmp_path / "curves.csv").code == 0
+    assert (tmp_path / "curves.csv").read_text() == curves.out
+
+    other = tmp_path / "other"
+    trained(command, photos, other, "--freeze", "head", "--epochs", 1)
+    told = command("diff", run, other, "--json").json()
+    assert told["differences"]["freeze.preset"] == ["last:1", "head"] and len(told["accuracy"]) == 2
+    assert {"optimisation.epochs", "augmentation"} <= told["differences"].keys()
+    assert "the same in all that decides" in command("diff", run, run).out
+
+
+def test_batches_can_be_measured_and_the_recipe_holds_what_was_found(command: Command, photos: Path, tmp_path: Path) -> None:
+    outcome = command(
+        "train", photos, "--out", tmp_path / "run", "--image-size", 64, "--epochs", 1, "--batch-size", "auto", "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "Batch size 32, as measured." in outcome.err
+    recipe = Recipe.from_toml((tmp_path / "run" / "recipe.toml").read_text(), "the recipe")
+    assert recipe.optimisation.batch_size == 32
+    refused = command("train", photos, "--epochs", "auto")
+    assert refused.code == 2 and "--epochs" in refused.err
+
 
 def test_a_model_is_judged_on_a_folder_with_some_of_its_classes(command: Command, photos: Path, tmp_path: Path) -> None:
     trained(command, photos, tmp_path / "run")

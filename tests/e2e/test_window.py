@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QRect, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRect, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox, QStyle, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
@@ -18,8 +18,10 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.layer_model import PATH_ROLE
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.replanning import plan_of
@@ -145,6 +147,81 @@ def test_looking_at_the_layers_edits_nothing(window: MainWindow, photos: Path, t
     assert state.recipe == before
     assert not state.undo_stack.canUndo()
     assert layers.share.text()
+
+
+def test_picture_and_tree_and_plan_go_in_step(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    state = window.session.state
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2)
+    layers = page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
+    picture, count = layers.picture, layers.picture.maximum()
+    assert picture.value() == count
+    picture.setFocus()
+    QTest.keyClick(picture, Qt.Key.Key_Left)
+    QTest.keyClick(picture, Qt.Key.Key_Left)
+    assert state.recipe.freeze.preset == "last:2" and layers.blocks.value() == 2
+    window.commands.undo()  # both steps were one change
+    assert state.recipe.freeze.preset == "head" and picture.value() == count
+    tick(layers, "blocks.6")
+    assert picture.value() < count
+    QTest.keyClick(picture, Qt.Key.Key_End)
+    assert state.recipe.freeze.preset == "head" and not state.recipe.freeze.overrides
+    QTest.mouseClick(picture, Qt.MouseButton.LeftButton, pos=picture.bar_rect(1).center().toPoint())
+    assert layers.tree.currentIndex().data(PATH_ROLE).startswith("blocks")
+
+
+def test_time_and_memory_of_what_is_ticked_are_measured_by_themselves(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    state, forecasts = window.session.state, window.session.forecasts
+    layers = page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
+    assert "Choose a folder of pictures first" in layers.measured.text.text()
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2)
+    state.go("layers")
+    qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
+    head = layers.measured.text.text()
+    assert head.startswith("About") and "of memory. An epoch takes" in head
+    tick(layers, "blocks.6")
+    assert forecasts.told is None and layers.measured.text.text() == "Measuring time and memory…"
+    qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
+    assert layers.measured.text.text() != head
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert train.forecast.answer.text().startswith("About")  # what is known is shown there too
+
+
+def test_a_learning_rate_is_found_and_taken(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    state = window.session.state
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert not train.find_rate.isEnabled()
+    take_recipe(window, qtbot, photos, tmp_path, epochs=2)
+    page(window, "train")
+    before = state.recipe.optimisation.lr
+    click(train.find_rate)
+    dialog = window.findChild(RateDialog)
+    assert dialog is not None and dialog.progress.isVisible() and not dialog.use.isEnabled()
+    qtbot.waitUntil(dialog.use.isEnabled, timeout=LONG)
+    assert "is a good rate" in dialog.words.text() and state.recipe.optimisation.lr == before
+    suggested = dialog.rate.value()
+    view = dialog.plot.getPlotItem().getViewBox()
+    where = dialog.plot.mapFromScene(view.mapViewToScene(QPointF(-2.0, view.viewRect().center().y())))
+    QTest.mouseClick(dialog.plot.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    qtbot.waitUntil(lambda: dialog.rate.value() != suggested)
+    assert dialog.rate.value() == pytest.approx(0.01, rel=0.1)
+    click(dialog.use)
+    assert state.recipe.optimisation.lr == dialog.rate.value()
+    window.commands.undo()
+    assert state.recipe.optimisation.lr == before
+    window.actions_["rate.find"].trigger()
+    other = window.findChild(RateDialog)
+    assert other is not None
+    other.reject()  # while it tries rates: they are given up
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert state.recipe.optimisation.lr == before
 
 
 def test_a_recipe_for_other_pictures_ends_what_is_shown_of_a_run(

@@ -216,7 +216,7 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     train, state = page(window, "train"), window.session.state
     assert isinstance(train, TrainPage)
     row = train.forecast
-    assert not row.ask.isEnabled() and not row.take.isVisible()
+    assert not row.ask.isEnabled() and not row.take_views.isVisible()
     opened(window, photos, qtbot)
     longer = state.recipe.optimisation.model_copy(update={"epochs": 30, "batch_size": 8})
     augmented = {"optimisation": longer, "augmentation": presets()["light"].specs}
@@ -226,9 +226,9 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
     qtbot.waitUntil(lambda: row.answer.text().startswith("About"), timeout=60_000)
     assert "Recommended: 8 views" in row.answer.text()
-    click(row.take)
+    click(row.take_views)
     assert state.recipe.optimisation.views == 8
-    assert not row.take.isVisible() and not row.answer.text()  # it was measured for another recipe
+    assert not row.take_views.isVisible() and not row.answer.text()  # it was measured for another recipe
     state.undo_stack.undo()
     assert state.recipe.optimisation.views == 0
 

@@ -9,10 +9,10 @@ import torch
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Optimizer, Recipe
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.benchmarking import FIRST_RUN, FLOOR, NEXT_RUN, WHOLE_NETWORK, benchmark
-from desktop_ft.jobs.forecasting import forecast
+from desktop_ft.jobs.forecasting import forecast, with_fastest_batches
 from desktop_ft.jobs.kept import kept_features
 from desktop_ft.plugin_manager import Plugins
 from tests.e2e.conftest import shapes
@@ -53,6 +53,26 @@ def test_augmented_views_are_compared_and_mixed_ones_are_not(photos: Path, plugi
     assert augmented.views_matter and augmented.seconds(1) < augmented.seconds(0)
     mixed = forecast(a_recipe(photos, "head", 30, "light", AugmentationSpec(transform="mixup", parameters={})), plugins)
     assert not mixed.views_matter and mixed.mixed and mixed.seconds(1) == mixed.seconds(0)
+
+
+@pytest.mark.parametrize(("optimizer", "times"), [(Optimizer.ADAMW, 3), (Optimizer.SGD, 2)])
+def test_the_memory_of_a_step_is_counted(photos: Path, plugins: Plugins, optimizer: Optimizer, times: int) -> None:
+    recipe = a_recipe(photos)
+    recipe = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"optimizer": optimizer})})
+    head = forecast(recipe, plugins).memory
+    assert head.fixed == times * 4 * (1280 * 3 + 3)  # gradients and the optimiser's state of weights and biases, in fp32
+    assert 4 * 1280 <= head.picture <= 4 * 4 * 1280  # the features, once or several times
+    everything = forecast(recipe.model_copy(update={"freeze": FreezePlan(preset="all")}), plugins).memory
+    assert everything.fixed > 10_000_000 and everything.picture > 20 * head.picture
+    assert head.free > 100_000_000
+
+
+def test_larger_batches_are_tried_while_they_are_faster(tmp_path: Path, plugins: Plugins) -> None:
+    many = a_recipe(shapes(tmp_path / "many", pictures=270))
+    tried = forecast(many, plugins).by_batch_size
+    assert [size for size, _ in tried] == [32, 64]  # of 648 pictures: more would be fewer than ten steps an epoch
+    assert tried[1][1] < tried[0][1]
+    assert with_fastest_batches(many, plugins).optimisation == many.optimisation.model_copy(update={"batch_size": 64})
 
 
 def test_a_forecast_leaves_nothing(photos: Path, plugins: Plugins) -> None:

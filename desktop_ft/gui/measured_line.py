@@ -1,0 +1,67 @@
+"""What the layers that are ticked cost: time and memory, measured by itself as soon as nothing changes any more."""
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import label
+
+_QUIET_MS = 700
+
+
+class MeasuredLine(QWidget):
+    """A line that asks for a forecast whenever it is seen, a run could start and the recipe has been left alone for a moment."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._forecasts = session.forecasts
+        self.text = label(role="muted", wrap=True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.text)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_QUIET_MS)
+        self._soon.timeout.connect(self._measure)
+        self._forecasts.changed.connect(self._show)
+        session.training.ended.connect(self._show)
+        self._show()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Measure what is not known yet."""
+        super().showEvent(event)
+        self._show()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """What nobody sees is not measured."""
+        super().hideEvent(event)
+        self._soon.stop()
+
+    def _show(self) -> None:
+        forecasts = self._forecasts
+        if forecasts.told is not None:
+            views = self._session.state.recipe.optimisation.views
+            told = forecasts.told
+            said = " ".join(filter(None, (told.words(views), told.epoch_words(views), told.batch_advice)))
+            self._say(said, warn=bool(told.batch_advice) and not told.fits)
+        elif forecasts.fault:
+            self._say(forecasts.fault, warn=True)
+        elif self._session.training.running:
+            self._say("Time and memory are measured when no run is under way.")
+        elif (blocker := self._session.blocker()) is not None:
+            self._say(f"Time and memory cannot be measured yet: {blocker.reason}")
+        else:
+            self._say("Measuring time and memory…")
+            if self.isVisible():
+                self._soon.start()
+
+    def _measure(self) -> None:
+        if self.isVisible():
+            self._forecasts.measure()
+
+    def _say(self, text: str, *, warn: bool = False) -> None:
+        self.text.setProperty("level", "warn" if warn else "")
+        self.text.style().polish(self.text)
+        self.text.setText(text)

@@ -1,0 +1,197 @@
+"""The command palette: every action and every setting, found by typing a part of its name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPalette
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QHeaderView,
+    QLineEdit,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.core.values import Described
+from desktop_ft.gui import words
+from desktop_ft.gui.actions import PAGE_TITLES, Actions
+from desktop_ft.gui.widgets import GAP, Page, label
+
+SIZE = (560, 420)
+_LISTS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A field of the recipe that a person sets on a page; the control there has the field's name as its object name."""
+
+    page: str
+    field: str
+    text: str
+    tip: str
+
+
+def _of(page: str, kind: type[Described], *names: str) -> Iterable[Setting]:
+    for name, field in kind.model_fields.items():
+        if name in names:
+            yield Setting(page=page, field=name, text=words.title(name), tip=field.description or "")
+
+
+SETTINGS = (
+    *_of("data", DatasetChoice, "val"),
+    *_of("model", BackboneChoice, "image_size"),
+    *_of("layers", FreezePlan, "preset", "backbone_rate", "batch_norm"),
+    *_of("train", Optimisation, *Optimisation.model_fields),
+    *_of("train", Recipe, "seed", "device", "precision", "processes"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing to be found: its name, where it belongs, its keys, what it does; and whether it can be done now."""
+
+    text: str
+    place: str
+    keys: str
+    tip: str
+    run: Callable[[], object]
+    enabled: bool = True
+
+    def matches(self, typed: str) -> bool:
+        """Whether every word of `typed` begins a word of the name or place, or stands somewhere in what it does."""
+        own = f"{self.text} {self.place}".lower().split()
+        return all(any(part.startswith(word) for part in own) or word in self.tip.lower() for word in typed.lower().split())
+
+    def rank(self, typed: str) -> tuple[bool, bool]:
+        """Sorts what can be done, and what is called so, first."""
+        return (not self.enabled, not all(word in self.text.lower() for word in typed.lower().split()))
+
+
+def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str], object]) -> list[Entry]:
+    """All actions, and all settings; `page_of` gives a page by name and `go` shows it."""
+
+    def lead_to(setting: Setting) -> Callable[[], object]:
+        def run() -> None:
+            go(setting.page)
+            if (control := page_of(setting.page).findChild(QWidget, setting.field)) is not None:
+                control.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+        return run
+
+    found = [
+        Entry(
+            text=text,
+            place=menu,
+            keys=action.shortcut().toString(QKeySequence.SequenceFormat.NativeText),
+            tip=action.statusTip(),
+            run=action.trigger,
+            enabled=action.isEnabled(),
+        )
+        for menu, text, action in actions.listed()
+    ]
+    return found + [
+        Entry(text=setting.text, place=PAGE_TITLES[setting.page], keys="", tip=setting.tip, run=lead_to(setting))
+        for setting in SETTINGS
+    ]
+
+
+def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object]) -> list[Entry]:
+    """What was opened before; what is not there now cannot be opened."""
+    return [
+        Entry(
+            text=words.printable(Path(path).name),
+            place=words.printable(str(Path(path).parent)),
+            keys="",
+            tip=words.printable(path),
+            run=partial(open_paths, (Path(path),)),
+            enabled=Path(path).exists(),
+        )
+        for path in paths
+    ]
+
+
+class Palette(QDialog):
+    """A line to type in, and what matches below it. The arrow keys move in the list, Return does it."""
+
+    def __init__(self, offered: list[Entry], parent: QWidget, title: str = "Find an action or a setting") -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(title)
+        self.resize(*SIZE)
+        self._offered = offered
+        self._shown: list[Entry] = []
+        self.line = QLineEdit()
+        self.line.setPlaceholderText("Type a part of its name")
+        self.line.setAccessibleName(title)
+        self.line.textChanged.connect(self._filter)
+        self.line.installEventFilter(self)
+        self.list = QTreeWidget()
+        self.list.setAccessibleName("What was found")
+        self.list.setColumnCount(3)
+        self.list.setHeaderHidden(True)
+        self.list.setRootIsDecorated(False)
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        header = self.list.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.list.itemClicked.connect(self._do)
+        self.list.currentItemChanged.connect(self._explain)
+        self.tip = label(role="muted", wrap=True)
+        self.tip.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        layout = QVBoxLayout(self)
+        layout.setSpacing(GAP)
+        for widget in (self.line, self.list, self.tip):
+            layout.addWidget(widget)
+        self._filter("")
+
+    @property
+    def found(self) -> list[Entry]:
+        """What is shown, in order."""
+        return self._shown
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Let the keys of a list work while the line has the focus."""
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            if event.key() in _LISTS:
+                self.list.event(event)
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._do(self.list.currentItem())
+                return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, typed: str) -> None:
+        self._shown = sorted((entry for entry in self._offered if entry.matches(typed)), key=lambda entry: entry.rank(typed))
+        self.list.clear()
+        pale = self.palette().brush(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
+        for entry in self._shown:
+            item = QTreeWidgetItem([entry.text, entry.place, entry.keys])
+            for column in range(item.columnCount() if not entry.enabled else 0):
+                item.setForeground(column, pale)  # not disabled: the keyboard would pass it by, and nobody read why
+            self.list.addTopLevelItem(item)
+        if (first := self.list.topLevelItem(0)) is not None:
+            self.list.setCurrentItem(first)
+        else:
+            self.tip.setText("Nothing is called so." if typed else "There is nothing yet.")
+
+    def _explain(self, item: QTreeWidgetItem | None) -> None:
+        if item is not None:
+            entry = self._shown[self.list.indexOfTopLevelItem(item)]
+            self.tip.setText(entry.tip if entry.enabled else f"Cannot be done now. {entry.tip}")
+
+    def _do(self, item: QTreeWidgetItem | None) -> None:
+        entry = self._shown[self.list.indexOfTopLevelItem(item)] if item is not None else None
+        if entry is None or not entry.enabled:
+            return
+        self.accept()
+        entry.run()

@@ -1,0 +1,98 @@
+"""What can be done with the curves: another scale, smoothing, and taking them along as a picture or a table."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QBuffer, QIODevice, QPoint, QSize
+from PySide6.QtGui import QPainter, QPixmap
+from PySide6.QtSvg import QSvgGenerator
+from PySide6.QtWidgets import QCheckBox, QLabel, QSpinBox, QVBoxLayout, QWidget
+
+from desktop_ft.core.curves import curves_csv
+from desktop_ft.core.errors import UserError
+from desktop_ft.gui.form import WheelGuard
+from desktop_ft.gui.picker import choose_new_file
+from desktop_ft.gui.plots import Plots
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import Notice, button, label, row
+from desktop_ft.runs import atomic
+
+_SHARPNESS = 2
+_MOST = 1000
+
+
+class PlotControls(QWidget):
+    """A row below the curves, and what lies under the mouse there."""
+
+    def __init__(self, session: Session, plots: Plots, notice: Notice) -> None:
+        super().__init__()
+        self._session = session
+        self._plots = plots
+        self._notice = notice
+        self.log = QCheckBox("&Log scale")
+        self.log.setToolTip("Draw the loss on a logarithmic scale.")
+        self.log.toggled.connect(plots.set_log)
+        self.smooth = QSpinBox()
+        self.smooth.setRange(1, _MOST)
+        self.smooth.setAccessibleName("Smooth over so many steps")
+        self.smooth.setToolTip("Draw the loss of steps as the mean over so many of them; 1 draws each as it was.")
+        self.smooth.installEventFilter(WheelGuard(self))
+        self.smooth.valueChanged.connect(plots.set_smoothing)
+        caption = QLabel("S&mooth over")
+        caption.setBuddy(self.smooth)
+        self.save = button("Save curves…", self._choose, tip="As a picture (.png, .svg) or as a table (.csv).")
+        self.pointed = label("Point at a curve to read its values.", "muted", wrap=True)
+        plots.pointed.connect(self.pointed.setText)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(self.pointed))
+        layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
+
+    def _choose(self) -> None:
+        kinds = "Pictures (*.png *.svg);;Tables (*.csv)"
+        if file := choose_new_file(self, self._session.settings, "Save the curves", "curves.png", kinds):
+            try:
+                self.write(file)
+            except UserError as error:
+                self._notice.fail(error)
+
+    def write(self, path: Path) -> None:
+        """Write the curves to `path`, as what its ending says.
+
+        Raises:
+            UserError: another ending, or it cannot be written.
+        """
+        match path.suffix.lower():
+            case ".png":
+                data = _png(self._plots)
+            case ".svg":
+                data = _svg(self._plots)
+            case ".csv":
+                data = curves_csv(self._session.training.history).encode()
+            case other:
+                raise UserError(f"Curves cannot be saved as '{other}'.", "End the file's name with .png, .svg or .csv.")
+        atomic.write(path, data)
+
+
+def _png(widget: QWidget) -> bytes:
+    """The widget as it is drawn, at twice its size on the screen."""
+    picture = QPixmap(widget.size() * _SHARPNESS)
+    picture.setDevicePixelRatio(_SHARPNESS)
+    widget.render(picture)
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    picture.save(buffer, "PNG")
+    return bytes(buffer.data().data())
+
+
+def _svg(widget: QWidget) -> bytes:
+    """The widget as lines and text."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    drawing = QSvgGenerator()
+    drawing.setOutputDevice(buffer)
+    drawing.setSize(QSize(widget.size()))
+    drawing.setViewBox(widget.rect())
+    painter = QPainter(drawing)
+    widget.render(painter, QPoint())
+    painter.end()
+    return bytes(buffer.data().data())

@@ -1,0 +1,297 @@
+"""The page Runs: every run on this machine, several of them compared, and the ways on from one."""
+
+import datetime
+import html
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QFile, Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLineEdit,
+    QTableWidget,
+    QTableWidgetItem,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_ft import places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.core.recipe import Recipe, differences
+from desktop_ft.gui import words
+from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import ROW_ROLE, Column, table
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, filling, label, row, splitter
+from desktop_ft.gui.worker import Newest, Report
+from desktop_ft.runs.index import RunIndex, RunSummary
+from desktop_ft.runs.run_folder import RunFolder
+
+_DAMAGED = "damaged"
+_RUNNING = "running"
+_COLOURS = ("#2456c9", "#c2410c", "#0f8a5f", "#8b3fc7", "#b8860b", "#0e8fb3", "#c2276b", "#6b7280")
+"""Of the runs that are compared; each stands out on a light ground and on a dark one."""
+
+
+def _when(run: RunSummary) -> str:
+    return datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
+
+
+def _accuracy(run: RunSummary) -> str:
+    return "–" if run.accuracy is None else words.percent(run.accuracy)
+
+
+COLUMNS = (
+    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=lambda run: words.printable(run.path), width=16),
+    Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
+    Column(title="Network", text=lambda run: run.backbone, width=18),
+    Column(title="Learns", text=lambda run: run.preset, width=13, help="Which layers learn: the freeze plan."),
+    Column(title="State", text=lambda run: run.status, width=11),
+    Column(title="Epochs", text=lambda run: f"{run.epochs:,}", sort=lambda run: run.epochs, number=True, width=7),
+    Column(
+        title="Accuracy",
+        text=_accuracy,
+        sort=lambda run: -1.0 if run.accuracy is None else run.accuracy,
+        bar=lambda run: run.accuracy or 0.0,
+        number=True,
+        width=9,
+        help="Of the best epoch, on the validation pictures.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A run with all that is compared."""
+
+    run: RunSummary
+    recipe: Recipe
+    history: MetricHistory
+
+
+class RunsPage(Page):
+    """A table on the left; on the right the curves of what is selected there, and in what its recipes differ."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Runs", "Every run on this machine. Select several to compare them.")
+        self._session = session
+        self._compared: tuple[_Compared, ...] = ()
+        self._shut = False
+        self._listing = Newest(session.worker, self._show_runs, self._failed, self)
+        self._comparing = Newest(session.worker, self._show_compared, self._failed, self)
+        self.notice = Notice()
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Filter")
+        self.search.setClearButtonEnabled(True)
+        self.search.setAccessibleName("Filter the runs")
+        self.runs = table(COLUMNS, session.theme, "Runs")
+        self.runs.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.runs.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+        self.search.textChanged.connect(self.runs.proxy.setFilterFixedString)
+        self.runs.selectionModel().selectionChanged.connect(self._selected)
+        self.runs.activated.connect(self._open)
+        self.empty = Empty("No runs yet", "Every training run is kept and listed here, with its curves, recipe and results.")
+        self.body.addWidget(self.notice)
+        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(3, 2))
+        self.body.addWidget(filling(self.empty, self.contents), 1)
+        session.training.started.connect(self.refresh)
+        session.training.ended.connect(self.refresh)
+        session.opening.ended.connect(self._enable)
+        session.theme.changed.connect(self._draw)
+        self.contents.hide()
+        self._selected()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the runs anew, in the background."""
+
+        def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
+            index = RunIndex(places.data() / "runs.sqlite", places.runs())
+            index.rescan()
+            return index.rows()
+
+        self._listing.ask(work)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Other processes make runs, too."""
+        super().showEvent(event)
+        self.refresh()
+
+    def shut_down(self) -> None:
+        """Free the plot; what is still being read is not shown any more."""
+        self._shut = True
+        free_plot(self.plot)
+
+    def _left(self) -> QWidget:
+        self.open = button("Open", self._open, primary=True, tip="Show its results.")
+        self.resume = button("Go on training", self._resume, tip="From the last checkpoint, as if it had never stopped.")
+        self.again = button("Use its recipe", self._use_recipe, tip="Start from all that decided this run, its pictures too.")
+        self.command = button("Copy command", self._copy, tip="The command line that repeats this run.")
+        self.folder = button("Show folder", self._show_folder)
+        self.trash = button("Move to trash", self._trash, tip="Where the system keeps what was deleted, until it is emptied.")
+        left = QWidget()
+        layout = QVBoxLayout(left)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.search)
+        layout.addWidget(self.runs, 1)
+        layout.addLayout(row(self.open, self.resume, self.again, None))
+        layout.addLayout(row(self.command, self.folder, self.trash, None))
+        return left
+
+    def _right(self) -> QWidget:
+        self.plot = make_plot("Accuracy on validation, %", "epoch")
+        self.legend = label(wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.differences = QTableWidget()
+        self.differences.setAccessibleName("Differences between the recipes")
+        self.differences.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.differences.setTabKeyNavigation(False)
+        self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.same = label(role="muted", wrap=True)
+        self.tabs = QTabWidget()
+        curves = QWidget()
+        column = QVBoxLayout(curves)
+        column.addWidget(self.plot, 1)
+        column.addWidget(self.legend)
+        self.tabs.addTab(curves, "Curves")
+        self.tabs.addTab(filling(self.same, self.differences), "Differences")
+        return self.tabs
+
+    @property
+    def selected(self) -> tuple[RunSummary, ...]:
+        """The runs that are selected, in the table's order."""
+        return tuple(index.data(ROW_ROLE) for index in sorted(self.runs.selectionModel().selectedRows()))
+
+    def _show_runs(self, found: list[RunSummary]) -> None:
+        chosen = {run.path for run in self.selected}
+        self.runs.rows.set_rows(found)
+        self.empty.setVisible(not found)
+        self.contents.setVisible(bool(found))
+        selection = self.runs.selectionModel()
+        for number, run in enumerate(found):
+            if run.path in chosen or (not chosen and number == 0):
+                index = self.runs.proxy.mapFromSource(self.runs.rows.index(number, 0))
+                selection.select(index, selection.SelectionFlag.Select | selection.SelectionFlag.Rows)
+        self._selected()
+
+    def _selected(self) -> None:
+        self._enable()
+        runs = self.selected
+
+        def work(report: Report, cancel: threading.Event) -> tuple[_Compared, ...]:
+            return tuple(_read(run) for run in runs if run.status != _DAMAGED)
+
+        self._comparing.ask(work)
+
+    def _enable(self) -> None:
+        runs, session = self.selected, self._session
+        one = runs[0] if len(runs) == 1 else None
+        whole = one is not None and one.status != _DAMAGED
+        free = session.can_open
+        self.open.setEnabled(whole and free)
+        self.again.setEnabled(whole and free)
+        self.command.setEnabled(whole)
+        self.folder.setEnabled(one is not None)
+        self.resume.setEnabled(whole and free and one is not None and one.status not in (RunStatus.COMPLETED, _RUNNING))
+        self.trash.setEnabled(bool(runs) and free and all(run.status != _RUNNING for run in runs))
+
+    def _show_compared(self, compared: tuple[_Compared, ...]) -> None:
+        self._compared = compared
+        self._draw()
+        self._show_differences()
+
+    def _draw(self) -> None:
+        if self._shut:
+            return
+        colours = self._session.theme.colours
+        colour_plot(self.plot, colours)
+        item = self.plot.getPlotItem()
+        item.clear()
+        for number, each in enumerate(self._compared):
+            pen = pg.mkPen(_COLOURS[number % len(_COLOURS)], width=2 * self.devicePixelRatioF())
+            epochs = np.array([epoch.epoch + 1.0 for epoch in each.history.epochs])
+            accuracy = np.array([100 * epoch.val_accuracy for epoch in each.history.epochs])
+            symbol: dict[str, Any] = {"symbol": "o", "symbolSize": 5, "symbolBrush": pen.color(), "symbolPen": pen.color()}
+            item.plot(epochs, accuracy, pen=pen, **symbol)
+        said = [f"{html.escape(_when(each.run))} {html.escape(each.run.preset)}" for each in self._compared]
+        squares = [f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span>' for number in range(len(said))]
+        self.legend.setText("<br>".join(" ".join(pair) for pair in zip(squares, said, strict=True)))
+
+    def _show_differences(self) -> None:
+        compared = self._compared
+        told = differences([each.recipe for each in compared])
+        self.differences.setVisible(bool(told))
+        self.same.setVisible(not told)
+        self.same.setText(
+            "Select two runs or more." if len(compared) < 2 else "Their recipes are the same in all that decides a run."
+        )
+        self.differences.setColumnCount(len(compared))
+        self.differences.setRowCount(len(told))
+        self.differences.setHorizontalHeaderLabels([_when(each.run) for each in compared])
+        self.differences.setVerticalHeaderLabels(list(told))
+        for line, values in enumerate(told.values()):
+            for place, value in enumerate(values):
+                self.differences.setItem(line, place, QTableWidgetItem(words.printable(str(value))))
+        self.differences.resizeColumnsToContents()
+
+    def _open(self) -> None:
+        self._on_one(self.open, self._session.runs.open, "results")
+
+    def _resume(self) -> None:
+        self._on_one(self.resume, self._session.runs.resume, "train")
+
+    def _use_recipe(self) -> None:
+        self._on_one(self.again, lambda run: self._session.opening.open_recipe(RunFolder.open(run).recipe), "data")
+
+    def _on_one(self, way: QWidget, do: Callable[[Path], object], page: str) -> None:
+        """Do something with the one run that is selected, if it can be done; then show where that leads."""
+        self.notice.clear()
+        if not way.isEnabled():
+            return
+        try:
+            do(Path(self.selected[0].path))
+        except UserError as error:
+            self.notice.fail(error)
+        else:
+            self._session.state.go(page)
+
+    def _copy(self) -> None:
+        recipe = Path(self.selected[0].path) / "recipe.toml"
+        QGuiApplication.clipboard().setText(f'desktop-ft train --recipe "{recipe}"')
+        self.notice.say("The command is on the clipboard.", "good")
+
+    def _show_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
+
+    def _trash(self) -> None:
+        left = [run for run in self.selected if not self._trashed(Path(run.path))]
+        if left:
+            self.notice.fail(UserError(f"{left[0].path} cannot be moved to the trash.", "Delete the folder by hand."))
+        else:
+            self.notice.say(f"{words.count(len(self.selected), 'run')} moved to the trash.", "good")
+        self.refresh()
+
+    def _trashed(self, run: Path) -> bool:
+        gone = QFile(str(run)).moveToTrash()
+        if gone and self._session.state.run == run:
+            self._session.training.forget()
+            self._session.state.set_run(None, None)
+        return gone
+
+    def _failed(self, error: BaseException) -> None:
+        self.notice.fail(error)
+
+
+def _read(run: RunSummary) -> _Compared:
+    folder = RunFolder.open(Path(run.path))
+    return _Compared(run, folder.recipe, folder.history())

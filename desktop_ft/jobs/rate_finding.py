@@ -1,0 +1,67 @@
+"""Which learning rate suits a recipe, tried on its own pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.rate_sweep import RateSweep
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.health import check_trainable
+from desktop_ft.jobs import augmenting
+from desktop_ft.jobs.building import batches, build, loss
+from desktop_ft.jobs.kept import feature_store
+from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.plugin_manager import Plugins
+
+
+def find_rate(
+    recipe: Recipe,
+    plugins: Plugins,
+    manifest: DatasetManifest | None = None,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> RateSweep:
+    """Train as `recipe` says at a rate that rises from step to step, with a network that is thrown away. Imports torch.
+
+    What frozen layers answered is kept, so that the run itself starts sooner.
+
+    Args:
+        manifest: of the recipe's folder; None: it is scanned.
+        progress: told how many steps were made, of how many at most.
+
+    Raises:
+        UserError: as training would. Cancelled: as asked.
+    """
+    from desktop_ft.engine.rate_finder import sweep_rates
+
+    def heed() -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
+
+    augmenting.check(plugins, recipe.augmentation)
+    if manifest is None:
+        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, cancel=cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
+    backbone = plugins.backbones.get(recipe.backbone.name)
+    parts = build(recipe, backbone, manifest)
+    with batches(recipe, backbone, manifest, plugins) as shown:
+        return sweep_rates(
+            network=parts.network,
+            learner=parts.learner,
+            batches=shown,
+            optimisation=recipe.optimisation,
+            compute=parts.compute,
+            loss=loss(recipe, manifest),
+            features=feature_store(),
+            progress=progress or _nobody,
+            heed=heed,
+        )
+
+
+def _nobody(done: int, total: int | None) -> None:
+    return

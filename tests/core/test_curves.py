@@ -1,0 +1,45 @@
+"""The curves of a run as a table."""
+
+import csv
+import io
+
+from desktop_ft.core.curves import curves_csv
+from desktop_ft.core.events import EpochDone, RunStarted, StepDone
+from desktop_ft.core.metrics import MetricHistory
+
+
+def history(epochs: int, steps: int, more: int = 0) -> MetricHistory:
+    """A run of whole epochs, and `more` steps of the next."""
+    started = RunStarted(
+        epochs=9, steps_per_epoch=steps, first_epoch=0, first_step=0, device="CPU", precision="fp32", learning_share=1.0, time=0.0
+    )
+    told = MetricHistory.of([started])
+    for epoch in range(epochs + bool(more)):
+        for step in range(steps if epoch < epochs else more):
+            at = epoch * steps + step
+            told.add(StepDone(epoch=epoch, step=step, loss=1 / (1 + at), lr=0.1 * (1 + at), seconds=float(at)))
+        if epoch < epochs:
+            told.add(
+                EpochDone(
+                    epoch=epoch, train_loss=0.5, train_accuracy=0.25, val_loss=0.75, val_accuracy=1 / 3,
+                    seconds=99.0, best=epoch == 0,
+                )
+            )  # fmt: skip
+    return told
+
+
+def test_every_step_and_epoch_is_a_line_in_the_order_of_the_run() -> None:
+    rows = list(csv.DictReader(io.StringIO(curves_csv(history(2, 3, more=1)))))
+    assert [(row["kind"], row["epoch"], row["step"]) for row in rows] == [
+        *(("step", "1", str(step)) for step in (1, 2, 3)),
+        ("epoch", "1", ""),
+        *(("step", "2", str(step)) for step in (1, 2, 3)),
+        ("epoch", "2", ""),
+        ("step", "3", "1"),
+    ]
+    assert float(rows[1]["loss"]) == 1 / 2 and float(rows[3]["val_accuracy"]) == 1 / 3  # nothing is rounded
+    assert [row["best"] for row in rows if row["kind"] == "epoch"] == ["yes", ""]
+
+
+def test_a_run_that_told_nothing_is_an_empty_table() -> None:
+    assert curves_csv(MetricHistory()).count("\n") == 1

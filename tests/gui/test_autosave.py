@@ -1,0 +1,112 @@
+"""The project is there again at the next start, whatever ended the last one."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import app, places
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.gui.faults import Faults
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.palette import Palette
+from desktop_ft.runs import atomic
+from tests.gui.test_window import opened
+
+
+def edit(window: MainWindow, epochs: int) -> None:
+    recipe = window.session.state.recipe
+    optimisation = recipe.optimisation.model_copy(update={"epochs": epochs})
+    window.session.state.edit("epochs", recipe.model_copy(update={"optimisation": optimisation}))
+
+
+@contextmanager
+def next_start(faults: Faults, qtbot: QtBot) -> Iterator[MainWindow]:
+    """Another window, as the next process would open it."""
+    window = app.build_window(faults)
+    window.show()
+    window.commands.open_last()
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+    yield window
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    window.deleteLater()
+
+
+def test_an_edit_is_kept_without_being_asked(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    file = places.data() / "project.toml"
+    assert not file.exists()
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    qtbot.waitUntil(file.exists, timeout=10_000)  # the process may be killed from here on
+    qtbot.waitUntil(lambda: Recipe.from_toml(file.read_text(), "it") == window.session.state.recipe, timeout=10_000)
+
+
+def test_the_next_start_goes_on_where_the_last_one_ended(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    with next_start(faults, qtbot) as again:
+        assert again.session.state.recipe == window.session.state.recipe
+        assert again.session.state.manifest == window.session.state.manifest
+        assert not again.session.state.undo_stack.canUndo()
+
+
+def test_the_first_start_is_empty(faults: Faults, qtbot: QtBot) -> None:
+    with next_start(faults, qtbot) as window:
+        assert window.session.state.manifest is None and not window.notice.text
+    assert not (places.data() / "project.toml").exists()
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "not there any more"), ("version = 99", "newer"), ("=", "not a recipe")])
+def test_a_project_that_cannot_be_had_is_told(
+    window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot, content: str | None, told: str
+) -> None:
+    opened(window, photos, qtbot)
+    window.session.autosave.save()
+    if content is None:
+        shutil.rmtree(photos)
+    else:
+        (places.data() / "project.toml").write_text(content)
+    with next_start(faults, qtbot) as again:
+        assert told in again.notice.text and again.session.state.manifest is None
+
+
+def test_a_full_disk_is_told(window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(window, photos, qtbot)
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        edit(window, 9)
+        qtbot.waitUntil(lambda: "disk is full" in window.notice.text, timeout=10_000)
+    window.session.autosave.save()
+    assert Recipe.from_toml((places.data() / "project.toml").read_text(), "it").optimisation.epochs == 9
+
+
+def test_what_was_opened_last_is_opened_again_from_a_list(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    for folder in (photos, other, photos):
+        opened(window, folder, qtbot)
+    QTest.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
+    palette = window.findChild(Palette)
+    assert palette is not None
+    assert [entry.text for entry in palette.found] == [photos.name, other.name]
+    QTest.keyClicks(palette.line, "others")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.state.recipe.dataset.folder == str(other) and not window.session.opening.running)
+    shutil.rmtree(photos)
+    window.actions_["open.recent"].trigger()
+    palette = next(each for each in window.findChildren(Palette) if each.isVisible())
+    assert [entry.enabled for entry in palette.found] == [True, False]
+    palette.reject()

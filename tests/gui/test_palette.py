@@ -1,0 +1,77 @@
+"""The command palette: what can be done and set is found by its name, and done from the keyboard."""
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.gui.actions import ACTIONS
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.palette import SETTINGS, Palette, Setting
+from desktop_ft.gui.theme import ThemeChoice
+
+
+def asked(window: MainWindow, typed: str) -> Palette:
+    QTest.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = window.findChild(Palette)
+    assert palette is not None and palette.isVisible()
+    QTest.keyClicks(palette.line, typed)
+    return palette
+
+
+def texts(palette: Palette) -> list[str]:
+    return [entry.text for entry in palette.found]
+
+
+def test_every_action_and_setting_is_there(window: MainWindow) -> None:
+    palette = asked(window, "")
+    assert len(texts(palette)) == len(ACTIONS) + len(SETTINGS)
+    assert {setting.field for setting in SETTINGS} >= {"lr", "batch_size", "val", "preset", "image_size", "seed"}
+    palette.reject()
+
+
+def test_an_action_is_done(window: MainWindow) -> None:
+    palette = asked(window, "dark")
+    assert texts(palette)[0] == "Dark"
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert window.session.theme.choice is ThemeChoice.DARK
+
+
+def test_what_cannot_be_done_now_comes_last_and_is_not_done(window: MainWindow) -> None:
+    palette = asked(window, "training")
+    assert not palette.found[-1].enabled and any(entry.enabled for entry in palette.found)
+    while palette.list.currentIndex().row() < len(palette.found) - 1:
+        QTest.keyClick(palette.line, Qt.Key.Key_Down)
+    assert palette.tip.text().startswith("Cannot be done now.")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert palette.isVisible() and not window.session.training.running
+    palette.reject()
+
+
+def test_nothing_found_is_said(window: MainWindow) -> None:
+    palette = asked(window, "no such thing")
+    assert texts(palette) == [] and palette.tip.text() == "Nothing is called so."
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    QTest.keyClick(palette.line, Qt.Key.Key_Escape)
+    assert not palette.isVisible()
+
+
+def test_a_word_of_what_it_does_is_enough(window: MainWindow) -> None:
+    palette = asked(window, "overconfidence")
+    assert texts(palette) == ["Label smoothing"]
+    palette.reject()
+
+
+@pytest.mark.parametrize(
+    "setting", [s for s in SETTINGS if s.page != "layers"], ids=lambda s: f"{s.page}-{s.field}"
+)  # imports torch
+def test_a_setting_leads_to_its_control(window: MainWindow, qtbot: QtBot, setting: Setting) -> None:
+    palette = asked(window, setting.text)
+    row = next(n for n, entry in enumerate(palette.found) if (entry.text, entry.tip) == (setting.text, setting.tip))
+    where = palette.list.visualItemRect(palette.list.topLevelItem(row)).center()
+    QTest.mouseClick(palette.list.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    control = window.page(setting.page).findChild(QWidget, setting.field)
+    assert control is not None and window.session.state.page == setting.page
+    if control.isEnabled() and control.isVisible():
+        qtbot.waitUntil(control.hasFocus)

@@ -1,0 +1,61 @@
+"""The learning-rate finder on real networks and pictures."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.rate_sweep import STEPS
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.jobs.rate_finding import find_rate
+from desktop_ft.plugin_manager import Plugins
+from tests.e2e.conftest import shapes
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return shapes(tmp_path / "photos", pictures=12)
+
+
+def a_recipe(photos: Path, preset: str, **more: object) -> Recipe:
+    optimisation = Optimisation.model_validate({"batch_size": 8} | more)
+    return Recipe(
+        dataset=DatasetChoice(folder=str(photos)),
+        backbone=BackboneChoice(image_size=32),
+        freeze=FreezePlan(preset=preset),
+        optimisation=optimisation,
+    )
+
+
+@pytest.mark.parametrize("preset", ["head", "last:1", "all", "gradual"])
+def test_the_loss_falls_and_a_rate_follows(photos: Path, plugins: Plugins, preset: str) -> None:
+    told: list[tuple[int, int | None]] = []
+    sweep = find_rate(a_recipe(photos, preset), plugins, progress=lambda done, total: told.append((done, total)))
+    assert len(sweep.rates) == len(sweep.losses) == len(told) >= STEPS // 2
+    assert told[0] == (1, STEPS)
+    assert min(sweep.smooth) < sweep.smooth[0]
+    assert sweep.suggested is not None and 1e-5 < sweep.suggested <= 1
+
+
+def test_the_same_recipe_finds_the_same(photos: Path, plugins: Plugins) -> None:
+    chance = torch.get_rng_state()
+    recipe = a_recipe(photos, "head")
+    first = find_rate(recipe, plugins)
+    assert torch.equal(chance, torch.get_rng_state())
+    assert find_rate(recipe, plugins) == first  # with the answers that the first one kept
+    assert find_rate(recipe.model_copy(update={"seed": 1}), plugins) != first
+
+
+def test_a_loss_that_explodes_ends_the_search(photos: Path, plugins: Plugins) -> None:
+    sweep = find_rate(a_recipe(photos, "all", optimizer="sgd", clip_norm=0), plugins)
+    assert len(sweep.rates) < STEPS
+    assert sweep.suggested is not None and sweep.suggested < sweep.rates[-1]
+
+
+def test_it_can_be_cancelled(photos: Path, plugins: Plugins) -> None:
+    cancel = threading.Event()
+    with pytest.raises(Cancelled):
+        find_rate(a_recipe(photos, "head"), plugins, progress=lambda done, total: cancel.set(), cancel=cancel)
