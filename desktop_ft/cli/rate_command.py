@@ -6,6 +6,7 @@ from dataclasses import asdict
 from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.rate_sweep import STEPS
 from desktop_ft.jobs.rate_finding import find_rate
 from desktop_ft.plugin_manager import load_plugins
 
@@ -28,7 +29,7 @@ def add_rate_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 def _find_rate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe, plugins = recipe_from(arguments, terminal), load_plugins()
     with terminal.progress("Trying rates") as progress:
-        sweep = find_rate(recipe, plugins, progress=progress)
+        sweep = find_rate(recipe, plugins, told=lambda tried: progress(len(tried.rates), STEPS))
     terminal.document(asdict(sweep) | {"smooth": sweep.smooth, "suggested": sweep.suggested})
     points = list(zip(sweep.rates, sweep.smooth, strict=True))
     every = max(1, len(points) // _ROWS)

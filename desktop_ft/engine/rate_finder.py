@@ -31,14 +31,14 @@ def sweep_rates(
     compute: Compute,
     loss: Loss,
     features: FeatureStore,
-    progress: Callable[[int, int | None], None],
+    told: Callable[[RateSweep], None],
     heed: Callable[[], None],
 ) -> RateSweep:
     """Train `network`, in place, with the layers that learn in the first epoch, at rates that rise until the loss does.
 
     Args:
         features: where answers of frozen layers are kept, for the run that follows.
-        progress: told after every step.
+        told: given what was tried so far, after every step.
         heed: called between the steps; what it raises ends them.
 
     Raises:
@@ -76,7 +76,7 @@ def sweep_rates(
                 except Diverged:
                     break
                 tried = RateSweep((*tried.rates, rate_at(step)), (*tried.losses, sums.loss / sums.seen))
-                progress(step + 1, STEPS)
+                told(tried)
                 if tried.over:
                     break
     return tried

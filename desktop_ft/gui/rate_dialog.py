@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
-from desktop_ft.core.rate_sweep import RateSweep
+from desktop_ft.core.rate_sweep import HIGHEST, LOWEST, STEPS, RateSweep
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.gui import words
 from desktop_ft.gui.form import RateSpinBox
@@ -20,7 +20,6 @@ from desktop_ft.gui.worker import Report, Task
 from desktop_ft.jobs.rate_finding import find_rate
 
 _SIZE = (640, 460)
-_HIGHEST = 10.0
 
 
 class RateDialog(QDialog):
@@ -33,11 +32,13 @@ class RateDialog(QDialog):
         self.resize(*_SIZE)
         self._session = session
         self._task: Task | None = None
+        self._tried = RateSweep((), ())
         self.notice = Notice()
         self.progress = Progress("steps")
         self.progress.cancelled.connect(self.reject)
         self.plot = make_plot("Loss", "learning rate of the head")
         self.plot.setLogMode(x=True)
+        self.plot.setXRange(math.log10(LOWEST), math.log10(HIGHEST))
         colours, scale = session.theme.colours, self.devicePixelRatioF()
         colour_plot(self.plot, colours)
         faint = pg.mkColor(colours.plot_train)
@@ -50,7 +51,7 @@ class RateDialog(QDialog):
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.rate = RateSpinBox()
         self.rate.setAccessibleName("Learning rate")
-        self.rate.setRange(1e-6, _HIGHEST)
+        self.rate.setRange(1e-6, HIGHEST)
         self.rate.setToolTip(Optimisation.model_fields["lr"].description or "")
         self.rate.setValue(session.state.recipe.optimisation.lr)
         self.rate.valueChanged.connect(self._draw_line)
@@ -80,17 +81,29 @@ class RateDialog(QDialog):
         recipe, manifest = state.recipe, state.manifest
 
         def work(report: Report, cancel: threading.Event) -> RateSweep:
-            return find_rate(recipe, plugins, manifest, progress=report, cancel=cancel)
+            def told(tried: RateSweep) -> None:
+                self._tried = tried
+                report(len(tried.rates), STEPS)
+
+            return find_rate(recipe, plugins, manifest, told=told, cancel=cancel)
 
         self._enable(False)
         self.progress.begin("Trying rates")
-        self._task = self._session.worker.run(work, finished=self._show, failed=self._fail, progressed=self.progress.advance)
+        self._task = self._session.worker.run(work, finished=self._show, failed=self._fail, progressed=self._advance)
+
+    def _advance(self, done: int, total: int | None) -> None:
+        self.progress.advance(done, total)
+        if self._task is not None and not self._task.cancel.is_set():
+            self._draw(self._tried)
+
+    def _draw(self, sweep: RateSweep) -> None:
+        self._losses.setData(np.array(sweep.rates), np.array(sweep.losses))
+        self._smooth.setData(np.array(sweep.rates), np.array(sweep.smooth))
 
     def _show(self, sweep: RateSweep) -> None:
         if self._over():
             return
-        self._losses.setData(np.array(sweep.rates), np.array(sweep.losses))
-        self._smooth.setData(np.array(sweep.rates), np.array(sweep.smooth))
+        self._draw(sweep)
         self.words.setText(f"{sweep.words} Click on the curve to take another.")
         self._line.show()
         if sweep.suggested is not None:
@@ -116,7 +129,7 @@ class RateDialog(QDialog):
     def _clicked(self, event: Any) -> None:
         if self.rate.isEnabled() and event.button() == Qt.MouseButton.LeftButton:
             at = self.plot.getPlotItem().getViewBox().mapSceneToView(event.scenePos()).x()
-            self.rate.setValue(float(f"{10 ** min(at, math.log10(_HIGHEST)):.2g}"))
+            self.rate.setValue(float(f"{10 ** min(at, math.log10(HIGHEST)):.2g}"))
 
     def _draw_line(self) -> None:
         self._line.setPos(math.log10(self.rate.value()))

@@ -52,12 +52,11 @@ def _accuracy(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=lambda run: words.printable(run.path), width=16),
+    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=lambda run: words.printable(run.path), width=18),
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
-    Column(title="Network", text=lambda run: run.backbone, width=18),
-    Column(title="Learns", text=lambda run: run.preset, width=13, help="Which layers learn: the freeze plan."),
-    Column(title="State", text=lambda run: run.status, width=11),
-    Column(title="Epochs", text=lambda run: f"{run.epochs:,}", sort=lambda run: run.epochs, number=True, width=7),
+    Column(title="Network", text=lambda run: run.backbone, width=17),
+    Column(title="Learns", text=lambda run: run.preset, width=10, help="Which layers learn: the freeze plan."),
+    Column(title="State", text=lambda run: run.status, tip=lambda run: words.count(run.epochs, "epoch"), width=10),
     Column(
         title="Accuracy",
         text=_accuracy,
@@ -102,7 +101,7 @@ class RunsPage(Page):
         self.runs.activated.connect(self._open)
         self.empty = Empty("No runs yet", "Every training run is kept and listed here, with its curves, recipe and results.")
         self.body.addWidget(self.notice)
-        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(3, 2))
+        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(8, 5))
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)

@@ -23,7 +23,7 @@ def find_rate(
     plugins: Plugins,
     manifest: DatasetManifest | None = None,
     *,
-    progress: Callable[[int, int | None], None] | None = None,
+    told: Callable[[RateSweep], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> RateSweep:
     """Train as `recipe` says at a rate that rises from step to step, with a network that is thrown away. Imports torch.
@@ -32,7 +32,7 @@ def find_rate(
 
     Args:
         manifest: of the recipe's folder; None: it is scanned.
-        progress: told how many steps were made, of how many at most.
+        told: given what was tried so far, after every step.
 
     Raises:
         UserError: as training would. Cancelled: as asked.
@@ -58,10 +58,10 @@ def find_rate(
             compute=parts.compute,
             loss=loss(recipe, manifest),
             features=feature_store(),
-            progress=progress or _nobody,
+            told=told or _nobody,
             heed=heed,
         )
 
 
-def _nobody(done: int, total: int | None) -> None:
+def _nobody(tried: RateSweep) -> None:
     return

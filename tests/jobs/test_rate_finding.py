@@ -8,7 +8,7 @@ import torch
 
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.rate_sweep import STEPS
+from desktop_ft.core.rate_sweep import STEPS, RateSweep
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.jobs.rate_finding import find_rate
 from desktop_ft.plugin_manager import Plugins
@@ -32,10 +32,10 @@ def a_recipe(photos: Path, preset: str, **more: object) -> Recipe:
 
 @pytest.mark.parametrize("preset", ["head", "last:1", "all", "gradual"])
 def test_the_loss_falls_and_a_rate_follows(photos: Path, plugins: Plugins, preset: str) -> None:
-    told: list[tuple[int, int | None]] = []
-    sweep = find_rate(a_recipe(photos, preset), plugins, progress=lambda done, total: told.append((done, total)))
+    told: list[RateSweep] = []
+    sweep = find_rate(a_recipe(photos, preset), plugins, told=told.append)
     assert len(sweep.rates) == len(sweep.losses) == len(told) >= STEPS // 2
-    assert told[0] == (1, STEPS)
+    assert len(told[0].rates) == 1 and told[-1] == sweep
     assert min(sweep.smooth) < sweep.smooth[0]
     assert sweep.suggested is not None and 1e-5 < sweep.suggested <= 1
 
@@ -58,4 +58,4 @@ def test_a_loss_that_explodes_ends_the_search(photos: Path, plugins: Plugins) ->
 def test_it_can_be_cancelled(photos: Path, plugins: Plugins) -> None:
     cancel = threading.Event()
     with pytest.raises(Cancelled):
-        find_rate(a_recipe(photos, "head"), plugins, progress=lambda done, total: cancel.set(), cancel=cancel)
+        find_rate(a_recipe(photos, "head"), plugins, told=lambda tried: cancel.set(), cancel=cancel)
