@@ -55,4 +55,4 @@ class RateSweep:
         rate = self.suggested
         if rate is None:
             return "The loss never fell: the pictures or the layers that learn do not fit. No rate is better than another."
-        return f"The loss is lowest at {rate / _BELOW_THE_LOWEST_LOSS:.1g}, where it is about to grow: {rate:g} is a good rate."
+        return f"The loss is lowest at {rate / _BELOW_THE_LOWEST_LOSS:.1g}, where it is about to grow: a tenth, {rate:g}, is safe."

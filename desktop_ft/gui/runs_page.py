@@ -39,8 +39,8 @@ from desktop_ft.runs.run_folder import RunFolder
 
 _DAMAGED = "damaged"
 _RUNNING = "running"
-_COLOURS = ("#2456c9", "#c2410c", "#0f8a5f", "#8b3fc7", "#b8860b", "#0e8fb3", "#c2276b", "#6b7280")
-"""Of the runs that are compared; each stands out on a light ground and on a dark one."""
+_COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
+"""Of the runs that are compared: at least 3 to 1 against the ground of both themes."""
 
 
 def _when(run: RunSummary) -> str:

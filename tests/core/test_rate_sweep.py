@@ -33,7 +33,7 @@ def test_the_rates_rise_by_the_same_factor_from_the_lowest_to_the_highest() -> N
 def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested(at: float, noise: float) -> None:
     sweep = swept(valley(at, noise))
     assert sweep.suggested == pytest.approx(at / 10, rel=0.7)
-    assert f"{sweep.suggested:g} is a good rate" in sweep.words
+    assert f"a tenth, {sweep.suggested:g}, is safe" in sweep.words
 
 
 def test_a_loss_that_explodes_ends_the_search_and_one_that_falls_does_not() -> None:

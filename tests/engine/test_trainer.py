@@ -287,15 +287,15 @@ def test_a_full_disk_ends_the_run_with_its_sentence_and_the_last_save_is_usable(
 
 
 SELDOM = 1e-9
-"""A share of the time so small that only the first epoch and the end are saved."""
+"""A share of the time so small that only the end is saved: not even a first save is thought to be as quick."""
 
 
 def test_fast_epochs_are_not_slowed_by_saving_and_the_best_is_kept(tmp_path, whole):
     run = Run(tmp_path, saving_share=SELDOM)
     assert run.fit().status is RunStatus.COMPLETED
     saved = run.of(CheckpointSaved)
-    assert (saved[0].epoch, saved[0].step) == (1, 0)
-    assert saved[-1].epoch == PLAN.epochs and len(saved) <= 3
+    assert saved[-1].epoch == PLAN.epochs and len(saved) <= 2  # the best and the last
+    assert run.events.index(saved[0]) > run.events.index(run.of(EpochDone)[-2])
     best = whole.store.load("best")
     assert run.store.load("best").progress == best.progress
     assert same(run.store.load("best").model, best.model)
