@@ -34,10 +34,7 @@ def run_window(given: Path | None = None) -> int:
     faults.install()
     window = build_window(faults)
     window.show()
-    if given is not None:
-        window.commands.open_paths((given.absolute(),))
-    else:
-        window.commands.open_last()
+    window.commands.open_first(given.absolute() if given is not None else None)
     warm_up = WarmUp(window.session.worker)
     QTimer.singleShot(300, warm_up.start)
     _quit_on_signals(application, window)

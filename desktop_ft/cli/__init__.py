@@ -105,7 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Open the window with a folder or .zip of pictures, a recipe, or a run. `desktop-ft PATH` does the same.",
         epilog="Example: desktop-ft window photos",
     )
-    window.add_argument("path", type=Path, nargs="?", metavar="PATH", help="what to open (default: nothing)")
+    window.add_argument("path", type=Path, nargs="?", metavar="PATH", help="what to open (default: the last project)")
     window.set_defaults(run=_open_window)
     return parser
 

@@ -1,6 +1,8 @@
 """`evaluate`, `export`, `runs`, `curves` and `diff`."""
 
 import argparse
+import csv
+import io
 import sys
 from pathlib import Path
 
@@ -59,7 +61,7 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: standard output)")
-    parser.set_defaults(run=_curves)
+    finish(parser, _curves)
 
     parser = commands.add_parser(
         "diff",
@@ -134,6 +136,8 @@ def _curves(arguments: argparse.Namespace, terminal: Terminal) -> int:
     text = curves_csv(RunFolder.open(arguments.run_folder).history())
     if arguments.out:
         atomic.write(arguments.out, text.encode())
+    elif arguments.json:
+        terminal.document(list(csv.DictReader(io.StringIO(text))))
     else:
         sys.stdout.write(text)
     return 0

@@ -38,26 +38,33 @@ class StageCosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepMemory:
-    """What training steps take of the device's memory besides the network itself, in bytes.
+    """What the layers that learn take of a device's memory in a step, besides the network itself, in bytes.
 
     Attributes:
         fixed: the gradients and the optimiser's state.
-        picture: what is kept of each picture of a batch on its way through the network, for the way back.
+        picture: what is kept of each picture of a batch on its way through what learns, for the way back.
         free: what the device had left before the first step.
+        devices: over how many of these each batch is divided.
     """
 
     fixed: int
     picture: int
     free: int
+    devices: int = 1
 
     def of(self, batch_size: int) -> int:
-        """What a step with so many pictures takes."""
-        return self.fixed + self.picture * batch_size
+        """What a step with so many pictures takes, on each device."""
+        return self.fixed + self.picture * -(-batch_size // self.devices)
+
+    @property
+    def usable(self) -> int:
+        """What the steps may take of it."""
+        return round(_OF_FREE_MEMORY * self.free)
 
     @property
     def most(self) -> int:
         """The largest batch that fits, a power of two; 1 where not even that does."""
-        fitting = max(1, round(_OF_FREE_MEMORY * self.free) - self.fixed) // max(1, self.picture)
+        fitting = self.devices * (max(0, self.usable - self.fixed) // max(1, self.picture))
         return 1 << max(0, fitting.bit_length() - 1)
 
 
@@ -91,10 +98,8 @@ class Forecast:
     def words(self, views: int) -> str:
         """How long it takes with so many `views`, and in what, in a sentence."""
         shared = f" in one process; {self.processes} will share it" if self.processes > 1 else ""
-        memory = size(self.memory.of(self.batch_size))
-        return (
-            f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}. Its steps take {memory} of memory."
-        )
+        memory = f"What learns takes {size(self.memory.of(self.batch_size))} of memory."
+        return f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}. {memory}"
 
     def epoch_words(self, views: int) -> str:
         """How long an epoch takes once what is made once is made, in a sentence; of a plan that changes, the last ones."""
@@ -137,17 +142,12 @@ class Forecast:
         return f"Recommended: {looks} of each picture, which take {short} instead of {long}, at a little less variety."
 
     @property
-    def fastest_batch_size(self) -> int:
-        """The last one that was faster than the one before; where not even the usual one fits, the largest that does."""
-        return self.by_batch_size[-1][0] if self.by_batch_size else min(self.memory.most, USUAL_BATCH_SIZE)
-
-    @property
     def recommended_batch_size(self) -> int:
         """The fastest, where it makes the run a tenth shorter; one that fits, where the recipe's does not; else the recipe's."""
         if not self.fits:
             return self.memory.most
-        took = dict(self.by_batch_size)
-        before, best = took.get(self.batch_size), self.fastest_batch_size
+        took = {tried: milliseconds for tried, milliseconds in self.by_batch_size if tried <= self.memory.most}
+        before, best = took.get(self.batch_size), max(took, default=0)
         if before is None or best <= self.batch_size:
             return self.batch_size
         saved = self.stages[-1].epochs * self.training * (before - took[best]) / 1000
@@ -159,17 +159,18 @@ class Forecast:
         """Which batch size is recommended instead of the recipe's, and why, in sentences; "" where there is nothing to gain."""
         best, memory = self.recommended_batch_size, self.memory
         if not self.fits:
-            short = f"That is too much: {size(memory.free)} are free."
+            short = f"That is too much: of the {size(memory.free)} that are free it should take {size(memory.usable)} at most."
             return f"{short} Batches of {best} fit." if best < self.batch_size else f"{short} Let fewer layers learn."
         if best == self.batch_size:
             return ""
         took = dict(self.by_batch_size)
-        return f"In batches of {best} a step takes {took[best]:.3g} ms a picture instead of {took[self.batch_size]:.3g}."
+        faster = f"In batches of {best} a step takes {took[best]:.3g} ms a picture instead of {took[self.batch_size]:.3g}"
+        return f"{faster}; but fewer, larger steps may want another learning rate."
 
     @property
     def fits(self) -> bool:
         """Whether the recipe's batches fit into memory."""
-        return self.memory.of(self.batch_size) <= _OF_FREE_MEMORY * self.memory.free
+        return self.memory.of(self.batch_size) <= self.memory.usable
 
     def choices(self) -> Sequence[tuple[int, float]]:
         """Views and their seconds, new ones every epoch first; only that one where views make no difference."""
@@ -184,5 +185,12 @@ class Forecast:
             front = stage.front * (looks * self.training + self.validation)
         else:
             front = stage.front * (self.training + self.validation) + stage.anew * again * self.training
-        behind = stage.epochs * (stage.learning * self.training + stage.judging * self.validation)
+        behind = stage.epochs * (self._learning(stage) * self.training + stage.judging * self.validation)
         return (front + behind) / 1000
+
+    def _learning(self, stage: StageCosts) -> float:
+        """Milliseconds a picture of its steps; of the last stage those in batches of the recipe's size, or the nearest below."""
+        last = self.stages[-1]
+        if (stage.after, stage.learning) != (last.after, last.learning):
+            return stage.learning
+        return next((took for size, took in reversed(self.by_batch_size) if size <= self.batch_size), stage.learning)

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 LOWEST, HIGHEST, STEPS = 1e-5, 10.0, 90
-_SMOOTHING = 0.9
+_SMOOTHING = 0.8
+_FEWEST = 10
+_CLEARLY = 3
+"""Times the usual distance of a loss from the mean around it that the mean must fall: noise alone falls by less."""
 _BELOW_THE_LOWEST_LOSS = 0.1
 _GIVEN_UP_AT = 4.0
 """Times the lowest loss: from there on it only grows."""
@@ -29,30 +33,46 @@ class RateSweep:
 
     @property
     def smooth(self) -> Sequence[float]:
-        """The losses without the noise of single batches: their moving mean, those near weighing more."""
-        mean, smoothed = 0.0, []
-        for count, loss in enumerate(self.losses, start=1):
-            mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
-            smoothed.append(mean / (1 - _SMOOTHING**count))
-        return smoothed
+        """The losses without the noise of single batches: the mean of those around each, those near weighing more."""
+        forwards, backwards = _moving_means(self.losses), _moving_means(self.losses[::-1])[::-1]
+        return [(before + after) / 2 for before, after in zip(forwards, backwards, strict=True)]
 
     @property
     def over(self) -> bool:
         """Whether the loss has risen so far that higher rates need not be tried."""
-        smoothed = self.smooth
-        return bool(smoothed) and smoothed[-1] > _GIVEN_UP_AT * min(smoothed)
+        so_far = _moving_means(self.losses)
+        return bool(so_far) and so_far[-1] > _GIVEN_UP_AT * min(so_far)
+
+    @property
+    def lowest(self) -> float | None:
+        """The rate at which the loss was lowest; None where it did not fall by more than it scatters."""
+        if len(self.losses) < _FEWEST:
+            return None
+        smooth = self.smooth
+        scatter = median(abs(loss - mean) for loss, mean in zip(self.losses, smooth, strict=True))
+        at = min(range(len(smooth)), key=smooth.__getitem__)
+        return self.rates[at] if fmean(self.losses[:_FEWEST]) - smooth[at] > _CLEARLY * scatter else None
 
     @property
     def suggested(self) -> float | None:
         """A tenth of the rate at which the loss was lowest; None where it never fell."""
-        smoothed = self.smooth
-        lowest = min(range(len(smoothed)), key=smoothed.__getitem__, default=0)
-        return float(f"{_BELOW_THE_LOWEST_LOSS * self.rates[lowest]:.1g}") if lowest else None
+        return None if self.lowest is None else float(f"{_BELOW_THE_LOWEST_LOSS * self.lowest:.1g}")
 
     @property
     def words(self) -> str:
         """What follows, in a sentence."""
-        rate = self.suggested
-        if rate is None:
-            return "The loss never fell: the pictures or the layers that learn do not fit. No rate is better than another."
-        return f"The loss is lowest at {rate / _BELOW_THE_LOWEST_LOSS:.1g}, where it is about to grow: a tenth, {rate:g}, is safe."
+        if self.lowest is None:
+            return "The loss never clearly fell: no rate is better than another. Let more layers learn, or look at the pictures."
+        tenth = f"a tenth of that, {self.suggested:g}, is a safe rate."
+        if self.lowest == self.rates[-1]:
+            return f"The loss still falls at {self.lowest:.1g}, the highest rate tried; {tenth}"
+        return f"The loss is lowest at {self.lowest:.1g}, before it grows; {tenth}"
+
+
+def _moving_means(losses: Sequence[float]) -> list[float]:
+    """Of each loss and those before it."""
+    mean, means = 0.0, []
+    for count, loss in enumerate(losses, start=1):
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
+        means.append(mean / (1 - _SMOOTHING**count))
+    return means

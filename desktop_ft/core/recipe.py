@@ -141,6 +141,10 @@ class Recipe(Described):
         0, ge=0, le=64, description="Processes that share the work on each batch; 0: one for each GPU there is, else one."
     )
 
+    def with_optimisation(self, **changes: object) -> "Recipe":
+        """The recipe with some fields of its optimisation changed."""
+        return self.model_copy(update={"optimisation": self.optimisation.model_copy(update=changes)})
+
     def to_toml(self) -> str:
         """The recipe as TOML text; `from_toml` gives back an equal recipe."""
         return tomli_w.dumps(self.model_dump(mode="json"))

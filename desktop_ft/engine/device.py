@@ -121,6 +121,15 @@ def single_threads(count: int, name: str) -> Iterator[Executor]:
         yield pool
 
 
+def pass_size(device: torch.device) -> int:
+    """How many inputs go through a network at once, where it only answers.
+
+    On the CPU more are slower, and take more memory: EfficientNet-Lite0 answered 32 pictures by eights in 320 ms, all at once in
+    590 (2 cores; 168 and 218 in bf16).
+    """
+    return 8 if device.type == "cpu" else 64
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that may still be taken on `device`; on the CPU, without swapping."""
     match device.type:
@@ -132,6 +141,12 @@ def free_memory(device: torch.device) -> int:
             return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
         case _:
             return int(psutil.virtual_memory().available)
+
+
+def give_memory_back(device: torch.device) -> None:
+    """Let other processes have what torch holds of `device` and nothing lies in any more."""
+    if device.type in ("cuda", "xpu", "mps"):
+        torch.get_device_module(device).empty_cache()
 
 
 def _nothing() -> None:

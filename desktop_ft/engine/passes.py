@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.engine.device import Compute
+from desktop_ft.engine.device import Compute, give_memory_back, pass_size
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.chance import seeded
 
@@ -104,7 +104,7 @@ class Passes:
         def attempt() -> Sums:
             sums = Sums()
             with torch.inference_mode():
-                for part, wanted in self._in_parts(inputs, targets):
+                for part, wanted in self._in_parts(inputs, targets, answering=True):
                     sums += self._forward(part, wanted)[1]
             return sums
 
@@ -176,8 +176,10 @@ class Passes:
         self._scaler.step(optimizer)
         self._scaler.update()
 
-    def _in_parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _in_parts(self, inputs: Tensor, targets: Tensor, *, answering: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         parts = min(self.parts, len(inputs)) if self._team.size == 1 else 1
+        if answering and self._team.size == 1 and inputs.ndim == 4:  # pictures, or maps of them: by themselves large
+            parts = max(parts, -(-len(inputs) // pass_size(self.compute.device)))
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
     def _within_memory(self, attempt: Callable[[], Sums], size: int) -> Sums:
@@ -193,8 +195,7 @@ class Passes:
             cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
             raise UserError("Memory ran out even with one sample at a time.", cure)
         self.parts = min(2 * self.parts, size)
-        if self.compute.device.type in ("cuda", "xpu", "mps"):
-            torch.get_device_module(self.compute.device).empty_cache()
+        give_memory_back(self.compute.device)
         self._warn(f"Memory ran out. Each batch is now computed in {self.parts} parts; it goes on with the same samples.")
 
 

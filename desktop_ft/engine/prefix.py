@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.parallel import in_order
-from desktop_ft.engine.device import Compute, single_threads
+from desktop_ft.engine.device import Compute, pass_size, single_threads
 from desktop_ft.engine.feature_store import RowKind
 from desktop_ft.models import tensor_file
 from desktop_ft.models.cutting import Cut, Uncuttable
@@ -26,14 +26,6 @@ _CLOSE, _CLOSE_IN_HALF = 1e-3, 0.15
 length of the difference of the frozen layers' answers in 16 bits, relative to theirs."""
 
 Keys = Sequence[str]
-
-
-def pass_size(device: torch.device) -> int:
-    """How many inputs go through the frozen layers at once, where their answers are kept.
-
-    On the CPU, where each core has a batch of its own, 16 were no faster than 8, and took twice the memory.
-    """
-    return 8 if device.type == "cpu" else 64
 
 
 class Prefix:
@@ -106,12 +98,12 @@ class Prefix:
     def answer(self, inputs: Tensor) -> Tensor:
         """What the frozen layers say of `inputs` (N, …): (N, …) on the device, without gradients.
 
-        Where memory runs out the inputs go through in smaller parts, and so do all that follow them in this call.
+        They go through in parts of `pass_size`; where memory runs out in smaller ones, and so do all that follow in this call.
 
         Raises:
             UserError: not even one input fits.
         """
-        size = len(inputs)
+        size = pass_size(self._compute.device)
         while True:
             try:
                 return torch.cat([self._pass(part, self._compute.frozen_autocast) for part in torch.split(inputs, size)])

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, groupby, islice
 
@@ -14,11 +14,11 @@ from desktop_ft.core.forecast import FASTER, USUAL_BATCH_SIZE, StageCosts, StepM
 from desktop_ft.core.recipe import Optimisation, Optimizer
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements
 from desktop_ft.engine.batches import RecurringBatches, closed_after
-from desktop_ft.engine.device import Compute, free_memory, reproducible, single_threads
+from desktop_ft.engine.device import Compute, free_memory, pass_size, reproducible, single_threads
 from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.optim import build_optimizer
 from desktop_ft.engine.passes import Diverged, Loss, Passes
-from desktop_ft.engine.prefix import Prefix, pass_size
+from desktop_ft.engine.prefix import Prefix
 from desktop_ft.engine.process import memory_kept
 from desktop_ft.engine.stages import Stage
 from desktop_ft.models.cutting import Uncuttable, cut
@@ -39,6 +39,7 @@ class Costs:
     precision: str
     memory: StepMemory
     by_batch_size: tuple[tuple[int, float], ...]
+    on_cpu: bool
 
 
 class Rehearsal:
@@ -89,8 +90,16 @@ class Rehearsal:
                 by_batch_size = tuple(self._by_batch_size(stages[-1], inputs, targets, memory))
         except Diverged as error:
             raise UserError(f"{error} in the very first steps.", "Take other weights, or another precision.") from error
-        precision = self._passes.compute.precision.value
-        return Costs(stages=tuple(stages), precision=precision, memory=memory, by_batch_size=by_batch_size)
+        except torch.OutOfMemoryError as error:
+            cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
+            raise UserError("Memory ran out in the very first steps.", cure) from error
+        return Costs(
+            stages=tuple(stages),
+            precision=self._passes.compute.precision.value,
+            memory=memory,
+            by_batch_size=by_batch_size,
+            on_cpu=self._compute.device.type == "cpu",
+        )
 
     @property
     def _pictures(self) -> int:
@@ -139,13 +148,14 @@ class Rehearsal:
     def _batch(self, prefix: Prefix | None) -> tuple[float, Tensor, Tensor]:
         """Milliseconds of a picture that comes for the second time, and a batch with its targets, as they reach what learns."""
         for _ in range(2):  # the first time they are decoded
-            ends = [time.perf_counter()]
+            ends, made = [time.perf_counter()], []
             with closed_after(self._batches.train(0)) as batches:
                 for batch in islice(batches, 2):  # while the first one is answered, those that follow are made
                     self._heed()
-                    inputs = prefix.answer(batch[0]) if prefix else batch[0]
+                    made.append((prefix.answer(batch[0]) if prefix else batch[0], batch[1]))
                     ends.append(time.perf_counter())
-        return 1e3 * (ends[-1] - ends[-2]) / len(inputs), inputs, batch[1]
+        inputs, targets = max(made, key=lambda batch: len(batch[1]))
+        return 1e3 * (ends[-1] - ends[-2]) / len(made[-1][1]), inputs, targets
 
     def _once(self, prefix: Prefix | None) -> float:
         """Milliseconds a picture of the pass that is made once, with as much under way as then; its decoding alone, if uncut."""
@@ -185,8 +195,20 @@ class Rehearsal:
         return 1e3 * self._shortest(learn) / len(inputs)
 
     def _memory(self, inputs: Tensor, targets: Tensor, free: int) -> StepMemory:
-        """What steps of this stage take, by what autograd keeps of a batch between its way forwards and its way back."""
-        network, optimizer = self._network, self._plan.optimizer
+        """What steps of this stage take: twice measured, as copies of the weights in 16 bits do not grow with the batch."""
+        rows = len(inputs) // self._passes.parts
+        many, learning = self._kept(inputs[:rows], targets[:rows])
+        half = rows // 2
+        few = self._kept(inputs[:half], targets[:half])[0] if half > 1 else 0
+        picture = (many - few) // (rows - half) if half > 1 else many // rows
+        fixed = (1 + _STATE_OF[self._plan.optimizer]) * learning + max(0, many - rows * picture)
+        memory = StepMemory(fixed=fixed, picture=picture, free=free)
+        # Where memory ran out already there is less of it than it seems.
+        return replace(memory, free=memory.of(rows)) if self._passes.parts > 1 else memory
+
+    def _kept(self, inputs: Tensor, targets: Tensor) -> tuple[int, int]:
+        """Bytes that autograd keeps of a batch between its way forwards and its way back, and bytes of the gradients."""
+        network = self._network
         own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
         kept: dict[int, int] = {}
 
@@ -200,7 +222,7 @@ class Rehearsal:
             self._passes.rehearse(inputs, targets)
         learning = sum(parameter.grad.nbytes for parameter in network.parameters() if parameter.grad is not None)
         network.zero_grad()
-        return StepMemory(fixed=(1 + _STATE_OF[optimizer]) * learning, picture=round(sum(kept.values()) / len(inputs)), free=free)
+        return sum(kept.values()), learning
 
     def _by_batch_size(
         self, costs: StageCosts, inputs: Tensor, targets: Tensor, memory: StepMemory

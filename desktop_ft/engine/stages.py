@@ -21,10 +21,10 @@ from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warn
 from desktop_ft.engine.ahead import Ahead
 from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
-from desktop_ft.engine.device import Compute
+from desktop_ft.engine.device import Compute, pass_size
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
 from desktop_ft.engine.learner import Learner, learning_in
-from desktop_ft.engine.prefix import Prefix, pass_size
+from desktop_ft.engine.prefix import Prefix
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.cutting import Uncuttable, cut
 

@@ -33,30 +33,39 @@ class Autosave(QObject):
         """Where the project is kept."""
         return places.data() / "project.toml"
 
-    def save(self) -> None:
-        """Keep the project as it stands, if it has pictures."""
+    @property
+    def previous(self) -> Path:
+        """Where the project before it is kept, if it was never opened again."""
+        return self.file.with_name("project.previous.toml")
+
+    def save(self) -> bool:
+        """Keep the project as it stands, if it has pictures; returns whether it is kept now.
+
+        What lies there and was neither read nor written by this window is put aside, not lost.
+        """
         self._soon.stop()
         recipe = self._state.recipe
         if not recipe.dataset.folder or recipe == self._saved:
-            return
+            return True
         try:
             atomic.make_folder(self.file.parent)
-            atomic.write(self.file, recipe.to_toml().encode("utf-8", "surrogateescape"))  # as a path need not be UTF-8
+            if self._saved is None and self.file.exists():
+                atomic.write(self.previous, atomic.read(self.file))
+            atomic.write(self.file, recipe.to_toml().encode())
         except UserError as error:
             self.failed.emit(error)
-        else:
-            self._saved = recipe
+            return False
+        self._saved = recipe
+        return True
 
     def last(self) -> Recipe | None:
         """The project that was open when the window last closed, or ended; None if there was none.
 
         Raises:
-            UserError: it cannot be read, or its pictures are not there any more.
+            UserError: it cannot be read.
         """
         if not self.file.is_file():
             return None
-        recipe = Recipe.from_toml(atomic.read(self.file).decode("utf-8", "surrogateescape"), str(self.file))
-        if not Path(recipe.dataset.folder).exists():
-            what = f"The pictures of the last project are not there any more: {recipe.dataset.folder}."
-            raise UserError(what, "Bring the folder back, or open another one.")
+        recipe = Recipe.from_toml(atomic.read(self.file).decode("utf-8", "replace"), str(self.file))
+        self._saved = recipe
         return recipe

@@ -125,9 +125,18 @@ class Commands(QObject):
         """Choose among the folders that were opened last."""
         self.recent_asked.emit()
 
-    def open_last(self) -> None:
-        """Go on with the project that was open when the window last closed."""
-        self._attempt(self._open_last)
+    def open_first(self, given: Path | None) -> None:
+        """What the window opens when it starts: `given`, or the project that was open last; with both the same, that project."""
+        try:
+            last = self._session.autosave.last()
+        except UserError as error:
+            last = None
+            if given is None:
+                self.told.emit(error)
+        if last is not None and (given is None or str(given) == last.dataset.folder):
+            self._session.opening.open_recipe(last)
+        elif given is not None:
+            self.open_paths((given,))
 
     def open_recipe(self) -> None:
         """Choose a saved recipe."""
@@ -258,10 +267,6 @@ class Commands(QObject):
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice
         self._session.theme.choose(choice)
-
-    def _open_last(self) -> None:
-        if (recipe := self._session.autosave.last()) is not None:
-            self._session.opening.open_recipe(recipe)
 
     def _load_recipe(self, path: Path) -> None:
         recipe = Recipe.from_toml(atomic.read(path).decode(), path.name)

@@ -44,13 +44,8 @@ class ForecastRow(QWidget):
 
     def _take_views(self) -> None:
         if (told := self._forecasts.told) is not None:
-            self._edit("views", told.recommended_views)
+            self._session.state.edit_optimisation("views", told.recommended_views)
 
     def _take_batches(self) -> None:
         if (told := self._forecasts.told) is not None:
-            self._edit("batch_size", told.recommended_batch_size)
-
-    def _edit(self, field: str, value: int) -> None:
-        recipe = self._session.state.recipe
-        optimisation = recipe.optimisation.model_copy(update={field: value})
-        self._session.state.edit(words.title(field).lower(), recipe.model_copy(update={"optimisation": optimisation}), field)
+            self._session.state.edit_optimisation("batch_size", told.recommended_batch_size)

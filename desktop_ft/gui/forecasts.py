@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop_ft.core.errors import UserError
 from desktop_ft.core.forecast import Forecast
-from desktop_ft.gui.faults import describe
+from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Report, Task, Worker
@@ -23,7 +22,7 @@ class Forecasts(QObject):
         fault: why it could not be had, in a sentence; "" if it could.
 
     Args:
-        startable: whether a run could start now.
+        startable: whether a run could start now, with nothing else under way.
     """
 
     changed = Signal()
@@ -77,7 +76,7 @@ class Forecasts(QObject):
 
     def _fail(self, error: BaseException) -> None:
         if self._asked:
-            self.fault = str(error) if isinstance(error, UserError) else describe(error)
+            self.fault = " ".join(words_of(error))
         self._over()
 
     def _over(self) -> None:

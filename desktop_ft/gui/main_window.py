@@ -1,9 +1,12 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
+import contextlib
+
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMessageBox, QSplitter, QStackedWidget, QToolBar, QVBoxLayout, QWidget
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.gui.actions import ACTIONS, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
@@ -95,8 +98,10 @@ class MainWindow(QMainWindow):
             if not self._closing:
                 self._ask_to_close()
             return
+        if not self.session.autosave.save() and not self._sure_to_lose_edits():
+            event.ignore()
+            return
         self._remember()
-        self.session.autosave.save()
         self.hide()
         for page in self._pages.values():
             page.shut_down()
@@ -147,7 +152,7 @@ class MainWindow(QMainWindow):
         self.commands.told.connect(self.notice.fail)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
-        session.opening.moved.connect(session.settings.remember_opened)
+        session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
             state.recipe_changed,
@@ -210,6 +215,25 @@ class MainWindow(QMainWindow):
         else:
             self.session.training.cancel()
 
+    def _sure_to_lose_edits(self) -> bool:
+        """Whether the person wants to close although the project could not be saved."""
+        box = QMessageBox(self)
+        box.setWindowTitle("The project is not saved")
+        box.setText("The last changes of the project could not be saved.")
+        box.setInformativeText(self.notice.text)
+        lose = box.addButton("Close without saving", QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton("Stay", QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        return box.clickedButton() is lose
+
+    def _remember_opened(self, path: str) -> None:
+        self.session.settings.remember_opened(path)
+        self._save_settings()
+
+    def _save_settings(self) -> None:
+        with contextlib.suppress(UserError):  # sizes and lists: nothing that a person made
+            self.session.settings.save()
+
     def _remember(self) -> None:
         settings = self.session.settings
         settings.geometry = self.saveGeometry()
@@ -217,4 +241,4 @@ class MainWindow(QMainWindow):
             for splitter in self._pages[name].findChildren(QSplitter) if name in self._pages else ():
                 if splitter.objectName():
                     settings.remember_splitter(splitter.objectName(), splitter.sizes())
-        settings.save()
+        self._save_settings()

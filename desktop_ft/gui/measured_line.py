@@ -27,6 +27,7 @@ class MeasuredLine(QWidget):
         self._soon.timeout.connect(self._measure)
         self._forecasts.changed.connect(self._show)
         session.training.ended.connect(self._show)
+        session.runs.began.connect(self._show)
         self._show()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
@@ -35,7 +36,7 @@ class MeasuredLine(QWidget):
         self._show()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
-        """What nobody sees is not measured."""
+        """What nobody sees is not begun."""
         super().hideEvent(event)
         self._soon.stop()
 
@@ -48,8 +49,8 @@ class MeasuredLine(QWidget):
             self._say(said, warn=bool(told.batch_advice) and not told.fits)
         elif forecasts.fault:
             self._say(forecasts.fault, warn=True)
-        elif self._session.training.running:
-            self._say("Time and memory are measured when no run is under way.")
+        elif self._session.training.running or self._session.runs.busy:
+            self._say("Time and memory are measured when nothing else is under way.")
         elif (blocker := self._session.blocker()) is not None:
             self._say(f"Time and memory cannot be measured yet: {blocker.reason}")
         else:

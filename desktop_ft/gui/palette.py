@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QHeaderView,
     QLineEdit,
+    QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -82,6 +83,7 @@ def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str]
         def run() -> None:
             go(setting.page)
             if (control := page_of(setting.page).findChild(QWidget, setting.field)) is not None:
+                show_within(control)
                 control.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
         return run
@@ -101,6 +103,15 @@ def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str]
         Entry(text=setting.text, place=PAGE_TITLES[setting.page], keys="", tip=setting.tip, run=lead_to(setting))
         for setting in SETTINGS
     ]
+
+
+def show_within(control: QWidget) -> None:
+    """Scroll whatever `control` lies in until it is seen."""
+    above = control.parentWidget()
+    while above is not None:
+        if isinstance(above, QScrollArea):
+            above.ensureWidgetVisible(control)
+        above = above.parentWidget()
 
 
 def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object]) -> list[Entry]:

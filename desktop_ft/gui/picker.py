@@ -1,5 +1,6 @@
 """File dialogs that start where the last one ended."""
 
+import re
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
@@ -25,7 +26,16 @@ def choose_file(parent: QWidget, settings: Settings, title: str, kinds: str) -> 
 def choose_new_file(parent: QWidget, settings: Settings, title: str, name: str, kinds: str) -> Path | None:
     """A file to write; the dialog asks before one that exists is replaced."""
     start = str(Path(settings.last_folder) / name)
-    return _kept(QFileDialog.getSaveFileName(parent, title, start, kinds)[0], settings)
+    chosen, kind = QFileDialog.getSaveFileName(parent, title, start, kinds)
+    return _kept(with_ending(chosen, kind), settings)
+
+
+def with_ending(chosen: str, kind: str) -> str:
+    """The file `chosen` with the ending that `kind`, such as `Tables (*.csv)`, asks for; its own where that is one of them."""
+    endings = re.findall(r"\*(\.\w+)", kind)
+    if not chosen or not endings or Path(chosen).suffix.lower() in endings:
+        return chosen
+    return str(Path(chosen).with_suffix(endings[0]))
 
 
 def _kept(chosen: str, settings: Settings) -> Path | None:

@@ -48,7 +48,7 @@ class PlotControls(QWidget):
         layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
 
     def _choose(self) -> None:
-        kinds = "Pictures (*.png *.svg);;Tables (*.csv)"
+        kinds = "Pictures (*.png);;Drawings (*.svg);;Tables (*.csv)"
         if file := choose_new_file(self, self._session.settings, "Save the curves", "curves.png", kinds):
             try:
                 self.write(file)

@@ -18,7 +18,7 @@ def notes(session: Session) -> dict[str, Note]:
         "train": _train(session),
         "results": _results(session),
         "export": _export(session),
-        "runs": ("", "Every run on this machine: compare them, go on with one, or start from its recipe."),
+        "runs": ("", "Your runs: compare them, go on with one, or start from its recipe."),
     }
 
 

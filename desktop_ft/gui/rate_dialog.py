@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
 
 from desktop_ft.core.rate_sweep import HIGHEST, LOWEST, STEPS, RateSweep
 from desktop_ft.core.recipe import Optimisation
-from desktop_ft.gui import words
 from desktop_ft.gui.form import RateSpinBox
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
@@ -135,9 +134,7 @@ class RateDialog(QDialog):
         self._line.setPos(math.log10(self.rate.value()))
 
     def _use(self) -> None:
-        recipe = self._session.state.recipe
-        optimisation = recipe.optimisation.model_copy(update={"lr": round(self.rate.value(), 6)})
-        self._session.state.edit(words.title("lr").lower(), recipe.model_copy(update={"optimisation": optimisation}), "lr")
+        self._session.state.edit_optimisation("lr", round(self.rate.value(), 6))
         self.accept()
 
     def _end(self) -> None:

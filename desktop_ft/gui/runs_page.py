@@ -2,6 +2,9 @@
 
 import datetime
 import html
+import os
+import shlex
+import subprocess  # for its quoting
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,12 +85,12 @@ class RunsPage(Page):
     """A table on the left; on the right the curves of what is selected there, and in what its recipes differ."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Runs", "Every run on this machine. Select several to compare them.")
+        super().__init__("Runs", f"Your runs, kept in {words.printable(str(places.runs()))}. Select several to compare them.")
         self._session = session
         self._compared: tuple[_Compared, ...] = ()
         self._shut = False
         self._listing = Newest(session.worker, self._show_runs, self._failed, self)
-        self._comparing = Newest(session.worker, self._show_compared, self._failed, self)
+        self._comparing = Newest(session.worker, self._show_compared, self._not_compared, self)
         self.notice = Notice()
         self.search = QLineEdit()
         self.search.setPlaceholderText("Filter")
@@ -105,7 +108,8 @@ class RunsPage(Page):
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
-        session.opening.ended.connect(self._enable)
+        for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
+            signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
         self.contents.hide()
         self._selected()
@@ -255,6 +259,7 @@ class RunsPage(Page):
     def _on_one(self, way: QWidget, do: Callable[[Path], object], page: str) -> None:
         """Do something with the one run that is selected, if it can be done; then show where that leads."""
         self.notice.clear()
+        self._enable()  # since it was drawn, something may have begun
         if not way.isEnabled():
             return
         try:
@@ -265,8 +270,9 @@ class RunsPage(Page):
             self._session.state.go(page)
 
     def _copy(self) -> None:
-        recipe = Path(self.selected[0].path) / "recipe.toml"
-        QGuiApplication.clipboard().setText(f'desktop-ft train --recipe "{recipe}"')
+        words_of_it = ["desktop-ft", "train", "--recipe", str(Path(self.selected[0].path) / "recipe.toml")]
+        quoted = subprocess.list2cmdline(words_of_it) if os.name == "nt" else shlex.join(words_of_it)
+        QGuiApplication.clipboard().setText(quoted)
         self.notice.say("The command is on the clipboard.", "good")
 
     def _show_folder(self) -> None:
@@ -275,17 +281,22 @@ class RunsPage(Page):
     def _trash(self) -> None:
         left = [run for run in self.selected if not self._trashed(Path(run.path))]
         if left:
-            self.notice.fail(UserError(f"{left[0].path} cannot be moved to the trash.", "Delete the folder by hand."))
+            what = f"{words.printable(left[0].path)} cannot be moved to the trash."
+            self.notice.fail(UserError(what, "Wait for the run to end, or delete the folder by hand."))
         else:
             self.notice.say(f"{words.count(len(self.selected), 'run')} moved to the trash.", "good")
         self.refresh()
 
     def _trashed(self, run: Path) -> bool:
-        gone = QFile(str(run)).moveToTrash()
+        gone = not RunFolder(run).is_locked and QFile(str(run)).moveToTrash()  # another process may train it by now
         if gone and self._session.state.run == run:
             self._session.training.forget()
             self._session.state.set_run(None, None)
         return gone
+
+    def _not_compared(self, error: BaseException) -> None:
+        self._show_compared(())
+        self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         self.notice.fail(error)

@@ -58,7 +58,13 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     training = Training(state)
     opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
     opening.moved.connect(runs.leave_others)
-    forecasts = Forecasts(state, worker, plugins, training, lambda: _blocker(state, opening, plugins, training) is None)
+
+    def alone() -> bool:
+        # What is measured beside other work is no measure.
+        return not runs.busy and _blocker(state, opening, plugins, training) is None
+
+    forecasts = Forecasts(state, worker, plugins, training, alone)
+    runs.ended.connect(forecasts.changed)
     return Session(
         plugins=plugins,
         settings=settings,

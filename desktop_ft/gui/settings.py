@@ -23,7 +23,7 @@ class Settings:
 
     def save(self) -> None:
         """Write what is remembered."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(self._file.parent)
         atomic.write(self._file, json.dumps(self._values, indent=1).encode())
 
     @property

@@ -10,6 +10,7 @@ from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.gui import words
 
 PAGES = ("data", "model", "layers", "augment", "train", "results", "export", "runs")
 
@@ -120,6 +121,10 @@ class ProjectState(QObject):
         """Change the recipe in a way that can be undone; `text` names the change in the menu."""
         if after != self._recipe:
             self.undo_stack.push(RecipeEdit(text, self._recipe, after, self._put, merge_key))
+
+    def edit_optimisation(self, field: str, value: object) -> None:
+        """Change one field of how the network learns."""
+        self.edit(words.title(field).lower(), self._recipe.with_optimisation(**{field: value}), field)
 
     def load(self, recipe: Recipe) -> None:
         """Start from another recipe; what was done before cannot be undone any more."""

@@ -76,7 +76,7 @@ class TrainPage(Page):
 
     def _left(self) -> QWidget:
         self.optimisation = ModelForm(Optimisation)
-        self.optimisation.edited.connect(self._edit_optimisation)
+        self.optimisation.edited.connect(self._session.state.edit_optimisation)
         self.machine = ModelForm(Recipe, skip=_ELSEWHERE)
         self.machine.edited.connect(self._edit_recipe)
         self.output = QLineEdit()
@@ -145,11 +145,6 @@ class TrainPage(Page):
             self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
         except UserError as error:
             self.notice.fail(error)
-
-    def _edit_optimisation(self, name: str, value: Any) -> None:
-        recipe = self._session.state.recipe
-        optimisation = recipe.optimisation.model_copy(update={name: value})
-        self._session.state.edit(words.title(name).lower(), recipe.model_copy(update={"optimisation": optimisation}), name)
 
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe

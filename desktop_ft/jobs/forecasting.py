@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from desktop_ft.api import Backbone
 from desktop_ft.core.dataset import DatasetManifest, Subset
-from desktop_ft.core.errors import Cancelled
-from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast, StepMemory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
+from desktop_ft.engine.team import size_here
 from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import batches, build, loss
 from desktop_ft.jobs.kept import measurements
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
+
+if TYPE_CHECKING:
+    from desktop_ft.engine.rehearsal import Costs
 
 
 def forecast(
@@ -35,7 +42,6 @@ def forecast(
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
-    from desktop_ft.engine.rehearsal import Rehearsal
 
     def heed() -> None:
         if cancel is not None and cancel.is_set():
@@ -47,47 +53,72 @@ def forecast(
     check_trainable(manifest, recipe.optimisation.batch_size)
     backbone = plugins.backbones.get(recipe.backbone.name)
     processes = distributed.processes(recipe, manifest)
-    parts = build(recipe, backbone, manifest)
-    # With one view, and without what mixes whole batches, the pictures have keys, so that what comes once and what comes anew
-    # can both be tried; and never in larger batches than the usual: whether those fit is the question.
-    size = min(recipe.optimisation.batch_size, USUAL_BATCH_SIZE)
-    recurring = recipe.optimisation.model_copy(update={"views": 1, "batch_size": size})
-    single = tuple(spec for spec in recipe.augmentation if augmenting.changes_one_picture(plugins, spec))
-    once = recipe.model_copy(update={"optimisation": recurring, "augmentation": single})
-    with batches(once, backbone, manifest, plugins) as shown:
-        costs = Rehearsal(
-            network=parts.network,
-            learner=parts.learner,
-            batches=shown,
-            optimisation=recipe.optimisation,
-            compute=parts.compute,
-            loss=loss(recipe, manifest),
-            measurements=measurements() if processes == 1 else None,  # as in the run
-            heed=heed,
-        ).costs()
+    costs = _rehearsed(recipe, backbone, manifest, plugins, alone=processes == 1, heed=heed)
     return Forecast(
         training=len(manifest.of(Subset.TRAIN)),
         validation=len(manifest.of(Subset.VAL)),
         augmented=bool(recipe.augmentation),
-        mixed=len(single) < len(recipe.augmentation),
+        mixed=any(not augmenting.changes_one_picture(plugins, spec) for spec in recipe.augmentation),
         processes=processes,
         precision=costs.precision,
         stages=costs.stages,
         batch_size=recipe.optimisation.batch_size,
-        memory=costs.memory,
+        memory=_of_all(costs.memory, processes, on_cpu=costs.on_cpu),
         by_batch_size=costs.by_batch_size,
     )
 
 
 def with_fastest_batches(recipe: Recipe, plugins: Plugins) -> Recipe:
-    """`recipe` with the batch size whose steps are measured to be the fastest here, and which fits into memory.
+    """`recipe` with batches that fit into memory, and that are larger than usual where this makes the run a tenth shorter.
 
     Raises:
-        UserError: as training would.
+        UserError: as training would; or several processes ask, each of which would find its own.
     """
-    return with_batch_size(recipe, forecast(with_batch_size(recipe, USUAL_BATCH_SIZE), plugins).fastest_batch_size)
+    if size_here() > 1:
+        raise UserError("Processes that train together cannot each measure a batch size.", "Name one with --batch-size.")
+    usual = recipe.with_optimisation(batch_size=USUAL_BATCH_SIZE)
+    return recipe.with_optimisation(batch_size=forecast(usual, plugins).recommended_batch_size)
 
 
-def with_batch_size(recipe: Recipe, size: int) -> Recipe:
-    """`recipe` with another batch size."""
-    return recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"batch_size": size})})
+def _rehearsed(
+    recipe: Recipe,
+    backbone: Backbone,
+    manifest: DatasetManifest,
+    plugins: Plugins,
+    *,
+    alone: bool,
+    heed: Callable[[], None],
+) -> Costs:
+    """The first steps of the run, by a network that is gone afterwards, and its memory with it."""
+    from desktop_ft.engine.device import give_memory_back
+    from desktop_ft.engine.rehearsal import Rehearsal
+
+    parts = build(recipe, backbone, manifest)
+    device = parts.compute.device
+    # With one view, and without what mixes whole batches, the pictures have keys, so that what comes once and what comes anew
+    # can both be tried; and never in larger batches than the usual: whether those fit is the question.
+    size = min(recipe.optimisation.batch_size, USUAL_BATCH_SIZE)
+    single = tuple(spec for spec in recipe.augmentation if augmenting.changes_one_picture(plugins, spec))
+    once = recipe.with_optimisation(views=1, batch_size=size).model_copy(update={"augmentation": single})
+    try:
+        with batches(once, backbone, manifest, plugins) as shown:
+            return Rehearsal(
+                network=parts.network,
+                learner=parts.learner,
+                batches=shown,
+                optimisation=recipe.optimisation,
+                compute=parts.compute,
+                loss=loss(recipe, manifest),
+                measurements=measurements() if alone else None,  # as in the run
+                heed=heed,
+            ).costs()
+    finally:
+        del parts
+        give_memory_back(device)
+
+
+def _of_all(memory: StepMemory, processes: int, *, on_cpu: bool) -> StepMemory:
+    """What all processes take: on the CPU of one memory, else each of its own device's."""
+    if on_cpu:
+        return replace(memory, fixed=processes * memory.fixed)
+    return replace(memory, devices=processes)

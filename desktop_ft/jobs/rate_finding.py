@@ -28,7 +28,7 @@ def find_rate(
 ) -> RateSweep:
     """Train as `recipe` says at a rate that rises from step to step, with a network that is thrown away. Imports torch.
 
-    What frozen layers answered is kept, so that the run itself starts sooner.
+    Where the pictures are so few that each is seen several times, what frozen layers answered is kept for the run that follows.
 
     Args:
         manifest: of the recipe's folder; None: it is scanned.
@@ -37,6 +37,7 @@ def find_rate(
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
+    from desktop_ft.engine.device import give_memory_back
     from desktop_ft.engine.rate_finder import sweep_rates
 
     def heed() -> None:
@@ -49,18 +50,23 @@ def find_rate(
     check_trainable(manifest, recipe.optimisation.batch_size)
     backbone = plugins.backbones.get(recipe.backbone.name)
     parts = build(recipe, backbone, manifest)
-    with batches(recipe, backbone, manifest, plugins) as shown:
-        return sweep_rates(
-            network=parts.network,
-            learner=parts.learner,
-            batches=shown,
-            optimisation=recipe.optimisation,
-            compute=parts.compute,
-            loss=loss(recipe, manifest),
-            features=feature_store(),
-            told=told or _nobody,
-            heed=heed,
-        )
+    device = parts.compute.device
+    try:
+        with batches(recipe, backbone, manifest, plugins) as shown:
+            return sweep_rates(
+                network=parts.network,
+                learner=parts.learner,
+                batches=shown,
+                optimisation=recipe.optimisation,
+                compute=parts.compute,
+                loss=loss(recipe, manifest),
+                features=feature_store(),
+                told=told or _nobody,
+                heed=heed,
+            )
+    finally:
+        del parts
+        give_memory_back(device)
 
 
 def _nobody(tried: RateSweep) -> None:

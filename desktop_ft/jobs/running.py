@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 
 
-_AT_ONCE, _AT_ONCE_ELSEWHERE = 8, 64
-"""Pictures that are answered together, on the CPU and on accelerators: more take more memory there and are no faster, as each
-core has a batch of its own."""
-
-
 def silent(sentence: str) -> None:
     """For callers with nobody to tell."""
 
@@ -137,8 +132,8 @@ def logits_of(
         device: where to compute; None: where the network is.
     """
     from desktop_ft.data.loaders import pictures
+    from desktop_ft.engine.device import pass_size
     from desktop_ft.engine.inference import logits
 
-    elsewhere = device is not None and device.type != "cpu"
-    batches = pictures(paths, rule, batch_size=_AT_ONCE_ELSEWHERE if elsewhere else _AT_ONCE)
+    batches = pictures(paths, rule, batch_size=pass_size(device or next(network.parameters()).device))
     return logits(network, batches, device=device, progress=progress, total=len(paths), cancel=cancel)

@@ -205,7 +205,7 @@ def test_a_learning_rate_is_found_and_taken(window: MainWindow, photos: Path, tm
     dialog = window.findChild(RateDialog)
     assert dialog is not None and dialog.progress.isVisible() and not dialog.use.isEnabled()
     qtbot.waitUntil(dialog.use.isEnabled, timeout=LONG)
-    assert "is safe" in dialog.words.text() and state.recipe.optimisation.lr == before
+    assert "is a safe rate" in dialog.words.text() and state.recipe.optimisation.lr == before
     suggested = dialog.rate.value()
     view = dialog.plot.getPlotItem().getViewBox()
     where = dialog.plot.mapFromScene(view.mapViewToScene(QPointF(-2.0, view.viewRect().center().y())))

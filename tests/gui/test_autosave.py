@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
@@ -28,11 +29,11 @@ def edit(window: MainWindow, epochs: int) -> None:
 
 
 @contextmanager
-def next_start(faults: Faults, qtbot: QtBot) -> Iterator[MainWindow]:
+def next_start(faults: Faults, qtbot: QtBot, given: Path | None = None) -> Iterator[MainWindow]:
     """Another window, as the next process would open it."""
     window = app.build_window(faults)
     window.show()
-    window.commands.open_last()
+    window.commands.open_first(given)
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
     yield window
     window.close()
@@ -66,18 +67,67 @@ def test_the_first_start_is_empty(faults: Faults, qtbot: QtBot) -> None:
     assert not (places.data() / "project.toml").exists()
 
 
-@pytest.mark.parametrize(("content", "told"), [(None, "not there any more"), ("version = 99", "newer"), ("=", "not a recipe")])
-def test_a_project_that_cannot_be_had_is_told(
-    window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot, content: str | None, told: str
+@pytest.mark.parametrize(("content", "told"), [("version = 99", "newer"), ("=", "not a recipe")])
+def test_a_project_that_cannot_be_read_is_told_and_put_aside(
+    window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot, content: str, told: str
 ) -> None:
-    opened(window, photos, qtbot)
-    window.session.autosave.save()
-    if content is None:
-        shutil.rmtree(photos)
-    else:
-        (places.data() / "project.toml").write_text(content)
+    places.data().mkdir(parents=True)
+    (places.data() / "project.toml").write_text(content)
     with next_start(faults, qtbot) as again:
         assert told in again.notice.text and again.session.state.manifest is None
+        opened(again, photos, qtbot)
+    assert (places.data() / "project.previous.toml").read_text() == content
+    assert str(photos) in (places.data() / "project.toml").read_text()
+
+
+def test_pictures_that_are_gone_cost_nothing_else_of_the_project(
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    assert window.session.autosave.save()
+    photos.rename(tmp_path / "unplugged")
+    with next_start(faults, qtbot) as again:
+        assert again.session.state.recipe.optimisation.epochs == 7 and again.session.state.manifest is None
+        (tmp_path / "unplugged").rename(photos)
+        opened(again, photos, qtbot)
+        assert again.session.state.recipe.optimisation.epochs == 7
+
+
+def test_opening_the_last_project_s_folder_opens_that_project(
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    assert window.session.autosave.save()
+    with next_start(faults, qtbot, photos) as again:
+        assert again.session.state.recipe.optimisation.epochs == 7
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    with next_start(faults, qtbot, other) as again:
+        assert again.session.state.recipe.optimisation.epochs != 7
+        assert again.session.state.recipe.dataset.folder == str(other)
+
+
+@pytest.mark.parametrize("way", ["Stay", "Close without saving"])
+def test_a_window_whose_project_cannot_be_saved_asks_before_it_closes(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    opened(window, photos, qtbot)
+    edit(window, 9)
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    def answer() -> None:
+        box = window.findChild(QMessageBox)
+        assert box is not None and "disk is full" in box.informativeText()
+        next(button for button in box.buttons() if button.text() == way).click()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTimer.singleShot(0, answer)
+        window.close()
+        assert window.isVisible() is (way == "Stay")
 
 
 def test_a_full_disk_is_told(window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,11 +67,15 @@ def test_a_word_of_what_it_does_is_enough(window: MainWindow) -> None:
     "setting", [s for s in SETTINGS if s.page != "layers"], ids=lambda s: f"{s.page}-{s.field}"
 )  # imports torch
 def test_a_setting_leads_to_its_control(window: MainWindow, qtbot: QtBot, setting: Setting) -> None:
+    window.resize(window.minimumSize())
     palette = asked(window, setting.text)
     row = next(n for n, entry in enumerate(palette.found) if (entry.text, entry.tip) == (setting.text, setting.tip))
     where = palette.list.visualItemRect(palette.list.topLevelItem(row)).center()
     QTest.mouseClick(palette.list.viewport(), Qt.MouseButton.LeftButton, pos=where)
     control = window.page(setting.page).findChild(QWidget, setting.field)
     assert control is not None and window.session.state.page == setting.page
-    if control.isEnabled() and control.isVisible():
+    if setting.field in ("val", "momentum", "views"):  # nothing to divide, no use for it as the recipe stands
+        assert not (control.isEnabled() and control.isVisible())
+    else:
         qtbot.waitUntil(control.hasFocus)
+        qtbot.waitUntil(lambda: not control.visibleRegion().isEmpty())

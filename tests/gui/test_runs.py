@@ -1,5 +1,6 @@
 """The page Runs: what it lists, compares and leads to."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -81,17 +82,26 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
 
 
 def test_a_run_leads_to_its_results_and_its_recipe(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
-    run = made("one", photos, preset="last:1")
+    run = made("one $(touch x) `y` 'z'", photos, preset="last:1")
     runs = shown(window, qtbot, 1)
     assert not runs.resume.isEnabled()  # it is complete
     click(runs.command)
-    assert QGuiApplication.clipboard().text() == f'desktop-ft train --recipe "{run / "recipe.toml"}"'
+    assert shlex.split(QGuiApplication.clipboard().text()) == ["desktop-ft", "train", "--recipe", str(run / "recipe.toml")]
     click(runs.open)
     assert window.session.state.page == "results" and window.session.state.run == run
     window.session.state.go("runs")
     click(runs.again)
     qtbot.waitUntil(lambda: not window.session.opening.running and window.session.state.manifest is not None)
     assert window.session.state.recipe.freeze.preset == "last:1" and window.session.state.page == "data"
+
+
+def test_a_run_that_another_process_trains_by_now_is_not_trashed(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    run = made("one", photos)
+    runs = shown(window, qtbot, 1)
+    with RunFolder(run).lock():
+        click(runs.trash)
+        assert run.is_dir() and "Wait for the run to end" in runs.notice.text
+        qtbot.waitUntil(lambda: not window.session.worker.busy)
 
 
 @pytest.mark.parametrize("can", [True, False])

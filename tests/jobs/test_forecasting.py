@@ -1,5 +1,7 @@
 """A forecast takes a few steps of the run, and leaves nothing; a benchmark takes all of them, and leaves nothing either."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,12 +12,45 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Optimizer, Recipe
+from desktop_ft.engine.passes import Passes
+from desktop_ft.engine.rehearsal import Rehearsal
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.benchmarking import FIRST_RUN, FLOOR, NEXT_RUN, WHOLE_NETWORK, benchmark
 from desktop_ft.jobs.forecasting import forecast, with_fastest_batches
 from desktop_ft.jobs.kept import kept_features
 from desktop_ft.plugin_manager import Plugins
 from tests.e2e.conftest import shapes
+
+STEP = """
+import resource, sys
+from pathlib import Path
+from desktop_ft.engine import process
+process.prepare()
+import psutil, torch
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.engine.optim import build_optimizer
+from desktop_ft.engine.passes import Passes
+from desktop_ft.jobs.building import build, loss
+from desktop_ft.jobs.forecasting import forecast
+from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.plugin_manager import load_plugins
+
+recipe = Recipe.from_data({"dataset": {"folder": sys.argv[1]}, "freeze": {"preset": "all"}, "precision": "fp32"}, "the test")
+plugins = load_plugins()
+manifest = scan_dataset(Path(recipe.dataset.folder), 0.2)
+parts = build(recipe, plugins.backbones.get(recipe.backbone.name), manifest)
+network = parts.network.to(memory_format=torch.channels_last).train()
+parts.learner.apply(0)
+optimizer = build_optimizer(recipe.optimisation, parts.learner.groups(1, 0.01))
+passes = Passes(network, loss(recipe, manifest), parts.compute, warn=print)
+inputs, targets = torch.randint(0, 255, (32, 3, 224, 224), dtype=torch.uint8), torch.randint(0, 2, (32,))
+passes.learn(inputs[:1].repeat(2, 1, 1, 1), targets[:2], optimizer, 1.0, 0)
+before = psutil.Process().memory_info().rss
+for _ in range(2):
+    passes.learn(inputs, targets, optimizer, 1.0, 0)
+took = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(took, forecast(recipe, plugins, manifest).memory.of(32))
+"""
 
 
 @pytest.fixture
@@ -58,21 +93,68 @@ def test_augmented_views_are_compared_and_mixed_ones_are_not(photos: Path, plugi
 @pytest.mark.parametrize(("optimizer", "times"), [(Optimizer.ADAMW, 3), (Optimizer.SGD, 2)])
 def test_the_memory_of_a_step_is_counted(photos: Path, plugins: Plugins, optimizer: Optimizer, times: int) -> None:
     recipe = a_recipe(photos)
-    recipe = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"optimizer": optimizer})})
+    recipe = recipe.with_optimisation(optimizer=optimizer)
     head = forecast(recipe, plugins).memory
-    assert head.fixed == times * 4 * (1280 * 3 + 3)  # gradients and the optimiser's state of weights and biases, in fp32
+    least = times * 4 * (1280 * 3 + 3)  # gradients and the optimiser's state of weights and biases, in fp32
+    assert least <= head.fixed < 1.1 * least
     assert 4 * 1280 <= head.picture <= 4 * 4 * 1280  # the features, once or several times
     everything = forecast(recipe.model_copy(update={"freeze": FreezePlan(preset="all")}), plugins).memory
     assert everything.fixed > 10_000_000 and everything.picture > 20 * head.picture
     assert head.free > 100_000_000
 
 
-def test_larger_batches_are_tried_while_they_are_faster(tmp_path: Path, plugins: Plugins) -> None:
-    many = a_recipe(shapes(tmp_path / "many", pictures=270))
-    tried = forecast(many, plugins).by_batch_size
-    assert [size for size, _ in tried] == [32, 64]  # of 648 pictures: more would be fewer than ten steps an epoch
-    assert tried[1][1] < tried[0][1]
-    assert with_fastest_batches(many, plugins).optimisation == many.optimisation.model_copy(update={"batch_size": 64})
+@pytest.mark.parametrize(("faster", "sizes"), [(True, [32, 64]), (False, [32])])
+def test_larger_batches_are_tried_while_they_are_faster(
+    tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch, faster: bool, sizes: list[int]
+) -> None:
+    def learning(self: Rehearsal, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+        assert len(inputs) == len(targets)
+        return 1000.0 / len(inputs) if faster else 30.0
+
+    monkeypatch.setattr(Rehearsal, "_learning", learning)
+    many = a_recipe(shapes(tmp_path / "many", pictures=270), epochs=20)
+    many = many.with_optimisation(batch_size=32)
+    told = forecast(many, plugins)
+    assert [size for size, _ in told.by_batch_size] == sizes  # of 648 pictures: more would be fewer than ten steps an epoch
+    assert told.recommended_batch_size == sizes[-1]
+    assert with_fastest_batches(many.with_optimisation(batch_size=8), plugins) == many.with_optimisation(batch_size=sizes[-1])
+
+
+def test_processes_that_train_together_do_not_each_measure(
+    photos: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(UserError, match="cannot each measure"):
+        with_fastest_batches(a_recipe(photos), plugins)
+
+
+@pytest.mark.parametrize("rows", [6, 0])
+def test_memory_that_runs_out_while_it_is_measured_is_told(
+    photos: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    forward = Passes._forward
+
+    def little(self: Passes, inputs: torch.Tensor, targets: torch.Tensor) -> object:
+        if len(inputs) > rows:
+            raise torch.OutOfMemoryError
+        return forward(self, inputs, targets)
+
+    monkeypatch.setattr(Passes, "_forward", little)
+    if not rows:
+        with pytest.raises(UserError, match="Memory ran out"):
+            forecast(a_recipe(photos), plugins)
+        return
+    told = forecast(a_recipe(photos), plugins)
+    assert told.batch_size == 8 and told.recommended_batch_size <= rows
+    assert told.batch_advice.startswith("That is too much")
+
+
+@pytest.mark.slow
+def test_the_memory_told_is_what_a_step_takes(hymenoptera: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", STEP, str(hymenoptera)], capture_output=True, text=True, timeout=300, check=True)
+    took, told = map(int, ran.stdout.split())
+    assert 0.8 < told / took < 1.25, (told, took)
 
 
 def test_a_forecast_leaves_nothing(photos: Path, plugins: Plugins) -> None:
