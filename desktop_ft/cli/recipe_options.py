@@ -66,17 +66,17 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add an option for every field of a freeze plan."""
     for option, where in OPTIONS.items():
         if where.startswith(_PLAN):
-            _add(parser, option, where)
+            _add(parser, option, where, stays=True)
     _add_rate(parser)
 
 
-def _add(group: argparse._ActionsContainer, option: str, where: str) -> None:
-    """Add the option for one field of a recipe."""
+def _add(group: argparse._ActionsContainer, option: str, where: str, *, stays: bool = False) -> None:
+    """Add the option for one field of a recipe; `stays`: what is not named is as it was, whatever the default."""
     field = _field(where)
     kind = field.annotation
     choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
     default = field.get_default(call_default_factory=True)
-    parts = (field.description, _MEASURED.get(option), f"(default {'none' if default == '' else default})")
+    parts = (field.description, _MEASURED.get(option), "" if stays else f"(default {'none' if default == '' else default})")
     text = " ".join(filter(None, parts)).replace("%", "%%")
     metavar = None if choices else option[2:].replace("-", "_").upper()
     # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.

@@ -147,7 +147,7 @@ class Forecast:
         if not self.fits:
             return self.memory.most
         took = {tried: milliseconds for tried, milliseconds in self.by_batch_size if tried <= self.memory.most}
-        before, best = took.get(self.batch_size), max(took, default=0)
+        before, best = self._own, max(took, default=0)
         if before is None or best <= self.batch_size:
             return self.batch_size
         saved = self.stages[-1].epochs * self.training * (before - took[best]) / 1000
@@ -163,9 +163,15 @@ class Forecast:
             return f"{short} Batches of {best} fit." if best < self.batch_size else f"{short} Let fewer layers learn."
         if best == self.batch_size:
             return ""
-        took = dict(self.by_batch_size)
-        faster = f"In batches of {best} a step takes {took[best]:.3g} ms a picture instead of {took[self.batch_size]:.3g}"
+        took = dict(self.by_batch_size)[best]
+        faster = f"In batches of {best} a step takes {took:.3g} ms a picture instead of {self._own:.3g}"
         return f"{faster}; but fewer, larger steps may want another learning rate."
+
+    @property
+    def _own(self) -> float | None:
+        """Milliseconds a picture of a step in batches of the recipe's size; None where that was not tried."""
+        small = self.stages[-1].learning if self.batch_size < USUAL_BATCH_SIZE else None
+        return dict(self.by_batch_size).get(self.batch_size, small)
 
     @property
     def fits(self) -> bool:

@@ -204,6 +204,10 @@ def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, objec
     for name, own in value.items():
         if isinstance(own, dict):
             yield from _fields(own, f"{above}{name}.")
+        elif name == "augmentation":
+            for place, spec in enumerate(own, start=1):
+                yield f"{name}.{place}", spec["transform"]
+                yield from _fields(spec["parameters"], f"{name}.{place}.")
         else:
             yield f"{above}{name}", own
 

@@ -178,6 +178,14 @@ ACTIONS = (
         tool=True,
     ),
     ActionSpec(
+        id="forecast",
+        menu="Run",
+        text="How long?",
+        tip="Take a few steps, and say how long the whole run will take here and what memory it needs.",
+        handler="forecast",
+        enabled="can_forecast",
+    ),
+    ActionSpec(
         id="rate.find",
         menu="Run",
         text="Find a learning rate…",

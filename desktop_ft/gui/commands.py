@@ -54,6 +54,11 @@ class Commands(QObject):
         return self._session.blocker() is None
 
     @property
+    def can_forecast(self) -> bool:
+        """Whether a few steps of the run can be taken now."""
+        return self._session.forecasts.can_measure
+
+    @property
     def running(self) -> bool:
         """Whether a run is under way."""
         return self._session.training.running
@@ -196,6 +201,11 @@ class Commands(QObject):
     def replan(self) -> None:
         """Let the run under way go on with the layers that are ticked now."""
         self._session.runs.replan()
+
+    def forecast(self) -> None:
+        """Say how long the run will take; shows the page Train."""
+        self._session.state.go("train")
+        self._session.forecasts.measure()
 
     def find_rate(self) -> None:
         """Try learning rates, and let the person take one."""

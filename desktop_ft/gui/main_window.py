@@ -163,6 +163,7 @@ class MainWindow(QMainWindow):
             session.opening.began,
             session.opening.ended,
             session.networks.download_ended,
+            session.forecasts.changed,
             session.runs.began,
             session.runs.ended,
             session.training.started,

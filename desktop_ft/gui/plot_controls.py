@@ -54,6 +54,8 @@ class PlotControls(QWidget):
                 self.write(file)
             except UserError as error:
                 self._notice.fail(error)
+            else:
+                self._notice.say(f"The curves are saved as {file}.", "good")
 
     def write(self, path: Path) -> None:
         """Write the curves to `path`, as what its ending says.

@@ -47,7 +47,12 @@ _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#
 
 
 def _when(run: RunSummary) -> str:
-    return datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
+    begun = datetime.datetime.fromtimestamp(run.created)
+    return begun.strftime("%d %b %H:%M" if begun.year == datetime.datetime.now().year else "%Y-%m-%d")
+
+
+def _where(run: RunSummary) -> str:
+    return f"{datetime.datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M:%S}\n{words.printable(run.path)}"
 
 
 def _accuracy(run: RunSummary) -> str:
@@ -55,7 +60,7 @@ def _accuracy(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=lambda run: words.printable(run.path), width=18),
+    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=13),
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
     Column(title="Network", text=lambda run: run.backbone, width=17),
     Column(title="Learns", text=lambda run: run.preset, width=10, help="Which layers learn: the freeze plan."),

@@ -64,7 +64,7 @@ class TrainPage(Page):
         for way in (self.start, self.find_rate):
             way.setEnabled(blocker is None)
         self.reason.setText(blocker.reason if blocker else "")
-        self.reason.setVisible(blocker is not None)
+        self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
         self.forecast.refresh()
         if blocker is not None:
@@ -179,6 +179,7 @@ class TrainPage(Page):
         self.details.setText(self._details())
         self.details.setVisible(bool(self.details.text()))
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
+        self.controls.save.setEnabled(bool(history.steps))
         self._show_end()
 
     def _details(self) -> str:

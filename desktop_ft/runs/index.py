@@ -12,7 +12,7 @@ from desktop_ft.core.events import RunStarted
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
-_VERSION = 1
+_VERSION = 2
 _COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (path))"
 
@@ -144,7 +144,7 @@ def _summary(path: Path) -> RunSummary:
         created=next((event.time for event in events if isinstance(event, RunStarted)), written),
         dataset=recipe.portable().dataset.folder,
         backbone=recipe.backbone.name,
-        preset=recipe.freeze.words,
+        preset=(history.replanned[-1].plan if history.replanned else recipe.freeze).words,
         status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
         epochs=len(history.epochs),
         accuracy=best,

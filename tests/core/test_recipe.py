@@ -87,9 +87,13 @@ def test_a_recipe_does_not_differ_from_itself(recipe: Recipe) -> None:
 
 def test_what_differs_is_told_field_by_field() -> None:
     one = Recipe(dataset=DatasetChoice(folder="photos"))
-    other = one.model_copy(update={"seed": 5, "freeze": FreezePlan(preset="all", overrides={"blocks.0": 0.5})})
+    flip = AugmentationSpec(transform="flip", parameters={"chance": 0.5})
+    plan = FreezePlan(preset="all", overrides={"blocks.0": 0.5})
+    other = one.model_copy(update={"seed": 5, "freeze": plan, "augmentation": (flip,)})
     assert differences([one, other, one]) == {
         "freeze.preset": ("head", "all", "head"),
         "freeze.overrides.blocks.0": ("", 0.5, ""),
+        "augmentation.1": ("", "flip", ""),
+        "augmentation.1.chance": ("", 0.5, ""),
         "seed": (0, 5, 0),
     }

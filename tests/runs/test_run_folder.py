@@ -11,7 +11,18 @@ import pytest
 
 from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, EpochDone, Paused, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.events import (
+    CheckpointSaved,
+    EpochDone,
+    Paused,
+    PlanChanged,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    StepDone,
+    Warned,
+)
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.runs.index import RunIndex
@@ -246,3 +257,12 @@ def test_two_folders_of_runs_share_an_index(tmp_path):
     for index in indices:
         index.rescan()
     assert [[row.name for row in index.rows()] for index in indices] == [["one"], ["two"]]
+
+
+def test_the_index_names_the_plan_that_a_run_learns_by_now(tmp_path):
+    changed = PlanChanged(epoch=1, plan=FreezePlan(preset="last:1"), learning_share=0.2)
+    make(tmp_path / "runs" / "one", EVENTS[:3])
+    make(tmp_path / "runs" / "two", [*EVENTS[:3], changed])
+    index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
+    index.rescan()
+    assert {row.name: row.preset for row in index.rows()} == {"one": recipe().freeze.preset, "two": "last:1"}
