@@ -32,12 +32,12 @@ def turn(python: Path, script: Path, *arguments: str) -> dict[str, Any]:
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """95 % interval of the mean, by Student's t."""
+    """95 % interval of the mean of shares of 1, by Student's t."""
     if len(values) < 2:
         return values[0], values[0]
     factor = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}.get(len(values), 2.57)
     middle, half = statistics.mean(values), factor * statistics.stdev(values) / len(values) ** 0.5
-    return round(middle - half, 4), round(middle + half, 4)
+    return round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4)
 
 
 def main() -> None:
