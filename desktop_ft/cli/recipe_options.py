@@ -44,7 +44,7 @@ OPTIONS = {
     "--processes": "processes",
 }
 _PLAN = "freeze."
-_MEASURED = {"--batch-size": "auto: the fastest that fits, measured here"}
+_MEASURED = {"--batch-size": "auto: measured here; larger where that makes the run a tenth shorter, smaller where it must fit"}
 """Options that may be `auto`: the recipe holds what was found."""
 
 

@@ -31,7 +31,7 @@ class RateDialog(QDialog):
         self.resize(*_SIZE)
         self._session = session
         self._task: Task | None = None
-        self._tried = RateSweep((), ())
+        self._tried: list[RateSweep] = []
         self.notice = Notice()
         self.progress = Progress("steps")
         self.progress.cancelled.connect(self.reject)
@@ -77,11 +77,11 @@ class RateDialog(QDialog):
 
     def _begin(self) -> None:
         state, plugins = self._session.state, self._session.plugins
-        recipe, manifest = state.recipe, state.manifest
+        recipe, manifest, tried_so_far = state.recipe, state.manifest, self._tried  # the thread holds no widget
 
         def work(report: Report, cancel: threading.Event) -> RateSweep:
             def told(tried: RateSweep) -> None:
-                self._tried = tried
+                tried_so_far[:] = [tried]
                 report(len(tried.rates), STEPS)
 
             return find_rate(recipe, plugins, manifest, told=told, cancel=cancel)
@@ -93,7 +93,7 @@ class RateDialog(QDialog):
     def _advance(self, done: int, total: int | None) -> None:
         self.progress.advance(done, total)
         if self._task is not None and not self._task.cancel.is_set():
-            self._draw(self._tried)
+            self._draw(self._tried[0])
 
     def _draw(self, sweep: RateSweep) -> None:
         self._losses.setData(np.array(sweep.rates), np.array(sweep.losses))

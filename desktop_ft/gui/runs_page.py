@@ -1,4 +1,4 @@
-"""The page Runs: every run on this machine, several of them compared, and the ways on from one."""
+"""The page Runs: the runs in the person's folder of runs, several of them compared, and the ways on from one."""
 
 import datetime
 import html
@@ -107,7 +107,10 @@ class RunsPage(Page):
         self.search.textChanged.connect(self.runs.proxy.setFilterFixedString)
         self.runs.selectionModel().selectionChanged.connect(self._selected)
         self.runs.activated.connect(self._open)
-        self.empty = Empty("No runs yet", "Every training run is kept and listed here, with its curves, recipe and results.")
+        self.empty = Empty(
+            "No runs yet",
+            "Runs that are not given a folder of their own are listed here, with their curves, recipes and results.",
+        )
         self.body.addWidget(self.notice)
         self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(8, 5))
         self.body.addWidget(filling(self.empty, self.contents), 1)

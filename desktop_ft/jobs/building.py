@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ import psutil
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import PlanChanged
 from desktop_ft.core.freezing import FreezePlan, learning_share
 from desktop_ft.core.recipe import Balance, Recipe
-from desktop_ft.data.health import class_weights
+from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.jobs import augmenting
+from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
@@ -92,6 +94,35 @@ def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size:
     if not learning_share(tree, plan.rates(tree, head)):
         raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
     return Freezer(module, plan, tree, head, since), plan.beyond(tree, head)
+
+
+def looked_at(
+    recipe: Recipe,
+    plugins: Plugins,
+    manifest: DatasetManifest | None,
+    progress: Callable[[int, int | None], None] | None,
+    cancel: threading.Event | None,
+) -> DatasetManifest:
+    """The pictures of `recipe`, `manifest` where they were scanned already, after a look at whether it can be trained at all.
+
+    Raises:
+        UserError: it cannot. Cancelled: as asked.
+    """
+    augmenting.check(plugins, recipe.augmentation)
+    if manifest is None:
+        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
+    return manifest
+
+
+def heeding(cancel: threading.Event | None) -> Callable[[], None]:
+    """What raises Cancelled once `cancel` is set."""
+
+    def heed() -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
+
+    return heed
 
 
 def batches(

@@ -5,20 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_ft.api import Backbone
 from desktop_ft.core.dataset import DatasetManifest, Subset
-from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast, StepMemory
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.team import size_here
 from desktop_ft.jobs import augmenting, distributed
-from desktop_ft.jobs.building import batches, build, loss
+from desktop_ft.jobs.building import batches, build, heeding, looked_at, loss
 from desktop_ft.jobs.kept import measurements
-from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
@@ -43,17 +40,10 @@ def forecast(
         UserError: as training would. Cancelled: as asked.
     """
 
-    def heed() -> None:
-        if cancel is not None and cancel.is_set():
-            raise Cancelled
-
-    augmenting.check(plugins, recipe.augmentation)
-    if manifest is None:
-        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
-    check_trainable(manifest, recipe.optimisation.batch_size)
+    manifest = looked_at(recipe, plugins, manifest, progress, cancel)
     backbone = plugins.backbones.get(recipe.backbone.name)
     processes = distributed.processes(recipe, manifest)
-    costs = _rehearsed(recipe, backbone, manifest, plugins, alone=processes == 1, heed=heed)
+    costs = _rehearsed(recipe, backbone, manifest, plugins, alone=processes == 1, heed=heeding(cancel))
     return Forecast(
         training=len(manifest.of(Subset.TRAIN)),
         validation=len(manifest.of(Subset.VAL)),

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.rate_sweep import RateSweep
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.data.health import check_trainable
-from desktop_ft.jobs import augmenting
-from desktop_ft.jobs.building import batches, build, loss
+from desktop_ft.jobs.building import batches, build, heeding, looked_at, loss
 from desktop_ft.jobs.kept import feature_store
-from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
 
 
@@ -40,14 +35,7 @@ def find_rate(
     from desktop_ft.engine.device import give_memory_back
     from desktop_ft.engine.rate_finder import sweep_rates
 
-    def heed() -> None:
-        if cancel is not None and cancel.is_set():
-            raise Cancelled
-
-    augmenting.check(plugins, recipe.augmentation)
-    if manifest is None:
-        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, cancel=cancel)
-    check_trainable(manifest, recipe.optimisation.batch_size)
+    manifest = looked_at(recipe, plugins, manifest, None, cancel)
     backbone = plugins.backbones.get(recipe.backbone.name)
     parts = build(recipe, backbone, manifest)
     device = parts.compute.device
@@ -62,7 +50,7 @@ def find_rate(
                 loss=loss(recipe, manifest),
                 features=feature_store(),
                 told=told or _nobody,
-                heed=heed,
+                heed=heeding(cancel),
             )
     finally:
         del parts
