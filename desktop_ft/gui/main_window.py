@@ -210,7 +210,7 @@ class MainWindow(QMainWindow):
         self._closing = True
         self.setEnabled(False)
         if not self.session.training.running:
-            self.close()
+            QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
         elif chosen is keep:
             self.session.training.stop()
         else:
