@@ -264,8 +264,8 @@ class Person(RuleBasedStateMachine):
         for run, asked in self.runs.items():
             if self.running and self.it.session.training.run == run:
                 continue
-            if "cancel" in asked and not run.exists():
-                continue  # before it had begun
+            if asked and not run.exists():
+                continue  # nothing had begun: there is nothing to keep
             folder = RunFolder.open(run)
             assert not folder.is_locked
             endings = [event.status for event in folder.events() if isinstance(event, RunEnded)]
