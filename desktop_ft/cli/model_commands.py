@@ -1,26 +1,36 @@
 """`backbones` and `layers`."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from desktop_ft.api import Backbone
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.layers import LayerNode
-from desktop_ft.jobs.backbones import download, is_local, layers
-from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.core.offers import PictureFacts, picks, recommend
+from desktop_ft.data.scan import scan
+from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, measure_speeds, offers
+from desktop_ft.jobs.devices import accelerated
+from desktop_ft.plugin_manager import Plugins, load_plugins
 
 
 def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that look at networks."""
     parser = commands.add_parser(
         "backbones",
-        help="list the pre-trained networks, or fetch the weights of one",
+        help="list the pre-trained networks, measure or recommend some, or fetch the weights of one",
         description="List the pre-trained networks with their facts. Nothing is downloaded unless --download asks for it.",
         epilog="Example: desktop-ft backbones resnet",
     )
     parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
     parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
     parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME, checked against their publisher's hash")
+    parser.add_argument(
+        "--measure", nargs="+", metavar="NAME", help="measure how many pictures a second each NAME answers here, and remember it"
+    )
+    parser.add_argument("--recommend", type=Path, metavar="FOLDER", help="say which of three networks suits the pictures there")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_backbones)
 
@@ -45,6 +55,10 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.document({"name": arguments.download, "file": str(path)})
         terminal.say(f"The weights of {arguments.download} are on this machine: {path}")
         return 0
+    if arguments.measure:
+        return _measure(arguments.measure, plugins, terminal)
+    if arguments.recommend:
+        return _recommend(arguments.recommend, plugins, terminal)
     wanted = arguments.search.lower()
     found = [b for b in plugins.backbones if wanted in b.spec.name.lower() or wanted in b.spec.family.lower()]
     found = [b for b in found if is_local(b) or not arguments.local]
@@ -56,16 +70,57 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
             f"{b.spec.parameters / 1e6:.1f} M",
             "" if b.spec.gflops is None else f"{b.spec.gflops:.2f}",
             "" if b.spec.top1 is None else f"{b.spec.top1:.1f}",
+            "" if (speed := known_speed(b)) is None else f"{speed.pictures_per_second:.3g}",
             str(b.spec.resize.crop),
             b.spec.weights.licence,
             where_weights_are(b),
         ]
         for b in found
     ]
-    titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pixels", "licence of the weights", "weights"]
-    terminal.table(titles, rows, right=(2, 3, 4, 5))
+    titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pictures/s", "pixels", "licence of the weights", "weights"]
+    terminal.table(titles, rows, right=(2, 3, 4, 5, 6))
     if not found:
         terminal.say(f"No backbone has '{arguments.search}' in its name or family.")
+    return 0
+
+
+def _measure(names: Sequence[str], plugins: Plugins, terminal: Terminal) -> int:
+    wanted = [plugins.backbones.get(name) for name in names]
+    with terminal.progress("Measuring") as progress:
+        found = measure_speeds(wanted, progress=progress)
+    terminal.document(
+        [
+            {"name": name, "pictures_per_second": speed.pictures_per_second, "device": speed.device}
+            for name, speed in found.items()
+        ]
+    )
+    rows = [[name, f"{speed.pictures_per_second:.3g}", speed.device] for name, speed in found.items()]
+    terminal.table(["name", "pictures/s", "on"], rows, right=(1,))
+    return 0
+
+
+def _recommend(folder: Path, plugins: Plugins, terminal: Terminal) -> int:
+    with terminal.progress("Looking at the pictures") as progress:
+        pictures = PictureFacts.of(scan(folder, fewest_classes=1, progress=progress))
+    chosen = picks(offers(plugins))
+    suits = recommend(chosen, pictures, accelerated=accelerated())
+    if suits is None:
+        raise UserError("There is nothing to recommend.", "Name a folder of pictures, and turn on a plugin that brings networks.")
+    names = {aim.value: offer.spec.name for aim, offer in chosen.items()}
+    terminal.document({"picks": names, "recommended": names[suits.aim], "reason": suits.reason})
+    rows = [
+        [
+            aim.value,
+            offer.spec.name,
+            f"{offer.spec.top1:.1f}",
+            f"{offer.spec.gflops:.2f}",
+            where_weights_are(plugins.backbones.get(offer.spec.name)),
+            "recommended" if aim is suits.aim else "",
+        ]
+        for aim, offer in chosen.items()
+    ]
+    terminal.table(["for", "name", "top-1 %", "GFLOPs", "weights", ""], rows, right=(2, 3))
+    terminal.say(suits.reason)
     return 0
 
 
@@ -83,7 +138,7 @@ def where_weights_are(backbone: Backbone) -> str:
 
 def backbone_document(backbone: Backbone) -> dict[str, object]:
     """What `backbones --json` prints of each."""
-    spec = backbone.spec
+    spec, speed = backbone.spec, known_speed(backbone)
     return {
         "name": spec.name,
         "family": spec.family,
@@ -98,6 +153,7 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
         "commercial_use": spec.weights.commercial_use,
         "download_bytes": spec.weights.bytes,
         "on_this_machine": is_local(backbone),
+        "pictures_per_second": None if speed is None else speed.pictures_per_second,
         "plugin": spec.plugin,
     }
 
