@@ -238,9 +238,6 @@ class ModelPage(Page):
         self.chosen = label(role="muted", wrap=True)
         self.facts = Facts()
         self.use_it = button("Use this network", self.use_current, primary=True)
-        self.measure = button(
-            "Measure speed", self._measure_current, tip="How many pictures a second it answers on this machine."
-        )
         self.download = button("Download weights", self.download_current)
         self.input = ModelForm(BackboneChoice, skip=("name", "weights"))
         side = self.input.control("image_size")
