@@ -8,12 +8,18 @@ from desktop_ft.api import Backbone
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.offers import PictureFacts, picks, recommend
+from desktop_ft.core.plan_comparison import compare
+from desktop_ft.core.plan_text import plan_in
 from desktop_ft.data.scan import scan
 from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, measure_speeds, offers
 from desktop_ft.jobs.devices import accelerated
+from desktop_ft.jobs.replanning import plan_of
 from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
 
 
 def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,11 +43,19 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     parser = commands.add_parser(
         "layers",
         help="show a network's layers as a tree",
-        description="The layers of a network: path, type, parameters, and the shape of what comes out.",
+        description="The layers of a network: path, type, parameters, and the shape of what comes out; or in which of them two\n"
+        "plans of what learns differ.",
         epilog="Example: desktop-ft layers resnet18",
     )
     parser.add_argument("name", metavar="NAME", help="a backbone; see `desktop-ft backbones`")
     parser.add_argument("--image-size", type=int, default=0, help="side of the input in pixels (default: the network's own)")
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar="PLAN",
+        help="say in which layers two plans differ: each a preset such as last:2, options such as '--freeze all --rate fc=2', "
+        "a recipe file, or a run",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_layers)
 
@@ -161,9 +175,36 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
 def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
     backbone = load_plugins().backbones.get(arguments.name)
     tree = layers(backbone, arguments.image_size)
+    if arguments.compare:
+        return _compare(arguments.compare, tree, backbone.spec.head, terminal)
     terminal.document(layer_document(tree))
     terminal.say(tree.render())
     return 0
+
+
+def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Terminal) -> int:
+    plan, other = map(_plan, names)
+    for each in (plan, other):
+        if unknown := each.unknown_overrides(tree):
+            raise UserError(
+                f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers."
+            )
+    told, mine = compare(plan, other, names[1], tree, head), plan.rates(tree, head)
+    rows = [(path, mine[path], told.rates[path]) for path in told.differing]
+    terminal.document({"learning": (told.learning, told.others), "differing": rows})
+    terminal.say(told.words)
+    if rows:
+        shown = [[path, *(f"{rate:.3g}" if rate else "frozen" for rate in rates)] for path, *rates in rows]
+        terminal.table(["layer", *names], shown, right=(1, 2))
+    return 0
+
+
+def _plan(said: str) -> FreezePlan:
+    if Path(said).is_dir():
+        return plan_of(RunFolder.open(Path(said)))
+    if Path(said).is_file():
+        return plan_in(atomic.read(Path(said)).decode("utf-8", "replace"))
+    return plan_in(said if said.startswith("-") else f"--freeze {said}")
 
 
 def layer_document(node: LayerNode) -> dict[str, object]:

@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
+from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
@@ -179,6 +180,18 @@ class Commands(QObject):
     def redo(self) -> None:
         """Make it again."""
         self._session.state.undo_stack.redo()
+
+    def copy_plan(self) -> None:
+        """Put the freeze plan on the clipboard."""
+        copy_plan(self._session.state)
+
+    def copy_plan_options(self) -> None:
+        """Put it there as options of the command line."""
+        copy_plan(self._session.state, options=True)
+
+    def paste_plan(self) -> None:
+        """Take over the plan that is there."""
+        self._attempt(lambda: paste_plan(self._session.state))
 
     def show_palette(self) -> None:
         """Find an action or a setting by its name."""

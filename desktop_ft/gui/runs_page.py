@@ -70,7 +70,7 @@ COLUMNS = (
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
     Column(title="Network", text=lambda run: run.backbone, width=15),
     Column(title="Learns", text=lambda run: run.preset, width=9, help="Which layers learn: the freeze plan."),
-    Column(title="State", text=lambda run: run.status, tip=lambda run: words.count(run.epochs, "epoch"), width=9),
+    Column(title="State", text=lambda run: run.status, tip=lambda run: words.count(run.epochs, "epoch"), width=10),
     Column(
         title="Accuracy",
         text=_accuracy,
