@@ -76,7 +76,8 @@ def test_a_tick_or_a_rate_is_for_all_that_are_selected(
     assert editor is not None
     QTest.keyClicks(editor, "0.5")
     QTest.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: {layers.model.rates[path] for path in ("conv_head", "conv_stem")} == {0.5})
+    wanted = pytest.approx(0.5)
+    qtbot.waitUntil(lambda: layers.model.rates["conv_head"] == wanted and layers.model.rates["conv_stem"] == wanted)
     for _ in range(3):
         window.commands.undo()
     assert plan() == before
