@@ -1,5 +1,6 @@
 """In what two freeze plans differ on one network: layer by layer, and in words."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -49,6 +50,11 @@ class PlanComparison:
         return f"{self.learning:,} parameters learn ({shares[0]}) instead of {self.others:,} ({shares[1]})."
 
 
+def differ(one: float, other: float) -> bool:
+    """Whether two multipliers are not the same but for what rounding leaves."""
+    return not math.isclose(one, other, rel_tol=1e-9)
+
+
 def compare(plan: FreezePlan, other: FreezePlan, name: str, tree: LayerNode, head: str, epoch: int = 0) -> PlanComparison:
     """`plan` beside `other`, which is called `name`, on the network `tree` in `epoch` (0-based)."""
     mine, others = plan.rates(tree, head, epoch), other.rates(tree, head, epoch)
@@ -59,6 +65,6 @@ def compare(plan: FreezePlan, other: FreezePlan, name: str, tree: LayerNode, hea
         others=sum(leaf.parameters for leaf in leaves if others[leaf.path]),
         total=tree.parameters,
         rates=others,
-        differing=tuple(leaf.path for leaf in leaves if mine[leaf.path] != others[leaf.path]),
+        differing=tuple(leaf.path for leaf in leaves if differ(mine[leaf.path], others[leaf.path])),
         over_time=plan.changes_over_time or other.changes_over_time,
     )

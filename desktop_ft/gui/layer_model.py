@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
+from desktop_ft.core.plan_comparison import differ
 from desktop_ft.gui import words
 from desktop_ft.gui.plan_edit import held_by_policy
 
@@ -215,7 +216,7 @@ class LayerModel(QAbstractItemModel):
         if self._others is None:
             return ""
         leaves = [leaf.path for leaf in self._leaves[row.first : row.last]]
-        if all(self._rates.get(path) == self._others.get(path) for path in leaves):
+        if not any(differ(self._rates.get(path, 0.0), self._others.get(path, 0.0)) for path in leaves):
             return ""
         return f"≠ {_span({self._others.get(path, 0.0) for path in leaves} - {0.0}, 1.0) or 'frozen'}"
 
