@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, FreezePlan
+from desktop_ft.core.plan_text import PLAN_OPTIONS, RATE_OPTION
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.jobs import augmenting
@@ -21,9 +22,7 @@ OPTIONS = {
     "--backbone": "backbone.name",
     "--weights": "backbone.weights",
     "--image-size": "backbone.image_size",
-    "--freeze": "freeze.preset",
-    "--backbone-rate": "freeze.backbone_rate",
-    "--batch-norm": "freeze.batch_norm",
+    **{option: f"freeze.{field}" for option, field in PLAN_OPTIONS.items()},
     "--epochs": "optimisation.epochs",
     "--batch-size": "optimisation.batch_size",
     "--lr": "optimisation.lr",
@@ -85,7 +84,7 @@ def _add(group: argparse._ActionsContainer, option: str, where: str, *, stays: b
 
 def _add_rate(group: argparse._ActionsContainer) -> None:
     group.add_argument(
-        "--rate",
+        RATE_OPTION,
         action="append",
         default=[],
         metavar="PATH=MULTIPLIER",

@@ -10,6 +10,7 @@ from desktop_ft.core.events import RunStatus
 from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.core.metrics import ExportReport, MetricHistory
 from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.words import duration
 from desktop_ft.evaluation.charts import Line, line_chart
 from desktop_ft.evaluation.markup import facts, folded, name, percent, section, table, text
@@ -23,6 +24,15 @@ _ENDED = {
 }
 
 
+def noted(note: RunNote) -> str:
+    """What the person wrote about the run; nothing where that is nothing."""
+    if note == RunNote():
+        return ""
+    paragraphs = "".join(f"<p>{text(line)}</p>" for line in note.text.splitlines() if line.strip())
+    tags = f'<p class="soft">{text(note.words)}</p>' if note.tags else ""
+    return section("Notes", paragraphs, tags)
+
+
 def asked(recipe: Recipe, history: MetricHistory) -> str:
     """The recipe in words, and where it really ran."""
     portable = recipe.portable()
@@ -34,6 +44,7 @@ def asked(recipe: Recipe, history: MetricHistory) -> str:
         ("Changes to pictures", ", ".join(map(_change, recipe.augmentation)) or "none"),
         ("Learning", _optimisation(recipe.optimisation)),
         ("Seed", str(recipe.seed)),
+        ("To repeat it", "<code>desktop-ft train --recipe recipe.toml</code>, with the file that lies beside this report"),
     ]
     if history.started:
         rows.append(("Computed on", text(f"{history.started.device}, {history.precision}")))

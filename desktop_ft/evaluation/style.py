@@ -65,5 +65,15 @@ details { margin: .75rem 0; } summary { cursor: pointer; } pre { background: var
   border: 1px solid var(--edge);
   border-radius: .5rem; padding: 1rem; overflow-x: auto; font-size: .8125rem; line-height: 1.45; }
 ul.notes { padding-left: 1.2rem; } footer { margin-top: 3rem; font-size: .875rem; }
-@media print { body { max-width: none; } section { break-inside: avoid-page; } }
+@media print {
+  :root { color-scheme: light; --ink: #000000; --soft: #444444; --paper: #ffffff; --panel: #f6f8fa; --edge: #c8ced4;
+    --train: #2456c9; --val: #c2410c; --good: #1a7f37; --bad: #c4261d; }
+  @page { margin: 16mm; }
+  body { max-width: none; padding: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h2, h3 { break-after: avoid; }
+  figure, tr, .figures, .gallery li { break-inside: avoid; }
+  thead { display: table-header-group; }
+  pre { white-space: pre-wrap; }
+  .scroll { overflow: visible; }
+}
 """

@@ -31,6 +31,8 @@ class Opening(QObject):
         self._plugins = plugins
         self._task: Task | None = None
         self._source = Path()
+        self._folder = ""
+        self._then: Path | None = None
         self._scanned: DatasetManifest | None = None
         self._val = 0.0
         self.what = ""
@@ -65,9 +67,19 @@ class Opening(QObject):
 
     def open_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder."""
+        self._folder = recipe.dataset.folder
         self._state.load(recipe)
         self._state.set_manifest(None)
         self.open(Path(recipe.dataset.folder))
+
+    def take_recipe(self, recipe: Recipe) -> None:
+        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
+        if self._state.recipe.dataset.folder:
+            self._state.edit("use a recipe", recipe)
+            if self._state.manifest is None and self._task is None:
+                self.open(Path(recipe.dataset.folder))  # they could not be looked at before
+        else:
+            self.open_recipe(recipe)  # there is nothing to go back to
 
     def divide(self, val: float) -> None:
         """Hold out another share for validation, where the folder does not say so itself."""
@@ -91,21 +103,42 @@ class Opening(QObject):
 
     def _found(self, scanned: DatasetManifest) -> None:
         self._over()
+        if self._task is not None:
+            return  # an edit has led to another folder meanwhile
         recipe = self._state.recipe
         dataset = DatasetChoice(folder=str(self._source), val=recipe.dataset.val)
-        # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
         self._state.set_manifest(None)
-        self._state.load(recipe.model_copy(update={"dataset": dataset}))
+        if dataset.folder != self._folder:
+            # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
+            self._folder = dataset.folder
+            self._state.load(recipe.model_copy(update={"dataset": dataset}))
         self._scanned, self._val = scanned, dataset.val
         self._state.set_manifest(split(scanned, dataset.val))
         self.moved.emit(dataset.folder)
 
     def _follow(self) -> None:
-        val = self._state.recipe.dataset.val
+        folder, val = self._state.recipe.dataset.folder, self._state.recipe.dataset.val
+        if folder != self._folder:
+            self._look_at(folder)
+            return
         if self._state.manifest is not None and self._scanned is not None and val != self._val:
             self._val = val
             # Always from what the folder says: what was divided before must not look like the folder's own word.
             self._state.set_manifest(split(self._scanned, val))
+
+    def _look_at(self, folder: str) -> None:
+        """An edit, or its undoing, has led to another folder: look at that one, as soon as what is under way has ended."""
+        self._folder, self._scanned = folder, None
+        self._state.set_manifest(None)
+        self._then = Path(folder) if folder else None
+        self.cancel()
+        if self._task is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            self.open(then)
 
     def _fail(self, error: BaseException) -> None:
         self._over()
@@ -114,3 +147,4 @@ class Opening(QObject):
     def _over(self) -> None:
         self._task = None
         self.ended.emit()
+        self._go_on()

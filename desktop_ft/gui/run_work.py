@@ -15,7 +15,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, replanning, training
+from desktop_ft.jobs import evaluating, replanning, run_list, training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -102,6 +102,7 @@ class RunWork(QObject):
         """
         folder = RunFolder.open(run)
         evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
+        run_list.remember(run)
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 

@@ -82,7 +82,7 @@ def write_report(run: OpenRun) -> Path:
     """Draw the run's `report.html` from what its folder holds; returns its path."""
     folder: RunFolder = run.folder
     text = report.render(
-        run.recipe, run.manifest, folder.history(), folder.evaluation, folder.export_reports, Path(run.manifest.root)
+        run.recipe, run.manifest, folder.history(), folder.evaluation, folder.export_reports, Path(run.manifest.root), folder.note
     )
     atomic.write(folder.report, text.encode())
     return folder.report

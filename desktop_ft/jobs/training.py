@@ -23,6 +23,7 @@ from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.replanning import Replanning
+from desktop_ft.jobs.run_list import remember
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.sinks import Sinks
@@ -150,6 +151,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
     folder = RunFolder.create(run)
     folder.write_manifest(manifest)
     folder.write_recipe(recipe)
+    remember(run)
     return _Work(OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone), parts, processes)
 
 

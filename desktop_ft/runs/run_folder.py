@@ -11,6 +11,7 @@ from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, Train
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
@@ -158,6 +159,19 @@ class RunFolder:
     def write_manifest(self, manifest: DatasetManifest) -> None:
         """Keep which pictures the run is about."""
         atomic.write(self.path / "manifest.json", to_json(manifest))
+
+    @property
+    def note(self) -> RunNote:
+        """What the person wrote about the run. Raises UserError where the file is damaged."""
+        return from_json(RunNote, atomic.read(self._note), str(self._note)) if self._note.exists() else RunNote()
+
+    def write_note(self, note: RunNote) -> None:
+        """Keep what the person wrote about the run."""
+        atomic.write(self._note, to_json(note))
+
+    @property
+    def _note(self) -> Path:
+        return self.path / "note.json"
 
     @property
     def evaluation(self) -> Evaluation | None:
