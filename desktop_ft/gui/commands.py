@@ -13,6 +13,7 @@ from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.jobs import explaining
 from desktop_ft.runs import atomic
 
 
@@ -22,6 +23,8 @@ class Commands(QObject):
     told = Signal(object)
     palette_asked = Signal()
     recent_asked = Signal()
+    card_asked = Signal()
+    help_asked = Signal(str)
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -233,6 +236,18 @@ class Commands(QObject):
     def theme_dark(self) -> None:
         """Dark colours."""
         self._choose_theme(ThemeChoice.DARK)
+
+    def explain_control(self) -> None:
+        """Explain the control that has the focus."""
+        self.card_asked.emit()
+
+    def explain_page(self) -> None:
+        """Explain the page that is shown."""
+        self.help_asked.emit(f"page:{self._session.state.page}")
+
+    def explain_words(self) -> None:
+        """Explain the words of the field."""
+        self.help_asked.emit(f"word:{next(iter(explaining.glossary()))}")
 
     def about(self) -> None:
         """Say what this is."""

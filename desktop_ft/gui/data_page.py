@@ -9,6 +9,7 @@ from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
 from desktop_ft.data.health import verdict
 from desktop_ft.gui import words
+from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -128,7 +129,7 @@ class DataPage(Page):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.classes, 1)
-        column.addLayout(row(caption, None, self.val))
+        column.addLayout(row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val")))
         column.addWidget(self.val_note)
         self.tabs = QTabWidget()
         self.tabs.addTab(self._photos(), "Photos")

@@ -4,12 +4,24 @@ import contextlib
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMessageBox, QSplitter, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QStackedWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.gui.actions import ACTIONS, Actions
+from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.help_card import explain
+from desktop_ft.gui.help_reader import HelpReader
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
 from desktop_ft.gui.rail import Rail
@@ -18,6 +30,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
+from desktop_ft.jobs import explaining
 
 FIRST_SIZE = QSize(1200, 680)
 
@@ -53,6 +66,7 @@ class MainWindow(QMainWindow):
         """The page `name`, made when it is asked for the first time."""
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
+            self._pages[name].setWhatsThis(explaining.pages()[name].text(PAGE_TITLES[name]))
             self.stack.addWidget(self._pages[name])
         return self._pages[name]
 
@@ -152,6 +166,8 @@ class MainWindow(QMainWindow):
         self.commands.told.connect(self.notice.fail)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
+        self.commands.card_asked.connect(self._show_card)
+        self.commands.help_asked.connect(self._show_help)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -180,6 +196,17 @@ class MainWindow(QMainWindow):
 
     def _show_recent(self) -> None:
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, "Open a folder again").open()
+
+    def _show_card(self) -> None:
+        if explain(QApplication.focusWidget()) is None:
+            explain(self.stack.currentWidget())
+
+    def _show_help(self, topic: str) -> None:
+        reader = self.findChild(HelpReader) or HelpReader(self.session.plugins.augmentations, self.session.settings, self)
+        reader.read(topic)
+        reader.show()
+        reader.raise_()
+        reader.activateWindow()
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.

@@ -12,6 +12,7 @@ from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
 from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -127,7 +128,7 @@ class ModelPage(Page):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(self.search, self.shown))
-        column.addWidget(self.table, 1)
+        column.addWidget(explained(self.table, "backbone.name"), 1)
         panels = splitter("model", session.settings, left, self._facts_panel(), shares=(70, 30))
         for widget in (self.notice, self.progress):
             self.body.addWidget(widget)
@@ -205,7 +206,7 @@ class ModelPage(Page):
         layout.addStretch(1)
         layout.addWidget(self.input)
         layout.addWidget(self.own)
-        layout.addLayout(row(self.own_choose, self.own_clear, None))
+        layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
         frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 40)
         return frame
 
