@@ -271,6 +271,15 @@ ACTIONS = (
         tip="Read what the words of the field mean, from accuracy to weights.",
         handler="explain_words",
     ),
+    ActionSpec(
+        id="log.show",
+        menu="Help",
+        text="Log…",
+        tip="Read everything that was told: notes, warnings and errors, with details to copy.",
+        handler="show_log",
+        shortcut="Ctrl+Shift+L",
+        separated=True,
+    ),
     ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about", separated=True),
 )
 

@@ -25,6 +25,7 @@ class Commands(QObject):
     recent_asked = Signal()
     card_asked = Signal()
     help_asked = Signal(str)
+    log_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -248,6 +249,10 @@ class Commands(QObject):
     def explain_words(self) -> None:
         """Explain the words of the field."""
         self.help_asked.emit(f"word:{next(iter(explaining.glossary()))}")
+
+    def show_log(self) -> None:
+        """Show everything that was told."""
+        self.log_asked.emit()
 
     def about(self) -> None:
         """Say what this is."""

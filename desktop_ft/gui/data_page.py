@@ -134,7 +134,7 @@ class DataPage(Page):
         self.tabs = QTabWidget()
         self.tabs.addTab(self._photos(), "Photos")
         self.problems = table(PROBLEM_COLUMNS, self._session.theme, "Problems")
-        self.problem = Notice()
+        self.problem = Notice(logged=False)
         self.problems.selectionModel().currentRowChanged.connect(self._show_problem)
         self.no_problems = Empty("No problems", "Every file in the folder can be used.")
         holder = QWidget()

@@ -11,6 +11,7 @@ from desktop_ft.gui.widgets import GAP, label
 from desktop_ft.jobs import explaining
 
 _CHARACTERS = 52
+_BORDER = 1
 _CLOSERS = {Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space}
 
 
@@ -87,7 +88,7 @@ class CardPopup(QFrame):
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setWidget(inside)
         whole = QVBoxLayout(self)
-        whole.setContentsMargins(1, 1, 1, 1)
+        whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._scroll)
 
     @classmethod
@@ -98,7 +99,7 @@ class CardPopup(QFrame):
             text.ensurePolished()  # a heading is larger once it has its style, and the height depends on it
         room = control.screen().availableGeometry()
         width = made.fontMetrics().averageCharWidth() * _CHARACTERS
-        size = QSize(width, min(made._column.heightForWidth(width - 2) + 2, room.height() - 2 * GAP))
+        size = QSize(width, min(made._column.heightForWidth(width - 2 * _BORDER) + 2 * _BORDER, room.height() - 2 * GAP))
         made.resize(size)
         made.move(_place(QRect(control.mapToGlobal(QPoint(0, 0)), control.size()), size, room))
         made.show()

@@ -22,6 +22,7 @@ from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
+from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
 from desktop_ft.gui.rail import Rail
@@ -55,6 +56,7 @@ class MainWindow(QMainWindow):
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
+        session.log.book.open()
         self._build()
         self._connect()
         self.resize(FIRST_SIZE)
@@ -120,6 +122,7 @@ class MainWindow(QMainWindow):
         for page in self._pages.values():
             page.shut_down()
         self.session.worker.shut_down()
+        self.session.log.book.close()
         event.accept()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
@@ -168,6 +171,7 @@ class MainWindow(QMainWindow):
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.card_asked.connect(self._show_card)
         self.commands.help_asked.connect(self._show_help)
+        self.commands.log_asked.connect(self._show_log)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -207,6 +211,12 @@ class MainWindow(QMainWindow):
         reader.show()
         reader.raise_()
         reader.activateWindow()
+
+    def _show_log(self) -> None:
+        shown = self.findChild(LogDialog) or LogDialog(self.session, self)
+        shown.show()
+        shown.raise_()
+        shown.activateWindow()
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
+from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.readiness import Blocker, blocker
@@ -33,6 +34,7 @@ class Session:
     runs: RunWork
     forecasts: Forecasts
     autosave: Autosave
+    log: Log
 
     @property
     def can_open(self) -> bool:
@@ -65,6 +67,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
+    networks = Networks(state, worker, plugins)
+    Diary(opening, networks, runs, training)
     return Session(
         plugins=plugins,
         settings=settings,
@@ -73,9 +77,10 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         state=state,
         worker=worker,
         opening=opening,
-        networks=Networks(state, worker, plugins),
+        networks=networks,
         training=training,
         runs=runs,
         forecasts=forecasts,
         autosave=Autosave(state),
+        log=Log(state),
     )

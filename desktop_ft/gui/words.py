@@ -9,7 +9,7 @@ from desktop_ft.core.words import percent as percent
 from desktop_ft.core.words import size as size
 
 SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
-_PLURALS = {"class": "classes"}
+_PLURALS = {"class": "classes", "entry": "entries"}
 _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
 
 
