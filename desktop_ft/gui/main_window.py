@@ -34,6 +34,7 @@ from desktop_ft.gui.widgets import Notice, Page
 from desktop_ft.jobs import explaining
 
 FIRST_SIZE = QSize(1200, 680)
+SMALLEST = QSize(920, 560)
 
 
 class MainWindow(QMainWindow):
@@ -43,7 +44,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session = session
         self.setWindowTitle("Desktop FT")
-        self.setMinimumSize(900, 560)
+        self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
         self.commands = Commands(session, self)
         self.actions_ = Actions(ACTIONS, self.commands, session.theme)

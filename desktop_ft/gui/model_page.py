@@ -16,7 +16,7 @@ from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, splitter
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, scrolled, splitter
 from desktop_ft.jobs import backbones
 
 
@@ -208,7 +208,7 @@ class ModelPage(Page):
         layout.addWidget(self.own)
         layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
         frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 40)
-        return frame
+        return scrolled(frame)
 
     def _fill(self) -> None:
         offers = [Offer(backbone, backbones.is_local(backbone)) for backbone in self._session.plugins.backbones]

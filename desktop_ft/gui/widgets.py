@@ -7,7 +7,18 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.gui import words
@@ -116,6 +127,16 @@ def filling(*things: QWidget) -> QWidget:
         layout.addWidget(thing, 1)
     layout.addStretch(0)
     return holder
+
+
+def scrolled(thing: QWidget) -> QScrollArea:
+    """`thing`, as wide as there is room, with a scroll bar where it is higher."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(thing)
+    area.setMinimumWidth(thing.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width())
+    return area
 
 
 class Notice(QFrame):

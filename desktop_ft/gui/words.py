@@ -48,3 +48,8 @@ def printable(text: str) -> str:
 def breakable(name: str) -> str:
     """A name that may go on in the next line after `_`, `.`, `/` or `-`, where a narrow panel asks for it."""
     return re.sub(r"(?<=[_./-])(?=\w)", "\u200b", name)
+
+
+def unbroken(text: str) -> str:
+    """What `breakable` was made of."""
+    return text.replace("\u200b", "")
