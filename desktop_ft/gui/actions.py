@@ -249,6 +249,13 @@ ACTIONS = (
     ),
     ActionSpec(id="theme.dark", menu="View", text="Dark", tip="Dark colours.", handler="theme_dark", checked="theme_is_dark"),
     ActionSpec(
+        id="lesson.start",
+        menu="Help",
+        text="Lesson: fine-tuning in seven steps",
+        tip="Learn on a small sample, with the real controls, what a network knows, what to let learn and how to judge it.",
+        handler="start_lesson",
+    ),
+    ActionSpec(
         id="help.control",
         menu="Help",
         text="Explain this control",

@@ -238,6 +238,10 @@ class Commands(QObject):
         """Dark colours."""
         self._choose_theme(ThemeChoice.DARK)
 
+    def start_lesson(self) -> None:
+        """Begin the lesson, or go on with it."""
+        self._session.lesson.start()
+
     def explain_control(self) -> None:
         """Explain the control that has the focus."""
         self.card_asked.emit()

@@ -65,6 +65,7 @@ class DataPage(Page):
             button("Choose a folder…", self._choose_folder, primary=True),
             button("Choose a .zip…", self._choose_zip),
             button("Try the sample", self._open_sample, tip="Handwritten digits, ten classes."),
+            button("Take the lesson", session.lesson.start, tip="Fine-tuning explained in seven steps, on the sample."),
         )
         self.change = button("Other folder…", self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)

@@ -143,8 +143,7 @@ class LayersPage(Page):
         rate.setBuddy(self.rate)
         layout = QVBoxLayout()
         left = (caption, HelpButton(self.preset), self.preset, self.blocks, self.factor, self.epoch)
-        right = (rate, HelpButton(self.rate), self.rate, self.batch_norm, HelpButton(self.batch_norm))
-        layout.addLayout(row(*left, None, *right))
+        layout.addLayout(row(*left, None, rate, self.rate, self.batch_norm))
         return layout
 
     def _build_tree(self) -> None:

@@ -22,6 +22,7 @@ from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
+from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
@@ -34,7 +35,7 @@ from desktop_ft.gui.widgets import Notice, Page
 from desktop_ft.jobs import explaining
 
 FIRST_SIZE = QSize(1200, 680)
-SMALLEST = QSize(920, 560)
+SMALLEST = QSize(960, 560)
 
 
 class MainWindow(QMainWindow):
@@ -51,6 +52,7 @@ class MainWindow(QMainWindow):
         self.rail = Rail(session.theme)
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
+        self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
         self._pages: dict[str, Page] = {}
         self._closing = False
@@ -148,6 +150,7 @@ class MainWindow(QMainWindow):
         notice_row.setContentsMargins(20, 0, 20, 0)
         notice_row.addWidget(self.notice)
         right.addLayout(notice_row)
+        right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)

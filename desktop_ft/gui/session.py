@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
+from desktop_ft.gui.lesson import Lesson
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
@@ -35,6 +36,7 @@ class Session:
     forecasts: Forecasts
     autosave: Autosave
     log: Log
+    lesson: Lesson
 
     @property
     def can_open(self) -> bool:
@@ -83,4 +85,5 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         forecasts=forecasts,
         autosave=Autosave(state),
         log=Log(state),
+        lesson=Lesson(state, training, settings),
     )

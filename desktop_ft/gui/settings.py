@@ -10,7 +10,7 @@ from desktop_ft import places
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
-_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list}
+_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list, "lesson": dict}
 _MOST_RECENT = 12
 
 
@@ -53,6 +53,17 @@ class Settings:
     def remember_opened(self, path: str) -> None:
         """Put `path` first among the recent ones."""
         self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
+
+    @property
+    def lesson(self) -> tuple[bool, int]:
+        """Whether the lesson is on, and the number of its step."""
+        kept = self._values.get("lesson", {})
+        step = kept.get("step")
+        return kept.get("open") is True, step if isinstance(step, int) else 0
+
+    @lesson.setter
+    def lesson(self, value: tuple[bool, int]) -> None:
+        self._values["lesson"] = {"open": value[0], "step": value[1]}
 
     @property
     def geometry(self) -> QByteArray:

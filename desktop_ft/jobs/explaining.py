@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from desktop_ft import places
 from desktop_ft.api import Augmentation
-from desktop_ft.core.help import HelpCard, PageHelp
+from desktop_ft.core.help import HelpCard, LessonStep, PageHelp
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 
@@ -32,6 +32,12 @@ def pages() -> dict[str, PageHelp]:
 def glossary() -> dict[str, str]:
     """The words of the field, each with what it means."""
     return TypeAdapter(dict[str, str]).validate_python(_read("words"))
+
+
+@cache
+def lesson() -> tuple[LessonStep, ...]:
+    """The lesson's steps, in order."""
+    return TypeAdapter(tuple[LessonStep, ...]).validate_python(_read("lesson")["step"])
 
 
 @cache

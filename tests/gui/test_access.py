@@ -132,6 +132,10 @@ def walk(window: MainWindow, name: str, qtbot: QtBot) -> None:
 def cut(page: QWidget) -> list[str]:
     """Texts of which a part cannot be seen, and that no tool tip tells."""
     found = []
+    for box in page.findChildren(QComboBox):
+        arrow = 20
+        if box.isVisible() and box.fontMetrics().horizontalAdvance(box.currentText()) + arrow > box.width():
+            found.append(f"{box.currentText()!r} in {box.width()}")
     for widget in [*page.findChildren(QLabel), *page.findChildren(QPushButton)]:
         if not widget.isVisible() or not widget.text() or _scrolled_away(widget):
             continue
