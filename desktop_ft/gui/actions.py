@@ -249,6 +249,15 @@ ACTIONS = (
     ),
     ActionSpec(id="theme.dark", menu="View", text="Dark", tip="Dark colours.", handler="theme_dark", checked="theme_is_dark"),
     ActionSpec(
+        id="panel.detach",
+        menu="View",
+        text="Panel in a window of its own",
+        tip="Show the curves or the layers of this page in a window of their own, or bring them back.",
+        handler="toggle_panel",
+        shortcut="Ctrl+Shift+D",
+        separated=True,
+    ),
+    ActionSpec(
         id="lesson.start",
         menu="Help",
         text="Lesson: fine-tuning in seven steps",

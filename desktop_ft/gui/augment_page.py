@@ -143,7 +143,8 @@ class AugmentPage(Page):
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(label("What the network sees", "heading", wrap=True), self.state_words, None, self.seed, self.again))
+        layout.addLayout(row(label("What the network sees", "heading"), None, self.state_words))
+        layout.addLayout(row(self.seed, self.again, None))
         layout.addWidget(self.scroller, 1)
         layout.addWidget(self.empty, 1)
         return right

@@ -26,6 +26,7 @@ class Commands(QObject):
     card_asked = Signal()
     help_asked = Signal(str)
     log_asked = Signal()
+    panel_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -253,6 +254,10 @@ class Commands(QObject):
     def explain_words(self) -> None:
         """Explain the words of the field."""
         self.help_asked.emit(f"word:{next(iter(explaining.glossary()))}")
+
+    def toggle_panel(self) -> None:
+        """Show a panel of the page in a window of its own, or bring it back."""
+        self.panel_asked.emit()
 
     def show_log(self) -> None:
         """Show everything that was told."""

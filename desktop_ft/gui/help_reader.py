@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QTextBrowser, QTreeWidget, QTr
 
 from desktop_ft.api import Augmentation
 from desktop_ft.core.help import COST, STEPS, WHEN, WORDS, HelpCard
+from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.palette import SETTINGS
 from desktop_ft.gui.settings import Settings
@@ -53,6 +54,9 @@ class HelpReader(QDialog):
         self.setObjectName("help reader")
         self.setWindowTitle("Help")
         self.resize(*_SIZE)
+        self._settings = settings
+        self.restoreGeometry(settings.window("help"))
+        self.finished.connect(self._remember)
         self._topics = {topic.key: topic for topic in topics(augmentations)}
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search the help")
@@ -82,6 +86,10 @@ class HelpReader(QDialog):
         if key not in self._found:
             self.search.clear()
         self.list.setCurrentItem(self._found[key])
+
+    def _remember(self) -> None:
+        self._settings.remember_window("help", self.saveGeometry())
+        layout_memory.remember(self._settings, "help", self)
 
     def _filter(self, typed: str) -> None:
         wanted = typed.lower().split()

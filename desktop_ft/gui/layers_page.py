@@ -7,6 +7,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.layers import blocks
 from desktop_ft.gui import words
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.layer_model import LAYER, PATH_ROLE, RATE, SHARE, LayerModel
@@ -61,14 +62,15 @@ class LayersPage(Page):
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(explained(self.picture, "layers.depth"))
-        self.body.addWidget(filling(explained(self.tree, "layers.tree")), 1)
+        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session.settings)
+        self.body.addWidget(panel, 1)
         self.replan = button(
             "Use in the run",
             session.runs.replan,
             primary=True,
             tip="Let the run under way go on with these layers, from its next epoch on.",
         )
-        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse))
+        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, panel.way))
         self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QComboBox, QDialog, QLineEdit, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
 
-from desktop_ft.gui import words
+from desktop_ft.gui import layout_memory, words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, Notice, button, label, row
@@ -41,6 +41,9 @@ class LogDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Log")
         self.resize(*_SIZE)
+        self._settings = session.settings
+        self.restoreGeometry(self._settings.window("log"))
+        self.finished.connect(self._remember)
         self._book = session.log.book
         self._entries: list[Entry] = []
         self._count = 0
@@ -72,7 +75,7 @@ class LogDialog(QDialog):
         panels.setHandleWidth(GAP)
         panels.addWidget(self.table)
         panels.addWidget(self.details)
-        panels.setSizes([360, 140])
+        panels.setSizes(session.settings.splitter("log") or [360, 140])
         layout = QVBoxLayout(self)
         layout.setSpacing(GAP)
         layout.addLayout(row(self.level, self.search, self.shown))
@@ -84,6 +87,7 @@ class LogDialog(QDialog):
         self._soon.setInterval(_WAIT_MS)
         self._soon.timeout.connect(self._take)
         session.log.came.connect(self._come)
+        layout_memory.restore(self._settings, "log", self)
         self._take()
         self._show_entry()
         before = self._book.began
@@ -92,6 +96,10 @@ class LogDialog(QDialog):
             return logbook.kept(before)
 
         session.worker.run(work, finished=self._take_kept, failed=self.notice.fail)
+
+    def _remember(self) -> None:
+        self._settings.remember_window("log", self.saveGeometry())
+        layout_memory.remember(self._settings, "log", self)
 
     def _come(self) -> None:
         if not self._soon.isActive():

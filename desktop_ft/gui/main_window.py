@@ -6,10 +6,10 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QHBoxLayout,
     QMainWindow,
     QMessageBox,
-    QSplitter,
     QStackedWidget,
     QToolBar,
     QVBoxLayout,
@@ -17,8 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
@@ -29,7 +31,6 @@ from desktop_ft.gui.palette import Palette, entries, recent
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
 from desktop_ft.jobs import explaining
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
             self._pages[name].setWhatsThis(explaining.pages()[name].text(PAGE_TITLES[name]))
+            layout_memory.restore(self.session.settings, name, self._pages[name])
             self.stack.addWidget(self._pages[name])
         return self._pages[name]
 
@@ -176,6 +178,7 @@ class MainWindow(QMainWindow):
         self.commands.card_asked.connect(self._show_card)
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
+        self.commands.panel_asked.connect(self._toggle_panel)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -221,6 +224,17 @@ class MainWindow(QMainWindow):
         shown.show()
         shown.raise_()
         shown.activateWindow()
+
+    def _toggle_panel(self) -> None:
+        panels = [panel for page in self._pages.values() for panel in page.findChildren(Detachable)]
+        focused = [panel for panel in panels if panel.has(QApplication.focusWidget())]
+        here = [panel for panel in panels if self.page(self.session.state.page).isAncestorOf(panel)]
+        for panel in (focused or here)[:1]:
+            panel.toggle()
+            return
+        self.notice.fail(
+            UserError("No panel of this page can have a window of its own.", "The curves on the page Train can, for example.")
+        )
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.
@@ -279,8 +293,10 @@ class MainWindow(QMainWindow):
     def _remember(self) -> None:
         settings = self.session.settings
         settings.geometry = self.saveGeometry()
-        for name in PAGES:
-            for splitter in self._pages[name].findChildren(QSplitter) if name in self._pages else ():
-                if splitter.objectName():
-                    settings.remember_splitter(splitter.objectName(), splitter.sizes())
+        for name, page in self._pages.items():
+            for panel in page.findChildren(Detachable):
+                panel.remember()
+            layout_memory.remember(settings, name, page)
+        for dialog in self.findChildren(QDialog):
+            dialog.close()  # each remembers its own size
         self._save_settings()

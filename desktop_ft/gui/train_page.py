@@ -11,6 +11,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import explained
@@ -127,7 +128,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, legend):
             layout.addWidget(widget)
-        layout.addWidget(self.plots, 1)
+        layout.addWidget(Detachable("curves", "Curves", self.plots, self._session.settings), 1)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
         return right
