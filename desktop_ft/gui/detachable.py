@@ -1,13 +1,13 @@
 """Panels that can be shown in a window of their own, such as the curves on a second screen."""
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
-from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Empty, button
 
-_EDGE = 2
+_EDGE, _ICON = 2, 16
 _SMALLEST = (420, 320)
 
 
@@ -42,14 +42,17 @@ class Detachable(QWidget):
         title: what the panel is called.
     """
 
-    def __init__(self, name: str, title: str, content: QWidget, settings: Settings) -> None:
+    def __init__(self, name: str, title: str, content: QWidget, session: Session) -> None:
         super().__init__()
         self.setObjectName(name)
-        self._title, self._content, self._settings = title, content, settings
+        self._title, self._content = title, content
+        self._settings, self._theme = session.settings, session.theme
         self._window: PanelWindow | None = None
         self._asked_before = False
         self._empty = Empty(
-            f"{title}: in a window of its own", "Close that window to have it here again.", button("Bring it back", self.attach)
+            title,
+            "This is in a window of its own. Close that window to have it here again.",
+            button("Bring it back", self.attach),
         )
         self._empty.hide()
         self._box = QVBoxLayout(self)
@@ -58,11 +61,13 @@ class Detachable(QWidget):
         self._box.addWidget(self._empty, 1)
         self.way = QToolButton(self)
         self.way.setObjectName("detach")
-        self.way.setText("⧉")
+        self.way.setIconSize(QSize(_ICON, _ICON))
         self.way.setAutoRaise(True)
         self.way.setAccessibleName(f"{title} in a window of its own")
         self.way.setToolTip("Show it in a window of its own, for example on a second screen (Ctrl+Shift+D)")
         self.way.clicked.connect(self.toggle)
+        self._theme.changed.connect(self._draw_icon)
+        self._draw_icon()
 
     @property
     def detached(self) -> bool:
@@ -121,6 +126,9 @@ class Detachable(QWidget):
         if event.type() is QEvent.Type.LayoutRequest:
             self._place()
         return super().event(event)
+
+    def _draw_icon(self) -> None:
+        self.way.setIcon(self._theme.icon("detach"))
 
     def _place(self) -> None:
         if self.way.parentWidget() is self:

@@ -62,7 +62,7 @@ class LayersPage(Page):
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(explained(self.picture, "layers.depth"))
-        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session.settings)
+        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
         self.body.addWidget(panel, 1)
         self.replan = button(
             "Use in the run",

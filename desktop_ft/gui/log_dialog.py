@@ -90,6 +90,8 @@ class LogDialog(QDialog):
         layout_memory.restore(self._settings, "log", self)
         self._take()
         self._show_entry()
+        if self._book.fault:
+            self.notice.say(f"The log is not kept in a file: {self._book.fault}", "warn")
         before = self._book.began
 
         def work(report: Report, cancel: threading.Event) -> list[Entry]:

@@ -128,7 +128,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, legend):
             layout.addWidget(widget)
-        layout.addWidget(Detachable("curves", "Curves", self.plots, self._session.settings), 1)
+        layout.addWidget(Detachable("curves", "Curves", self.plots, self._session), 1)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
         return right

@@ -276,7 +276,7 @@ class Empty(QFrame):
         super().__init__(parent)
         self.setObjectName("dropzone")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        heading = label(title, "figure")
+        heading = label(title, "figure", wrap=True)
         self.words = label(text, "muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(40, 30, 40, 30)

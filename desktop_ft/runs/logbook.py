@@ -6,6 +6,7 @@ import logging
 import logging.handlers
 import platform
 import re
+import sys
 import time
 import traceback
 from collections import deque
@@ -138,16 +139,15 @@ class LogBook(logging.Handler):
         self._news = news
         self._entries: deque[Entry] = deque(maxlen=_IN_MEMORY)
         self._count = 0
-        self._file: _LogFile | None = None
+        self._file = _LogFile(file(), maxBytes=_FILE_BYTES, backupCount=1, encoding="utf-8", delay=True)
+
+    @property
+    def fault(self) -> str:
+        """Why the log is kept in memory only; "" where the file is written."""
+        return self._file.fault
 
     def open(self) -> None:
         """Begin to listen, and to write."""
-        try:
-            atomic.make_folder(file().parent)
-            self._file = _LogFile(file(), maxBytes=_FILE_BYTES, backupCount=1, encoding="utf-8", delay=True)
-        except UserError as error:
-            self._file = None  # what cannot be kept can still be shown
-            self.emit(logging.makeLogRecord({"msg": str(error), "levelno": logging.WARNING, "name": OURS}))
         logging.getLogger(OURS).setLevel(logging.INFO)
         logging.getLogger().addHandler(self)
 
@@ -155,8 +155,7 @@ class LogBook(logging.Handler):
         """Listen no more."""
         logging.getLogger().removeHandler(self)
         logging.getLogger(OURS).setLevel(logging.NOTSET)
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -180,8 +179,7 @@ class LogBook(logging.Handler):
         if not self._is_repeated(entry):
             self._entries.append(entry)
             self._count += 1
-            if self._file is not None:
-                self._file.add(entry)
+            self._file.add(entry)
             self._news()
 
     def _is_repeated(self, entry: Entry) -> bool:
@@ -195,14 +193,21 @@ class LogBook(logging.Handler):
 
 
 class _LogFile(logging.handlers.RotatingFileHandler):
-    """One entry a line, as JSON."""
+    """One entry a line, as JSON. What cannot be written is in memory still; `fault` says why it could not."""
+
+    fault = ""
 
     def add(self, entry: Entry) -> None:
-        """Write `entry`."""
-        self.emit(logging.makeLogRecord({"msg": "%s", "args": (json.dumps(asdict(entry)),)}))
+        """Write `entry`; the first makes the folder."""
+        try:
+            atomic.make_folder(file().parent)
+            self.emit(logging.makeLogRecord({"msg": "%s", "args": (json.dumps(asdict(entry)),)}))
+        except (UserError, OSError) as error:
+            self.fault = str(error)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
-        """A full disk: the entry is in memory, and printing about it would help nobody."""
+        """Keep why, instead of printing it."""
+        self.fault = str(sys.exception())
 
 
 def _level(number: int) -> Level:
