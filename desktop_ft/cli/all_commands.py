@@ -6,6 +6,7 @@ from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.forecast_command import add_forecast_command
+from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
@@ -24,6 +25,7 @@ def add_all_commands(commands: Any) -> None:
         add_forecast_command,
         add_rate_command,
         add_bench_command,
+        add_help_command,
         add_system_commands,
     ):
         add(commands)

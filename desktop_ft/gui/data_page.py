@@ -9,6 +9,7 @@ from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
 from desktop_ft.data.health import verdict
 from desktop_ft.gui import words
+from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -64,6 +65,7 @@ class DataPage(Page):
             button("Choose a folder…", self._choose_folder, primary=True),
             button("Choose a .zip…", self._choose_zip),
             button("Try the sample", self._open_sample, tip="Handwritten digits, ten classes."),
+            button("Take the lesson", session.lesson.start, tip="Fine-tuning explained in seven steps, on the sample."),
         )
         self.change = button("Other folder…", self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
@@ -128,12 +130,12 @@ class DataPage(Page):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.classes, 1)
-        column.addLayout(row(caption, None, self.val))
+        column.addLayout(row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val")))
         column.addWidget(self.val_note)
         self.tabs = QTabWidget()
         self.tabs.addTab(self._photos(), "Photos")
         self.problems = table(PROBLEM_COLUMNS, self._session.theme, "Problems")
-        self.problem = Notice()
+        self.problem = Notice(logged=False)
         self.problems.selectionModel().currentRowChanged.connect(self._show_problem)
         self.no_problems = Empty("No problems", "Every file in the folder can be used.")
         holder = QWidget()

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.gui import words
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_file, choose_new_file
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
@@ -142,7 +143,9 @@ class ExportPage(Page):
         self.reason.setProperty("level", "warn")
         self.proof_title = label(role="heading")
         self.proof_text = label(wrap=True)
-        layout.addLayout(row(label("Format"), self.format, label("File"), self.file, button("Choose…", self._choose)))
+        layout.addLayout(
+            row(label("Format"), self.format, label("File"), explained(self.file, "export.file"), button("Choose…", self._choose))
+        )
         layout.addLayout(row(self.export, self.reason, None))
         layout.addWidget(self.proof_title)
         layout.addWidget(self.proof_text)

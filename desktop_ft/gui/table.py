@@ -59,6 +59,13 @@ class TableModel(QAbstractTableModel):
         self._rows = list(rows)
         self.endResetModel()
 
+    def add_rows(self, rows: Sequence[Any]) -> None:
+        """Show more rows, behind those there are; what is selected stays so."""
+        if rows:
+            self.beginInsertRows(QModelIndex(), len(self._rows), len(self._rows) + len(rows) - 1)
+            self._rows.extend(rows)
+            self.endInsertRows()
+
     def redraw(self) -> None:
         """What the rows say has changed; which rows there are has not."""
         if self._rows:
