@@ -16,6 +16,7 @@ from desktop_ft import __version__, places
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
+from desktop_ft.cli.explain_command import add_explain_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.rate_command import add_rate_command
@@ -92,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_data_commands,
         add_run_commands,
         add_result_commands,
+        add_explain_command,
         add_model_commands,
         add_forecast_command,
         add_rate_command,
