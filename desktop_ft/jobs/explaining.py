@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from desktop_ft.data import decode
 from desktop_ft.data.source import read_picture
 from desktop_ft.evaluation.explanation import Explanation, Similarity
 from desktop_ft.jobs.building import heeding
-from desktop_ft.jobs.running import Warn, open_run, silent, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, open_run, silent, trained_network
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
@@ -25,17 +26,22 @@ Progress = Callable[[int, int | None], None]
 
 
 class Explainer:
-    """Explains the answers of the best model of the run in `path`. May be called from any thread; the network is built once.
+    """Explains the answers of the best model of the run in `path`, which is opened, once, when it is first asked.
 
-    Raises:
-        UserError: not a run, damaged, or made with a backbone that no plugin here brings.
+    May be called from any thread. Whatever is asked raises UserError where it is no run, damaged, or made with a backbone that
+    no plugin here brings.
     """
 
     def __init__(self, path: Path, plugins: Plugins, warn: Warn = silent) -> None:
-        self._run = open_run(path, plugins)
+        self._path = path
+        self._plugins = plugins
         self._warn = warn
         self._alone = threading.Lock()
         self._network: Network | None = None
+
+    @cached_property
+    def _run(self) -> OpenRun:
+        return open_run(self._path, self._plugins)
 
     @property
     def classes(self) -> tuple[str, ...]:
