@@ -68,7 +68,7 @@ def _document(told: Explanation, checked: tuple[Similarity, ...], number: int, o
         "map": told.grids[number].tolist() if told.place else None,
         "problem": nothing_to_show(told, number),
         "likeness": {each.what: each.values[number] for each in checked},
-        "explains": explains(checked, number) if checked else False,
+        "explains": bool(checked) and not nothing_to_show(told, number) and explains(checked, number),
         "limits": LIMITS,
         "file": str(out) if out and told.place else None,
     }
@@ -81,6 +81,6 @@ def _say(told: Explanation, checked: tuple[Similarity, ...], number: int, out: P
         terminal.say(problem)
     elif out:
         terminal.say(f"{out}: what speaks for {told.classes[told.shown[number]]}, behind the layer {told.place}.")
-    if checked:
+    if checked and not problem:
         terminal.say(verdict(checked, number))
         terminal.say(LIMITS)

@@ -221,11 +221,11 @@ class PhotoDialog(QDialog):
         self.opacity.setEnabled(with_map)
         self.map.setEnabled(bool(told.place))
         level = ""
-        if self._checked:
+        if self._checked and not problem:
             level = "" if explains(self._checked, number) else "bad"
-            problem = f"{problem} {verdict(self._checked, number)}".strip()
-        elif told.place:
-            problem = f"{problem} Checking whether the map can be believed…".strip()
+            problem = verdict(self._checked, number)
+        elif not problem:
+            problem = "Checking whether the map can be believed…"
         self.verdict.setText(problem)
         self.verdict.setProperty("level", level)
         self.verdict.style().polish(self.verdict)

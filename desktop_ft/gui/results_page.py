@@ -1,25 +1,27 @@
 """The page Results: what the model gets right and wrong."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
-from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
-from desktop_ft.evaluation.certainty import ClassFigures, Figures, figures
-from desktop_ft.evaluation.selective import Selection, select
+from desktop_ft.core.metrics import Answer, Evaluation, Threshold
+from desktop_ft.evaluation.certainty import figures
+from desktop_ft.evaluation.selective import Selection
 from desktop_ft.gui import words
+from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshold_in_words
 from desktop_ft.gui.confusion import Confusion
+from desktop_ft.gui.offer import Offer, is_to_open
 from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.sureness import Sureness
-from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.table import table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter
@@ -27,41 +29,8 @@ from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.runs.run_folder import RunFolder
 
 
-def _interval(figure: Interval | None) -> str:
-    return "–" if figure is None else words.interval(figure)
-
-
-def _share(title: str, of: Callable[[ClassFigures], Interval | None], explained: str) -> Column:
-    """A column of shares with their intervals."""
-
-    def value(figures: ClassFigures) -> float:
-        figure = of(figures)
-        return -1.0 if figure is None else figure.value
-
-    return Column(
-        title=title,
-        text=lambda figures: _interval(of(figures)),
-        sort=value,
-        bar=lambda figures: max(0.0, value(figures)),
-        number=True,
-        width=23,
-        help=f"{explained} In brackets its 95 % interval: the fewer the photos, the wider.",
-    )
-
-
-CLASS_COLUMNS = (
-    Column(title="Class", text=lambda figures: words.printable(figures.name)),
-    _share("Recall", lambda figures: figures.recall, "Of the photos that are of this class, the share that was called so."),
-    _share("Precision", lambda figures: figures.precision, "Of the photos that were called this class, the share that is."),
-    _share("F1", lambda figures: figures.f1, "Harmonic mean of precision and recall."),
-    Column(title="Photos", text=lambda f: f"{f.support:,}", sort=lambda f: f.support, number=True, width=9),
-)
-
-
 class ResultsPage(Page):
-    """Accuracy with its interval, every mistake with its photo, who is taken for whom, every class, how sure it is; and a place to
-    try it.
-    """
+    """Accuracy with its interval, every mistake, who is taken for whom, every class, how sure it is; and a place to try it."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
@@ -109,13 +78,13 @@ class ResultsPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once a run is open; runs and recipes are opened as ever."""
         state, runs = self._session.state, self._session.runs
-        if state.run is None or state.evaluation is None or any(_is_to_open(path) for path in paths):
+        if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
             return False
         if runs.busy:
             self.notice.say(f"{runs.busy} is under way. Wait for it, then drop them again.", "warn")
             return True
         self.tabs.setCurrentWidget(self.try_tab)
-        self._offer(paths[0] if len(paths) == 1 else None)
+        self.offer.consider(paths, state.evaluation.classes)
         if paths[0].suffix.lower() != ".zip":
             self.trying.try_on(paths)
         return True
@@ -139,9 +108,8 @@ class ResultsPage(Page):
         self.sureness.wall.activated.connect(self._look_at_remaining)
         self.trying = TryIt(self._session, self._model, "Train a model or open a run first.")
         self.trying.opened.connect(self._look_at_answer)
-        self.offer = Notice()
-        self.offered = button("Evaluate on it", self._take_offer, tip="Its class folders say what the photos are.")
-        self._folder: Path | None = None
+        self.offer = Offer()
+        self.offer.taken.connect(self._evaluate_on)
         self.cell_title = label("Pick a cell to see its photos.", "muted", wrap=True)
         self.no_mistakes = Empty("No mistakes", "Every held-out photo was named rightly.")
         self.tabs = QTabWidget()
@@ -165,12 +133,8 @@ class ResultsPage(Page):
         holder = QWidget()
         layout = QVBoxLayout(holder)
         layout.setContentsMargins(0, 8, 0, 0)
-        line = QHBoxLayout()
-        line.addWidget(self.offer, 1)
-        line.addWidget(self.offered)
-        layout.addLayout(line)
+        layout.addWidget(self.offer)
         layout.addWidget(self.trying, 1)
-        self._offer(None)
         return holder
 
     def _draw(self) -> None:
@@ -189,7 +153,7 @@ class ResultsPage(Page):
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
         self.own.setVisible(state.judged is not None)
-        for way in (self.open_button, self.other, self.own, self.offered):
+        for way in (self.open_button, self.other, self.own, self.offer.button):
             way.setEnabled(free)
         if evaluation is not None:
             self._draw_evaluation(evaluation)
@@ -206,7 +170,7 @@ class ResultsPage(Page):
             f"{words.count(len(evaluation.answers), 'photo')}, {self._which(evaluation)}",
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
-        self.figures.setText(" · ".join([*parts, *_parts(told), *_threshold_parts(evaluation, kept)]))
+        self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
         self.classes.rows.set_rows(told.per_class)
 
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
@@ -295,25 +259,6 @@ class ResultsPage(Page):
     def _model(self) -> Path | None:
         return self._session.state.run
 
-    def _offer(self, folder: Path | None) -> None:
-        """Offer to evaluate on `folder` where it can be told what its photos are."""
-        evaluation = self._session.state.evaluation
-        fits = folder is not None and evaluation is not None and _has_class_folders(folder, evaluation.classes)
-        self._folder = folder if fits else None
-        self.offered.setVisible(fits)
-        if folder is not None and fits:
-            self.offer.say(
-                f"{words.printable(folder.name)} says by its folders what the photos are: the model can be judged on it."
-            )
-        else:
-            self.offer.clear()
-
-    def _take_offer(self) -> None:
-        if self._folder is not None:
-            folder = self._folder
-            self._offer(None)
-            self._evaluate_on(folder)
-
     def _thumbs(self, evaluation: Evaluation, answers: Sequence[Answer]) -> list[Thumb]:
         root = self._root()
         names = [words.printable(name) for name in evaluation.classes]
@@ -386,7 +331,7 @@ class ResultsPage(Page):
 
     def _new_run(self) -> None:
         self.notice.clear()
-        self._offer(None)
+        self.offer.hide()
         self.trying.clear()
 
     def _began(self, what: str) -> None:
@@ -406,37 +351,6 @@ class ResultsPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self._draw()
-
-
-def _parts(told: Figures) -> list[str]:
-    top5 = [f"right class among the first five: {words.interval(told.top5)}"] if told.top5 else []
-    error = f"confidence off by {words.interval(told.calibration_error)} on average"
-    return [f"mean F1 {words.interval(told.macro_f1)}", *top5, error]
-
-
-def _threshold_parts(evaluation: Evaluation, kept: Threshold | None) -> list[str]:
-    if kept is None:
-        return []
-    chosen = select(evaluation, kept.value)
-    right = f", of those right {words.interval(chosen.accuracy)}" if chosen.answered else ""
-    return [f"below {words.percent(kept.value)} it says don't know: answers {words.interval(chosen.coverage)}{right}"]
-
-
-def _is_to_open(path: Path) -> bool:
-    """Whether it is a run or a recipe, which nobody asks a model about."""
-    return path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file()
-
-
-def _has_class_folders(folder: Path, classes: Sequence[str]) -> bool:
-    """Whether `folder`, or a folder of a split in it, has a folder that is called like a class. What is in a .zip is not looked at."""
-    if folder.suffix.lower() == ".zip":
-        return True
-    try:
-        inside = [child for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
-        names = {child.name for child in inside} | {inner.name for split in inside for inner in split.iterdir() if inner.is_dir()}
-    except OSError:
-        return False
-    return not names.isdisjoint(classes)
 
 
 def _caption(actual: str, called: str, confidence: float) -> str:

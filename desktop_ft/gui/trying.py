@@ -76,8 +76,7 @@ class TryIt(QWidget):
         model, busy = self._model(), bool(self._session.runs.busy)
         for way in (self.ask, self.ask_folder):
             way.setEnabled(model is not None and not busy)
-        where = f"Drop photos or a folder on this page, or choose them; {words.printable(model.name)} answers." if model else ""
-        self.reason.setText(where or self._nothing)
+        self.reason.setText(_invitation(model) if model is not None else self._nothing)
         self.save.setVisible(bool(self.answers))
         self.save.setEnabled(not busy)
         self.summary.setText(_summary(self.answers))
@@ -168,6 +167,11 @@ class TryIt(QWidget):
         self._draw()
         self.progress.end()
         self.refresh()
+
+
+def _invitation(model: Path) -> str:
+    name = words.printable(model.name)
+    return f"Drop photos or a folder on this page, or choose them; {f'the best model of {name}' if model.is_dir() else name} answers."
 
 
 def _thumb(answer: Prediction) -> Thumb:
