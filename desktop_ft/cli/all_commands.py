@@ -5,6 +5,7 @@ from typing import Any
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
+from desktop_ft.cli.explain_command import add_explain_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
@@ -21,6 +22,7 @@ def add_all_commands(commands: Any) -> None:
         add_data_commands,
         add_run_commands,
         add_result_commands,
+        add_explain_command,
         add_model_commands,
         add_forecast_command,
         add_rate_command,

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+from desktop_ft.cli.results_view import share
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.dataset import DatasetManifest, Severity, Subset
 from desktop_ft.core.recipe import Optimisation
@@ -26,12 +27,18 @@ def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
     predict = commands.add_parser(
         "predict",
-        help="ask an exported model about pictures",
-        description="The answer of an exported model for each picture, and for each picture in each folder.",
+        help="ask a model about pictures",
+        description="The answer of an exported model, or of a run's best model, for each picture, and for each in each folder.",
         epilog="Example: desktop-ft predict model.onnx holiday/",
     )
-    predict.add_argument("model", type=Path, metavar="FILE", help="a .onnx file that `desktop-ft export` wrote")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="a .onnx file that `desktop-ft export` wrote, or a run")
     predict.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures, and folders of pictures")
+    predict.add_argument(
+        "--threshold",
+        type=share,
+        metavar="SHARE",
+        help="answers less sure than this (0 to 1) are don't know (default: as kept with the run or written into the file)",
+    )
     predict.add_argument("--json", action="store_true", help="a JSON array on standard output")
     predict.set_defaults(run=_predict)
 
@@ -99,14 +106,17 @@ def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     problems = 0
     answers: list[dict[str, object]] = []
-    for prediction in predict(arguments.model, arguments.paths):
+    for prediction in predict(arguments.model, arguments.paths, threshold=arguments.threshold, warn=terminal.note):
         path = printable(str(prediction.path))
         if prediction.problem:
             problems += 1
             terminal.note(f"{path}: {prediction.problem}")
             answers.append({"path": path, "problem": prediction.problem})
         else:
-            terminal.say(f"{path}\t{printable(prediction.label)}\t{prediction.confidence:.4f}")
-            answers.append({"path": path, "class": prediction.label, "confidence": prediction.confidence})
+            unsure = "" if prediction.sure else "\tdon't know"
+            terminal.say(f"{path}\t{printable(prediction.label)}\t{prediction.confidence:.4f}{unsure}")
+            answers.append(
+                {"path": path, "class": prediction.label, "confidence": prediction.confidence, "sure": prediction.sure}
+            )
     terminal.document(answers)
     return 2 if problems == len(answers) else 0

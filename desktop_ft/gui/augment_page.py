@@ -33,7 +33,7 @@ from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Empty, Notice, Page, button, card, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
-from desktop_ft.jobs import augmenting, explaining
+from desktop_ft.jobs import augmenting, help_texts
 from desktop_ft.jobs.augmenting import Shown
 
 PREVIEWED = 12
@@ -213,7 +213,7 @@ class AugmentPage(Page):
             if self._form is not None:
                 self._form.hide()
                 self._form.deleteLater()
-            self._form = ModelForm(known.parameters, card=partial(explaining.transform_card, known))
+            self._form = ModelForm(known.parameters, card=partial(help_texts.transform_card, known))
             self._form_for = known.name
             self._form.edited.connect(self._edit_parameter)
             self.form_box.addWidget(self._form)

@@ -15,7 +15,7 @@ from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, c
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
 
 
@@ -270,7 +270,7 @@ class Commands(QObject):
 
     def explain_words(self) -> None:
         """Explain the words of the field."""
-        self.help_asked.emit(f"word:{next(iter(explaining.glossary()))}")
+        self.help_asked.emit(f"word:{next(iter(help_texts.glossary()))}")
 
     def toggle_panel(self) -> None:
         """Show a panel of the page in a window of its own, or bring it back."""

@@ -24,7 +24,7 @@ from desktop_ft.core.help import HelpCard
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import with_help
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 _WIDEST = 2_000_000_000
 
@@ -160,7 +160,7 @@ class ModelForm(QWidget):
 
 
 def _card_of(kind: type[Described], field: str) -> HelpCard | None:
-    return explaining.cards().get(explaining.setting(kind, field))
+    return help_texts.cards().get(help_texts.setting(kind, field))
 
 
 def _bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:

@@ -33,7 +33,7 @@ from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(960, 560)
@@ -72,7 +72,7 @@ class MainWindow(QMainWindow):
         """The page `name`, made when it is asked for the first time."""
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
-            self._pages[name].setWhatsThis(explaining.pages()[name].text(PAGE_TITLES[name]))
+            self._pages[name].setWhatsThis(help_texts.pages()[name].text(PAGE_TITLES[name]))
             layout_memory.restore(self.session.settings, name, self._pages[name])
             self.stack.addWidget(self._pages[name])
         return self._pages[name]

@@ -109,6 +109,16 @@ class ThumbnailModel(QAbstractListModel):
         self._rows = {thumb.path: row for row, thumb in enumerate(self._thumbs)}
         self.endResetModel()
 
+    def add_thumbs(self, thumbs: Sequence[Thumb]) -> None:
+        """Show more pictures behind those that are shown."""
+        if not thumbs:
+            return
+        first = len(self._thumbs)
+        self.beginInsertRows(QModelIndex(), first, first + len(thumbs) - 1)
+        self._thumbs += thumbs
+        self._rows |= {thumb.path: first + row for row, thumb in enumerate(thumbs)}
+        self.endInsertRows()
+
     def caption_lines(self) -> set[str]:
         """Every different line of the captions."""
         return {line for thumb in self._thumbs for line in thumb.caption.split("\n")}
@@ -214,6 +224,7 @@ class Wall(QListView):
         self._delegate = ThumbnailDelegate(theme, lines, self)
         self.setItemDelegate(self._delegate)
         self.thumbs.modelReset.connect(self._fit)
+        self.thumbs.rowsInserted.connect(self._fit)
         self.setAccessibleName(name)
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setResizeMode(QListView.ResizeMode.Adjust)

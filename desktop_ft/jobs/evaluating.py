@@ -1,24 +1,21 @@
 """What a run's model gets right and wrong."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.metrics import Evaluation
+from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
 from desktop_ft.evaluation.score import evaluate, softmax
-from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
+from desktop_ft.evaluation.selective import caveat
+from desktop_ft.jobs.running import OpenRun, Warn, device_of, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    import torch
 
 Progress = Callable[[int, int | None], None]
 
@@ -48,15 +45,13 @@ def evaluate_run(
         samples, subset = _relabelled(given, opened.manifest.classes), "all"
         if left_out := given.left_out():
             warn(f"Left out, as they cannot be used: {len(left_out)} files or folders. A scan of it says which.")
-        learned = {sample.sha256 for sample in opened.manifest.of(Subset.TRAIN)}
-        if known := sum(sample.sha256 in learned for sample in samples):
-            warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
+        _warn_of_flattery(opened, samples, warn)
     network = trained_network(opened, warn)
     logits = logits_of(
         network,
         [Path(given.root) / sample.path for sample in samples],
         opened.rule,
-        device=_device(opened),
+        device=device_of(opened),
         progress=progress,
         cancel=cancel,
     )
@@ -68,21 +63,43 @@ def evaluate_run(
     return evaluation
 
 
-def _device(run: OpenRun) -> "torch.device":
-    """The run's own device, or the fastest there is where the run came from another machine."""
-    from desktop_ft.engine.device import choose
+def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+    """Keep how sure an answer of the run's model must be, None: it answers always. Predictions, reports and files exported from
+    now on heed it.
 
-    try:
-        return choose(run.recipe.device).device
-    except UserError:
-        return choose().device
+    Raises:
+        UserError: not a run, or it cannot be written.
+    """
+    opened = open_run(run, plugins)
+    opened.folder.write_threshold(threshold)
+    write_report(opened)
+
+
+def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
+    """Say which of the `samples` of another folder the model, or its threshold, owes something to."""
+    learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
+    if known := sum(sample.sha256 in learned for sample in samples):
+        warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
+    own, threshold = run.folder.evaluation, run.folder.threshold
+    if own is None or not caveat(threshold, own):
+        return
+    looked_at = {sample.sha256 for sample in run.held_out}
+    if seen := sum(sample.sha256 in looked_at for sample in samples):
+        warn(f"The threshold was picked on {seen} of these {len(samples)} pictures, so the accuracy among the answered flatters.")
 
 
 def write_report(run: OpenRun) -> Path:
     """Draw the run's `report.html` from what its folder holds; returns its path."""
     folder: RunFolder = run.folder
     text = report.render(
-        run.recipe, run.manifest, folder.history(), folder.evaluation, folder.export_reports, Path(run.manifest.root), folder.note
+        run.recipe,
+        run.manifest,
+        folder.history(),
+        folder.evaluation,
+        folder.export_reports,
+        Path(run.manifest.root),
+        note=folder.note,
+        threshold=folder.threshold,
     )
     atomic.write(folder.report, text.encode())
     return folder.report
