@@ -13,6 +13,7 @@ from desktop_ft.gui.theme import Theme
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 ROW_ROLE = SORT_ROLE + 1
 BAR_ROLE = SORT_ROLE + 2
+WARN_ROLE = SORT_ROLE + 3
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -25,6 +26,7 @@ class Column:
         sort: what it is sorted by; the text where not given.
         tip: the tool tip; the text where not given.
         bar: a share, 0 to 1, drawn as a bar behind the text.
+        warn: whether the bar has the colour of a warning.
         number: whether it stands on the right.
         width: in average characters; 0 takes what is left.
     """
@@ -34,6 +36,7 @@ class Column:
     sort: Callable[[Any], Any] | None = None
     tip: Callable[[Any], str] | None = None
     bar: Callable[[Any], float] | None = None
+    warn: Callable[[Any], bool] | None = None
     number: bool = False
     width: int = 0
     help: str = ""
@@ -106,6 +109,8 @@ class TableModel(QAbstractTableModel):
             return (column.sort or column.text)(row)
         if role == BAR_ROLE:
             return column.bar(row) if column.bar else None
+        if role == WARN_ROLE:
+            return column.warn is not None and column.warn(row)
         return row if role == ROW_ROLE else None
 
     def _font(self, row: Any) -> Any:
@@ -129,7 +134,8 @@ class BarDelegate(QStyledItemDelegate):
         if isinstance(share, float):
             area = QRectF(option.rect).adjusted(3, 4, -3, -4)
             area.setWidth(max(2.0, area.width() * min(1.0, share)))
-            painter.fillRect(area, QColor(self._theme.colours.accent_soft))
+            colours = self._theme.colours
+            painter.fillRect(area, QColor(colours.warn_soft if index.data(WARN_ROLE) else colours.accent_soft))
         super().paint(painter, option, index)
 
 
