@@ -9,7 +9,6 @@ from desktop_ft.gui import words
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.state import ProjectState
 
-PART_WORDS = {Part.TRAIN: "to training", Part.VAL: "to validation", Part.TEST: "to test"}
 _NAMED = 3
 
 
@@ -48,14 +47,33 @@ class DataEdits:
         """
         self._change(f"leave out {_list(names)}", names, LEFT_OUT)
 
-    def put_back(self, found: Sequence[str]) -> None:
-        """Take classes back into the run, under the names that they have in the folder."""
-        self._opening.edit(f"put back {_list(found)}", edits.put_back(self.dataset, found))
+    def found_names(self, name: str) -> tuple[str, ...]:
+        """What the class `name` is called in the folder, where that is something else: several names where it was merged."""
+        found = (
+            tuple(each for each in self.scanned.classes if self.dataset.rename.get(each, each) == name) if self.scanned else ()
+        )
+        return found if found != (name,) else ()
+
+    def name_as_found(self, names: Sequence[str]) -> None:
+        """Call the classes `names` as in the folder; what was merged comes apart."""
+        found = [each for name in names for each in self.found_names(name)]
+        self._opening.edit(f"names of the folder for {_list(names)}", edits.put_back(self.dataset, found))
+
+    def put_back(self, found: Sequence[str], *, photos: bool) -> None:
+        """Take classes into the run again, under the names that they have in the folder; and `photos` left out one by one."""
+        dataset = edits.put_back(self.dataset, found)
+        if photos and self.scanned is not None:
+            out = edits.pictures_left_out(self.scanned, dataset)
+            dataset = edits.moved(dataset, (sample.sha256 for sample in out), None)
+        self._opening.edit(f"put back {_list([*found, *(['single photos'] if photos else [])])}", dataset)
 
     def move(self, samples: Collection[Sample], part: Part | None) -> None:
         """Put photos into a subset or leave them out; None: where the split has them."""
         photos = words.count(len(samples), "photo")
-        text = {None: f"put back {photos}", Part.LEFT_OUT: f"leave out {photos}"}.get(part) or f"move {photos} {PART_WORDS[part]}"
+        if part is None:
+            text = f"put back {photos}"
+        else:
+            text = f"leave out {photos}" if part is Part.LEFT_OUT else f"move {photos} to {words.SUBSET_WORDS[part.value]}"
         self._opening.edit(text, edits.moved(self.dataset, (sample.sha256 for sample in samples), part))
 
     def _change(self, text: str, names: Iterable[str], new: str) -> None:

@@ -47,6 +47,11 @@ class Grid(QAbstractItemView):
         """The rows that are selected, in order."""
         return sorted(row for each in _ranges(self.selectionModel().selection()) for row in each)
 
+    @property
+    def chosen_count(self) -> int:
+        """How many rows are selected."""
+        return sum(map(len, _ranges(self.selectionModel().selection())))
+
     def choose_rows(self, rows: list[int]) -> None:
         """Select these rows (in order, without gaps they become one range) and no others; the first becomes the current one."""
         selection = QItemSelection()

@@ -110,7 +110,7 @@ class Opening(QObject):
         self.began.emit(what)
 
     def _choice(self) -> DatasetChoice:
-        """What the recipe says about the folder that is opened: all of it where it is the recipe's own, else only how to divide."""
+        """What the recipe says of the folder that is opened: all of it where it is the recipe's own, else only how to divide."""
         dataset = self._state.recipe.dataset
         if dataset.folder and Path(dataset.folder) == self._source:
             return dataset

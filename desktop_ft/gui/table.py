@@ -4,7 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSortFilterProxyModel, Qt
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRectF,
+    QSortFilterProxyModel,
+    Qt,
+)
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPainter
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
@@ -181,6 +191,16 @@ class Table(QTableView):
         """The value of the current row, or None."""
         index = self.currentIndex()
         return index.data(ROW_ROLE) if index.isValid() else None
+
+    def choose(self, wanted: Callable[[Any], bool]) -> None:
+        """Select the rows that are `wanted`, and no others."""
+        flag = QItemSelectionModel.SelectionFlag
+        selection = QItemSelection()
+        for number in range(self.proxy.rowCount()):
+            index = self.proxy.index(number, 0)
+            if wanted(index.data(ROW_ROLE)):
+                selection.select(index, index)
+        self.selectionModel().select(selection, flag.ClearAndSelect | flag.Rows)
 
     def select(self, wanted: Callable[[Any], bool]) -> None:
         """Make the first row that is `wanted` the current one."""
