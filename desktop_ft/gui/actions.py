@@ -369,6 +369,12 @@ class Actions(QObject):
             if spec.checked:
                 action.setChecked(bool(getattr(self._target, spec.checked)))
 
+    def say_edit(self, name: str, edit: str) -> None:
+        """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
+        action = self._actions[name]
+        what = f"{action.text()}: {edit}" if edit else action.statusTip()
+        action.setToolTip(f"{what} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
+
     def _make(self, spec: ActionSpec) -> QAction:
         action = QAction(spec.text, self._target)
         action.setObjectName(spec.id)

@@ -86,6 +86,8 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
         self.actions_.refresh()
+        self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
+        self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         for name, (note, tip) in notes(self.session).items():
             self.rail.set_note(name, note, tip)
         folder = self.session.state.recipe.dataset.folder

@@ -49,7 +49,7 @@ class Session:
 
 
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, training: Training) -> Blocker | None:
-    if opening.running:
+    if opening.running or opening.dividing:
         return Blocker("The pictures are still being looked at.", "data")
     return blocker(state.recipe, state.manifest, plugins, running=training.running)
 

@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Evaluation, Threshold
+from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
 from desktop_ft.evaluation.score import evaluate, softmax
@@ -42,7 +42,7 @@ def evaluate_run(
         samples = still_there(Path(given.root), opened.held_out, warn)
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
-        samples, subset = _relabelled(given, opened.manifest.classes), "all"
+        samples, subset = _understood(given, opened, warn), "all"
         if left_out := given.left_out():
             warn(f"Left out, as they cannot be used: {len(left_out)} files or folders. A scan of it says which.")
         _warn_of_flattery(opened, samples, warn)
@@ -105,12 +105,24 @@ def write_report(run: OpenRun) -> Path:
     return folder.report
 
 
-def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> tuple[Sample, ...]:
-    unknown = [name for name in given.classes if name not in classes]
-    if unknown:
+def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sample, ...]:
+    """The pictures of another folder under the run's labels: its classes may have the names that the run's own folder has."""
+    classes, dataset = run.manifest.classes, run.recipe.dataset
+    kept = edited(given, dataset)
+    if unknown := [name for name in kept.classes if name not in classes]:
         raise UserError(
             f"{given.source} has a class '{unknown[0]}' that the model does not know; it knows {', '.join(classes)}.",
             "Rename or remove that folder, or train a new model with it.",
         )
-    label = [classes.index(name) for name in given.classes]
-    return tuple(replace(sample, label=label[sample.label]) for sample in given.samples)
+    if not kept.samples:
+        raise UserError(
+            f"The run's recipe leaves out all that is in {given.source}.", "Choose pictures of the classes that it learned."
+        )
+    if left_out := len(given.samples) - len(kept.samples):
+        warn(f"Left out, as the run's recipe says: {left_out} pictures.")
+    for found in given.classes:
+        name = dataset.rename.get(found, found)
+        if name != found and found in classes:
+            warn(f"'{found}' is a class of the run, too; here it is taken as in the run's own folder: {name or 'left out'}.")
+    label = [classes.index(name) for name in kept.classes]
+    return tuple(sample.placed(label[sample.label], sample.subset) for sample in kept.samples)

@@ -143,7 +143,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
         if progress:
             progress("Looking at the pictures", done, total)
 
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
