@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.changes import Change
 
 
 class RunStatus(StrEnum):
@@ -95,15 +95,15 @@ class PrecisionChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChanged:
-    """Other layers learn from the start of `epoch` (0-based) on, as a person asked for while the run went on.
+    """The run does otherwise from the start of `epoch` (0-based) on, as its recipe plans or a person asked for meanwhile.
 
     Attributes:
-        plan: what learns now; what changes over time in it counts from `epoch`.
+        change: the learning rate and the layers that learn, as far as they are other ones now.
         learning_share: share of the network's parameters that learn in `epoch`.
     """
 
     epoch: int
-    plan: FreezePlan
+    change: Change
     learning_share: float
     type: Literal["plan_changed"] = "plan_changed"
 

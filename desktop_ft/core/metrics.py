@@ -62,7 +62,7 @@ class MetricHistory:
         prefix: how far the frozen layers' own pass is, while it is under way.
         ready: what that pass came to, since the last start.
         chosen: what the steps compute in, where that was measured.
-        replanned: the changes of what learns, in order.
+        replanned: the changes of plan, in order.
     """
 
     begun: RunStarted | None = None
@@ -96,7 +96,7 @@ class MetricHistory:
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
                 self.prefix, self.ready, self.chosen = None, None, None
-                self.replanned = [change for change in self.replanned if change.epoch <= event.first_epoch]
+                self.replanned = [change for change in self.replanned if (change.epoch, 0) < at]  # made again in its epoch
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event

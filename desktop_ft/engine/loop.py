@@ -91,7 +91,7 @@ class Loop:
             saving_share=setup.saving_share,
             team=setup.team,
         )
-        self._progress = _patient_again(self._keeper.restore(resume), setup.learner) if resume else Progress()
+        self._progress = self._keeper.restore(resume) if resume else Progress()
         self._check_together()
         self._clock = WorkClock()
         self._stages = Stages(
@@ -163,7 +163,7 @@ class Loop:
 
     def _run_epoch(self) -> None:
         if self._progress.step == 0:
-            self._change_what_learns()
+            self._take_a_turn()
         setup, epoch = self._setup, self._progress.epoch
         setup.learner.apply(epoch)
         setup.network.train()
@@ -176,25 +176,31 @@ class Loop:
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
 
-    def _change_what_learns(self) -> None:
-        """Let other layers learn from this epoch on, if that is asked for. What learns on keeps its momentum.
+    def _take_a_turn(self) -> None:
+        """Do otherwise from this epoch on, if that is planned or asked for. What learns on keeps its momentum.
 
-        In this order: the run is saved, the change is told (which makes it last), and only then it is asked for no more. A run
-        that breaks off in between is resumed from here, before the change or after it.
+        In this order: the run is saved, the turn is settled (which makes it last), taken and told. A run that breaks off in
+        between is resumed from here, and takes it then.
         """
         setup, at = self._setup, self._progress
-        if setup.relearn is None or (change := setup.relearn.asked(at.epoch)) is None:
+        if setup.relearn is None or (turn := setup.relearn.asked(at.epoch)) is None:
             return
         self._save()
-        learner, plan = change.learner, setup.optimisation
-        learner.apply(at.epoch)
+        setup.relearn.settled(turn, at.epoch)
+        if turn.change.lr is not None:
+            self._setup = replace(setup, optimisation=setup.optimisation.model_copy(update={"lr": turn.change.lr}))
+        if turn.learner is not None:
+            self._let_learn(turn.learner)
+        self._progress = replace(at, stale_epochs=0)  # early stopping waits anew
+        self._emit(PlanChanged(epoch=at.epoch, change=turn.change, learning_share=_learning_share(setup.network)))
+
+    def _let_learn(self, learner: Learner) -> None:
+        setup, plan = self._setup, self._setup.optimisation
+        learner.apply(self._progress.epoch)
         optimizer = build_optimizer(plan, learner.groups(plan.epochs, plan.weight_decay))
         restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
         self._optimizer = self._keeper.optimizer = optimizer
         self._setup, self._stages.learner = replace(setup, learner=learner), learner
-        self._progress = _patient_again(at, learner)
-        self._emit(PlanChanged(epoch=at.epoch, plan=change.plan, learning_share=_learning_share(setup.network)))
-        setup.relearn.settled(change)
 
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
@@ -331,11 +337,6 @@ class Loop:
 def _learning_share(network: nn.Module) -> float:
     parameters = list(network.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad) / max(1, sum(p.numel() for p in parameters))
-
-
-def _patient_again(at: Progress, learner: Learner) -> Progress:
-    """Where other layers learn from here on, early stopping waits anew."""
-    return replace(at, stale_epochs=0) if (at.epoch, at.step) == (learner.since, 0) else at
 
 
 def _better(at: Progress, accuracy: float, loss: float) -> bool:
