@@ -17,12 +17,14 @@ from desktop_ft.core.events import (
     EpochDone,
     Paused,
     PlanChanged,
+    RatesSet,
     RunStarted,
     RunStatus,
     StepDone,
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.layers import same_rate
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
 from desktop_ft.engine.batches import Batches, closed_after
@@ -107,6 +109,7 @@ class Loop:
             team=setup.team,
         )
         self._entered: range | None = None
+        self._rates_told: tuple[tuple[str, float], ...] = ()
         self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed_an_end)
 
     def _check_together(self) -> None:
@@ -149,6 +152,7 @@ class Loop:
                 precision=self._passes.compute.precision.value,
                 learning_share=_learning_share(setup.network),
                 time=time.time(),
+                batch_size=setup.optimisation.batch_size,
             )
         )
         if self._resume and self._resume.note:
@@ -166,6 +170,7 @@ class Loop:
             self._take_a_turn()
         setup, epoch = self._setup, self._progress.epoch
         setup.learner.apply(epoch)
+        self._tell_rates(setup.learner.rates(epoch))
         setup.network.train()
         setup.learner.train_mode(epoch)
         stage = self._enter(self._stages.of(epoch))
@@ -175,6 +180,11 @@ class Loop:
             self._learn(stage, setup.learner.rates(epoch))
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
+
+    def _tell_rates(self, rates: dict[str, float]) -> None:
+        if (groups := same_rate(rates)) != self._rates_told:
+            self._rates_told = groups
+            self._emit(RatesSet(epoch=self._progress.epoch, groups=groups))
 
     def _take_a_turn(self) -> None:
         """Do otherwise from this epoch on, if that is planned or asked for. What learns on keeps its momentum.

@@ -124,7 +124,7 @@ class ModelForm(QWidget):
         return line
 
     def _whole_number(self, field: FieldInfo) -> QSpinBox:
-        low, high = _bounds(field, 1)
+        low, high = bounds(field, 1)
         spin = QSpinBox()
         spin.setRange(int(max(low, -_WIDEST)), int(min(high, _WIDEST)))
         spin.setKeyboardTracking(False)
@@ -133,7 +133,7 @@ class ModelForm(QWidget):
 
     def _number(self, field: FieldInfo) -> RateSpinBox:
         spin = RateSpinBox()
-        spin.setRange(*_bounds(field, 1e-6))
+        spin.setRange(*bounds(field, 1e-6))
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(self._tell)
         return spin
@@ -144,7 +144,8 @@ class ModelForm(QWidget):
             self.edited.emit(control.objectName(), _value(control))
 
 
-def _bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+def bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+    """The least and the most that `field` may be; `smallest` is how far it keeps from a bound that it may not reach."""
     low, high = -float(_WIDEST), float(_WIDEST)
     for bound in field.metadata:
         match bound:

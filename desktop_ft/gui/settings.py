@@ -10,7 +10,7 @@ from desktop_ft import places
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
-_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list}
+_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list, "shown_plot": str, "notify": bool}
 _MOST_RECENT = 12
 
 
@@ -53,6 +53,24 @@ class Settings:
     def remember_opened(self, path: str) -> None:
         """Put `path` first among the recent ones."""
         self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
+
+    @property
+    def shown_plot(self) -> str:
+        """Which plot of a run was shown last, by its title."""
+        return str(self._values.get("shown_plot", ""))
+
+    @shown_plot.setter
+    def shown_plot(self, title: str) -> None:
+        self._values["shown_plot"] = title
+
+    @property
+    def notify(self) -> bool:
+        """Whether the end of a run is told where the window is not in front."""
+        return bool(self._values.get("notify", True))
+
+    @notify.setter
+    def notify(self, wanted: bool) -> None:
+        self._values["notify"] = wanted
 
     @property
     def geometry(self) -> QByteArray:

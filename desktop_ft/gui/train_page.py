@@ -15,8 +15,8 @@ from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plot_controls import PlotControls
-from desktop_ft.gui.plots import Plots
 from desktop_ft.gui.rate_dialog import RateDialog
+from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
@@ -34,7 +34,7 @@ class TrainPage(Page):
         self._session = session
         self.notice = Notice()
         self.warnings = Notice()
-        self.plots = Plots(session.theme)
+        self.plots = Plots(session.theme, session.settings)
         self.body.addWidget(self.notice)
         self.body.addWidget(self.warnings)
         self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
@@ -120,13 +120,16 @@ class TrainPage(Page):
     def _right(self) -> QWidget:
         self.figures = label(role="heading", wrap=True)
         self.details = label(role="muted", wrap=True)
-        legend = label("blue: training · orange: validation · dashed: best", "muted")
+        self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.plots.changed.connect(self._show_legend)
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.figures, self.details, legend):
+        for widget in (self.figures, self.details):
             layout.addWidget(widget)
         layout.addWidget(self.plots, 1)
+        layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
         return right
@@ -178,16 +181,20 @@ class TrainPage(Page):
             self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
         self.details.setText(self._details())
         self.details.setVisible(bool(self.details.text()))
+        self._show_legend()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
         self.controls.save.setEnabled(bool(history.steps))
         self._show_end()
+
+    def _show_legend(self) -> None:
+        self.legend.setText(self.plots.shown.legend)
 
     def _details(self) -> str:
         history, parts = self._session.training.history, []
         if history.best is not None:
             parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
             if idle := history.epochs_without_improvement:
-                parts.append(f"{words.count(idle, 'epoch')} without improvement")
+                parts.append(f"{words.count(idle, 'epoch')} without a better validation")
         if history.started is not None:
             parts += [history.started.device, history.precision]
             parts.append(f"{words.percent(history.learning_share)} of the parameters learn")

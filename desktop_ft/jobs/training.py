@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus, Warned
+from desktop_ft.core.events import CheckpointSaved, Paused, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
@@ -151,6 +151,7 @@ def _work(run: OpenRun) -> _Work:
 
 def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team: Team, *, cut: bool = True) -> RunEnded:
     """Train, here or in processes of their own; `team` is the one that this process is in."""
+    from desktop_ft.engine.machine_watch import watched
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept import feature_store, measurements
 
@@ -180,10 +181,16 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             team=team,
         )
 
+        machine = stack.enter_context(watched(parts.compute.device)) if team.is_first else None
+
         def hear(event: TrainEvent) -> None:
+            if machine is not None and not isinstance(event, RunStarted) and (seen := machine.due()):
+                tell(seen)
             if isinstance(event, RunEnded) and event.status is RunStatus.COMPLETED:
                 replanning.ended()  # before the end, which is the last word
             tell(event)
+            if machine is not None and isinstance(event, Paused):
+                tell(machine.now())  # nothing comes while it waits
 
         return trainer.fit(hear, control, work.checkpoint)
 

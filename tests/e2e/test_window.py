@@ -97,8 +97,8 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     qtbot.waitUntil(lambda: not training.running, timeout=LONG)
     assert training.end is not None
     assert training.end.status is RunStatus.COMPLETED, training.end.error
-    assert train.plots.points("val_loss") == 2
-    assert train.plots.points("steps") == len(training.history.steps) > 2
+    assert train.plots.learning.points("val_loss") == 2
+    assert train.plots.learning.points("steps") == len(training.history.steps) > 2
 
     click(window.strip.results)
     results = window.page("results")
@@ -133,7 +133,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert (state.run, state.evaluation, state.export, training.end) == (None, None, None, None)
     assert not window.strip.isVisible()
     assert train.notice.text == ""
-    assert train.plots.points("steps") == 0
+    assert train.plots.learning.points("steps") == 0
 
 
 @pytest.mark.parametrize("preset", ["last:1", "last:25", "gradual", "gradual:30", "gradual:300", "discriminative:0.5"])
