@@ -18,6 +18,7 @@ from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
 from desktop_ft.cli.run_commands import add_run_commands
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
         add_demo_command,
         add_data_commands,
         add_run_commands,
+        add_queue_command,
         add_result_commands,
         add_model_commands,
         add_forecast_command,

@@ -20,7 +20,9 @@ class RunRate(QWidget):
         self.rate = RateSpinBox()
         self.rate.setRange(*bounds(Optimisation.model_fields["lr"], 1e-6))
         self.rate.setAccessibleName("Learning rate of the run")
-        self.rate.setToolTip("What the schedule of the run under way is to start from; the recipe on this page is for the next run.")
+        self.rate.setToolTip(
+            "What the schedule of the run under way is to start from; the recipe on this page is for the next run."
+        )
         self.rate.installEventFilter(WheelGuard(self))
         caption = QLabel("&Rate of the run")
         caption.setBuddy(self.rate)
