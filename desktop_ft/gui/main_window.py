@@ -10,8 +10,10 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.gui.actions import ACTIONS, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
+from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
@@ -37,6 +39,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
         self.notice = Notice()
+        self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = False
         self._refresh_soon = QTimer(self)
@@ -101,6 +104,7 @@ class MainWindow(QMainWindow):
         if not self.session.autosave.save() and not self._sure_to_lose_edits():
             event.ignore()
             return
+        self.session.queue.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
@@ -112,6 +116,7 @@ class MainWindow(QMainWindow):
         """Refresh when the window comes to the front: files may have come or gone meanwhile."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.notifier.clear()
             self._refresh_soon.start()
 
     def _build(self) -> None:
@@ -152,6 +157,9 @@ class MainWindow(QMainWindow):
         self.commands.told.connect(self.notice.fail)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
+        self.commands.rate_asked.connect(self._ask_rate)
+        self.commands.queue_asked.connect(self._show_queue)
+        session.queue.failed.connect(self.notice.fail)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -165,6 +173,7 @@ class MainWindow(QMainWindow):
             session.networks.download_ended,
             session.forecasts.changed,
             session.runs.began,
+            session.queue.changed,
             session.runs.ended,
             session.training.started,
             session.training.updated,
@@ -180,6 +189,15 @@ class MainWindow(QMainWindow):
 
     def _show_recent(self) -> None:
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, "Open a folder again").open()
+
+    def _show_queue(self) -> None:
+        show_queue(self.session, self)
+
+    def _ask_rate(self) -> None:
+        from desktop_ft.gui.train_page import TrainPage
+
+        if isinstance(train := self.page("train"), TrainPage):
+            train.run_rate.rate.setFocus()
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.
@@ -208,6 +226,7 @@ class MainWindow(QMainWindow):
         if chosen not in (keep, drop):
             return
         self._closing = True
+        self.session.queue.pause()
         self.setEnabled(False)
         if not self.session.training.running:
             self.close()

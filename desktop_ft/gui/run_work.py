@@ -13,7 +13,7 @@ from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
-from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
+from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
 from desktop_ft.jobs import evaluating, replanning, training
 from desktop_ft.plugin_manager import Plugins
@@ -54,12 +54,22 @@ class RunWork(QObject):
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
         plugins, path = self._plugins, run or training.new_run_path(recipe)
-        self._under_way, self._asked = recipe, None
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.train(recipe, path, plugins, emit, control, progress=progress)
 
-        self._live.start(path, fit)
+        self.begin(recipe, path, fit)
+
+    def begin(self, recipe: Recipe, run: Path, fit: Fit) -> None:
+        """Let `fit` train in the folder `run`, which may hold a run that `recipe` belongs to and was broken off."""
+        before = RunFolder.open(run) if (run / "recipe.toml").is_file() else None
+        history = before.history() if before is not None else None
+        self._under_way = before.recipe if before is not None else recipe
+        self._asked = before.asked_change() if before is not None else None
+        self._told_before = len(history.replanned) if history is not None else 0
+        self._live.start(run, fit)
+        if history is not None:
+            self._live.history = history
 
     def resume(self, run: Path) -> None:
         """Go on with a run that did not end."""
@@ -68,11 +78,7 @@ class RunWork(QObject):
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.resume(run, plugins, emit, control, progress=progress)
 
-        folder = RunFolder.open(run)
-        before = folder.history()
-        self._under_way, self._asked, self._told_before = folder.recipe, folder.asked_change(), len(before.replanned)
-        self._live.start(run, fit)
-        self._live.history = before
+        self.begin(RunFolder.open(run).recipe, run, fit)
 
     @property
     def course(self) -> Course | None:

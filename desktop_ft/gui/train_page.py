@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
@@ -15,8 +15,10 @@ from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plot_controls import PlotControls
+from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.run_plots import Plots
+from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
@@ -32,6 +34,10 @@ class TrainPage(Page):
             "Train", "How the network learns. The values given suit most photos; point at a field to read what it does."
         )
         self._session = session
+        self.queue = button(
+            "", self._show_queue, tip="See what waits to be trained; put it in another order, start and pause it."
+        )
+        self.header.addWidget(self.queue)
         self.notice = Notice()
         self.warnings = Notice()
         self.plots = Plots(session.theme, session.settings)
@@ -46,6 +52,8 @@ class TrainPage(Page):
         for signal in (state.recipe_changed, state.manifest_changed, session.opening.began, session.opening.ended):
             signal.connect(self.refresh)
         session.networks.download_ended.connect(self.refresh)
+        session.queue.changed.connect(self._show_waiting)
+        self._show_waiting()
         self.refresh()
         self._draw()
         self._ended()
@@ -67,6 +75,8 @@ class TrainPage(Page):
         self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
         self.forecast.refresh()
+        self.wait.setEnabled(self._session.can_queue)
+        self.below.setCurrentWidget(self.run_rate if self._session.training.running else self.forecast)
         if blocker is not None:
             self.way.setText(f"Go to {words.title(blocker.page)}")
 
@@ -106,16 +116,29 @@ class TrainPage(Page):
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.way = button("", self._go)
+        self.wait = button("Add to the queue", self._add_to_queue, tip="Let it be trained when its turn comes.")
         left = QWidget()
         left.setMinimumWidth(300)
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.reason)
-        layout.addLayout(row(self.start, self.way, None))
+        layout.addLayout(row(self.start, self.wait, self.way, None))
         self.forecast = ForecastRow(self._session)
-        layout.addWidget(self.forecast)
+        self.run_rate = RunRate(self._session, self.notice)
+        self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
+        self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        for widget in (self.forecast, self.run_rate):
+            self.below.addWidget(widget)
+        layout.addWidget(self.below)
         return left
+
+    def _add_to_queue(self) -> None:
+        if self._session.can_queue:
+            try:
+                self._session.queue.add(self._session.state.recipe)
+            except UserError as error:
+                self.notice.fail(error)
 
     def _right(self) -> QWidget:
         self.figures = label(role="heading", wrap=True)
@@ -148,6 +171,13 @@ class TrainPage(Page):
             self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
         except UserError as error:
             self.notice.fail(error)
+
+    def _show_queue(self) -> None:
+        show_queue(self._session, self.window())
+
+    def _show_waiting(self) -> None:
+        waits = sum(not each.error for each in self._session.queue.entries())
+        self.queue.setText(f"Queue ({waits})…" if waits else "Queue…")
 
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe
