@@ -36,6 +36,7 @@ from desktop_ft.engine.keeper import Keeper, Saved
 from desktop_ft.engine.learner import Learner, Relearn
 from desktop_ft.engine.optim import build_optimizer, factor, optimizer_tensors, restore_optimizer, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
+from desktop_ft.engine.rest import resting
 from desktop_ft.engine.stages import Stage, Stages
 from desktop_ft.engine.team import Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
@@ -321,7 +322,8 @@ class Loop:
 
     def _wait(self) -> None:
         self._save()
-        with self._clock.stopped():
+        alone, device = self._team.size == 1, self._passes.compute.device
+        with self._clock.stopped(), resting(self._setup.network, self._optimizer, device, moves=alone):
             self._emit(Paused(paused=True))
             while self._asked() == (False, False, True):
                 self._control.cancel.wait(_STOP_OR_GO_ON_WITHIN_S)

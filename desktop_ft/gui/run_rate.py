@@ -30,8 +30,8 @@ class RunRate(QWidget):
         self.told = label(role="muted", wrap=True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(caption, self.rate, self.use, None))
-        column.addWidget(self.told)
+        column.addLayout(row(caption, self.rate))
+        column.addLayout(row(self.use, self.told))
         self.rate.valueChanged.connect(self.refresh)
         runs, training = session.runs, session.training
         runs.replanned.connect(self._replanned)
@@ -44,17 +44,16 @@ class RunRate(QWidget):
         """Show the rate that the run has, unless another one is being typed, and whether it can be changed."""
         runs = self._session.runs
         course = runs.course
-        if course is not None and course.lr != self._shown:
-            self._shown = course.lr
-            self.rate.setValue(course.lr)
+        now = course.lr if course is not None else self._session.state.recipe.optimisation.lr
+        if now != self._shown:
+            self._shown = now
+            self.rate.setValue(now)
         self.rate.setEnabled(runs.can_change)
         self.use.setEnabled(runs.can_change and course is not None and round(self.rate.value(), 6) != round(course.lr, 6))
         if course is None:
-            self.told.setText("It can be changed once it trains.")
-        elif not runs.can_change:
-            self.told.setText("It cannot be changed any more: no epoch is left to begin.")
+            self.told.setText("once it trains")
         else:
-            self.told.setText("What is changed holds from the next epoch on.")
+            self.told.setText("from the next epoch on" if runs.can_change else "not any more: no epoch is left to begin")
 
     def _use(self) -> None:
         self._session.runs.change(Change(lr=round(self.rate.value(), 6)))

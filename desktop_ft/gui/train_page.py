@@ -21,7 +21,7 @@ from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
-from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
+from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
 
 _ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation")
 
@@ -40,9 +40,8 @@ class TrainPage(Page):
         self.header.addWidget(self.queue)
         self.notice = Notice()
         self.warnings = Notice()
+        self._say_in_the_header()
         self.plots = Plots(session.theme, session.settings)
-        self.body.addWidget(self.notice)
-        self.body.addWidget(self.warnings)
         self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
         training = session.training
         training.started.connect(self._started)
@@ -149,13 +148,23 @@ class TrainPage(Page):
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.figures, self.details):
+        for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
         layout.addWidget(self.plots, 1)
         layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
         return right
+
+    def _say_in_the_header(self) -> None:
+        """What a page says stands in place of what it is for: so nothing below moves when it comes and goes."""
+        self.header.addStrut(2 * self.fontMetrics().lineSpacing() + 2 * GAP)  # room for two lines
+        self.header.insertWidget(1, self.notice, 1)
+        self.header.setAlignment(self.notice, Qt.AlignmentFlag.AlignVCenter)
+        self.notice.changed.connect(self._make_room)
+
+    def _make_room(self) -> None:
+        self.subtitle.setVisible(not self.notice.text)
 
     def start_run(self) -> None:
         """Train with the recipe as it stands."""
@@ -209,8 +218,7 @@ class TrainPage(Page):
         else:
             val, train = words.percent(last.val_accuracy), words.percent(last.train_accuracy)
             self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
-        self.details.setText(self._details())
-        self.details.setVisible(bool(self.details.text()))
+        self.details.setText(self._details() or "Nothing is learned yet.")
         self._show_legend()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
         self.controls.save.setEnabled(bool(history.steps))

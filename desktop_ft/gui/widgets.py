@@ -115,6 +115,8 @@ def filling(*things: QWidget) -> QWidget:
 class Notice(QFrame):
     """A message in its place: what is wrong, and what to do. Hidden while there is nothing to say."""
 
+    changed = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
@@ -138,6 +140,7 @@ class Notice(QFrame):
         self.style().unpolish(self)
         self.style().polish(self)
         self.setVisible(bool(what))
+        self.changed.emit()
 
     def fail(self, error: BaseException) -> None:
         """Show an error with what to do about it."""
@@ -147,6 +150,7 @@ class Notice(QFrame):
     def clear(self) -> None:
         """Say nothing."""
         self.hide()
+        self.changed.emit()
 
 
 class Progress(QFrame):

@@ -131,7 +131,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     window.session.opening.open(shapes(tmp_path / "others", 4))
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
     assert (state.run, state.evaluation, state.export, training.end) == (None, None, None, None)
-    assert not window.strip.isVisible()
+    assert window.strip.text == "No run is under way."
     assert train.notice.text == ""
     assert train.plots.learning.points("steps") == 0
 
