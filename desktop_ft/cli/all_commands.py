@@ -9,6 +9,7 @@ from desktop_ft.cli.explain_command import add_explain_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
 from desktop_ft.cli.run_commands import add_run_commands
@@ -21,6 +22,7 @@ def add_all_commands(commands: Any) -> None:
         add_demo_command,
         add_data_commands,
         add_run_commands,
+        add_queue_command,
         add_result_commands,
         add_explain_command,
         add_model_commands,

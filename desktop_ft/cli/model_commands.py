@@ -16,7 +16,7 @@ from desktop_ft.core.plan_text import plan_in
 from desktop_ft.data.scan import scan
 from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, measure_speeds, offers
 from desktop_ft.jobs.devices import accelerated
-from desktop_ft.jobs.replanning import plan_of
+from desktop_ft.jobs.replanning import current
 from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -201,7 +201,7 @@ def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Termina
 
 def _plan(said: str) -> FreezePlan:
     if Path(said).is_dir():
-        return plan_of(RunFolder.open(Path(said)))
+        return current(RunFolder.open(Path(said))).freeze
     if Path(said).is_file():
         return plan_in(atomic.read(Path(said)).decode("utf-8", "replace"))
     return plan_in(said if said.startswith("-") else f"--freeze {said}")

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from desktop_ft.cli.terminal import Terminal
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.freezing import PRESETS, FreezePlan
+from desktop_ft.core.freezing import PRESETS
 from desktop_ft.core.plan_text import PLAN_OPTIONS, RATE_OPTION
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part, Recipe
 from desktop_ft.core.values import Described
@@ -43,8 +44,7 @@ OPTIONS = {
     "--precision": "precision",
     "--processes": "processes",
 }
-_PLAN = "freeze."
-_DATASET = "dataset."
+_PLAN, _RATE, _DATASET = "freeze.", "optimisation.lr", "dataset."
 _MEASURED = {"--batch-size": "auto: measured here; larger where that makes the run a tenth shorter, smaller where it must fit"}
 """Options that may be `auto`: the recipe holds what was found."""
 
@@ -72,10 +72,10 @@ def add_dataset_options(parser: argparse.ArgumentParser) -> None:
     _add_edits(parser)
 
 
-def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for every field of a freeze plan."""
+def add_change_options(parser: argparse.ArgumentParser) -> None:
+    """Add an option for everything that can be changed while a run goes on: the learning rate, and the freeze plan's fields."""
     for option, where in OPTIONS.items():
-        if where.startswith(_PLAN):
+        if where == _RATE or where.startswith(_PLAN):
             _add(parser, option, where, stays=True)
     _add_rate(parser)
 
@@ -261,21 +261,22 @@ def _checked(data: dict[str, Any], where: str) -> Recipe:
         ) from error
 
 
-def plan_from(arguments: argparse.Namespace, recipe: Recipe) -> FreezePlan:
-    """The freeze plan of `recipe` with what the options say instead; another preset drops the exceptions to the one before.
+def change_from(arguments: argparse.Namespace, recipe: Recipe) -> Change:
+    """What the options say instead of what `recipe` does; another preset drops the exceptions to the one before.
 
     Raises:
         UserError: no option is given, or a value is out of bounds.
     """
     changes = {where: value for where in OPTIONS.values() if (value := getattr(arguments, where, None)) is not None}
     if not changes and not arguments.rate:
-        raise UserError("Nothing is to be changed.", "Say what is to learn, such as --freeze last:2.")
+        raise UserError("Nothing is to be changed.", "Say what is to learn or how fast, such as --freeze last:2 or --lr 0.001.")
     data = recipe.model_dump(mode="json")
     for dotted, value in changes.items():
         _set(data, dotted, value)
     kept = {} if OPTIONS["--freeze"] in changes else data["freeze"]["overrides"]
     _set(data, "freeze.overrides", kept | _multipliers(arguments.rate))
-    return _checked(data, "The command line").freeze
+    wanted, plan = _checked(data, "The command line"), set(changes) - {_RATE} or arguments.rate
+    return Change(lr=wanted.optimisation.lr if _RATE in changes else None, freeze=wanted.freeze if plan else None)
 
 
 def _multipliers(rates: list[str]) -> dict[str, str]:

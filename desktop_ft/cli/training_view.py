@@ -133,8 +133,9 @@ def precision_line(event: PrecisionChosen) -> str:
 
 
 def plan_line(event: PlanChanged) -> str:
-    """What learns from now on, in one line."""
-    return f"From epoch {event.epoch + 1} on: {event.plan.words}; {percent(event.learning_share)} of the parameters learn."
+    """What is otherwise from now on, in one line."""
+    learns = f"; {percent(event.learning_share)} of the parameters learn" if event.change.freeze is not None else ""
+    return f"From epoch {event.epoch + 1} on: {event.change.words}{learns}."
 
 
 def epoch_line(event: EpochDone, history: MetricHistory) -> str:

@@ -11,6 +11,7 @@ import tomli_w
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, ValidationError, field_validator, model_serializer
 
 from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.changes import Change, Course, PlannedChange, in_order
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.values import Described, explain
@@ -180,14 +181,43 @@ class Recipe(Described):
     processes: int = Field(
         0, ge=0, le=64, description="Processes that share the work on each batch; 0: one for each GPU there is, else one."
     )
+    changes: tuple[PlannedChange, ...] = Field(
+        (), description="What is otherwise from some epoch on. What is changed while a run trains is added to its recipe here."
+    )
+
+    @field_validator("changes")
+    @classmethod
+    def _in_order(cls, changes: tuple[PlannedChange, ...]) -> tuple[PlannedChange, ...]:
+        if not in_order(changes):
+            raise ValueError("each must be for a later epoch than the one before")
+        return changes
 
     def with_optimisation(self, **changes: object) -> "Recipe":
         """The recipe with some fields of its optimisation changed."""
         return self.model_copy(update={"optimisation": self.optimisation.model_copy(update=changes)})
 
+    def followed(self, epoch: int, step: int = 1) -> Course:
+        """What is followed once `step` steps of `epoch` (0-based) are done: an epoch's change comes with its first step."""
+        course = Course(self.freeze, 0, self.optimisation.lr)
+        for change in self.changes:
+            if (change.epoch - 1, 0) < (epoch, step):
+                course = course.altered(change, change.epoch - 1)
+        return course
+
+    def change_in(self, epoch: int) -> Change | None:
+        """What is planned for the start of `epoch` (0-based)."""
+        return next((change for change in self.changes if change.epoch - 1 == epoch), None)
+
+    def with_change(self, epoch: int, change: Change) -> "Recipe":
+        """The recipe with `change` at the start of `epoch` (0-based), beside what is planned for it already."""
+        both = change.after(self.change_in(epoch))
+        others = [other for other in self.changes if other.epoch - 1 != epoch]
+        changes = sorted((*others, PlannedChange(epoch=epoch + 1, lr=both.lr, freeze=both.freeze)), key=lambda each: each.epoch)
+        return self.model_copy(update={"changes": tuple(changes)})
+
     def to_toml(self) -> str:
         """The recipe as TOML text; `from_toml` gives back an equal recipe."""
-        data = self.model_dump(mode="json")
+        data = self.model_dump(mode="json", exclude_none=True)
         # Last, so that a person finds all else before it; and written here, as the writer looks at every letter of thousands.
         pictures = data["dataset"].pop("pictures", {})
         lines = [f'{sha} = "{part}"\n' for sha, part in pictures.items()]
@@ -238,7 +268,7 @@ class Recipe(Described):
 
 def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
     """The fields that differ among `recipes`, by dotted name, with the value of each recipe."""
-    flat = [dict(_fields(recipe.model_dump(mode="json"))) for recipe in recipes]
+    flat = [dict(_fields(recipe.model_dump(mode="json", exclude_none=True))) for recipe in recipes]
     names = dict.fromkeys(name for fields in flat for name in fields)
     told = {name: tuple(fields.get(name, "") for fields in flat) for name in names}
     return {name: values for name, values in told.items() if any(value != values[0] for value in values)}
@@ -254,6 +284,9 @@ def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, objec
             for place, spec in enumerate(own, start=1):
                 yield f"{name}.{place}", spec["transform"]
                 yield from _fields(spec["parameters"], f"{name}.{place}.")
+        elif name == "changes":
+            for change in own:
+                yield from _fields({key: held for key, held in change.items() if key != "epoch"}, f"{name}.{change['epoch']}.")
         else:
             yield f"{above}{name}", own
 

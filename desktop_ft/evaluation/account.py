@@ -64,9 +64,9 @@ def _plan(plan: FreezePlan, history: MetricHistory) -> str:
         parts.append(f"{len(plan.overrides)} layers were set by hand.")
     if plan.batch_norm.value == "frozen":
         parts.append("Every BatchNorm layer stays as it is.")
-    for change in history.replanned:
-        share = percent(change.learning_share)
-        parts.append(f"Changed while it trained: from epoch {change.epoch + 1} on {text(change.plan.words)} ({share} learn).")
+    for changed in history.replanned:
+        share = f" ({percent(changed.learning_share)} learn)" if changed.change.freeze is not None else ""
+        parts.append(f"Changed while it trained: from epoch {changed.epoch + 1} on {text(changed.change.words)}{share}.")
     return " ".join(parts)
 
 

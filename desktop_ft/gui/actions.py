@@ -202,6 +202,23 @@ ACTIONS = (
         tool=True,
     ),
     ActionSpec(
+        id="queue.add",
+        menu="Run",
+        text="Add to the queue",
+        tip="Let the recipe as it stands wait, and be trained when its turn comes.",
+        handler="add_to_queue",
+        enabled="can_queue",
+        shortcut="Ctrl+Shift+Return",
+    ),
+    ActionSpec(
+        id="queue.show",
+        menu="Run",
+        text="Queue…",
+        tip="See what waits to be trained, put it in another order, start and pause it.",
+        handler="show_queue",
+        shortcut="Ctrl+Shift+L",
+    ),
+    ActionSpec(
         id="forecast",
         menu="Run",
         text="How long?",
@@ -237,6 +254,14 @@ ACTIONS = (
         enabled="can_replan",
     ),
     ActionSpec(
+        id="run.rate",
+        menu="Run",
+        text="Change the rate of the run",
+        tip="Let the run under way go on at another learning rate, from its next epoch on.",
+        handler="go_to_rate",
+        enabled="can_change",
+    ),
+    ActionSpec(
         id="run.stop",
         menu="Run",
         text="Stop and keep",
@@ -259,6 +284,14 @@ ACTIONS = (
         tip="See what is kept on this machine for the next run and how much it takes, and drop it.",
         handler="show_kept",
         separated=True,
+    ),
+    ActionSpec(
+        id="run.notify",
+        menu="Run",
+        text="Tell me when it ends",
+        tip="Tell that a run is done or has failed, where this window is not in front.",
+        handler="toggle_notify",
+        checked="notifies",
     ),
     ActionSpec(
         id="theme.system",

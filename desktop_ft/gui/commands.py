@@ -29,6 +29,8 @@ class Commands(QObject):
     help_asked = Signal(str)
     log_asked = Signal()
     panel_asked = Signal()
+    rate_asked = Signal()
+    queue_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -80,6 +82,21 @@ class Commands(QObject):
     def can_replan(self) -> bool:
         """Whether the run under way could go on with the layers that are ticked now."""
         return self._session.runs.can_replan
+
+    @property
+    def can_change(self) -> bool:
+        """Whether the run under way has an epoch left, in which it could do otherwise."""
+        return self._session.runs.can_change
+
+    @property
+    def can_queue(self) -> bool:
+        """Whether the recipe as it stands could wait for its turn."""
+        return self._session.can_queue
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the end of a run is told where the window is not in front."""
+        return self._session.settings.notify
 
     @property
     def theme_is_system(self) -> bool:
@@ -224,6 +241,25 @@ class Commands(QObject):
         """Let the run under way go on with the layers that are ticked now."""
         self._session.runs.replan()
 
+    def go_to_rate(self) -> None:
+        """Show the page Train, and the rate of the run there."""
+        self._session.state.go("train")
+        self.rate_asked.emit()
+
+    def add_to_queue(self) -> None:
+        """Let the recipe as it stands wait for its turn; shows the page Train, which says so."""
+        if self.can_queue:
+            self._session.state.go("train")
+            self._attempt(lambda: self._session.queue.add(self._session.state.recipe))
+
+    def show_queue(self) -> None:
+        """Show what waits."""
+        self.queue_asked.emit()
+
+    def toggle_notify(self) -> None:
+        """Tell of the end of runs, or not."""
+        self._session.settings.notify = not self._session.settings.notify
+
     def forecast(self) -> None:
         """Say how long the run will take; shows the page Train."""
         self._session.state.go("train")
@@ -342,7 +378,7 @@ class Commands(QObject):
             with suppress(UserError):  # it was deleted since: nothing to show
                 self._session.runs.open(self._last_run)
 
-    def _attempt(self, verb: Callable[[], None]) -> None:
+    def _attempt(self, verb: Callable[[], object]) -> None:
         try:
             verb()
         except UserError as error:

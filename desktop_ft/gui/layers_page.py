@@ -3,6 +3,7 @@
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.layers import blocks
@@ -237,14 +238,17 @@ class LayersPage(Page):
     def _show_replan(self) -> None:
         self.replan.setVisible(self._session.runs.can_replan)
 
-    def _replanned(self, training: bool) -> None:
+    def _replanned(self, change: Change, training: bool) -> None:
         self._show_replan()
+        if change.freeze is None:
+            return
         when = "from its next epoch on" if training else "when it is resumed"
         self.notice.say(f"These layers learn in the run {when}.", "good")
 
-    def _not_replanned(self, error: BaseException) -> None:
+    def _not_replanned(self, change: Change, error: BaseException) -> None:
         self._show_replan()
-        self.notice.fail(error)
+        if change.freeze is not None:
+            self.notice.fail(error)
 
     def _say(self, what: str) -> None:
         self.notice.say(what, "good")

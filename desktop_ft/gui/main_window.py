@@ -26,8 +26,10 @@ from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
 from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.log_dialog import LogDialog
+from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
+from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
@@ -55,6 +57,7 @@ class MainWindow(QMainWindow):
         self.strip = Strip(session.training)
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
+        self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = False
         self._refresh_soon = QTimer(self)
@@ -124,6 +127,7 @@ class MainWindow(QMainWindow):
         if not self.session.autosave.save() and not self._sure_to_lose_edits():
             event.ignore()
             return
+        self.session.queue.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
@@ -136,6 +140,7 @@ class MainWindow(QMainWindow):
         """Refresh when the window comes to the front: files may have come or gone meanwhile."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.notifier.clear()
             self._refresh_soon.start()
 
     def _build(self) -> None:
@@ -181,6 +186,9 @@ class MainWindow(QMainWindow):
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
         self.commands.panel_asked.connect(self._toggle_panel)
+        self.commands.rate_asked.connect(self._ask_rate)
+        self.commands.queue_asked.connect(self._show_queue)
+        session.queue.failed.connect(self.notice.fail)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -194,6 +202,7 @@ class MainWindow(QMainWindow):
             session.networks.download_ended,
             session.forecasts.changed,
             session.runs.began,
+            session.queue.changed,
             session.runs.ended,
             session.training.started,
             session.training.updated,
@@ -238,6 +247,15 @@ class MainWindow(QMainWindow):
             UserError("No panel of this page can have a window of its own.", "The curves on the page Train can, for example.")
         )
 
+    def _show_queue(self) -> None:
+        show_queue(self.session, self)
+
+    def _ask_rate(self) -> None:
+        from desktop_ft.gui.train_page import TrainPage
+
+        if isinstance(train := self.page("train"), TrainPage):
+            train.run_rate.rate.setFocus()
+
     def _changed(self) -> None:
         # One refresh for a burst of changes.
         if not self._refresh_soon.isActive():
@@ -265,6 +283,7 @@ class MainWindow(QMainWindow):
         if chosen not in (keep, drop):
             return
         self._closing = True
+        self.session.queue.pause()
         self.setEnabled(False)
         if not self.session.training.running:
             QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard

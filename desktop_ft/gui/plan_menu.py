@@ -17,7 +17,7 @@ from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan, plan_of_clipboa
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import run_list
-from desktop_ft.jobs.replanning import plan_of
+from desktop_ft.jobs.replanning import current
 from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -61,7 +61,7 @@ class PlanMenu(QPushButton):
     def compare_with_run(self, run: Path) -> None:
         """Compare with what learns in the run in the folder `run`."""
         try:
-            plan = plan_of(RunFolder.open(run))
+            plan = current(RunFolder.open(run)).freeze
         except UserError as error:
             self.failed.emit(error)
         else:

@@ -156,7 +156,7 @@ def _summary(path: Path) -> RunSummary:
         created=next((event.time for event in events if isinstance(event, RunStarted)), written),
         dataset=recipe.portable().dataset.folder,
         backbone=recipe.backbone.name,
-        preset=(history.replanned[-1].plan if history.replanned else recipe.freeze).words,
+        preset=next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), recipe.freeze).words,
         status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
         epochs=len(history.epochs),
         accuracy=best,

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
-from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
@@ -27,12 +27,12 @@ class EventLog:
     def append(self, event: TrainEvent) -> None:
         """Keep `event`; a crash right after this call does not lose it.
 
-        Nor does power loss after a checkpoint, a change of plan or the end.
+        Nor does power loss after a checkpoint or the end.
 
         Raises:
             UserError: it cannot be written.
         """
-        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | PlanChanged | RunEnded))
+        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
 
 
 class EventFollower:
@@ -113,7 +113,11 @@ class RunFolder:
 
     @property
     def recipe(self) -> Recipe:
-        """What was asked for. Raises UserError where it is damaged or written by a newer version."""
+        """What the run follows, the changes made while it went on included.
+
+        Raises:
+            UserError: it is damaged or written by a newer version.
+        """
         path = self.path / "recipe.toml"
         try:
             text = atomic.read(path).decode()
@@ -122,33 +126,50 @@ class RunFolder:
         return Recipe.from_toml(text, str(path))
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Keep what was asked for; this is what makes the folder a run."""
+        """Keep what the run follows; this is what makes the folder a run."""
         atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
 
-    def asked_plan(self) -> FreezePlan | None:
-        """What is to learn from the next epoch on, if that was asked for and not yet done.
+    def asked_change(self) -> Change | None:
+        """What is asked for, whether or not it is taken up yet, as far as it can be read."""
+        asked, taken = (_readable(path) for path in (self._asked, self._taken))
+        return asked.after(taken) if asked is not None else taken
+
+    def ask_change(self, change: Change) -> None:
+        """Ask for `change`, beside what is asked for already: the process that trains the run, now or later, will see it."""
+        atomic.write(self._asked, to_json(change.after(_readable(self._asked))))
+
+    def withdraw(self) -> bool:
+        """Ask for nothing any more; whether there was something that nobody had taken up."""
+        try:
+            self._asked.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def take_asked(self) -> Change | None:
+        """Take up what is asked for, if anything: it cannot be withdrawn any more, and is kept until `forget_taken`.
 
         Raises:
             UserError: it is damaged.
         """
-        if not self._asked_plan.is_file():
-            return None
-        return from_json(FreezePlan, atomic.read(self._asked_plan), str(self._asked_plan))
+        if self._asked.is_file():
+            if (earlier := _readable(self._taken)) is not None and (later := _readable(self._asked)) is not None:
+                atomic.write(self._asked, to_json(later.after(earlier)))
+            with suppress(FileNotFoundError):  # withdrawn meanwhile
+                self._asked.replace(self._taken)
+        return from_json(Change, atomic.read(self._taken), str(self._taken)) if self._taken.is_file() else None
 
-    def ask_plan(self, plan: FreezePlan) -> None:
-        """Ask for other layers to learn from the next epoch on: the process that trains the run, now or later, will see it."""
-        atomic.write(self._asked_plan, to_json(plan))
-
-    def forget_asked_plan(self, plan: FreezePlan | None) -> None:
-        """Ask for `plan` no more; another one that was asked for meanwhile stays. None: whatever is asked for goes."""
-        with suppress(UserError):
-            if plan is not None and self.asked_plan() != plan:
-                return
-        self._asked_plan.unlink(missing_ok=True)
+    def forget_taken(self) -> None:
+        """What was taken up is done, or cannot be."""
+        self._taken.unlink(missing_ok=True)
 
     @property
-    def _asked_plan(self) -> Path:
-        return self.path / "asked_plan.json"
+    def _asked(self) -> Path:
+        return self.path / "asked_change.json"
+
+    @property
+    def _taken(self) -> Path:
+        return self.path / "taken_change.json"
 
     @property
     def manifest(self) -> DatasetManifest:
@@ -249,6 +270,13 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def _readable(path: Path) -> Change | None:
+    with suppress(UserError):  # a damaged one is replaced by the next
+        if path.is_file():
+            return from_json(Change, atomic.read(path), str(path))
+    return None
 
 
 def _joined(lines: list[bytes]) -> bytes:

@@ -275,9 +275,11 @@ def test_other_layers_learn_in_a_run_that_was_stopped(command: Command, photos: 
     assert nothing.code != 0 and "Nothing is to be changed" in nothing.err
     bound = command("replan", run, "--backbone-rate", "7")
     assert bound.code != 0 and "--backbone-rate" in bound.err
-    (run / "asked_plan.json").write_bytes(b"{")  # a damaged one is replaced
+    (run / "asked_change.json").write_bytes(b"{")  # a damaged one is replaced
     told = command("replan", run, "--rate", "blocks.5=0.25", "--json")
-    assert told.json()["plan"]["overrides"] == {"blocks.6": 0.5, "blocks.5": 0.25} and told.json()["training"] is False
+    assert (
+        told.json()["change"]["freeze"]["overrides"] == {"blocks.6": 0.5, "blocks.5": 0.25} and told.json()["training"] is False
+    )
     told = command("replan", run, "--freeze", "last:2")
     assert told.code == 0 and "last:2 instead of head + 2 own" in told.out and "when it is resumed" in told.out
     assert (run / "recipe.toml").read_text() == recipe

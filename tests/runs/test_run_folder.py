@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import (
@@ -260,7 +261,7 @@ def test_two_folders_of_runs_share_an_index(tmp_path):
 
 
 def test_the_index_names_the_plan_that_a_run_learns_by_now(tmp_path):
-    changed = PlanChanged(epoch=1, plan=FreezePlan(preset="last:1"), learning_share=0.2)
+    changed = PlanChanged(epoch=1, change=Change(freeze=FreezePlan(preset="last:1")), learning_share=0.2)
     make(tmp_path / "runs" / "one", EVENTS[:3])
     make(tmp_path / "runs" / "two", [*EVENTS[:3], changed])
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
