@@ -33,6 +33,40 @@ def trained(command: Command, photos: Path, run: Path, *more: object) -> Outcome
     return outcome
 
 
+def _keeps_a_threshold(command: Command, run: Path, photos: Path, evaluation: dict[str, Any], tmp_path: Path) -> None:
+    """What is kept with a run is heeded by its evaluation, its own answers, its report, and the file exported from it."""
+    sure = sorted(answer["confidence"] for answer in evaluation["answers"])
+    value = (sure[len(sure) // 2 - 1] + sure[len(sure) // 2]) / 2
+    assert command("evaluate", run, "--keep").code == 2
+    assert command("evaluate", run, "--threshold", "1.5").code == 2
+    tried = command("evaluate", run, "--threshold", value, "--json").json()["threshold"]
+    assert (tried["caveat"], (run / "threshold.json").exists()) == ("", False)
+    kept = command("evaluate", run, "--threshold", value, "--keep", "--json").json()["threshold"]
+    assert 0 < kept["answered"] < 1
+    assert kept["answered"] == pytest.approx(sum(each >= value for each in sure) / len(sure))
+    assert "these very pictures" in kept["caveat"]
+    others = command("evaluate", run, photos, "--json")
+    assert others.json()["threshold"] | {"caveat": ""} == others.json()["threshold"]
+    assert f"picked on {len(sure)} of these 36" in others.err
+    assert "don't know" in (run / "report.html").read_text(encoding="utf-8")
+    model = tmp_path / "careful.onnx"
+    assert command("export", run, "--out", model).code == 0
+    for asked in (model, run):
+        answers = command("predict", asked, photos, "--json").json()
+        assert [answer["sure"] for answer in answers] == [answer["confidence"] >= value for answer in answers]
+        assert not all(answer["sure"] for answer in answers)
+        assert "don't know" in command("predict", asked, photos).out
+        assert all(answer["sure"] for answer in command("predict", asked, photos, "--threshold", 0, "--json").json())
+    seen = tmp_path / "seen.png"
+    told = command("explain", run, photos / "disc" / "00.png", "--out", seen, "--json").json()
+    assert sum(told["probabilities"].values()) == pytest.approx(1)
+    assert set(told["likeness"]) == {"the head", "the head and a third of the layers", "two thirds", "all layers"}
+    assert Image.open(seen).size == (64, 64)
+    assert command("explain", run, photos / "disc" / "00.png", "--class", "cat").code == 2
+    assert command("evaluate", run, "--threshold", 0, "--keep").code == 0
+    assert not (run / "threshold.json").exists()
+
+
 def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command, photos: Path, tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "model.onnx"
     told = trained(command, photos, run, "--freeze", "last:1", "--augment", "light").json()
@@ -67,6 +101,13 @@ def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command
         Path(p["path"]).relative_to(photos).as_posix(): p["class"] for p in predictions
     }
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
+    for figure in (
+        *evaluation["per_class"],
+        evaluation | {"f1": evaluation["macro_f1"], "f1_interval": evaluation["macro_f1_interval"]},
+    ):
+        low, high = figure["f1_interval"]
+        assert low <= figure["f1"] <= high
+    _keeps_a_threshold(command, run, photos, evaluation, tmp_path)
 
     curves = command("curves", run)
     assert curves.code == 0 and curves.out.startswith("kind,epoch,step,loss,lr,") and curves.out.count("\nepoch,") == 2
