@@ -33,8 +33,13 @@ def trained(command: Command, photos: Path, run: Path, *more: object) -> Outcome
     return outcome
 
 
-def _keeps_a_threshold(command: Command, run: Path, photos: Path, evaluation: dict[str, Any], tmp_path: Path) -> None:
-    """What is kept with a run is heeded by its evaluation, its own answers, its report, and the file exported from it."""
+@pytest.mark.slow
+def test_a_threshold_that_is_kept_is_heeded_by_answers_report_and_exported_file(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
+    evaluation = command("evaluate", run, "--json").json()
     sure = sorted(answer["confidence"] for answer in evaluation["answers"])
     value = (sure[len(sure) // 2 - 1] + sure[len(sure) // 2]) / 2
     assert command("evaluate", run, "--keep").code == 2
@@ -46,7 +51,7 @@ def _keeps_a_threshold(command: Command, run: Path, photos: Path, evaluation: di
     assert kept["answered"] == pytest.approx(sum(each >= value for each in sure) / len(sure))
     assert "these very pictures" in kept["caveat"]
     others = command("evaluate", run, photos, "--json")
-    assert others.json()["threshold"] | {"caveat": ""} == others.json()["threshold"]
+    assert others.json()["threshold"]["caveat"] == ""
     assert f"picked on {len(sure)} of these 36" in others.err
     assert "don't know" in (run / "report.html").read_text(encoding="utf-8")
     model = tmp_path / "careful.onnx"
@@ -57,14 +62,24 @@ def _keeps_a_threshold(command: Command, run: Path, photos: Path, evaluation: di
         assert not all(answer["sure"] for answer in answers)
         assert "don't know" in command("predict", asked, photos).out
         assert all(answer["sure"] for answer in command("predict", asked, photos, "--threshold", 0, "--json").json())
+    assert command("evaluate", run, "--threshold", 0, "--keep").code == 0
+    assert not (run / "threshold.json").exists()
+
+
+@pytest.mark.slow
+def test_a_photo_is_explained(command: Command, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
     seen = tmp_path / "seen.png"
     told = command("explain", run, photos / "disc" / "00.png", "--out", seen, "--json").json()
     assert sum(told["probabilities"].values()) == pytest.approx(1)
     assert set(told["likeness"]) == {"the head", "the head and a third of the layers", "two thirds", "all layers"}
     assert Image.open(seen).size == (64, 64)
     assert command("explain", run, photos / "disc" / "00.png", "--class", "cat").code == 2
-    assert command("evaluate", run, "--threshold", 0, "--keep").code == 0
-    assert not (run / "threshold.json").exists()
+    assert command("explain", run, photos / "disc" / "00.png", "--out", tmp_path / "seen.jpg").code == 2
+    (photos / "disc" / "bad.png").write_bytes(b"no picture")
+    broken = command("explain", run, photos / "disc" / "bad.png")
+    assert broken.code == 2 and "bad.png" in broken.err
 
 
 def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command, photos: Path, tmp_path: Path) -> None:
@@ -107,7 +122,6 @@ def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command
     ):
         low, high = figure["f1_interval"]
         assert low <= figure["f1"] <= high
-    _keeps_a_threshold(command, run, photos, evaluation, tmp_path)
 
     curves = command("curves", run)
     assert curves.code == 0 and curves.out.startswith("kind,epoch,step,loss,lr,") and curves.out.count("\nepoch,") == 2
