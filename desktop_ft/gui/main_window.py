@@ -105,7 +105,7 @@ class MainWindow(QMainWindow):
             event.ignore()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
-        """Open what was dropped; on the page Export, ask the exported model about it."""
+        """Open what was dropped; on the pages Results and Export, ask the model about it."""
         paths = local_paths(event.mimeData())
         if not paths:
             event.ignore()

@@ -35,6 +35,7 @@ class ResultsPage(Page):
     def __init__(self, session: Session) -> None:
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
         self._session = session
+        self._drawn: Evaluation | None = None
         self.notice = Notice()
         self.progress = Progress("pictures")
         self.progress.cancelled.connect(session.runs.cancel)
@@ -155,9 +156,10 @@ class ResultsPage(Page):
         self.own.setVisible(state.judged is not None)
         for way in (self.open_button, self.other, self.own, self.offer.button):
             way.setEnabled(free)
-        if evaluation is not None:
+        if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
-        elif run is not None:
+        self._drawn = evaluation
+        if evaluation is None and run is not None:
             self.empty.words.setText(
                 "This run was not evaluated yet: ask its best model about every held-out photo, or go on training."
             )

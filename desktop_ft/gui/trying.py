@@ -171,7 +171,8 @@ class TryIt(QWidget):
 
 def _invitation(model: Path) -> str:
     name = words.printable(model.name)
-    return f"Drop photos or a folder on this page, or choose them; {f'the best model of {name}' if model.is_dir() else name} answers."
+    who = f"the best model of {name}" if model.is_dir() else name
+    return f"Drop photos or a folder on this page, or choose them; {who} answers."
 
 
 def _thumb(answer: Prediction) -> Thumb:

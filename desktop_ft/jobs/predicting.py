@@ -88,15 +88,22 @@ def predict(
 
 
 def as_csv(predictions: Iterable[Prediction]) -> bytes:
-    """The answers as comma-separated values with a line of titles; names that are not UTF-8 keep their bytes."""
+    """The answers as comma-separated values with a line of titles; names that are not UTF-8 keep their bytes.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("file", "answer", "confidence", "sure", "problem"))
     for each in predictions:
         confidence = "" if each.problem else f"{each.confidence:.6f}"
         sure = "" if each.problem else "yes" if each.sure else "no"
-        lines.writerow((each.path, each.label, confidence, sure, each.problem))
+        lines.writerow((_inert(str(each.path)), _inert(each.label), confidence, sure, _inert(each.problem)))
     return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _exported(path: Path) -> Model:

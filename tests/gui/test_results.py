@@ -4,18 +4,23 @@ import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.evaluation.score import evaluate
 from desktop_ft.evaluation.selective import select
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
+from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -23,6 +28,23 @@ from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
 
 LONG = 60_000
+
+
+@pytest.fixture
+def judged(photos: Path, tmp_path: Path) -> Path:
+    """A run that was evaluated, and has no model: what needs none is shown without torch."""
+    folder = RunFolder.create(tmp_path / "judged")
+    folder.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos), val=0.5)))
+    manifest = scan_dataset(photos, 0.5)
+    folder.write_manifest(manifest)
+    with folder.log() as log:
+        log.append(RunEnded(status=RunStatus.COMPLETED))
+    held_out = manifest.of(Subset.VAL)
+    sure = np.linspace(0.3, 0.95, len(held_out))
+    folder.write_evaluation(
+        evaluate(np.stack([sure, 1 - sure], 1), held_out, manifest.classes, dataset=photos.name, subset="val")
+    )
+    return folder.path
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +66,21 @@ def run(trained: tuple[Path, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained[1], tmp_path / "run"))
 
 
-@pytest.fixture
-def results(window: MainWindow, run: Path) -> ResultsPage:
+def opened(window: MainWindow, run: Path) -> ResultsPage:
     window.session.runs.open(run)
     shown = page(window, "results")
     assert isinstance(shown, ResultsPage)
     return shown
+
+
+@pytest.fixture
+def figures(window: MainWindow, judged: Path) -> ResultsPage:
+    return opened(window, judged)
+
+
+@pytest.fixture
+def results(window: MainWindow, run: Path) -> ResultsPage:
+    return opened(window, run)
 
 
 def double_click(view: QAbstractItemView, index: QModelIndex) -> None:
@@ -58,21 +89,32 @@ def double_click(view: QAbstractItemView, index: QModelIndex) -> None:
     QTest.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
-def test_every_figure_has_its_interval(results: ResultsPage) -> None:
-    assert "95 % sure to be between" in results.figures.text()
+def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWindow, figures: ResultsPage) -> None:
+    assert "95 % sure to be between" in figures.figures.text()
     for figure in ("mean F1", "confidence off by"):
-        said = next(part for part in results.figures.text().split(" · ") if part.startswith(figure))
+        said = next(part for part in figures.figures.text().split(" · ") if part.startswith(figure))
         assert " to " in said
-    assert results.classes.rows.rowCount() == 3
+    assert figures.classes.rows.rowCount() == 2
     for column in (1, 2, 3):
-        assert " to " in results.classes.rows.index(0, column).data()
-
-
-def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, results: ResultsPage, run: Path, qtbot: QtBot) -> None:
+        assert " to " in figures.classes.rows.index(0, column).data()
     evaluation = window.session.state.evaluation
     assert evaluation is not None
-    sure = results.sureness
-    results.tabs.setCurrentWidget(sure)
+    figures.tabs.setCurrentIndex(1)
+    matrix = figures.confusion
+    matrix.setFocus()
+    matrix.setCurrentIndex(matrix.model().index(0, 0))
+    QTest.keyClick(matrix, Qt.Key.Key_Down)
+    assert figures.cell.thumbs.rowCount() == evaluation.confusion[1][0] > 0
+    QTest.keyClick(matrix, Qt.Key.Key_Return)
+    assert figures.cell.hasFocus()
+    assert figures.cell.currentIndex().row() == 0
+
+
+def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
+    evaluation = window.session.state.evaluation
+    assert evaluation is not None
+    sure = figures.sureness
+    figures.tabs.setCurrentWidget(sure)
     assert not sure.keep.isEnabled() and not sure.drop.isEnabled()
     assert sure.wall.thumbs.rowCount() == len(evaluation.mistakes)
     sure.value.selectAll()
@@ -87,26 +129,24 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, results: Resu
     assert sure.wall.thumbs.rowCount() == len(chosen.mistakes)
     assert "these very pictures" in sure.warned.text()
     click(sure.keep)
-    qtbot.waitUntil(lambda: RunFolder.open(run).threshold is not None and not window.session.worker.busy, timeout=LONG)
-    kept = RunFolder.open(run).threshold
+    qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is not None and not window.session.worker.busy, timeout=LONG)
+    kept = RunFolder.open(judged).threshold
     assert kept is not None and kept.value == 0.45
-    assert "it says don't know" in results.figures.text()
-    assert "less sure than 45.0" in (run / "report.html").read_text().replace("\u00a0", " ")
+    assert "it says don't know" in figures.figures.text()
+    assert "less sure than 45.0" in (judged / "report.html").read_text().replace("\u00a0", " ")
     assert not sure.keep.isEnabled()
-    window.session.runs.open(run)
+    window.session.runs.open(judged)
     assert sure.threshold == 0.45, "another time the kept one is shown"
     click(sure.drop)
-    qtbot.waitUntil(lambda: RunFolder.open(run).threshold is None and not window.session.worker.busy, timeout=LONG)
-    assert "don't know" not in results.figures.text()
+    qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is None and not window.session.worker.busy, timeout=LONG)
+    assert "don't know" not in figures.figures.text()
+    (judged / "threshold.json").mkdir()
+    sure.value.setValue(50)
+    click(sure.keep)
+    qtbot.waitUntil(lambda: bool(figures.notice.text), timeout=LONG)
 
 
-def test_a_threshold_that_cannot_be_kept_is_told(results: ResultsPage, run: Path, qtbot: QtBot) -> None:
-    (run / "threshold.json").mkdir()
-    results.sureness.value.setValue(50)
-    click(results.sureness.keep)
-    qtbot.waitUntil(lambda: bool(results.notice.text), timeout=LONG)
-
-
+@pytest.mark.slow
 def test_cells_lead_to_their_photos_by_keyboard_and_photos_to_where_the_answer_was_found(
     window: MainWindow, results: ResultsPage, qtbot: QtBot
 ) -> None:
@@ -142,6 +182,7 @@ def test_cells_lead_to_their_photos_by_keyboard_and_photos_to_where_the_answer_w
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_gone_is_told_in_the_dialog(
     window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot
 ) -> None:
@@ -158,6 +199,7 @@ def test_a_photo_that_is_gone_is_told_in_the_dialog(
     dialog.close()
 
 
+@pytest.mark.slow
 def test_what_is_dropped_is_answered_and_saved(
     window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -185,6 +227,7 @@ def test_what_is_dropped_is_answered_and_saved(
     assert next(row for row in rows if row["problem"])["answer"] == ""
 
 
+@pytest.mark.slow
 def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
     window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -204,6 +247,7 @@ def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
     assert "all of new" in results.figures.text()
 
 
+@pytest.mark.slow
 def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot) -> None:
     assert drop(window, trained[0])
     trying = results.trying
@@ -214,16 +258,17 @@ def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trai
     assert trying.ask.isEnabled()
 
 
-def test_a_run_that_is_dropped_is_opened(window: MainWindow, results: ResultsPage, run: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(run, tmp_path / "other"))
+def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(judged, tmp_path / "other"))
     assert drop(window, other)
     assert window.session.state.run == other
 
 
-def test_the_plots_follow_the_colours(window: MainWindow, results: ResultsPage) -> None:
-    results.tabs.setCurrentWidget(results.sureness)
-    light = results.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
+@pytest.mark.slow
+def test_the_plots_follow_the_colours(window: MainWindow, figures: ResultsPage) -> None:
+    figures.tabs.setCurrentWidget(figures.sureness)
+    light = figures.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
     window.commands.theme_dark()
-    dark = results.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
+    dark = figures.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
     window.commands.theme_light()
     assert light.lightness() > dark.lightness() + 50
