@@ -7,13 +7,22 @@ import sys
 from pathlib import Path
 
 from desktop_ft import places
-from desktop_ft.cli.results_view import evaluation_document, export_document, show_accuracy, show_export
+from desktop_ft.cli.results_view import (
+    evaluation_document,
+    export_document,
+    share,
+    show_accuracy,
+    show_export,
+    show_figures,
+    show_selection,
+)
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import differences
-from desktop_ft.jobs.evaluating import evaluate_run, write_report
+from desktop_ft.evaluation.selective import caveat, picked, select
+from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, write_report
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.run_list import annotate, listed
 from desktop_ft.jobs.running import open_run
@@ -32,6 +41,17 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("pictures", type=Path, nargs="?", metavar="FOLDER", help="other pictures, laid out in class folders")
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        metavar="SHARE",
+        help="judge it as a model whose answers less sure than this (0 to 1) are don't know (default: as kept with the run)",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep that threshold with the run: predictions, its report and files exported from now on heed it (0: drop it)",
+    )
     finish(parser, _evaluate)
 
     parser = commands.add_parser(
@@ -96,17 +116,23 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     finish(parser, _diff)
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    run, plugins, wanted = arguments.run_folder, load_plugins(), arguments.threshold
+    if arguments.keep and wanted is None:
+        raise UserError(
+            "There is no threshold to keep.", "Name it, such as --threshold 0.8 --keep; 0 drops the one that is kept."
+        )
     with terminal.progress("Evaluating") as progress:
-        evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, warn=terminal.note, progress=progress)
-    terminal.document(evaluation_document(evaluation))
+        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress)
+    if arguments.keep:
+        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None)
+    kept = RunFolder.open(run).threshold
+    selection = select(evaluation, wanted if wanted is not None else kept.value if kept else 0.0)
+    warned = caveat(kept, evaluation) if kept and kept.value == selection.threshold else ""
+    terminal.document(evaluation_document(evaluation, selection, warned))
     show_accuracy(evaluation, terminal)
-    rows = [[c.name, *map(_share, (c.precision, c.recall, c.f1)), str(c.support)] for c in evaluation.per_class]
-    terminal.table(["class", "precision", "recall", "f1", "pictures"], rows, right=(1, 2, 3, 4))
+    show_selection(selection, warned, terminal)
+    show_figures(evaluation, terminal)
     if evaluation.mistakes:
         terminal.say(f"\n{len(evaluation.mistakes)} mistakes, the most confident first:")
         names = evaluation.classes

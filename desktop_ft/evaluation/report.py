@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import desktop_ft
-from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.evaluation.account import asked, course, exported, noted, pictures
@@ -26,6 +26,7 @@ def render(
     exports: Sequence[ExportReport],
     root: Path | None,
     note: RunNote = RunNote(),  # noqa: B008 - a frozen value
+    threshold: Threshold | None = None,
 ) -> str:
     """The report as HTML.
 
@@ -35,6 +36,7 @@ def render(
         root: the folder that the evaluation's paths start from, for thumbnails of the mistakes; None: no thumbnails. Nothing
             in the page names it.
         note: what the person wrote about the run.
+        threshold: how sure an answer must be, where the run has one.
     """
     dataset = Path(manifest.source).name or manifest.source
     manifest, history = _placeless(manifest, history)
@@ -42,8 +44,8 @@ def render(
     parts = [
         noted(note),
         asked(recipe, history),
-        results(evaluation, root) if evaluation else "",
-        course(history),
+        results(evaluation, root, threshold) if evaluation else "",
+        course(history, len(manifest.of(Subset.VAL))),
         pictures(manifest),
         exported(exports),
     ]

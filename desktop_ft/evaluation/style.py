@@ -48,7 +48,7 @@ svg text { fill: var(--soft); font-size: 12px; } .grid { stroke: var(--edge); } 
 .train { color: var(--train); } .val, .rate { color: var(--val); } .ideal { color: var(--soft); stroke-dasharray: 5 4;
   stroke-width: 1.5; }
 .faint { color: var(--train); stroke-width: 1; opacity: .35; } circle, rect { fill: currentColor; }
-  rect { opacity: .75; }
+  rect { opacity: .55; } .band { fill: var(--train); opacity: .18; stroke: none; }
 .key { opacity: 1; margin-left: 1rem; font-size: .875rem; white-space: nowrap; }
 .key::before { content: ""; display: inline-block; width: 1.1rem; margin-right: .4rem; vertical-align: middle;
   border-top: 3px solid currentColor; }

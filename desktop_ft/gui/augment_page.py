@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picture_dialog import PictureDialog
 from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Empty, Notice, Page, button, card, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
-from desktop_ft.jobs import augmenting
+from desktop_ft.jobs import augmenting, help_texts
 from desktop_ft.jobs.augmenting import Shown
 
 PREVIEWED = 12
@@ -139,12 +141,12 @@ class AugmentPage(Page):
         inside.setObjectName("form")
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(0, 0, 6, 0)
-        layout.addLayout(row(caption, self.preset, None))
+        layout.addLayout(row(caption, explained(self.preset, "augment.preset"), HelpButton(self.preset), None))
         layout.addWidget(self.explanation)
-        layout.addWidget(self.list)
+        layout.addWidget(explained(self.list, "augmentation"))
         layout.addWidget(self.nothing)
         layout.addLayout(row(self.up, self.down, self.remove, None))
-        layout.addWidget(self.add)
+        layout.addWidget(explained(self.add, "augmentation"))
         layout.addWidget(frame)
         layout.addStretch(1)
         scroll = QScrollArea()
@@ -176,7 +178,8 @@ class AugmentPage(Page):
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(label("What the network sees", "heading"), self.state_words, None, self.free, self.seed, self.again))
+        layout.addLayout(row(label("What the network sees", "heading"), None, self.state_words))
+        layout.addLayout(row(self.free, self.seed, self.again, None))
         layout.addWidget(self.scroller, 1)
         layout.addWidget(self.empty, 1)
         return right
@@ -210,7 +213,8 @@ class AugmentPage(Page):
             if self._form is not None:
                 self._form.hide()
                 self._form.deleteLater()
-            self._form, self._form_for = ModelForm(known.parameters), known.name
+            self._form = ModelForm(known.parameters, card=partial(help_texts.transform_card, known))
+            self._form_for = known.name
             self._form.edited.connect(self._edit_parameter)
             self.form_box.addWidget(self._form)
         try:

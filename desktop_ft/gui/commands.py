@@ -15,6 +15,7 @@ from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, c
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
 
 
@@ -24,6 +25,10 @@ class Commands(QObject):
     told = Signal(object)
     palette_asked = Signal()
     recent_asked = Signal()
+    card_asked = Signal()
+    help_asked = Signal(str)
+    log_asked = Signal()
+    panel_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -250,6 +255,30 @@ class Commands(QObject):
     def theme_dark(self) -> None:
         """Dark colours."""
         self._choose_theme(ThemeChoice.DARK)
+
+    def start_lesson(self) -> None:
+        """Begin the lesson, or go on with it."""
+        self._session.lesson.start()
+
+    def explain_control(self) -> None:
+        """Explain the control that has the focus."""
+        self.card_asked.emit()
+
+    def explain_page(self) -> None:
+        """Explain the page that is shown."""
+        self.help_asked.emit(f"page:{self._session.state.page}")
+
+    def explain_words(self) -> None:
+        """Explain the words of the field."""
+        self.help_asked.emit(f"word:{next(iter(help_texts.glossary()))}")
+
+    def toggle_panel(self) -> None:
+        """Show a panel of the page in a window of its own, or bring it back."""
+        self.panel_asked.emit()
+
+    def show_log(self) -> None:
+        """Show everything that was told."""
+        self.log_asked.emit()
 
     def about(self) -> None:
         """Say what this is."""

@@ -8,7 +8,9 @@ from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learn
 from desktop_ft.core.layers import blocks
 from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
+from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.layer_model import COMPARED, LAYER, PATH_ROLE, RATE, SHARE, LayerModel
 from desktop_ft.gui.layer_search import LayerSearch
 from desktop_ft.gui.measured_line import MeasuredLine
@@ -69,17 +71,18 @@ class LayersPage(Page):
         self.body.addLayout(self._controls())
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
-        self.body.addWidget(self.picture)
+        self.body.addWidget(explained(self.picture, "layers.depth"))
         self.body.addLayout(row(self.search, self.plan))
         self.body.addWidget(self.comparison)
-        self.body.addWidget(filling(self.tree), 1)
+        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
+        self.body.addWidget(panel, 1)
         self.replan = button(
             "Use in the run",
             session.runs.replan,
             primary=True,
             tip="Let the run under way go on with these layers, from its next epoch on.",
         )
-        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse))
+        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, panel.way))
         self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
@@ -126,18 +129,20 @@ class LayersPage(Page):
         self.preset.setObjectName("preset")
         self.batch_norm.setObjectName("batch_norm")
         self.rate.setObjectName("backbone_rate")
-        for control, name, tip in (
-            (self.preset, "Preset", fields["preset"].description),
+        for control, card, name, tip in (
+            (self.preset, "preset", "Preset", fields["preset"].description),
             (
                 self.blocks,
+                "preset",
                 "Number of blocks or epochs",
                 "How many blocks from the top learn; or every how many epochs one more does.",
             ),
-            (self.factor, "Factor", "Each block learns this much slower than the one above it."),
-            (self.batch_norm, "BatchNorm", fields["batch_norm"].description),
-            (self.rate, "Backbone rate", fields["backbone_rate"].description),
-            (self.epoch, "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
+            (self.factor, "preset", "Factor", "Each block learns this much slower than the one above it."),
+            (self.batch_norm, "batch_norm", "BatchNorm", fields["batch_norm"].description),
+            (self.rate, "backbone_rate", "Backbone rate", fields["backbone_rate"].description),
+            (self.epoch, "preset", "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
         ):
+            explained(control, f"freeze.{card}")
             control.setAccessibleName(name)
             control.setToolTip(tip or "")
             control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -152,7 +157,8 @@ class LayersPage(Page):
         caption.setBuddy(self.preset)
         rate.setBuddy(self.rate)
         layout = QVBoxLayout()
-        layout.addLayout(row(caption, self.preset, self.blocks, self.factor, self.epoch, None, rate, self.rate, self.batch_norm))
+        left = (caption, HelpButton(self.preset), self.preset, self.blocks, self.factor, self.epoch)
+        layout.addLayout(row(*left, None, rate, self.rate, self.batch_norm))
         return layout
 
     def _build_tree(self) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import QModelIndex
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QLineEdit, QScrollArea, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
@@ -13,12 +13,13 @@ from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
 from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.network_cards import NetworkCards
 from desktop_ft.gui.network_chart import NetworkChart
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, splitter
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, scrolled, splitter
 from desktop_ft.gui.worker import Newest
 from desktop_ft.jobs import backbones
 from desktop_ft.jobs.devices import accelerated
@@ -155,7 +156,7 @@ class ModelPage(Page):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(self.search, self.shown, self.measure, self.measure_all))
-        column.addWidget(self.tabs, 1)
+        column.addWidget(explained(self.tabs, "backbone.name"), 1)
         panels = splitter("model", session.settings, left, self._facts_panel(), shares=(70, 30))
         for widget in (self.cards, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
@@ -263,14 +264,9 @@ class ModelPage(Page):
         layout.addStretch(1)
         layout.addWidget(self.input)
         layout.addWidget(self.own)
-        layout.addLayout(row(self.own_choose, self.own_clear, None))
+        layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
         frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 38)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(frame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(frame.minimumWidth() + scroll.verticalScrollBar().sizeHint().width())
-        return scroll
+        return scrolled(frame)
 
     def _look_again(self) -> None:
         """Weights, or a speed, are there that were not; which networks there are has not changed."""

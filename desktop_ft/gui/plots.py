@@ -139,6 +139,7 @@ def make_plot(title: str, below: str) -> Any:
     pg.setConfigOptions(antialias=True)
     plot = pg.PlotWidget()
     plot.setAccessibleName(title)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no key does anything in it
     plot.setMinimumSize(180, 110)
     plot.setTitle(title, size="10pt")
     plot.setMouseEnabled(x=True, y=False)

@@ -97,6 +97,16 @@ def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
     return network.eval()
 
 
+def device_of(run: OpenRun) -> torch.device:
+    """The run's own device, or the fastest there is where the run came from another machine. Imports torch."""
+    from desktop_ft.engine.device import choose
+
+    try:
+        return choose(run.recipe.device).device
+    except UserError:
+        return choose().device
+
+
 def still_there(root: Path, samples: Sequence[Sample], warn: Warn = silent) -> tuple[Sample, ...]:
     """Those of `samples` whose pictures are what they were when the run began; `warn` is told of the others.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ def new_run_path(recipe: Recipe) -> Path:
     """A folder for a new run that does not exist yet: dataset, backbone and time in its name."""
     name = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
     stamp = datetime.datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-    return places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    first = places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    others = (first.with_name(f"{first.name} {number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain((first,), others) if not path.exists())
 
 
 def train(
@@ -140,7 +143,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
         if progress:
             progress("Looking at the pictures", done, total)
 
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
