@@ -121,7 +121,9 @@ class ModelPage(Page):
         self.measuring.cancelled.connect(session.networks.cancel_measuring)
         self._accelerated: bool | None = None
         self._asked = False
-        self._device = Newest(session.worker, self._know_device, self.notice.fail, self)
+        self._pictures: PictureFacts | None = None
+        self._drawn = ""
+        self._device = Newest(session.worker, self._know_device, self._device_unknown, self)
         self.cards = NetworkCards()
         self.cards.used.connect(self.use)
         self.search = QLineEdit()
@@ -172,8 +174,10 @@ class ModelPage(Page):
         networks.download_failed.connect(self.notice.fail)
         networks.download_ended.connect(self._download_ended)
         session.state.recipe_changed.connect(self.refresh)
-        session.state.manifest_changed.connect(self._show_cards)
-        self._fill()
+        session.state.manifest_changed.connect(self._new_pictures)
+        self.table.rows.set_rows(backbones.offers(session.plugins))
+        self.table.select(self._is_chosen)
+        self._new_pictures()
         self._filter()
 
     def refresh(self) -> None:
@@ -181,7 +185,8 @@ class ModelPage(Page):
         self.table.rows.redraw()
         self._show_current()
         self._show_cards()
-        self._show_chart()
+        if self._drawn != self._session.state.recipe.backbone.name:
+            self._show_chart()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """What a recommendation rests on may be known by now."""
@@ -200,6 +205,8 @@ class ModelPage(Page):
 
     def use(self, offer: Offer) -> None:
         """Choose a network; its row becomes the current one."""
+        if offer not in self._shown_offers():
+            self.search.clear()
         self._pick(offer)
         recipe = self._session.state.recipe
         if offer.spec.name != recipe.backbone.name:
@@ -261,19 +268,18 @@ class ModelPage(Page):
         frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 38)
         return scrolled(frame)
 
-    def _fill(self) -> None:
-        self.table.rows.set_rows(backbones.offers(self._session.plugins))
-        self.table.select(self._is_chosen)
+    def _look_again(self) -> None:
+        """Weights, or a speed, are there that were not; which networks there are has not changed."""
+        self.table.rows.rows[:] = backbones.offers(self._session.plugins)
+        self.table.rows.redraw()
         self._show_cards()
         self._show_chart()
-
-    def _refill(self) -> None:
-        """As `_fill`, with the current row as it was."""
-        current = self.table.current()
-        self._fill()
-        if isinstance(current, Offer):
-            self._pick(current)
         self._show_current()
+
+    def _new_pictures(self) -> None:
+        manifest = self._session.state.manifest
+        self._pictures = PictureFacts.of(manifest) if manifest is not None else None
+        self._show_cards()
 
     def _pick(self, offer: Offer) -> None:
         self.table.select(lambda other: other.spec.name == offer.spec.name)
@@ -283,15 +289,15 @@ class ModelPage(Page):
         return [proxy.index(number, 0).data(ROW_ROLE) for number in range(proxy.rowCount())]
 
     def _show_chart(self) -> None:
-        self.chart.show_offers(self._shown_offers(), self._session.state.recipe.backbone.name)
+        self._drawn = self._session.state.recipe.backbone.name
+        self.chart.show_offers(self._shown_offers(), self._drawn)
 
     def _show_cards(self) -> None:
-        manifest = self._session.state.manifest
-        found = picks(self.table.rows.rows)
+        found, pictures = picks(self.table.rows.rows), self._pictures
         suits, otherwise = None, "Choose a folder on the page Data to see which of them suits your pictures."
-        if manifest is not None and self._accelerated is not None:
-            suits = recommend(found, PictureFacts.of(manifest), accelerated=self._accelerated)
-        elif manifest is not None:
+        if pictures is not None and self._accelerated is not None:
+            suits = recommend(found, pictures, accelerated=self._accelerated)
+        elif pictures is not None:
             otherwise = "Finding out what this machine computes on, to recommend one of them…"
             if self.isVisible() and not self._asked:
                 self._asked = True
@@ -302,6 +308,10 @@ class ModelPage(Page):
     def _know_device(self, known: bool) -> None:
         self._accelerated = known
         self._show_cards()
+
+    def _device_unknown(self, error: BaseException) -> None:
+        self.notice.fail(error)
+        self._know_device(False)
 
     def _is_chosen(self, offer: Offer) -> bool:
         return offer.spec.name == self._session.state.recipe.backbone.name
@@ -364,7 +374,7 @@ class ModelPage(Page):
 
     def _download_ended(self) -> None:
         self.progress.end()
-        self._refill()
+        self._look_again()
 
     def _measure_current(self) -> None:
         offer = self.table.current()
@@ -385,12 +395,12 @@ class ModelPage(Page):
     def _measuring_progressed(self, done: int, total: int | None) -> None:
         self.measuring.advance(done, total)
         if done:
-            self._refill()
+            self._look_again()
 
     def _measuring_ended(self) -> None:
         self.measuring.end()
         self._enable_measuring()
-        self._refill()
+        self._look_again()
 
     def _enable_measuring(self) -> None:
         session = self._session

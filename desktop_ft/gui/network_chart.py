@@ -163,7 +163,7 @@ class NetworkChart(QWidget):
         return {
             "pos": (x, y),
             "symbol": "star" if used else "o" if free else "t1",
-            "size": (18 if used else 10) * scale,
+            "size": 18 if used else 10,
             "pen": pg.mkPen(colour, width=1.5 * scale),
             "brush": pg.mkBrush(colour if offer.local else colours.base),
         }
@@ -175,7 +175,7 @@ class NetworkChart(QWidget):
         colours, scale = self._theme.colours, self.devicePixelRatioF()
         width = 3 if self.plot.hasFocus() else 1.5
         pen = pg.mkPen(colours.accent if self.plot.hasFocus() else colours.text, width=width * scale)
-        spots = [{"pos": point[1:], "symbol": "o", "size": 24 * scale, "pen": pen, "brush": None}] if point else []
+        spots = [{"pos": point[1:], "symbol": "o", "size": 24, "pen": pen, "brush": None}] if point else []
         self._ring.setData(spots)
         self._say(point[0] if point else None)
 

@@ -335,9 +335,9 @@ class RunsPage(Page):
 
     def _noted(self, run: Path, note: RunNote) -> None:
         rows = self.runs.rows.rows
-        for number, row_ in enumerate(rows):
-            if row_.path == str(run):
-                rows[number] = replace(row_, tags=note.words, note=note.text)
+        for number, each in enumerate(rows):
+            if each.path == str(run):
+                rows[number] = replace(each, tags=note.words, note=note.text)
         self.runs.rows.redraw()
 
     def _on_one(self, way: QWidget, do: Callable[[Path], object], page: str) -> None:

@@ -52,7 +52,6 @@ def annotate(run: Path, *, text: str | None = None, add: Iterable[str] = (), rem
         note = changed(folder.note, text=text, add=add, remove=remove)
     except ValidationError as error:
         raise UserError(f"That cannot be noted: {explain(error)}.", "Correct it and try again.") from error
-    if note != folder.note:
-        folder.write_note(note)
+    folder.write_note(note)
     remember(run)
     return note

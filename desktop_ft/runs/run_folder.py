@@ -187,8 +187,9 @@ class RunFolder:
         return from_json(RunNote, atomic.read(self._note), str(self._note)) if self._note.exists() else RunNote()
 
     def write_note(self, note: RunNote) -> None:
-        """Keep what the person wrote about the run."""
-        atomic.write(self._note, to_json(note))
+        """Keep what the person wrote about the run. A damaged file may be mended by hand: it raises UserError, as `note` does."""
+        if self.note != note:
+            atomic.write(self._note, to_json(note))
 
     @property
     def _note(self) -> Path:
