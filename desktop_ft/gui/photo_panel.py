@@ -95,7 +95,11 @@ class PhotoPanel(QWidget):
         _refill(self.class_filter, [("All classes", None), *named], now_called if same else "")
         kinds = sorted({problem.kind for notes in self._notes.values() for problem in notes})
         told = [(f"Only: {words.title(kind.replace('-', '_')).lower()}", kind) for kind in kinds]
-        _refill(self.problem_filter, [("With or without problems", None), ("Only with a problem", ""), *told], self.problem_filter.currentText() if same else "")
+        _refill(
+            self.problem_filter,
+            [("With or without problems", None), ("Only with a problem", ""), *told],
+            self.problem_filter.currentText() if same else "",
+        )
         self.problem_filter.setVisible(bool(kinds))
         if not same:
             self.subset_filter.blockSignals(True)
