@@ -7,7 +7,7 @@ from collections.abc import Collection
 from desktop_ft.cli.recipe_options import OPTIONS
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 
 def add_help_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,7 +24,7 @@ def add_help_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _help(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    cards = {name: explaining.cards()[name] for name in explaining.settings()}
+    cards = {name: help_texts.cards()[name] for name in help_texts.settings()}
     chosen = cards if arguments.name is None else {(name := _found(arguments.name, cards)): cards[name]}
     terminal.document({name: card.model_dump() for name, card in chosen.items()})
     if arguments.name is None:

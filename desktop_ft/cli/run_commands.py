@@ -4,15 +4,16 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.cli.recipe_options import add_plan_options, add_recipe_options, freeze_help, plan_from, recipe_from
+from desktop_ft.cli.recipe_options import add_change_options, add_recipe_options, change_from, freeze_help, recipe_from
 from desktop_ft.cli.results_view import interval_of, show_accuracy
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import Emit, PhaseProgress, ask_to_stop_on_signals, watch
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
-from desktop_ft.jobs.replanning import plan_of, replan
+from desktop_ft.jobs.replanning import current, replan
 from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -45,15 +46,16 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
     parser = commands.add_parser(
         "replan",
-        help="let other layers learn in a run that is under way, or was stopped",
-        description="Let other layers learn from the next epoch on, in a run that one process trains, or when it is resumed.\n"
-        "What is not named stays as it is; another preset drops the exceptions to the one before.\n\n"
+        help="change the learning rate or what learns in a run that is under way, or was stopped",
+        description="Let a run that one process trains learn otherwise from its next epoch on, or when it is resumed.\n"
+        "What is not named stays as it is; another preset drops the exceptions to the one before. The change is added to the\n"
+        "run's recipe, which then gives the same run again (desktop-ft train --recipe RUN/recipe.toml).\n\n"
         "What learns (--freeze):\n" + freeze_help(),
-        epilog="Example: desktop-ft replan run --freeze last:2",
+        epilog="Example: desktop-ft replan run --freeze last:2 --lr 0.001",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
-    add_plan_options(parser)
+    add_change_options(parser)
     finish(parser, _replan)
 
 
@@ -82,12 +84,13 @@ def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _replan(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run = arguments.run_folder
     folder = RunFolder.open(run)
-    before = plan_of(folder)
-    plan = plan_from(arguments, folder.recipe.model_copy(update={"freeze": before}))
-    training = replan(run, plan, load_plugins())
-    terminal.document({"run": str(run), "plan": plan.model_dump(mode="json"), "training": training})
+    before = current(folder)
+    change = change_from(arguments, before)
+    training = replan(run, change, load_plugins())
+    terminal.document({"run": str(run), "change": change.model_dump(mode="json", exclude_none=True), "training": training})
+    stood = Change(lr=before.optimisation.lr if change.lr else None, freeze=before.freeze if change.freeze else None)
     when = "from its next epoch on" if training else f"when it is resumed (desktop-ft resume '{run}')"
-    terminal.say(f"{folder.name}: {plan.words} instead of {before.words}, {when}.")
+    terminal.say(f"{folder.name}: {change.words} instead of {stood.words}, {when}.")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.changes import Change
 
 
 class RunStatus(StrEnum):
@@ -27,6 +27,7 @@ class RunStarted:
         device, precision: what it really computes on and in, in words, such as `CPU (2 threads)`, `fp32`; the precision until a
             PrecisionChosen tells another.
         learning_share: share of the parameters that learn in `first_epoch`.
+        batch_size: samples a step; the last one of an epoch may have fewer.
     """
 
     epochs: int
@@ -37,6 +38,7 @@ class RunStarted:
     precision: str
     learning_share: float
     time: float
+    batch_size: int = 0
     type: Literal["run_started"] = "run_started"
 
 
@@ -95,17 +97,52 @@ class PrecisionChosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanChanged:
-    """Other layers learn from the start of `epoch` (0-based) on, as a person asked for while the run went on.
+    """The run does otherwise from the start of `epoch` (0-based) on, as its recipe plans or a person asked for meanwhile.
 
     Attributes:
-        plan: what learns now; what changes over time in it counts from `epoch`.
+        change: the learning rate and the layers that learn, as far as they are other ones now.
         learning_share: share of the network's parameters that learn in `epoch`.
     """
 
     epoch: int
-    plan: FreezePlan
+    change: Change
     learning_share: float
     type: Literal["plan_changed"] = "plan_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatesSet:
+    """From the start of `epoch` (0-based) on, layers learn at these shares of the head's rate.
+
+    Attributes:
+        groups: layers that learn at one rate, in words, and their share, from the input to the head; what is frozen is left out.
+    """
+
+    epoch: int
+    groups: tuple[tuple[str, float], ...]
+    type: Literal["rates_set"] = "rates_set"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineUse:
+    """What a run takes of the machine that it trains on: means since the last such event, and the most memory meanwhile.
+
+    Attributes:
+        seconds: since the last RunStarted, pauses included.
+        cpu: share of all cores that is busy, with whatever else runs there, 0 to 1.
+        memory: bytes that the process holds.
+        gpu: share of the time that the GPU is busy, 0 to 1; None where that cannot be told, as below.
+        gpu_memory: bytes that torch holds of the device.
+        gpu_celsius: the GPU's temperature.
+    """
+
+    seconds: float
+    cpu: float
+    memory: int
+    gpu: float | None = None
+    gpu_memory: int | None = None
+    gpu_celsius: float | None = None
+    type: Literal["machine_use"] = "machine_use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +230,8 @@ TrainEvent = Annotated[
     | PrefixReady
     | PrecisionChosen
     | PlanChanged
+    | RatesSet
+    | MachineUse
     | StepDone
     | EpochDone
     | CheckpointSaved

@@ -1,6 +1,6 @@
 """The module tree of a network as a plain value, and its division into blocks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +65,28 @@ class LayerNode:
 def is_under(path: str, ancestor: str) -> bool:
     """Whether `path` is `ancestor` or lies below it."""
     return not ancestor or path == ancestor or path.startswith(ancestor + ".")
+
+
+def same_rate(rates: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """The layers of `rates` (leaf path to rate, in the network's order) that have one rate above 0, in words, and that rate.
+
+    Layers that are all there is below some path go by that path, others by the first and the last of them.
+    """
+    found: dict[float, list[str]] = {}
+    for path, rate in rates.items():
+        if rate:
+            found.setdefault(rate, []).append(path)
+    return tuple((_together(paths, rates), rate) for rate, paths in found.items())
+
+
+def _together(paths: list[str], known: Iterable[str]) -> str:
+    first, last = paths[0].split("."), paths[-1].split(".")
+    shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    above = ".".join(first[:shared])
+    if sum(is_under(path, above) for path in known) == len(paths):
+        return above or "all layers"
+    ends = (".".join(path[: shared + 1]) for path in (first, last))
+    return " … ".join(dict.fromkeys(ends))
 
 
 def blocks(tree: LayerNode, head: str) -> tuple[tuple[str, ...], ...]:

@@ -3,19 +3,24 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pydantic import Field
+
 from desktop_ft.core.events import (
     EpochDone,
+    MachineUse,
     Paused,
     PlanChanged,
     PrecisionChosen,
     PrefixProgress,
     PrefixReady,
+    RatesSet,
     RunEnded,
     RunStarted,
     StepDone,
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.values import Described
 
 
 @dataclass(slots=True)
@@ -62,7 +67,10 @@ class MetricHistory:
         prefix: how far the frozen layers' own pass is, while it is under way.
         ready: what that pass came to, since the last start.
         chosen: what the steps compute in, where that was measured.
-        replanned: the changes of what learns, in order.
+        replanned: the changes of plan, in order.
+        took: working seconds of each of `steps`.
+        rates: from which epochs on layers learned at which shares of the head's rate.
+        machine: what the run took of the machine, each with the seconds since its first start, without those between two starts.
     """
 
     begun: RunStarted | None = None
@@ -74,9 +82,13 @@ class MetricHistory:
     ready: PrefixReady | None = None
     chosen: PrecisionChosen | None = None
     replanned: list[PlanChanged] = field(default_factory=list)
+    took: list[float] = field(default_factory=list)
+    rates: list[RatesSet] = field(default_factory=list)
+    machine: list[tuple[float, MachineUse]] = field(default_factory=list)
     paused: bool = False
     ended: RunEnded | None = None
     _times: _Times = field(default_factory=_Times)
+    _before: float = 0.0
 
     @classmethod
     def of(cls, events: Iterable[TrainEvent]) -> "MetricHistory":
@@ -94,9 +106,12 @@ class MetricHistory:
                 self.started, self.ended, self.paused = event, None, False
                 at = (event.first_epoch, event.first_step)
                 self.steps = [step for step in self.steps if (step.epoch, step.step) < at]
+                self.took = self.took[: len(self.steps)]
+                self.rates = [rates for rates in self.rates if rates.epoch < event.first_epoch]
+                self._before = self.machine[-1][0] if self.machine else 0.0
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
                 self.prefix, self.ready, self.chosen = None, None, None
-                self.replanned = [change for change in self.replanned if change.epoch <= event.first_epoch]
+                self.replanned = [change for change in self.replanned if (change.epoch, 0) < at]  # made again in its epoch
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event
@@ -108,6 +123,7 @@ class MetricHistory:
                 self._times.passed(event.seconds)
             case StepDone():
                 self.steps.append(event)
+                self.took.append(max(0.0, event.seconds - self._times.now))
                 self._times.learned(event.seconds)
             case EpochDone():
                 self.epochs.append(event)
@@ -124,6 +140,10 @@ class MetricHistory:
                 self.warnings.append(event.message)
             case PlanChanged():
                 self.replanned.append(event)
+            case RatesSet():
+                self.rates.append(event)
+            case MachineUse():
+                self.machine.append((self._before + event.seconds, event))
             case Paused():
                 self.paused = event.paused
             case _:
@@ -191,6 +211,19 @@ class MetricHistory:
         """Working time of the whole run so far, pauses excluded: every start, and every validation."""
         return self._times.before + self._times.now
 
+    def rates_in(self, epoch: int) -> tuple[tuple[str, float], ...]:
+        """Layers that learn in `epoch` (0-based), in words, and their share of the head's rate; the head alone where not told."""
+        return next((rates.groups for rates in reversed(self.rates) if rates.epoch <= epoch), (("head", 1.0),))
+
+    def speeds(self) -> list[float | None]:
+        """Samples a second of each of `steps`; None of an epoch's last, which may have fewer, and where nobody told how many."""
+        started = self.started
+        size, per = (started.batch_size, started.steps_per_epoch) if started is not None else (0, 0)
+        known = [
+            size > 0 and took > 0 and (step.step + 1 < per or per == 1) for step, took in zip(self.steps, self.took, strict=True)
+        ]
+        return [size / took if able else None for took, able in zip(self.took, known, strict=True)]
+
     def _steps_done(self, started: RunStarted) -> int:
         if not self.steps:
             return started.first_epoch * started.steps_per_epoch + started.first_step
@@ -199,7 +232,7 @@ class MetricHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A share with its 95 % confidence interval (Wilson's score interval)."""
+    """A figure with its 95 % confidence interval, which holds it."""
 
     value: float
     low: float
@@ -261,6 +294,21 @@ class Evaluation:
         """The wrong answers, the most confident first."""
         wrong = (answer for answer in self.answers if answer.predicted != answer.label)
         return tuple(sorted(wrong, key=lambda answer: (-answer.confidence, answer.path)))
+
+
+class Threshold(Described):
+    """How sure an answer must be; a less sure one is *don't know*. It belongs to a run, with the pictures it was picked on.
+
+    Attributes:
+        dataset, subset, pictures: what they are called, and how many.
+        fingerprint: which pictures they are.
+    """
+
+    value: float = Field(ge=0, le=1, description="How sure an answer must be, 0 to 1; a less sure one is don't know.")
+    dataset: str
+    subset: str
+    pictures: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,16 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, ValidationError, field_validator, model_serializer
 
 from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.changes import Change, Course, PlannedChange, in_order
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.values import Described, explain
@@ -60,8 +62,22 @@ class DeviceChoice(StrEnum):
     XPU = "xpu"
 
 
+class Part(StrEnum):
+    """Where a person put a picture: the subsets by their names, or out of the run."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    LEFT_OUT = "left_out"
+
+
+LEFT_OUT = ""
+"""The name in the run of a class that is left out."""
+_EDITS = ("rename", "pictures")
+
+
 class DatasetChoice(Described):
-    """Which pictures, and how they are divided."""
+    """Which pictures, what they are called, and how they are divided."""
 
     folder: str = Field(
         min_length=1, description="Folders of classes, perhaps below train and val; or labels.csv; or a .zip of these."
@@ -73,6 +89,31 @@ class DatasetChoice(Described):
         description="Share of each class that is held out for validation, where the folder does not say so itself. "
         "A picture's side is decided by its content, so it stays when others are added (save in classes of a few pictures).",
     )
+    rename: Mapping[str, str] = Field(
+        {},
+        description="Other names for classes of the folder: the name found there, and the name in the run. Classes of one name "
+        "are one class; an empty name leaves a class out. The folder stays as it is.",
+    )
+    pictures: Mapping[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], Part] = Field(
+        {},
+        description="Pictures moved by hand to train, val or test, or left_out, by the SHA-256 of their bytes: so a picture "
+        "stays where it was put when its file is renamed. All others are divided as ever.",
+    )
+
+    @field_validator("rename")
+    @classmethod
+    def _speakable(cls, rename: Mapping[str, str]) -> Mapping[str, str]:
+        for found, name in rename.items():
+            if not (_is_text(found) and _is_text(name)):
+                raise ValueError("holds a name that is not UTF-8, which no recipe can hold; rename that class's folder instead")
+            if name != name.strip() or not name.isprintable():
+                raise ValueError(f"{name!r} is no name for a class: no blanks around it, and nothing that cannot be printed")
+        return rename
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was not edited is not written: a recipe without edits reads, and counts, as before there were any."""
+        return {name: value for name, value in write(self).items() if value or name not in _EDITS}
 
 
 class BackboneChoice(Described):
@@ -140,14 +181,47 @@ class Recipe(Described):
     processes: int = Field(
         0, ge=0, le=64, description="Processes that share the work on each batch; 0: one for each GPU there is, else one."
     )
+    changes: tuple[PlannedChange, ...] = Field(
+        (), description="What is otherwise from some epoch on. What is changed while a run trains is added to its recipe here."
+    )
+
+    @field_validator("changes")
+    @classmethod
+    def _in_order(cls, changes: tuple[PlannedChange, ...]) -> tuple[PlannedChange, ...]:
+        if not in_order(changes):
+            raise ValueError("each must be for a later epoch than the one before")
+        return changes
 
     def with_optimisation(self, **changes: object) -> "Recipe":
         """The recipe with some fields of its optimisation changed."""
         return self.model_copy(update={"optimisation": self.optimisation.model_copy(update=changes)})
 
+    def followed(self, epoch: int, step: int = 1) -> Course:
+        """What is followed once `step` steps of `epoch` (0-based) are done: an epoch's change comes with its first step."""
+        course = Course(self.freeze, 0, self.optimisation.lr)
+        for change in self.changes:
+            if (change.epoch - 1, 0) < (epoch, step):
+                course = course.altered(change, change.epoch - 1)
+        return course
+
+    def change_in(self, epoch: int) -> Change | None:
+        """What is planned for the start of `epoch` (0-based)."""
+        return next((change for change in self.changes if change.epoch - 1 == epoch), None)
+
+    def with_change(self, epoch: int, change: Change) -> "Recipe":
+        """The recipe with `change` at the start of `epoch` (0-based), beside what is planned for it already."""
+        both = change.after(self.change_in(epoch))
+        others = [other for other in self.changes if other.epoch - 1 != epoch]
+        changes = sorted((*others, PlannedChange(epoch=epoch + 1, lr=both.lr, freeze=both.freeze)), key=lambda each: each.epoch)
+        return self.model_copy(update={"changes": tuple(changes)})
+
     def to_toml(self) -> str:
         """The recipe as TOML text; `from_toml` gives back an equal recipe."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        data = self.model_dump(mode="json", exclude_none=True)
+        # Last, so that a person finds all else before it; and written here, as the writer looks at every letter of thousands.
+        pictures = data["dataset"].pop("pictures", {})
+        lines = [f'{sha} = "{part}"\n' for sha, part in pictures.items()]
+        return "".join([tomli_w.dumps(data), *(["\n[dataset.pictures]\n"] if lines else []), *lines])
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> "Recipe":
@@ -194,7 +268,7 @@ class Recipe(Described):
 
 def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
     """The fields that differ among `recipes`, by dotted name, with the value of each recipe."""
-    flat = [dict(_fields(recipe.model_dump(mode="json"))) for recipe in recipes]
+    flat = [dict(_fields(recipe.model_dump(mode="json", exclude_none=True))) for recipe in recipes]
     names = dict.fromkeys(name for fields in flat for name in fields)
     told = {name: tuple(fields.get(name, "") for fields in flat) for name in names}
     return {name: values for name, values in told.items() if any(value != values[0] for value in values)}
@@ -202,14 +276,34 @@ def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
 
 def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
     for name, own in value.items():
-        if isinstance(own, dict):
+        if name == "pictures":
+            yield f"{above}{name}", _moves(own)
+        elif isinstance(own, dict):
             yield from _fields(own, f"{above}{name}.")
         elif name == "augmentation":
             for place, spec in enumerate(own, start=1):
                 yield f"{name}.{place}", spec["transform"]
                 yield from _fields(spec["parameters"], f"{name}.{place}.")
+        elif name == "changes":
+            for change in own:
+                yield from _fields({key: held for key, held in change.items() if key != "epoch"}, f"{name}.{change['epoch']}.")
         else:
             yield f"{above}{name}", own
+
+
+def _moves(pictures: Mapping[str, str]) -> str:
+    """Thousands of moved pictures in a few words, and a mark that differs where the pictures do."""
+    tally = ", ".join(f"{count:,} {part}" for part, count in sorted(Counter(pictures.values()).items()))
+    mark = hashlib.sha256("".join(f"{sha}{part}" for sha, part in sorted(pictures.items())).encode()).hexdigest()[:6]
+    return f"{tally} ({mark})"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _last_part(path: str) -> str:

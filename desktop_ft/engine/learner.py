@@ -1,4 +1,4 @@
-"""What the trainer asks of the freeze plan: which parameters learn in which epoch, and how fast."""
+"""What the trainer asks of the plan of a run: which parameters learn in which epoch, how fast, and what changes meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from desktop_ft.core.freezing import FreezePlan
+    from desktop_ft.core.changes import Change
     from desktop_ft.models.freezing import ParameterGroup
 
 
@@ -35,21 +35,26 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Another learner of the same network, from its `since` on, and the plan that it carries out."""
+class Turn:
+    """What a run does otherwise from the start of an epoch on.
 
-    learner: Learner
-    plan: FreezePlan
+    Attributes:
+        change: what is to be told of it; its learning rate is taken from here.
+        learner: another learner of the same network, for that epoch and those to come; None: as before.
+    """
+
+    change: Change
+    learner: Learner | None = None
 
 
 class Relearn(Protocol):
-    """Says at the start of an epoch whether other layers are to learn from then on."""
+    """Says at the start of an epoch whether the run is to do otherwise from then on."""
 
-    def asked(self, epoch: int) -> Change | None:
-        """The change from `epoch` on, or None."""
+    def asked(self, epoch: int) -> Turn | None:
+        """What is otherwise from `epoch` on, or None."""
 
-    def settled(self, change: Change) -> None:
-        """`change` was made and told: it is asked for no more."""
+    def settled(self, turn: Turn, epoch: int) -> None:
+        """`turn` is taken in `epoch`, now: whatever happens, a run that is resumed takes it there again."""
 
 
 def learning_in(learner: Learner, epoch: int) -> frozenset[str]:

@@ -17,12 +17,14 @@ from desktop_ft.core.events import (
     EpochDone,
     Paused,
     PlanChanged,
+    RatesSet,
     RunStarted,
     RunStatus,
     StepDone,
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.layers import same_rate
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
 from desktop_ft.engine.batches import Batches, closed_after
@@ -34,6 +36,7 @@ from desktop_ft.engine.keeper import Keeper, Saved
 from desktop_ft.engine.learner import Learner, Relearn
 from desktop_ft.engine.optim import build_optimizer, factor, optimizer_tensors, restore_optimizer, set_rates
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
+from desktop_ft.engine.rest import resting
 from desktop_ft.engine.stages import Stage, Stages
 from desktop_ft.engine.team import Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
@@ -91,7 +94,7 @@ class Loop:
             saving_share=setup.saving_share,
             team=setup.team,
         )
-        self._progress = _patient_again(self._keeper.restore(resume), setup.learner) if resume else Progress()
+        self._progress = self._keeper.restore(resume) if resume else Progress()
         self._check_together()
         self._clock = WorkClock()
         self._stages = Stages(
@@ -107,6 +110,7 @@ class Loop:
             team=setup.team,
         )
         self._entered: range | None = None
+        self._rates_told: tuple[tuple[str, float], ...] = ()
         self._arithmetic = Arithmetic(setup.network, self._passes, setup.compute, setup.measurements, emit, self._heed_an_end)
 
     def _check_together(self) -> None:
@@ -149,6 +153,7 @@ class Loop:
                 precision=self._passes.compute.precision.value,
                 learning_share=_learning_share(setup.network),
                 time=time.time(),
+                batch_size=setup.optimisation.batch_size,
             )
         )
         if self._resume and self._resume.note:
@@ -163,9 +168,10 @@ class Loop:
 
     def _run_epoch(self) -> None:
         if self._progress.step == 0:
-            self._change_what_learns()
+            self._take_a_turn()
         setup, epoch = self._setup, self._progress.epoch
         setup.learner.apply(epoch)
+        self._tell_rates(setup.learner.rates(epoch))
         setup.network.train()
         setup.learner.train_mode(epoch)
         stage = self._enter(self._stages.of(epoch))
@@ -176,25 +182,36 @@ class Loop:
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
 
-    def _change_what_learns(self) -> None:
-        """Let other layers learn from this epoch on, if that is asked for. What learns on keeps its momentum.
+    def _tell_rates(self, rates: dict[str, float]) -> None:
+        if (groups := same_rate(rates)) != self._rates_told:
+            self._rates_told = groups
+            self._emit(RatesSet(epoch=self._progress.epoch, groups=groups))
 
-        In this order: the run is saved, the change is told (which makes it last), and only then it is asked for no more. A run
-        that breaks off in between is resumed from here, before the change or after it.
+    def _take_a_turn(self) -> None:
+        """Do otherwise from this epoch on, if that is planned or asked for. What learns on keeps its momentum.
+
+        In this order: the run is saved, the turn is settled (which makes it last), taken and told. A run that breaks off in
+        between is resumed from here, and takes it then.
         """
         setup, at = self._setup, self._progress
-        if setup.relearn is None or (change := setup.relearn.asked(at.epoch)) is None:
+        if setup.relearn is None or (turn := setup.relearn.asked(at.epoch)) is None:
             return
         self._save()
-        learner, plan = change.learner, setup.optimisation
-        learner.apply(at.epoch)
+        setup.relearn.settled(turn, at.epoch)
+        if turn.change.lr is not None:
+            self._setup = replace(setup, optimisation=setup.optimisation.model_copy(update={"lr": turn.change.lr}))
+        if turn.learner is not None:
+            self._let_learn(turn.learner)
+        self._progress = replace(at, stale_epochs=0)  # early stopping waits anew
+        self._emit(PlanChanged(epoch=at.epoch, change=turn.change, learning_share=_learning_share(setup.network)))
+
+    def _let_learn(self, learner: Learner) -> None:
+        setup, plan = self._setup, self._setup.optimisation
+        learner.apply(self._progress.epoch)
         optimizer = build_optimizer(plan, learner.groups(plan.epochs, plan.weight_decay))
         restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
         self._optimizer = self._keeper.optimizer = optimizer
         self._setup, self._stages.learner = replace(setup, learner=learner), learner
-        self._progress = _patient_again(at, learner)
-        self._emit(PlanChanged(epoch=at.epoch, plan=change.plan, learning_share=_learning_share(setup.network)))
-        setup.relearn.settled(change)
 
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
@@ -305,7 +322,8 @@ class Loop:
 
     def _wait(self) -> None:
         self._save()
-        with self._clock.stopped():
+        alone, device = self._team.size == 1, self._passes.compute.device
+        with self._clock.stopped(), resting(self._setup.network, self._optimizer, device, moves=alone):
             self._emit(Paused(paused=True))
             while self._asked() == (False, False, True):
                 self._control.cancel.wait(_STOP_OR_GO_ON_WITHIN_S)
@@ -331,11 +349,6 @@ class Loop:
 def _learning_share(network: nn.Module) -> float:
     parameters = list(network.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad) / max(1, sum(p.numel() for p in parameters))
-
-
-def _patient_again(at: Progress, learner: Learner) -> Progress:
-    """Where other layers learn from here on, early stopping waits anew."""
-    return replace(at, stale_epochs=0) if (at.epoch, at.step) == (learner.since, 0) else at
 
 
 def _better(at: Progress, accuracy: float, loss: float) -> bool:

@@ -64,6 +64,12 @@ def memory_kept() -> Iterator[bool]:
                 library.malloc_trim(0)
 
 
+def trim() -> None:
+    """Give the system back what this process has freed and the C library kept."""
+    if library := _glibc():
+        library.malloc_trim(0)
+
+
 @cache
 def _glibc() -> Any:
     """The C library where it is glibc, else None."""

@@ -31,7 +31,7 @@ class Trainer:
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
         measurements: what was measured on this machine, to choose the precision by; None: it stays as `compute` says.
         features: where the answers of frozen layers are kept; None: every step goes through the whole network.
-        relearn: asked at the start of every epoch whether other layers are to learn from then on; None: they never are.
+        relearn: asked at the start of every epoch whether the run is to do otherwise from then on; None: it never is.
         team: the processes that train together. Each is given the same arguments, but for `batches`, which hold its own part of
             every batch. The first saves and tells for all; what the others are given for that is not used.
     """

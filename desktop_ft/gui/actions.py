@@ -165,6 +165,30 @@ ACTIONS = (
         shortcut="Ctrl+K",
         separated=True,
     ),
+    ActionSpec(
+        id="plan.copy",
+        menu="Edit",
+        text="Copy the freeze plan",
+        tip="Put what learns, and how fast, on the clipboard, as it stands in a recipe.",
+        handler="copy_plan",
+        shortcut="Ctrl+Shift+C",
+        separated=True,
+    ),
+    ActionSpec(
+        id="plan.options",
+        menu="Edit",
+        text="Copy the freeze plan as options",
+        tip="Put what learns, and how fast, on the clipboard, as options of the command line.",
+        handler="copy_plan_options",
+    ),
+    ActionSpec(
+        id="plan.paste",
+        menu="Edit",
+        text="Paste a freeze plan",
+        tip="Take over the plan, recipe or command line that was copied.",
+        handler="paste_plan",
+        shortcut="Ctrl+Shift+V",
+    ),
     *(_page(number, name, text) for number, (name, text) in enumerate(PAGE_TITLES.items(), start=1)),
     ActionSpec(
         id="run.start",
@@ -176,6 +200,23 @@ ACTIONS = (
         shortcut="Ctrl+Return",
         icon="start",
         tool=True,
+    ),
+    ActionSpec(
+        id="queue.add",
+        menu="Run",
+        text="Add to the queue",
+        tip="Let the recipe as it stands wait, and be trained when its turn comes.",
+        handler="add_to_queue",
+        enabled="can_queue",
+        shortcut="Ctrl+Shift+Return",
+    ),
+    ActionSpec(
+        id="queue.show",
+        menu="Run",
+        text="Queue…",
+        tip="See what waits to be trained, put it in another order, start and pause it.",
+        handler="show_queue",
+        shortcut="Ctrl+Shift+L",
     ),
     ActionSpec(
         id="forecast",
@@ -213,6 +254,14 @@ ACTIONS = (
         enabled="can_replan",
     ),
     ActionSpec(
+        id="run.rate",
+        menu="Run",
+        text="Change the rate of the run",
+        tip="Let the run under way go on at another learning rate, from its next epoch on.",
+        handler="go_to_rate",
+        enabled="can_change",
+    ),
+    ActionSpec(
         id="run.stop",
         menu="Run",
         text="Stop and keep",
@@ -235,6 +284,14 @@ ACTIONS = (
         tip="See what is kept on this machine for the next run and how much it takes, and drop it.",
         handler="show_kept",
         separated=True,
+    ),
+    ActionSpec(
+        id="run.notify",
+        menu="Run",
+        text="Tell me when it ends",
+        tip="Tell that a run is done or has failed, where this window is not in front.",
+        handler="toggle_notify",
+        checked="notifies",
     ),
     ActionSpec(
         id="theme.system",
@@ -344,6 +401,12 @@ class Actions(QObject):
                 action.setEnabled(bool(getattr(self._target, spec.enabled)))
             if spec.checked:
                 action.setChecked(bool(getattr(self._target, spec.checked)))
+
+    def say_edit(self, name: str, edit: str) -> None:
+        """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
+        action = self._actions[name]
+        what = f"{action.text()}: {edit}" if edit else action.statusTip()
+        action.setToolTip(f"{what} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
 
     def _make(self, spec: ActionSpec) -> QAction:
         action = QAction(spec.text, self._target)

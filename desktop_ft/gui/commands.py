@@ -1,9 +1,10 @@
 """What the actions do: each handler and each condition that `actions.ACTIONS` names."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from desktop_ft import __version__, places
@@ -11,9 +12,10 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
+from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
 
 
@@ -27,11 +29,14 @@ class Commands(QObject):
     help_asked = Signal(str)
     log_asked = Signal()
     panel_asked = Signal()
+    rate_asked = Signal()
+    queue_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
         self._session = session
         self._window = window
+        self._last_run: Path | None = None
 
     @property
     def can_open(self) -> bool:
@@ -77,6 +82,21 @@ class Commands(QObject):
     def can_replan(self) -> bool:
         """Whether the run under way could go on with the layers that are ticked now."""
         return self._session.runs.can_replan
+
+    @property
+    def can_change(self) -> bool:
+        """Whether the run under way has an epoch left, in which it could do otherwise."""
+        return self._session.runs.can_change
+
+    @property
+    def can_queue(self) -> bool:
+        """Whether the recipe as it stands could wait for its turn."""
+        return self._session.can_queue
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the end of a run is told where the window is not in front."""
+        return self._session.settings.notify
 
     @property
     def theme_is_system(self) -> bool:
@@ -144,7 +164,9 @@ class Commands(QObject):
             if given is None:
                 self.told.emit(error)
         if last is not None and (given is None or str(given) == last.dataset.folder):
+            self._last_run = self._session.autosave.last_run()
             self._session.opening.open_recipe(last)
+            self._session.opening.ended.connect(self._show_last_run_soon)
         elif given is not None:
             self.open_paths((given,))
 
@@ -181,6 +203,18 @@ class Commands(QObject):
         """Make it again."""
         self._session.state.undo_stack.redo()
 
+    def copy_plan(self) -> None:
+        """Put the freeze plan on the clipboard."""
+        copy_plan(self._session.state)
+
+    def copy_plan_options(self) -> None:
+        """Put it there as options of the command line."""
+        copy_plan(self._session.state, options=True)
+
+    def paste_plan(self) -> None:
+        """Take over the plan that is there."""
+        self._attempt(lambda: paste_plan(self._session.state))
+
     def show_palette(self) -> None:
         """Find an action or a setting by its name."""
         self.palette_asked.emit()
@@ -206,6 +240,25 @@ class Commands(QObject):
     def replan(self) -> None:
         """Let the run under way go on with the layers that are ticked now."""
         self._session.runs.replan()
+
+    def go_to_rate(self) -> None:
+        """Show the page Train, and the rate of the run there."""
+        self._session.state.go("train")
+        self.rate_asked.emit()
+
+    def add_to_queue(self) -> None:
+        """Let the recipe as it stands wait for its turn; shows the page Train, which says so."""
+        if self.can_queue:
+            self._session.state.go("train")
+            self._attempt(lambda: self._session.queue.add(self._session.state.recipe))
+
+    def show_queue(self) -> None:
+        """Show what waits."""
+        self.queue_asked.emit()
+
+    def toggle_notify(self) -> None:
+        """Tell of the end of runs, or not."""
+        self._session.settings.notify = not self._session.settings.notify
 
     def forecast(self) -> None:
         """Say how long the run will take; shows the page Train."""
@@ -253,7 +306,7 @@ class Commands(QObject):
 
     def explain_words(self) -> None:
         """Explain the words of the field."""
-        self.help_asked.emit(f"word:{next(iter(explaining.glossary()))}")
+        self.help_asked.emit(f"word:{next(iter(help_texts.glossary()))}")
 
     def toggle_panel(self) -> None:
         """Show a panel of the page in a window of its own, or bring it back."""
@@ -316,7 +369,16 @@ class Commands(QObject):
         self._session.runs.open(path)
         self._session.state.go("results")
 
-    def _attempt(self, verb: Callable[[], None]) -> None:
+    def _show_last_run_soon(self) -> None:
+        self._session.opening.ended.disconnect(self._show_last_run_soon)
+        QTimer.singleShot(0, self._show_last_run)  # the pictures are the project's by then
+
+    def _show_last_run(self) -> None:
+        if self._last_run is not None and self._session.state.run is None and self.can_open:
+            with suppress(UserError):  # it was deleted since: nothing to show
+                self._session.runs.open(self._last_run)
+
+    def _attempt(self, verb: Callable[[], object]) -> None:
         try:
             verb()
         except UserError as error:

@@ -24,7 +24,7 @@ from desktop_ft.core.help import HelpCard
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import with_help
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 _WIDEST = 2_000_000_000
 
@@ -139,7 +139,7 @@ class ModelForm(QWidget):
         return line
 
     def _whole_number(self, field: FieldInfo) -> QSpinBox:
-        low, high = _bounds(field, 1)
+        low, high = bounds(field, 1)
         spin = QSpinBox()
         spin.setRange(int(max(low, -_WIDEST)), int(min(high, _WIDEST)))
         spin.setKeyboardTracking(False)
@@ -148,7 +148,7 @@ class ModelForm(QWidget):
 
     def _number(self, field: FieldInfo) -> RateSpinBox:
         spin = RateSpinBox()
-        spin.setRange(*_bounds(field, 1e-6))
+        spin.setRange(*bounds(field, 1e-6))
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(self._tell)
         return spin
@@ -160,10 +160,11 @@ class ModelForm(QWidget):
 
 
 def _card_of(kind: type[Described], field: str) -> HelpCard | None:
-    return explaining.cards().get(explaining.setting(kind, field))
+    return help_texts.cards().get(help_texts.setting(kind, field))
 
 
-def _bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+def bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+    """The least and the most that `field` may be; `smallest` is how far it keeps from a bound that it may not reach."""
     low, high = -float(_WIDEST), float(_WIDEST)
     for bound in field.metadata:
         match bound:

@@ -8,7 +8,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from desktop_ft.gui.widgets import GAP, label
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 _CHARACTERS = 52
 _BORDER = 1
@@ -17,7 +17,7 @@ _CLOSERS = {Qt.Key.Key_Escape, Qt.Key.Key_F1, Qt.Key.Key_Return, Qt.Key.Key_Ente
 
 def explained(control: QWidget, name: str) -> QWidget:
     """`control`, with the card `name` of resources/help; returns it."""
-    control.setWhatsThis(explaining.cards()[name].text)
+    control.setWhatsThis(help_texts.cards()[name].text)
     return control
 
 

@@ -13,7 +13,7 @@ from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.widgets import GAP, splitter
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 PAGES, CONTROLS, TRANSFORMS, GLOSSARY = "Pages", "Settings and controls", "Transforms", "Words"
 _SECTIONS = {"dataset": "data", "backbone": "model", "freeze": "layers", "augmentation": "augment"}
@@ -34,13 +34,13 @@ class Topic:
 
 def topics(augmentations: Iterable[Augmentation]) -> list[Topic]:
     """Everything there is to read, in order."""
-    found = [Topic(key=f"page:{name}", group=PAGES, title=PAGE_TITLES[name], body=_page(name)) for name in explaining.pages()]
-    for name, card in explaining.cards().items():
+    found = [Topic(key=f"page:{name}", group=PAGES, title=PAGE_TITLES[name], body=_page(name)) for name in help_texts.pages()]
+    for name, card in help_texts.cards().items():
         found.append(Topic(key=f"card:{name}", group=CONTROLS, title=card.title, body=_card(card)))
     for each in augmentations:
-        card = explaining.transform_card(each)
+        card = help_texts.transform_card(each)
         found.append(Topic(key=f"transform:{each.name}", group=TRANSFORMS, title=each.title, body=_card(card)))
-    for word, meaning in explaining.glossary().items():
+    for word, meaning in help_texts.glossary().items():
         title = word[0].upper() + word[1:]
         found.append(Topic(key=f"word:{word}", group=GLOSSARY, title=title, body=_paragraph(meaning)))
     return found
@@ -127,9 +127,9 @@ def _rank(topic: Topic, wanted: list[str]) -> bool:
 
 
 def _page(name: str) -> str:
-    said = explaining.pages()[name]
+    said = help_texts.pages()[name]
     steps = "".join(f"<li>{html.escape(step)}</li>" for step in said.steps)
-    here = [f"<li>{_link(f'card:{key}', card.title)}</li>" for key, card in explaining.cards().items() if _is_on(key, name)]
+    here = [f"<li>{_link(f'card:{key}', card.title)}</li>" for key, card in help_texts.cards().items() if _is_on(key, name)]
     controls = f"<h4>What can be set here</h4><ul>{''.join(here)}</ul>" if here else ""
     return f"{_paragraph(said.what)}<h4>{STEPS}</h4><ul>{steps}</ul>{controls}{_words(said.words)}"
 

@@ -1,19 +1,23 @@
 """The page Layers: which layers learn, and how fast."""
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.layers import blocks
+from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.help_card import HelpButton, explained
-from desktop_ft.gui.layer_model import LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.layer_model import COMPARED, LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.layer_search import LayerSearch
 from desktop_ft.gui.measured_line import MeasuredLine
 from desktop_ft.gui.network_picture import NetworkPicture
 from desktop_ft.gui.plan_edit import set_rate, tick
+from desktop_ft.gui.plan_menu import PlanMenu
 from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, filling, label, row
@@ -37,6 +41,7 @@ class LayersPage(Page):
         super().__init__("Layers", "Tick what shall learn. What stays frozen keeps what it learned from millions of pictures.")
         self._session = session
         self._quiet = False
+        self._other: tuple[FreezePlan, str] | None = None
         self.notice = Notice()
         self.retry = button("Try again", self._retry)
         self.retry.hide()
@@ -46,6 +51,12 @@ class LayersPage(Page):
         self.model = LayerModel(self)
         self.tree = QTreeView()
         self._build_tree()
+        self.search = LayerSearch(self.tree, self.model)
+        self.plan = PlanMenu(session)
+        self.plan.compared.connect(self._compare)
+        self.plan.said.connect(self._say)
+        self.plan.failed.connect(self.notice.fail)
+        self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
         self.picture.setToolTip(
             "From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns."
@@ -62,6 +73,8 @@ class LayersPage(Page):
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(explained(self.picture, "layers.depth"))
+        self.body.addLayout(row(self.search, self.plan))
+        self.body.addWidget(self.comparison)
         self.panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
         self.body.addWidget(self.panel, 1)
         self.replan = button(
@@ -86,6 +99,7 @@ class LayersPage(Page):
         """Show the plan as it stands."""
         plan = self._session.state.recipe.freeze
         self._show_controls(plan)
+        self._show_comparison(plan)
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self.picture.show_rates(self.model.rates)
         self._show_share(plan)
@@ -153,12 +167,14 @@ class LayersPage(Page):
         self.tree.setAccessibleName("Layers")
         self.tree.setUniformRowHeights(True)
         self.tree.setAlternatingRowColors(True)
+        self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24)):
+        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24), (COMPARED, 16)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
         self.rate_delegate = RateDelegate(self.tree)
+        self.tree.setColumnHidden(COMPARED, True)
         for column in (SHARE, RATE):
             self.tree.setItemDelegateForColumn(column, self.rate_delegate)
         self.model.ticked.connect(self._tick)
@@ -171,7 +187,7 @@ class LayersPage(Page):
         self.notice.clear()
         self.model.set_tree(tree, self._head())
         self.picture.show_network(tree, self._head())
-        for shown in (self.tree, self.picture, self.measured):
+        for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
         self.panel.way.setEnabled(tree is not None)
         if tree is None:
@@ -223,31 +239,61 @@ class LayersPage(Page):
     def _show_replan(self) -> None:
         self.replan.setVisible(self._session.runs.can_replan)
 
-    def _replanned(self, training: bool) -> None:
+    def _replanned(self, change: Change, training: bool) -> None:
         self._show_replan()
+        if change.freeze is None:
+            return
         when = "from its next epoch on" if training else "when it is resumed"
         self.notice.say(f"These layers learn in the run {when}.", "good")
 
-    def _not_replanned(self, error: BaseException) -> None:
+    def _not_replanned(self, change: Change, error: BaseException) -> None:
         self._show_replan()
-        self.notice.fail(error)
+        if change.freeze is not None:
+            self.notice.fail(error)
+
+    def _say(self, what: str) -> None:
+        self.notice.say(what, "good")
+
+    def _compare(self, other: FreezePlan | None, name: str) -> None:
+        self.notice.clear()
+        self._other = (other, name) if other is not None else None
+        self.refresh()
+
+    def _show_comparison(self, plan: FreezePlan) -> None:
+        tree, told = self._session.state.tree, None
+        if self._other is not None and tree is not None:
+            told = compare(plan, *self._other, tree, self._head(), self.epoch.value() - 1)
+        self.comparison.setText(told.words if told else "")
+        self.comparison.setVisible(told is not None)
+        self.tree.setColumnHidden(COMPARED, told is None)
+        self.plan.set_comparing(told is not None)
+        self.model.set_others(told.rates if told else None)
+
+    def _with(self, path: str) -> list[str]:
+        """The layers that an edit of the layer `path` means: all that are selected, where it is among them."""
+        chosen = [str(index.data(PATH_ROLE)) for index in self.tree.selectionModel().selectedRows()]
+        return chosen if path in chosen else [path]
 
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state
         if state.tree is not None:
-            plan = tick(state.recipe.freeze, state.tree, self._head(), path, learn)
-            self._edit(f"{'let learn' if learn else 'freeze'} {path or 'all'}", plan)
+            plan, paths = state.recipe.freeze, self._with(path)
+            for each in paths:
+                plan = tick(plan, state.tree, self._head(), each, learn)
+            self._edit(f"{'let learn' if learn else 'freeze'} {_named(paths)}", plan)
 
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
         if state.tree is not None:
             self.notice.clear()
+            plan, paths = state.recipe.freeze, self._with(path)
             try:
-                plan = set_rate(state.recipe.freeze, state.tree, self._head(), path, share)
+                for each in paths:
+                    plan = set_rate(plan, state.tree, self._head(), each, share)
             except UserError as error:
                 self.notice.fail(error)
             else:
-                self._edit(f"rate of {path or 'all'}", plan)
+                self._edit(f"rate of {_named(paths)}", plan)
 
     def _clear_overrides(self) -> None:
         self._edit("remove exceptions", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
@@ -311,6 +357,10 @@ class LayersPage(Page):
         self.retry.hide()
         self.notice.clear()
         self._session.networks.retry_tree()
+
+
+def _named(paths: list[str]) -> str:
+    return words.count(len(paths), "layer") if len(paths) > 1 else paths[0] or "all"
 
 
 def changed(value: FreezePlan, **changes: object) -> FreezePlan:

@@ -10,7 +10,7 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Training
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 _KEPT = (RunStatus.COMPLETED, RunStatus.STOPPED)
 
@@ -23,7 +23,7 @@ class Lesson(QObject):
     def __init__(self, state: ProjectState, training: Training, settings: Settings) -> None:
         super().__init__(state)
         self._state, self._training, self._settings = state, training, settings
-        self.steps: tuple[LessonStep, ...] = explaining.lesson()
+        self.steps: tuple[LessonStep, ...] = help_texts.lesson()
         self.open, kept = settings.lesson
         self.number = kept if 0 <= kept < len(self.steps) else 0
         self.done = False

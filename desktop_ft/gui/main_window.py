@@ -26,14 +26,16 @@ from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
 from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.log_dialog import LogDialog
+from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
+from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(960, 560)
@@ -55,6 +57,7 @@ class MainWindow(QMainWindow):
         self.strip = Strip(session.training)
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
+        self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = False
         self._refresh_soon = QTimer(self)
@@ -72,7 +75,7 @@ class MainWindow(QMainWindow):
         """The page `name`, made when it is asked for the first time."""
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
-            self._pages[name].setWhatsThis(explaining.pages()[name].text(PAGE_TITLES[name]))
+            self._pages[name].setWhatsThis(help_texts.pages()[name].text(PAGE_TITLES[name]))
             layout_memory.restore(self.session.settings, name, self._pages[name])
             self.stack.addWidget(self._pages[name])
         return self._pages[name]
@@ -86,6 +89,8 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
         self.actions_.refresh()
+        self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
+        self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         for name, (note, tip) in notes(self.session).items():
             self.rail.set_note(name, note, tip)
         folder = self.session.state.recipe.dataset.folder
@@ -100,7 +105,7 @@ class MainWindow(QMainWindow):
             event.ignore()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
-        """Open what was dropped; on the page Export, ask the exported model about it."""
+        """Open what was dropped; on the pages Results and Export, ask the model about it."""
         paths = local_paths(event.mimeData())
         if not paths:
             event.ignore()
@@ -122,6 +127,7 @@ class MainWindow(QMainWindow):
         if not self.session.autosave.save() and not self._sure_to_lose_edits():
             event.ignore()
             return
+        self.session.queue.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
@@ -134,6 +140,7 @@ class MainWindow(QMainWindow):
         """Refresh when the window comes to the front: files may have come or gone meanwhile."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.notifier.clear()
             self._refresh_soon.start()
 
     def _build(self) -> None:
@@ -179,6 +186,9 @@ class MainWindow(QMainWindow):
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
         self.commands.panel_asked.connect(self._toggle_panel)
+        self.commands.rate_asked.connect(self._ask_rate)
+        self.commands.queue_asked.connect(self._show_queue)
+        session.queue.failed.connect(self.notice.fail)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (
@@ -192,6 +202,7 @@ class MainWindow(QMainWindow):
             session.networks.download_ended,
             session.forecasts.changed,
             session.runs.began,
+            session.queue.changed,
             session.runs.ended,
             session.training.started,
             session.training.updated,
@@ -236,6 +247,15 @@ class MainWindow(QMainWindow):
             UserError("No panel of this page can have a window of its own now.", "The curves on the page Train can, for example.")
         )
 
+    def _show_queue(self) -> None:
+        show_queue(self.session, self)
+
+    def _ask_rate(self) -> None:
+        from desktop_ft.gui.train_page import TrainPage
+
+        if isinstance(train := self.page("train"), TrainPage):
+            train.run_rate.rate.setFocus()
+
     def _changed(self) -> None:
         # One refresh for a burst of changes.
         if not self._refresh_soon.isActive():
@@ -263,9 +283,10 @@ class MainWindow(QMainWindow):
         if chosen not in (keep, drop):
             return
         self._closing = True
+        self.session.queue.pause()
         self.setEnabled(False)
         if not self.session.training.running:
-            self.close()
+            QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
         elif chosen is keep:
             self.session.training.stop()
         else:

@@ -1,4 +1,4 @@
-"""What can be done with the curves: another scale, smoothing, and taking them along as a picture or a table."""
+"""What can be done with the curves that are shown: another scale, smoothing, and taking them along as a picture or a table."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.picker import choose_new_file
-from desktop_ft.gui.plots import Plots
+from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, button, label, row
 from desktop_ft.runs import atomic
@@ -29,12 +29,12 @@ class PlotControls(QWidget):
         self._plots = plots
         self._notice = notice
         self.log = QCheckBox("&Log scale")
-        self.log.setToolTip("Draw the loss on a logarithmic scale.")
-        self.log.toggled.connect(plots.set_log)
+        self.log.setToolTip("Draw what is shown on a logarithmic scale.")
+        self.log.toggled.connect(self._set_log)
         self.smooth = QSpinBox()
         self.smooth.setRange(1, _MOST)
         self.smooth.setAccessibleName("Smooth over so many steps")
-        self.smooth.setToolTip("Draw the loss of steps as the mean over so many of them; 1 draws each as it was.")
+        self.smooth.setToolTip("Draw what is told of every step as the mean over so many of them; 1 draws each as it was.")
         self.smooth.installEventFilter(WheelGuard(self))
         self.smooth.valueChanged.connect(plots.set_smoothing)
         caption = QLabel("S&mooth over")
@@ -42,10 +42,22 @@ class PlotControls(QWidget):
         self.save = button("Save curves…", self._choose, tip="As a picture (.png, .svg) or as a table (.csv).")
         self.pointed = label("Point at a curve to read its values.", "muted", wrap=True)
         plots.pointed.connect(self.pointed.setText)
+        plots.changed.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.pointed))
         layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
+        self._show()
+
+    def _set_log(self, log: bool) -> None:
+        self._plots.shown.set_log(log)
+
+    def _show(self) -> None:
+        """Offer what makes sense for the plots that are shown."""
+        shown = self._plots.shown
+        self.log.setEnabled(shown.takes_log)
+        self.log.setChecked(shown.log)
+        self.smooth.setEnabled(shown.smooths)
 
     def _choose(self) -> None:
         kinds = "Pictures (*.png);;Drawings (*.svg);;Tables (*.csv)"
@@ -58,16 +70,16 @@ class PlotControls(QWidget):
                 self._notice.say(f"The curves are saved as {file}.", "good")
 
     def write(self, path: Path) -> None:
-        """Write the curves to `path`, as what its ending says.
+        """Write what is shown to `path` as a picture or drawing, or all that the run told as a table: its ending says which.
 
         Raises:
             UserError: another ending, or it cannot be written.
         """
         match path.suffix.lower():
             case ".png":
-                data = _png(self._plots)
+                data = _png(self._plots.shown)
             case ".svg":
-                data = _svg(self._plots)
+                data = _svg(self._plots.shown)
             case ".csv":
                 data = curves_csv(self._session.training.history).encode()
             case other:

@@ -1,129 +1,161 @@
-"""The curves of a run: loss, accuracy and learning rate, drawn from its history."""
+"""What every plot of a run is made of: a plot, its colours, marks on it, and a view that shows some of them together."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.gui import words
+from desktop_ft.gui.step_arrays import StepArrays
 from desktop_ft.gui.theme import Colours, Theme
 
+SERIES = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
+"""Colours of curves that are told apart: at least 3 to 1 against the ground of both themes."""
 
-class Plots(QWidget):
-    """Three plots over the epochs. `pointed` tells in words what lies under the mouse."""
+
+class View(QWidget):
+    """Plots that are shown together, over the epochs unless it says otherwise. `pointed` tells what lies under the mouse.
+
+    Attributes:
+        title: what it is called.
+        takes_log, smooths: whether another scale, and means over several points, make sense.
+        log: whether the scale is logarithmic.
+    """
 
     pointed = Signal(str)
+    title = ""
+    takes_log = False
+    smooths = False
+    log = False
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, theme: Theme, plots: Sequence[Any]) -> None:
+        super().__init__()
         self._theme = theme
-        self._history, self._planned, self._smooth_over = MetricHistory(), 1, 1
-        self.loss, self.accuracy, self.rate = (make_plot(title, "epoch") for title in ("Loss", "Accuracy, %", "Learning rate"))
+        self.plots = tuple(plots)
         self._curves: dict[str, Any] = {}
-        for name, plot in (("steps", self.loss), ("train_loss", self.loss), ("val_loss", self.loss)):
-            self._curves[name] = plot.plot()
-        for name, plot in (("train_accuracy", self.accuracy), ("val_accuracy", self.accuracy), ("rate", self.rate)):
-            self._curves[name] = plot.plot()
-        self._best = [pg.InfiniteLine(angle=90, movable=False) for _ in range(2)]
-        self.loss.addItem(self._best[0])
-        self.accuracy.addItem(self._best[1])
-        layout = QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.loss, 0, 0)
-        layout.addWidget(self.accuracy, 0, 1)
-        layout.addWidget(self.rate, 1, 0, 1, 2)
-        layout.setRowStretch(0, 3)
-        layout.setRowStretch(1, 2)
-        for plot in (self.loss, self.accuracy, self.rate):
+        self._looks: dict[str, tuple[object, ...]] = {}
+        self._steps = StepArrays()
+        self._epochs_shown = 0
+        self._marks: list[Any] = []
+        self._history, self._planned, self._smooth_over = MetricHistory(), 1, 1
+        for plot in self.plots:
             plot.scene().sigMouseMoved.connect(partial(self._point, plot))
-        theme.changed.connect(self._colour)
-        self._colour()
-        self.show_history(MetricHistory())
+        theme.changed.connect(self._recolour)
 
-    def show_history(self, history: MetricHistory, planned: int = 1) -> None:
+    @property
+    def legend(self) -> str:
+        """What the curves are, as rich text."""
+        return ""
+
+    def show_history(self, history: MetricHistory, planned: int) -> None:
         """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
-        if not self._curves:
-            return  # shut down
+        if history is not self._history:
+            self._epochs_shown = 0  # another run is shown whole
         self._history, self._planned = history, planned
-        per = max(1, history.started.steps_per_epoch) if history.started else 1
-        at = np.array([step.epoch + (step.step + 1) / per for step in history.steps])
-        self._curves["steps"].setData(at, _smooth(np.array([step.loss for step in history.steps]), self._smooth_over))
-        self._curves["rate"].setData(at, np.array([step.lr for step in history.steps]))
-        epochs = np.array([epoch.epoch + 1.0 for epoch in history.epochs])
-        for name, unit in (("train_loss", 1), ("val_loss", 1), ("train_accuracy", 100), ("val_accuracy", 100)):
-            self._curves[name].setData(epochs, np.array([unit * getattr(epoch, name) for epoch in history.epochs]))
-        for plot in (self.loss, self.accuracy, self.rate):
-            plot.setXRange(0, history.started.epochs if history.started else planned, padding=0.02)
-        for line in self._best:
-            line.setVisible(history.best is not None)
-            if history.best is not None:
-                line.setPos(history.best.epoch + 1.0)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again what is told."""
+        if self.plots:  # not shut down
+            self._steps.follow(self._history)
+            self._draw(self._history)
 
     def set_log(self, log: bool) -> None:
-        """Draw the loss on a logarithmic scale, or not."""
-        self.loss.setLogMode(y=log)
+        """Draw on a logarithmic scale, or not."""
+        self.log = log
 
-    def set_smoothing(self, steps: int) -> None:
-        """Draw the loss of steps as the mean over so many of them; 1: each as it was."""
-        self._smooth_over = steps
-        self.show_history(self._history, self._planned)
-
-    def shut_down(self) -> None:
-        """Free what pyqtgraph keeps without a parent, its menus above all."""
-        self._curves.clear()
-        for plot in (self.loss, self.accuracy, self.rate):
-            free_plot(plot)
+    def set_smoothing(self, points: int) -> None:
+        """Draw what is told of every step as the mean over so many of them; 1: each as it was."""
+        self._smooth_over = points
+        self.redraw()
 
     def points(self, name: str) -> int:
         """How many points the curve `name` has."""
-        data = self._curves[name].getData()[0]
-        return 0 if data is None else len(data)
+        return len(self.values(name))
 
-    def _point(self, plot: Any, where: QPointF) -> None:
-        history = self._history
-        if not history.steps or history.started is None:
-            return
-        at = plot.getPlotItem().getViewBox().mapSceneToView(where).x()
-        per = max(1, history.started.steps_per_epoch)
-        step = min(history.steps, key=lambda each: abs(each.epoch + (each.step + 1) / per - at))
-        said = f"epoch {step.epoch + 1}, batch {step.step + 1}: loss {step.loss:.4g}, learning rate {step.lr:.3g}"
-        epoch = next((each for each in history.epochs if each.epoch == step.epoch), None)
-        if epoch is not None:
-            said += f"; validation loss {epoch.val_loss:.4g}, accuracy {words.percent(epoch.val_accuracy)}"
-        self.pointed.emit(said)
+    def values(self, name: str) -> np.ndarray:
+        """The values of the curve `name`, as they are drawn."""
+        data = self._curves[name].getData()[1] if name in self._curves else None
+        return np.array([]) if data is None else data
 
-    def _colour(self) -> None:
-        colours = self._theme.colours
-        for plot in (self.loss, self.accuracy, self.rate):
-            colour_plot(plot, colours)
-        # pyqtgraph's pens are as wide in the pixels of the screen, which are half as large at double scale.
-        thin, thick = self.devicePixelRatioF(), 2 * self.devicePixelRatioF()
-        faint = pg.mkColor(colours.plot_train)
-        faint.setAlpha(120)
-        self._curves["steps"].setPen(pg.mkPen(faint, width=thin))
-        for name, colour in (
-            ("train_loss", colours.plot_train),
-            ("train_accuracy", colours.plot_train),
-            ("val_loss", colours.plot_val),
-            ("val_accuracy", colours.plot_val),
-        ):
-            curve = self._curves[name]
-            curve.setPen(pg.mkPen(colour, width=thick))
+    def shut_down(self) -> None:
+        """Free what pyqtgraph keeps without a parent, its menus above all."""
+        plots, self.plots = self.plots, ()
+        self._curves.clear()
+        self._marks.clear()
+        for plot in plots:
+            free_plot(plot)
+
+    def _recolour(self) -> None:
+        for plot in self.plots:
+            colour_plot(plot, self._theme.colours)
+        self.redraw()
+
+    def _draw(self, history: MetricHistory) -> None:
+        """Give the curves their points and pens."""
+        raise NotImplementedError
+
+    def _told_at(self, at: float) -> str:
+        """What there is at `at`, from left to right, in words; "" where there is nothing."""
+        raise NotImplementedError
+
+    def _curve(self, plot: Any, name: str, colour: str, *, faint: bool = False, dots: bool = False) -> Any:
+        """The curve `name` of `plot`, made where there is none yet, in its colour."""
+        curve = self._curves.get(name)
+        if curve is None:
+            curve = self._curves[name] = plot.plot()
+            self._looks.pop(name, None)
+        # Every change of its looks has a curve go through all of its points.
+        looks = (colour, faint, dots, self.devicePixelRatioF())
+        if self._looks.get(name) == looks:
+            return curve
+        self._looks[name] = looks
+        drawn = pg.mkColor(colour)
+        drawn.setAlpha(120 if faint else 255)
+        curve.setPen(self._pen(drawn, 1 if faint else 2))
+        if dots:
             curve.setSymbol("o")
             curve.setSymbolSize(5)
-            curve.setSymbolBrush(colour)
-            curve.setSymbolPen(colour)
-        self._curves["rate"].setPen(pg.mkPen(colours.plot_train, width=thick))
-        for line in self._best:
-            line.setPen(pg.mkPen(colours.good, width=thin, style=Qt.PenStyle.DashLine))
+            curve.setSymbolBrush(drawn)
+            curve.setSymbolPen(drawn)
+        return curve
+
+    def _pen(self, colour: Any, width: int, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
+        # pyqtgraph's pens are as wide in the pixels of the screen, which are half as large at double scale.
+        return pg.mkPen(colour, width=width * self.devicePixelRatioF(), style=style)
+
+    def _over_epochs(self, history: MetricHistory) -> None:
+        """Show all epochs, and mark where the run was changed."""
+        changes, colours = history.replanned, self._theme.colours
+        epochs = history.started.epochs if history.started else self._planned
+        if epochs != self._epochs_shown:  # else the part that a person looks at stays
+            self._epochs_shown = epochs
+            for plot in self.plots:
+                plot.setXRange(0, epochs, padding=0.02)
+        wanted = [(plot, change) for plot in self.plots for change in changes]
+        while len(self._marks) > len(wanted):
+            plot, line = self._marks.pop()
+            plot.removeItem(line)
+        for plot, _ in wanted[len(self._marks) :]:
+            line = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.96, "anchors": [(0, 0), (0, 0)]})
+            plot.addItem(line)
+            self._marks.append((plot, line))
+        for (_, line), (_, told) in zip(self._marks, wanted, strict=True):
+            line.setPos(float(told.epoch))
+            line.setPen(self._pen(colours.muted, 1, Qt.PenStyle.DotLine))
+            line.label.setFormat(told.change.words.replace("learning rate", "rate"))
+            line.label.setColor(colours.muted)
+
+    def _point(self, plot: Any, where: QPointF) -> None:
+        if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):
+            self.pointed.emit(said)
 
 
-def _smooth(values: np.ndarray, over: int) -> np.ndarray:
+def smooth(values: np.ndarray, over: int) -> np.ndarray:
     """The mean of each value and those before it, `over` in all; fewer at the start."""
     if over <= 1 or not len(values):
         return values
@@ -132,6 +164,11 @@ def _smooth(values: np.ndarray, over: int) -> np.ndarray:
     starts = np.maximum(0, ends - over)
     means: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)
     return means
+
+
+def square(colour: str, text: str) -> str:
+    """What a legend says of the curve in `colour`; `text` is rich text."""
+    return f'<span style="color:{colour}">■</span>&nbsp;{text}'
 
 
 def make_plot(title: str, below: str) -> Any:

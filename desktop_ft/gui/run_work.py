@@ -6,33 +6,39 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
-from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.metrics import Evaluation, ExportReport
+from desktop_ft.core.metrics import Evaluation, ExportReport, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
-from desktop_ft.gui.training_job import Emit, PhaseProgress, Training
+from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, replanning, training
+from desktop_ft.jobs import evaluating, predicting, replanning, run_list, training
+from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 EVALUATING = "Evaluating"
+ASKING = "Asking the model"
 
 
 class RunWork(QObject):
-    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it."""
+    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it.
+
+    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
+    """
 
     began = Signal(str)
     progressed = Signal(object, object)
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
-    predicted = Signal(object)
-    replanned = Signal(bool)
-    replan_failed = Signal(object)
+    threshold_kept = Signal()
+    threshold_failed = Signal(object)
+    replanned = Signal(object, bool)
+    replan_failed = Signal(object, object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training) -> None:
         super().__init__(state)
@@ -43,21 +49,35 @@ class RunWork(QObject):
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
+        self.asked: Path | None = None
+        self.answers: list[Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
         self._under_way: Recipe | None = None
-        self._asking: FreezePlan | None = None
+        self._asking = False
+        self._asked: Change | None = None
+        self._told_before = 0
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
         plugins, path = self._plugins, run or training.new_run_path(recipe)
-        self._under_way = recipe
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.train(recipe, path, plugins, emit, control, progress=progress)
 
-        self._live.start(path, fit)
+        self.begin(recipe, path, fit)
+
+    def begin(self, recipe: Recipe, run: Path, fit: Fit) -> None:
+        """Let `fit` train in the folder `run`, which may hold a run that `recipe` belongs to and was broken off."""
+        before = RunFolder.open(run) if (run / "recipe.toml").is_file() else None
+        history = before.history() if before is not None else None
+        self._under_way = before.recipe if before is not None else recipe
+        self._asked = before.asked_change() if before is not None else None
+        self._told_before = len(history.replanned) if history is not None else 0
+        self._live.start(run, fit)
+        if history is not None:
+            self._live.history = history
 
     def resume(self, run: Path) -> None:
         """Go on with a run that did not end."""
@@ -66,33 +86,58 @@ class RunWork(QObject):
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return training.resume(run, plugins, emit, control, progress=progress)
 
-        folder = RunFolder.open(run)
-        before = folder.history()
-        self._under_way = folder.recipe.model_copy(update={"freeze": replanning.plan_of(folder)})
-        self._live.start(run, fit)
-        self._live.history = before
+        self.begin(RunFolder.open(run).recipe, run, fit)
+
+    @property
+    def course(self) -> Course | None:
+        """What the run under way follows, or will from its next epoch on as that was asked for; None where none trains."""
+        recipe, live = self._under_way, self._live
+        if recipe is None or not live.running or live.phase is not None or live.history.started is None:
+            return None
+        course = recipe.followed(0, 0)
+        for told in live.history.replanned:
+            course = course.altered(told.change, told.epoch)
+        if self._asked is not None and len(live.history.replanned) <= self._told_before:
+            course = course.altered(self._asked, 0)
+        return course
+
+    @property
+    def can_change(self) -> bool:
+        """Whether the run under way has an epoch left to begin, in which it could do otherwise."""
+        started, epochs = self._live.history.started, self._live.history.epochs
+        if self.course is None or self._asking or started is None:
+            return False
+        return max(started.first_epoch, epochs[-1].epoch + 1 if epochs else 0) < started.epochs - 1
 
     @property
     def can_replan(self) -> bool:
         """Whether the layers that are ticked now could learn in the run under way, and are not those that do."""
-        recipe, now, live = self._under_way, self._state.recipe, self._live
-        trains = live.running and live.phase is None and live.history.started is not None
-        if recipe is None or not trains or self._asking is not None:
+        recipe, now, course = self._under_way, self._state.recipe, self.course
+        if recipe is None or course is None or not self.can_change:
             return False
         same = recipe.backbone == now.backbone and recipe.freeze.pretrained is now.freeze.pretrained
-        return same and recipe.freeze != now.freeze
+        return same and course.freeze != now.freeze
 
     def replan(self) -> None:
         """Let the layers that are ticked now learn in the run under way, from its next epoch on."""
-        run, plan, plugins = self._live.run, self._state.recipe.freeze, self._plugins
-        if run is None or not self.can_replan:
+        if self.can_replan:
+            self.change(Change(freeze=self._state.recipe.freeze))
+
+    def change(self, change: Change) -> None:
+        """Let the run under way do otherwise, from its next epoch on."""
+        run, plugins = self._live.run, self._plugins
+        if run is None or not self.can_change:
             return
 
-        def work(report: Report, cancel: threading.Event) -> bool:
-            return replanning.replan(run, plan, plugins)
+        def work(report: Report, cancel: threading.Event) -> tuple[Change, bool]:
+            return change, replanning.replan(run, change, plugins)
 
-        self._asking = plan
-        self._worker.run(work, finished=self._replanned, failed=self._not_replanned)
+        def failed(error: BaseException) -> None:
+            self._asking = False
+            self.replan_failed.emit(change, error)
+
+        self._asking = True
+        self._worker.run(work, finished=self._replanned, failed=failed)
 
     def open(self, run: Path) -> None:
         """Show the results of the run in the folder `run`.
@@ -102,6 +147,7 @@ class RunWork(QObject):
         """
         folder = RunFolder.open(run)
         evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
+        run_list.remember(run)
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
@@ -137,35 +183,43 @@ class RunWork(QObject):
         self._begin("Exporting and proving", work)
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
-        """Ask an exported model about pictures and folders."""
+        """Ask a model, an exported file or a run, about pictures and folders."""
+        plugins, answers = self._plugins, list[Prediction]()
 
-        def work(report: Report, cancel: threading.Event) -> list[object]:
-            from desktop_ft.jobs import predicting  # onnxruntime: not before it is needed
-
-            answers: list[object] = []
-            for answer in predicting.predict(model, paths):
+        def work(report: Report, cancel: threading.Event) -> None:
+            for answer in predicting.predict(model, paths, plugins, warn=self._warnings.append):
                 if cancel.is_set():
                     raise Cancelled
                 answers.append(answer)
                 report(len(answers), None)
-            return answers
 
-        self._begin("Asking the model", work)
+        if not self.busy:
+            self.asked, self.answers = model, answers
+        self._begin(ASKING, work)
+
+    def keep_threshold(self, run: Path, threshold: Threshold | None) -> None:
+        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> None:
+            evaluating.keep_threshold(run, plugins, threshold)
+
+        def kept(nothing: object) -> None:
+            self.threshold_kept.emit()
+
+        self._worker.run(work, finished=kept, failed=self.threshold_failed.emit)
 
     def cancel(self) -> None:
         """Ask the work under way to end."""
         if self._task is not None:
             self._task.cancel.set()
 
-    def _replanned(self, training: bool) -> None:
-        plan, self._asking = self._asking, None
-        if self._under_way is not None and plan is not None:
-            self._under_way = self._under_way.model_copy(update={"freeze": plan})
-        self.replanned.emit(training)
-
-    def _not_replanned(self, error: BaseException) -> None:
-        self._asking = None
-        self.replan_failed.emit(error)
+    def _replanned(self, told: tuple[Change, bool]) -> None:
+        change, training = told
+        self._asking = False
+        waits = self._asked if len(self._live.history.replanned) <= self._told_before else None
+        self._asked, self._told_before = change.after(waits), len(self._live.history.replanned)
+        self.replanned.emit(change, training)
 
     def _begin(self, what: str, work: Work) -> None:
         if self._task is not None:
@@ -186,8 +240,6 @@ class RunWork(QObject):
             self._state.set_evaluation(value, self._judged)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
-        else:
-            self.predicted.emit(value)
 
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.

@@ -9,6 +9,7 @@ from desktop_ft.gui.lesson import Lesson
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.readiness import Blocker, blocker
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.settings import Settings
@@ -33,6 +34,7 @@ class Session:
     networks: Networks
     training: Training
     runs: RunWork
+    queue: QueueWork
     forecasts: Forecasts
     autosave: Autosave
     log: Log
@@ -45,13 +47,18 @@ class Session:
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
-        return _blocker(self.state, self.opening, self.plugins, self.training)
+        return _blocker(self.state, self.opening, self.plugins, running=self.training.running)
+
+    @property
+    def can_queue(self) -> bool:
+        """Whether the recipe as it stands could be trained, once no other run is under way."""
+        return _blocker(self.state, self.opening, self.plugins, running=False) is None
 
 
-def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, training: Training) -> Blocker | None:
-    if opening.running:
+def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
+    if opening.running or opening.dividing:
         return Blocker("The pictures are still being looked at.", "data")
-    return blocker(state.recipe, state.manifest, plugins, running=training.running)
+    return blocker(state.recipe, state.manifest, plugins, running=running)
 
 
 def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
@@ -65,7 +72,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
 
     def alone() -> bool:
         # What is measured beside other work is no measure.
-        return not runs.busy and _blocker(state, opening, plugins, training) is None
+        return not runs.busy and _blocker(state, opening, plugins, running=training.running) is None
 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
@@ -82,6 +89,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         networks=networks,
         training=training,
         runs=runs,
+        queue=QueueWork(runs, training, plugins),
         forecasts=forecasts,
         autosave=Autosave(state),
         log=Log(state),

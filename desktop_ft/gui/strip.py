@@ -52,7 +52,10 @@ def left_words(training: Training) -> str:
 
 
 class Strip(QFrame):
-    """Progress, time left, pause, stop and cancel. Hidden until a run starts; after it ended, until it is dismissed."""
+    """Progress, time left, pause, stop and cancel; how the last run ended, until that is dismissed.
+
+    It is always there and always as high, so that no page moves under the mouse when a run begins or ends.
+    """
 
     shown_results = Signal()
 
@@ -60,6 +63,7 @@ class Strip(QFrame):
         super().__init__(parent)
         self.setObjectName("strip")
         self._training = training
+        self._dismissed: object = None
         self._state = label(role="heading")
         self._left = label(role="muted")
         self._bar = QProgressBar()
@@ -70,14 +74,17 @@ class Strip(QFrame):
         self.stop = button("Stop and keep", training.stop, tip="End now and keep the best model so far.")
         self.cancel = button("Cancel", training.cancel, tip="End now; what was learned since the last checkpoint is dropped.")
         self.results = button("See results", self.shown_results.emit, primary=True)
-        self.dismiss = button("Dismiss", self.hide)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(MARGIN, 8, MARGIN, 8)
-        layout.setSpacing(6)
-        layout.addLayout(row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss))
-        layout.addWidget(self._bar)
-        self.hide()
-        training.started.connect(self._begin)
+        self.dismiss = button("Dismiss", self._dismiss, tip="Say nothing of this run any more.")
+        layout = row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss)
+        layout.setContentsMargins(MARGIN, 6, MARGIN, 6)
+        layout.insertWidget(2, self._bar, 1)
+        self._bar.setMinimumWidth(80)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addLayout(layout)
+        self.setFixedHeight(self.dismiss.sizeHint().height() + 14)
+        self.refresh()
+        training.started.connect(self.refresh)
         training.updated.connect(self.refresh)
         training.ended.connect(self.refresh)
 
@@ -85,8 +92,9 @@ class Strip(QFrame):
         """Show where the run is."""
         training, control = self._training, self._training.control
         running = training.running
-        self._state.setText(state_words(training))
-        self._left.setText(left_words(training))
+        shown = running or (training.end is not None and training.end is not self._dismissed)
+        self._state.setText(state_words(training) if shown else "")
+        self._left.setText(left_words(training) if shown else "No run is under way.")
         self._bar.setVisible(running)
         unknown = running and training.history.started is None
         self._bar.setRange(0, 0 if unknown else 1000)
@@ -100,14 +108,17 @@ class Strip(QFrame):
         self.stop.setEnabled(not ending)
         self.cancel.setEnabled(not control.cancel.is_set())
         kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
-        self.results.setVisible(not running and kept)
-        self.dismiss.setVisible(not running)
-        if not running and training.end is None:
-            self.hide()
+        self.results.setVisible(shown and not running and kept)
+        self.dismiss.setVisible(shown and not running)
 
-    def _begin(self) -> None:
+    @property
+    def text(self) -> str:
+        """What is said."""
+        return " ".join(filter(None, (self._state.text(), self._left.text())))
+
+    def _dismiss(self) -> None:
+        self._dismissed = self._training.end
         self.refresh()
-        self.show()
 
     def _toggle_pause(self) -> None:
         self._training.pause(not self._training.control.pause.is_set())

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
@@ -17,11 +17,13 @@ from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plot_controls import PlotControls
-from desktop_ft.gui.plots import Plots
+from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rate_dialog import RateDialog
+from desktop_ft.gui.run_plots import Plots
+from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
-from desktop_ft.gui.widgets import Notice, Page, button, label, row, splitter
+from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
 
 _ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation")
 
@@ -34,11 +36,14 @@ class TrainPage(Page):
             "Train", "How the network learns. The values given suit most photos; point at a field to read what it does."
         )
         self._session = session
+        self.queue = button(
+            "", self._show_queue, tip="See what waits to be trained; put it in another order, start and pause it."
+        )
+        self.header.addWidget(self.queue)
         self.notice = Notice()
         self.warnings = Notice()
-        self.plots = Plots(session.theme)
-        self.body.addWidget(self.notice)
-        self.body.addWidget(self.warnings)
+        self._say_in_the_header()
+        self.plots = Plots(session.theme, session.settings)
         self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
         training = session.training
         training.started.connect(self._started)
@@ -48,6 +53,8 @@ class TrainPage(Page):
         for signal in (state.recipe_changed, state.manifest_changed, session.opening.began, session.opening.ended):
             signal.connect(self.refresh)
         session.networks.download_ended.connect(self.refresh)
+        session.queue.changed.connect(self._show_waiting)
+        self._show_waiting()
         self.refresh()
         self._draw()
         self._ended()
@@ -69,6 +76,8 @@ class TrainPage(Page):
         self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
         self.forecast.refresh()
+        self.wait.setEnabled(self._session.can_queue)
+        self.below.setCurrentWidget(self.run_rate if self._session.training.running else self.forecast)
         if blocker is not None:
             self.way.setText(f"Go to {words.title(blocker.page)}")
 
@@ -108,30 +117,56 @@ class TrainPage(Page):
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.way = button("", self._go)
+        self.wait = button("Add to the queue", self._add_to_queue, tip="Let it be trained when its turn comes.")
         left = QWidget()
         left.setMinimumWidth(300)
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.reason)
-        layout.addLayout(row(self.start, self.way, None))
+        layout.addLayout(row(self.start, self.wait, self.way, None))
         self.forecast = ForecastRow(self._session)
-        layout.addWidget(self.forecast)
+        self.run_rate = RunRate(self._session, self.notice)
+        self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
+        self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        for widget in (self.forecast, self.run_rate):
+            self.below.addWidget(widget)
+        layout.addWidget(self.below)
         return left
+
+    def _add_to_queue(self) -> None:
+        if self._session.can_queue:
+            try:
+                self._session.queue.add(self._session.state.recipe)
+            except UserError as error:
+                self.notice.fail(error)
 
     def _right(self) -> QWidget:
         self.figures = label(role="heading", wrap=True)
         self.details = label(role="muted", wrap=True)
-        legend = label("blue: training · orange: validation · dashed: best", "muted")
+        self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.plots.changed.connect(self._show_legend)
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.figures, self.details, legend):
+        for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
         layout.addWidget(Detachable("curves", "Curves", self.plots, self._session), 1)
+        layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
         return right
+
+    def _say_in_the_header(self) -> None:
+        """What a page says stands in place of what it is for: so nothing below moves when it comes and goes."""
+        self.header.addStrut(2 * self.fontMetrics().lineSpacing() + 2 * GAP)  # room for two lines
+        self.header.insertWidget(1, self.notice, 1)
+        self.header.setAlignment(self.notice, Qt.AlignmentFlag.AlignVCenter)
+        self.notice.changed.connect(self._make_room)
+
+    def _make_room(self) -> None:
+        self.subtitle.setVisible(not self.notice.text)
 
     def start_run(self) -> None:
         """Train with the recipe as it stands."""
@@ -147,6 +182,13 @@ class TrainPage(Page):
             self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
         except UserError as error:
             self.notice.fail(error)
+
+    def _show_queue(self) -> None:
+        show_queue(self._session, self.window())
+
+    def _show_waiting(self) -> None:
+        waits = sum(not each.error for each in self._session.queue.entries())
+        self.queue.setText(f"Queue ({waits})…" if waits else "Queue…")
 
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe
@@ -178,18 +220,21 @@ class TrainPage(Page):
         else:
             val, train = words.percent(last.val_accuracy), words.percent(last.train_accuracy)
             self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
-        self.details.setText(self._details())
-        self.details.setVisible(bool(self.details.text()))
+        self.details.setText(self._details() or "Nothing is learned yet.")
+        self._show_legend()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
         self.controls.save.setEnabled(bool(history.steps))
         self._show_end()
+
+    def _show_legend(self) -> None:
+        self.legend.setText(self.plots.shown.legend)
 
     def _details(self) -> str:
         history, parts = self._session.training.history, []
         if history.best is not None:
             parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
             if idle := history.epochs_without_improvement:
-                parts.append(f"{words.count(idle, 'epoch')} without improvement")
+                parts.append(f"{words.count(idle, 'epoch')} without a better validation")
         if history.started is not None:
             parts += [history.started.device, history.precision]
             parts.append(f"{words.percent(history.learning_share)} of the parameters learn")

@@ -147,6 +147,8 @@ class Notice(QFrame):
         logged: whether what it says goes into the log; not so where it only shows what the person picked.
     """
 
+    changed = Signal()
+
     def __init__(self, parent: QWidget | None = None, *, logged: bool = True) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
@@ -181,6 +183,7 @@ class Notice(QFrame):
     def clear(self) -> None:
         """Say nothing."""
         self.hide()
+        self.changed.emit()
 
     def _say(self, what: str, level: str, error: BaseException | None) -> None:
         before = self.text.splitlines()
@@ -191,6 +194,7 @@ class Notice(QFrame):
         self.style().polish(self)
         self.copy.setVisible(level == "bad")
         self.setVisible(bool(what))
+        self.changed.emit()
         # What grows by a line, or is said again while it can still be read, is not news as a whole.
         new = [line for line in self.text.splitlines() if line not in before]
         if new and self._logged:

@@ -177,6 +177,12 @@ class Newest(QObject):
         else:
             self._running.cancel.set()
 
+    def stop(self) -> None:
+        """Ask what runs to end, and start nothing more."""
+        self._next = None
+        if self._running is not None:
+            self._running.cancel.set()
+
     def _start(self) -> None:
         work, self._next = self._next, None
         if work is not None:

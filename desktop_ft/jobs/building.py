@@ -15,9 +15,8 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import PlanChanged
 from desktop_ft.core.freezing import FreezePlan, learning_share
-from desktop_ft.core.recipe import Balance, Recipe
+from desktop_ft.core.recipe import Balance, Optimisation, Recipe
 from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.jobs import augmenting
@@ -38,31 +37,33 @@ _SHARE_OF_MEMORY = 4
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a recipe builds before anything is written; `notes` are for the person, in sentences."""
+    """What a recipe builds before anything is written.
+
+    Attributes:
+        optimisation: how the network learns where the run begins, or goes on.
+        notes: for the person, in sentences.
+    """
 
     network: Network
     learner: Freezer
+    optimisation: Optimisation
     compute: Compute
     notes: tuple[str, ...]
 
 
-def build(
-    recipe: Recipe,
-    backbone: Backbone,
-    manifest: DatasetManifest,
-    *,
-    resumed: bool = False,
-    change: PlanChanged | None = None,
-) -> Parts:
+def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resumed_at: tuple[int, int] | None = None) -> Parts:
     """The network and what trains it; a resumed run takes its weights from the checkpoint instead.
 
     Args:
-        change: the last one of what learns, up to where the run is resumed.
+        resumed_at: epoch and step of the checkpoint that the run goes on from.
+
+    Raises:
+        UserError: it cannot be built, or what is planned for a later epoch cannot be followed.
     """
     from desktop_ft.engine.device import choose
     from desktop_ft.models.build import build_network
 
-    compute = choose(recipe.device, recipe.precision)
+    compute, resumed = choose(recipe.device, recipe.precision), resumed_at is not None
     network = build_network(
         backbone,
         len(manifest.classes),
@@ -72,9 +73,12 @@ def build(
         seed=recipe.seed,
     )
     size = resize_rule(backbone.spec, recipe.backbone.image_size).crop
-    plan, since = (change.plan, change.epoch) if change is not None else (recipe.freeze, 0)
-    freezer, note = learner(network.backbone, plan, backbone, size, since=since)
-    return Parts(network, freezer, compute, notes=(note,) if note else ())
+    for planned in (change.freeze for change in recipe.changes if change.freeze is not None):
+        learner(network.backbone, planned, backbone, size)
+    course = recipe.followed(*(resumed_at or (0, 0)))
+    freezer, note = learner(network.backbone, course.freeze, backbone, size, since=course.since)
+    optimisation = recipe.optimisation.model_copy(update={"lr": course.lr})
+    return Parts(network, freezer, optimisation, compute, notes=(note,) if note else ())
 
 
 def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int, *, since: int = 0) -> tuple[Freezer, str]:
@@ -110,7 +114,7 @@ def looked_at(
     """
     augmenting.check(plugins, recipe.augmentation)
     if manifest is None:
-        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
+        manifest = scan_dataset(recipe.dataset, progress=progress, cancel=cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     return manifest
 

@@ -1,81 +1,108 @@
-"""The help: a card for every control, a text for every page, and the words of the field. All of it is in resources/help."""
+"""What a run's best model looked at in a picture, and whether that can be believed."""
 
-import tomllib
-from collections.abc import Iterator
-from functools import cache
-from typing import Any
+from __future__ import annotations
 
-from pydantic import TypeAdapter
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from desktop_ft import places
-from desktop_ft.api import Augmentation
-from desktop_ft.core.help import HelpCard, LessonStep, PageHelp
-from desktop_ft.core.recipe import Recipe
-from desktop_ft.core.values import Described
+import numpy as np
 
-_NOT_SET_BY_HAND = ("version",)
+from desktop_ft.data import decode
+from desktop_ft.data.source import read_picture
+from desktop_ft.evaluation.explanation import Explanation, Similarity
+from desktop_ft.jobs.building import heeding
+from desktop_ft.jobs.running import OpenRun, Warn, open_run, silent, trained_network
+from desktop_ft.plugin_manager import Plugins
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@cache
-def cards() -> dict[str, HelpCard]:
-    """The cards by dotted name: those of settings by their name in a recipe, those of other controls as `page.control`."""
-    return dict(_cards(_read("settings"))) | dict(_cards(_read("controls")))
+    from desktop_ft.models.network import Network
 
-
-@cache
-def pages() -> dict[str, PageHelp]:
-    """What is said about each page, by its name."""
-    return TypeAdapter(dict[str, PageHelp]).validate_python(_read("pages"))
+Progress = Callable[[int, int | None], None]
 
 
-@cache
-def glossary() -> dict[str, str]:
-    """The words of the field, each with what it means."""
-    return TypeAdapter(dict[str, str]).validate_python(_read("words"))
+class Explainer:
+    """Explains the answers of the best model of the run in `path`, which is opened, once, when it is first asked.
+
+    May be called from any thread. Whatever is asked raises UserError where it is no run, damaged, or made with a backbone that
+    no plugin here brings.
+    """
+
+    def __init__(self, path: Path, plugins: Plugins, warn: Warn = silent) -> None:
+        self._path = path
+        self._plugins = plugins
+        self._warn = warn
+        self._alone = threading.Lock()
+        self._network: Network | None = None
+
+    @cached_property
+    def _run(self) -> OpenRun:
+        return open_run(self._path, self._plugins)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The model's classes."""
+        return self._run.manifest.classes
+
+    def explain(self, picture: Path, label: int | None = None) -> Explanation:
+        """The maps of the class that `picture` is taken for and, where it is another, of the class `label`. Imports torch.
+
+        Raises:
+            UserError: the picture cannot be read, or there is no usable checkpoint.
+        """
+        from desktop_ft.evaluation.activation_maps import activation_maps
+
+        rule = self._run.rule
+        pixels = read_picture(picture, lambda where: decode.network_input(where, rule))
+        with self._alone:
+            network, given = self._trained(), _tensor(pixels)
+            probabilities = activation_maps(network, given, ()).probabilities
+            predicted = int(np.argmax(probabilities))
+            shown = (predicted,) if label in (None, predicted) else (predicted, int(label or 0))
+            maps = activation_maps(network, given, shown)
+        return Explanation(
+            picture=pixels,
+            classes=self.classes,
+            probabilities=maps.probabilities,
+            shown=shown,
+            place=maps.place,
+            grids=maps.grids,
+        )
+
+    def check(
+        self, explanation: Explanation, progress: Progress | None = None, cancel: threading.Event | None = None
+    ) -> tuple[Similarity, ...]:
+        """How alike the maps stay when the network forgets what it learned; empty where there is no map. Imports torch.
+
+        Raises:
+            Cancelled: `cancel` was set.
+        """
+        from desktop_ft.evaluation.activation_maps import sanity_check
+
+        if not explanation.place:
+            return ()
+        with self._alone:
+            return sanity_check(
+                self._trained(),
+                _tensor(explanation.picture),
+                explanation.shown,
+                explanation.place,
+                explanation.grids,
+                progress=progress,
+                heed=heeding(cancel),
+            )
+
+    def _trained(self) -> Network:
+        if self._network is None:
+            self._network = trained_network(self._run, self._warn)
+        return self._network
 
 
-@cache
-def lesson() -> tuple[LessonStep, ...]:
-    """The lesson's steps, in order."""
-    return TypeAdapter(tuple[LessonStep, ...]).validate_python(_read("lesson")["step"])
+def _tensor(pixels: np.ndarray) -> Tensor:
+    import torch
 
-
-@cache
-def settings() -> tuple[str, ...]:
-    """The dotted name of everything in a recipe that a person sets, in the recipe's order."""
-    return tuple(_settings(Recipe, ""))
-
-
-def setting(kind: type[Described], field: str) -> str:
-    """The dotted name of `field` of `kind`, a section of the recipe or the recipe itself; "" where it is neither."""
-    sections = {section.annotation: f"{name}." for name, section in Recipe.model_fields.items()} | {Recipe: ""}
-    return f"{sections[kind]}{field}" if kind in sections else ""
-
-
-def transform_card(augmentation: Augmentation, field: str = "") -> HelpCard:
-    """The card of a transform, as its plugin tells it; with `field`, of that parameter of it."""
-    what = augmentation.description
-    if field:
-        what = f"{augmentation.parameters.model_fields[field].description or ''}\n{what}"
-    title = f"{augmentation.title}: {field.replace('_', ' ')}" if field else augmentation.title
-    return HelpCard(title=title, what=what.strip(), when=augmentation.when, cost=augmentation.cost, words=("augmentation",))
-
-
-def _settings(kind: type[Described], above: str) -> Iterator[str]:
-    for name, field in kind.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Described):
-            yield from _settings(field.annotation, f"{above}{name}.")
-        elif name not in _NOT_SET_BY_HAND:
-            yield f"{above}{name}"
-
-
-def _cards(data: dict[str, Any], above: str = "") -> Iterator[tuple[str, HelpCard]]:
-    for name, value in data.items():
-        if "title" in value:
-            yield f"{above}{name}", HelpCard.model_validate(value)
-        else:
-            yield from _cards(value, f"{above}{name}.")
-
-
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((places.shipped("resources") / "help" / f"{name}.toml").read_text(encoding="utf-8"))
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

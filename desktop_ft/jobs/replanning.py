@@ -1,18 +1,21 @@
-"""Other layers are to learn while a run goes on: asked for here, done by whoever trains it, at the start of its next epoch.
+"""A run is to do otherwise while it goes on: asked for here, done by whoever trains it, at the start of its next epoch.
 
-The recipe stays what was asked for at first. What learns in an epoch is what the run's events tell: the latest change up to it.
+What was done is added to the run's recipe (`Recipe.changes`): so a run that is resumed, or trained anew from that recipe, does
+the same in the same epochs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import PlanChanged, RunStatus, Warned
+from desktop_ft.core.events import CheckpointSaved, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.jobs import distributed
 from desktop_ft.jobs.building import learner
 from desktop_ft.jobs.running import OpenRun, open_run
@@ -20,112 +23,130 @@ from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from desktop_ft.engine.learner import Change
+    from desktop_ft.engine.learner import Learner, Turn
     from desktop_ft.models.network import Network
 
 _NEW = "Train a new one; `--weights` starts it from what another run has learned."
 
 
-def replan(run: Path, plan: FreezePlan, plugins: Plugins) -> bool:
-    """Ask for the layers to learn that `plan` names, from the start of the run's next epoch on. Imports torch.
+def replan(run: Path, change: Change, plugins: Plugins) -> bool:
+    """Ask for `change`, from the start of the run's next epoch on. Imports torch where it is about what learns.
 
-    A run that is not being trained does it when it is resumed. Where there is no next epoch, it is told in the run's end.
+    A run that is not being trained does it when it is resumed. Where an early stop leaves no next epoch, its end tells so.
 
     Returns:
         Whether the run is being trained now.
 
     Raises:
-        UserError: no run, or one that is complete; the network has no such layer, or none would learn; a run that began with
-            pre-trained weights is to be one from scratch, or the other way round; several processes train it.
+        UserError: no run, or one that is complete or in its last epoch; the network has no such layer, or none would learn; a run
+            that began with pre-trained weights is to be one from scratch, or the other way round; several processes train it.
     """
-    from desktop_ft.models.build import outline
-
     opened = open_run(run, plugins)
+    _check(opened, change)
+    folder = opened.folder
+    folder.ask_change(change)
+    if _is_too_late(folder) and folder.withdraw():
+        raise UserError(f"It is too late: the run '{folder.name}' has no epoch left to begin.", _NEW)
+    return folder.is_locked
+
+
+def _check(opened: OpenRun, change: Change) -> None:
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(f"The run '{opened.folder.name}' is complete.", _NEW)
+    if distributed.processes(opened.recipe, opened.manifest) > 1:
+        what = "Several processes train this run, and nothing can be changed in all of them at once."
+        raise UserError(what, "Stop it, and train a new one with `--processes 1`.")
+    plan = change.freeze
+    if plan is None:
+        return
     if plan.pretrained is not opened.recipe.freeze.pretrained:
         raise UserError("Whether a run starts from pre-trained weights cannot be changed any more.", _NEW)
-    if distributed.processes(opened.recipe, opened.manifest) > 1:
-        what = "Several processes train this run, and what learns cannot be changed in all of them at once."
-        raise UserError(what, "Stop it, and train a new one with `--processes 1`.")
+    from desktop_ft.models.build import outline
+
     whole = outline(opened.backbone, len(opened.manifest.classes), opened.recipe.backbone.image_size)
     learner(whole, plan, opened.backbone, opened.rule.crop)
-    opened.folder.ask_plan(plan)
-    return opened.folder.is_locked
 
 
-def plan_of(folder: RunFolder) -> FreezePlan:
-    """What learns in the run, by all that it has told; where another plan is asked for, that one."""
-    with suppress(UserError):  # a damaged one is replaced by the next
-        if (asked := folder.asked_plan()) is not None:
-            return asked
-    changes = folder.history().replanned
-    return changes[-1].plan if changes else folder.recipe.freeze
+def _is_too_late(folder: RunFolder) -> bool:
+    """Whether the run has begun its last epoch, or goes on from within it."""
+    events = folder.events()
+    history = MetricHistory.of(events)
+    if history.started is None:
+        return False
+    last = history.started.epochs - 1
+    if folder.is_locked:
+        return max(history.started.first_epoch, history.epochs[-1].epoch + 1 if history.epochs else 0) >= last
+    saved = [(event.epoch, event.step) for event in events if isinstance(event, CheckpointSaved)]
+    return bool(saved) and saved[-1] > (last, 0)
+
+
+def current(folder: RunFolder) -> Recipe:
+    """The run's recipe with what it follows by all that is planned, told and asked for in place of what it began with."""
+    recipe, history = folder.recipe, folder.history()
+    at = (history.steps[-1].epoch, 1) if history.steps else (0, 0)
+    course = recipe.followed(*at)
+    if (asked := folder.asked_change()) is not None:
+        course = course.altered(asked, at[0] + 1)
+    return recipe.model_copy(update={"freeze": course.freeze}).with_optimisation(lr=course.lr)
 
 
 class Replanning:
-    """Tells the trainer of a run which plan its epochs follow: what was told before it broke off, and what is asked for now.
+    """Tells the trainer of a run what to do otherwise from an epoch on: what its recipe plans, and what is asked for now.
 
     Args:
-        plan: what it follows to begin with.
-        told: the changes that its events tell of beyond the checkpoint that it goes on from: they are made again.
         tell: hears in a sentence what cannot be followed.
+        asks: whether to look at what is asked for; processes that train together would have to hear of it at the same time.
     """
 
-    def __init__(
-        self,
-        run: OpenRun,
-        network: Network,
-        plan: FreezePlan,
-        told: tuple[PlanChanged, ...],
-        tell: Callable[[Warned], None],
-    ) -> None:
+    def __init__(self, run: OpenRun, network: Network, tell: Callable[[Warned], None], *, asks: bool) -> None:
         self._run = run
         self._network = network
-        self._plan = plan
-        self._told = {change.epoch: change.plan for change in told}
+        self._recipe = run.recipe
         self._tell = tell
+        self._asks = asks
 
-    def asked(self, epoch: int) -> Change | None:
-        """The change from `epoch` on: the one that is asked for, else the one that was told of, if any."""
-        folder = self._run.folder
+    def asked(self, epoch: int) -> Turn | None:
+        """What is otherwise from `epoch` on: what is asked for, beside what is planned."""
+        planned, folder = self._recipe.change_in(epoch), self._run.folder
         try:
-            plan = folder.asked_plan()
-            if plan is not None and plan == self._plan:  # a run that broke off just after the change asks again
-                folder.forget_asked_plan(plan)
-                plan = None
-            return self._change(plan, epoch) if plan is not None else self._again(epoch)
+            if self._asks and (asked := folder.take_asked()) is not None:
+                if (turn := self._turn(asked.after(planned), epoch, whole=planned is not None)) is None:
+                    folder.forget_taken()  # it is followed already: such as where a run broke off just after it
+                return turn
         except UserError as error:
-            self._tell(Warned(message=f"The plan that was asked for cannot be followed: {error}"))
-            folder.forget_asked_plan(None)
-            return self._again(epoch)
+            self._tell(Warned(message=f"The change that was asked for cannot be made: {error}"))
+            folder.forget_taken()
+        return self._turn(planned, epoch) if planned is not None else None
 
-    def settled(self, change: Change) -> None:
-        """`change` was made and told: it is asked for no more."""
-        self._plan = change.plan
-        self._run.folder.forget_asked_plan(change.plan)
+    def settled(self, turn: Turn, epoch: int) -> None:
+        """`turn` is taken in `epoch`: the recipe says so from now on, and it is asked for no more."""
+        recipe = self._recipe.with_change(epoch, turn.change)
+        if recipe != self._recipe:
+            self._recipe = recipe
+            self._run.folder.write_recipe(recipe)
+        if self._asks:
+            self._run.folder.forget_taken()
 
     def ended(self) -> None:
-        """The run is complete: say so, where a plan came too late."""
-        folder = self._run.folder
-        try:
-            late = folder.asked_plan() is not None
-        except UserError:
-            late = True
-        if late:
-            folder.forget_asked_plan(None)
-            self._tell(Warned(message="A plan was asked for too late: the run had no epoch left to follow it in."))
+        """The run is complete: say so, where something was asked for too late."""
+        if self._asks and self._run.folder.withdraw():
+            self._tell(Warned(message="A change was asked for too late: the run had no epoch left to make it in."))
 
-    def _again(self, epoch: int) -> Change | None:
-        plan = self._told.get(epoch)
-        return self._change(plan, epoch) if plan is not None else None
+    def _turn(self, change: Change, epoch: int, *, whole: bool = False) -> Turn | None:
+        """`change` at the start of `epoch`, without what is followed anyway, unless it is to stand in the recipe as a `whole`."""
+        from desktop_ft.engine.learner import Turn
 
-    def _change(self, plan: FreezePlan, epoch: int) -> Change:
-        from desktop_ft.engine.learner import Change
+        news = self._recipe.followed(epoch, 0).news(change)
+        if whole and change != self._recipe.change_in(epoch):
+            news = Change(lr=change.lr, freeze=change.freeze)
+        return Turn(news, self._learner(news.freeze, epoch)) if news is not None else None
 
+    def _learner(self, plan: FreezePlan | None, epoch: int) -> Learner | None:
+        if plan is None:
+            return None
         run = self._run
         learning, note = learner(self._network.backbone, plan, run.backbone, run.rule.crop, since=epoch)
         if note:
             self._tell(Warned(message=note))
-        return Change(learning, plan)
+        return learning

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, RunStatus, Warned
-from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.events import CheckpointSaved, Paused, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
@@ -22,6 +22,7 @@ from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.replanning import Replanning
+from desktop_ft.jobs.run_list import remember
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.sinks import Sinks
@@ -39,7 +40,9 @@ def new_run_path(recipe: Recipe) -> Path:
     """A folder for a new run that does not exist yet: dataset, backbone and time in its name."""
     name = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
     stamp = datetime.datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-    return places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    first = places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    others = (first.with_name(f"{first.name} {number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain((first,), others) if not path.exists())
 
 
 def train(
@@ -65,7 +68,7 @@ def train(
         Cancelled: asked to cancel or to stop before training began; there is nothing to keep.
     """
     with gathered(recipe.device) as team, team.together():
-        again = team.restarts and (run / "recipe.toml").is_file() and RunFolder.open(run).recipe == recipe
+        again = team.restarts and (run / "recipe.toml").is_file() and _begins_like(RunFolder.open(run).recipe, recipe)
         if again and (told := RunFolder.open(run).history().ended) is not None:
             return told  # what starting anew cannot mend
         new = _new_work(recipe, run, plugins, control, progress) if team.is_first and not again else None
@@ -96,6 +99,11 @@ def take_part(run: OpenRun, plugins: Plugins, control: RunControl, *, cut: bool)
         return _learn(_work(run), plugins, _nowhere, control, team, cut=cut)
 
 
+def _begins_like(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes are the same but for what changes on the way."""
+    return one.model_copy(update={"changes": ()}) == other.model_copy(update={"changes": ()})
+
+
 def _heed(control: RunControl) -> None:
     if control.stop.is_set() or control.cancel.is_set():
         raise Cancelled
@@ -103,28 +111,12 @@ def _heed(control: RunControl) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one.
-
-    Attributes:
-        changes: those of what learns that the run has told of.
-    """
+    """A run that is ready to be trained, by so many `processes`: where that is 1, by this one."""
 
     run: OpenRun
     parts: Parts
     processes: int
     checkpoint: Checkpoint | None = None
-    changes: tuple[PlanChanged, ...] = ()
-
-    @property
-    def plan(self) -> FreezePlan:
-        """What learns where the run begins, or goes on."""
-        change = _last_change(self.changes, self.checkpoint)
-        return change.plan if change is not None else self.run.recipe.freeze
-
-    @property
-    def changes_to_come(self) -> tuple[PlanChanged, ...]:
-        """The changes beyond the checkpoint."""
-        return tuple(change for change in self.changes if change.epoch > _epoch_of(self.checkpoint))
 
 
 def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
@@ -139,7 +131,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
         if progress:
             progress("Looking at the pictures", done, total)
 
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
@@ -147,6 +139,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
     folder = RunFolder.create(run)
     folder.write_manifest(manifest)
     folder.write_recipe(recipe)
+    remember(run)
     return _Work(OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone), parts, processes)
 
 
@@ -156,23 +149,14 @@ def _work(run: OpenRun) -> _Work:
     saved = any(isinstance(event, CheckpointSaved) for event in run.folder.events())
     checkpoint = store.load("last") if saved or not store.is_empty else None
     processes = distributed.processes(run.recipe, run.manifest)
-    told = [event for event in run.folder.events() if isinstance(event, PlanChanged)]
-    change = _last_change(told, checkpoint)
-    parts = build(run.recipe, run.backbone, run.manifest, resumed=checkpoint is not None, change=change)
-    return _Work(run, parts, processes, checkpoint, tuple(told))
-
-
-def _last_change(changes: Sequence[PlanChanged], checkpoint: Checkpoint | None) -> PlanChanged | None:
-    before = [change for change in changes if change.epoch <= _epoch_of(checkpoint)]
-    return before[-1] if before else None
-
-
-def _epoch_of(checkpoint: Checkpoint | None) -> int:
-    return checkpoint.progress.epoch if checkpoint is not None else 0
+    at = checkpoint.progress if checkpoint is not None else None
+    parts = build(run.recipe, run.backbone, run.manifest, resumed_at=(at.epoch, at.step) if at is not None else None)
+    return _Work(run, parts, processes, checkpoint)
 
 
 def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team: Team, *, cut: bool = True) -> RunEnded:
     """Train, here or in processes of their own; `team` is the one that this process is in."""
+    from desktop_ft.engine.machine_watch import watched
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.jobs.kept import feature_store, measurements
 
@@ -186,13 +170,12 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
                 tell(Warned(message=message))
         if team.restarts:
             tell(Warned(message="A process that took part has died. All were started anew, from the last checkpoint."))
-        # Several processes would have to hear of another plan at the same time.
-        replanning = Replanning(run, parts.network, work.plan, work.changes_to_come, tell) if team.size == 1 else None
+        replanning = Replanning(run, parts.network, tell, asks=team.size == 1)
         trainer = Trainer(
             network=parts.network,
             learner=parts.learner,
             batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins, team)),
-            optimisation=run.recipe.optimisation,
+            optimisation=parts.optimisation,
             compute=parts.compute,
             store=run.store(),
             seed=run.recipe.seed,
@@ -203,10 +186,16 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             team=team,
         )
 
+        machine = stack.enter_context(watched(parts.compute.device)) if team.is_first else None
+
         def hear(event: TrainEvent) -> None:
-            if replanning is not None and isinstance(event, RunEnded) and event.status is RunStatus.COMPLETED:
+            if machine is not None and not isinstance(event, RunStarted) and (seen := machine.due()):
+                tell(seen)
+            if isinstance(event, RunEnded) and event.status is RunStatus.COMPLETED:
                 replanning.ended()  # before the end, which is the last word
             tell(event)
+            if machine is not None and isinstance(event, Paused):
+                tell(machine.now())  # nothing comes while it waits
 
         return trainer.fit(hear, control, work.checkpoint)
 

@@ -1,4 +1,4 @@
-"""One process at a time trains a run: a lock that the system itself lets go of when its holder dies."""
+"""One process at a time trains a run, or works at the queue: a lock that the system itself lets go of when its holder dies."""
 
 import datetime
 import errno
@@ -19,8 +19,11 @@ _BEYOND = 1 << 30
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, held_by: str = "") -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
+
+    Args:
+        held_by: what another holder does, as the beginning of a sentence; empty: it trains the run that the file lies in.
 
     A lock left by a process that died on this machine is taken over. One from another machine is not: a shared disk
     may not pass the system's lock on.
@@ -36,7 +39,7 @@ def held(path: Path) -> Iterator[None]:
         free = _take_soon(handle)
         holder = _holder(handle)
         if not free or holder.get("host", platform.node()) != platform.node():
-            raise _taken(path, holder, free)
+            raise _taken(path, held_by or f"The run {path.parent.name} is being trained by", holder, free)
         _name_holder(path, handle)
         try:
             yield
@@ -89,9 +92,9 @@ def _holder(handle: int) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _taken(path: Path, holder: dict[str, object], free: bool) -> UserError:
+def _taken(path: Path, held_by: str, holder: dict[str, object], free: bool) -> UserError:
     who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {holder.get('since', '?')}"
-    what = f"The run {path.parent.name} is being trained by {who}."
+    what = f"{held_by} {who}."
     return UserError(what, f"If nothing runs there any more, delete {path}." if free else "Wait until it ends, or stop it there.")
 
 

@@ -5,12 +5,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
-from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
@@ -26,12 +27,12 @@ class EventLog:
     def append(self, event: TrainEvent) -> None:
         """Keep `event`; a crash right after this call does not lose it.
 
-        Nor does power loss after a checkpoint, a change of plan or the end.
+        Nor does power loss after a checkpoint or the end.
 
         Raises:
             UserError: it cannot be written.
         """
-        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | PlanChanged | RunEnded))
+        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
 
 
 class EventFollower:
@@ -112,7 +113,11 @@ class RunFolder:
 
     @property
     def recipe(self) -> Recipe:
-        """What was asked for. Raises UserError where it is damaged or written by a newer version."""
+        """What the run follows, the changes made while it went on included.
+
+        Raises:
+            UserError: it is damaged or written by a newer version.
+        """
         path = self.path / "recipe.toml"
         try:
             text = atomic.read(path).decode()
@@ -121,33 +126,50 @@ class RunFolder:
         return Recipe.from_toml(text, str(path))
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Keep what was asked for; this is what makes the folder a run."""
+        """Keep what the run follows; this is what makes the folder a run."""
         atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
 
-    def asked_plan(self) -> FreezePlan | None:
-        """What is to learn from the next epoch on, if that was asked for and not yet done.
+    def asked_change(self) -> Change | None:
+        """What is asked for, whether or not it is taken up yet, as far as it can be read."""
+        asked, taken = (_readable(path) for path in (self._asked, self._taken))
+        return asked.after(taken) if asked is not None else taken
+
+    def ask_change(self, change: Change) -> None:
+        """Ask for `change`, beside what is asked for already: the process that trains the run, now or later, will see it."""
+        atomic.write(self._asked, to_json(change.after(_readable(self._asked))))
+
+    def withdraw(self) -> bool:
+        """Ask for nothing any more; whether there was something that nobody had taken up."""
+        try:
+            self._asked.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def take_asked(self) -> Change | None:
+        """Take up what is asked for, if anything: it cannot be withdrawn any more, and is kept until `forget_taken`.
 
         Raises:
             UserError: it is damaged.
         """
-        if not self._asked_plan.is_file():
-            return None
-        return from_json(FreezePlan, atomic.read(self._asked_plan), str(self._asked_plan))
+        if self._asked.is_file():
+            if (earlier := _readable(self._taken)) is not None and (later := _readable(self._asked)) is not None:
+                atomic.write(self._asked, to_json(later.after(earlier)))
+            with suppress(FileNotFoundError):  # withdrawn meanwhile
+                self._asked.replace(self._taken)
+        return from_json(Change, atomic.read(self._taken), str(self._taken)) if self._taken.is_file() else None
 
-    def ask_plan(self, plan: FreezePlan) -> None:
-        """Ask for other layers to learn from the next epoch on: the process that trains the run, now or later, will see it."""
-        atomic.write(self._asked_plan, to_json(plan))
-
-    def forget_asked_plan(self, plan: FreezePlan | None) -> None:
-        """Ask for `plan` no more; another one that was asked for meanwhile stays. None: whatever is asked for goes."""
-        with suppress(UserError):
-            if plan is not None and self.asked_plan() != plan:
-                return
-        self._asked_plan.unlink(missing_ok=True)
+    def forget_taken(self) -> None:
+        """What was taken up is done, or cannot be."""
+        self._taken.unlink(missing_ok=True)
 
     @property
-    def _asked_plan(self) -> Path:
-        return self.path / "asked_plan.json"
+    def _asked(self) -> Path:
+        return self.path / "asked_change.json"
+
+    @property
+    def _taken(self) -> Path:
+        return self.path / "taken_change.json"
 
     @property
     def manifest(self) -> DatasetManifest:
@@ -160,6 +182,20 @@ class RunFolder:
         atomic.write(self.path / "manifest.json", to_json(manifest))
 
     @property
+    def note(self) -> RunNote:
+        """What the person wrote about the run. Raises UserError where the file is damaged."""
+        return from_json(RunNote, atomic.read(self._note), str(self._note)) if self._note.exists() else RunNote()
+
+    def write_note(self, note: RunNote) -> None:
+        """Keep what the person wrote about the run. A damaged file may be mended by hand: it raises UserError, as `note` does."""
+        if self.note != note:
+            atomic.write(self._note, to_json(note))
+
+    @property
+    def _note(self) -> Path:
+        return self.path / "note.json"
+
+    @property
     def evaluation(self) -> Evaluation | None:
         """What the model gets right and wrong; None while nobody has asked."""
         path = self.path / "evaluation.json"
@@ -168,6 +204,22 @@ class RunFolder:
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Keep what the model gets right and wrong."""
         atomic.write(self.path / "evaluation.json", to_json(evaluation))
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """How sure an answer of the run's model must be; None: it answers always. Raises UserError where the file is damaged."""
+        return from_json(Threshold, atomic.read(self._threshold), str(self._threshold)) if self._threshold.exists() else None
+
+    def write_threshold(self, threshold: Threshold | None) -> None:
+        """Keep how sure an answer must be; None: the model answers always."""
+        if threshold is None:
+            self._threshold.unlink(missing_ok=True)
+        else:
+            atomic.write(self._threshold, to_json(threshold))
+
+    @property
+    def _threshold(self) -> Path:
+        return self.path / "threshold.json"
 
     @property
     def export_reports(self) -> tuple[ExportReport, ...]:
@@ -219,6 +271,13 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def _readable(path: Path) -> Change | None:
+    with suppress(UserError):  # a damaged one is replaced by the next
+        if path.is_file():
+            return from_json(Change, atomic.read(path), str(path))
+    return None
 
 
 def _joined(lines: list[bytes]) -> bytes:

@@ -6,13 +6,13 @@ import pytest
 
 from desktop_ft.cli import main
 from desktop_ft.cli.recipe_options import OPTIONS
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 
 @pytest.mark.parametrize("typed", ["optimisation.lr", "lr", "--lr"])
 def test_a_setting_is_explained_by_any_of_its_names(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help", "--", typed]) == 0
-    assert capsys.readouterr().out.strip() == explaining.cards()["optimisation.lr"].text
+    assert capsys.readouterr().out.strip() == help_texts.cards()["optimisation.lr"].text
 
 
 def test_every_option_of_a_recipe_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,7 +24,7 @@ def test_every_option_of_a_recipe_is_explained(capsys: pytest.CaptureFixture[str
 def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["help"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in explaining.settings())
+    assert all(name in out for name in help_texts.settings())
 
 
 def test_an_unknown_name_is_told_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

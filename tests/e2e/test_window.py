@@ -24,7 +24,7 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.train_page import TrainPage
-from desktop_ft.jobs.replanning import plan_of
+from desktop_ft.jobs.replanning import current
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
@@ -97,8 +97,8 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     qtbot.waitUntil(lambda: not training.running, timeout=LONG)
     assert training.end is not None
     assert training.end.status is RunStatus.COMPLETED, training.end.error
-    assert train.plots.points("val_loss") == 2
-    assert train.plots.points("steps") == len(training.history.steps) > 2
+    assert train.plots.learning.points("val_loss") == 2
+    assert train.plots.learning.points("steps") == len(training.history.steps) > 2
 
     click(window.strip.results)
     results = window.page("results")
@@ -112,7 +112,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
 
     export = page(window, "export")
     assert isinstance(export, ExportPage)
-    assert not export.ask.isEnabled()
+    assert not export.trying.ask.isEnabled()
     click(export.export)
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert state.export is not None, export.notice.text
@@ -120,7 +120,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert "no answer changed" in export.proof_text.text()
     assert drop(window, photos / "disc")
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert len(export.answers.rows.rows) == 12
+    assert len(export.trying.answers) == 12
     assert state.run is not None
     assert RunFolder.open(state.run).evaluation == state.evaluation
 
@@ -131,9 +131,9 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     window.session.opening.open(shapes(tmp_path / "others", 4))
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
     assert (state.run, state.evaluation, state.export, training.end) == (None, None, None, None)
-    assert not window.strip.isVisible()
+    assert window.strip.text == "No run is under way."
     assert train.notice.text == ""
-    assert train.plots.points("steps") == 0
+    assert train.plots.learning.points("steps") == 0
 
 
 @pytest.mark.parametrize("preset", ["last:1", "last:25", "gradual", "gradual:30", "gradual:300", "discriminative:0.5"])
@@ -328,7 +328,7 @@ def test_other_layers_learn_in_the_run_under_way(window: MainWindow, photos: Pat
     training.stop()
     qtbot.waitUntil(lambda: not training.running, timeout=LONG)
     assert training.end is not None and training.end.status is RunStatus.STOPPED
-    assert state.run is not None and plan_of(RunFolder.open(state.run)) == state.recipe.freeze
+    assert state.run is not None and current(RunFolder.open(state.run)).freeze == state.recipe.freeze
 
 
 def test_closing_while_it_trains_asks_cancels_and_waits(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

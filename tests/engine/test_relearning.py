@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.events import CheckpointSaved, EpochDone, PlanChanged, PrefixReady, RunStatus, StepDone
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Optimisation, Optimizer
 from desktop_ft.engine.feature_store import Features, FeatureStore
-from desktop_ft.engine.learner import Change
+from desktop_ft.engine.learner import Turn
 from desktop_ft.runs.kept import KeptFolder
 from tests.engine.test_stages import recurring
 from tests.engine.tiny import Run, TinyLearner, TinyNet, same
@@ -29,23 +30,25 @@ def run(folder: Path, learning: tuple[str, ...], *, kept: bool, optimizer: Optim
 
 
 class Asking:
-    """Asks for other layers when a run comes to certain epochs."""
+    """Asks for other layers, or for another learning rate, when a run comes to certain epochs."""
 
-    def __init__(self, made: Run, *changes: tuple[int, tuple[str, ...]]) -> None:
+    def __init__(self, made: Run, *changes: tuple[int, tuple[str, ...] | float]) -> None:
         self.run = made
         self.changes = dict(changes)
         self.settled_in: list[int] = []
 
-    def asked(self, epoch: int) -> Change | None:
-        learning = self.changes.get(epoch)
-        return Change(TinyLearner(self.run.network, learning, since=epoch), PLANNED) if learning else None
+    def asked(self, epoch: int) -> Turn | None:
+        change = self.changes.get(epoch)
+        if isinstance(change, float):
+            return Turn(Change(lr=change))
+        return Turn(Change(freeze=PLANNED), TinyLearner(self.run.network, change, since=epoch)) if change else None
 
-    def settled(self, change: Change) -> None:
-        assert isinstance(self.run.events[-1], PlanChanged)
-        self.settled_in.append(self.run.events[-1].epoch)
+    def settled(self, turn: Turn, epoch: int) -> None:
+        assert not any(isinstance(event, PlanChanged) and event.epoch == epoch for event in self.run.events)  # told afterwards
+        self.settled_in.append(epoch)
 
 
-def asking(made: Run, *changes: tuple[int, tuple[str, ...]]) -> Run:
+def asking(made: Run, *changes: tuple[int, tuple[str, ...] | float]) -> Run:
     made.relearn = Asking(made, *changes)
     return made
 
@@ -60,7 +63,7 @@ def test_more_learns_as_if_it_had_been_planned_so(tmp_path: Path, kept: bool, op
     assert same(changed.weights, planned.weights)
     assert [step.loss for step in changed.of(StepDone)] == [step.loss for step in planned.of(StepDone)]
     (told,) = changed.of(PlanChanged)
-    assert (told.epoch, told.plan) == (CHANGED_IN, PLANNED)
+    assert (told.epoch, told.change) == (CHANGED_IN, Change(freeze=PLANNED))
     share = sum(p.numel() for name in ("norm", "fc") for p in changed.network.get_submodule(name).parameters())
     assert told.learning_share == pytest.approx(share / sum(p.numel() for p in changed.network.parameters()))
     if kept:
@@ -123,12 +126,32 @@ def test_answers_of_the_plan_before_are_let_go_of_before_others_take_their_room(
     assert alive == [0, 0]
 
 
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_another_rate_from_an_epoch_on(tmp_path: Path, optimizer: Optimizer) -> None:
+    made = asking(run(tmp_path, ("fc",), kept=True, optimizer=optimizer), (CHANGED_IN, 0.002))
+    assert made.fit().status is RunStatus.COMPLETED
+    before = run(tmp_path / "before", ("fc",), kept=True, optimizer=optimizer)
+    before.fit()
+    rates, usual = ([step.lr for step in each.of(StepDone)] for each in (made, before))
+    changed = CHANGED_IN * made.batches.steps
+    assert rates[:changed] == usual[:changed]
+    assert rates[changed:] == pytest.approx([rate / 10 for rate in usual[changed:]])  # the schedule goes on as it was
+    losses, others = ([step.loss for step in each.of(StepDone)] for each in (made, before))
+    assert losses[: changed + 1] == others[: changed + 1] and losses[changed + 1 :] != others[changed + 1 :]
+    (told,) = made.of(PlanChanged)
+    assert (told.epoch, told.change) == (CHANGED_IN, Change(lr=0.002))
+    assert len(made.of(PrefixReady)) == 1  # the cut stays where it is
+
+
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("stop_in", [CHANGED_IN, CHANGED_IN + 1])
-def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(tmp_path: Path, stop_in: int, kept: bool) -> None:
-    whole = asking(run(tmp_path / "whole", ("fc",), kept=kept), (CHANGED_IN, ("norm", "fc")))
+@pytest.mark.parametrize("change", [("norm", "fc"), 0.002])
+def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(
+    tmp_path: Path, stop_in: int, kept: bool, change: tuple[str, ...] | float
+) -> None:
+    whole = asking(run(tmp_path / "whole", ("fc",), kept=kept), (CHANGED_IN, change))
     whole.fit()
-    broken = asking(run(tmp_path / "broken", ("fc",), kept=kept), (CHANGED_IN, ("norm", "fc")))
+    broken = asking(run(tmp_path / "broken", ("fc",), kept=kept), (CHANGED_IN, change))
     at_last_save: list[int] = []
 
     def stop(event: object) -> None:
@@ -140,6 +163,12 @@ def test_a_run_that_breaks_off_after_a_change_goes_on_as_if_it_had_not(tmp_path:
     broken.on_event = stop
     assert broken.fit().status is RunStatus.CANCELLED
     assert at_last_save[-1] == stop_in
-    again = run(tmp_path / "broken", ("norm", "fc"), kept=kept, since=CHANGED_IN)
+    if stop_in == CHANGED_IN:  # the change is made again
+        again = asking(run(tmp_path / "broken", ("fc",), kept=kept), (CHANGED_IN, change))
+    elif isinstance(change, float):
+        again = run(tmp_path / "broken", ("fc",), kept=kept)
+        again.plan = again.plan.model_copy(update={"lr": change})
+    else:
+        again = run(tmp_path / "broken", change, kept=kept, since=CHANGED_IN)
     assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
     assert same(again.weights, whole.weights)

@@ -14,7 +14,7 @@ from desktop_ft.gui.help_reader import HelpReader, topics
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import SETTINGS
 from desktop_ft.gui.state import PAGES
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 from desktop_ft.plugin_manager import load_plugins
 
 
@@ -35,28 +35,28 @@ def focused(window: MainWindow, page: str, name: str, qtbot: QtBot) -> QWidget:
 
 
 def test_every_setting_and_page_has_a_card_and_none_is_left_over() -> None:
-    cards, settings = explaining.cards(), explaining.settings()
+    cards, settings = help_texts.cards(), help_texts.settings()
     assert set(settings) <= set(cards)
     others = set(cards) - set(settings)
     assert {name.partition(".")[0] for name in others} <= set(PAGES), "a card that no control of a page asks for"
-    assert set(explaining.pages()) == set(PAGES)
+    assert set(help_texts.pages()) == set(PAGES)
     for name, card in cards.items():
         assert card.when and card.cost, name
         for text in (card.what, card.when, card.cost):
             assert text.endswith("."), name
-    assert all(step.endswith(".") for page in explaining.pages().values() for step in page.steps)
+    assert all(step.endswith(".") for page in help_texts.pages().values() for step in page.steps)
 
 
 def test_every_word_that_is_referred_to_is_explained_and_every_explanation_is_referred_to() -> None:
-    used = {word for card in explaining.cards().values() for word in card.words}
-    used |= {word for page in explaining.pages().values() for word in page.words}
-    assert used == set(explaining.glossary())
+    used = {word for card in help_texts.cards().values() for word in card.words}
+    used |= {word for page in help_texts.pages().values() for word in page.words}
+    assert used == set(help_texts.glossary())
 
 
 def test_every_shipped_transform_says_when_to_use_it_and_what_it_costs() -> None:
     for augmentation in load_plugins().augmentations:
         for field in ("", *augmentation.parameters.model_fields):
-            card = explaining.transform_card(augmentation, field)
+            card = help_texts.transform_card(augmentation, field)
             assert card.when.endswith(".") and card.cost.endswith("."), augmentation.name
             assert augmentation.description in card.what
 
@@ -67,8 +67,8 @@ def test_the_controls_of_settings_carry_their_cards(window: MainWindow, page: st
     for setting in (setting for setting in SETTINGS if setting.page == page):
         control = window.page(page).findChild(QWidget, setting.field)
         assert control is not None
-        name = next(name for name in explaining.settings() if name.rpartition(".")[2] == setting.field)
-        assert control.whatsThis() == explaining.cards()[name].text
+        name = next(name for name in help_texts.settings() if name.rpartition(".")[2] == setting.field)
+        assert control.whatsThis() == help_texts.cards()[name].text
     for form in window.page(page).findChildren(ModelForm):
         assert len(form.findChildren(HelpButton)) == len([w for w in form.findChildren(QWidget) if w.whatsThis()])
     assert window.page(page).whatsThis().startswith(PAGE_TITLES[page])
@@ -111,7 +111,7 @@ def test_the_help_reads_the_page_that_is_shown_and_links_lead_to_words(window: M
     assert reader is not None and reader.isVisible()
     assert "Augment" in reader.text.toPlainText()
     reader.text.anchorClicked.emit(QUrl("word:training and validation"))
-    assert explaining.glossary()["training and validation"] in reader.text.toPlainText()
+    assert help_texts.glossary()["training and validation"] in reader.text.toPlainText()
     QTest.keyClicks(reader.search, "mirror")
     assert "Mirror" in reader.text.toPlainText()
     QTest.keyClicks(reader.search, " xyzzy")

@@ -14,7 +14,7 @@ from desktop_ft.gui.lesson import CONDITIONS, Lesson
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import PAGES
-from desktop_ft.jobs import explaining
+from desktop_ft.jobs import help_texts
 
 
 def click(button: QAbstractButton) -> None:
@@ -37,7 +37,7 @@ def run(window: MainWindow, status: RunStatus, qtbot: QtBot, tmp_path: Path) -> 
 
 
 def test_every_step_stands_on_a_page_and_has_a_condition() -> None:
-    steps = explaining.lesson()
+    steps = help_texts.lesson()
     assert {step.page for step in steps} <= set(PAGES)
     assert [step.done for step in steps] == list(CONDITIONS)
     for step in steps:
@@ -48,7 +48,7 @@ def test_an_empty_window_offers_it_and_it_sees_that_pictures_came(window: MainWi
     assert not window.lesson.isVisible()
     offer = next(b for b in window.page("data").findChildren(QAbstractButton) if b.text() == "Take the lesson")
     click(offer)
-    assert window.lesson.title.text() == f"Step 1 of {len(explaining.lesson())}: Pictures to learn from"
+    assert window.lesson.title.text() == f"Step 1 of {len(help_texts.lesson())}: Pictures to learn from"
     assert (window.lesson.mark.text(), window.lesson.on.text()) == ("To do", "Skip")
     window.session.opening.open(photos)
     qtbot.waitUntil(lambda: window.lesson.on.text() == "Next", timeout=30_000)

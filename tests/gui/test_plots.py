@@ -31,8 +31,7 @@ def train(window: MainWindow) -> TrainPage:
 
 
 def drawn(train: TrainPage, name: str) -> np.ndarray:
-    values: np.ndarray = train.plots._curves[name].getData()[1]
-    return values
+    return train.plots.shown.values(name)
 
 
 def test_smoothing_draws_means_and_nothing_else(train: TrainPage) -> None:
@@ -55,9 +54,9 @@ def test_the_loss_can_be_drawn_on_a_logarithmic_scale(train: TrainPage) -> None:
 
 
 def test_what_lies_under_the_mouse_is_told(train: TrainPage, qtbot: QtBot) -> None:
-    view = train.plots.loss.getPlotItem().getViewBox()
-    where = train.plots.loss.mapFromScene(view.mapViewToScene(QPointF(1.5, view.viewRect().center().y())))
-    QTest.mouseMove(train.plots.loss.viewport(), where)
+    view = train.plots.learning.loss.getPlotItem().getViewBox()
+    where = train.plots.learning.loss.mapFromScene(view.mapViewToScene(QPointF(1.5, view.viewRect().center().y())))
+    QTest.mouseMove(train.plots.learning.loss.viewport(), where)
     qtbot.waitUntil(lambda: "epoch 2, batch 25" in train.controls.pointed.text())
     assert "validation loss 0.75, accuracy 33.3 %" in train.controls.pointed.text()
 
@@ -66,7 +65,7 @@ def test_curves_are_saved_as_pictures_and_as_a_table(train: TrainPage, tmp_path:
     for name in ("curves.png", "curves.svg", "curves.csv"):
         train.controls.write(tmp_path / name)
     picture = QImage(str(tmp_path / "curves.png"))
-    assert picture.size() == 2 * train.plots.size()
+    assert picture.size() == 2 * train.plots.shown.size()
     assert QSvgRenderer(str(tmp_path / "curves.svg")).isValid() and "<text" in (tmp_path / "curves.svg").read_text()
     assert (tmp_path / "curves.csv").read_text() == curves_csv(history(2, 50))
 

@@ -1,24 +1,30 @@
-"""Another plan for a run that is under way, through its folder: asked for by whoever may write there."""
+"""Another plan or rate for a run that is under way, through its folder: asked for by whoever may write there."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from desktop_ft.api import TrainEvent
+from desktop_ft.core.changes import Change, PlannedChange
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, PlanChanged, RunEnded, RunStatus, StepDone, Warned
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.replanning import plan_of, replan
+from desktop_ft.engine.optim import build_optimizer
+from desktop_ft.jobs.replanning import current, replan
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import resume, train
 from desktop_ft.models.checkpoint import Checkpoint
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
-DEEPER = FreezePlan(preset="last:2")
+DEEPER = Change(freeze=FreezePlan(preset="last:2"))
+SLOWER = Change(lr=1e-4)
+BOTH = Change(lr=1e-4, freeze=FreezePlan(preset="last:2"))
 
 
 class Killed(BaseException):
@@ -41,14 +47,14 @@ class Run:
         self.path, self.plugins = path, plugins
         self.control = RunControl()
         self.events: list[TrainEvent] = []
-        self.plans: dict[tuple[int, int], FreezePlan] = {}
+        self.asks: dict[tuple[int, int], Change] = {}
         """What is asked for once a step is done, by epoch and step."""
         self.stop_in: int | None = None
 
     def _hear(self, event: TrainEvent) -> None:
         self.events.append(event)
-        if isinstance(event, StepDone) and (plan := self.plans.get((event.epoch, event.step))):
-            assert replan(self.path, plan, self.plugins) is True
+        if isinstance(event, StepDone) and (change := self.asks.get((event.epoch, event.step))):
+            assert replan(self.path, change, self.plugins) is True
         if isinstance(event, EpochDone) and event.epoch == self.stop_in:
             self.control.stop.set()
 
@@ -60,12 +66,12 @@ class Run:
         return resume(self.path, self.plugins, self._hear, self.control)
 
     @property
-    def changes(self) -> list[tuple[int, FreezePlan]]:
-        return [(event.epoch, event.plan) for event in self.events if isinstance(event, PlanChanged)]
+    def changes(self) -> list[tuple[int, Change]]:
+        return [(event.epoch, event.change) for event in self.events if isinstance(event, PlanChanged)]
 
     @property
     def warned(self) -> list[str]:
-        return [event.message for event in self.events if isinstance(event, Warned) and "plan was asked" in event.message]
+        return [event.message for event in self.events if isinstance(event, Warned) and "change was asked" in event.message]
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -82,12 +88,12 @@ def same(one: Run, other: Run) -> bool:
 
 
 def test_other_layers_learn_from_the_next_epoch_on(recipe: Recipe, run: Run) -> None:
-    run.plans[0, 0] = DEEPER
+    run.asks[0, 0] = DEEPER
     assert run.train(recipe).status is RunStatus.COMPLETED
     assert run.changes == [(1, DEEPER)]
     folder = RunFolder.open(run.path)
-    assert folder.asked_plan() is None and plan_of(folder) == DEEPER
-    assert folder.recipe == recipe  # it stays what was asked for at first
+    assert folder.asked_change() is None and current(folder).freeze == DEEPER.freeze
+    assert folder.recipe == recipe.with_change(1, DEEPER)
     history = folder.history()
     assert 0.1 < history.learning_share < 1 and len(history.epochs) == 3
     assert "from epoch 2 on last:2" in folder.report.read_text()
@@ -96,7 +102,7 @@ def test_other_layers_learn_from_the_next_epoch_on(recipe: Recipe, run: Run) -> 
 def test_a_run_that_was_stopped_takes_it_up_when_it_is_resumed(recipe: Recipe, run: Run, plugins: Plugins) -> None:
     run.stop_in = 0
     run.train(recipe)
-    assert replan(run.path, FreezePlan(preset="last:1"), plugins) is False
+    assert replan(run.path, Change(freeze=FreezePlan(preset="last:1")), plugins) is False
     assert replan(run.path, DEEPER, plugins) is False  # what was asked for last counts
     assert run.resume().status is RunStatus.COMPLETED
     assert run.changes == [(1, DEEPER)]
@@ -104,29 +110,68 @@ def test_a_run_that_was_stopped_takes_it_up_when_it_is_resumed(recipe: Recipe, r
         replan(run.path, DEEPER, plugins)
 
 
-def test_what_is_asked_for_while_another_plan_is_taken_up_is_not_lost(
+def test_what_is_asked_for_while_another_change_is_made_is_not_lost(
     recipe: Recipe, run: Run, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run.plans[0, 0] = DEEPER
-    forget = RunFolder.forget_asked_plan
+    run.asks[0, 0] = DEEPER
+    forget, other = RunFolder.forget_taken, Change(freeze=FreezePlan(preset="last:3"))
 
-    def late(self: RunFolder, plan: FreezePlan | None) -> None:
-        if plan == DEEPER:
-            replan(run.path, FreezePlan(preset="last:3"), plugins)
-        forget(self, plan)
+    def late(self: RunFolder) -> None:
+        if len(run.changes) == 0:
+            replan(run.path, other, plugins)
+        forget(self)
 
-    monkeypatch.setattr(RunFolder, "forget_asked_plan", late)
+    monkeypatch.setattr(RunFolder, "forget_taken", late)
     run.train(recipe)
-    assert run.changes == [(1, DEEPER), (2, FreezePlan(preset="last:3"))]
+    assert run.changes == [(1, DEEPER), (2, other)]
 
 
-@pytest.mark.parametrize("where", ["saved", "told", "later"])
+def test_what_is_asked_for_one_after_the_other_is_done_together(recipe: Recipe, run: Run) -> None:
+    run.asks[0, 0], run.asks[0, 1] = DEEPER, SLOWER
+    run.train(recipe)
+    assert run.changes == [(1, BOTH)]
+
+
+@pytest.mark.parametrize("change", [SLOWER, DEEPER, BOTH], ids=["rate", "layers", "both"])
+def test_the_recipe_of_a_run_gives_the_same_run_again(
+    recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path, change: Change
+) -> None:
+    run.asks[0, 0] = change
+    run.train(recipe)
+    kept = Recipe.from_toml((run.path / "recipe.toml").read_text(), "the recipe")
+    assert kept.changes == (PlannedChange(epoch=2, lr=change.lr, freeze=change.freeze),)
+    again, plain = Run(tmp_path / "again", plugins), Run(tmp_path / "plain", plugins)
+    again.train(kept)
+    plain.train(recipe)
+    assert again.changes == run.changes == [(1, change)]
+    assert same(again, run) and not same(plain, run)
+    assert RunFolder.open(again.path).recipe == kept
+
+
+def test_what_is_planned_can_be_changed_while_it_goes_on(recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path) -> None:
+    planned = recipe.with_change(1, SLOWER).with_change(2, DEEPER)
+    faster = Change(lr=recipe.optimisation.lr)  # as in the first epoch
+    run.asks[0, 0] = faster
+    run.train(planned)
+    assert run.changes == [(1, faster), (2, DEEPER)]
+    again = Run(tmp_path / "again", plugins)
+    again.train(RunFolder.open(run.path).recipe)
+    assert same(again, run)
+
+
+def test_what_is_planned_and_cannot_be_followed_is_refused_before_the_run_begins(recipe: Recipe, run: Run) -> None:
+    with pytest.raises(UserError, match="no layer 'gone'"):
+        run.train(recipe.with_change(2, Change(freeze=FreezePlan(overrides={"gone": 1.0}))))
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize("where", ["taken", "in the recipe", "built", "told", "later"])
 def test_wherever_it_breaks_off_it_goes_on_as_if_it_had_not(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     whole = Run(tmp_path / "whole", plugins)
     for each in (whole, run):
-        each.plans[0, 0] = DEEPER
+        each.asks[0, 0] = BOTH
     whole.train(recipe)
     hear = run._hear
 
@@ -138,32 +183,35 @@ def test_wherever_it_breaks_off_it_goes_on_as_if_it_had_not(
         if where == "told" and isinstance(event, PlanChanged):
             raise Killed
 
-    if where == "saved":
-        monkeypatch.setattr("desktop_ft.engine.loop.build_optimizer", _fails_the_second_time())
+    if where == "taken":
+        monkeypatch.setattr(RunFolder, "write_recipe", _fails_the_second_time(RunFolder.write_recipe))
+    if where == "in the recipe":
+        monkeypatch.setattr(RunFolder, "forget_taken", _fails_the_second_time(RunFolder.forget_taken, after=0))
+    if where == "built":
+        monkeypatch.setattr("desktop_ft.engine.loop.build_optimizer", _fails_the_second_time(build_optimizer))
     monkeypatch.setattr(run, "_hear", killed)
     with pytest.raises(Killed):
         run.train(recipe)
     monkeypatch.undo()
-    run.plans = {}
+    run.asks = {}
     assert run.resume().status is RunStatus.COMPLETED
     assert same(run, whole)
     history = RunFolder.open(run.path).history()
-    assert [(change.epoch, change.plan) for change in history.replanned] == [(1, DEEPER)]
-    assert RunFolder.open(run.path).asked_plan() is None
+    assert [(told.epoch, told.change) for told in history.replanned] == [(1, BOTH)]
+    assert RunFolder.open(run.path).recipe == recipe.with_change(1, BOTH)
+    assert RunFolder.open(run.path).asked_change() is None
 
 
-def _fails_the_second_time():  # type: ignore[no-untyped-def]
-    from desktop_ft.engine.optim import build_optimizer
-
+def _fails_the_second_time(do: Callable[..., Any], after: int = 1) -> Callable[..., Any]:
     calls: list[None] = []
 
-    def build(*arguments):  # type: ignore[no-untyped-def]
+    def once(*arguments: Any) -> Any:
         calls.append(None)
-        if len(calls) > 1:
+        if len(calls) > after:
             raise Killed
-        return build_optimizer(*arguments)
+        return do(*arguments)
 
-    return build
+    return once
 
 
 def test_a_run_that_goes_on_from_before_a_change_makes_it_again_in_its_epoch(
@@ -172,7 +220,7 @@ def test_a_run_that_goes_on_from_before_a_change_makes_it_again_in_its_epoch(
     recipe = lasting(recipe, 5)
     whole = Run(tmp_path / "whole", plugins)
     for each in (whole, run):
-        each.plans[1, 0] = DEEPER
+        each.asks[1, 0] = DEEPER
     whole.train(recipe)
     run.stop_in = 2
     run.train(recipe)
@@ -205,8 +253,8 @@ def test_a_plan_that_cannot_be_followed_is_refused_at_once(
     run.stop_in = 0
     run.train(recipe)
     with pytest.raises(UserError, match=words):
-        replan(run.path, plan, plugins)
-    assert RunFolder.open(run.path).asked_plan() is None
+        replan(run.path, Change(freeze=plan), plugins)
+    assert RunFolder.open(run.path).asked_change() is None
 
 
 def test_a_run_of_several_processes_is_not_promised_it(
@@ -219,15 +267,49 @@ def test_a_run_of_several_processes_is_not_promised_it(
         replan(run.path, DEEPER, plugins)
 
 
-def test_a_plan_that_comes_too_late_is_told(recipe: Recipe, run: Run) -> None:
-    run.plans[2, 0] = DEEPER
+@pytest.mark.parametrize("change", [DEEPER, SLOWER])
+def test_what_comes_too_late_is_refused(recipe: Recipe, run: Run, plugins: Plugins, change: Change) -> None:
+    refused: list[str] = []
+    hear = run._hear
+
+    def ask_late(event: TrainEvent) -> None:
+        hear(event)
+        if isinstance(event, StepDone) and event.epoch == 2:
+            with pytest.raises(UserError, match="too late") as error:
+                replan(run.path, change, plugins)
+            refused.append(str(error.value))
+
+    run._hear = ask_late  # type: ignore[method-assign]
     assert run.train(recipe).status is RunStatus.COMPLETED
+    assert refused and run.changes == [] and run.warned == []
+    assert RunFolder.open(run.path).asked_change() is None
+
+
+def test_a_run_that_stopped_in_its_last_epoch_has_none_to_begin(recipe: Recipe, run: Run, plugins: Plugins) -> None:
+    hear = run._hear
+
+    def stop(event: TrainEvent) -> None:
+        hear(event)
+        if isinstance(event, StepDone) and event.epoch == 2:
+            run.control.stop.set()
+
+    run._hear = stop  # type: ignore[method-assign]
+    assert run.train(recipe).status is RunStatus.STOPPED
+    with pytest.raises(UserError, match="too late"):
+        replan(run.path, SLOWER, plugins)
+    assert RunFolder.open(run.path).asked_change() is None
+
+
+def test_what_an_early_stop_leaves_no_epoch_for_is_told(recipe: Recipe, run: Run) -> None:
+    run.asks[1, 0] = SLOWER
+    never_better = lasting(recipe, 9).with_optimisation(early_stopping=1, lr=1e-9)
+    assert run.train(never_better).status is RunStatus.COMPLETED
     assert run.changes == []
-    assert run.warned == ["A plan was asked for too late: the run had no epoch left to follow it in."]
-    assert isinstance(run.events[-1], RunEnded) and RunFolder.open(run.path).asked_plan() is None
+    assert run.warned == ["A change was asked for too late: the run had no epoch left to make it in."]
+    assert isinstance(run.events[-1], RunEnded) and RunFolder.open(run.path).asked_change() is None
 
 
-@pytest.mark.parametrize("content", [b"{", FreezePlan(overrides={"gone": 1.0}).model_dump_json().encode()])
+@pytest.mark.parametrize("content", [b"{", Change(freeze=FreezePlan(overrides={"gone": 1.0})).model_dump_json().encode()])
 def test_what_was_asked_for_and_cannot_be_read_or_followed_is_told_and_the_run_goes_on(
     recipe: Recipe, run: Run, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -236,18 +318,18 @@ def test_what_was_asked_for_and_cannot_be_read_or_followed_is_told_and_the_run_g
     def spoil(event: TrainEvent) -> None:
         hear(event)
         if isinstance(event, EpochDone) and event.epoch == 0:
-            (run.path / "asked_plan.json").write_bytes(content)
+            (run.path / "asked_change.json").write_bytes(content)
 
     monkeypatch.setattr(run, "_hear", spoil)
     assert run.train(recipe).status is RunStatus.COMPLETED
     told = [event.message for event in run.events if isinstance(event, Warned) and "asked for" in event.message]
-    assert len(told) == 1 and told[0].startswith("The plan that was asked for cannot be followed: ")
-    assert not (run.path / "asked_plan.json").exists()
+    assert len(told) == 1 and told[0].startswith("The change that was asked for cannot be made: ")
+    assert not (run.path / "asked_change.json").exists() and not (run.path / "taken_change.json").exists()
 
 
 def test_one_more_block_each_epoch_counts_from_the_change(recipe: Recipe, run: Run) -> None:
     recipe = lasting(recipe, 4)
-    run.plans[1, 0] = FreezePlan(preset="gradual")
+    run.asks[1, 0] = Change(freeze=FreezePlan(preset="gradual"))
     assert run.train(recipe).status is RunStatus.COMPLETED
     (change,) = [event for event in run.events if isinstance(event, PlanChanged)]
     assert change.epoch == 2 and change.learning_share < 0.01  # the head alone, to begin with

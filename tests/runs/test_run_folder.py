@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import (
@@ -23,7 +24,7 @@ from desktop_ft.core.events import (
     Warned,
 )
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval
+from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval, Threshold
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
@@ -97,6 +98,12 @@ def test_all_that_is_written_is_read_again(tmp_path):
     )  # fmt: skip
     run.write_evaluation(evaluation)
     assert again.evaluation == evaluation
+    assert again.threshold is None
+    threshold = Threshold(value=0.8, dataset="d", subset="val", pictures=1, fingerprint="f")
+    run.write_threshold(threshold)
+    assert again.threshold == threshold
+    run.write_threshold(None)
+    assert again.threshold is None
 
 
 def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_path):
@@ -260,7 +267,7 @@ def test_two_folders_of_runs_share_an_index(tmp_path):
 
 
 def test_the_index_names_the_plan_that_a_run_learns_by_now(tmp_path):
-    changed = PlanChanged(epoch=1, plan=FreezePlan(preset="last:1"), learning_share=0.2)
+    changed = PlanChanged(epoch=1, change=Change(freeze=FreezePlan(preset="last:1")), learning_share=0.2)
     make(tmp_path / "runs" / "one", EVENTS[:3])
     make(tmp_path / "runs" / "two", [*EVENTS[:3], changed])
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")

@@ -1,0 +1,287 @@
+"""The curves of a run, drawn from its history: what it learned, how fast, and what it took."""
+
+import html
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
+
+from desktop_ft.core.events import EpochDone, StepDone
+from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.gui import words
+from desktop_ft.gui.plots import SERIES, View, make_plot, smooth, square
+from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.step_arrays import StepArrays, nearest
+from desktop_ft.gui.theme import Theme
+
+
+class LearningView(View):
+    """Loss and accuracy."""
+
+    title = "Loss and accuracy"
+    takes_log = True
+    smooths = True
+
+    def __init__(self, theme: Theme) -> None:
+        self.loss, self.accuracy = make_plot("Loss", "epoch"), make_plot("Accuracy, %", "epoch")
+        super().__init__(theme, (self.loss, self.accuracy))
+        self._best = [pg.InfiniteLine(angle=90, movable=False) for _ in self.plots]
+        layout = _grid(self)
+        for column, (plot, line) in enumerate(zip(self.plots, self._best, strict=True)):
+            plot.addItem(line)
+            layout.addWidget(plot, 0, column)
+        self._recolour()
+
+    @property
+    def legend(self) -> str:
+        """What the curves are."""
+        colours = self._theme.colours
+        named = (square(colours.plot_train, "training"), square(colours.plot_val, "validation"))
+        return " &nbsp; ".join((*named, "dashed: best epoch", *(["dotted: changed"] if self._history.replanned else [])))
+
+    def set_log(self, log: bool) -> None:
+        """Draw the loss on a logarithmic scale, or not."""
+        super().set_log(log)
+        self.loss.setLogMode(y=log)
+
+    def _draw(self, history: MetricHistory) -> None:
+        colours, epochs = self._theme.colours, np.array([epoch.epoch + 1.0 for epoch in history.epochs])
+        losses = smooth(self._steps.losses, self._smooth_over)
+        self._curve(self.loss, "steps", colours.plot_train, faint=True).setData(self._steps.at, losses)
+        for plot, kind, unit in ((self.loss, "loss", 1), (self.accuracy, "accuracy", 100)):
+            for subset, colour in (("train", colours.plot_train), ("val", colours.plot_val)):
+                values = np.array([unit * getattr(epoch, f"{subset}_{kind}") for epoch in history.epochs])
+                self._curve(plot, f"{subset}_{kind}", colour, dots=True).setData(epochs, values)
+        for line in self._best:
+            line.setVisible(history.best is not None)
+            line.setPen(self._pen(colours.good, 1, Qt.PenStyle.DashLine))
+            if history.best is not None:
+                line.setPos(history.best.epoch + 1.0)
+        self._over_epochs(history)
+
+    def _told_at(self, at: float) -> str:
+        step, epoch = _found(self._history, self._steps, at)
+        if step is None:
+            return ""
+        said = f"{_where(step)}: loss {step.loss:.4g}, learning rate {step.lr:.3g}"
+        if epoch is not None:
+            said += f"; validation loss {epoch.val_loss:.4g}, accuracy {words.percent(epoch.val_accuracy)}"
+        return said
+
+
+class RatesView(View):
+    """The learning rate of each group of layers."""
+
+    title = "Learning rates"
+    takes_log = True
+
+    def __init__(self, theme: Theme) -> None:
+        self.rate = make_plot("Learning rate", "epoch")
+        super().__init__(theme, (self.rate,))
+        _grid(self).addWidget(self.rate, 0, 0)
+        self.set_log(True)
+        self._recolour()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of layers that learned at some time, the head's first."""
+        told = self._history.rates
+        return tuple(dict.fromkeys(name for rates in told for name, _ in reversed(rates.groups))) or ("head",)
+
+    @property
+    def legend(self) -> str:
+        """Which group has which colour."""
+        groups = self.groups[: len(SERIES)]
+        more = [f"and {len(self.groups) - len(groups)} more"] if len(self.groups) > len(groups) else []
+        return " &nbsp; ".join([*(square(SERIES[at], html.escape(name)) for at, name in enumerate(groups)), *more])
+
+    def set_log(self, log: bool) -> None:
+        """Draw the rates on a logarithmic scale, or not."""
+        super().set_log(log)
+        self.rate.setLogMode(y=log)
+
+    def _draw(self, history: MetricHistory) -> None:
+        for gone in set(self._curves).difference(self.groups):
+            self.rate.removeItem(self._curves.pop(gone))
+        at, rates, epochs = self._steps.at, self._steps.rates, self._steps.epochs
+        told = [dict(history.rates_in(epoch)) for epoch in range(int(epochs[-1]) + 1)] if len(epochs) else []
+        for number, name in enumerate(self.groups):
+            shares = np.array([held.get(name, np.nan) for held in told])
+            # A rate that has fallen to nothing lies nowhere on a logarithmic scale.
+            values = np.where(rates > 0, rates, np.nan) * shares[epochs] if len(epochs) else rates
+            self._curve(self.rate, name, SERIES[number % len(SERIES)]).setData(at, values, connect="finite")
+        self._over_epochs(history)
+
+    def _told_at(self, at: float) -> str:
+        step, _ = _found(self._history, self._steps, at)
+        if step is None:
+            return ""
+        groups = reversed(self._history.rates_in(step.epoch))
+        return f"{_where(step)}: " + ", ".join(f"{name} {step.lr * share:.3g}" for name, share in groups)
+
+
+class SpeedView(View):
+    """How many pictures are learned a second."""
+
+    title = "Speed"
+    takes_log = True
+    smooths = True
+
+    def __init__(self, theme: Theme) -> None:
+        self.speed = make_plot("Pictures a second, while it learns", "epoch")
+        super().__init__(theme, (self.speed,))
+        _grid(self).addWidget(self.speed, 0, 0)
+        self._recolour()
+
+    @property
+    def legend(self) -> str:
+        """What the curves are."""
+        return square(self._theme.colours.plot_train, "every batch, faint, and the mean of each epoch")
+
+    def set_log(self, log: bool) -> None:
+        """Draw the speed on a logarithmic scale, or not."""
+        super().set_log(log)
+        self.speed.setLogMode(y=log)
+
+    def _draw(self, history: MetricHistory) -> None:
+        colour, speeds = self._theme.colours.plot_train, self._steps.speeds(history.started.batch_size if history.started else 0)
+        known = ~np.isnan(speeds)
+        values, at, epochs = speeds[known], self._steps.at[known], self._steps.epochs[known]
+        self._curve(self.speed, "steps", colour, faint=True).setData(at, smooth(values, self._smooth_over))
+        counts, seconds = np.bincount(epochs), np.bincount(epochs, 1 / values)
+        done = [epoch.epoch for epoch in history.epochs if epoch.epoch < len(counts) and counts[epoch.epoch]]
+        self._curve(self.speed, "epochs", colour, dots=True).setData(np.array(done) + 1.0, counts[done] / seconds[done])
+        self._over_epochs(history)
+
+    def _told_at(self, at: float) -> str:
+        place, started = self._steps.nearest(at), self._history.started
+        if place is None or started is None or np.isnan(speed := self._steps.speeds(started.batch_size)[place]):
+            return ""
+        return f"{_where(self._history.steps[place])}: {speed:,.1f} pictures a second"
+
+
+class MachineView(View):
+    """What the run takes of the machine, over the minutes since it began."""
+
+    title = "Machine"
+    smooths = True
+
+    def __init__(self, theme: Theme) -> None:
+        self.use = make_plot("Use, %", "minutes")
+        self.memory = make_plot("Memory, GB", "minutes")
+        self.heat = make_plot("GPU temperature, °C", "minutes")
+        super().__init__(theme, (self.use, self.memory, self.heat))
+        layout = _grid(self)
+        for column, plot in enumerate(self.plots):
+            layout.addWidget(plot, 0, column)
+        self.use.setYRange(0, 100)
+        self._recolour()
+
+    @property
+    def legend(self) -> str:
+        """What the curves are."""
+        colours = self._theme.colours
+        cpu = square(colours.plot_train, "all processor cores, and the memory of this process")
+        gpu = any(seen.gpu_memory is not None for _, seen in self._history.machine)
+        return f"{cpu} &nbsp; {square(colours.plot_val, 'the GPU, and what torch holds of its memory')}" if gpu else cpu
+
+    def _draw(self, history: MetricHistory) -> None:
+        colours, seen = self._theme.colours, history.machine
+        minutes = np.array([seconds / 60 for seconds, _ in seen])
+        series = (
+            (self.use, "cpu", colours.plot_train, [100 * each.cpu for _, each in seen]),
+            (self.use, "gpu", colours.plot_val, [None if each.gpu is None else 100 * each.gpu for _, each in seen]),
+            (self.memory, "memory", colours.plot_train, [each.memory / 1e9 for _, each in seen]),
+            (self.memory, "gpu_memory", colours.plot_val, [e.gpu_memory and e.gpu_memory / 1e9 for _, e in seen]),
+            (self.heat, "gpu_celsius", colours.plot_val, [each.gpu_celsius for _, each in seen]),
+        )
+        for plot, name, colour, told in series:
+            known = np.array([value is not None for value in told], dtype=bool)
+            values = np.array([value for value in told if value is not None], dtype=float)
+            self._curve(plot, name, colour).setData(minutes[known], smooth(values, self._smooth_over))
+        self.heat.setVisible(any(each.gpu_celsius is not None for _, each in seen))
+        self.memory.setYRange(0, max([1e-3, *(max(e.memory, e.gpu_memory or 0) / 1e9 for _, e in seen)]), padding=0.05)
+
+    def _told_at(self, at: float) -> str:
+        seen = self._history.machine
+        place = nearest(np.array([seconds / 60 for seconds, _ in seen]), at)
+        if place is None:
+            return ""
+        seconds, use = seen[place]
+        said = [f"processor {100 * use.cpu:.0f} %", f"memory {words.size(use.memory)}"]
+        said += [f"GPU {100 * use.gpu:.0f} %"] if use.gpu is not None else []
+        said += [f"GPU memory {words.size(use.gpu_memory)}"] if use.gpu_memory is not None else []
+        said += [f"{use.gpu_celsius:.0f} °C"] if use.gpu_celsius is not None else []
+        return f"after {words.duration(seconds)}: {', '.join(said)}"
+
+
+class Plots(QWidget):
+    """The views of a run, one of them shown; which one is remembered. `pointed` tells what lies under the mouse there."""
+
+    pointed = Signal(str)
+    changed = Signal()
+
+    def __init__(self, theme: Theme, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self.learning, self.rates, self.speed, self.machine = views = (
+            LearningView(theme), RatesView(theme), SpeedView(theme), MachineView(theme),
+        )  # fmt: skip
+        self.views: tuple[View, ...] = views
+        self._history, self._planned = MetricHistory(), 1
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setAccessibleName("Which plot is shown")
+        for view in self.views:
+            self.tabs.addTab(view, view.title)
+            view.pointed.connect(self.pointed)
+        self.tabs.setCurrentIndex(next((at for at, view in enumerate(views) if view.title == settings.shown_plot), 0))
+        self.tabs.currentChanged.connect(self._choose)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs)
+
+    @property
+    def shown(self) -> View:
+        """The view that is shown."""
+        return self.views[self.tabs.currentIndex()]
+
+    def show_history(self, history: MetricHistory, planned: int = 1) -> None:
+        """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
+        self._history, self._planned = history, planned
+        self.shown.show_history(history, planned)  # the others when they are shown
+
+    def set_smoothing(self, points: int) -> None:
+        """Draw what is told of every step as the mean over so many of them, in every view."""
+        for view in self.views:
+            view.set_smoothing(points)
+
+    def shut_down(self) -> None:
+        """Free what pyqtgraph keeps."""
+        for view in self.views:
+            view.shut_down()
+
+    def _choose(self, place: int) -> None:
+        self._settings.shown_plot = self.views[place].title
+        self.shown.show_history(self._history, self._planned)
+        self.changed.emit()
+
+
+def _grid(view: QWidget) -> QGridLayout:
+    layout = QGridLayout(view)
+    layout.setContentsMargins(0, 6, 0, 0)
+    layout.setSpacing(8)
+    return layout
+
+
+def _found(history: MetricHistory, steps: StepArrays, at: float) -> tuple[StepDone | None, EpochDone | None]:
+    """The step nearest to `at`, and its epoch where that is done."""
+    place = steps.nearest(at)
+    step: Any = history.steps[place] if place is not None else None
+    return step, next((each for each in history.epochs if step is not None and each.epoch == step.epoch), None)
+
+
+def _where(step: StepDone) -> str:
+    return f"epoch {step.epoch + 1}, batch {step.step + 1}"

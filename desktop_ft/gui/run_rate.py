@@ -1,0 +1,70 @@
+"""The learning rate of the run under way, and its change while it goes on."""
+
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from desktop_ft.core.changes import Change
+from desktop_ft.core.recipe import Optimisation
+from desktop_ft.gui.form import RateSpinBox, WheelGuard, bounds
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import Notice, button, label, row
+
+
+class RunRate(QWidget):
+    """A rate and *Use in the run*. What comes of it is told in `notice`."""
+
+    def __init__(self, session: Session, notice: Notice) -> None:
+        super().__init__()
+        self._session = session
+        self._notice = notice
+        self._shown: float | None = None
+        self.rate = RateSpinBox()
+        self.rate.setRange(*bounds(Optimisation.model_fields["lr"], 1e-6))
+        self.rate.setAccessibleName("Learning rate of the run")
+        self.rate.setToolTip(
+            "What the schedule of the run under way is to start from; the recipe on this page is for the next run."
+        )
+        self.rate.installEventFilter(WheelGuard(self))
+        caption = QLabel("&Rate of the run")
+        caption.setBuddy(self.rate)
+        self.use = button("Use in the run", self._use, tip="Let the run under way go on at this rate, from its next epoch on.")
+        self.told = label(role="muted", wrap=True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row(caption, self.rate))
+        column.addLayout(row(self.use, self.told))
+        self.rate.valueChanged.connect(self.refresh)
+        runs, training = session.runs, session.training
+        runs.replanned.connect(self._replanned)
+        runs.replan_failed.connect(self._not_replanned)
+        for signal in (training.started, training.updated, training.ended):
+            signal.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the rate that the run has, unless another one is being typed, and whether it can be changed."""
+        runs = self._session.runs
+        course = runs.course
+        now = course.lr if course is not None else self._session.state.recipe.optimisation.lr
+        if now != self._shown:
+            self._shown = now
+            self.rate.setValue(now)
+        self.rate.setEnabled(runs.can_change)
+        self.use.setEnabled(runs.can_change and course is not None and round(self.rate.value(), 6) != round(course.lr, 6))
+        if course is None:
+            self.told.setText("once it trains")
+        else:
+            self.told.setText("from the next epoch on" if runs.can_change else "not any more: no epoch is left to begin")
+
+    def _use(self) -> None:
+        self._session.runs.change(Change(lr=round(self.rate.value(), 6)))
+
+    def _replanned(self, change: Change, training: bool) -> None:
+        self.refresh()
+        if change.lr is not None:
+            when = "from its next epoch on" if training else "when it is resumed"
+            self._notice.say(f"The run goes on at a learning rate of {change.lr:g} {when}.", "good")
+
+    def _not_replanned(self, change: Change, error: BaseException) -> None:
+        self.refresh()
+        if change.lr is not None:
+            self._notice.fail(error)

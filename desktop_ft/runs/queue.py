@@ -1,0 +1,174 @@
+"""What waits to be trained, one after another: a plain file of recipes that outlives every process."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from desktop_ft import places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.runs import atomic, lock
+
+_EDIT_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A recipe that waits for its turn.
+
+    Attributes:
+        number: by which it is called, as long as it waits.
+        data: the recipe as it stands in the file; it is looked at when its turn comes.
+        run: the folder of its run, once its turn has come.
+        error: why it could not be trained; it is left out until it is removed.
+    """
+
+    number: int
+    name: str
+    data: dict[str, Any]
+    run: str = ""
+    error: str = ""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is to be trained. Raises UserError where it is not valid (any more)."""
+        return Recipe.from_data(self.data, f"The recipe of '{self.name}'")
+
+
+class Queue:
+    """The queue of a person: several processes may change it, one of them at a time works at it.
+
+    Args:
+        folder: where it is kept; among the person's own data by default.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or places.data() / "queue"
+        self._file = self._folder / "queue.toml"
+
+    def entries(self) -> tuple[Waiting, ...]:
+        """What waits, in order, and what failed.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        return self._read()[0]
+
+    def _read(self) -> tuple[tuple[Waiting, ...], int]:
+        """What is in the file, and the last number that was given."""
+        if not self._file.is_file():
+            return (), 0
+        try:
+            held = tomllib.loads(atomic.read(self._file).decode())
+            return tuple(Waiting(data=dict(each.pop("recipe")), **each) for each in held["waiting"]), int(held["last"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"The queue in {self._file} is damaged: {error}.", "Correct the file, or delete it.") from error
+
+    def add(self, recipe: Recipe, name: str = "") -> Waiting:
+        """Let `recipe` wait behind all others."""
+        data = recipe.model_dump(mode="json", exclude_none=True)
+
+        def added(held: tuple[Waiting, ...], number: int) -> tuple[Waiting, ...]:
+            return (*held, Waiting(number=number, name=name or _name(recipe), data=data))
+
+        return self._edit(added)[-1]
+
+    def remove(self, number: int) -> None:
+        """Take one out.
+
+        Raises:
+            UserError: there is none of that number.
+        """
+        self._edit(lambda held, free: [each for each in _having(held, number) if each.number != number])
+
+    def clear(self) -> int:
+        """Take all out that are not being trained; returns how many."""
+        before = len(self.entries())
+        return before - len(self._edit(lambda held, free: [each for each in held if each.run and not each.error]))
+
+    def move(self, number: int, by: int) -> None:
+        """Let one come so many places later; earlier with a negative number."""
+
+        def moved(held: tuple[Waiting, ...], free: int) -> list[Waiting]:
+            one = next(each for each in _having(held, number) if each.number == number)
+            rest = [each for each in held if each is not one]
+            rest.insert(max(0, held.index(one) + by), one)
+            return rest
+
+        self._edit(moved)
+
+    def mark(self, number: int, *, run: str = "", error: str = "") -> None:
+        """Keep what became of one: the folder of its run, or why it failed."""
+        self._edit(lambda held, free: [replace(e, run=run or e.run, error=error) if e.number == number else e for e in held])
+
+    @property
+    def next(self) -> Waiting | None:
+        """The one whose turn comes: one that was broken off, else the first that has not failed."""
+        waits = [each for each in self.entries() if not each.error]
+        return next((each for each in waits if each.run), waits[0] if waits else None)
+
+    def worked(self) -> AbstractContextManager[None]:
+        """Keep other processes from working at the queue while the block runs.
+
+        Raises:
+            UserError: on entry, when another process does.
+        """
+        atomic.make_folder(self._folder)
+        return lock.held(self._folder / "work.lock", "The queue is being worked at by")
+
+    @property
+    def is_worked(self) -> bool:
+        """Whether some process works at it now."""
+        return lock.is_held(self._folder / "work.lock")
+
+    def _edit(self, change: Callable[[tuple[Waiting, ...], int], Iterable[Waiting]]) -> Sequence[Waiting]:
+        """Put what `change` makes of what waits, and of a number that was never given, in its place."""
+        atomic.make_folder(self._folder)
+        with self._alone():
+            held, last = self._read()
+            after = tuple(change(held, last + 1))
+            told = [{**_without(asdict(each), "data"), "recipe": each.data} for each in after]
+            last = max([last, *(each.number for each in after)])
+            atomic.write(self._file, tomli_w.dumps({"last": last, "waiting": told}).encode())
+        return after
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Change the file while nobody else does; others take a moment at most."""
+        until = time.monotonic() + _EDIT_WITHIN_S
+        while True:
+            editing = lock.held(self._folder / "edit.lock", "The queue is being changed by")
+            try:
+                editing.__enter__()
+            except UserError:
+                if time.monotonic() > until:
+                    raise
+                continue
+            break
+        try:
+            yield
+        finally:
+            editing.__exit__(None, None, None)
+
+
+def _having(held: tuple[Waiting, ...], number: int) -> tuple[Waiting, ...]:
+    if all(each.number != number for each in held):
+        raise UserError(f"Nothing in the queue has the number {number}.", "`desktop-ft queue list` shows what waits.")
+    return held
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def _name(recipe: Recipe) -> str:
+    folder = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
+    return f"{folder} {recipe.backbone.name} {recipe.freeze.words}, {recipe.optimisation.epochs} epochs"
