@@ -159,7 +159,7 @@ def test_a_history_never_fails_and_stays_in_bounds(epochs, steps, data):
 
 
 RECORDED = Path(__file__).with_name("recorded_run.jsonl")
-"""398 photos of ants and bees, last:2 at 96 pixels, 8 epochs behind frozen layers that answer once; seconds are the processor's."""
+"""398 photos of ants and bees, last:2 at 96 pixels, behind frozen layers that answer once; its seconds are the processor's."""
 
 
 def test_the_time_left_after_the_first_epoch_of_a_recorded_run_is_right_within_15_percent():
