@@ -75,8 +75,8 @@ class TrainPage(Page):
         self.way.setVisible(blocker is not None and blocker.page != "train")
         changes = [f"From epoch {change.epoch} on: {change.words}." for change in recipe.changes]
         self.planned.setText("\n".join(["Planned on the way, as in the run that the recipe is from:", *changes]))
-        for widget in (self.planned, self.drop_planned):
-            widget.setVisible(bool(changes))
+        self.planned.setVisible(bool(changes))
+        self.drop_planned.setVisible(bool(changes))
         self.forecast.refresh()
         self.wait.setEnabled(self._session.can_queue)
         self.below.setCurrentWidget(self.run_rate if self._session.training.running else self.forecast)
@@ -112,8 +112,8 @@ class TrainPage(Page):
         column.addLayout(row(self.output, button("Choose…", self._choose_output)))
         self.planned = label(wrap=True)
         self.drop_planned = button("Drop the changes", self._drop_planned, tip="Let the next run go on as it begins.")
-        for widget in (self.planned, self.drop_planned):
-            column.addWidget(widget)
+        column.addWidget(self.planned)
+        column.addWidget(self.drop_planned)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -135,8 +135,8 @@ class TrainPage(Page):
         self.run_rate = RunRate(self._session, self.notice)
         self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
         self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        for widget in (self.forecast, self.run_rate):
-            self.below.addWidget(widget)
+        self.below.addWidget(self.forecast)
+        self.below.addWidget(self.run_rate)
         layout.addWidget(self.below)
         return left
 
