@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
@@ -32,6 +32,7 @@ def run_window(given: Path | None = None) -> int:
     name_application(application)
     faults = Faults(application)
     faults.install()
+    _log_what_libraries_say()
     window = build_window(faults)
     window.show()
     window.commands.open_first(given.absolute() if given is not None else None)
@@ -42,8 +43,21 @@ def run_window(given: Path | None = None) -> int:
         code = application.exec()
     finally:
         faults.uninstall()
+        qInstallMessageHandler(None)
+        logging.captureWarnings(False)
     _leave_at_once(code)
     return code
+
+
+def _log_what_libraries_say() -> None:
+    """Python's warnings and Qt's messages go into the log of the window instead of a terminal that nobody looks at."""
+    logging.captureWarnings(True)
+    qInstallMessageHandler(_log_qt_message)
+
+
+def _log_qt_message(kind: QtMsgType, context: object, text: str) -> None:
+    levels = {QtMsgType.QtDebugMsg: logging.DEBUG, QtMsgType.QtInfoMsg: logging.INFO, QtMsgType.QtWarningMsg: logging.WARNING}
+    logging.getLogger("Qt").log(levels.get(kind, logging.ERROR), "%s", text)
 
 
 def _leave_at_once(code: int) -> None:

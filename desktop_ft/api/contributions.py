@@ -79,6 +79,7 @@ class Augmentation:
     Attributes:
         name: what recipes call it, such as `horizontal_flip`.
         title, description: for people, in plain words.
+        when, cost: for its help card: when to use it, and what that costs, in whole sentences.
         parameters: the described, bounded parameters; the form in the window is drawn from it.
         make: builds the transform from an instance of `parameters`.
     """
@@ -89,6 +90,8 @@ class Augmentation:
     make: Callable[[Any], PictureTransform | BatchTransform]
     kind: AugmentationKind = AugmentationKind.PICTURE
     parameters: type[Described] = Nothing
+    when: str = ""
+    cost: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

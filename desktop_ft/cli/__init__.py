@@ -13,18 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from desktop_ft import __version__, places
-from desktop_ft.cli.bench_command import add_bench_command
-from desktop_ft.cli.data_commands import add_data_commands
-from desktop_ft.cli.demo_command import add_demo_command
-from desktop_ft.cli.forecast_command import add_forecast_command
-from desktop_ft.cli.model_commands import add_model_commands
-from desktop_ft.cli.queue_command import add_queue_command
-from desktop_ft.cli.rate_command import add_rate_command
-from desktop_ft.cli.result_commands import add_result_commands
-from desktop_ft.cli.run_commands import add_run_commands
-from desktop_ft.cli.system_commands import add_system_commands
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.cli.training_view import termination_as_interrupt
+from desktop_ft.cli.termination import termination_as_interrupt
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.engine import process
 from desktop_ft.engine.team import TeamBroken, rank_here
@@ -36,8 +26,9 @@ FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; without one, open the window. Returns the exit code."""
     process.prepare()
-    parser = build_parser()
-    arguments = parser.parse_args(_with_command(sys.argv[1:] if argv is None else argv))
+    asked = _with_command(sys.argv[1:] if argv is None else argv)
+    parser = build_parser(for_window=not asked or asked[0] == _WINDOW)
+    arguments = parser.parse_args(asked)
     # Of processes that train together the first speaks for all, and torchrun hears how it ended from that one alone.
     speaks = rank_here() == 0
     try:
@@ -78,8 +69,8 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(BAD_INPUT)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command."""
+def build_parser(*, for_window: bool = False) -> argparse.ArgumentParser:
+    """The parser of every command; or of the window's alone, which is to be painted before anything else is imported."""
     parser: argparse.ArgumentParser = _Parser(
         prog="desktop-ft",
         description="Fine-tune a pre-trained vision network on your own photos. Without a command, the window opens.",
@@ -88,19 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"desktop-ft {__version__}")
     parser.set_defaults(run=_open_window, path=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (
-        add_demo_command,
-        add_data_commands,
-        add_run_commands,
-        add_queue_command,
-        add_result_commands,
-        add_model_commands,
-        add_forecast_command,
-        add_rate_command,
-        add_bench_command,
-        add_system_commands,
-    ):
-        add(commands)
+    if not for_window:
+        from desktop_ft.cli.all_commands import add_all_commands
+
+        add_all_commands(commands)
     window = commands.add_parser(
         _WINDOW,
         help="open a folder, .zip, recipe or run in the window",

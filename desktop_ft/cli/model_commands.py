@@ -1,37 +1,61 @@
 """`backbones` and `layers`."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from desktop_ft.api import Backbone
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
-from desktop_ft.jobs.backbones import download, is_local, layers
-from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.core.offers import PictureFacts, picks, recommend
+from desktop_ft.core.plan_comparison import compare
+from desktop_ft.core.plan_text import plan_in
+from desktop_ft.data.scan import scan
+from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, measure_speeds, offers
+from desktop_ft.jobs.devices import accelerated
+from desktop_ft.jobs.replanning import current
+from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
 
 
 def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that look at networks."""
     parser = commands.add_parser(
         "backbones",
-        help="list the pre-trained networks, or fetch the weights of one",
+        help="list the pre-trained networks, measure or recommend some, or fetch the weights of one",
         description="List the pre-trained networks with their facts. Nothing is downloaded unless --download asks for it.",
         epilog="Example: desktop-ft backbones resnet",
     )
     parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
     parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
     parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME, checked against their publisher's hash")
+    parser.add_argument(
+        "--measure", nargs="+", metavar="NAME", help="measure how many pictures a second each NAME answers here, and remember it"
+    )
+    parser.add_argument("--recommend", type=Path, metavar="FOLDER", help="say which of three networks suits the pictures there")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_backbones)
 
     parser = commands.add_parser(
         "layers",
         help="show a network's layers as a tree",
-        description="The layers of a network: path, type, parameters, and the shape of what comes out.",
+        description="The layers of a network: path, type, parameters, and the shape of what comes out; or in which of them two\n"
+        "plans of what learns differ.",
         epilog="Example: desktop-ft layers resnet18",
     )
     parser.add_argument("name", metavar="NAME", help="a backbone; see `desktop-ft backbones`")
     parser.add_argument("--image-size", type=int, default=0, help="side of the input in pixels (default: the network's own)")
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar="PLAN",
+        help="say in which layers two plans differ: each a preset such as last:2, options such as '--freeze all --rate fc=2', "
+        "a recipe file, or a run",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_layers)
 
@@ -45,6 +69,10 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
         terminal.document({"name": arguments.download, "file": str(path)})
         terminal.say(f"The weights of {arguments.download} are on this machine: {path}")
         return 0
+    if arguments.measure:
+        return _measure(arguments.measure, plugins, terminal)
+    if arguments.recommend:
+        return _recommend(arguments.recommend, plugins, terminal)
     wanted = arguments.search.lower()
     found = [b for b in plugins.backbones if wanted in b.spec.name.lower() or wanted in b.spec.family.lower()]
     found = [b for b in found if is_local(b) or not arguments.local]
@@ -56,16 +84,57 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
             f"{b.spec.parameters / 1e6:.1f} M",
             "" if b.spec.gflops is None else f"{b.spec.gflops:.2f}",
             "" if b.spec.top1 is None else f"{b.spec.top1:.1f}",
+            "" if (speed := known_speed(b)) is None else f"{speed.pictures_per_second:.3g}",
             str(b.spec.resize.crop),
             b.spec.weights.licence,
             where_weights_are(b),
         ]
         for b in found
     ]
-    titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pixels", "licence of the weights", "weights"]
-    terminal.table(titles, rows, right=(2, 3, 4, 5))
+    titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pictures/s", "pixels", "licence of the weights", "weights"]
+    terminal.table(titles, rows, right=(2, 3, 4, 5, 6))
     if not found:
         terminal.say(f"No backbone has '{arguments.search}' in its name or family.")
+    return 0
+
+
+def _measure(names: Sequence[str], plugins: Plugins, terminal: Terminal) -> int:
+    wanted = [plugins.backbones.get(name) for name in names]
+    with terminal.progress("Measuring") as progress:
+        found = measure_speeds(wanted, progress=progress)
+    terminal.document(
+        [
+            {"name": name, "pictures_per_second": speed.pictures_per_second, "device": speed.device}
+            for name, speed in found.items()
+        ]
+    )
+    rows = [[name, f"{speed.pictures_per_second:.3g}", speed.device] for name, speed in found.items()]
+    terminal.table(["name", "pictures/s", "on"], rows, right=(1,))
+    return 0
+
+
+def _recommend(folder: Path, plugins: Plugins, terminal: Terminal) -> int:
+    with terminal.progress("Looking at the pictures") as progress:
+        pictures = PictureFacts.of(scan(folder, fewest_classes=1, progress=progress))
+    chosen = picks(offers(plugins))
+    suits = recommend(chosen, pictures, accelerated=accelerated())
+    if suits is None:
+        raise UserError("There is nothing to recommend.", "Name a folder of pictures, and turn on a plugin that brings networks.")
+    names = {aim.value: offer.spec.name for aim, offer in chosen.items()}
+    terminal.document({"picks": names, "recommended": names[suits.aim], "reason": suits.reason})
+    rows = [
+        [
+            aim.value,
+            offer.spec.name,
+            f"{offer.spec.top1:.1f}",
+            f"{offer.spec.gflops:.2f}",
+            where_weights_are(plugins.backbones.get(offer.spec.name)),
+            "recommended" if aim is suits.aim else "",
+        ]
+        for aim, offer in chosen.items()
+    ]
+    terminal.table(["for", "name", "top-1 %", "GFLOPs", "weights", ""], rows, right=(2, 3))
+    terminal.say(suits.reason)
     return 0
 
 
@@ -83,7 +152,7 @@ def where_weights_are(backbone: Backbone) -> str:
 
 def backbone_document(backbone: Backbone) -> dict[str, object]:
     """What `backbones --json` prints of each."""
-    spec = backbone.spec
+    spec, speed = backbone.spec, known_speed(backbone)
     return {
         "name": spec.name,
         "family": spec.family,
@@ -98,6 +167,7 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
         "commercial_use": spec.weights.commercial_use,
         "download_bytes": spec.weights.bytes,
         "on_this_machine": is_local(backbone),
+        "pictures_per_second": None if speed is None else speed.pictures_per_second,
         "plugin": spec.plugin,
     }
 
@@ -105,9 +175,36 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
 def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
     backbone = load_plugins().backbones.get(arguments.name)
     tree = layers(backbone, arguments.image_size)
+    if arguments.compare:
+        return _compare(arguments.compare, tree, backbone.spec.head, terminal)
     terminal.document(layer_document(tree))
     terminal.say(tree.render())
     return 0
+
+
+def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Terminal) -> int:
+    plan, other = map(_plan, names)
+    for each in (plan, other):
+        if unknown := each.unknown_overrides(tree):
+            raise UserError(
+                f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers."
+            )
+    told, mine = compare(plan, other, names[1], tree, head), plan.rates(tree, head)
+    rows = [(path, mine[path], told.rates[path]) for path in told.differing]
+    terminal.document({"learning": (told.learning, told.others), "differing": rows})
+    terminal.say(told.words)
+    if rows:
+        shown = [[path, *(f"{rate:.3g}" if rate else "frozen" for rate in rates)] for path, *rates in rows]
+        terminal.table(["layer", *names], shown, right=(1, 2))
+    return 0
+
+
+def _plan(said: str) -> FreezePlan:
+    if Path(said).is_dir():
+        return current(RunFolder.open(Path(said))).freeze
+    if Path(said).is_file():
+        return plan_in(atomic.read(Path(said)).decode("utf-8", "replace"))
+    return plan_in(said if said.startswith("-") else f"--freeze {said}")
 
 
 def layer_document(node: LayerNode) -> dict[str, object]:

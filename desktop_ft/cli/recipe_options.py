@@ -11,8 +11,10 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.plan_text import PLAN_OPTIONS, RATE_OPTION
+from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part, Recipe
 from desktop_ft.core.values import Described
+from desktop_ft.data import files
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.forecasting import with_fastest_batches
 from desktop_ft.plugin_manager import load_plugins
@@ -22,9 +24,7 @@ OPTIONS = {
     "--backbone": "backbone.name",
     "--weights": "backbone.weights",
     "--image-size": "backbone.image_size",
-    "--freeze": "freeze.preset",
-    "--backbone-rate": "freeze.backbone_rate",
-    "--batch-norm": "freeze.batch_norm",
+    **{option: f"freeze.{field}" for option, field in PLAN_OPTIONS.items()},
     "--epochs": "optimisation.epochs",
     "--batch-size": "optimisation.batch_size",
     "--lr": "optimisation.lr",
@@ -44,15 +44,14 @@ OPTIONS = {
     "--precision": "precision",
     "--processes": "processes",
 }
-_PLAN, _RATE = "freeze.", "optimisation.lr"
+_PLAN, _RATE, _DATASET = "freeze.", "optimisation.lr", "dataset."
 _MEASURED = {"--batch-size": "auto: measured here; larger where that makes the run a tenth shorter, smaller where it must fit"}
 """Options that may be `auto`: the recipe holds what was found."""
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add the folder of pictures, `--recipe`, and an option for every field of a recipe that a person sets by hand."""
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="start from this recipe; the other options change it")
+    _add_source(parser)
     parser.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the recipe of this run to FILE as well")
     group = parser.add_argument_group("recipe")
     for option, where in OPTIONS.items():
@@ -61,6 +60,16 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)"
     )
+    _add_edits(group)
+
+
+def add_dataset_options(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of pictures, `--recipe`, and the options for the recipe's dataset."""
+    _add_source(parser)
+    for option, where in OPTIONS.items():
+        if where.startswith(_DATASET):
+            _add(parser, option, where)
+    _add_edits(parser)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
@@ -84,9 +93,33 @@ def _add(group: argparse._ActionsContainer, option: str, where: str, *, stays: b
     group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
 
 
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures; needed unless --recipe names them")
+    parser.add_argument("--recipe", type=Path, metavar="FILE", help="start from this recipe; the other options change it")
+
+
+def _add_edits(group: argparse._ActionsContainer) -> None:
+    """What changes classes and subsets without touching the folder; each option may be given several times."""
+    several = "May be given several times."
+    for option, metavar, text in (
+        ("--rename", "OLD=NEW", _described(f"{_DATASET}rename")),
+        ("--leave-out", "CLASS", "Leave out a class, by its name in the folder."),
+        (
+            "--move",
+            "FILE=SUBSET",
+            _described(f"{_DATASET}pictures") + " FILE lies in FOLDER; an empty SUBSET takes the move back.",
+        ),
+    ):
+        group.add_argument(option, action="append", default=[], metavar=metavar, help=f"{text} {several}".replace("%", "%%"))
+
+
+def _described(where: str) -> str:
+    return _field(where).description or ""
+
+
 def _add_rate(group: argparse._ActionsContainer) -> None:
     group.add_argument(
-        "--rate",
+        RATE_OPTION,
         action="append",
         default=[],
         metavar="PATH=MULTIPLIER",
@@ -105,16 +138,11 @@ def recipe_from(arguments: argparse.Namespace, terminal: Terminal) -> Recipe:
     Raises:
         UserError: no folder named, or a value out of bounds.
     """
-    data: dict[str, Any] = {"dataset": {}}
-    where = "The command line"
-    if arguments.recipe:
-        where = str(arguments.recipe)
-        data = Recipe.from_toml(_read(arguments.recipe), where).model_dump(mode="json")
+    data, where = _begun(arguments)
     if arguments.folder:
         _check_writable_name(arguments.folder)
         data["dataset"]["folder"] = str(Path(arguments.folder).absolute())
-    if "folder" not in data["dataset"]:
-        raise UserError("No pictures are named.", "Name a folder, or a recipe with --recipe.")
+    _edit(data["dataset"], arguments)
     for dotted in OPTIONS.values():
         value = getattr(arguments, dotted)
         if value is not None and not _is_measured(arguments, dotted):
@@ -131,6 +159,73 @@ def recipe_from(arguments: argparse.Namespace, terminal: Terminal) -> Recipe:
     if arguments.save_recipe:
         atomic.write(arguments.save_recipe, recipe.to_toml().encode())
     return recipe
+
+
+def dataset_from(arguments: argparse.Namespace) -> DatasetChoice:
+    """The dataset that the options of `add_dataset_options` describe; its folder as it was named.
+
+    Raises:
+        UserError: no folder named, or a value out of bounds.
+    """
+    data, where = _begun(arguments)
+    dataset = data["dataset"]
+    _edit(dataset, arguments)
+    for dotted in OPTIONS.values():
+        if dotted.startswith(_DATASET) and (value := getattr(arguments, dotted)) is not None:
+            _set(data, dotted, value)
+    # A folder whose name is not UTF-8 can be looked at, though no recipe can hold it.
+    folder = dataset.pop("folder")
+    return _checked(data | {"dataset": dataset | {"folder": "."}}, where).dataset.model_copy(update={"folder": folder})
+
+
+def _begun(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """What `--recipe` says, with the folder that is named; and where that comes from, for messages."""
+    data: dict[str, Any] = {"dataset": {}}
+    where = "The command line"
+    if arguments.recipe:
+        where = str(arguments.recipe)
+        data = Recipe.from_toml(_read(arguments.recipe), where).model_dump(mode="json")
+    if arguments.folder:
+        data["dataset"]["folder"] = arguments.folder
+    if "folder" not in data["dataset"]:
+        raise UserError("No pictures are named.", "Name a folder, or a recipe with --recipe.")
+    return data, where
+
+
+def _edit(dataset: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Put the edits that the options ask for into a recipe's `dataset`, on top of those it has."""
+    rename = dict(dataset.get("rename", {}))
+    for text in arguments.rename:
+        found, name = _pair("--rename", text, "Write OLD=NEW, such as --rename bee=insect.")
+        rename[found] = name
+    dataset["rename"] = rename | dict.fromkeys(arguments.leave_out, LEFT_OUT)
+    pictures = dict(dataset.get("pictures", {}))
+    for text in arguments.move:
+        name, part = _pair("--move", text, "Write FILE=SUBSET, such as --move bees/12.jpg=test.")
+        sha = _sha256(Path(dataset["folder"]) / name)
+        if not part:
+            pictures.pop(sha, None)
+        elif part in list(Part):
+            pictures[sha] = part
+        else:
+            raise UserError(f"--move {text} names no subset.", f"Take one of {', '.join(Part)}.")
+    dataset["pictures"] = pictures
+
+
+def _pair(option: str, text: str, cure: str) -> tuple[str, str]:
+    first, equals, second = text.rpartition("=")
+    if not equals or not first:
+        raise UserError(f"{option} {text} is not a pair.", cure)
+    return first, second
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with files.open_regular(path) as file:
+            return files.sha256(file)
+    except (OSError, files.NotAFile) as error:
+        why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is no file"
+        raise UserError(f"The picture {path} {why}.", "Name a picture as seen from FOLDER.") from error
 
 
 def _is_measured(arguments: argparse.Namespace, dotted: str) -> bool:

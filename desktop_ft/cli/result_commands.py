@@ -1,4 +1,4 @@
-"""`evaluate`, `export`, `runs`, `curves` and `diff`."""
+"""`evaluate`, `export`, `runs`, `note`, `report`, `curves` and `diff`."""
 
 import argparse
 import csv
@@ -7,17 +7,27 @@ import sys
 from pathlib import Path
 
 from desktop_ft import places
-from desktop_ft.cli.results_view import evaluation_document, export_document, show_accuracy, show_export
+from desktop_ft.cli.results_view import (
+    evaluation_document,
+    export_document,
+    share,
+    show_accuracy,
+    show_export,
+    show_figures,
+    show_selection,
+)
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import differences
-from desktop_ft.jobs.evaluating import evaluate_run
+from desktop_ft.evaluation.selective import caveat, picked, select
+from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, write_report
 from desktop_ft.jobs.exporting import export_run
+from desktop_ft.jobs.run_list import annotate, listed
+from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
-from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -31,6 +41,17 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("pictures", type=Path, nargs="?", metavar="FOLDER", help="other pictures, laid out in class folders")
+    parser.add_argument(
+        "--threshold",
+        type=share,
+        metavar="SHARE",
+        help="judge it as a model whose answers less sure than this (0 to 1) are don't know (default: as kept with the run)",
+    )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep that threshold with the run: predictions, its report and files exported from now on heed it (0: drop it)",
+    )
     finish(parser, _evaluate)
 
     parser = commands.add_parser(
@@ -47,11 +68,33 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser = commands.add_parser(
         "runs",
         help="list your runs",
-        description="List the runs in a folder, newest first, with their outcome.",
+        description="List the runs in a folder, newest first, with their outcome; without one all of yours, wherever they lie.",
         epilog="Example: desktop-ft runs",
     )
     parser.add_argument("root", type=Path, nargs="?", metavar="FOLDER", help="where to look (default: your runs)")
+    parser.add_argument("--tag", metavar="TAG", help="only those with this tag")
     finish(parser, _runs)
+
+    parser = commands.add_parser(
+        "note",
+        help="write a note on a run, or tag it",
+        description="Keep what you want to remember of a run in its folder. Without a text or a tag: show what is written there.",
+        epilog='Example: desktop-ft note run "the one with the new camera" --tag camera',
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("text", nargs="?", metavar="TEXT", help='what to remember; it replaces what was there ("" empties it)')
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="add a tag; may be given several times")
+    parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="take a tag away")
+    finish(parser, _note)
+
+    parser = commands.add_parser(
+        "report",
+        help="draw a run's report anew",
+        description="Write all that is known of a run into one HTML file that needs nothing else and can be printed.",
+        epilog="Example: desktop-ft report run",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    finish(parser, _report)
 
     parser = commands.add_parser(
         "curves",
@@ -73,17 +116,23 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     finish(parser, _diff)
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    run, plugins, wanted = arguments.run_folder, load_plugins(), arguments.threshold
+    if arguments.keep and wanted is None:
+        raise UserError(
+            "There is no threshold to keep.", "Name it, such as --threshold 0.8 --keep; 0 drops the one that is kept."
+        )
     with terminal.progress("Evaluating") as progress:
-        evaluation = evaluate_run(arguments.run_folder, load_plugins(), arguments.pictures, warn=terminal.note, progress=progress)
-    terminal.document(evaluation_document(evaluation))
+        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress)
+    if arguments.keep:
+        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None)
+    kept = RunFolder.open(run).threshold
+    selection = select(evaluation, wanted if wanted is not None else kept.value if kept else 0.0)
+    warned = caveat(kept, evaluation) if kept and kept.value == selection.threshold else ""
+    terminal.document(evaluation_document(evaluation, selection, warned))
     show_accuracy(evaluation, terminal)
-    rows = [[c.name, *map(_share, (c.precision, c.recall, c.f1)), str(c.support)] for c in evaluation.per_class]
-    terminal.table(["class", "precision", "recall", "f1", "pictures"], rows, right=(1, 2, 3, 4))
+    show_selection(selection, warned, terminal)
+    show_figures(evaluation, terminal)
     if evaluation.mistakes:
         terminal.say(f"\n{len(evaluation.mistakes)} mistakes, the most confident first:")
         names = evaluation.classes
@@ -105,16 +154,17 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    root = arguments.root or places.runs()
-    if arguments.root and not root.is_dir():
+    root, tag = arguments.root, arguments.tag
+    if root and not root.is_dir():
         raise UserError(f"There is no folder {root}.", "Name a folder that holds runs.")
-    index = RunIndex(places.data() / "runs.sqlite", root)
-    index.rescan()
-    rows = index.rows()
-    fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy")
-    terminal.document([{name: getattr(row, name) if name != "path" else str(row.path) for name in fields} for row in rows])
+    rows = [row for row in listed(root) if not tag or f"#{tag.removeprefix('#')}" in row.tags.split()]
+    fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy", "note")
+    terminal.document(
+        [{name: getattr(row, name) for name in fields} | {"tags": row.tags.replace("#", "").split()} for row in rows]
+    )
     if not rows:
-        terminal.say(f"No runs in {root} yet. `desktop-ft train` makes one.")
+        where = f"in {root or places.runs()} yet. `desktop-ft train` makes one"
+        terminal.say(f"No runs {f'are tagged {tag}' if tag else where}.")
     else:
         shown = [
             [
@@ -125,10 +175,25 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 row.preset,
                 str(row.epochs),
                 "" if row.accuracy is None else f"{row.accuracy:.1%}",
+                row.tags,
             ]
             for row in rows
         ]
-        terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy"], shown, right=(5, 6))
+        terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy", "tags"], shown, right=(5, 6))
+    return 0
+
+
+def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    note = annotate(arguments.run_folder, text=arguments.text, add=arguments.tag, remove=arguments.untag)
+    terminal.document({"run": str(arguments.run_folder), "text": note.text, "tags": note.tags})
+    terminal.say("\n".join(filter(None, (note.text, note.words))) or "Nothing is written about this run yet.")
+    return 0
+
+
+def _report(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    file = write_report(open_run(arguments.run_folder, load_plugins()))
+    terminal.document({"run": str(arguments.run_folder), "report": str(file)})
+    terminal.say(f"The report is {file}.")
     return 0
 
 

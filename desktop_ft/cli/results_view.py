@@ -1,14 +1,28 @@
 """How results are told: to a person in sentences, to a machine as a document."""
 
+import argparse
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal, printable
-from desktop_ft.core.metrics import Evaluation, ExportReport
+from desktop_ft.core.metrics import Evaluation, ExportReport, Interval
+from desktop_ft.evaluation.certainty import Figures, figures
+from desktop_ft.evaluation.selective import Selection, coverage_curve
 
 
-def evaluation_document(evaluation: Evaluation) -> dict[str, object]:
-    """What `evaluate --json` prints."""
-    names = evaluation.classes
+def share(text: str) -> float:
+    """An option's value that is a share of 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: give a number from 0 to 1")
+    return value
+
+
+def evaluation_document(evaluation: Evaluation, selection: Selection, caveat: str) -> dict[str, object]:
+    """What `evaluate --json` prints; every figure with its 95 % interval, low and high."""
+    names, found = evaluation.classes, figures(evaluation)
 
     def told(answer_path: str, label: int, predicted: int, confidence: float) -> dict[str, object]:
         return {"path": printable(answer_path), "class": names[label], "predicted": names[predicted], "confidence": confidence}
@@ -18,17 +32,82 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, object]:
         "subset": evaluation.subset,
         "pictures": len(evaluation.answers),
         "accuracy": evaluation.accuracy.value,
-        "interval": interval_of(evaluation),
+        "interval": _ends(evaluation.accuracy),
         "top5": evaluation.top5,
+        "top5_interval": _ends(found.top5),
+        "macro_f1": found.macro_f1.value,
+        "macro_f1_interval": _ends(found.macro_f1),
         "calibration_error": evaluation.calibration_error,
-        "per_class": [
-            {"class": c.name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "pictures": c.support}
-            for c in evaluation.per_class
+        "calibration_error_interval": _ends(found.calibration_error),
+        "per_class": _per_class(found),
+        "threshold": _selection_document(selection, caveat),
+        "coverage": [
+            {"threshold": p.threshold, "answered": p.coverage, "accuracy": p.accuracy.value, "interval": _ends(p.accuracy)}
+            for p in coverage_curve(evaluation)
         ],
         "confusion": evaluation.confusion,
         "mistakes": [told(a.path, a.label, a.predicted, a.confidence) for a in evaluation.mistakes],
         "answers": [told(a.path, a.label, a.predicted, a.confidence) for a in evaluation.answers],
     }
+
+
+def _ends(figure: Interval | None) -> list[float] | None:
+    return None if figure is None else [figure.low, figure.high]
+
+
+def _per_class(told: Figures) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for each in told.per_class:
+        row: dict[str, object] = {"class": each.name}
+        for name, figure in (("precision", each.precision), ("recall", each.recall), ("f1", each.f1)):
+            row |= {name: figure and figure.value, f"{name}_interval": _ends(figure)}
+        rows.append(row | {"pictures": each.support})
+    return rows
+
+
+def _selection_document(selection: Selection, caveat: str) -> dict[str, object]:
+    return {
+        "value": selection.threshold,
+        "answered": selection.coverage.value,
+        "answered_interval": _ends(selection.coverage),
+        "accuracy": selection.accuracy.value if selection.answered else None,
+        "interval": _ends(selection.accuracy),
+        "mistakes": len(selection.mistakes),
+        "caveat": caveat,
+    }
+
+
+def show_selection(selection: Selection, caveat: str, terminal: Terminal) -> None:
+    """What a threshold comes to, in sentences; nothing where there is none."""
+    if not selection.threshold:
+        return
+    accuracy = f"accuracy among them {_told(selection.accuracy)}" if selection.answered else "so nothing can be said of them"
+    terminal.say(
+        f"Answers less sure than {selection.threshold:g} are don't know: {selection.answered} of {selection.of} pictures are "
+        f"answered ({_told(selection.coverage)}), {accuracy}; {len(selection.mistakes)} mistakes remain."
+    )
+    if caveat:
+        terminal.say(caveat)
+
+
+def show_figures(evaluation: Evaluation, terminal: Terminal) -> None:
+    """How each class fares, and how sure the model is; every figure with its interval."""
+    told = figures(evaluation)
+
+    def cell(figure: Interval | None) -> str:
+        return "–" if figure is None else f"{figure.value:.3f} ({figure.low:.2f} to {figure.high:.2f})"
+
+    rows = [[c.name, cell(c.precision), cell(c.recall), cell(c.f1), str(c.support)] for c in told.per_class]
+    terminal.table(["class", "precision", "recall", "f1", "pictures"], rows, right=(1, 2, 3, 4))
+    top5 = f", right class among the first five {_told(told.top5)}" if told.top5 else ""
+    terminal.say(
+        f"\nMean F1 {cell(told.macro_f1)}{top5}. It is {_told(told.confidence)} sure; its confidence is off by "
+        f"{_told(told.calibration_error)} on average (expected calibration error)."
+    )
+
+
+def _told(figure: Interval) -> str:
+    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
 
 
 def interval_of(evaluation: Evaluation) -> list[float]:

@@ -7,12 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNBOUNDED = 10_000
 _TOLD_EVERY_S = 0.05
@@ -20,15 +19,30 @@ ProgressCallback = Callable[[int, int | None], None]
 
 
 class Terminal:
-    """Where a command speaks. With `json`, standard output holds one JSON document and nothing else; `quiet` is silent."""
+    """Where a command speaks. With `json`, standard output holds one JSON document and nothing else; `quiet` is silent.
+
+    rich is imported when something is said: the window, which says nothing here, need not wait for it.
+    """
 
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
         self._quiet = quiet
+
+    @cached_property
+    def out(self) -> "Console":
+        """Standard output."""
+        from rich.console import Console
+
         # Into a pipe or a file every row goes whole: what reads it can cut it as it likes.
         width = None if sys.stdout.isatty() else _UNBOUNDED
-        self.out = Console(highlight=False, soft_wrap=True, markup=False, width=width, quiet=quiet)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, quiet=quiet)
+        return Console(highlight=False, soft_wrap=True, markup=False, width=width, quiet=self._quiet)
+
+    @cached_property
+    def err(self) -> "Console":
+        """Standard error."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, quiet=self._quiet)
 
     def say(self, text: str) -> None:
         """A line for a person; silent when a machine listens."""
@@ -53,6 +67,9 @@ class Terminal:
         """A plain table; the columns numbered in `right` are set flush right."""
         if self.json:
             return
+        from rich.markup import escape
+        from rich.table import Table
+
         table = Table(box=None, pad_edge=False, header_style="bold")
         for number, title in enumerate(titles):
             last = number == len(titles) - 1
@@ -70,6 +87,9 @@ class Terminal:
     @contextmanager
     def phases(self) -> Iterator[Callable[[str, int, int | None], None]]:
         """As `progress`, for work in several named phases: one bar each."""
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.err, disable=not self.err.is_terminal) as bars:
             tasks: dict[str, Any] = {}

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pydantic import Field
+
 from desktop_ft.core.events import (
     EpochDone,
     MachineUse,
@@ -18,6 +20,7 @@ from desktop_ft.core.events import (
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.values import Described
 
 
 @dataclass(slots=True)
@@ -246,7 +249,7 @@ class MetricHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A share with its 95 % confidence interval (Wilson's score interval)."""
+    """A figure with its 95 % confidence interval, which holds it."""
 
     value: float
     low: float
@@ -308,6 +311,21 @@ class Evaluation:
         """The wrong answers, the most confident first."""
         wrong = (answer for answer in self.answers if answer.predicted != answer.label)
         return tuple(sorted(wrong, key=lambda answer: (-answer.confidence, answer.path)))
+
+
+class Threshold(Described):
+    """How sure an answer must be; a less sure one is *don't know*. It belongs to a run, with the pictures it was picked on.
+
+    Attributes:
+        dataset, subset, pictures: what they are called, and how many.
+        fingerprint: which pictures they are.
+    """
+
+    value: float = Field(ge=0, le=1, description="How sure an answer must be, 0 to 1; a less sure one is don't know.")
+    dataset: str
+    subset: str
+    pictures: int
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,13 @@
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, ValidationError, field_validator, model_serializer
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.changes import Change, Course, PlannedChange, in_order
@@ -61,8 +62,22 @@ class DeviceChoice(StrEnum):
     XPU = "xpu"
 
 
+class Part(StrEnum):
+    """Where a person put a picture: the subsets by their names, or out of the run."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+    LEFT_OUT = "left_out"
+
+
+LEFT_OUT = ""
+"""The name in the run of a class that is left out."""
+_EDITS = ("rename", "pictures")
+
+
 class DatasetChoice(Described):
-    """Which pictures, and how they are divided."""
+    """Which pictures, what they are called, and how they are divided."""
 
     folder: str = Field(
         min_length=1, description="Folders of classes, perhaps below train and val; or labels.csv; or a .zip of these."
@@ -74,6 +89,31 @@ class DatasetChoice(Described):
         description="Share of each class that is held out for validation, where the folder does not say so itself. "
         "A picture's side is decided by its content, so it stays when others are added (save in classes of a few pictures).",
     )
+    rename: Mapping[str, str] = Field(
+        {},
+        description="Other names for classes of the folder: the name found there, and the name in the run. Classes of one name "
+        "are one class; an empty name leaves a class out. The folder stays as it is.",
+    )
+    pictures: Mapping[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], Part] = Field(
+        {},
+        description="Pictures moved by hand to train, val or test, or left_out, by the SHA-256 of their bytes: so a picture "
+        "stays where it was put when its file is renamed. All others are divided as ever.",
+    )
+
+    @field_validator("rename")
+    @classmethod
+    def _speakable(cls, rename: Mapping[str, str]) -> Mapping[str, str]:
+        for found, name in rename.items():
+            if not (_is_text(found) and _is_text(name)):
+                raise ValueError("holds a name that is not UTF-8, which no recipe can hold; rename that class's folder instead")
+            if name != name.strip() or not name.isprintable():
+                raise ValueError(f"{name!r} is no name for a class: no blanks around it, and nothing that cannot be printed")
+        return rename
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What was not edited is not written: a recipe without edits reads, and counts, as before there were any."""
+        return {name: value for name, value in write(self).items() if value or name not in _EDITS}
 
 
 class BackboneChoice(Described):
@@ -177,7 +217,11 @@ class Recipe(Described):
 
     def to_toml(self) -> str:
         """The recipe as TOML text; `from_toml` gives back an equal recipe."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        data = self.model_dump(mode="json", exclude_none=True)
+        # Last, so that a person finds all else before it; and written here, as the writer looks at every letter of thousands.
+        pictures = data["dataset"].pop("pictures", {})
+        lines = [f'{sha} = "{part}"\n' for sha, part in pictures.items()]
+        return "".join([tomli_w.dumps(data), *(["\n[dataset.pictures]\n"] if lines else []), *lines])
 
     @classmethod
     def from_toml(cls, text: str, where: str) -> "Recipe":
@@ -232,7 +276,9 @@ def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
 
 def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
     for name, own in value.items():
-        if isinstance(own, dict):
+        if name == "pictures":
+            yield f"{above}{name}", _moves(own)
+        elif isinstance(own, dict):
             yield from _fields(own, f"{above}{name}.")
         elif name == "augmentation":
             for place, spec in enumerate(own, start=1):
@@ -243,6 +289,21 @@ def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, objec
                 yield from _fields({key: held for key, held in change.items() if key != "epoch"}, f"{name}.{change['epoch']}.")
         else:
             yield f"{above}{name}", own
+
+
+def _moves(pictures: Mapping[str, str]) -> str:
+    """Thousands of moved pictures in a few words, and a mark that differs where the pictures do."""
+    tally = ", ".join(f"{count:,} {part}" for part, count in sorted(Counter(pictures.values()).items()))
+    mark = hashlib.sha256("".join(f"{sha}{part}" for sha, part in sorted(pictures.items())).encode()).hexdigest()[:6]
+    return f"{tally} ({mark})"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _last_part(path: str) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.data.edits import EMPTIED, STALE
 
 _SKEWED = 5.0
 _FEW = 10
@@ -17,12 +18,12 @@ def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ..
     """
     train, val = manifest.counts(Subset.TRAIN), manifest.counts(Subset.VAL)
     if len(manifest.classes) < 2:
-        name = manifest.classes[0] if manifest.classes else "none"
-        raise UserError(f"There is only one class ({name}).", "Add a folder with pictures of something else.")
+        what = f"There is only one class ({manifest.classes[0]})." if manifest.classes else "There is no class left."
+        raise UserError(what, "Add a folder with pictures of something else, or put back a class that is left out.")
     if not any(train.values()):
         raise UserError(f"There are no training pictures in {manifest.source}.", "Add some, or hold out less.")
     if lacking := [name for name, count in train.items() if not count]:
-        raise UserError(f"The class {lacking[0]} has no training picture.", "Add some to it, or remove the class.")
+        raise UserError(f"The class {lacking[0]} has no training picture.", "Add or move some to it, or leave out the class.")
     if not any(val.values()):
         raise UserError(
             f"There are no validation pictures in {manifest.source}.", "Give each class two different pictures at least."
@@ -50,10 +51,11 @@ def class_weights(manifest: DatasetManifest) -> np.ndarray:
     return weights.astype(np.float32)
 
 
-def imbalance(manifest: DatasetManifest) -> float:
-    """How many times more training pictures the largest class has than the smallest that has any; 1 where all are equal."""
-    counts = [count for count in manifest.counts(Subset.TRAIN).values() if count]
-    return max(counts) / min(counts) if counts else 1.0
+def rare(manifest: DatasetManifest) -> dict[str, float]:
+    """The classes with so few training pictures that the skew is worth a warning; and how many times more the largest has."""
+    counts = manifest.counts(Subset.TRAIN)
+    most = max(counts.values(), default=0)
+    return {name: most / count for name, count in counts.items() if count and most >= _SKEWED * count}
 
 
 def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
@@ -62,9 +64,10 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
         said.append(f"Files left out as they cannot be used: {left_out}; see the list of problems.")
     if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
         said.append(f"Left out for want of a readable picture: the class {_list(empty)}.")
-    if (skew := imbalance(manifest)) >= _SKEWED:
+    if skewed := rare(manifest):
         said.append(
-            f"The largest class has {skew:.0f} times the pictures of the smallest; class weights or balanced sampling help."
+            f"The largest class has {max(skewed.values()):.0f} times the pictures of the smallest; class weights or balanced "
+            "sampling help."
         )
     if few := [name for name, count in train.items() if count < _FEW]:
         said.append(f"Fewer than {_FEW} training pictures in {_list(few)}: expect mistakes there.")
@@ -76,6 +79,7 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
         said.append(f"Classes that differ in spelling alone are kept apart: see {_list(alike)} in the list of problems.")
     if torn := sum(problem.kind == "contradicting-label" for problem in manifest.problems):
         said.append(f"{torn} pictures are in two classes at once, so one of them teaches something wrong.")
+    said += [f"{problem.reason} {problem.cure}" for problem in manifest.problems if problem.kind in (STALE, EMPTIED)]
     if batch_size == 1:
         said.append("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more.")
     return said

@@ -6,16 +6,16 @@ The folder is only ever read.
 import errno
 import os
 import threading
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from desktop_ft import places
-from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity, Subset
+from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity
 from desktop_ft.core.errors import UserError
 from desktop_ft.data import archive, layouts
+from desktop_ft.data.doubles import duplicates, similar
 from desktop_ft.data.inspector import Inspection, Inspector
 from desktop_ft.data.known_pictures import KnownPictures
 from desktop_ft.data.walk import Found, Walker, is_junk
@@ -152,7 +152,7 @@ class _Findings:
 def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, fewest_classes: int) -> DatasetManifest:
     classes = tuple(sorted(findings.classes))
     known = {place.class_name for place in findings.walker.places}
-    problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *_similar(classes)]
+    problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *similar(classes)]
     _check_any(source, classes, problems, fewest_classes)
     label = {met: number for number, met in enumerate(map(findings.classes.__getitem__, classes))}
     findings.samples.sort(key=lambda sample: sample.path)
@@ -160,7 +160,7 @@ def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, few
         sample if label[sample.label] == sample.label else replace(sample, label=label[sample.label])
         for sample in findings.samples
     )
-    problems += _duplicates(samples, classes)
+    problems += duplicates(samples, classes)
     return DatasetManifest(
         root=str(root),
         source=os.path.abspath(source),  # noqa: PTH100 (as above; and "." would be no name)
@@ -194,45 +194,6 @@ def _empty_classes(names: Iterable[str]) -> Iterator[Problem]:
             reason="Has no readable picture, so the class is left out.",
             cure="Add pictures to it, or remove its folder.",
         )
-
-
-def _similar(classes: tuple[str, ...]) -> Iterator[Problem]:
-    """Classes whose names are told apart by letter case, accents' encoding or blanks alone; they stay separate."""
-    first: dict[str, str] = {}
-    for name in classes:
-        other = first.setdefault(unicodedata.normalize("NFC", name).casefold().strip(" ."), name)
-        if other != name:
-            yield Problem(
-                path=name,
-                class_name=name,
-                kind="similar-classes",
-                severity=Severity.NOTE,
-                reason=f"The classes '{other}' and '{name}' differ in letter case or spelling alone; they are kept apart.",
-                cure="Move the pictures into one folder if they are the same class.",
-            )
-
-
-def _duplicates(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> Iterator[Problem]:
-    """The same bytes in two classes, or in two subsets that the folder names."""
-    same: dict[str, Sample] = {}
-    for other in samples:
-        first = same.setdefault(other.sha256, other)
-        if first.label != other.label:
-            reason = f"Is the same picture as {first.path}, which is of the class {classes[first.label]}."
-            yield _duplicate(other, classes, "contradicting-label", reason, "Keep it in the class that is right.")
-        if first.subset is not other.subset:
-            reason = f"Is the same picture as {first.path}, so {_name(first.subset)} and {_name(other.subset)} are not apart."
-            yield _duplicate(other, classes, "duplicate-across-subsets", reason, "Keep it in one of them.")
-
-
-def _duplicate(sample: Sample, classes: tuple[str, ...], kind: str, reason: str, cure: str) -> Problem:
-    return Problem(
-        path=sample.path, class_name=classes[sample.label], kind=kind, severity=Severity.NOTE, reason=reason, cure=cure
-    )
-
-
-def _name(subset: Subset | None) -> str:
-    return subset.value if subset is not None else "the rest"
 
 
 def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem], fewest: int) -> None:

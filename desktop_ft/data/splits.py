@@ -13,26 +13,40 @@ Only such a picture can change sides later, when its class grows enough to have 
 
 import hashlib
 from collections import defaultdict
-from dataclasses import replace
+from functools import lru_cache
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 
 
-def split(manifest: DatasetManifest, val: float) -> DatasetManifest:
+def names_validation(manifest: DatasetManifest) -> bool:
+    """Whether the folder itself says which pictures are held out, so that no share decides it."""
+    return any(sample.subset is Subset.VAL for sample in manifest.samples)
+
+
+def split(manifest: DatasetManifest, val: float, *, named: bool | None = None) -> DatasetManifest:
     """Give every sample a subset, and keep those that the folder names.
 
     Where it names validation pictures, those without a subset are for training; where it names none, the share `val`
     (0 to 1) of what is not for testing is held out.
+
+    Args:
+        named: whether it names validation pictures, where `manifest` no longer holds all that lies in it.
     """
-    if any(sample.subset is Subset.VAL for sample in manifest.samples):
-        return manifest.with_samples(_with(sample, sample.subset or Subset.TRAIN) for sample in manifest.samples)
-    open_ones = [sample for sample in manifest.samples if sample.subset is not Subset.TEST]
-    sides = _sides(open_ones, val)
     return manifest.with_samples(
-        sample if sample.subset is Subset.TEST else _with(sample, sides[sample.sha256]) for sample in manifest.samples
+        sample.placed(sample.label, subset)
+        for sample, subset in zip(manifest.samples, subsets(manifest, val, named=named), strict=True)
     )
 
 
+def subsets(manifest: DatasetManifest, val: float, *, named: bool | None = None) -> list[Subset]:
+    """The subset of each sample, in order; as `split`."""
+    if names_validation(manifest) if named is None else named:
+        return [sample.subset or Subset.TRAIN for sample in manifest.samples]
+    sides = _sides([sample for sample in manifest.samples if sample.subset is not Subset.TEST], val)
+    return [Subset.TEST if sample.subset is Subset.TEST else sides[sample.sha256] for sample in manifest.samples]
+
+
+@lru_cache(maxsize=1 << 17)
 def place(sha256: str) -> float:
     """Where a picture stands between 0 and 1, spread evenly over pictures; below the share held out, it is for validation."""
     return int.from_bytes(hashlib.sha256(b"desktop-ft split 1:" + sha256.encode()).digest()[:8], "big") / 2**64
@@ -45,14 +59,10 @@ def _sides(samples: list[Sample], val: float) -> dict[str, Subset]:
     for sample in samples:
         classes[sample.label].add(sample.sha256)
     for label in sorted(classes):
-        by_place = sorted(classes[label], key=lambda sha: (places[sha], sha))
-        here = {sides[sha] for sha in by_place}
+        shas = classes[label]
+        here = {sides[sha] for sha in shas}
         if Subset.TRAIN not in here:
-            sides[by_place[-1]] = Subset.TRAIN
-        elif Subset.VAL not in here and len(by_place) > 1:
-            sides[by_place[0]] = Subset.VAL
+            sides[max(shas, key=lambda sha: (places[sha], sha))] = Subset.TRAIN
+        elif Subset.VAL not in here and len(shas) > 1:
+            sides[min(shas, key=lambda sha: (places[sha], sha))] = Subset.VAL
     return sides
-
-
-def _with(sample: Sample, subset: Subset) -> Sample:
-    return sample if sample.subset is subset else replace(sample, subset=subset)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import DatasetManifest, Problem, Severity, Subset
-from desktop_ft.core.events import RunStatus
+from desktop_ft.core.events import EpochDone, RunStatus
 from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.core.metrics import ExportReport, MetricHistory
 from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.words import duration
 from desktop_ft.evaluation.charts import Line, line_chart
-from desktop_ft.evaluation.markup import facts, folded, name, percent, section, table, text
+from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.markup import facts, folded, interval, name, percent, section, table, text
 
 _LISTED_PROBLEMS = 200
 _ENDED = {
@@ -21,6 +23,15 @@ _ENDED = {
     RunStatus.CANCELLED: "cancelled",
     RunStatus.FAILED: "failed",
 }
+
+
+def noted(note: RunNote) -> str:
+    """What the person wrote about the run; nothing where that is nothing."""
+    if note == RunNote():
+        return ""
+    paragraphs = "".join(f"<p>{text(line)}</p>" for line in note.text.splitlines() if line.strip())
+    tags = f'<p class="soft">{text(note.words)}</p>' if note.tags else ""
+    return section("Notes", paragraphs, tags)
 
 
 def asked(recipe: Recipe, history: MetricHistory) -> str:
@@ -34,6 +45,7 @@ def asked(recipe: Recipe, history: MetricHistory) -> str:
         ("Changes to pictures", ", ".join(map(_change, recipe.augmentation)) or "none"),
         ("Learning", _optimisation(recipe.optimisation)),
         ("Seed", str(recipe.seed)),
+        ("To repeat it", "<code>desktop-ft train --recipe recipe.toml</code>, with the file that lies beside this report"),
     ]
     if history.started:
         rows.append(("Computed on", text(f"{history.started.device}, {history.precision}")))
@@ -110,8 +122,8 @@ def _problems(problems: Sequence[Problem]) -> str:
     return table(("File", "Class", "", "Reason and cure"), rows, numbers_from=4) + rest
 
 
-def course(history: MetricHistory) -> str:
-    """How the run went: its end, its warnings and its curves."""
+def course(history: MetricHistory, validated: int) -> str:
+    """How the run went: its end, its warnings and its curves. It was validated on `validated` pictures."""
     per_epoch = max(1, history.started.steps_per_epoch if history.started else 1)
     steps = [(step.epoch + (step.step + 1) / per_epoch, step) for step in history.steps]
     epochs = [(epoch.epoch + 1.0, epoch) for epoch in history.epochs]
@@ -139,32 +151,38 @@ def course(history: MetricHistory) -> str:
     )
     warned = "".join(f"<li>{text(message)}</li>" for message in history.warnings)
     notes = f'<ul class="notes">{warned}</ul>' if warned else ""
-    return section("How it learned", _end(history), notes, loss, accuracy, rate, _epochs(history))
+    return section("How it learned", _end(history, validated), notes, loss, accuracy, rate, _epochs(history, validated))
 
 
-def _end(history: MetricHistory) -> str:
+def _end(history: MetricHistory, validated: int) -> str:
     if not history.steps:
         return "<p>Nothing was learned yet.</p>"
     ended = f"The run {_ENDED[history.ended.status]}" if history.ended else "The run has not ended"
     best = history.best
-    top = f" The best is epoch {best.epoch + 1}, with {percent(best.val_accuracy)} on the validation pictures." if best else ""
+    top = f" The best is epoch {best.epoch + 1}, with {_validation(best, validated)} on the validation pictures." if best else ""
     error = f'<p class="bad">{text(history.ended.error)}</p>' if history.ended and history.ended.error else ""
     return f"<p>{ended}, after {len(history.epochs)} epochs and {duration(history.work_seconds)}.{top}</p>{error}"
 
 
-def _epochs(history: MetricHistory) -> str:
+def _epochs(history: MetricHistory, validated: int) -> str:
     rows = [
         (
             f"{epoch.epoch + 1}{' (best)' if epoch is history.best else ''}",
             f"{epoch.train_loss:.4f}",
             f"{epoch.val_loss:.4f}",
             percent(epoch.train_accuracy),
-            percent(epoch.val_accuracy),
+            _validation(epoch, validated),
         )
         for epoch in history.epochs
     ]
     head = ("Epoch", "Training loss", "Validation loss", "Training accuracy", "Validation accuracy")
     return folded("The figures, epoch by epoch", table(head, rows)) if rows else ""
+
+
+def _validation(epoch: EpochDone, validated: int) -> str:
+    """The accuracy on the validation pictures with its interval."""
+    share = wilson(round(epoch.val_accuracy * validated), validated)
+    return f"{percent(epoch.val_accuracy)} ({interval(share)})"
 
 
 def exported(exports: Sequence[ExportReport]) -> str:

@@ -1,10 +1,12 @@
-"""Line charts and the reliability diagram as SVG: no script, colours from the page's style."""
+"""Line charts, the reliability diagram and accuracy by share answered as SVG: no script, colours from the page's style."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from desktop_ft.evaluation.calibration import Bin
 from desktop_ft.evaluation.markup import text
+from desktop_ft.evaluation.selective import CoveragePoint
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 42
@@ -54,25 +56,43 @@ def line_chart(title: str, x_label: str, y_label: str, lines: Sequence[Line]) ->
     return _figure(title, content, keys)
 
 
-def reliability_chart(title: str, bins: Sequence[tuple[int, float, float]]) -> str:
-    """How often the model is right at each confidence; on the dashed line, confidence means what it says.
-
-    Args:
-        bins: pictures, mean confidence, share that is right, for equal bins of 0..1.
+def reliability_chart(title: str, bins: Sequence[Bin]) -> str:
+    """How often the model is right at each confidence, with 95 % intervals and counts; on the dashed line, confidence means what
+    it says.
     """
     x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
-    bars, width = "", 1 / len(bins)
-    for index, (count, _, right) in enumerate(bins):
-        if count:
-            left, top = x(index * width) + 1.5, y(right)
-            bars += (
-                f'<rect class="val" x="{left:.1f}" y="{top:.1f}" width="{x(width) - x(0) - 3:.1f}" height="{y(0) - top:.1f}">'
-                f"<title>{count} pictures, {right:.0%} right</title></rect>"
-            )
+    drawn = "".join(_bar(each, x, y) for each in bins if each.count)
     diagonal = f'<path class="line ideal" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
     axes = _axes(x, y, ticks(0, 1, about=10), "confidence", "share that is right")
-    keys = '<span class="key val">share that is right</span><span class="key ideal">a model that knows how sure it is</span>'
-    return _figure(title, axes + bars + diagonal, keys)
+    keys = (
+        '<span class="key val">share that is right, and its interval</span>'
+        '<span class="key ideal">a model that knows how sure it is</span>'
+    )
+    return _figure(title, axes + drawn + diagonal, keys)
+
+
+def _bar(each: Bin, x: _Scale, y: _Scale) -> str:
+    left, right, top, middle = x(each.low) + 1.5, x(each.high) - 1.5, y(each.right.value), x((each.low + each.high) / 2)
+    whisker = f"M{middle:.1f} {y(each.right.low):.1f}V{y(each.right.high):.1f}"
+    said = f"{each.count} pictures, {each.right.value:.0%} right ({each.right.low:.0%} to {each.right.high:.0%})"
+    return (
+        f'<g><title>{said}</title><rect class="val" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+        f'height="{y(0) - top:.1f}"/><path class="axis" d="{whisker}"/>'
+        f'<text x="{middle:.1f}" y="{y(0) - 4:.1f}" text-anchor="middle">{each.count}</text></g>'
+    )
+
+
+def coverage_chart(title: str, curve: Sequence[CoveragePoint]) -> str:
+    """Accuracy where only the surest are answered, with its 95 % interval."""
+    low = min(point.accuracy.low for point in curve)
+    x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(min(0.99, low), 1, _HEIGHT - _BOTTOM, _TOP)
+    ahead = [f"{x(point.coverage):.1f} {y(point.accuracy.high):.1f}" for point in curve]
+    back = [f"{x(point.coverage):.1f} {y(point.accuracy.low):.1f}" for point in reversed(curve)]
+    band = f'<path class="band" d="M{"L".join(ahead + back)}Z"/>'
+    middle = _curve(Line("", "train", tuple((point.coverage, point.accuracy.value) for point in curve)), x, y)
+    axes = _axes(x, y, ticks(0, 1, about=10), "share answered", "share of the answered that is right")
+    keys = '<span class="key train">accuracy among the answered, and its interval</span>'
+    return _figure(title, axes + band + middle, keys)
 
 
 def thinned(points: Iterable[Point]) -> tuple[Point, ...]:

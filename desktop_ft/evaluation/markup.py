@@ -4,6 +4,8 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from desktop_ft.core.metrics import Interval
+
 # What no HTML document may hold: control characters, and the surrogates that stand for bytes that are not UTF-8.
 _IMPOSSIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -21,6 +23,11 @@ def name(value: str) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """A share as per cent, such as `94.8 %`; with a space that does not break."""
     return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def interval(figure: Interval) -> str:
+    """A figure's 95 % interval in per cent, such as `91.2 to 97.0 %`; with spaces that do not break."""
+    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %".replace(" ", "\u00a0")
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import desktop_ft
-from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.evaluation.account import asked, course, exported, pictures
+from desktop_ft.core.run_note import RunNote
+from desktop_ft.evaluation.account import asked, course, exported, noted, pictures
 from desktop_ft.evaluation.markup import name, text
 from desktop_ft.evaluation.results import results
 from desktop_ft.evaluation.style import CSS
@@ -24,6 +25,8 @@ def render(
     evaluation: Evaluation | None,
     exports: Sequence[ExportReport],
     root: Path | None,
+    note: RunNote = RunNote(),  # noqa: B008 - a frozen value
+    threshold: Threshold | None = None,
 ) -> str:
     """The report as HTML.
 
@@ -32,14 +35,17 @@ def render(
         exports: the files written from the run, each with its proof.
         root: the folder that the evaluation's paths start from, for thumbnails of the mistakes; None: no thumbnails. Nothing
             in the page names it.
+        note: what the person wrote about the run.
+        threshold: how sure an answer must be, where the run has one.
     """
     dataset = Path(manifest.source).name or manifest.source
     manifest, history = _placeless(manifest, history)
     title = f"{dataset} with {recipe.backbone.name}"
     parts = [
+        noted(note),
         asked(recipe, history),
-        results(evaluation, root) if evaluation else "",
-        course(history),
+        results(evaluation, root, threshold) if evaluation else "",
+        course(history, len(manifest.of(Subset.VAL))),
         pictures(manifest),
         exported(exports),
     ]

@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from desktop_ft.core.backbone import Interpolation
-from desktop_ft.core.metrics import Answer, ClassScore, Evaluation
+from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
 from desktop_ft.data.decode import UnreadablePicture, load
-from desktop_ft.evaluation.charts import reliability_chart
-from desktop_ft.evaluation.markup import bar, folded, name, percent, section, table, text
-from desktop_ft.evaluation.score import reliability
+from desktop_ft.evaluation.calibration import reliability
+from desktop_ft.evaluation.certainty import ClassFigures, Figures, figures
+from desktop_ft.evaluation.charts import coverage_chart, reliability_chart
+from desktop_ft.evaluation.markup import bar, folded, interval, name, percent, section, table, text
+from desktop_ft.evaluation.selective import caveat, coverage_curve, select
 
 _SHOWN_MISTAKES = 24
 _LISTED_MISTAKES = 500
@@ -23,46 +25,43 @@ _SIDE = 128
 _QUALITY = 78
 
 
-def results(evaluation: Evaluation, root: Path | None) -> str:
+def results(evaluation: Evaluation, root: Path | None, threshold: Threshold | None = None) -> str:
     """Accuracy, classes, confusions, calibration and mistakes; thumbnails where `root` is given."""
+    told = figures(evaluation)
     return (
-        section("How well it does", _figures(evaluation), _classes(evaluation.per_class))
+        section("How well it does", _figures(evaluation, told), _classes(told.per_class))
         + section("What it takes for what", _confusion(evaluation))
-        + section("How sure it is", _calibration(evaluation))
+        + section("How sure it is", _calibration(evaluation, told), _selection(evaluation, threshold))
         + section("Mistakes", _mistakes(evaluation, root))
     )
 
 
-def _figures(evaluation: Evaluation) -> str:
-    accuracy, scores = evaluation.accuracy, evaluation.per_class
-    present = [score.f1 for score in scores if score.f1 is not None]
-    f1 = sum(present) / max(1, len(present))
+def _figures(evaluation: Evaluation, told: Figures) -> str:
     shown = [
-        (percent(accuracy.value), f"accuracy; 95 % interval {percent(accuracy.low)} to {percent(accuracy.high)}"),
+        (percent(told.accuracy.value), f"accuracy; 95 % interval {interval(told.accuracy)}"),
         (str(len(evaluation.answers)), f"pictures ({evaluation.subset}), {len(evaluation.mistakes)} answered wrongly"),
-        (f"{f1:.3f}", "mean F1 of the classes"),
+        (f"{told.macro_f1.value:.3f}", f"mean F1 of the classes; {told.macro_f1.low:.3f} to {told.macro_f1.high:.3f}"),
     ]
-    if evaluation.top5 is not None:
-        shown.append((percent(evaluation.top5), "right class among the first five"))
+    if told.top5 is not None:
+        shown.append((percent(told.top5.value), f"right class among the first five; {interval(told.top5)}"))
     return (
         '<div class="figures">' + "".join(f"<div><strong>{v}</strong><span>{text(w)}</span></div>" for v, w in shown) + "</div>"
     )
 
 
-def _classes(scores: Sequence[ClassScore]) -> str:
-    rows = [
-        (
-            name(score.name),
-            *(bar(share, f"{share:.3f}") if share is not None else "–" for share in (score.precision, score.recall, score.f1)),
-            str(score.support),
-        )
-        for score in scores
-    ]
+def _classes(scores: Sequence[ClassFigures]) -> str:
+    rows = [(name(score.name), *map(_share, (score.precision, score.recall, score.f1)), str(score.support)) for score in scores]
     explained = (
         '<p class="soft">Precision: of the pictures called so, the share that is. Recall: of the pictures that are, the share '
-        "that was called so. F1: the harmonic mean of both.</p>"
+        "that was called so. F1: the harmonic mean of both. Each with its 95 % interval: the fewer the pictures, the wider.</p>"
     )
     return '<div class="short">' + table(("Class", "Precision", "Recall", "F1", "Pictures"), rows) + "</div>" + explained
+
+
+def _share(figure: Interval | None) -> str:
+    if figure is None:
+        return "–"
+    return bar(figure.value, f"{figure.value:.3f}") + f' <span class="soft">{figure.low:.2f} to {figure.high:.2f}</span>'
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -100,16 +99,38 @@ def _cell(right: bool, count: int, whole: int) -> str:
     return f'<td class="{"right" if right else "wrong"}" style="--share:{0.25 + 0.75 * count / whole:.3f}">{count}</td>'
 
 
-def _calibration(evaluation: Evaluation) -> str:
+def _calibration(evaluation: Evaluation, told: Figures) -> str:
     confidence = np.array([answer.confidence for answer in evaluation.answers])
     right = np.array([answer.predicted == answer.label for answer in evaluation.answers])
-    gap = "over" if confidence.mean() > right.mean() else "under"
+    sure, accuracy = told.confidence, told.accuracy
+    apart = abs(sure.value - accuracy.value)
+    if accuracy.low <= sure.value <= accuracy.high:
+        verdict = "no more apart than chance explains."
+    else:
+        gap = "over" if sure.value > accuracy.value else "under"
+        verdict = f"it {gap}estimates itself{' a little' if apart < 0.1 else ''}."
     said = (
-        f"<p>Calibration error {percent(evaluation.calibration_error)}: by so much its confidence is off on average. It is "
-        f"{percent(float(confidence.mean()))} sure and {percent(float(right.mean()))} right: "
-        f"it {gap}estimates itself{' a little' if abs(confidence.mean() - right.mean()) < 0.1 else ''}.</p>"
+        f"<p>Expected calibration error {percent(told.calibration_error.value)} ({interval(told.calibration_error)}): by so much "
+        f"its confidence is off on average. It is {percent(sure.value)} sure ({interval(sure)}) and {percent(accuracy.value)} "
+        f"right ({interval(accuracy)}): {verdict}</p>"
     )
     return said + reliability_chart("Right answers by confidence", reliability(confidence, right))
+
+
+def _selection(evaluation: Evaluation, threshold: Threshold | None) -> str:
+    chart = coverage_chart("Right answers by share answered, the surest first", coverage_curve(evaluation))
+    if threshold is None:
+        return "<p>No threshold was picked: it answers always, however unsure it is.</p>" + chart
+    chosen = select(evaluation, threshold.value)
+    answered = f"{chosen.answered} of {chosen.of} pictures ({percent(chosen.coverage.value)}; {interval(chosen.coverage)})"
+    of_those = f"{percent(chosen.accuracy.value)} is right ({interval(chosen.accuracy)})"
+    said = (
+        f"<p>Answers less sure than {percent(threshold.value)} are <i>don't know</i>: {answered} are answered, and of those "
+        f"{of_those if chosen.answered else 'nothing can be said'}; {len(chosen.mistakes)} of {len(evaluation.mistakes)} "
+        "mistakes remain.</p>"
+    )
+    warned = caveat(threshold, evaluation)
+    return said + (f"<p>{text(warned)}</p>" if warned else "") + chart
 
 
 def _mistakes(evaluation: Evaluation, root: Path | None) -> str:

@@ -1,6 +1,5 @@
 """From probabilities to figures: numpy only."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,12 +7,10 @@ from numpy.typing import NDArray
 
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, Interval
+from desktop_ft.core.metrics import Answer, ClassScore, Evaluation
+from desktop_ft.evaluation.calibration import calibration_error
+from desktop_ft.evaluation.intervals import wilson
 
-Z_95 = 1.959963984540054
-"""Quantile of the normal distribution for a two-sided 95 % interval."""
-
-CALIBRATION_BINS = 15
 _TOP = 5
 
 Real = NDArray[np.floating]
@@ -26,16 +23,6 @@ def softmax(logits: Real) -> NDArray[np.float64]:
     shifted = np.exp(exact - exact.max(axis=1, keepdims=True))
     result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
     return result
-
-
-def wilson(hits: int, of: int) -> Interval:
-    """The share `hits / of` with Wilson's score interval at 95 % (Wilson 1927); of nothing, anything may be true."""
-    if not of:
-        return Interval(value=0.0, low=0.0, high=1.0)
-    share, z2 = hits / of, Z_95**2
-    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z_95 * math.sqrt(share * (1 - share) / of + z2 / (4 * of**2)) / (1 + z2 / of)
-    return Interval(value=share, low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half)))
 
 
 def evaluate(
@@ -78,23 +65,6 @@ def evaluate(
             for sample, p, c, row in zip(samples, predicted, confidence, given, strict=True)
         ),
     )
-
-
-def reliability(confidence: Real, right: NDArray[np.bool_]) -> tuple[tuple[int, float, float], ...]:
-    """For each of 15 equal bins of confidence: pictures, mean confidence, share that is right (both 0 in an empty bin)."""
-    # Bins are (0, 1/15], (1/15, 2/15] … as in Guo et al. 2017, section 2; 0 itself joins the first.
-    bins = np.clip(np.ceil(np.asarray(confidence) * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    rows = []
-    for index in range(CALIBRATION_BINS):
-        inside = bins == index
-        count = int(inside.sum())
-        rows.append((count, float(confidence[inside].mean()), float(right[inside].mean())) if count else (0, 0.0, 0.0))
-    return tuple(rows)
-
-
-def calibration_error(confidence: Real, right: NDArray[np.bool_]) -> float:
-    """Expected calibration error (Guo et al. 2017, equation 3): mean distance of confidence from accuracy, by bin."""
-    return sum(count * abs(mean - share) for count, mean, share in reliability(confidence, right)) / max(1, len(confidence))
 
 
 def _confusion(labels: Whole, predicted: Whole, classes: int) -> Whole:

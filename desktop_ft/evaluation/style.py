@@ -48,7 +48,7 @@ svg text { fill: var(--soft); font-size: 12px; } .grid { stroke: var(--edge); } 
 .train { color: var(--train); } .val, .rate { color: var(--val); } .ideal { color: var(--soft); stroke-dasharray: 5 4;
   stroke-width: 1.5; }
 .faint { color: var(--train); stroke-width: 1; opacity: .35; } circle, rect { fill: currentColor; }
-  rect { opacity: .75; }
+  rect { opacity: .55; } .band { fill: var(--train); opacity: .18; stroke: none; }
 .key { opacity: 1; margin-left: 1rem; font-size: .875rem; white-space: nowrap; }
 .key::before { content: ""; display: inline-block; width: 1.1rem; margin-right: .4rem; vertical-align: middle;
   border-top: 3px solid currentColor; }
@@ -65,5 +65,15 @@ details { margin: .75rem 0; } summary { cursor: pointer; } pre { background: var
   border: 1px solid var(--edge);
   border-radius: .5rem; padding: 1rem; overflow-x: auto; font-size: .8125rem; line-height: 1.45; }
 ul.notes { padding-left: 1.2rem; } footer { margin-top: 3rem; font-size: .875rem; }
-@media print { body { max-width: none; } section { break-inside: avoid-page; } }
+@media print {
+  :root { color-scheme: light; --ink: #000000; --soft: #444444; --paper: #ffffff; --panel: #f6f8fa; --edge: #c8ced4;
+    --train: #2456c9; --val: #c2410c; --good: #1a7f37; --bad: #c4261d; }
+  @page { margin: 16mm; }
+  body { max-width: none; padding: 0; font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h2, h3 { break-after: avoid; }
+  figure, tr, .figures, .gallery li { break-inside: avoid; }
+  thead { display: table-header-group; }
+  pre { white-space: pre-wrap; }
+  .scroll { overflow: visible; }
+}
 """

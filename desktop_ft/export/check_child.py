@@ -15,7 +15,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.export.onnx_model import OnnxModel, PictureAnswer
+from desktop_ft.export.answering import PictureAnswer
+from desktop_ft.export.onnx_model import OnnxModel
 
 _TOLERANCE = 1e-4
 """Largest allowed distance of a probability from the one that the logits give."""

@@ -17,6 +17,7 @@ RECIPE = "desktop_ft.recipe"
 RECIPE_SHA256 = "desktop_ft.recipe_sha256"
 BACKBONE = "desktop_ft.backbone"
 WEIGHTS_LICENCE = "desktop_ft.weights_licence"
+THRESHOLD = "desktop_ft.threshold"
 
 _LARGEST = 1 << 12
 """No network here takes pictures this large; a resize rule that asks for more would only fill the memory."""
@@ -26,15 +27,22 @@ _ANEW = "Export the run again with `desktop-ft export`."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What the application itself needs of an exported file's metadata."""
+    """What the application itself needs of an exported file's metadata.
+
+    Attributes:
+        threshold: how sure an answer must be, 0 to 1; a less sure one is *don't know*. 0: it answers always.
+    """
 
     classes: tuple[str, ...]
     rule: ResizeRule
+    threshold: float = 0.0
 
 
-def build_metadata(recipe: Recipe, classes: tuple[str, ...], rule: ResizeRule, spec: BackboneSpec) -> dict[str, str]:
+def build_metadata(
+    recipe: Recipe, classes: tuple[str, ...], rule: ResizeRule, spec: BackboneSpec, threshold: float = 0.0
+) -> dict[str, str]:
     """The metadata of a model trained by `recipe`. It names no path of this machine."""
-    return {
+    told = {
         VERSION: desktop_ft.__version__,
         CLASSES: json.dumps(classes),
         RESIZE: to_json(rule).decode(),
@@ -43,10 +51,11 @@ def build_metadata(recipe: Recipe, classes: tuple[str, ...], rule: ResizeRule, s
         BACKBONE: spec.name,
         WEIGHTS_LICENCE: spec.weights.licence,
     }
+    return told | ({THRESHOLD: repr(threshold)} if threshold else {})
 
 
 def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
-    """The classes and the resize rule that `metadata` tells; `where` names the file in errors.
+    """The classes, the resize rule and the threshold that `metadata` tells; `where` names the file in errors.
 
     Raises:
         UserError: not written by Desktop FT, or damaged.
@@ -54,9 +63,9 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     missing = [key for key in (VERSION, CLASSES, RESIZE) if key not in metadata]
     if missing:
         raise UserError(f"{where} was not exported by Desktop FT: it does not say what its classes are.", _ANEW)
-    damaged = UserError(f"{where} is damaged: what it says of its classes or its input cannot be used.", _ANEW)
+    damaged = UserError(f"{where} is damaged: what it says of its classes, its input or its threshold cannot be used.", _ANEW)
     try:
-        classes = json.loads(metadata[CLASSES])
+        classes, threshold = json.loads(metadata[CLASSES]), float(metadata.get(THRESHOLD, "0"))
     except ValueError as error:
         raise damaged from error
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
@@ -64,7 +73,9 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     rule = from_json(ResizeRule, metadata[RESIZE], f"the resize rule in {where}")
     if not (1 <= rule.crop <= _LARGEST and 1 <= rule.resize <= _LARGEST):
         raise damaged
-    return ModelFacts(classes=tuple(classes), rule=rule)
+    if not 0 <= threshold <= 1:
+        raise damaged
+    return ModelFacts(classes=tuple(classes), rule=rule, threshold=threshold)
 
 
 def _readable(text: str) -> str:

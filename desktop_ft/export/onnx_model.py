@@ -1,22 +1,16 @@
 """An exported file, without torch: what it is, and what it answers."""
 
-import itertools
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
-from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
-from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.errors import UserError
-from desktop_ft.data.decode import UnreadablePicture, network_input
+from desktop_ft.export.answering import BATCH, Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
 INPUT = "pictures"
@@ -27,27 +21,6 @@ _BYTE_LIMIT = 1 << 31
 
 _CHOOSE = "Choose a .onnx file that was exported by Desktop FT."
 
-Pixels = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureAnswer:
-    """What the file says of one picture; or, in `problem`, why it says nothing.
-
-    Attributes:
-        predicted: index into the model's classes; -1 where there is a problem.
-        confidence: probability of that class, 0 to 1.
-        probabilities, logits: one a class.
-    """
-
-    path: Path
-    predicted: int = -1
-    confidence: float = 0.0
-    probabilities: tuple[float, ...] = ()
-    logits: tuple[float, ...] = ()
-    problem: str = ""
-
 
 class OnnxModel:
     """An ONNX file that Desktop FT exported, opened on the CPU.
@@ -55,6 +28,7 @@ class OnnxModel:
     Attributes:
         classes: names, in the order of the outputs' columns.
         rule: how a picture becomes the input.
+        threshold: how sure an answer must be, 0 to 1; a less sure one is *don't know*.
         metadata: all that the file carries along, as text by key.
 
     Raises:
@@ -66,7 +40,7 @@ class OnnxModel:
         content = _content(path)
         self.metadata = _checked_metadata(content, path.name)
         facts = read_metadata(self.metadata, path.name)
-        self.classes, self.rule = facts.classes, facts.rule
+        self.classes, self.rule, self.threshold = facts.classes, facts.rule, facts.threshold
         self._session = _session(content, path.name)
         _check_ends(self._session, facts, path.name)
 
@@ -86,48 +60,9 @@ class OnnxModel:
             ) from error
         return probabilities, logits
 
-    def answer(self, paths: Iterable[Path], batch: int = 16) -> Iterator[PictureAnswer]:
-        """An answer for every path, in order; `batch` pictures are computed at a time, while the next ones are decoded.
-
-        A picture that cannot be read gives an answer with a problem.
-        """
-        remaining = iter(paths)
-        with ThreadPoolExecutor(_cores(), thread_name_prefix="decode") as pool:
-            coming = self._decoding(pool, itertools.islice(remaining, batch))
-            while here := coming:
-                coming = self._decoding(pool, itertools.islice(remaining, batch))
-                yield from self._answered([(path, picture.result()) for path, picture in here])
-
-    def _decoding(self, pool: ThreadPoolExecutor, paths: Iterable[Path]) -> list[tuple[Path, Future[Pixels | str]]]:
-        return [(path, pool.submit(_decoded, path, self.rule)) for path in paths]
-
-    def _answered(self, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterator[PictureAnswer]:
-        readable = [picture for _, picture in pictures if not isinstance(picture, str)]
-        found = iter(zip(*self.run(np.stack(readable)), strict=True) if readable else ())
-        for path, picture in pictures:
-            yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
-
-
-def _answer(path: Path, probabilities: Floats, logits: Floats) -> PictureAnswer:
-    if not np.isfinite(logits).all():
-        return PictureAnswer(path=path, problem="The model gives no usable answer for it.")
-    predicted = int(logits.argmax())
-    return PictureAnswer(
-        path=path,
-        predicted=predicted,
-        confidence=float(probabilities[predicted]),
-        probabilities=tuple(probabilities.tolist()),
-        logits=tuple(logits.tolist()),
-    )
-
-
-def _decoded(path: Path, rule: ResizeRule) -> Pixels | str:
-    try:
-        return network_input(path, rule)
-    except UnreadablePicture as error:
-        return error.reason
-    except OSError as error:
-        return error.strerror or str(error)
+    def answer(self, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
+        """An answer for every path, in order; a picture that cannot be read gives an answer with a problem."""
+        return answers(self.run, self.rule, paths, batch)
 
 
 def _content(path: Path) -> bytes:
@@ -179,7 +114,7 @@ def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]
 def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY  # errors are raised, and told in our words
-    options.intra_op_num_threads = _cores()
+    options.intra_op_num_threads = cores()
     options.inter_op_num_threads = 1
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -187,12 +122,6 @@ def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
         raise UserError(
             f"{name} cannot be loaded: {str(error).splitlines()[0]}", "Export the run again, or update onnxruntime."
         ) from error
-
-
-def _cores() -> int:
-    """The processors this process may use: a container or batch system often grants fewer than the machine has."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _check_ends(session: onnxruntime.InferenceSession, facts: ModelFacts, name: str) -> None:

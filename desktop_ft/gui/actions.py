@@ -165,6 +165,30 @@ ACTIONS = (
         shortcut="Ctrl+K",
         separated=True,
     ),
+    ActionSpec(
+        id="plan.copy",
+        menu="Edit",
+        text="Copy the freeze plan",
+        tip="Put what learns, and how fast, on the clipboard, as it stands in a recipe.",
+        handler="copy_plan",
+        shortcut="Ctrl+Shift+C",
+        separated=True,
+    ),
+    ActionSpec(
+        id="plan.options",
+        menu="Edit",
+        text="Copy the freeze plan as options",
+        tip="Put what learns, and how fast, on the clipboard, as options of the command line.",
+        handler="copy_plan_options",
+    ),
+    ActionSpec(
+        id="plan.paste",
+        menu="Edit",
+        text="Paste a freeze plan",
+        tip="Take over the plan, recipe or command line that was copied.",
+        handler="paste_plan",
+        shortcut="Ctrl+Shift+V",
+    ),
     *(_page(number, name, text) for number, (name, text) in enumerate(PAGE_TITLES.items(), start=1)),
     ActionSpec(
         id="run.start",
@@ -281,7 +305,55 @@ ACTIONS = (
         id="theme.light", menu="View", text="Light", tip="Light colours.", handler="theme_light", checked="theme_is_light"
     ),
     ActionSpec(id="theme.dark", menu="View", text="Dark", tip="Dark colours.", handler="theme_dark", checked="theme_is_dark"),
-    ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about"),
+    ActionSpec(
+        id="panel.detach",
+        menu="View",
+        text="Panel in a window of its own",
+        tip="Show the curves or the layers of this page in a window of their own, or bring them back.",
+        handler="toggle_panel",
+        shortcut="Ctrl+Shift+D",
+        separated=True,
+    ),
+    ActionSpec(
+        id="lesson.start",
+        menu="Help",
+        text="Lesson: fine-tuning in seven steps",
+        tip="Learn on a small sample, with the real controls, what a network knows, what to let learn and how to judge it.",
+        handler="start_lesson",
+    ),
+    ActionSpec(
+        id="help.control",
+        menu="Help",
+        text="Explain this control",
+        tip="Say what the control with the keyboard's focus does, when to change it and what that costs.",
+        handler="explain_control",
+        shortcut="F1",
+    ),
+    ActionSpec(
+        id="help.page",
+        menu="Help",
+        text="Explain this page",
+        tip="Say what this page is for, what to do on it and what can be set there.",
+        handler="explain_page",
+        shortcut="Shift+F1",
+    ),
+    ActionSpec(
+        id="help.words",
+        menu="Help",
+        text="The words explained",
+        tip="Read what the words of the field mean, from accuracy to weights.",
+        handler="explain_words",
+    ),
+    ActionSpec(
+        id="log.show",
+        menu="Help",
+        text="Log…",
+        tip="Read everything that was told: notes, warnings and errors, with details to copy.",
+        handler="show_log",
+        shortcut="Ctrl+Shift+L",
+        separated=True,
+    ),
+    ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about", separated=True),
 )
 
 
@@ -329,6 +401,12 @@ class Actions(QObject):
                 action.setEnabled(bool(getattr(self._target, spec.enabled)))
             if spec.checked:
                 action.setChecked(bool(getattr(self._target, spec.checked)))
+
+    def say_edit(self, name: str, edit: str) -> None:
+        """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
+        action = self._actions[name]
+        what = f"{action.text()}: {edit}" if edit else action.statusTip()
+        action.setToolTip(f"{what} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
 
     def _make(self, spec: ActionSpec) -> QAction:
         action = QAction(spec.text, self._target)

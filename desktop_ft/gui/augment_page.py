@@ -2,26 +2,44 @@
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QLabel, QListWidget, QListWidgetItem, QScrollArea, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_ft.api import Augmentation, AugmentationKind
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import resize_rule
-from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import HelpButton, explained
+from desktop_ft.gui.picture_dialog import PictureDialog
 from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Empty, Notice, Page, button, card, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
-from desktop_ft.jobs import augmenting
+from desktop_ft.jobs import augmenting, help_texts
+from desktop_ft.jobs.augmenting import Shown
 
 PREVIEWED = 12
 _WAIT_MS = 150
+_RUN_MS = 1200
+_PLACE_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
 class AugmentPage(Page):
@@ -41,6 +59,14 @@ class AugmentPage(Page):
         self.list.setObjectName("transforms")
         self.list.setAccessibleName("Transforms in order")
         self.list.currentRowChanged.connect(self._show_form)
+        self.list.setToolTip("Drag to reorder, or Alt with the arrow keys; Delete removes.")
+        self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.list.setDefaultDropAction(Qt.DropAction.MoveAction)
+        # Not at once: the list is still busy with the drop, and is about to be filled anew.
+        self.list.model().rowsMoved.connect(self._reorder_soon)
+        for keys, do in (("Alt+Up", self._move_up), ("Alt+Down", self._move_down), ("Del", self._remove)):
+            shortcut = QShortcut(QKeySequence(keys), self.list, context=Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(do)
         panels = splitter("augment", session.settings, self._left(), self._right(), shares=(4, 6))
         self.body.addWidget(self.notice)
         self.body.addWidget(panels, 1)
@@ -49,6 +75,11 @@ class AugmentPage(Page):
         self._soon.setSingleShot(True)
         self._soon.setInterval(_WAIT_MS)
         self._soon.timeout.connect(self._preview)
+        self._run_on = QTimer(self)
+        self._run_on.setSingleShot(True)
+        self._run_on.setInterval(_RUN_MS)
+        self._run_on.timeout.connect(self._draw_on)
+        self._pictures: list[Shown] = []
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._soon.start)
         self.refresh()
@@ -64,8 +95,10 @@ class AugmentPage(Page):
         self.explanation.setText(presets[name].description if name else "A list of your own.")
         current = max(0, self.list.currentRow())
         self.list.clear()
-        for spec in specs:
-            self.list.addItem(self._item(spec))
+        for place, spec in enumerate(specs):
+            item = self._item(spec)
+            item.setData(_PLACE_ROLE, place)
+            self.list.addItem(item)
         self.list.setCurrentRow(min(current, len(specs) - 1))
         self._quiet = False
         self._show_form(self.list.currentRow())
@@ -92,9 +125,9 @@ class AugmentPage(Page):
             self.add.addItem(augmentation.title, augmentation.name)
             self.add.setItemData(self.add.count() - 1, augmentation.description, Qt.ItemDataRole.ToolTipRole)
         self.add.activated.connect(self._add)
-        self.up = button("Up", self._move_up, tip="Apply it earlier.")
-        self.down = button("Down", self._move_down, tip="Apply it later.")
-        self.remove = button("Remove", self._remove, tip="Take it out of the list.")
+        self.up = button("Up", self._move_up, tip="Apply it earlier (Alt+Up).")
+        self.down = button("Down", self._move_down, tip="Apply it later (Alt+Down).")
+        self.remove = button("Remove", self._remove, tip="Take it out of the list (Delete).")
         self.nothing = label("No transform: the pictures are shown as they are.", "muted", wrap=True)
         frame, self.form_box = card()
         self.form_title = label(role="heading", wrap=True)
@@ -108,12 +141,12 @@ class AugmentPage(Page):
         inside.setObjectName("form")
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(0, 0, 6, 0)
-        layout.addLayout(row(caption, self.preset, None))
+        layout.addLayout(row(caption, explained(self.preset, "augment.preset"), HelpButton(self.preset), None))
         layout.addWidget(self.explanation)
-        layout.addWidget(self.list)
+        layout.addWidget(explained(self.list, "augmentation"))
         layout.addWidget(self.nothing)
         layout.addLayout(row(self.up, self.down, self.remove, None))
-        layout.addWidget(self.add)
+        layout.addWidget(explained(self.add, "augmentation"))
         layout.addWidget(frame)
         layout.addStretch(1)
         scroll = QScrollArea()
@@ -131,8 +164,12 @@ class AugmentPage(Page):
         self.seed.setToolTip("The same seed gives the same changes.")
         self.seed.valueChanged.connect(self._preview_soon)
         self.again = button("Other chance", self._next_seed, tip="Draw the preview with another seed.")
+        self.free = QCheckBox("Keep &drawing")
+        self.free.setToolTip("Draw another chance every second, as training does; switched off, the seed is fixed.")
+        self.free.toggled.connect(self._free)
         self.state_words = label(role="muted")
         self.grid = PreviewGrid()
+        self.grid.opened.connect(self._show_large)
         self.scroller = QScrollArea()
         self.scroller.setWidgetResizable(True)
         self.scroller.setWidget(self.grid)
@@ -141,7 +178,8 @@ class AugmentPage(Page):
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(label("What the network sees", "heading"), self.state_words, None, self.seed, self.again))
+        layout.addLayout(row(label("What the network sees", "heading"), None, self.state_words))
+        layout.addLayout(row(self.free, self.seed, self.again, None))
         layout.addWidget(self.scroller, 1)
         layout.addWidget(self.empty, 1)
         return right
@@ -175,7 +213,8 @@ class AugmentPage(Page):
             if self._form is not None:
                 self._form.hide()
                 self._form.deleteLater()
-            self._form, self._form_for = ModelForm(known.parameters), known.name
+            self._form = ModelForm(known.parameters, card=partial(help_texts.transform_card, known))
+            self._form_for = known.name
             self._form.edited.connect(self._edit_parameter)
             self.form_box.addWidget(self._form)
         try:
@@ -220,12 +259,27 @@ class AugmentPage(Page):
 
     def _move(self, by: int) -> None:
         index, specs = self.list.currentRow(), list(self._specs)
+        if not 0 <= index < len(specs) or not 0 <= index + by < len(specs):
+            return
         specs.insert(index + by, specs.pop(index))
         self._edit("order of the transforms", specs)
         self.list.setCurrentRow(index + by)
 
+    def _reorder_soon(self) -> None:
+        QTimer.singleShot(0, self._reorder)
+
+    def _reorder(self) -> None:
+        """The recipe takes over the order in which the list was left by a drag."""
+        order = [self.list.item(number).data(_PLACE_ROLE) for number in range(self.list.count())]
+        specs, current = self._specs, self.list.currentRow()
+        if sorted(order) == list(range(len(specs))):
+            self._edit("order of the transforms", [specs[place] for place in order])
+            self.list.setCurrentRow(current)
+
     def _remove(self) -> None:
         index = self.list.currentRow()
+        if not 0 <= index < len(self._specs):
+            return
         self._edit("remove a transform", (*self._specs[:index], *self._specs[index + 1 :]))
 
     def _edit(self, text: str, specs: Sequence[AugmentationSpec], merge_key: str = "") -> None:
@@ -235,6 +289,34 @@ class AugmentPage(Page):
 
     def _next_seed(self) -> None:
         self.seed.setValue((self.seed.value() + PREVIEWED) % 1_000_000)
+
+    def _free(self, free: bool) -> None:
+        self.seed.setEnabled(not free)
+        self._draw_on()
+
+    def _draw_on(self) -> None:
+        """Draw another chance, while the person wants and sees it; the next one follows when this one is shown."""
+        if self.free.isChecked() and self.isVisible() and self.grid.shown:
+            self._next_seed()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Go on drawing where that was wanted."""
+        super().showEvent(event)
+        self._draw_on()
+
+    def _show_large(self, number: int) -> None:
+        recipe, backbones = self._session.state.recipe, self._session.plugins.backbones
+        if number < len(self._pictures) and recipe.backbone.name in backbones:
+            rule = resize_rule(backbones.get(recipe.backbone.name).spec, recipe.backbone.image_size)
+            PictureDialog(
+                self._session,
+                self._pictures,
+                recipe.augmentation,
+                rule,
+                at=number,
+                seed=self.seed.value(),
+                parent=self,
+            ).open()
 
     def _preview_soon(self) -> None:
         self._soon.start()
@@ -246,7 +328,8 @@ class AugmentPage(Page):
         if manifest is None or recipe.backbone.name not in plugins.backbones:
             self.state_words.setText("")
             return
-        paths, seed, specs = chosen_paths(manifest), self.seed.value(), recipe.augmentation
+        self._pictures = chosen_pictures(manifest)
+        paths, seed, specs = [shown.path for shown in self._pictures], self.seed.value(), recipe.augmentation
         rule = resize_rule(plugins.backbones.get(recipe.backbone.name).spec, recipe.backbone.image_size)
         self.state_words.setText("drawing…")
 
@@ -258,19 +341,23 @@ class AugmentPage(Page):
     def _previewed(self, pictures: Any) -> None:
         self.state_words.setText("")
         self.grid.show_pictures(pictures)
+        if self.free.isChecked():
+            self._run_on.start()
 
     def _preview_failed(self, error: BaseException) -> None:
         self.state_words.setText("")
         self.notice.fail(error)
 
 
-def chosen_paths(manifest: DatasetManifest) -> list[Path]:
+def chosen_pictures(manifest: DatasetManifest) -> list[Shown]:
     """A dozen training pictures, as many of each class as goes, the same each time."""
-    by_class: dict[int, list[str]] = {}
+    by_class: dict[int, list[Sample]] = {}
     for sample in manifest.of(Subset.TRAIN):
-        by_class.setdefault(sample.label, []).append(sample.path)
-    turns = [paths[turn] for turn in range(PREVIEWED) for paths in by_class.values() if turn < len(paths)]
-    return [Path(manifest.root) / path for path in turns[:PREVIEWED]]
+        by_class.setdefault(sample.label, []).append(sample)
+    turns = [samples[turn] for turn in range(PREVIEWED) for samples in by_class.values() if turn < len(samples)]
+    return [
+        Shown(path=Path(manifest.root) / sample.path, width=sample.width, height=sample.height) for sample in turns[:PREVIEWED]
+    ]
 
 
 def _plain(value: Any) -> bool | int | float | str:

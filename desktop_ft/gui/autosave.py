@@ -1,5 +1,6 @@
-"""The project is saved by itself, a moment after each edit, and is there again at the next start."""
+"""The project is saved by itself, a moment after each edit, and is there again at the next start, its open run too."""
 
+import json
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -14,7 +15,7 @@ _AFTER_MS = 1000
 
 
 class Autosave(QObject):
-    """Keeps the recipe in the person's data folder; `failed` tells where that cannot be written."""
+    """Keeps the recipe, and which run is open, in the person's data folder; `failed` tells where that cannot be written."""
 
     failed = Signal(object)
 
@@ -22,11 +23,13 @@ class Autosave(QObject):
         super().__init__(state)
         self._state = state
         self._saved: Recipe | None = None
+        self._saved_run: tuple[Path | None, str] = (None, "")
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_AFTER_MS)
         self._soon.timeout.connect(self.save)
         state.recipe_changed.connect(self._soon.start)
+        state.run_changed.connect(self._soon.start)
 
     @property
     def file(self) -> Path:
@@ -45,17 +48,15 @@ class Autosave(QObject):
         """
         self._soon.stop()
         recipe = self._state.recipe
-        if not recipe.dataset.folder or recipe == self._saved:
+        if not recipe.dataset.folder:
             return True
         try:
             atomic.make_folder(self.file.parent)
-            if self._saved is None and self.file.exists():
-                atomic.write(self.previous, atomic.read(self.file))
-            atomic.write(self.file, recipe.to_toml().encode())
+            self._save_recipe(recipe)
+            self._save_run(self._state.run, recipe.dataset.folder)
         except UserError as error:
             self.failed.emit(error)
             return False
-        self._saved = recipe
         return True
 
     def last(self) -> Recipe | None:
@@ -69,3 +70,28 @@ class Autosave(QObject):
         recipe = Recipe.from_toml(atomic.read(self.file).decode("utf-8", "replace"), str(self.file))
         self._saved = recipe
         return recipe
+
+    def last_run(self) -> Path | None:
+        """The run that was open with the last project; None if there was none, or that cannot be read."""
+        try:
+            found = json.loads(atomic.read(self._run_file))
+        except (UserError, ValueError):
+            return None
+        return Path(found) if isinstance(found, str) and found else None
+
+    @property
+    def _run_file(self) -> Path:
+        return self.file.with_name("project.run.json")
+
+    def _save_recipe(self, recipe: Recipe) -> None:
+        if recipe != self._saved:
+            if self._saved is None and self.file.exists():
+                atomic.write(self.previous, atomic.read(self.file))
+            atomic.write(self.file, recipe.to_toml().encode())
+            self._saved = recipe
+
+    def _save_run(self, run: Path | None, folder: str) -> None:
+        """Another project's run is not this one's, even where none was opened for it."""
+        if self._saved_run != (run, folder):
+            atomic.write(self._run_file, json.dumps(str(run or "")).encode())
+            self._saved_run = (run, folder)

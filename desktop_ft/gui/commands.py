@@ -1,9 +1,10 @@
 """What the actions do: each handler and each condition that `actions.ACTIONS` names."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from desktop_ft import __version__, places
@@ -11,8 +12,10 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
+from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
 
 
@@ -22,6 +25,10 @@ class Commands(QObject):
     told = Signal(object)
     palette_asked = Signal()
     recent_asked = Signal()
+    card_asked = Signal()
+    help_asked = Signal(str)
+    log_asked = Signal()
+    panel_asked = Signal()
     rate_asked = Signal()
     queue_asked = Signal()
 
@@ -29,6 +36,7 @@ class Commands(QObject):
         super().__init__(window)
         self._session = session
         self._window = window
+        self._last_run: Path | None = None
 
     @property
     def can_open(self) -> bool:
@@ -156,7 +164,9 @@ class Commands(QObject):
             if given is None:
                 self.told.emit(error)
         if last is not None and (given is None or str(given) == last.dataset.folder):
+            self._last_run = self._session.autosave.last_run()
             self._session.opening.open_recipe(last)
+            self._session.opening.ended.connect(self._show_last_run_soon)
         elif given is not None:
             self.open_paths((given,))
 
@@ -192,6 +202,18 @@ class Commands(QObject):
     def redo(self) -> None:
         """Make it again."""
         self._session.state.undo_stack.redo()
+
+    def copy_plan(self) -> None:
+        """Put the freeze plan on the clipboard."""
+        copy_plan(self._session.state)
+
+    def copy_plan_options(self) -> None:
+        """Put it there as options of the command line."""
+        copy_plan(self._session.state, options=True)
+
+    def paste_plan(self) -> None:
+        """Take over the plan that is there."""
+        self._attempt(lambda: paste_plan(self._session.state))
 
     def show_palette(self) -> None:
         """Find an action or a setting by its name."""
@@ -270,6 +292,30 @@ class Commands(QObject):
         """Dark colours."""
         self._choose_theme(ThemeChoice.DARK)
 
+    def start_lesson(self) -> None:
+        """Begin the lesson, or go on with it."""
+        self._session.lesson.start()
+
+    def explain_control(self) -> None:
+        """Explain the control that has the focus."""
+        self.card_asked.emit()
+
+    def explain_page(self) -> None:
+        """Explain the page that is shown."""
+        self.help_asked.emit(f"page:{self._session.state.page}")
+
+    def explain_words(self) -> None:
+        """Explain the words of the field."""
+        self.help_asked.emit(f"word:{next(iter(help_texts.glossary()))}")
+
+    def toggle_panel(self) -> None:
+        """Show a panel of the page in a window of its own, or bring it back."""
+        self.panel_asked.emit()
+
+    def show_log(self) -> None:
+        """Show everything that was told."""
+        self.log_asked.emit()
+
     def about(self) -> None:
         """Say what this is."""
         QMessageBox.about(
@@ -322,6 +368,15 @@ class Commands(QObject):
     def _show_run(self, path: Path) -> None:
         self._session.runs.open(path)
         self._session.state.go("results")
+
+    def _show_last_run_soon(self) -> None:
+        self._session.opening.ended.disconnect(self._show_last_run_soon)
+        QTimer.singleShot(0, self._show_last_run)  # the pictures are the project's by then
+
+    def _show_last_run(self) -> None:
+        if self._last_run is not None and self._session.state.run is None and self.can_open:
+            with suppress(UserError):  # it was deleted since: nothing to show
+                self._session.runs.open(self._last_run)
 
     def _attempt(self, verb: Callable[[], object]) -> None:
         try:

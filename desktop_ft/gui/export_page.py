@@ -1,6 +1,5 @@
 """The page Export: write the model to a file, see the proof, and try it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
@@ -8,25 +7,12 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.gui import words
-from desktop_ft.gui.picker import choose_file, choose_new_file
-from desktop_ft.gui.run_work import EVALUATING
+from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.picker import choose_new_file
+from desktop_ft.gui.run_work import ASKING, EVALUATING
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, filling, label, row
-
-ANSWER_COLUMNS = (
-    Column(title="Photo", text=lambda a: words.printable(a.path.name), tip=lambda a: words.printable(str(a.path)), width=32),
-    Column(title="Answer", text=lambda a: words.printable(a.label) or "–", width=24),
-    Column(
-        title="Confidence",
-        text=lambda a: "" if a.problem else words.percent(a.confidence),
-        sort=lambda a: a.confidence,
-        bar=lambda a: float(a.confidence),
-        number=True,
-        width=14,
-    ),
-    Column(title="Problem", text=lambda a: words.printable(a.problem)),
-)
+from desktop_ft.gui.trying import TryIt
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row
 
 
 def proof(report: ExportReport) -> str:
@@ -53,7 +39,8 @@ class ExportPage(Page):
         self.notice = Notice()
         self.progress = Progress("photos")
         self.progress.cancelled.connect(session.runs.cancel)
-        self.answers = table(ANSWER_COLUMNS, session.theme, "Answers")
+        self.trying = TryIt(session, self._model, "Export the model first, then try it here.")
+        self.trying.opened.connect(self._look)
         for widget in (self.notice, self._export_card(), self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(self._try_card(), 1)
@@ -63,7 +50,6 @@ class ExportPage(Page):
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
         runs.ended.connect(self._over)
-        runs.predicted.connect(self._show_answers)
         state.run_changed.connect(self._new_run)
         state.export_changed.connect(self.refresh)
         session.training.started.connect(self.refresh)
@@ -77,14 +63,7 @@ class ExportPage(Page):
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))
         self._show_proof(self._session.state.export)
-        model = self._model()
-        self.ask.setEnabled(model is not None and not self._session.runs.busy)
-        self.ask_reason.setText(
-            f"Drop photos or a folder on this page, or choose one; {model.name} answers."
-            if model
-            else "Export the model first, then try it here."
-        )
-        self.answers.setVisible(bool(self.answers.rows.rows))
+        self.trying.refresh()
 
     def _show_proof(self, report: ExportReport | None) -> None:
         shown = report is not None and self.notice.text == ""
@@ -119,14 +98,8 @@ class ExportPage(Page):
                 "warn",
             )
             return True
-        self.try_on(paths)
+        self.trying.try_on(paths)
         return True
-
-    def try_on(self, paths: Sequence[Path]) -> None:
-        """Ask the exported model about `paths`."""
-        model = self._model()
-        if model is not None:
-            self._session.runs.predict(model, paths)
 
     def _export_card(self) -> QWidget:
         frame, layout = card()
@@ -142,7 +115,9 @@ class ExportPage(Page):
         self.reason.setProperty("level", "warn")
         self.proof_title = label(role="heading")
         self.proof_text = label(wrap=True)
-        layout.addLayout(row(label("Format"), self.format, label("File"), self.file, button("Choose…", self._choose)))
+        layout.addLayout(
+            row(label("Format"), self.format, label("File"), explained(self.file, "export.file"), button("Choose…", self._choose))
+        )
         layout.addLayout(row(self.export, self.reason, None))
         layout.addWidget(self.proof_title)
         layout.addWidget(self.proof_text)
@@ -150,11 +125,8 @@ class ExportPage(Page):
 
     def _try_card(self) -> QWidget:
         frame, layout = card()
-        self.ask = button("Choose a photo…", self._choose_photo)
-        self.ask_reason = label(role="muted", wrap=True)
         layout.addWidget(label("Try it", "heading"))
-        layout.addLayout(row(self.ask, self.ask_reason, None))
-        layout.addWidget(filling(self.answers), 1)
+        layout.addWidget(self.trying, 1)
         return frame
 
     def _reason(self) -> str:
@@ -176,7 +148,7 @@ class ExportPage(Page):
     def _new_run(self) -> None:
         run = self._session.state.run
         self.notice.clear()
-        self.answers.rows.set_rows(())
+        self.trying.clear()
         self.file.setText(str(run / "exports" / "model.onnx") if run else "")
         self.refresh()
 
@@ -195,17 +167,21 @@ class ExportPage(Page):
         except UserError as error:
             self.notice.fail(error)
 
-    def _choose_photo(self) -> None:
-        if file := choose_file(self, self._session.settings, "Choose a photo", "All files (*)"):
-            self.try_on((file,))
+    def _look(self, number: int) -> None:
+        """Show where the run's own model finds the answer: an exported file has no gradients."""
+        from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
 
-    def _show_answers(self, answers: object) -> None:
-        if isinstance(answers, list):
-            self.answers.rows.set_rows(answers)
-            self.refresh()
+        run = self._session.state.run
+        if run is not None:
+            photos = [Photo(path=answer.path) for answer in self.trying.answers]
+            PhotoDialog(self._session, run, photos, number, self).open()
+
+    def shut_down(self) -> None:
+        """Decode no more thumbnails."""
+        self.trying.stop()
 
     def _began(self, what: str) -> None:
-        if what != EVALUATING:
+        if what not in (EVALUATING, ASKING):
             self.notice.clear()
             self.progress.begin(what)
         self.refresh()

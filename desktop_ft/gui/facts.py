@@ -37,9 +37,10 @@ class Facts(QWidget):
             value.setVisible(known)
             if known:
                 name.setText(facts[line][0])
-                value.setText(words.printable(facts[line][1]))
+                value.setText(words.breakable(words.printable(facts[line][1])))
 
     @property
     def text(self) -> str:
         """Everything that is shown, a line a fact."""
-        return "\n".join(f"{name.text()}: {value.text()}" for name, value in self._labels if not name.isHidden())
+        shown = ((name.text(), words.unbroken(value.text())) for name, value in self._labels if not name.isHidden())
+        return "\n".join(f"{name}: {value}" for name, value in shown)

@@ -1,5 +1,6 @@
 """What nobody foresaw: one dialog with details to copy, and the application goes on."""
 
+import logging
 import sys
 import traceback
 from types import TracebackType
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit,
 
 from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
+from desktop_ft.runs.logbook import shareable, tell
 
 
 class Faults(QObject):
@@ -45,6 +47,7 @@ class Faults(QObject):
         if self._dialog is None:
             self._dialog = FaultDialog()
             self._dialog.finished.connect(self._closed)
+        tell(logging.ERROR, f"{type(error).__name__}: {error}", "Desktop FT", error)
         if details not in self.seen:
             self.seen.append(details)
             self._dialog.add(error, details)
@@ -87,17 +90,22 @@ class FaultDialog(QDialog):
         self._details.appendPlainText(details)
 
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(self._details.toPlainText())
+        QGuiApplication.clipboard().setText(shareable(self._details.toPlainText()))
 
 
 def describe(error: BaseException) -> str:
     """The details of an exception, for a report."""
     head = f"Desktop FT {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n"
-    return head + "".join(traceback.format_exception(error))
+    return head + traceback_of(error)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Where it was raised, and by what."""
+    return "".join(traceback.format_exception(error))
 
 
 def words_of(error: BaseException) -> tuple[str, str]:
     """What is wrong and what to do, for any exception: a UserError's own words, else its name and where to look."""
     if isinstance(error, UserError):
         return error.what, error.cure
-    return f"{type(error).__name__}: {error}", "This was not foreseen; its details are in the dialog beside, to be copied."
+    return f"{type(error).__name__}: {error}", "This was not foreseen; its details are in the log (menu Help), to be copied."

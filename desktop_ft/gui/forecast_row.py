@@ -3,6 +3,7 @@
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop_ft.gui import words
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import button, label, row
 
@@ -22,7 +23,7 @@ class ForecastRow(QWidget):
         self.take_batches = button("", self._take_batches)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(self.ask, self.take_views, self.take_batches, None))
+        column.addLayout(row(explained(self.ask, "train.forecast"), self.take_views, self.take_batches, None))
         column.addWidget(self.answer)
         self._forecasts.changed.connect(self.refresh)
         self.refresh()

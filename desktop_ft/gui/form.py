@@ -1,7 +1,8 @@
 """A form drawn from a described model: one control a field, with its bounds, its description as the tool tip."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import annotated_types
@@ -19,8 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from desktop_ft.core.help import HelpCard
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
+from desktop_ft.gui.help_card import with_help
+from desktop_ft.jobs import help_texts
 
 _WIDEST = 2_000_000_000
 
@@ -55,12 +59,20 @@ class ModelForm(QWidget):
 
     Args:
         skip: fields that stand elsewhere.
+        card: gives the help card of a field; where it is not given, sections of the recipe have theirs.
     """
 
     edited = Signal(str, object)
 
-    def __init__(self, kind: type[Described], skip: Iterable[str] = (), parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[Described],
+        skip: Iterable[str] = (),
+        parent: QWidget | None = None,
+        card: Callable[[str], HelpCard] | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._card = card or partial(_card_of, kind)
         self.setObjectName("form")
         self._guard = WheelGuard(self)
         self._quiet = False
@@ -100,7 +112,10 @@ class ModelForm(QWidget):
         caption.setMinimumWidth(self.fontMetrics().averageCharWidth() * 17)
         caption.setToolTip(field.description or "")
         caption.setBuddy(control)
-        layout.addRow(caption, control)
+        card = self._card(name)
+        if card is not None:
+            control.setWhatsThis(card.text)
+        layout.addRow(caption if card is None else with_help(caption, control), control)
         self._controls[name] = control
 
     def _make(self, field: FieldInfo) -> QWidget:
@@ -142,6 +157,10 @@ class ModelForm(QWidget):
         control = self.sender()
         if not self._quiet and isinstance(control, QWidget):
             self.edited.emit(control.objectName(), _value(control))
+
+
+def _card_of(kind: type[Described], field: str) -> HelpCard | None:
+    return help_texts.cards().get(help_texts.setting(kind, field))
 
 
 def bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The layer tree for Qt: an adapter over `LayerNode`. Ticks are worked out from the leaves, never stored."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,11 +8,12 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
+from desktop_ft.core.plan_comparison import differ
 from desktop_ft.gui import words
 from desktop_ft.gui.plan_edit import held_by_policy
 
 _Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Layer", "Type", "Parameters", "Output", "Share of rate", "Learning rate")
+TITLES = ("Layer", "Type", "Parameters", "Output", "Share of rate", "Learning rate", "Compared")
 HELP = (
     "Tick what shall learn; what is not ticked stays exactly as it was.",
     "What kind of layer it is.",
@@ -20,8 +21,9 @@ HELP = (
     "Shape of its output for one picture.",
     "Its learning rate as a share of the recipe's. Double-click, or F2, to give it one of its own; 0 freezes it.",
     "Its learning rate at the highest point of the schedule. Double-click, or F2, to change it; 0 freezes the layer.",
+    "Its share of the rate in the plan that this one is compared with, where that differs.",
 )
-LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE = range(6)
+LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE, COMPARED = range(7)
 PATH_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
@@ -53,6 +55,7 @@ class LayerModel(QAbstractItemModel):
         self._held: frozenset[str] = frozenset()
         self._lr = 0.0
         self._head = ""
+        self._others: Mapping[str, float] | None = None
 
     def set_tree(self, tree: LayerNode | None, head: str) -> None:
         """Show another network."""
@@ -70,7 +73,22 @@ class LayerModel(QAbstractItemModel):
         self._rates, self._held, self._lr = plan.rates(tree, self._head, epoch), held_by_policy(plan, tree), lr
         for number, row in enumerate(self._rows):
             index = self.createIndex(row.place, 0, number)
-            self.dataChanged.emit(index, index.siblingAtColumn(RATE))
+            self.dataChanged.emit(index, index.siblingAtColumn(COMPARED))
+
+    def set_others(self, rates: Mapping[str, float] | None) -> None:
+        """Show where the rates differ from those of another plan, by leaf path; None: compare no more."""
+        self._others = rates
+
+    def matches(self, text: str) -> list[QModelIndex]:
+        """The layers whose path or type has `text` in it, in order; of those that lie within each other the innermost alone."""
+        wanted = text.lower()
+        found = {number for number, row in enumerate(self._rows) if _is_named(row.node, wanted)} if wanted else set()
+        above = {ancestor for number in found for ancestor in self._above(number)}
+        return [self.createIndex(self._rows[number].place, 0, number) for number in sorted(found - above)]
+
+    def _above(self, number: int) -> Iterator[int]:
+        while (number := self._rows[number].parent) >= 0:
+            yield number
 
     @property
     def rates(self) -> Mapping[str, float]:
@@ -190,7 +208,17 @@ class LayerModel(QAbstractItemModel):
                 return f"{node.parameters:,}" if node.parameters else ""
             case 3:
                 return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
-        return self._rate(row, self._unit(column))
+        if column == COMPARED:
+            return self._compared(row)
+        return _span(self._shares(row), self._unit(column)) or ("frozen" if row.last > row.first else "")
+
+    def _compared(self, row: _Row) -> str:
+        if self._others is None:
+            return ""
+        leaves = [leaf.path for leaf in self._leaves[row.first : row.last]]
+        if not any(differ(self._rates.get(path, 0.0), self._others.get(path, 0.0)) for path in leaves):
+            return ""
+        return f"≠ {_span({self._others.get(path, 0.0) for path in leaves} - {0.0}, 1.0) or 'frozen'}"
 
     def _unit(self, column: int) -> float:
         return 1.0 if column == SHARE else self._lr
@@ -199,19 +227,24 @@ class LayerModel(QAbstractItemModel):
         """The multipliers of what learns below."""
         return {self._rates.get(leaf.path, 0.0) for leaf in self._leaves[row.first : row.last]} - {0.0}
 
-    def _rate(self, row: _Row, unit: float) -> str:
-        rates = self._shares(row)
-        if not rates:
-            return "frozen" if row.last > row.first else ""
-        low, high = min(rates) * unit, max(rates) * unit
-        return words.rate(low) if low == high else f"{low:.2g} – {high:.2g}"
-
     def _tip(self, row: _Row, column: int) -> str:
         if row.node.path in self._held:
             return f"{row.node.path}: held by the BatchNorm policy 'frozen'."
         return f"{row.node.path or 'the whole network'}\n{HELP[column]}"
 
 
+def _is_named(node: LayerNode, wanted: str) -> bool:
+    return wanted in node.path.lower() or wanted in node.type.lower()
+
+
+def _span(rates: set[float], unit: float) -> str:
+    """The rates from the lowest to the highest; "" where there are none."""
+    if not rates:
+        return ""
+    low, high = min(rates) * unit, max(rates) * unit
+    return words.rate(low) if low == high else f"{low:.2g} – {high:.2g}"
+
+
 def _alignment(column: int) -> int:
-    side = Qt.AlignmentFlag.AlignRight if column in (PARAMETERS, SHARE, RATE) else Qt.AlignmentFlag.AlignLeft
+    side = Qt.AlignmentFlag.AlignRight if column in (PARAMETERS, SHARE, RATE, COMPARED) else Qt.AlignmentFlag.AlignLeft
     return int(side | Qt.AlignmentFlag.AlignVCenter)

@@ -1,18 +1,23 @@
 """The page Layers: which layers learn, and how fast."""
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
 
 from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.layers import blocks
+from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
-from desktop_ft.gui.layer_model import LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.help_card import HelpButton, explained
+from desktop_ft.gui.layer_model import COMPARED, LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.layer_search import LayerSearch
 from desktop_ft.gui.measured_line import MeasuredLine
 from desktop_ft.gui.network_picture import NetworkPicture
 from desktop_ft.gui.plan_edit import set_rate, tick
+from desktop_ft.gui.plan_menu import PlanMenu
 from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, filling, label, row
@@ -36,6 +41,7 @@ class LayersPage(Page):
         super().__init__("Layers", "Tick what shall learn. What stays frozen keeps what it learned from millions of pictures.")
         self._session = session
         self._quiet = False
+        self._other: tuple[FreezePlan, str] | None = None
         self.notice = Notice()
         self.retry = button("Try again", self._retry)
         self.retry.hide()
@@ -45,6 +51,12 @@ class LayersPage(Page):
         self.model = LayerModel(self)
         self.tree = QTreeView()
         self._build_tree()
+        self.search = LayerSearch(self.tree, self.model)
+        self.plan = PlanMenu(session)
+        self.plan.compared.connect(self._compare)
+        self.plan.said.connect(self._say)
+        self.plan.failed.connect(self.notice.fail)
+        self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
         self.picture.setToolTip(
             "From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns."
@@ -60,15 +72,18 @@ class LayersPage(Page):
         self.body.addLayout(self._controls())
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
-        self.body.addWidget(self.picture)
-        self.body.addWidget(filling(self.tree), 1)
+        self.body.addWidget(explained(self.picture, "layers.depth"))
+        self.body.addLayout(row(self.search, self.plan))
+        self.body.addWidget(self.comparison)
+        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
+        self.body.addWidget(panel, 1)
         self.replan = button(
             "Use in the run",
             session.runs.replan,
             primary=True,
             tip="Let the run under way go on with these layers, from its next epoch on.",
         )
-        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse))
+        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, panel.way))
         self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
@@ -84,6 +99,7 @@ class LayersPage(Page):
         """Show the plan as it stands."""
         plan = self._session.state.recipe.freeze
         self._show_controls(plan)
+        self._show_comparison(plan)
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self.picture.show_rates(self.model.rates)
         self._show_share(plan)
@@ -114,18 +130,20 @@ class LayersPage(Page):
         self.preset.setObjectName("preset")
         self.batch_norm.setObjectName("batch_norm")
         self.rate.setObjectName("backbone_rate")
-        for control, name, tip in (
-            (self.preset, "Preset", fields["preset"].description),
+        for control, card, name, tip in (
+            (self.preset, "preset", "Preset", fields["preset"].description),
             (
                 self.blocks,
+                "preset",
                 "Number of blocks or epochs",
                 "How many blocks from the top learn; or every how many epochs one more does.",
             ),
-            (self.factor, "Factor", "Each block learns this much slower than the one above it."),
-            (self.batch_norm, "BatchNorm", fields["batch_norm"].description),
-            (self.rate, "Backbone rate", fields["backbone_rate"].description),
-            (self.epoch, "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
+            (self.factor, "preset", "Factor", "Each block learns this much slower than the one above it."),
+            (self.batch_norm, "batch_norm", "BatchNorm", fields["batch_norm"].description),
+            (self.rate, "backbone_rate", "Backbone rate", fields["backbone_rate"].description),
+            (self.epoch, "preset", "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
         ):
+            explained(control, f"freeze.{card}")
             control.setAccessibleName(name)
             control.setToolTip(tip or "")
             control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -140,7 +158,8 @@ class LayersPage(Page):
         caption.setBuddy(self.preset)
         rate.setBuddy(self.rate)
         layout = QVBoxLayout()
-        layout.addLayout(row(caption, self.preset, self.blocks, self.factor, self.epoch, None, rate, self.rate, self.batch_norm))
+        left = (caption, HelpButton(self.preset), self.preset, self.blocks, self.factor, self.epoch)
+        layout.addLayout(row(*left, None, rate, self.rate, self.batch_norm))
         return layout
 
     def _build_tree(self) -> None:
@@ -148,12 +167,14 @@ class LayersPage(Page):
         self.tree.setAccessibleName("Layers")
         self.tree.setUniformRowHeights(True)
         self.tree.setAlternatingRowColors(True)
+        self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24)):
+        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24), (COMPARED, 16)):
             self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
         self.rate_delegate = RateDelegate(self.tree)
+        self.tree.setColumnHidden(COMPARED, True)
         for column in (SHARE, RATE):
             self.tree.setItemDelegateForColumn(column, self.rate_delegate)
         self.model.ticked.connect(self._tick)
@@ -166,7 +187,7 @@ class LayersPage(Page):
         self.notice.clear()
         self.model.set_tree(tree, self._head())
         self.picture.show_network(tree, self._head())
-        for shown in (self.tree, self.picture, self.measured):
+        for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
         if tree is None:
             self.progress.begin(f"Building {state.recipe.backbone.name} to see its layers")
@@ -229,22 +250,49 @@ class LayersPage(Page):
         if change.freeze is not None:
             self.notice.fail(error)
 
+    def _say(self, what: str) -> None:
+        self.notice.say(what, "good")
+
+    def _compare(self, other: FreezePlan | None, name: str) -> None:
+        self.notice.clear()
+        self._other = (other, name) if other is not None else None
+        self.refresh()
+
+    def _show_comparison(self, plan: FreezePlan) -> None:
+        tree, told = self._session.state.tree, None
+        if self._other is not None and tree is not None:
+            told = compare(plan, *self._other, tree, self._head(), self.epoch.value() - 1)
+        self.comparison.setText(told.words if told else "")
+        self.comparison.setVisible(told is not None)
+        self.tree.setColumnHidden(COMPARED, told is None)
+        self.plan.set_comparing(told is not None)
+        self.model.set_others(told.rates if told else None)
+
+    def _with(self, path: str) -> list[str]:
+        """The layers that an edit of the layer `path` means: all that are selected, where it is among them."""
+        chosen = [str(index.data(PATH_ROLE)) for index in self.tree.selectionModel().selectedRows()]
+        return chosen if path in chosen else [path]
+
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state
         if state.tree is not None:
-            plan = tick(state.recipe.freeze, state.tree, self._head(), path, learn)
-            self._edit(f"{'let learn' if learn else 'freeze'} {path or 'all'}", plan)
+            plan, paths = state.recipe.freeze, self._with(path)
+            for each in paths:
+                plan = tick(plan, state.tree, self._head(), each, learn)
+            self._edit(f"{'let learn' if learn else 'freeze'} {_named(paths)}", plan)
 
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
         if state.tree is not None:
             self.notice.clear()
+            plan, paths = state.recipe.freeze, self._with(path)
             try:
-                plan = set_rate(state.recipe.freeze, state.tree, self._head(), path, share)
+                for each in paths:
+                    plan = set_rate(plan, state.tree, self._head(), each, share)
             except UserError as error:
                 self.notice.fail(error)
             else:
-                self._edit(f"rate of {path or 'all'}", plan)
+                self._edit(f"rate of {_named(paths)}", plan)
 
     def _clear_overrides(self) -> None:
         self._edit("remove exceptions", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
@@ -308,6 +356,10 @@ class LayersPage(Page):
         self.retry.hide()
         self.notice.clear()
         self._session.networks.retry_tree()
+
+
+def _named(paths: list[str]) -> str:
+    return words.count(len(paths), "layer") if len(paths) > 1 else paths[0] or "all"
 
 
 def changed(value: FreezePlan, **changes: object) -> FreezePlan:

@@ -4,12 +4,28 @@ import contextlib
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QMessageBox, QSplitter, QStackedWidget, QToolBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.gui.actions import ACTIONS, Actions
+from desktop_ft.gui import layout_memory
+from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.help_card import explain
+from desktop_ft.gui.help_reader import HelpReader
+from desktop_ft.gui.lesson_panel import LessonPanel
+from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
@@ -17,11 +33,12 @@ from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
+from desktop_ft.jobs import help_texts
 
 FIRST_SIZE = QSize(1200, 680)
+SMALLEST = QSize(960, 560)
 
 
 class MainWindow(QMainWindow):
@@ -31,13 +48,14 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session = session
         self.setWindowTitle("Desktop FT")
-        self.setMinimumSize(900, 560)
+        self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
         self.commands = Commands(session, self)
         self.actions_ = Actions(ACTIONS, self.commands, session.theme)
         self.rail = Rail(session.theme)
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
+        self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
@@ -45,6 +63,7 @@ class MainWindow(QMainWindow):
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
+        session.log.book.open()
         self._build()
         self._connect()
         self.resize(FIRST_SIZE)
@@ -56,6 +75,8 @@ class MainWindow(QMainWindow):
         """The page `name`, made when it is asked for the first time."""
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
+            self._pages[name].setWhatsThis(help_texts.pages()[name].text(PAGE_TITLES[name]))
+            layout_memory.restore(self.session.settings, name, self._pages[name])
             self.stack.addWidget(self._pages[name])
         return self._pages[name]
 
@@ -68,6 +89,8 @@ class MainWindow(QMainWindow):
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
         self.actions_.refresh()
+        self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
+        self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         for name, (note, tip) in notes(self.session).items():
             self.rail.set_note(name, note, tip)
         folder = self.session.state.recipe.dataset.folder
@@ -82,7 +105,7 @@ class MainWindow(QMainWindow):
             event.ignore()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 - Qt's name
-        """Open what was dropped; on the page Export, ask the exported model about it."""
+        """Open what was dropped; on the pages Results and Export, ask the model about it."""
         paths = local_paths(event.mimeData())
         if not paths:
             event.ignore()
@@ -110,6 +133,7 @@ class MainWindow(QMainWindow):
         for page in self._pages.values():
             page.shut_down()
         self.session.worker.shut_down()
+        self.session.log.book.close()
         event.accept()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
@@ -135,6 +159,7 @@ class MainWindow(QMainWindow):
         notice_row.setContentsMargins(20, 0, 20, 0)
         notice_row.addWidget(self.notice)
         right.addLayout(notice_row)
+        right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)
@@ -157,6 +182,10 @@ class MainWindow(QMainWindow):
         self.commands.told.connect(self.notice.fail)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
+        self.commands.card_asked.connect(self._show_card)
+        self.commands.help_asked.connect(self._show_help)
+        self.commands.log_asked.connect(self._show_log)
+        self.commands.panel_asked.connect(self._toggle_panel)
         self.commands.rate_asked.connect(self._ask_rate)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
@@ -189,6 +218,34 @@ class MainWindow(QMainWindow):
 
     def _show_recent(self) -> None:
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, "Open a folder again").open()
+
+    def _show_card(self) -> None:
+        if explain(QApplication.focusWidget()) is None:
+            explain(self.stack.currentWidget())
+
+    def _show_help(self, topic: str) -> None:
+        reader = self.findChild(HelpReader) or HelpReader(self.session.plugins.augmentations, self.session.settings, self)
+        reader.read(topic)
+        reader.show()
+        reader.raise_()
+        reader.activateWindow()
+
+    def _show_log(self) -> None:
+        shown = self.findChild(LogDialog) or LogDialog(self.session, self)
+        shown.show()
+        shown.raise_()
+        shown.activateWindow()
+
+    def _toggle_panel(self) -> None:
+        panels = [panel for page in self._pages.values() for panel in page.findChildren(Detachable)]
+        focused = [panel for panel in panels if panel.has(QApplication.focusWidget())]
+        here = [panel for panel in panels if self.page(self.session.state.page).isAncestorOf(panel)]
+        for panel in (focused or here)[:1]:
+            panel.toggle()
+            return
+        self.notice.fail(
+            UserError("No panel of this page can have a window of its own.", "The curves on the page Train can, for example.")
+        )
 
     def _show_queue(self) -> None:
         show_queue(self.session, self)
@@ -229,7 +286,7 @@ class MainWindow(QMainWindow):
         self.session.queue.pause()
         self.setEnabled(False)
         if not self.session.training.running:
-            self.close()
+            QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
         elif chosen is keep:
             self.session.training.stop()
         else:
@@ -257,8 +314,10 @@ class MainWindow(QMainWindow):
     def _remember(self) -> None:
         settings = self.session.settings
         settings.geometry = self.saveGeometry()
-        for name in PAGES:
-            for splitter in self._pages[name].findChildren(QSplitter) if name in self._pages else ():
-                if splitter.objectName():
-                    settings.remember_splitter(splitter.objectName(), splitter.sizes())
+        for name, page in self._pages.items():
+            for panel in page.findChildren(Detachable):
+                panel.remember()
+            layout_memory.remember(settings, name, page)
+        for dialog in self.findChildren(QDialog):
+            dialog.close()  # each remembers its own size
         self._save_settings()

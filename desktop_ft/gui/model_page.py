@@ -1,35 +1,28 @@
 """The page Model: browse the networks on offer, fetch weights on request, choose one."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex
-from PySide6.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
+from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
 from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.network_cards import NetworkCards
+from desktop_ft.gui.network_chart import NetworkChart
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, splitter
+from desktop_ft.gui.table import ROW_ROLE, Column, table
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, scrolled, splitter
+from desktop_ft.gui.worker import Newest
 from desktop_ft.jobs import backbones
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A backbone as the table shows it."""
-
-    backbone: Backbone
-    local: bool
-
-    @property
-    def spec(self) -> BackboneSpec:
-        """The facts."""
-        return self.backbone.spec
+from desktop_ft.jobs.devices import accelerated
 
 
 def _figure(value: float | None, unit: str = "") -> str:
@@ -51,8 +44,14 @@ def licence(spec: BackboneSpec) -> str:
     return spec.weights.licence if spec.weights.commercial_use else f"{spec.weights.licence} (non-commercial)"
 
 
+def speed(offer: Offer) -> str:
+    """How fast it answers here and on what; "" where that was not measured."""
+    known = offer.speed
+    return f"{known.pictures_per_second:.3g} pictures a second on {words.printable(known.device)}" if known else ""
+
+
 COLUMNS = (
-    Column(title="Network", text=lambda o: o.spec.name, width=19),
+    Column(title="Network", text=lambda o: o.spec.name, width=18),
     Column(
         title="Params",
         text=lambda o: words.millions(o.spec.parameters),
@@ -78,6 +77,15 @@ COLUMNS = (
         help="Share of ImageNet pictures it names rightly, as published.",
     ),
     Column(
+        title="Speed",
+        text=lambda o: "–" if o.speed is None else f"{o.speed.pictures_per_second:.3g}/s",
+        tip=lambda o: speed(o) or "Not measured here yet.",
+        sort=lambda o: o.speed.pictures_per_second if o.speed else 0.0,
+        number=True,
+        width=7,
+        help="Pictures it answers in a second on this machine, where that was measured: the button Measure speed.",
+    ),
+    Column(
         title="Input",
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
@@ -99,7 +107,7 @@ COLUMNS = (
 
 
 class ModelPage(Page):
-    """A searchable table on the left, the facts of the current row on the right."""
+    """Cards for three aims; below them all networks as a searchable table and as a chart, and the facts of the current one."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(
@@ -109,6 +117,15 @@ class ModelPage(Page):
         self.notice = Notice()
         self.progress = Progress("bytes", in_bytes=True)
         self.progress.cancelled.connect(session.networks.cancel_download)
+        self.measuring = Progress("networks")
+        self.measuring.cancelled.connect(session.networks.cancel_measuring)
+        self._accelerated: bool | None = None
+        self._asked = False
+        self._pictures: PictureFacts | None = None
+        self._drawn = ""
+        self._device = Newest(session.worker, self._know_device, self._device_unknown, self)
+        self.cards = NetworkCards()
+        self.cards.used.connect(self.use)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search name, family, licence…")
         self.search.setAccessibleName("Search networks")
@@ -123,34 +140,76 @@ class ModelPage(Page):
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
         self.table.doubleClicked.connect(self.use_current)
         self.table.activated.connect(self.use_current)
+        self.chart = NetworkChart(session.theme)
+        self.chart.picked.connect(self._pick)
+        self.chart.used.connect(self.use_current)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.table, "Table")
+        self.tabs.addTab(self.chart, "Chart")
+        self.measure = button(
+            "Measure speed", self._measure_current, tip="Measure how many pictures a second the current network answers here."
+        )
+        self.measure_all = button(
+            "Measure all", self._measure_all, tip="Measure how fast each network that is listed answers here."
+        )
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(self.search, self.shown))
-        column.addWidget(self.table, 1)
+        column.addLayout(row(self.search, self.shown, self.measure, self.measure_all))
+        column.addWidget(explained(self.tabs, "backbone.name"), 1)
         panels = splitter("model", session.settings, left, self._facts_panel(), shares=(70, 30))
-        for widget in (self.notice, self.progress):
+        for widget in (self.cards, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
         networks = session.networks
+        networks.measuring_began.connect(self._measuring_began)
+        networks.measuring_progressed.connect(self._measuring_progressed)
+        networks.measuring_failed.connect(self.notice.fail)
+        networks.measuring_ended.connect(self._measuring_ended)
+        session.training.started.connect(networks.cancel_measuring)  # beside a run it would be no measure
+        session.training.started.connect(self._enable_measuring)
+        session.training.ended.connect(self._enable_measuring)
         networks.download_began.connect(self._download_began)
         networks.download_progressed.connect(self.progress.advance)
         networks.download_failed.connect(self.notice.fail)
         networks.download_ended.connect(self._download_ended)
         session.state.recipe_changed.connect(self.refresh)
-        self._fill()
+        session.state.manifest_changed.connect(self._new_pictures)
+        self.table.rows.set_rows(backbones.offers(session.plugins))
+        self.table.select(self._is_chosen)
+        self._new_pictures()
         self._filter()
 
     def refresh(self) -> None:
         """Show which network is chosen, and what can be done with the current one."""
         self.table.rows.redraw()
         self._show_current()
+        self._show_cards()
+        if self._drawn != self._session.state.recipe.backbone.name:
+            self._show_chart()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """What a recommendation rests on may be known by now."""
+        super().showEvent(event)
+        self._show_cards()
+
+    def shut_down(self) -> None:
+        """Free the plot."""
+        self.chart.shut_down()
 
     def use_current(self) -> None:
         """Choose the network of the current row."""
         offer = self.table.current()
+        if isinstance(offer, Offer):
+            self.use(offer)
+
+    def use(self, offer: Offer) -> None:
+        """Choose a network; its row becomes the current one."""
+        if offer not in self._shown_offers():
+            self.search.clear()
+        self._pick(offer)
         recipe = self._session.state.recipe
-        if isinstance(offer, Offer) and offer.spec.name != recipe.backbone.name:
+        if offer.spec.name != recipe.backbone.name:
             backbone = recipe.backbone.model_copy(update={"name": offer.spec.name, "weights": "", "image_size": 0})
             # Exceptions name layers of the network they were made for.
             plan = recipe.freeze.model_copy(update={"overrides": {}})
@@ -186,7 +245,7 @@ class ModelPage(Page):
         self.name = label(role="figure", wrap=True)
         self.chosen = label(role="muted", wrap=True)
         self.facts = Facts()
-        self.use = button("Use this network", self.use_current, primary=True)
+        self.use_it = button("Use this network", self.use_current, primary=True)
         self.download = button("Download weights", self.download_current)
         self.input = ModelForm(BackboneChoice, skip=("name", "weights"))
         side = self.input.control("image_size")
@@ -199,20 +258,60 @@ class ModelPage(Page):
         self.own_clear = button("Published weights", self._clear_weights, tip="Start from the published weights again.")
         layout.addWidget(self.name)
         layout.addWidget(self.chosen)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.use)
+        layout.addWidget(self.use_it)
         layout.addWidget(self.download)
+        layout.addWidget(self.facts)
         layout.addStretch(1)
         layout.addWidget(self.input)
         layout.addWidget(self.own)
-        layout.addLayout(row(self.own_choose, self.own_clear, None))
-        frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 40)
-        return frame
+        layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
+        frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 38)
+        return scrolled(frame)
 
-    def _fill(self) -> None:
-        offers = [Offer(backbone, backbones.is_local(backbone)) for backbone in self._session.plugins.backbones]
-        self.table.rows.set_rows(offers)
-        self.table.select(self._is_chosen)
+    def _look_again(self) -> None:
+        """Weights, or a speed, are there that were not; which networks there are has not changed."""
+        self.table.rows.rows[:] = backbones.offers(self._session.plugins)
+        self.table.rows.redraw()
+        self._show_cards()
+        self._show_chart()
+        self._show_current()
+
+    def _new_pictures(self) -> None:
+        manifest = self._session.state.manifest
+        self._pictures = PictureFacts.of(manifest) if manifest is not None else None
+        self._show_cards()
+
+    def _pick(self, offer: Offer) -> None:
+        self.table.select(lambda other: other.spec.name == offer.spec.name)
+
+    def _shown_offers(self) -> list[Offer]:
+        proxy = self.table.proxy
+        return [proxy.index(number, 0).data(ROW_ROLE) for number in range(proxy.rowCount())]
+
+    def _show_chart(self) -> None:
+        self._drawn = self._session.state.recipe.backbone.name
+        self.chart.show_offers(self._shown_offers(), self._drawn)
+
+    def _show_cards(self) -> None:
+        found, pictures = picks(self.table.rows.rows), self._pictures
+        suits, otherwise = None, "Choose a folder on the page Data to see which of them suits your pictures."
+        if pictures is not None and self._accelerated is not None:
+            suits = recommend(found, pictures, accelerated=self._accelerated)
+        elif pictures is not None:
+            otherwise = "Finding out what this machine computes on, to recommend one of them…"
+            if self.isVisible() and not self._asked:
+                self._asked = True
+                self._device.ask(lambda report, cancel: accelerated())
+        told = {aim: (offer, availability(offer), licence(offer.spec)) for aim, offer in found.items()}
+        self.cards.show_picks(told, self._session.state.recipe.backbone.name, suits, otherwise)
+
+    def _know_device(self, known: bool) -> None:
+        self._accelerated = known
+        self._show_cards()
+
+    def _device_unknown(self, error: BaseException) -> None:
+        self.notice.fail(error)
+        self._know_device(False)
 
     def _is_chosen(self, offer: Offer) -> bool:
         return offer.spec.name == self._session.state.recipe.backbone.name
@@ -221,14 +320,18 @@ class ModelPage(Page):
         self.table.proxy.setFilterFixedString(self.search.text().strip())
         shown = self.table.proxy.rowCount()
         self.shown.setText(words.count(shown, "network") if shown else "Nothing matches. Try another word.")
+        self._show_chart()
+        self._enable_measuring()
 
     def _show_current(self, current: QModelIndex | None = None, previous: QModelIndex | None = None) -> None:
         offer = self.table.current()
         recipe, networks = self._session.state.recipe, self._session.networks
-        for widget in (self.use, self.download, self.facts):
+        for widget in (self.use_it, self.download, self.facts):
             widget.setVisible(isinstance(offer, Offer))
+        self._enable_measuring()
+        self.chart.set_current(offer.spec.name if isinstance(offer, Offer) else "")
         self.input.show_value(recipe.backbone)
-        self._show_own(recipe.backbone.weights, recipe.backbone.name)
+        self._show_own(recipe.backbone.weights)
         if not isinstance(offer, Offer):
             self.name.setText("No network picked")
             self.chosen.setText("Pick a row to see its facts.")
@@ -240,15 +343,15 @@ class ModelPage(Page):
         self.chosen.setText(f"In use: the next run starts from it{', once its weights are here' if needed else ''}.")
         self.chosen.setVisible(used)
         self.facts.show_facts(_facts(offer))
-        self.use.setVisible(not used)
+        self.use_it.setVisible(not used)
         self.download.setVisible(fetchable)
         self.download.setEnabled(not networks.downloading)
         amount = f" ({words.size(offer.spec.weights.bytes)})" if offer.spec.weights.bytes else ""
         self.download.setText("A download is under way" if networks.downloading else f"Download weights{amount}")
 
-    def _show_own(self, path: str, name: str) -> None:
+    def _show_own(self, path: str) -> None:
         self.own.setText(
-            f"Starts from your own weights:\n{words.printable(path)}" if path else f"{name} starts from its published weights."
+            f"Starts from your own weights:\n{words.printable(path)}" if path else "Starts from its published weights."
         )
         self.own_clear.setVisible(bool(path))
 
@@ -271,11 +374,39 @@ class ModelPage(Page):
 
     def _download_ended(self) -> None:
         self.progress.end()
-        current = self.table.current()
-        self._fill()
-        if isinstance(current, Offer):
-            self.table.select(lambda offer: offer.spec.name == current.spec.name)
-        self._show_current()
+        self._look_again()
+
+    def _measure_current(self) -> None:
+        offer = self.table.current()
+        if isinstance(offer, Offer):
+            self._begin_measuring([offer])
+
+    def _measure_all(self) -> None:
+        self._begin_measuring(self._shown_offers())
+
+    def _begin_measuring(self, offers: Sequence[Offer]) -> None:
+        self.notice.clear()
+        self._session.networks.measure([offer.spec.name for offer in offers])
+
+    def _measuring_began(self) -> None:
+        self.measuring.begin("Measuring how fast networks answer here")
+        self._enable_measuring()
+
+    def _measuring_progressed(self, done: int, total: int | None) -> None:
+        self.measuring.advance(done, total)
+        if done:
+            self._look_again()
+
+    def _measuring_ended(self) -> None:
+        self.measuring.end()
+        self._enable_measuring()
+        self._look_again()
+
+    def _enable_measuring(self) -> None:
+        session = self._session
+        can = not session.networks.measuring and not session.training.running
+        self.measure.setEnabled(can and self.table.current() is not None)
+        self.measure_all.setEnabled(can and self.table.proxy.rowCount() > 0)
 
 
 def _facts(offer: Offer) -> list[tuple[str, str]]:
@@ -285,7 +416,8 @@ def _facts(offer: Offer) -> list[tuple[str, str]]:
         ("Parameters", words.millions(spec.parameters)),
         ("Work a picture", _figure(spec.gflops, " GFLOPs")),
         ("ImageNet top-1", _figure(spec.top1, " %")),
-        ("ImageNet top-5", _figure(spec.top5, " %")),
+        *([("ImageNet top-5", _figure(spec.top5, " %"))] if spec.top5 is not None else []),
+        *([("Speed here", speed(offer))] if offer.speed else []),
         ("Input", f"{spec.resize.crop} × {spec.resize.crop} pixels"),
         ("Weights", availability(offer)),
         ("Licence", licence(spec)),

@@ -1,6 +1,7 @@
-"""Backbones at work: their weights are fetched on request, and their layers become known in the background."""
+"""Backbones at work: weights are fetched and speeds measured on request, and layers become known in the background."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -13,12 +14,16 @@ from desktop_ft.plugin_manager import Plugins
 
 
 class Networks(QObject):
-    """Keeps the project's layer tree in step with its backbone once `want_tree` was called, and downloads weights."""
+    """Keeps the layer tree in step with the project's backbone once `want_tree` was called; fetches weights; measures speeds."""
 
     download_began = Signal(str)
     download_progressed = Signal(object, object)
     download_failed = Signal(object)
     download_ended = Signal()
+    measuring_began = Signal()
+    measuring_progressed = Signal(object, object)
+    measuring_failed = Signal(object)
+    measuring_ended = Signal()
     tree_failed = Signal(object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
@@ -30,6 +35,7 @@ class Networks(QObject):
         self._key: tuple[str, int, int] | None = None
         self._newest = Newest(worker, self._know, self._fail, self)
         self._download: Task | None = None
+        self._measuring: Task | None = None
         self.downloading = ""
         state.recipe_changed.connect(self._renew)
         state.manifest_changed.connect(self._renew)
@@ -68,6 +74,34 @@ class Networks(QObject):
         if self._download is not None:
             self._download.cancel.set()
 
+    @property
+    def measuring(self) -> bool:
+        """Whether speeds are being measured."""
+        return self._measuring is not None
+
+    def measure(self, names: Sequence[str]) -> None:
+        """Measure how fast the networks `names` answer here; each is remembered as soon as it is known."""
+        if self._measuring is not None:
+            return
+        wanted = [self._plugins.backbones.get(name) for name in names]
+
+        def work(report: Report, cancel: threading.Event) -> object:
+            return backbones.measure_speeds(wanted, progress=report, cancel=cancel)
+
+        self._measuring = self._worker.run(
+            work,
+            finished=self._measured,
+            failed=self._not_measured,
+            progressed=self.measuring_progressed.emit,
+            cancelled=self._measuring_over,
+        )
+        self.measuring_began.emit()
+
+    def cancel_measuring(self) -> None:
+        """Ask the measurement to end."""
+        if self._measuring is not None:
+            self._measuring.cancel.set()
+
     def _renew(self) -> None:
         recipe, manifest = self._state.recipe, self._state.manifest
         name = recipe.backbone.name
@@ -99,6 +133,17 @@ class Networks(QObject):
     def _not_fetched(self, error: BaseException) -> None:
         self._download_over()
         self.download_failed.emit(error)
+
+    def _measured(self, speeds: object) -> None:
+        self._measuring_over()
+
+    def _not_measured(self, error: BaseException) -> None:
+        self._measuring_over()
+        self.measuring_failed.emit(error)
+
+    def _measuring_over(self) -> None:
+        self._measuring = None
+        self.measuring_ended.emit()
 
     def _download_over(self) -> None:
         self._download = None

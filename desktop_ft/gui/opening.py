@@ -5,14 +5,19 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.data.edits import prepared
 from desktop_ft.data.scan import scan
-from desktop_ft.data.splits import split
+from desktop_ft.data.splits import names_validation
 from desktop_ft.gui.state import ProjectState
-from desktop_ft.gui.worker import Report, Task, Work, Worker
+from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.jobs.scanning import write_sample
 from desktop_ft.plugin_manager import Plugins
+
+_AT_ONCE = 5_000
+"""So many pictures are edited and divided in less than a blink; more of them in the background."""
+Looked = tuple[DatasetManifest, DatasetManifest]
 
 
 class Opening(QObject):
@@ -31,8 +36,12 @@ class Opening(QObject):
         self._plugins = plugins
         self._task: Task | None = None
         self._source = Path()
+        self._folder = ""
+        self._then: Path | None = None
         self._scanned: DatasetManifest | None = None
-        self._val = 0.0
+        self._applied = state.recipe.dataset
+        self._newest = Newest(worker, self._divided, self._not_divided, self)
+        self.dividing = False
         self.what = ""
         state.recipe_changed.connect(self._follow)
 
@@ -44,7 +53,12 @@ class Opening(QObject):
     @property
     def fixed(self) -> bool:
         """Whether the folder itself says which pictures are held out, so that the validation share decides nothing."""
-        return self._scanned is not None and any(sample.subset is Subset.VAL for sample in self._scanned.samples)
+        return self._scanned is not None and names_validation(self._scanned)
+
+    @property
+    def scanned(self) -> DatasetManifest | None:
+        """The folder as it is: nothing renamed, left out, moved or divided."""
+        return self._scanned
 
     def open(self, source: Path) -> None:
         """Look at `source`, a folder or .zip, and make it the project's pictures."""
@@ -65,15 +79,27 @@ class Opening(QObject):
 
     def open_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder."""
-        self._state.load(recipe)
+        self._folder = recipe.dataset.folder
         self._state.set_manifest(None)
+        self._state.load(recipe)
         self.open(Path(recipe.dataset.folder))
+
+    def take_recipe(self, recipe: Recipe) -> None:
+        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
+        if self._state.recipe.dataset.folder:
+            self._state.edit("use a recipe", recipe)
+            if self._state.manifest is None and self._task is None:
+                self.open(Path(recipe.dataset.folder))  # they could not be looked at before
+        else:
+            self.open_recipe(recipe)  # there is nothing to go back to
 
     def divide(self, val: float) -> None:
         """Hold out another share for validation, where the folder does not say so itself."""
-        recipe = self._state.recipe
-        dataset = recipe.dataset.model_copy(update={"val": val})
-        self._state.edit("validation share", recipe.model_copy(update={"dataset": dataset}), "val")
+        self.edit("validation share", self._state.recipe.dataset.model_copy(update={"val": val}), "val")
+
+    def edit(self, text: str, dataset: DatasetChoice, merge_key: str = "") -> None:
+        """Change what the recipe says about the pictures, in a way that can be undone; the disk is not looked at again."""
+        self._state.edit(text, self._state.recipe.model_copy(update={"dataset": dataset}), merge_key)
 
     def cancel(self) -> None:
         """Ask the scan to end."""
@@ -84,28 +110,78 @@ class Opening(QObject):
         if self._task is not None:
             return
         self._source, self.what = source, what
+        dataset = self._choice()
+
+        def whole(report: Report, cancel: threading.Event) -> tuple[DatasetChoice, Looked]:
+            scanned = work(report, cancel)
+            return dataset, (scanned, prepared(scanned, dataset))
+
         self._task = self._worker.run(
-            work, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
+            whole, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
         )
         self.began.emit(what)
 
-    def _found(self, scanned: DatasetManifest) -> None:
+    def _choice(self) -> DatasetChoice:
+        """What the recipe says of the folder that is opened: all of it where it is the recipe's own, else only how to divide."""
+        dataset = self._state.recipe.dataset
+        if dataset.folder and Path(dataset.folder) == self._source:
+            return dataset
+        return DatasetChoice(folder=str(self._source), val=dataset.val)
+
+    def _found(self, found: tuple[DatasetChoice, Looked]) -> None:
         self._over()
-        recipe = self._state.recipe
-        dataset = DatasetChoice(folder=str(self._source), val=recipe.dataset.val)
-        # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
+        if self._task is not None:
+            return  # an edit has led to another folder meanwhile
+        self._applied, (scanned, manifest) = found
+        dataset = self._choice()
         self._state.set_manifest(None)
-        self._state.load(recipe.model_copy(update={"dataset": dataset}))
-        self._scanned, self._val = scanned, dataset.val
-        self._state.set_manifest(split(scanned, dataset.val))
+        if dataset.folder != self._folder:
+            # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
+            self._folder = dataset.folder
+            self._state.load(self._state.recipe.model_copy(update={"dataset": dataset}))
+        self._scanned = scanned
+        self._state.set_manifest(manifest)
+        self._follow()  # where the recipe was edited meanwhile
         self.moved.emit(dataset.folder)
 
     def _follow(self) -> None:
-        val = self._state.recipe.dataset.val
-        if self._state.manifest is not None and self._scanned is not None and val != self._val:
-            self._val = val
-            # Always from what the folder says: what was divided before must not look like the folder's own word.
-            self._state.set_manifest(split(self._scanned, val))
+        scanned, before, dataset = self._scanned, self._state.manifest, self._state.recipe.dataset
+        if dataset.folder != self._folder:
+            self._look_at(dataset.folder)
+            return
+        if scanned is None or before is None or dataset == self._applied:
+            return
+        self._applied = dataset
+        # Always from what the folder says: what was divided before must not look like the folder's own word.
+        if len(scanned.samples) <= _AT_ONCE:
+            self._state.set_manifest(prepared(scanned, dataset, before))
+            return
+        self.dividing = True
+        self._newest.ask(lambda report, cancel: (scanned, prepared(scanned, dataset, before)))
+
+    def _divided(self, looked: Looked) -> None:
+        self.dividing = False
+        scanned, manifest = looked
+        if scanned is self._scanned and self._state.manifest is not None:
+            self._state.set_manifest(manifest)
+
+    def _not_divided(self, error: BaseException) -> None:
+        self.dividing = False
+        self.failed.emit(error)
+
+    def _look_at(self, folder: str) -> None:
+        """An edit, or its undoing, has led to another folder: look at that one, as soon as what is under way has ended."""
+        self._folder, self._scanned = folder, None
+        self._state.set_manifest(None)
+        self._then = Path(folder) if folder else None
+        self.cancel()
+        if self._task is None:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            self.open(then)
 
     def _fail(self, error: BaseException) -> None:
         self._over()
@@ -114,3 +190,4 @@ class Opening(QObject):
     def _over(self) -> None:
         self._task = None
         self.ended.emit()
+        self._go_on()

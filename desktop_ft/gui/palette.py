@@ -35,6 +35,7 @@ class Setting:
     """A field of the recipe that a person sets on a page; the control there has the field's name as its object name."""
 
     page: str
+    kind: type[Described]
     field: str
     text: str
     tip: str
@@ -43,11 +44,11 @@ class Setting:
 def _of(page: str, kind: type[Described], *names: str) -> Iterable[Setting]:
     for name, field in kind.model_fields.items():
         if name in names:
-            yield Setting(page=page, field=name, text=words.title(name), tip=field.description or "")
+            yield Setting(page=page, kind=kind, field=name, text=words.title(name), tip=field.description or "")
 
 
 SETTINGS = (
-    *_of("data", DatasetChoice, "val"),
+    *_of("data", DatasetChoice, "val", "rename", "pictures"),
     *_of("model", BackboneChoice, "image_size"),
     *_of("layers", FreezePlan, "preset", "backbone_rate", "batch_norm"),
     *_of("train", Optimisation, *Optimisation.model_fields),

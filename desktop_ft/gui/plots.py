@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.gui.step_arrays import StepArrays
 from desktop_ft.gui.theme import Colours, Theme
 
 SERIES = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
@@ -36,6 +37,9 @@ class View(QWidget):
         self._theme = theme
         self.plots = tuple(plots)
         self._curves: dict[str, Any] = {}
+        self._looks: dict[str, tuple[object, ...]] = {}
+        self._steps = StepArrays()
+        self._epochs_shown = 0
         self._marks: list[Any] = []
         self._history, self._planned, self._smooth_over = MetricHistory(), 1, 1
         for plot in self.plots:
@@ -49,12 +53,15 @@ class View(QWidget):
 
     def show_history(self, history: MetricHistory, planned: int) -> None:
         """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
+        if history is not self._history:
+            self._epochs_shown = 0  # another run is shown whole
         self._history, self._planned = history, planned
         self.redraw()
 
     def redraw(self) -> None:
         """Draw again what is told."""
         if self.plots:  # not shut down
+            self._steps.follow(self._history)
             self._draw(self._history)
 
     def set_log(self, log: bool) -> None:
@@ -101,6 +108,12 @@ class View(QWidget):
         curve = self._curves.get(name)
         if curve is None:
             curve = self._curves[name] = plot.plot()
+            self._looks.pop(name, None)
+        # Every change of its looks has a curve go through all of its points.
+        looks = (colour, faint, dots, self.devicePixelRatioF())
+        if self._looks.get(name) == looks:
+            return curve
+        self._looks[name] = looks
         drawn = pg.mkColor(colour)
         drawn.setAlpha(120 if faint else 255)
         curve.setPen(self._pen(drawn, 1 if faint else 2))
@@ -118,8 +131,11 @@ class View(QWidget):
     def _over_epochs(self, history: MetricHistory) -> None:
         """Show all epochs, and mark where the run was changed."""
         changes, colours = history.replanned, self._theme.colours
-        for plot in self.plots:
-            plot.setXRange(0, history.started.epochs if history.started else self._planned, padding=0.02)
+        epochs = history.started.epochs if history.started else self._planned
+        if epochs != self._epochs_shown:  # else the part that a person looks at stays
+            self._epochs_shown = epochs
+            for plot in self.plots:
+                plot.setXRange(0, epochs, padding=0.02)
         wanted = [(plot, change) for plot in self.plots for change in changes]
         while len(self._marks) > len(wanted):
             plot, line = self._marks.pop()
@@ -137,17 +153,6 @@ class View(QWidget):
     def _point(self, plot: Any, where: QPointF) -> None:
         if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):
             self.pointed.emit(said)
-
-
-def at_steps(history: MetricHistory) -> np.ndarray:
-    """Where each step of `history` lies over the epochs: its end."""
-    per = max(1, history.started.steps_per_epoch) if history.started else 1
-    return np.array([step.epoch + (step.step + 1) / per for step in history.steps])
-
-
-def nearest(places: np.ndarray, at: float) -> int | None:
-    """Which of `places`, in order, is nearest to `at`; None where there are none."""
-    return int(np.abs(places - at).argmin()) if len(places) else None
 
 
 def smooth(values: np.ndarray, over: int) -> np.ndarray:
@@ -171,6 +176,7 @@ def make_plot(title: str, below: str) -> Any:
     pg.setConfigOptions(antialias=True)
     plot = pg.PlotWidget()
     plot.setAccessibleName(title)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no key does anything in it
     plot.setMinimumSize(180, 110)
     plot.setTitle(title, size="10pt")
     plot.setMouseEnabled(x=True, y=False)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPixmap, QResizeEvent
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 TILE = 136
@@ -12,12 +12,20 @@ _GAP = 8
 
 
 class PreviewGrid(QWidget):
-    """Square pictures in rows, as many a row as there is room for."""
+    """Square pictures in rows, as many a row as there is room for. `opened` tells which one a person wants to see large: a click,
+    or the arrow keys and Return.
+    """
+
+    opened = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pixmaps: list[QPixmap] = []
+        self._current = 0
         self.setAccessibleName("Preview of the augmented pictures")
+        self.setToolTip("A click, or Return, shows a picture large beside what it was.")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -31,6 +39,7 @@ class PreviewGrid(QWidget):
         """Show uint8 (S, S, 3) pictures."""
         ratio = self.devicePixelRatioF()
         self._pixmaps = [_pixmap(picture, ratio) for picture in pictures]
+        self._current = min(self._current, max(0, len(self._pixmaps) - 1))
         self._fit()
         self.update()
 
@@ -50,10 +59,51 @@ class PreviewGrid(QWidget):
         """The pictures."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        columns = self._columns(self.width())
         for number, pixmap in enumerate(self._pixmaps):
-            line, column = divmod(number, columns)
-            painter.drawPixmap(QRect(column * (TILE + _GAP), line * (TILE + _GAP), TILE, TILE), pixmap)
+            painter.drawPixmap(self.tile(number), pixmap)
+            if number == self._current and self.hasFocus():
+                painter.setPen(QPen(QColor(self.palette().highlight().color()), 3))
+                painter.drawRect(self.tile(number).adjusted(1, 1, -2, -2))
+
+    def tile(self, number: int) -> QRect:
+        """Where the picture `number` lies."""
+        line, column = divmod(number, self._columns(self.width()))
+        return QRect(column * (TILE + _GAP), line * (TILE + _GAP), TILE, TILE)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Open the picture that was clicked."""
+        at = event.position().toPoint()
+        found = next((number for number in range(self.shown) if self.tile(number).contains(at)), None)
+        if event.button() == Qt.MouseButton.LeftButton and found is not None:
+            self._go_to(found)
+            self.opened.emit(found)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Go from picture to picture, and open one."""
+        columns = self._columns(self.width())
+        steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -columns, Qt.Key.Key_Down: columns}
+        if event.key() in steps:
+            self._go_to(self._current + steps[Qt.Key(event.key())])
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._pixmaps:
+            self.opened.emit(self._current)
+        else:
+            super().keyPressEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802 - Qt's name
+        """Show where the keys are."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802 - Qt's name
+        """Show it no more."""
+        super().focusOutEvent(event)
+        self.update()
+
+    def _go_to(self, number: int) -> None:
+        if 0 <= number < self.shown:
+            self._current = number
+            self.setAccessibleDescription(f"Picture {number + 1} of {self.shown}")
+            self.update()
 
     def _fit(self) -> None:
         self.setMinimumHeight(self.heightForWidth(max(1, self.width())))

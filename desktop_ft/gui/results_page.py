@@ -3,67 +3,39 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
-from desktop_ft.core.metrics import Answer, Evaluation
+from desktop_ft.core.metrics import Answer, Evaluation, Threshold
+from desktop_ft.evaluation.certainty import figures
+from desktop_ft.evaluation.selective import Selection
 from desktop_ft.gui import words
+from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshold_in_words
 from desktop_ft.gui.confusion import Confusion
+from desktop_ft.gui.offer import Offer, is_to_open
+from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.sureness import Sureness
+from desktop_ft.gui.table import table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
+from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter
 from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.runs.run_folder import RunFolder
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else words.percent(share)
-
-
-CLASS_COLUMNS = (
-    Column(title="Class", text=lambda score: words.printable(score.name)),
-    Column(
-        title="Recall",
-        text=lambda score: _percent(score.recall),
-        sort=lambda score: -1.0 if score.recall is None else score.recall,
-        bar=lambda score: score.recall or 0.0,
-        number=True,
-        width=12,
-        help="Of the pictures that are of this class, the share that was called so.",
-    ),
-    Column(
-        title="Precision",
-        text=lambda score: _percent(score.precision),
-        sort=lambda score: -1.0 if score.precision is None else score.precision,
-        bar=lambda score: score.precision or 0.0,
-        number=True,
-        width=12,
-        help="Of the pictures that were called this class, the share that is.",
-    ),
-    Column(
-        title="F1",
-        text=lambda score: _percent(score.f1),
-        sort=lambda score: -1.0 if score.f1 is None else score.f1,
-        number=True,
-        width=10,
-        help="Harmonic mean of precision and recall.",
-    ),
-    Column(title="Pictures", text=lambda score: f"{score.support:,}", sort=lambda score: score.support, number=True, width=9),
-)
-
-
 class ResultsPage(Page):
-    """Accuracy with its interval, every class, who is taken for whom, and every mistake with its photo."""
+    """Accuracy with its interval, every mistake, who is taken for whom, every class, how sure it is; and a place to try it."""
 
     def __init__(self, session: Session) -> None:
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
         self._session = session
+        self._drawn: Evaluation | None = None
         self.notice = Notice()
         self.progress = Progress("pictures")
         self.progress.cancelled.connect(session.runs.cancel)
@@ -91,6 +63,8 @@ class ResultsPage(Page):
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
+        runs.threshold_kept.connect(self._threshold_kept)
+        runs.threshold_failed.connect(self.notice.fail)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -99,6 +73,22 @@ class ResultsPage(Page):
         """Decode no more thumbnails."""
         self.mistakes.stop()
         self.cell.stop()
+        self.sureness.shut_down()
+        self.trying.stop()
+
+    def take_drop(self, paths: tuple[Path, ...]) -> bool:
+        """Photos and folders dropped here are asked about, once a run is open; runs and recipes are opened as ever."""
+        state, runs = self._session.state, self._session.runs
+        if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
+            return False
+        if runs.busy:
+            self.notice.say(f"{runs.busy} is under way. Wait for it, then drop them again.", "warn")
+            return True
+        self.tabs.setCurrentWidget(self.try_tab)
+        self.offer.consider(paths, state.evaluation.classes)
+        if paths[0].suffix.lower() != ".zip":
+            self.trying.try_on(paths)
+        return True
 
     def _contents(self) -> QWidget:
         self.accuracy = label(role="figure")
@@ -106,8 +96,21 @@ class ResultsPage(Page):
         self.classes = table(CLASS_COLUMNS, self._session.theme, "Classes")
         self.confusion = Confusion(self._session.theme)
         self.confusion.picked.connect(self._show_cell)
+        self.confusion.activated.connect(self._enter_cell)
         self.mistakes = Wall(self._session.theme, "Mistakes", lines=2)
+        self.mistakes.activated.connect(self._look_at_mistakes)
         self.cell = Wall(self._session.theme, "Photos of the picked cell", lines=2)
+        self.cell.activated.connect(self._look_at_cell)
+        self._in_cell: tuple[Answer, ...] = ()
+        self._remaining: tuple[Answer, ...] = ()
+        self.sureness = Sureness(self._session)
+        self.sureness.moved.connect(self._show_remaining)
+        self.sureness.kept.connect(self._keep_threshold)
+        self.sureness.wall.activated.connect(self._look_at_remaining)
+        self.trying = TryIt(self._session, self._model, "Train a model or open a run first.")
+        self.trying.opened.connect(self._look_at_answer)
+        self.offer = Offer()
+        self.offer.taken.connect(self._evaluate_on)
         self.cell_title = label("Pick a cell to see its photos.", "muted", wrap=True)
         self.no_mistakes = Empty("No mistakes", "Every held-out photo was named rightly.")
         self.tabs = QTabWidget()
@@ -116,6 +119,9 @@ class ResultsPage(Page):
         matrix = _padded(label("Rows: what the photo is. Columns: what it was called.", "muted"), self.confusion)
         self.tabs.addTab(splitter("confusion", self._session.settings, matrix, photos, shares=(3, 2)), "Confusion")
         self.tabs.addTab(_padded(self.classes), "Classes")
+        self.tabs.addTab(self.sureness, "How sure")
+        self.try_tab = self._try_tab()
+        self.tabs.addTab(self.try_tab, "Try it")
         contents = QWidget()
         layout = QVBoxLayout(contents)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -123,6 +129,14 @@ class ResultsPage(Page):
         layout.addWidget(self.figures)
         layout.addWidget(self.tabs, 1)
         return contents
+
+    def _try_tab(self) -> QWidget:
+        holder = QWidget()
+        layout = QVBoxLayout(holder)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.addWidget(self.offer)
+        layout.addWidget(self.trying, 1)
+        return holder
 
     def _draw(self) -> None:
         state, training = self._session.state, self._session.training
@@ -140,36 +154,66 @@ class ResultsPage(Page):
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
         self.own.setVisible(state.judged is not None)
-        for way in (self.open_button, self.other, self.own):
+        for way in (self.open_button, self.other, self.own, self.offer.button):
             way.setEnabled(free)
-        if evaluation is not None:
+        if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
-        elif run is not None:
+        self._drawn = evaluation
+        if evaluation is None and run is not None:
             self.empty.words.setText(
                 "This run was not evaluated yet: ask its best model about every held-out photo, or go on training."
             )
 
-    def _draw_evaluation(self, evaluation: Evaluation) -> None:
-        self.accuracy.setText(f"{words.percent(evaluation.accuracy.value)} right")
-        low, high = evaluation.accuracy.low, evaluation.accuracy.high
+    def _draw_figures(self, evaluation: Evaluation, kept: Threshold | None) -> None:
+        told = figures(evaluation)
+        self.accuracy.setText(f"{words.percent(told.accuracy.value)} right")
         parts = [
-            f"95 % sure to be between {100 * low:.1f} and {100 * high:.1f} %",
+            f"95 % sure to be between {100 * told.accuracy.low:.1f} and {100 * told.accuracy.high:.1f} %",
             f"{words.count(len(evaluation.answers), 'photo')}, {self._which(evaluation)}",
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
-        if evaluation.top5 is not None:
-            parts.append(f"right class among the first five: {words.percent(evaluation.top5)}")
-        parts.append(f"confidence off by {words.percent(evaluation.calibration_error)} on average")
-        self.figures.setText(" · ".join(parts))
-        self.classes.rows.set_rows(evaluation.per_class)
+        self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
+        self.classes.rows.set_rows(told.per_class)
+
+    def _draw_evaluation(self, evaluation: Evaluation) -> None:
+        kept = self._kept()
+        self._draw_figures(evaluation, kept)
+        self._remaining = ()
+        self.sureness.wall.thumbs.set_thumbs(())
+        self.sureness.show_evaluation(evaluation, kept)
         self.confusion.show_evaluation(evaluation)
         mistakes = evaluation.mistakes
         self.mistakes.thumbs.set_thumbs(self._thumbs(evaluation, mistakes))
         self.mistakes.setVisible(bool(mistakes))
         self.no_mistakes.setVisible(not mistakes)
         self.tabs.setTabText(0, f"Mistakes ({len(mistakes):,})")
+        self._in_cell = ()
         self.cell.thumbs.set_thumbs(())
         self.cell_title.setText("Pick a cell to see its photos.")
+
+    def _kept(self) -> Threshold | None:
+        run = self._session.state.run
+        try:
+            return RunFolder.open(run).threshold if run else None
+        except UserError as error:
+            self.notice.fail(error)
+            return None
+
+    def _keep_threshold(self, threshold: Threshold | None) -> None:
+        if self._session.state.run is not None:
+            self._session.runs.keep_threshold(self._session.state.run, threshold)
+
+    def _threshold_kept(self) -> None:
+        evaluation, kept = self._session.state.evaluation, self._kept()
+        if evaluation is not None:
+            self._draw_figures(evaluation, kept)
+            self.sureness.show_kept(kept)
+
+    def _show_remaining(self, chosen: Selection) -> None:
+        evaluation = self._session.state.evaluation
+        if evaluation is not None and chosen.mistakes != self._remaining:
+            self._remaining = chosen.mistakes
+            self.sureness.wall.thumbs.set_thumbs(self._thumbs(evaluation, chosen.mistakes))
 
     def _which(self, evaluation: Evaluation) -> str:
         if self._session.state.judged is not None:
@@ -181,9 +225,41 @@ class ResultsPage(Page):
         if evaluation is None:
             return
         answers = [answer for answer in evaluation.answers if (answer.label, answer.predicted) == (actual, called)]
+        self._in_cell = tuple(answers)
         names = [words.printable(name) for name in evaluation.classes]
         self.cell.thumbs.set_thumbs(self._thumbs(evaluation, answers))
         self.cell_title.setText(f"{words.count(len(answers), 'photo')} of {names[actual]} called {names[called]}")
+
+    def _enter_cell(self) -> None:
+        """Enter, or a double click, goes on from a cell to its photos."""
+        self.cell.setFocus(Qt.FocusReason.OtherFocusReason)
+        if self._in_cell:
+            self.cell.setCurrentIndex(self.cell.thumbs.index(0))
+
+    def _look_at_mistakes(self, index: QModelIndex) -> None:
+        evaluation = self._session.state.evaluation
+        self._look(evaluation.mistakes if evaluation else (), index.row())
+
+    def _look_at_cell(self, index: QModelIndex) -> None:
+        self._look(self._in_cell, index.row())
+
+    def _look_at_remaining(self, index: QModelIndex) -> None:
+        self._look(self._remaining, index.row())
+
+    def _look(self, answers: Sequence[Answer], number: int) -> None:
+        root = self._root()
+        self._explain([Photo(path=root / answer.path, label=answer.label) for answer in answers], number)
+
+    def _look_at_answer(self, number: int) -> None:
+        self._explain([Photo(path=answer.path) for answer in self.trying.answers], number)
+
+    def _explain(self, photos: Sequence[Photo], number: int) -> None:
+        run = self._session.state.run
+        if run is not None and photos:
+            PhotoDialog(self._session, run, photos, number, self).open()
+
+    def _model(self) -> Path | None:
+        return self._session.state.run
 
     def _thumbs(self, evaluation: Evaluation, answers: Sequence[Answer]) -> list[Thumb]:
         root = self._root()
@@ -257,6 +333,8 @@ class ResultsPage(Page):
 
     def _new_run(self) -> None:
         self.notice.clear()
+        self.offer.hide()
+        self.trying.clear()
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:

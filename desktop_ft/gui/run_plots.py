@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 from desktop_ft.core.events import EpochDone, StepDone
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui import words
-from desktop_ft.gui.plots import SERIES, View, at_steps, make_plot, nearest, smooth, square
+from desktop_ft.gui.plots import SERIES, View, make_plot, smooth, square
 from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.step_arrays import StepArrays, nearest
 from desktop_ft.gui.theme import Theme
 
 
@@ -47,8 +48,8 @@ class LearningView(View):
 
     def _draw(self, history: MetricHistory) -> None:
         colours, epochs = self._theme.colours, np.array([epoch.epoch + 1.0 for epoch in history.epochs])
-        losses = smooth(np.array([step.loss for step in history.steps]), self._smooth_over)
-        self._curve(self.loss, "steps", colours.plot_train, faint=True).setData(at_steps(history), losses)
+        losses = smooth(self._steps.losses, self._smooth_over)
+        self._curve(self.loss, "steps", colours.plot_train, faint=True).setData(self._steps.at, losses)
         for plot, kind, unit in ((self.loss, "loss", 1), (self.accuracy, "accuracy", 100)):
             for subset, colour in (("train", colours.plot_train), ("val", colours.plot_val)):
                 values = np.array([unit * getattr(epoch, f"{subset}_{kind}") for epoch in history.epochs])
@@ -61,7 +62,7 @@ class LearningView(View):
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
-        step, epoch = _found(self._history, at)
+        step, epoch = _found(self._history, self._steps, at)
         if step is None:
             return ""
         said = f"{_where(step)}: loss {step.loss:.4g}, learning rate {step.lr:.3g}"
@@ -104,8 +105,7 @@ class RatesView(View):
     def _draw(self, history: MetricHistory) -> None:
         for gone in set(self._curves).difference(self.groups):
             self.rate.removeItem(self._curves.pop(gone))
-        at, rates = at_steps(history), np.array([step.lr for step in history.steps])
-        epochs = np.array([step.epoch for step in history.steps])
+        at, rates, epochs = self._steps.at, self._steps.rates, self._steps.epochs
         told = [dict(history.rates_in(epoch)) for epoch in range(int(epochs[-1]) + 1)] if len(epochs) else []
         for number, name in enumerate(self.groups):
             shares = np.array([held.get(name, np.nan) for held in told])
@@ -115,7 +115,7 @@ class RatesView(View):
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
-        step, _ = _found(self._history, at)
+        step, _ = _found(self._history, self._steps, at)
         if step is None:
             return ""
         groups = reversed(self._history.rates_in(step.epoch))
@@ -146,19 +146,18 @@ class SpeedView(View):
         self.speed.setLogMode(y=log)
 
     def _draw(self, history: MetricHistory) -> None:
-        speeds, colour = history.speeds(), self._theme.colours.plot_train
-        known = np.array([speed is not None for speed in speeds], dtype=bool)
-        values = np.array([speed for speed in speeds if speed is not None])
-        at, epochs = at_steps(history)[known], np.array([step.epoch for step in history.steps])[known]
+        colour, speeds = self._theme.colours.plot_train, self._steps.speeds(history.started.batch_size if history.started else 0)
+        known = ~np.isnan(speeds)
+        values, at, epochs = speeds[known], self._steps.at[known], self._steps.epochs[known]
         self._curve(self.speed, "steps", colour, faint=True).setData(at, smooth(values, self._smooth_over))
-        done = [epoch.epoch for epoch in history.epochs if (epochs == epoch.epoch).any()]
-        means = [1 / np.mean(1 / values[epochs == epoch]) for epoch in done]
-        self._curve(self.speed, "epochs", colour, dots=True).setData(np.array(done) + 1.0, np.array(means))
+        counts, seconds = np.bincount(epochs), np.bincount(epochs, 1 / values)
+        done = [epoch.epoch for epoch in history.epochs if epoch.epoch < len(counts) and counts[epoch.epoch]]
+        self._curve(self.speed, "epochs", colour, dots=True).setData(np.array(done) + 1.0, counts[done] / seconds[done])
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
-        place = nearest(at_steps(self._history), at)
-        if place is None or (speed := self._history.speeds()[place]) is None:
+        place, started = self._steps.nearest(at), self._history.started
+        if place is None or started is None or np.isnan(speed := self._steps.speeds(started.batch_size)[place]):
             return ""
         return f"{_where(self._history.steps[place])}: {speed:,.1f} pictures a second"
 
@@ -277,9 +276,9 @@ def _grid(view: QWidget) -> QGridLayout:
     return layout
 
 
-def _found(history: MetricHistory, at: float) -> tuple[StepDone | None, EpochDone | None]:
+def _found(history: MetricHistory, steps: StepArrays, at: float) -> tuple[StepDone | None, EpochDone | None]:
     """The step nearest to `at`, and its epoch where that is done."""
-    place = nearest(at_steps(history), at)
+    place = steps.nearest(at)
     step: Any = history.steps[place] if place is not None else None
     return step, next((each for each in history.epochs if step is not None and each.epoch == step.epoch), None)
 

@@ -9,28 +9,34 @@ from PySide6.QtCore import QObject, Signal
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
-from desktop_ft.core.metrics import Evaluation, ExportReport
+from desktop_ft.core.metrics import Evaluation, ExportReport, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, replanning, training
+from desktop_ft.jobs import evaluating, predicting, replanning, run_list, training
+from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 EVALUATING = "Evaluating"
+ASKING = "Asking the model"
 
 
 class RunWork(QObject):
-    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it."""
+    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it.
+
+    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
+    """
 
     began = Signal(str)
     progressed = Signal(object, object)
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
-    predicted = Signal(object)
+    threshold_kept = Signal()
+    threshold_failed = Signal(object)
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
@@ -43,6 +49,8 @@ class RunWork(QObject):
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
+        self.asked: Path | None = None
+        self.answers: list[Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
         self._under_way: Recipe | None = None
@@ -139,6 +147,7 @@ class RunWork(QObject):
         """
         folder = RunFolder.open(run)
         evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
+        run_list.remember(run)
         self._live.show(run, history)
         self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
@@ -174,20 +183,31 @@ class RunWork(QObject):
         self._begin("Exporting and proving", work)
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
-        """Ask an exported model about pictures and folders."""
+        """Ask a model, an exported file or a run, about pictures and folders."""
+        plugins, answers = self._plugins, list[Prediction]()
 
-        def work(report: Report, cancel: threading.Event) -> list[object]:
-            from desktop_ft.jobs import predicting  # onnxruntime: not before it is needed
-
-            answers: list[object] = []
-            for answer in predicting.predict(model, paths):
+        def work(report: Report, cancel: threading.Event) -> None:
+            for answer in predicting.predict(model, paths, plugins, warn=self._warnings.append):
                 if cancel.is_set():
                     raise Cancelled
                 answers.append(answer)
                 report(len(answers), None)
-            return answers
 
-        self._begin("Asking the model", work)
+        if not self.busy:
+            self.asked, self.answers = model, answers
+        self._begin(ASKING, work)
+
+    def keep_threshold(self, run: Path, threshold: Threshold | None) -> None:
+        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> None:
+            evaluating.keep_threshold(run, plugins, threshold)
+
+        def kept(nothing: object) -> None:
+            self.threshold_kept.emit()
+
+        self._worker.run(work, finished=kept, failed=self.threshold_failed.emit)
 
     def cancel(self) -> None:
         """Ask the work under way to end."""
@@ -220,8 +240,6 @@ class RunWork(QObject):
             self._state.set_evaluation(value, self._judged)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
-        else:
-            self.predicted.emit(value)
 
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.

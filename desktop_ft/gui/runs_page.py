@@ -1,4 +1,4 @@
-"""The page Runs: the runs in the person's folder of runs, several of them compared, and the ways on from one."""
+"""The page Runs: the person's runs, several of them compared, what is written about them, and the ways on from one."""
 
 import datetime
 import html
@@ -7,7 +7,7 @@ import shlex
 import subprocess  # for its quoting
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,19 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
+from desktop_ft.core.run_note import RunNote, tags_in
 from desktop_ft.gui import words
+from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
+from desktop_ft.gui.run_notes import RunNotes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
 from desktop_ft.gui.widgets import Empty, Notice, Page, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
-from desktop_ft.runs.index import RunIndex, RunSummary
+from desktop_ft.jobs import run_list
+from desktop_ft.jobs.evaluating import write_report
+from desktop_ft.jobs.running import open_run
+from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
 _DAMAGED = "damaged"
@@ -60,10 +66,10 @@ def _accuracy(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=13),
+    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=12),
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
-    Column(title="Network", text=lambda run: run.backbone, width=17),
-    Column(title="Learns", text=lambda run: run.preset, width=10, help="Which layers learn: the freeze plan."),
+    Column(title="Network", text=lambda run: run.backbone, width=15),
+    Column(title="Learns", text=lambda run: run.preset, width=9, help="Which layers learn: the freeze plan."),
     Column(title="State", text=lambda run: run.status, tip=lambda run: words.count(run.epochs, "epoch"), width=10),
     Column(
         title="Accuracy",
@@ -74,7 +80,10 @@ COLUMNS = (
         width=9,
         help="Of the best epoch, on the validation pictures.",
     ),
+    Column(title="Tags", text=lambda run: run.tags, width=9, help="Your own words for it: write them on the right."),
+    Column(title="Note", text=lambda run: run.note),
 )
+_NOTE = len(COLUMNS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +96,40 @@ class _Compared:
 
 
 class RunsPage(Page):
-    """A table on the left; on the right the curves of what is selected there, and in what its recipes differ."""
+    """A table on the left; on the right the curves of what is selected there, in what its recipes differ, and notes."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Runs", f"Your runs, kept in {words.printable(str(places.runs()))}. Select several to compare them.")
+        super().__init__(
+            "Runs",
+            f"Your runs in {words.printable(str(places.runs()))}, and those you keep elsewhere. Select several to compare them.",
+        )
         self._session = session
         self._compared: tuple[_Compared, ...] = ()
         self._shut = False
         self._listing = Newest(session.worker, self._show_runs, self._failed, self)
         self._comparing = Newest(session.worker, self._show_compared, self._not_compared, self)
         self.notice = Notice()
+        self.notes = RunNotes()
+        self.notes.kept.connect(self._noted)
+        self.notes.failed.connect(self._failed)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Filter")
+        self.search.setPlaceholderText("Filter, also by #tag and note")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Filter the runs")
         self.runs = table(COLUMNS, session.theme, "Runs")
         self.runs.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.runs.setColumnHidden(_NOTE, True)  # found by the filter, and written on the right
         self.runs.sortByColumn(0, Qt.SortOrder.DescendingOrder)
         self.search.textChanged.connect(self.runs.proxy.setFilterFixedString)
         self.runs.selectionModel().selectionChanged.connect(self._selected)
         self.runs.activated.connect(self._open)
         self.empty = Empty(
             "No runs yet",
-            "Runs that are not given a folder of their own are listed here, with their curves, recipes and results.",
+            "Runs are listed here, with their curves, recipes and results. One of yours from elsewhere can be added.",
+            button("Add a run…", self._add),
         )
         self.body.addWidget(self.notice)
-        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(8, 5))
+        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(2, 1))
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
@@ -127,9 +144,7 @@ class RunsPage(Page):
         """List the runs anew, in the background."""
 
         def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
-            index = RunIndex(places.data() / "runs.sqlite", places.runs())
-            index.rescan()
-            return index.rows()
+            return run_list.listed()
 
         self._listing.ask(work)
 
@@ -139,24 +154,30 @@ class RunsPage(Page):
         self.refresh()
 
     def shut_down(self) -> None:
-        """Free the plot; what is still being read is not shown any more."""
+        """Free the plot; what is still being read is not shown any more, what was typed is kept."""
         self._shut = True
+        self.notes.save()
         free_plot(self.plot)
 
     def _left(self) -> QWidget:
         self.open = button("Open", self._open, primary=True, tip="Show its results.")
         self.resume = button("Go on training", self._resume, tip="From the last checkpoint, as if it had never stopped.")
-        self.again = button("Use its recipe", self._use_recipe, tip="Start from all that decided this run, its pictures too.")
+        self.repeat = button("Run again", self._run_again, tip="Train with the same recipe once more, into a new run.")
+        self.again = button(
+            "Use its recipe", self._use_recipe, tip="Start from all that decided this run, its pictures too. Undo takes it back."
+        )
+        self.report = button("Report", self._report, tip="Show all that is known of it as one page that can be printed.")
+        self.add = button("Add a run…", self._add, tip="List a run here that lies in another folder.")
         self.command = button("Copy command", self._copy, tip="The command line that repeats this run.")
         self.folder = button("Show folder", self._show_folder)
         self.trash = button("Move to trash", self._trash, tip="Where the system keeps what was deleted, until it is emptied.")
         left = QWidget()
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.search)
+        layout.addLayout(row(self.search, self.add))
         layout.addWidget(self.runs, 1)
-        layout.addLayout(row(self.open, self.resume, self.again, None))
-        layout.addLayout(row(self.command, self.folder, self.trash, None))
+        layout.addLayout(row(self.open, self.resume, self.repeat, self.again, None))
+        layout.addLayout(row(self.report, self.command, self.folder, self.trash, None))
         return left
 
     def _right(self) -> QWidget:
@@ -176,7 +197,12 @@ class RunsPage(Page):
         column.addWidget(self.legend)
         self.tabs.addTab(curves, "Curves")
         self.tabs.addTab(filling(self.same, self.differences), "Differences")
-        return self.tabs
+        right = QWidget()
+        layout = QVBoxLayout(right)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.notes)
+        return right
 
     @property
     def selected(self) -> tuple[RunSummary, ...]:
@@ -198,6 +224,7 @@ class RunsPage(Page):
     def _selected(self) -> None:
         self._enable()
         runs = self.selected
+        self._show_note(runs[0] if len(runs) == 1 else None)
 
         def work(report: Report, cancel: threading.Event) -> tuple[_Compared, ...]:
             return tuple(_read(run) for run in runs if run.status != _DAMAGED)
@@ -209,9 +236,10 @@ class RunsPage(Page):
         one = runs[0] if len(runs) == 1 else None
         whole = one is not None and one.status != _DAMAGED
         free = session.can_open
-        self.open.setEnabled(whole and free)
-        self.again.setEnabled(whole and free)
-        self.command.setEnabled(whole)
+        for way in (self.open, self.again, self.repeat):
+            way.setEnabled(whole and free)
+        for way in (self.command, self.report):
+            way.setEnabled(whole)
         self.folder.setEnabled(one is not None)
         self.resume.setEnabled(whole and free and one is not None and one.status not in (RunStatus.COMPLETED, _RUNNING))
         self.trash.setEnabled(bool(runs) and free and all(run.status != _RUNNING for run in runs))
@@ -262,7 +290,55 @@ class RunsPage(Page):
         self._on_one(self.resume, self._session.runs.resume, "train")
 
     def _use_recipe(self) -> None:
-        self._on_one(self.again, lambda run: self._session.opening.open_recipe(RunFolder.open(run).recipe), "data")
+        self._on_one(self.again, lambda run: self._session.opening.take_recipe(RunFolder.open(run).recipe), "data")
+
+    def _run_again(self) -> None:
+        self._on_one(self.repeat, lambda run: self._session.runs.start(RunFolder.open(run).recipe, None), "train")
+
+    def _report(self) -> None:
+        self.notice.clear()
+        self.notes.save()
+        run, plugins = Path(self.selected[0].path), self._session.plugins
+
+        def work(report: Report, cancel: threading.Event) -> Path:
+            return write_report(open_run(run, plugins))
+
+        self._session.worker.run(work, finished=self._show_report, failed=self._failed)
+
+    def _show_report(self, file: Path) -> None:
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(file))):
+            self.notice.say(f"The report is {file}. No program here opens it by itself.", "warn")
+
+    def _add(self) -> None:
+        if folder := choose_folder(self, self._session.settings, "Choose the folder of a run"):
+            self.add_run(folder)
+
+    def add_run(self, folder: Path) -> None:
+        """List the run in `folder`, wherever that is, from now on."""
+        self.notice.clear()
+        try:
+            run_list.remember(RunFolder.open(folder).path)
+        except UserError as error:
+            self.notice.fail(error)
+        self.refresh()
+
+    def take_drop(self, paths: tuple[Path, ...]) -> bool:
+        """A run's folder that is dropped here is listed."""
+        if len(paths) == 1 and (paths[0] / "recipe.toml").is_file():
+            self.add_run(paths[0])
+            return True
+        return False
+
+    def _show_note(self, run: RunSummary | None) -> None:
+        note = RunNote(text=run.note, tags=tags_in(run.tags)) if run else RunNote()
+        self.notes.show_run(Path(run.path) if run else None, note)
+
+    def _noted(self, run: Path, note: RunNote) -> None:
+        rows = self.runs.rows.rows
+        for number, each in enumerate(rows):
+            if each.path == str(run):
+                rows[number] = replace(each, tags=note.words, note=note.text)
+        self.runs.rows.redraw()
 
     def _on_one(self, way: QWidget, do: Callable[[Path], object], page: str) -> None:
         """Do something with the one run that is selected, if it can be done; then show where that leads."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
+from desktop_ft.gui.lesson import Lesson
+from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.queue_work import QueueWork
@@ -35,6 +37,8 @@ class Session:
     queue: QueueWork
     forecasts: Forecasts
     autosave: Autosave
+    log: Log
+    lesson: Lesson
 
     @property
     def can_open(self) -> bool:
@@ -52,7 +56,7 @@ class Session:
 
 
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
-    if opening.running:
+    if opening.running or opening.dividing:
         return Blocker("The pictures are still being looked at.", "data")
     return blocker(state.recipe, state.manifest, plugins, running=running)
 
@@ -72,6 +76,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
+    networks = Networks(state, worker, plugins)
+    Diary(opening, networks, runs, training)
     return Session(
         plugins=plugins,
         settings=settings,
@@ -80,10 +86,12 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         state=state,
         worker=worker,
         opening=opening,
-        networks=Networks(state, worker, plugins),
+        networks=networks,
         training=training,
         runs=runs,
         queue=QueueWork(runs, training, plugins),
         forecasts=forecasts,
         autosave=Autosave(state),
+        log=Log(state),
+        lesson=Lesson(state, training, settings),
     )

@@ -10,7 +10,19 @@ from desktop_ft import places
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
-_KNOWN = {"theme": str, "geometry": str, "splitters": dict, "last_folder": str, "recent": list, "shown_plot": str, "notify": bool}
+_KNOWN = {
+    "theme": str,
+    "geometry": str,
+    "splitters": dict,
+    "last_folder": str,
+    "recent": list,
+    "lesson": dict,
+    "layout": dict,
+    "windows": dict,
+    "detached": dict,
+    "shown_plot": str,
+    "notify": bool,
+}
 _MOST_RECENT = 12
 
 
@@ -55,6 +67,17 @@ class Settings:
         self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
 
     @property
+    def lesson(self) -> tuple[bool, int]:
+        """Whether the lesson is on, and the number of its step."""
+        kept = self._values.get("lesson", {})
+        step = kept.get("step")
+        return kept.get("open") is True, step if isinstance(step, int) else 0
+
+    @lesson.setter
+    def lesson(self, value: tuple[bool, int]) -> None:
+        self._values["lesson"] = {"open": value[0], "step": value[1]}
+
+    @property
     def shown_plot(self) -> str:
         """Which plot of a run was shown last, by its title."""
         return str(self._values.get("shown_plot", ""))
@@ -90,6 +113,30 @@ class Settings:
     def remember_splitter(self, name: str, sizes: list[int]) -> None:
         """Keep the widths of the panels of the splitter `name`."""
         self._values.setdefault("splitters", {})[name] = sizes
+
+    def layout(self, key: str) -> Any:
+        """What was kept under `key` about how something is arranged; None where nothing was."""
+        return self._values.get("layout", {}).get(key)
+
+    def remember_layout(self, key: str, value: object) -> None:
+        """Keep `value`, made of what JSON knows, under `key`."""
+        self._values.setdefault("layout", {})[key] = value
+
+    def window(self, name: str) -> QByteArray:
+        """Size and place of the window or dialog `name`; empty where it was never open."""
+        return QByteArray.fromBase64(str(self._values.get("windows", {}).get(name, "")).encode())
+
+    def remember_window(self, name: str, geometry: QByteArray) -> None:
+        """Keep size and place of the window or dialog `name`."""
+        self._values.setdefault("windows", {})[name] = bytes(geometry.toBase64().data()).decode()
+
+    def detached(self, name: str) -> bool:
+        """Whether the panel `name` was in a window of its own when the main window was closed."""
+        return self._values.get("detached", {}).get(name) is True
+
+    def remember_detached(self, name: str, detached: bool) -> None:
+        """Keep whether the panel `name` is in a window of its own."""
+        self._values.setdefault("detached", {})[name] = detached
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -4,7 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, QSortFilterProxyModel, Qt
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QRectF,
+    QSortFilterProxyModel,
+    Qt,
+)
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPainter
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
@@ -13,6 +23,7 @@ from desktop_ft.gui.theme import Theme
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 ROW_ROLE = SORT_ROLE + 1
 BAR_ROLE = SORT_ROLE + 2
+WARN_ROLE = SORT_ROLE + 3
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -25,6 +36,7 @@ class Column:
         sort: what it is sorted by; the text where not given.
         tip: the tool tip; the text where not given.
         bar: a share, 0 to 1, drawn as a bar behind the text.
+        warn: whether the bar has the colour of a warning.
         number: whether it stands on the right.
         width: in average characters; 0 takes what is left.
     """
@@ -34,6 +46,7 @@ class Column:
     sort: Callable[[Any], Any] | None = None
     tip: Callable[[Any], str] | None = None
     bar: Callable[[Any], float] | None = None
+    warn: Callable[[Any], bool] | None = None
     number: bool = False
     width: int = 0
     help: str = ""
@@ -58,6 +71,13 @@ class TableModel(QAbstractTableModel):
         self.beginResetModel()
         self._rows = list(rows)
         self.endResetModel()
+
+    def add_rows(self, rows: Sequence[Any]) -> None:
+        """Show more rows, behind those there are; what is selected stays so."""
+        if rows:
+            self.beginInsertRows(QModelIndex(), len(self._rows), len(self._rows) + len(rows) - 1)
+            self._rows.extend(rows)
+            self.endInsertRows()
 
     def redraw(self) -> None:
         """What the rows say has changed; which rows there are has not."""
@@ -106,6 +126,8 @@ class TableModel(QAbstractTableModel):
             return (column.sort or column.text)(row)
         if role == BAR_ROLE:
             return column.bar(row) if column.bar else None
+        if role == WARN_ROLE:
+            return column.warn is not None and column.warn(row)
         return row if role == ROW_ROLE else None
 
     def _font(self, row: Any) -> Any:
@@ -129,7 +151,8 @@ class BarDelegate(QStyledItemDelegate):
         if isinstance(share, float):
             area = QRectF(option.rect).adjusted(3, 4, -3, -4)
             area.setWidth(max(2.0, area.width() * min(1.0, share)))
-            painter.fillRect(area, QColor(self._theme.colours.accent_soft))
+            colours = self._theme.colours
+            painter.fillRect(area, QColor(colours.warn_soft if index.data(WARN_ROLE) else colours.accent_soft))
         super().paint(painter, option, index)
 
 
@@ -175,6 +198,16 @@ class Table(QTableView):
         """The value of the current row, or None."""
         index = self.currentIndex()
         return index.data(ROW_ROLE) if index.isValid() else None
+
+    def choose(self, wanted: Callable[[Any], bool]) -> None:
+        """Select the rows that are `wanted`, and no others."""
+        flag = QItemSelectionModel.SelectionFlag
+        selection = QItemSelection()
+        for number in range(self.proxy.rowCount()):
+            index = self.proxy.index(number, 0)
+            if wanted(index.data(ROW_ROLE)):
+                selection.select(index, index)
+        self.selectionModel().select(selection, flag.ClearAndSelect | flag.Rows)
 
     def select(self, wanted: Callable[[Any], bool]) -> None:
         """Make the first row that is `wanted` the current one."""

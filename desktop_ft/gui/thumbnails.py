@@ -1,19 +1,20 @@
-"""Walls of pictures: decoded in threads when they come into sight, the newest wish first, and remembered for a while."""
+"""Walls of pictures: decoded in threads while they are in sight, the newest wish first, and remembered for a while."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, QThreadPool, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPalette, QPixmap
-from PySide6.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPalette, QPixmap
+from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.backbone import Interpolation
 from desktop_ft.data import decode
 from desktop_ft.gui import words
+from desktop_ft.gui.grid import Grid
 from desktop_ft.gui.theme import Theme
 
 SIDE = 112
@@ -62,6 +63,18 @@ class Decoder(QObject):
             self._active += 1
         self._pool.start(self._work)
 
+    @property
+    def waiting(self) -> int:
+        """How many pictures are still to be decoded."""
+        with self._lock:
+            return len(self._wanted)
+
+    def keep(self, wanted: Callable[[Path], bool]) -> None:
+        """Forget what is not `wanted` any more, such as what scrolled by."""
+        with self._lock:
+            for path in [path for path in self._wanted if not wanted(path)]:
+                del self._wanted[path]
+
     def stop(self) -> None:
         """Forget what is still wanted, and wait for what is being decoded."""
         with self._lock:
@@ -95,27 +108,54 @@ class ThumbnailModel(QAbstractListModel):
 
     def __init__(self, ratio: float, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._thumbs: list[Thumb] = []
+        self._thumbs: Sequence[Thumb] = ()
+        self._captions: Iterable[str] | None = None
         self._rows: dict[Path, int] = {}
         self._ratio = ratio
         self._pixmaps: OrderedDict[Path, QPixmap | None] = OrderedDict()
         self._decoder = Decoder(round(SIDE * ratio), self)
         self._decoder.decoded.connect(self._arrived, Qt.ConnectionType.QueuedConnection)
 
-    def set_thumbs(self, thumbs: Sequence[Thumb]) -> None:
-        """Show other pictures; what is decoded already is kept."""
+    def set_thumbs(self, thumbs: Sequence[Thumb], captions: Iterable[str] | None = None) -> None:
+        """Show other pictures; what is decoded already is kept.
+
+        Args:
+            thumbs: may make each as it is asked for.
+            captions: every different caption, where that is known without asking for all thumbs.
+        """
         self.beginResetModel()
-        self._thumbs = list(thumbs)
-        self._rows = {thumb.path: row for row, thumb in enumerate(self._thumbs)}
+        self._thumbs, self._captions = thumbs, captions
+        self._rows = {}
+        self._decoder.keep(lambda path: False)
         self.endResetModel()
+
+    def add_thumbs(self, thumbs: Sequence[Thumb]) -> None:
+        """Show more pictures behind those that are shown."""
+        if not thumbs:
+            return
+        first = len(self._thumbs)
+        self.beginInsertRows(QModelIndex(), first, first + len(thumbs) - 1)
+        self._thumbs = [*self._thumbs, *thumbs]
+        self.endInsertRows()
 
     def caption_lines(self) -> set[str]:
         """Every different line of the captions."""
-        return {line for thumb in self._thumbs for line in thumb.caption.split("\n")}
+        captions = self._captions if self._captions is not None else (thumb.caption for thumb in self._thumbs)
+        return {line for caption in captions for line in caption.split("\n")}
+
+    def keep_to(self, rows: range) -> None:
+        """Of the pictures that are still to be decoded, forget those outside `rows`."""
+        asked = self._rows
+        self._decoder.keep(lambda path: asked.get(path, -1) in rows)
 
     def stop(self) -> None:
         """Decode nothing any more."""
         self._decoder.stop()
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures are still to be decoded."""
+        return self._decoder.waiting
 
     @property
     def decoded(self) -> int:
@@ -137,9 +177,10 @@ class ThumbnailModel(QAbstractListModel):
             return thumb.tip
         if role == THUMB_ROLE:
             return thumb
-        return self._pixmap(thumb.path) if role == PIXMAP_ROLE else None
+        return self._pixmap(thumb.path, index.row()) if role == PIXMAP_ROLE else None
 
-    def _pixmap(self, path: Path) -> QPixmap | None:
+    def _pixmap(self, path: Path, row: int) -> QPixmap | None:
+        self._rows[path] = row
         if path in self._pixmaps:
             self._pixmaps.move_to_end(path)
             return self._pixmaps[path]
@@ -203,8 +244,8 @@ class ThumbnailDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-class Wall(QListView):
-    """A scrolling wall of pictures."""
+class Wall(Grid):
+    """A scrolling wall of pictures. It decodes what is in sight, and forgets what scrolled by before its turn came."""
 
     def __init__(self, theme: Theme, name: str, *, lines: int = 1, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -214,14 +255,15 @@ class Wall(QListView):
         self._delegate = ThumbnailDelegate(theme, lines, self)
         self.setItemDelegate(self._delegate)
         self.thumbs.modelReset.connect(self._fit)
+        self.thumbs.rowsInserted.connect(self._fit)
         self.setAccessibleName(name)
-        self.setViewMode(QListView.ViewMode.IconMode)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
-        self.setMovement(QListView.Movement.Static)
-        self.setUniformItemSizes(True)
         self._fit()
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """The pictures in sight; those that are not need not be decoded."""
+        super().paintEvent(event)
+        self.thumbs.keep_to(self.seen)
 
     def stop(self) -> None:
         """Decode nothing any more; to be called before the window goes."""

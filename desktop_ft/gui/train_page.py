@@ -11,8 +11,10 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
+from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plot_controls import PlotControls
 from desktop_ft.gui.queue_dialog import show_queue
@@ -104,12 +106,12 @@ class TrainPage(Page):
         self.find_rate = button(
             "Find a rate…", self._find_rate, tip="Try rising learning rates, and see where the loss is lowest."
         )
-        column.addLayout(row(label("Learning", "heading"), None, self.find_rate))
+        column.addLayout(row(label("Learning", "heading"), None, explained(self.find_rate, "train.find_rate")))
         column.addWidget(self.optimisation)
         column.addWidget(label("Machine and chance", "heading"))
         column.addWidget(self.machine)
         column.addWidget(label("Output folder", "heading"))
-        column.addLayout(row(self.output, button("Choose…", self._choose_output)))
+        column.addLayout(row(explained(self.output, "train.output"), button("Choose…", self._choose_output)))
         self.planned = label(wrap=True)
         self.drop_planned = button("Drop the changes", self._drop_planned, tip="Let the next run go on as it begins.")
         column.addWidget(self.planned)
@@ -160,7 +162,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
-        layout.addWidget(self.plots, 1)
+        layout.addWidget(Detachable("curves", "Curves", self.plots, self._session), 1)
         layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)

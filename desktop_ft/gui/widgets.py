@@ -1,16 +1,32 @@
 """Small pieces that every page is made of."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.gui import words
-from desktop_ft.gui.faults import words_of
+from desktop_ft.gui.faults import traceback_of, words_of
 from desktop_ft.gui.settings import Settings
+from desktop_ft.runs.logbook import report, tell
 
+_LEVELS = {"bad": logging.ERROR, "warn": logging.WARNING}
 MARGIN = 20
 GAP = 10
 
@@ -76,6 +92,7 @@ class Page(QWidget):
 
     def __init__(self, title: str, subtitle: str) -> None:
         super().__init__()
+        self.title = title
         heading = label(title)
         heading.setObjectName("title")
         self.subtitle = label(subtitle, wrap=True)
@@ -112,20 +129,40 @@ def filling(*things: QWidget) -> QWidget:
     return holder
 
 
+def scrolled(thing: QWidget) -> QScrollArea:
+    """`thing`, as wide as there is room, with a scroll bar where it is higher."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(thing)
+    area.setMinimumWidth(thing.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width())
+    return area
+
+
 class Notice(QFrame):
-    """A message in its place: what is wrong, and what to do. Hidden while there is nothing to say."""
+    """A message in its place: what is wrong, and what to do. Hidden while there is nothing to say. The log keeps it.
+
+    Args:
+        logged: whether what it says goes into the log; not so where it only shows what the person picked.
+    """
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, logged: bool = True) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._logged = logged
+        self._error: BaseException | None = None
         self._text = label(wrap=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.copy = button(
+            "Copy details", self._copy, tip="What a report needs: these words, versions and, if there is one, a trace."
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.addWidget(self._text, 1)
+        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignTop)
         self.hide()
 
     @property
@@ -135,22 +172,42 @@ class Notice(QFrame):
 
     def say(self, what: str, level: str = "") -> None:
         """Show `what`; level is "", good, warn or bad."""
-        self._text.setText(words.printable(what))
-        self.setProperty("level", level)
-        self.style().unpolish(self)
-        self.style().polish(self)
-        self.setVisible(bool(what))
-        self.changed.emit()
+        self._say(what, level, None)
 
     def fail(self, error: BaseException) -> None:
         """Show an error with what to do about it."""
         what, cure = words_of(error)
-        self.say(f"{what}\n{cure}", "bad")
+        self._say(f"{what}\n{cure}", "bad", error)
 
     def clear(self) -> None:
         """Say nothing."""
         self.hide()
         self.changed.emit()
+
+    def _say(self, what: str, level: str, error: BaseException | None) -> None:
+        before = self.text.splitlines()
+        self._error = error
+        self._text.setText(words.printable(what))
+        self.setProperty("level", level)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.copy.setVisible(level == "bad")
+        self.setVisible(bool(what))
+        self.changed.emit()
+        # What grows by a line, or is said again while it can still be read, is not news as a whole.
+        new = [line for line in self.text.splitlines() if line not in before]
+        if new and self._logged:
+            tell(_LEVELS.get(level, logging.INFO), "\n".join(new), self._where(), error)
+
+    def _where(self) -> str:
+        above = self.parentWidget()
+        while above is not None and not isinstance(above, Page):
+            above = above.parentWidget()
+        return above.title if above is not None else "Window"
+
+    def _copy(self) -> None:
+        trace = "" if self._error is None or isinstance(self._error, UserError) else traceback_of(self._error)
+        QGuiApplication.clipboard().setText(report("\n".join(filter(None, (self._where(), self._text.text(), trace)))))
 
 
 class Progress(QFrame):
@@ -223,7 +280,7 @@ class Empty(QFrame):
         super().__init__(parent)
         self.setObjectName("dropzone")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        heading = label(title, "figure")
+        heading = label(title, "figure", wrap=True)
         self.words = label(text, "muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(40, 30, 40, 30)

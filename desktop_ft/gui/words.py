@@ -9,7 +9,7 @@ from desktop_ft.core.words import percent as percent
 from desktop_ft.core.words import size as size
 
 SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
-_PLURALS = {"class": "classes"}
+_PLURALS = {"class": "classes", "entry": "entries"}
 _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
 
 
@@ -48,3 +48,8 @@ def printable(text: str) -> str:
 def breakable(name: str) -> str:
     """A name that may go on in the next line after `_`, `.`, `/` or `-`, where a narrow panel asks for it."""
     return re.sub(r"(?<=[_./-])(?=\w)", "\u200b", name)
+
+
+def unbroken(text: str) -> str:
+    """What `breakable` was made of."""
+    return text.replace("\u200b", "")

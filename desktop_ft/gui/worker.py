@@ -1,6 +1,7 @@
 """The one door for background work: a function runs in a thread, and its news arrive in the window's thread."""
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.runs.logbook import tell
 
 Report = Callable[[int, int | None], None]
 Work = Callable[[Report, threading.Event], Any]
@@ -142,7 +144,9 @@ class Worker(QObject):
         self._pool.waitForDone()
 
     def _look(self, error: BaseException) -> None:
-        if not isinstance(error, UserError):
+        if isinstance(error, UserError):
+            tell(logging.WARNING, str(error), "Background")
+        else:
             self.unforeseen.emit(error)
 
     def _tell(self, number: int) -> None:
@@ -171,6 +175,12 @@ class Newest(QObject):
         if self._running is None:
             self._start()
         else:
+            self._running.cancel.set()
+
+    def stop(self) -> None:
+        """Ask what runs to end, and start nothing more."""
+        self._next = None
+        if self._running is not None:
             self._running.cancel.set()
 
     def _start(self) -> None:

@@ -38,6 +38,15 @@ class Transforms:
     batch: tuple[BatchTransform, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A picture that a preview shows, and its size in pixels."""
+
+    path: Path
+    width: int
+    height: int
+
+
 def presets() -> dict[str, AugmentationPreset]:
     """The presets by name, from resources/presets/augmentation.toml."""
     data = tomllib.loads((places.shipped("resources") / "presets" / "augmentation.toml").read_text(encoding="utf-8"))
@@ -92,6 +101,23 @@ def preview(
 
     made = transforms(plugins, specs).picture
     return [one(path, rule, made, seed + number) for number, path in enumerate(pictures)]
+
+
+def side_by_side(
+    plugins: Plugins, specs: Sequence[AugmentationSpec], shown: Shown, rule: ResizeRule, seed: int
+) -> "tuple[np.ndarray, np.ndarray]":
+    """A picture as it is, uint8 (H, W, 3), no larger than twice the network's input needs; and what training would show of it,
+    uint8 (S, S, 3). Imports torch.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    from desktop_ft.data import decode
+    from desktop_ft.data.source import read_picture
+
+    side = min(shown.width, shown.height, 2 * rule.crop)
+    original = read_picture(shown.path, lambda where: decode.load(where, side, rule.interpolation))
+    return original, preview(plugins, specs, [shown.path], rule, seed)[0]
 
 
 def _parameters(plugins: Plugins, spec: AugmentationSpec) -> object:

@@ -1,17 +1,34 @@
-"""Facts, layers and weights of the backbones on offer."""
+"""Facts, layers and weights of the backbones on offer, how fast they are here, and which one suits a folder of pictures."""
 
+import hashlib
+import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
+from desktop_ft import __version__
 from desktop_ft.api import Backbone
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.layers import LayerNode
+from desktop_ft.core.offers import Offer, Speed
+from desktop_ft.jobs.kept import measurements
 from desktop_ft.models import weights
+from desktop_ft.plugin_manager import Plugins
+
+_CLASSES = 1000
+_PLACES = 2
 
 
 def is_local(backbone: Backbone) -> bool:
     """Whether the pre-trained weights are on this machine. Quick; imports no torch."""
     return weights.is_local(backbone)
+
+
+def offers(plugins: Plugins) -> list[Offer]:
+    """All networks on offer, in the catalog's order, as this machine has them. Quick; imports no torch."""
+    return [Offer(spec=each.spec, local=is_local(each), speed=known_speed(each)) for each in plugins.backbones]
 
 
 def download(
@@ -26,3 +43,67 @@ def layers(backbone: Backbone, image_size: int = 0, classes: int | None = None) 
     from desktop_ft.models.layer_tree import layers_of
 
     return layers_of(backbone, image_size, classes)
+
+
+def known_speed(backbone: Backbone) -> Speed | None:
+    """How fast the network answers here, if that was measured with the torch that is installed. Quick; imports no torch."""
+    measured = measurements().get(_key(backbone))
+    if not measured:
+        return None
+    device, speed = next(iter(measured.items()))
+    return Speed(pictures_per_second=speed, device=device) if speed > 0 else None
+
+
+def measure_speeds(
+    backbones: Iterable[Backbone],
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Speed]:
+    """Measure how fast each network answers here, and remember it; weights are not needed for that. Imports torch.
+
+    Args:
+        progress: told how many networks are done, of how many; each is remembered by then.
+
+    Raises:
+        UserError: a network does not fit into memory. Cancelled: `cancel` was set; what was measured before is kept.
+    """
+    wanted, found = list(backbones), dict[str, Speed]()
+    for number, backbone in enumerate(wanted):
+        if progress is not None:
+            progress(number, len(wanted))
+        found[backbone.spec.name] = speed = _measured(backbone, cancel)
+        measurements().put(_key(backbone), {speed.device: speed.pictures_per_second})
+    if progress is not None:
+        progress(len(wanted), len(wanted))
+    return found
+
+
+def _measured(backbone: Backbone, cancel: threading.Event | None) -> Speed:
+    import torch
+
+    from desktop_ft.engine.device import choose, give_memory_back
+    from desktop_ft.engine.speed import pictures_per_second
+    from desktop_ft.models.build import build_network
+
+    compute, side = choose(), backbone.spec.resize.crop
+    try:
+        speed = pictures_per_second(build_network(backbone, _CLASSES, pretrained=False), side, compute, cancel=cancel)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        what = f"{backbone.spec.name} does not fit into the memory of {compute.words}."
+        raise UserError(what, "Take a smaller network.") from error
+    finally:
+        give_memory_back(compute.device)
+    return Speed(pictures_per_second=round(speed, _PLACES) or 10**-_PLACES, device=compute.words)
+
+
+def _key(backbone: Backbone) -> str:
+    """What a measurement is remembered under. The device is not part of it: which one there is, torch alone could say."""
+    spec = backbone.spec
+    parts = (platform.node(), _torch_version(), __version__, spec.plugin, spec.name, spec.resize.crop)
+    return f"speed-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+
+
+@cache
+def _torch_version() -> str:
+    return version("torch")

@@ -89,7 +89,7 @@ def benchmark(
     _check_has_floor(recipe)
     recipe = recipe.model_copy(update={"processes": 1})  # the floor is one process's, and others would not keep elsewhere
     control = control or RunControl()
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, cancel=control.cancel)
+    manifest = scan_dataset(recipe.dataset, cancel=control.cancel)
     turns = [(FIRST_RUN, True), (NEXT_RUN, True), *([(WHOLE_NETWORK, False)] if whole_network else [])]
     runs: dict[str, list[_Run]] = {name: [] for name, _ in turns}
     floors: list[Floor] = []

@@ -114,7 +114,7 @@ def looked_at(
     """
     augmenting.check(plugins, recipe.augmentation)
     if manifest is None:
-        manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=progress, cancel=cancel)
+        manifest = scan_dataset(recipe.dataset, progress=progress, cancel=cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     return manifest
 

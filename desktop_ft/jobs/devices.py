@@ -14,3 +14,10 @@ def devices() -> list[str]:
     if torch.xpu.is_available():
         found += [torch.xpu.get_device_name(number) for number in range(torch.xpu.device_count())]
     return found
+
+
+def accelerated() -> bool:
+    """Whether runs compute on something faster than the processor, where nothing else is asked for. Imports torch."""
+    from desktop_ft.engine.device import choose
+
+    return choose().device.type != "cpu"

@@ -1,24 +1,21 @@
 """What a run's model gets right and wrong."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.metrics import Evaluation
+from desktop_ft.core.metrics import Evaluation, Threshold
+from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
 from desktop_ft.evaluation.score import evaluate, softmax
-from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
+from desktop_ft.evaluation.selective import caveat
+from desktop_ft.jobs.running import OpenRun, Warn, device_of, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    import torch
 
 Progress = Callable[[int, int | None], None]
 
@@ -45,18 +42,16 @@ def evaluate_run(
         samples = still_there(Path(given.root), opened.held_out, warn)
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
-        samples, subset = _relabelled(given, opened.manifest.classes), "all"
+        samples, subset = _understood(given, opened, warn), "all"
         if left_out := given.left_out():
             warn(f"Left out, as they cannot be used: {len(left_out)} files or folders. A scan of it says which.")
-        learned = {sample.sha256 for sample in opened.manifest.of(Subset.TRAIN)}
-        if known := sum(sample.sha256 in learned for sample in samples):
-            warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
+        _warn_of_flattery(opened, samples, warn)
     network = trained_network(opened, warn)
     logits = logits_of(
         network,
         [Path(given.root) / sample.path for sample in samples],
         opened.rule,
-        device=_device(opened),
+        device=device_of(opened),
         progress=progress,
         cancel=cancel,
     )
@@ -68,32 +63,66 @@ def evaluate_run(
     return evaluation
 
 
-def _device(run: OpenRun) -> "torch.device":
-    """The run's own device, or the fastest there is where the run came from another machine."""
-    from desktop_ft.engine.device import choose
+def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+    """Keep how sure an answer of the run's model must be, None: it answers always. Predictions, reports and files exported from
+    now on heed it.
 
-    try:
-        return choose(run.recipe.device).device
-    except UserError:
-        return choose().device
+    Raises:
+        UserError: not a run, or it cannot be written.
+    """
+    opened = open_run(run, plugins)
+    opened.folder.write_threshold(threshold)
+    write_report(opened)
+
+
+def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
+    """Say which of the `samples` of another folder the model, or its threshold, owes something to."""
+    learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
+    if known := sum(sample.sha256 in learned for sample in samples):
+        warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
+    own, threshold = run.folder.evaluation, run.folder.threshold
+    if own is None or not caveat(threshold, own):
+        return
+    looked_at = {sample.sha256 for sample in run.held_out}
+    if seen := sum(sample.sha256 in looked_at for sample in samples):
+        warn(f"The threshold was picked on {seen} of these {len(samples)} pictures, so the accuracy among the answered flatters.")
 
 
 def write_report(run: OpenRun) -> Path:
     """Draw the run's `report.html` from what its folder holds; returns its path."""
     folder: RunFolder = run.folder
     text = report.render(
-        run.recipe, run.manifest, folder.history(), folder.evaluation, folder.export_reports, Path(run.manifest.root)
+        run.recipe,
+        run.manifest,
+        folder.history(),
+        folder.evaluation,
+        folder.export_reports,
+        Path(run.manifest.root),
+        note=folder.note,
+        threshold=folder.threshold,
     )
     atomic.write(folder.report, text.encode())
     return folder.report
 
 
-def _relabelled(given: DatasetManifest, classes: tuple[str, ...]) -> tuple[Sample, ...]:
-    unknown = [name for name in given.classes if name not in classes]
-    if unknown:
+def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sample, ...]:
+    """The pictures of another folder under the run's labels: its classes may have the names that the run's own folder has."""
+    classes, dataset = run.manifest.classes, run.recipe.dataset
+    kept = edited(given, dataset)
+    if unknown := [name for name in kept.classes if name not in classes]:
         raise UserError(
             f"{given.source} has a class '{unknown[0]}' that the model does not know; it knows {', '.join(classes)}.",
             "Rename or remove that folder, or train a new model with it.",
         )
-    label = [classes.index(name) for name in given.classes]
-    return tuple(replace(sample, label=label[sample.label]) for sample in given.samples)
+    if not kept.samples:
+        raise UserError(
+            f"The run's recipe leaves out all that is in {given.source}.", "Choose pictures of the classes that it learned."
+        )
+    if left_out := len(given.samples) - len(kept.samples):
+        warn(f"Left out, as the run's recipe says: {left_out} pictures.")
+    for found in given.classes:
+        name = dataset.rename.get(found, found)
+        if name != found and found in classes:
+            warn(f"'{found}' is a class of the run, too; here it is taken as in the run's own folder: {name or 'left out'}.")
+    label = [classes.index(name) for name in kept.classes]
+    return tuple(sample.placed(label[sample.label], sample.subset) for sample in kept.samples)

@@ -41,12 +41,12 @@ def export_run(
     network = trained_network(opened, warn)
     root = Path(opened.manifest.root)
     paths = [root / sample.path for sample in still_there(root, to_compare(opened), warn)]
-    recipe, spec = opened.recipe, opened.backbone.spec
+    recipe, spec, threshold = opened.recipe, opened.backbone.spec, opened.folder.threshold
     report = export_and_verify(
         chosen,
         model=network,
         size=opened.rule.crop,
-        metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec),
+        metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec, threshold.value if threshold else 0.0),
         out=out,
         reference=logits_of(network, paths, opened.rule, cancel=cancel),
         paths=paths,

@@ -106,6 +106,11 @@ def kept_in(folder: Path) -> Iterator[None]:
         _elsewhere.reset(token)
 
 
+def is_kept_elsewhere() -> bool:
+    """Whether what this thread does is to leave nothing in the person's own folders; see `kept_in`."""
+    return _elsewhere.get() is not None
+
+
 def feature_store(processes: int = 1) -> FeatureStore:
     """What a run keeps its answers in; its `processes` here may hold a quarter of this machine's memory. Imports torch."""
     from desktop_ft.engine.feature_store import FeatureStore

@@ -1,28 +1,65 @@
-"""An exported file answers for pictures and folders, without torch."""
+"""An exported file, without torch, or a run's own best model answers for pictures and folders, as it goes."""
 
+import csv
+import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.evaluation.score import softmax
+from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, answers
+from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
+from desktop_ft.plugin_manager import Plugins, load_plugins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What an exported model says of one picture; or, in `problem`, why it says nothing."""
+    """What a model says of one picture; or, in `problem`, why it says nothing.
+
+    Attributes:
+        label: the most likely class, sure or not.
+        sure: whether it is as sure as it must be; where not, the answer is *don't know*.
+    """
 
     path: Path
     label: str = ""
     confidence: float = 0.0
+    sure: bool = True
     probabilities: tuple[float, ...] = ()
     problem: str = ""
 
 
-def predict(model: Path, paths: Sequence[Path]) -> Iterator[Prediction]:
-    """The model's answer for each picture named, and for each picture in each folder named, in order. Imports no torch.
+class Model(Protocol):
+    """What answers: its classes, how sure it must be (0 to 1), and its answers."""
+
+    classes: tuple[str, ...]
+    threshold: float
+
+    def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+        """An answer for every path, in order."""
+
+
+def predict(
+    model: Path,
+    paths: Sequence[Path],
+    plugins: Plugins | None = None,
+    *,
+    threshold: float | None = None,
+    warn: Warn = silent,
+) -> Iterator[Prediction]:
+    """The model's answer for each picture named, and for each picture in each folder named, in order.
+
+    Args:
+        model: an exported file, which needs no torch, or the folder of a run.
+        plugins: for a run; None: those there are.
+        threshold: how sure an answer must be, 0 to 1; None: as kept with the run or written into the file.
+        warn: told where a run's best checkpoint is damaged and another one stands in for it.
 
     Raises:
         UserError: the model cannot be used, or a path is not there or empty.
@@ -31,7 +68,8 @@ def predict(model: Path, paths: Sequence[Path]) -> Iterator[Prediction]:
     for path in paths:
         if not path.exists():
             raise UserError(f"There is nothing at {path}.", "Name a picture or a folder of pictures.")
-    opened = OnnxModel(model)
+    opened = _RunModel(model, plugins or load_plugins(), warn) if model.is_dir() else _exported(model)
+    least = opened.threshold if threshold is None else threshold
     found = _files(paths)
     first = next(found, None)
     if first is None:
@@ -44,8 +82,59 @@ def predict(model: Path, paths: Sequence[Path]) -> Iterator[Prediction]:
                 path=answer.path,
                 label=opened.classes[answer.predicted],
                 confidence=answer.confidence,
+                sure=answer.confidence >= least,
                 probabilities=answer.probabilities,
             )
+
+
+def as_csv(predictions: Iterable[Prediction]) -> bytes:
+    """The answers as comma-separated values with a line of titles; names that are not UTF-8 keep their bytes.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("file", "answer", "confidence", "sure", "problem"))
+    for each in predictions:
+        confidence = "" if each.problem else f"{each.confidence:.6f}"
+        sure = "" if each.problem else "yes" if each.sure else "no"
+        lines.writerow((_inert(str(each.path)), _inert(each.label), confidence, sure, _inert(each.problem)))
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _inert(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _exported(path: Path) -> Model:
+    from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
+
+    return OnnxModel(path)
+
+
+class _RunModel:
+    """The best model of the run in `path`, in exactly the arithmetic of its evaluation. Imports torch."""
+
+    def __init__(self, path: Path, plugins: Plugins, warn: Warn) -> None:
+        run = open_run(path, plugins)
+        kept = run.folder.threshold
+        self.classes, self.threshold = run.manifest.classes, kept.value if kept else 0.0
+        self._rule, self._device = run.rule, device_of(run)
+        self._network = trained_network(run, warn)
+
+    def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+        return answers(self._ask, self._rule, paths)
+
+    def _ask(self, pictures: Pixels) -> tuple[Floats, Floats]:
+        import torch
+
+        from desktop_ft.engine.inference import logits
+
+        batch = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        # On the CPU each thread takes a batch of its own.
+        parts = batch.chunk(torch.get_num_threads() if self._device.type == "cpu" else 1)
+        found = logits(self._network, parts, device=self._device)
+        return softmax(found).astype(np.float32), found
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.decode import UnreadablePicture
 from desktop_ft.data.source import is_unchanged
+from desktop_ft.jobs.run_list import remember
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -74,6 +75,7 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
     """
     folder = RunFolder.open(path)
     recipe = folder.recipe
+    remember(path)
     return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
 
 
@@ -93,6 +95,16 @@ def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
     )
     network.load_state_dict(checkpoint.model)
     return network.eval()
+
+
+def device_of(run: OpenRun) -> torch.device:
+    """The run's own device, or the fastest there is where the run came from another machine. Imports torch."""
+    from desktop_ft.engine.device import choose
+
+    try:
+        return choose(run.recipe.device).device
+    except UserError:
+        return choose().device
 
 
 def still_there(root: Path, samples: Sequence[Sample], warn: Warn = silent) -> tuple[Sample, ...]:

@@ -1,4 +1,4 @@
-"""A dropped folder becomes a manifest with subsets."""
+"""A dropped folder becomes a manifest with subsets, under the names that a recipe gives."""
 
 import threading
 from collections.abc import Callable
@@ -6,26 +6,26 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import DatasetChoice
+from desktop_ft.data.edits import prepared
 from desktop_ft.data.scan import scan
-from desktop_ft.data.splits import split
 from desktop_ft.plugin_manager import Plugins
 
 Progress = Callable[[int, int | None], None]
 
 
 def scan_dataset(
-    source: Path, val: float, *, progress: Progress | None = None, cancel: threading.Event | None = None
+    dataset: DatasetChoice, *, progress: Progress | None = None, cancel: threading.Event | None = None
 ) -> DatasetManifest:
-    """Look at every file of a folder or .zip, and divide the pictures into subsets.
+    """Look at every file of the dataset's folder or .zip; edit and divide what was found as `dataset` says.
 
     Args:
-        val: share held out for validation, where the folder does not say so itself.
         progress: told the pictures looked at, and how many there are once that is known.
 
     Raises:
         UserError: nothing there to learn from. Cancelled: as asked.
     """
-    return split(scan(source, progress=progress, cancel=cancel), val)
+    return prepared(scan(Path(dataset.folder), progress=progress, cancel=cancel), dataset)
 
 
 def write_sample(plugins: Plugins, name: str, folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.replanning import Replanning
+from desktop_ft.jobs.run_list import remember
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.sinks import Sinks
@@ -38,7 +40,9 @@ def new_run_path(recipe: Recipe) -> Path:
     """A folder for a new run that does not exist yet: dataset, backbone and time in its name."""
     name = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
     stamp = datetime.datetime.now().strftime("%Y-%m-%d %H.%M.%S")
-    return places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    first = places.runs() / f"{stamp} {name} {recipe.backbone.name}"
+    others = (first.with_name(f"{first.name} {number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain((first,), others) if not path.exists())
 
 
 def train(
@@ -127,7 +131,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
         if progress:
             progress("Looking at the pictures", done, total)
 
-    manifest = scan_dataset(Path(recipe.dataset.folder), recipe.dataset.val, progress=scanning, cancel=control.cancel)
+    manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
@@ -135,6 +139,7 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
     folder = RunFolder.create(run)
     folder.write_manifest(manifest)
     folder.write_recipe(recipe)
+    remember(run)
     return _Work(OpenRun(folder=folder, recipe=recipe, manifest=manifest, backbone=backbone), parts, processes)
 
 

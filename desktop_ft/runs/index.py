@@ -2,19 +2,20 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
-_VERSION = 2
-_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy"
-_TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (path))"
+_VERSION = 3
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note"
+_TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class RunSummary:
             resumed; `damaged` where its files cannot be read.
         epochs: finished ones.
         accuracy: of the best epoch on the validation pictures, 0 to 1; None before the first.
+        tags: those that the person gave it, in a line: `#night #good`.
+        note: what the person wrote about it.
     """
 
     path: str
@@ -39,19 +42,23 @@ class RunSummary:
     status: str
     epochs: int
     accuracy: float | None
+    tags: str = ""
+    note: str = ""
 
 
 class RunIndex:
-    """The runs that lie directly in one folder.
+    """The runs that lie directly in one folder, and some that lie elsewhere.
 
     Args:
         database: the SQLite file; made anew where it is missing, of another version or damaged.
         root: the folder that holds the run folders.
+        others: more run folders; those that are not there now are left out.
     """
 
-    def __init__(self, database: Path, root: Path) -> None:
+    def __init__(self, database: Path, root: Path, others: Iterable[Path] = ()) -> None:
         self._database = database
         self._root = root.absolute()
+        self._others = tuple(others)
         atomic.make_folder(database.parent)
 
     def rescan(self) -> None:
@@ -80,18 +87,18 @@ class RunIndex:
         return [RunSummary(**dict(zip(names, map(_unpacked, row), strict=True))) for row in found]
 
     def _rescan(self) -> None:
-        there = {str(path): path for path in _run_folders(self._root)}
+        there = {str(path): path for path in (*_run_folders(self._root), *filter(_is_run, self._others))}
         with self._connected() as connection:
             query = "SELECT path, state FROM runs WHERE root = ?"
             rows = connection.execute(query, (_packed(str(self._root)),)).fetchall()
             known = {_unpacked(path): _unpacked(state) for path, state in rows}
-            gone = [(_packed(path),) for path in known if path not in there]
-            connection.executemany("DELETE FROM runs WHERE path = ?", gone)
+            gone = [(_packed(str(self._root)), _packed(path)) for path in known if path not in there]
+            connection.executemany("DELETE FROM runs WHERE root = ? AND path = ?", gone)
             for name, path in there.items():
                 state = _state(path)
                 if known.get(name) != state:
                     row = (*astuple(_summary(path)), str(self._root), state)
-                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     connection.execute(insert, [_packed(cell) for cell in row])
 
     @contextlib.contextmanager
@@ -117,10 +124,14 @@ def _run_folders(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob("*/recipe.toml")) if root.is_dir() else []
 
 
+def _is_run(path: Path) -> bool:
+    return (path / "recipe.toml").is_file()
+
+
 def _state(path: Path) -> str:
     """Changes whenever the run's row may change."""
     facts = [str(RunFolder(path).is_locked)]
-    for name in ("recipe.toml", "events.jsonl"):
+    for name in ("recipe.toml", "events.jsonl", "note.json"):
         file = path / name
         facts.append(f"{file.stat().st_mtime_ns}/{file.stat().st_size}" if file.exists() else "")
     return " ".join(facts)
@@ -129,12 +140,13 @@ def _state(path: Path) -> str:
 def _summary(path: Path) -> RunSummary:
     run = RunFolder(path)
     written = (path / "recipe.toml").stat().st_mtime
+    note = _note(run)
     try:
         recipe, events = run.recipe, run.events()
     except UserError:
         return RunSummary(
             path=str(path), name=run.name, created=written, dataset="", backbone="", preset="",
-            status="damaged", epochs=0, accuracy=None,
+            status="damaged", epochs=0, accuracy=None, tags=note.words, note=note.text,
         )  # fmt: skip
     history = run.history()
     best = max((event.val_accuracy for event in history.epochs), default=None)
@@ -148,4 +160,13 @@ def _summary(path: Path) -> RunSummary:
         status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
         epochs=len(history.epochs),
         accuracy=best,
+        tags=note.words,
+        note=note.text,
     )
+
+
+def _note(run: RunFolder) -> RunNote:
+    try:
+        return run.note
+    except UserError:  # it is told where somebody wants to change it
+        return RunNote()

@@ -9,8 +9,9 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
-from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory
+from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
@@ -181,6 +182,20 @@ class RunFolder:
         atomic.write(self.path / "manifest.json", to_json(manifest))
 
     @property
+    def note(self) -> RunNote:
+        """What the person wrote about the run. Raises UserError where the file is damaged."""
+        return from_json(RunNote, atomic.read(self._note), str(self._note)) if self._note.exists() else RunNote()
+
+    def write_note(self, note: RunNote) -> None:
+        """Keep what the person wrote about the run. A damaged file may be mended by hand: it raises UserError, as `note` does."""
+        if self.note != note:
+            atomic.write(self._note, to_json(note))
+
+    @property
+    def _note(self) -> Path:
+        return self.path / "note.json"
+
+    @property
     def evaluation(self) -> Evaluation | None:
         """What the model gets right and wrong; None while nobody has asked."""
         path = self.path / "evaluation.json"
@@ -189,6 +204,22 @@ class RunFolder:
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Keep what the model gets right and wrong."""
         atomic.write(self.path / "evaluation.json", to_json(evaluation))
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """How sure an answer of the run's model must be; None: it answers always. Raises UserError where the file is damaged."""
+        return from_json(Threshold, atomic.read(self._threshold), str(self._threshold)) if self._threshold.exists() else None
+
+    def write_threshold(self, threshold: Threshold | None) -> None:
+        """Keep how sure an answer must be; None: the model answers always."""
+        if threshold is None:
+            self._threshold.unlink(missing_ok=True)
+        else:
+            atomic.write(self._threshold, to_json(threshold))
+
+    @property
+    def _threshold(self) -> Path:
+        return self.path / "threshold.json"
 
     @property
     def export_reports(self) -> tuple[ExportReport, ...]:

@@ -27,6 +27,10 @@ PICTURE = (
         description="Shows another part of the picture each time, at the network's size. The most useful change for photos.",
         make=_later("geometry", "RandomResizedCrop"),
         parameters=chosen.Crop,
+        when="Nearly always, for photos. Raise the smallest part when what matters fills the picture, so that it "
+        "is not cut away.",
+        cost="It costs nothing more than showing the whole picture. Very small parts may leave out what the label "
+        "names, and such runs need more epochs.",
     ),
     Augmentation(
         name="horizontal_flip",
@@ -34,6 +38,9 @@ PICTURE = (
         description="Not for things where left and right differ, such as text.",
         make=_later("geometry", "HorizontalFlip"),
         parameters=chosen.Chance,
+        when="For animals, plants, products and most other things. Not for writing, traffic signs, or whatever "
+        "has a left and a right.",
+        cost="Hardly any time.",
     ),
     Augmentation(
         name="vertical_flip",
@@ -41,6 +48,8 @@ PICTURE = (
         description="For pictures without an up and down, such as those from a microscope or from the air.",
         make=_later("geometry", "VerticalFlip"),
         parameters=chosen.Chance,
+        when="For pictures from a microscope, from the air, or of things that lie in any direction.",
+        cost="Hardly any time. For ordinary photos it shows what never happens, and learning gets harder.",
     ),
     Augmentation(
         name="rotation",
@@ -48,6 +57,8 @@ PICTURE = (
         description="Turns the picture about its middle by a random angle.",
         make=_later("geometry", "RandomRotation"),
         parameters=chosen.Rotation,
+        when="When the camera is not held level, or things lie about. Take 180 degrees where there is no up at all.",
+        cost="A little time. The corners that are left bare are not part of any real picture.",
     ),
     Augmentation(
         name="perspective",
@@ -55,6 +66,8 @@ PICTURE = (
         description="Shows the picture as if seen from the side.",
         make=_later("geometry", "RandomPerspective"),
         parameters=chosen.Perspective,
+        when="When the same thing is photographed from different sides, such as packages and signs.",
+        cost="A little time. Strong distortion bends shapes that may tell the classes apart.",
     ),
     Augmentation(
         name="colour",
@@ -62,6 +75,9 @@ PICTURE = (
         description="Changes brightness, contrast, saturation and hue, as other light and other cameras would.",
         make=_later("appearance", "ColourJitter"),
         parameters=chosen.Colour,
+        when="When light and cameras differ from picture to picture. Set hue to 0 where the colour itself tells "
+        "the classes apart, as with ripe and unripe fruit.",
+        cost="A little time.",
     ),
     Augmentation(
         name="grayscale",
@@ -69,6 +85,8 @@ PICTURE = (
         description="Takes the colours away, so that shape must do.",
         make=_later("appearance", "Grayscale"),
         parameters=chosen.Chance,
+        when="When a model relies on colours that will not hold, or when some of the pictures to come will be without colour.",
+        cost="Hardly any time. Where colour tells the classes apart, accuracy falls.",
     ),
     Augmentation(
         name="blur",
@@ -76,6 +94,8 @@ PICTURE = (
         description="Puts the picture a little out of focus.",
         make=_later("appearance", "GaussianBlur"),
         parameters=chosen.Blur,
+        when="When pictures to come may be out of focus or shaken.",
+        cost="A little time, more for strong blur. Fine detail is lost, which hurts where detail matters.",
     ),
     Augmentation(
         name="erasing",
@@ -83,6 +103,8 @@ PICTURE = (
         description="Covers a rectangle, so that no single detail decides.",
         make=_later("appearance", "RandomErasing"),
         parameters=chosen.Erasing,
+        when="When the model relies on one detail, or when things are often partly hidden.",
+        cost="Hardly any time. A large hidden part may cover what the label names, and such runs need more epochs.",
     ),
     Augmentation(
         name="rand_augment",
@@ -90,6 +112,9 @@ PICTURE = (
         description="Some changes out of fourteen, all of the strength you set.",
         make=_later("automatic", "RandAugment"),
         parameters=chosen.RandAugment,
+        when="When more than the head learns and there is time for many epochs. Magnitude 9 is usual; raise it "
+        "while validation gets better.",
+        cost="Some time for each picture, and more epochs. Leave out other strong changes beside it.",
     ),
     Augmentation(
         name="trivial_augment",
@@ -97,6 +122,8 @@ PICTURE = (
         description="One change out of fourteen, of random strength. Strong, and nothing to tune.",
         make=_later("automatic", "TrivialAugment"),
         parameters=chosen.TrivialAugment,
+        when="When you want strong augmentation without choosing anything. It suits networks that learn as a whole.",
+        cost="Some time for each picture, and more epochs.",
     ),
 )
 BATCH = (
@@ -107,6 +134,9 @@ BATCH = (
         make=_later("mixing", "MixUp"),
         kind=AugmentationKind.BATCH,
         parameters=chosen.Mixing,
+        when="When the model is too sure of wrong answers, in long runs that let much of the network learn.",
+        cost="Training accuracy looks low, since the labels are mixed as well. It needs more epochs, and frozen "
+        "layers cannot keep their answers.",
     ),
     Augmentation(
         name="cutmix",
@@ -115,6 +145,9 @@ BATCH = (
         make=_later("mixing", "CutMix"),
         kind=AugmentationKind.BATCH,
         parameters=chosen.Cutting,
+        when="When the model relies on one detail, in long runs that let much of the network learn.",
+        cost="Training accuracy looks low, since the labels are mixed as well. It needs more epochs, and frozen "
+        "layers cannot keep their answers.",
     ),
 )
 

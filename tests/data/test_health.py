@@ -5,7 +5,7 @@ import pytest
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Severity, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.data.health import check_trainable, class_weights, imbalance
+from desktop_ft.data.health import check_trainable, class_weights, rare
 from tests.data.test_splits import manifest, sample
 
 
@@ -27,7 +27,7 @@ def divided(train: list[int], val: list[int], problems: tuple[Problem, ...] = ()
     "train, val, words",
     [
         ([5], [5], "only one class"),
-        ([], [], "only one class"),
+        ([], [], "no class left"),
         ([0, 0], [1, 1], "no training pictures"),
         ([3, 0], [1, 1], "The class 1 has no training picture"),
         ([3, 3], [0, 0], "no validation pictures"),
@@ -62,4 +62,10 @@ def test_class_weights_are_inverse_and_one_on_average_over_the_pictures() -> Non
     assert np.isclose(weights[1] / weights[0], 3)
     assert np.isclose((30 * weights[0] + 10 * weights[1]) / 40, 1)
     assert weights[2] == 0
-    assert imbalance(skewed) == 3
+
+
+def test_classes_are_marked_where_the_warning_speaks_of_them() -> None:
+    """One rule: five times fewer training pictures than the largest class has."""
+    assert rare(divided([49, 10, 0], [1, 1, 1])) == {}
+    skewed = divided([50, 10, 4, 0], [1, 1, 1, 1])
+    assert rare(skewed) == {"1": 5.0, "2": 12.5}

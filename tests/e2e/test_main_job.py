@@ -33,6 +33,55 @@ def trained(command: Command, photos: Path, run: Path, *more: object) -> Outcome
     return outcome
 
 
+@pytest.mark.slow
+def test_a_threshold_that_is_kept_is_heeded_by_answers_report_and_exported_file(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
+    evaluation = command("evaluate", run, "--json").json()
+    sure = sorted(answer["confidence"] for answer in evaluation["answers"])
+    value = (sure[len(sure) // 2 - 1] + sure[len(sure) // 2]) / 2
+    assert command("evaluate", run, "--keep").code == 2
+    assert command("evaluate", run, "--threshold", "1.5").code == 2
+    tried = command("evaluate", run, "--threshold", value, "--json").json()["threshold"]
+    assert (tried["caveat"], (run / "threshold.json").exists()) == ("", False)
+    kept = command("evaluate", run, "--threshold", value, "--keep", "--json").json()["threshold"]
+    assert 0 < kept["answered"] < 1
+    assert kept["answered"] == pytest.approx(sum(each >= value for each in sure) / len(sure))
+    assert "these very pictures" in kept["caveat"]
+    others = command("evaluate", run, photos, "--json")
+    assert others.json()["threshold"]["caveat"] == ""
+    assert f"picked on {len(sure)} of these 36" in others.err
+    assert "don't know" in (run / "report.html").read_text(encoding="utf-8")
+    model = tmp_path / "careful.onnx"
+    assert command("export", run, "--out", model).code == 0
+    for asked in (model, run):
+        answers = command("predict", asked, photos, "--json").json()
+        assert [answer["sure"] for answer in answers] == [answer["confidence"] >= value for answer in answers]
+        assert not all(answer["sure"] for answer in answers)
+        assert "don't know" in command("predict", asked, photos).out
+        assert all(answer["sure"] for answer in command("predict", asked, photos, "--threshold", 0, "--json").json())
+    assert command("evaluate", run, "--threshold", 0, "--keep").code == 0
+    assert not (run / "threshold.json").exists()
+
+
+@pytest.mark.slow
+def test_a_photo_is_explained(command: Command, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
+    seen = tmp_path / "seen.png"
+    told = command("explain", run, photos / "disc" / "00.png", "--out", seen, "--json").json()
+    assert sum(told["probabilities"].values()) == pytest.approx(1)
+    assert set(told["likeness"]) == {"the head", "the head and a third of the layers", "two thirds", "all layers"}
+    assert Image.open(seen).size == (64, 64)
+    assert command("explain", run, photos / "disc" / "00.png", "--class", "cat").code == 2
+    assert command("explain", run, photos / "disc" / "00.png", "--out", tmp_path / "seen.jpg").code == 2
+    (photos / "disc" / "bad.png").write_bytes(b"no picture")
+    broken = command("explain", run, photos / "disc" / "bad.png")
+    assert broken.code == 2 and "bad.png" in broken.err
+
+
 def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command, photos: Path, tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "model.onnx"
     told = trained(command, photos, run, "--freeze", "last:1", "--augment", "light").json()
@@ -67,6 +116,12 @@ def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command
         Path(p["path"]).relative_to(photos).as_posix(): p["class"] for p in predictions
     }
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
+    for figure in (
+        *evaluation["per_class"],
+        evaluation | {"f1": evaluation["macro_f1"], "f1_interval": evaluation["macro_f1_interval"]},
+    ):
+        low, high = figure["f1_interval"]
+        assert low <= figure["f1"] <= high
 
     curves = command("curves", run)
     assert curves.code == 0 and curves.out.startswith("kind,epoch,step,loss,lr,") and curves.out.count("\nepoch,") == 2

@@ -112,7 +112,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
 
     export = page(window, "export")
     assert isinstance(export, ExportPage)
-    assert not export.ask.isEnabled()
+    assert not export.trying.ask.isEnabled()
     click(export.export)
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert state.export is not None, export.notice.text
@@ -120,7 +120,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert "no answer changed" in export.proof_text.text()
     assert drop(window, photos / "disc")
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert len(export.answers.rows.rows) == 12
+    assert len(export.trying.answers) == 12
     assert state.run is not None
     assert RunFolder.open(state.run).evaluation == state.evaluation
 

@@ -130,7 +130,7 @@ def test_tells_what_was_asked_learned_missed_and_proven(tmp_path):
         "efficientnet_lite0",
         "horizontal flip",
         "50.0\u00a0%",
-        "interval 15.0\u00a0% to 85.0\u00a0%",
+        "interval 15.0\u00a0to\u00a085.0\u00a0%",
         "stopped early",
         "epoch 2",
         "The card was not used.",
@@ -146,7 +146,7 @@ def test_tells_what_was_asked_learned_missed_and_proven(tmp_path):
     assert len(pictures) == 1, "one of the two mistakes is gone from the disk, and said to be"
     assert "Is not there any more." in page.text
     assert str(tmp_path) not in html, "a place on this machine is nobody else's business"
-    assert sum(tag == "svg" for tag, _ in page.tags) == 4
+    assert sum(tag == "svg" for tag, _ in page.tags) == 5
 
 
 def test_strangers_names_are_shown_literally_and_load_nothing(tmp_path):

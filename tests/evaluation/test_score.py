@@ -14,7 +14,9 @@ from desktop_ft.core.dataset import Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Evaluation
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.evaluation.score import calibration_error, evaluate, softmax, wilson
+from desktop_ft.evaluation.calibration import calibration_error
+from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.score import evaluate, softmax
 
 
 def samples(labels):

@@ -19,6 +19,7 @@ from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
 from desktop_ft.runs import atomic
+from tests.gui.test_runs import made
 from tests.gui.test_window import opened
 
 
@@ -160,3 +161,31 @@ def test_what_was_opened_last_is_opened_again_from_a_list(window: MainWindow, ph
     palette = next(each for each in window.findChildren(Palette) if each.isVisible())
     assert [entry.enabled for entry in palette.found] == [True, False]
     palette.reject()
+
+
+def test_the_run_that_was_open_is_shown_again(
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    run = made("one", photos)
+    window.session.runs.open(run)
+    assert window.session.autosave.save()
+    with next_start(faults, qtbot) as again:
+        qtbot.waitUntil(lambda: again.session.state.run == run)
+        assert len(again.session.training.history.epochs) == 2
+        opened(again, Path(shutil.copytree(photos, tmp_path / "others")), qtbot)  # another project: not its run
+        assert again.session.state.run is None
+    with next_start(faults, qtbot) as again:
+        qtbot.wait(50)
+        assert again.session.state.run is None
+
+
+def test_a_run_that_is_gone_is_not_missed(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    run = made("one", photos)
+    window.session.runs.open(run)
+    assert window.session.autosave.save()
+    shutil.rmtree(run)
+    with next_start(faults, qtbot) as again:
+        qtbot.wait(50)
+        assert again.session.state.run is None and not again.notice.text

@@ -1,11 +1,12 @@
 """The page Runs: what it lists, compares and leads to."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -13,15 +14,19 @@ from desktop_ft import places
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
+from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
-from tests.gui.test_window import click, page
+from tests.gui.test_window import click, drop, opened, page
 
 _ADD_ROW = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
 
 
-def made(name: str, photos: Path, *, preset: str = "head", accuracy: tuple[float, ...] = (0.5, 0.9), time: float = 1e9) -> Path:
+def made(
+    name: str | Path, photos: Path, *, preset: str = "head", accuracy: tuple[float, ...] = (0.5, 0.9), time: float = 1e9
+) -> Path:
     """A run that was completed: recipe and events, and nothing else."""
     folder = RunFolder.create(places.runs() / name)
     folder.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos)), freeze=FreezePlan(preset=preset)))
@@ -138,3 +143,134 @@ def test_return_opens_the_run(window: MainWindow, photos: Path, qtbot: QtBot) ->
     runs.runs.setCurrentIndex(runs.runs.proxy.index(0, 0))
     QTest.keyClick(runs.runs, Qt.Key.Key_Return)
     assert window.session.state.page == "results"
+
+
+def test_what_is_written_about_a_run_is_kept_and_found(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    one, two = made("one", photos, time=1.5e9), made("two", photos)
+    runs = shown(window, qtbot, 2)
+    QTest.keyClicks(runs.notes.tags, "night, #good")
+    QTest.keyClicks(runs.notes.text, "the new camera")
+    qtbot.waitUntil(lambda: RunFolder(one).note.text == "the new camera", timeout=5_000)  # nobody asked for it
+    assert RunFolder(one).note.tags == ("night", "good")
+    QTest.keyClicks(runs.notes.text, "!")
+    select(runs, 1)  # another run: what was typed is kept at once
+    assert RunFolder(one).note.text == "the new camera!" and runs.notes.text.toPlainText() == ""
+    QTest.keyClicks(runs.notes.tags, "night-shift")
+    QTest.keyClicks(runs.search, "#night")
+    assert runs.runs.proxy.rowCount() == 2
+    QTest.keyClicks(runs.search, "-")
+    assert runs.runs.proxy.rowCount() == 1 and RunFolder(two).note.tags == ("night-shift",)
+    runs.search.setText("new camera")  # what is only in the note
+    assert [runs.runs.proxy.index(row, 2).data() for row in range(runs.runs.proxy.rowCount())] == ["efficientnet_lite0"]
+    runs.search.clear()
+    select(runs, 0, 1)
+    assert not runs.notes.text.isEnabled()
+    select(runs, 0)
+    assert runs.notes.text.toPlainText() == "the new camera!" and runs.notes.tags.text() == "night good"
+
+
+def test_a_note_that_cannot_be_written_waits_until_it_can(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made("one", photos, time=1.5e9)
+    made("two", photos)
+    runs = shown(window, qtbot, 2)
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(28, "No space left on device"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTest.keyClicks(runs.notes.text, "dear")
+        select(runs, 1)
+        assert "disk is full" in runs.notice.text and runs.notes.text.toPlainText() == ""
+    select(runs, 0)
+    assert runs.notes.text.toPlainText() == "dear"
+    runs.notes.save()
+    assert RunFolder(one).note == RunNote(text="dear")
+
+
+def test_typing_goes_on_while_the_list_is_made_anew(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    run = made("one", photos)
+    runs = shown(window, qtbot, 1)
+    QTest.keyClicks(runs.notes.text, "half a")
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    QTest.keyClicks(runs.notes.text, " word")
+    window.session.state.go("data")  # leaves it
+    runs.notes.save()
+    assert RunFolder(run).note.text == "half a word"
+
+
+def test_using_another_run_s_recipe_can_be_undone(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    shutil.rmtree(other / "dark")
+    shutil.copytree(photos / "dark", other / "black")
+    made("one", other, preset="last:1")
+    opened(window, photos, qtbot)
+    state = window.session.state
+    before, pictures = state.recipe, state.manifest
+    runs = shown(window, qtbot, 1)
+    click(runs.again)
+
+    def settled(folder: Path) -> None:
+        qtbot.waitUntil(lambda: not window.session.opening.running and state.manifest is not None, timeout=30_000)
+        assert state.manifest is not None and state.manifest.source == str(folder) == state.recipe.dataset.folder
+
+    settled(other)
+    assert state.recipe.freeze.preset == "last:1" and state.manifest is not None and "black" in state.manifest.classes
+    window.commands.undo()
+    settled(photos)
+    assert state.recipe == before and state.manifest == pictures
+    window.commands.redo()
+    window.commands.undo()  # while the other folder is still being looked at
+    window.commands.redo()
+    settled(other)
+    assert state.recipe.freeze.preset == "last:1"
+    window.commands.undo()
+    settled(photos)
+    assert state.recipe == before
+
+
+def test_runs_that_lie_elsewhere_are_listed_once_known(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    far = made(tmp_path / "far away", photos)
+    runs = shown(window, qtbot, 0)
+    assert drop(window, far)
+    qtbot.waitUntil(lambda: [run.path for run in runs.runs.rows.rows] == [str(far)])
+    (places.data() / "runs.sqlite").unlink()  # only an index
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert [run.path for run in runs.runs.rows.rows] == [str(far)]
+    assert drop(window, tmp_path) and len(runs.runs.rows.rows) == 1  # no run: it is opened as pictures
+    qtbot.waitUntil(lambda: not window.session.opening.running)
+    far.rename(tmp_path / "gone")
+    runs.refresh()
+    qtbot.waitUntil(lambda: runs.empty.isVisibleTo(runs))
+
+
+def test_a_run_is_made_again_from_its_recipe(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos.with_name("gone"), preset="last:1")
+    runs = shown(window, qtbot, 1)
+    click(runs.repeat)
+    assert window.session.state.page == "train"
+    qtbot.waitUntil(lambda: not window.session.training.running, timeout=60_000)
+    end = window.session.training.end  # its pictures are gone: that is told, and no new run is left
+    assert end is not None and end.status is RunStatus.FAILED and "gone" in end.error
+    assert window.session.state.recipe.freeze.preset == "head" and len(list(places.runs().iterdir())) == 1
+
+
+def test_a_run_opens_as_a_report(window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(window, photos, qtbot)
+    run = made("one", photos)
+    manifest = window.session.state.manifest
+    assert manifest is not None
+    RunFolder(run).write_manifest(manifest)
+    asked: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: asked.append(url.toLocalFile()) or False)
+    runs = shown(window, qtbot, 1)
+    QTest.keyClicks(runs.notes.text, "<b>remember</b>")
+    click(runs.report)
+    qtbot.waitUntil(lambda: bool(asked), timeout=30_000)
+    assert asked == [str(run / "report.html")] and asked[0] in runs.notice.text
+    text = (run / "report.html").read_text()
+    assert "&lt;b&gt;remember&lt;/b&gt;" in text and "desktop-ft train --recipe recipe.toml" in text and "@media print" in text

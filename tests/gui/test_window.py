@@ -163,7 +163,7 @@ def test_a_network_is_found_and_chosen(window: MainWindow, qtbot: QtBot) -> None
     )
     assert "BSD" in model.facts.text
     assert model.download.isVisible()
-    click(model.use)
+    click(model.use_it)
     assert window.session.state.recipe.backbone.name == "resnet18"
     window.commands.undo()
     assert window.session.state.recipe.backbone.name == "efficientnet_lite0"

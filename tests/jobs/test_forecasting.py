@@ -37,7 +37,7 @@ from desktop_ft.plugin_manager import load_plugins
 
 recipe = Recipe.from_data({"dataset": {"folder": sys.argv[1]}, "freeze": {"preset": "all"}, "precision": "fp32"}, "the test")
 plugins = load_plugins()
-manifest = scan_dataset(Path(recipe.dataset.folder), 0.2)
+manifest = scan_dataset(recipe.dataset)
 parts = build(recipe, plugins.backbones.get(recipe.backbone.name), manifest)
 network = parts.network.to(memory_format=torch.channels_last).train()
 parts.learner.apply(0)

@@ -9,10 +9,10 @@ from desktop_ft.api import EventSink, TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.running import open_run
-from desktop_ft.jobs.training import resume, train
+from desktop_ft.jobs.training import new_run_path, resume, train
 from desktop_ft.plugin_manager import Plugins
 
 
@@ -98,3 +98,12 @@ def test_a_sink_that_raises_is_named_and_ends_no_run(
     assert isinstance(events[-1], RunEnded)
     assert isinstance(heard[-1], RunEnded)
     assert open_run(tmp_path / "run", plugins).folder.events() == events
+
+
+def test_runs_of_one_second_have_folders_of_their_own(home: Path) -> None:
+    recipe = Recipe(dataset=DatasetChoice(folder="photos"))
+    paths = []
+    for _ in range(20):  # at least two of them within one second
+        paths.append(new_run_path(recipe))
+        paths[-1].mkdir(parents=True)
+    assert len(set(paths)) == 20

@@ -24,7 +24,7 @@ from desktop_ft.core.events import (
     Warned,
 )
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval
+from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval, Threshold
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
@@ -98,6 +98,12 @@ def test_all_that_is_written_is_read_again(tmp_path):
     )  # fmt: skip
     run.write_evaluation(evaluation)
     assert again.evaluation == evaluation
+    assert again.threshold is None
+    threshold = Threshold(value=0.8, dataset="d", subset="val", pictures=1, fingerprint="f")
+    run.write_threshold(threshold)
+    assert again.threshold == threshold
+    run.write_threshold(None)
+    assert again.threshold is None
 
 
 def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_path):

@@ -1,0 +1,333 @@
+"""Whether the window answers at once, whatever goes on in it; everything real, in the whole application's own window.
+
+    bench_window.py gaps PHOTOS [--files N]   how late the event loop is: scan, photos scrolled, training, checkpoints, export
+    bench_window.py paint [--rounds N]        from the start of the process to the first painted window, and what it has imported
+    bench_window.py points [--points N]       frames a second while a curve of so many points is panned
+    bench_window.py cycles [--cycles N]       what opening, training and closing again and again leaves behind
+
+Each prints one line of JSON. A tick is asked for every 5 ms; the gap is the time between two of them. PHOTOS holds
+train/ and val/. Without a screen Qt's offscreen platform paints into memory; the line says which it was.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from desktop_ft.engine import process
+
+if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+process.prepare()  # as the application does, before torch is there
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer  # noqa: E402
+from PySide6.QtTest import QTest  # noqa: E402
+from PySide6.QtWidgets import QApplication  # noqa: E402
+
+from desktop_ft import app  # noqa: E402
+from desktop_ft.core.events import RunStarted, StepDone  # noqa: E402
+from desktop_ft.core.freezing import FreezePlan  # noqa: E402
+from desktop_ft.core.metrics import MetricHistory  # noqa: E402
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe  # noqa: E402
+from desktop_ft.gui.data_page import DataPage  # noqa: E402
+from desktop_ft.gui.faults import Faults  # noqa: E402
+from desktop_ft.gui.main_window import MainWindow  # noqa: E402
+
+TICK_MS = 5
+TINY = Path(__file__).parents[1] / "tests" / "tiny_backbone.py"
+SIZE = (1280, 720)
+
+PAINT = """
+import json, sys, time
+import psutil
+began = psutil.Process().create_time()
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QMainWindow
+
+class Painted(QObject):
+    def eventFilter(self, watched, event):
+        if event.type() is QEvent.Type.Paint and isinstance(watched, QMainWindow):
+            heavy = sorted({"torch", "torchvision", "numpy", "pyqtgraph", "onnxruntime", "sklearn"} & set(sys.modules))
+            print(json.dumps({"seconds": time.time() - began, "imported": heavy}), flush=True)
+            QTimer.singleShot(0, watched.close)
+        return False
+
+application = QApplication(sys.argv[:1])
+painted = Painted()
+application.installEventFilter(painted)
+from desktop_ft.cli import main
+sys.exit(main([]))
+"""
+
+
+class Ticks(QObject):
+    """Asks the event loop for a tick again and again, and keeps how long each took to come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gaps: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(TICK_MS)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(1000 * (now - self._last))
+        self._last = now
+
+    def taken(self) -> dict[str, object]:
+        """What came since the last call, in milliseconds."""
+        gaps, self.gaps = np.array(self.gaps), []
+        return {
+            "ticks": len(gaps),
+            "p50_ms": round(float(np.percentile(gaps, 50)), 1),
+            "p99_ms": round(float(np.percentile(gaps, 99)), 1),
+            "most_ms": round(float(gaps.max()), 1),
+            "over_100_ms": int((gaps > 100).sum()),
+        }
+
+
+@contextmanager
+def home() -> Iterator[Path]:
+    """A place of its own for settings, runs and what is kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DESKTOP_FT_HOME"] = folder
+        yield Path(folder)
+
+
+def until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    """Let the event loop run until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit("The window did not get there in time.")
+        QTest.qWait(10)
+
+
+def opened(faults: Faults) -> MainWindow:
+    """The application's window, shown."""
+    window = app.build_window(faults)
+    window.resize(*SIZE)
+    window.show()
+    until(window.isVisible)
+    return window
+
+
+def closed(window: MainWindow, faults: Faults) -> None:
+    """Close it and let it go."""
+    window.close()
+    until(lambda: not window.session.worker.busy)
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    if faults.seen:
+        raise SystemExit(f"Something unforeseen happened: {faults.seen}")
+
+
+def train(window: MainWindow, recipe: Recipe) -> None:
+    """Open the recipe and train with it, to the end."""
+    session = window.session
+    session.opening.open_recipe(recipe)
+    until(lambda: session.state.manifest is not None and not session.opening.running)
+    window.commands.start_training()
+    until(lambda: not session.training.running)
+    end = session.training.end
+    if end is None or end.status != "completed":
+        raise SystemExit(f"The run ended as {end}.")
+
+
+def drawn(folder: Path, pictures: int, classes: int = 10) -> Path:
+    """So many different small pictures in folders of classes."""
+    chance = np.random.default_rng(0)
+    for number in range(pictures):
+        place = folder / f"class{number % classes:02d}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(chance.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(place / f"{number:06d}.png", compress_level=0)
+    return folder
+
+
+def gaps(photos: Path, files: int) -> dict[str, object]:
+    """The event loop's gaps through the whole job."""
+    found: dict[str, object] = {}
+    with home() as place:
+        faults = Faults()
+        window = opened(faults)
+        session = window.session
+        for name in ("data", "model", "layers", "augment", "train", "results", "export", "runs"):
+            session.state.go(name)  # torch is imported here, once, for all that follows
+        until(lambda: not session.worker.busy)
+        session.state.go("data")
+        drawn(place / "many", files)
+        ticks = Ticks()
+        QTest.qWait(2000)
+        found["at rest"] = ticks.taken()
+        session.opening.open(place / "many")
+        until(lambda: not session.opening.running and session.state.manifest is not None, 1800)
+        QTest.qWait(500)
+        found[f"scan of {files:,} files"] = ticks.taken()
+        page = window.page("data")
+        if not isinstance(page, DataPage):
+            raise TypeError("the page Data shows the photos")
+        bar = page.wall.verticalScrollBar()
+        for step in range(400):
+            bar.setValue(bar.maximum() * step // 400)
+            QTest.qWait(10)
+        found["photos scrolled"] = ticks.taken()
+        for what, preset, epochs in (("the head trains", "head", 10), ("all layers train", "all", 2)):
+            recipe = Recipe(
+                dataset=DatasetChoice(folder=str(photos)),
+                freeze=FreezePlan(preset=preset),
+                optimisation=Optimisation(epochs=epochs),
+            )
+            train(window, recipe)
+            found[f"{what}, checkpoints and evaluation"] = ticks.taken()
+        session.state.go("export")
+        run = session.state.run
+        if run is None:
+            raise SystemExit("The run is not shown.")
+        session.runs.export(run, place / "model.onnx", "onnx")
+        until(lambda: not session.runs.busy)
+        found["export and proof"] = ticks.taken()
+        closed(window, faults)
+    return found
+
+
+def paint(rounds: int) -> dict[str, object]:
+    """Seconds to the first painted window, warm: the first round is not counted."""
+    told = []
+    with home():
+        for _ in range(rounds + 1):
+            done = subprocess.run([sys.executable, "-c", PAINT], check=True, stdout=subprocess.PIPE, text=True)
+            told.append(json.loads(done.stdout.splitlines()[0]))
+    seconds = [round(line["seconds"], 3) for line in told[1:]]
+    return {"seconds": seconds, "median_s": statistics.median(seconds), "imported": told[-1]["imported"]}
+
+
+def points(count: int) -> dict[str, object]:
+    """Frames a second of panning over a run of so many steps, the plots of the page Train painted each time."""
+    from desktop_ft.gui.run_plots import Plots
+    from desktop_ft.gui.settings import Settings
+    from desktop_ft.gui.theme import Theme, ThemeChoice
+
+    per, history = 1000, MetricHistory()
+    history.add(
+        RunStarted(
+            epochs=count // per,
+            steps_per_epoch=per,
+            first_epoch=0,
+            first_step=0,
+            device="",
+            precision="",
+            learning_share=1,
+            time=0,
+        )
+    )
+    noise = np.random.default_rng(0).random(count)
+    for step in range(count):
+        loss = float(1 / (1 + step / 1000) + 0.2 * noise[step])
+        history.add(StepDone(epoch=step // per, step=step % per, loss=loss, lr=0.001, seconds=0.01 * step))
+    plots = Plots(Theme(ThemeChoice.LIGHT), Settings())
+    plots.resize(*SIZE)
+    plots.show()
+    until(plots.isVisible)
+    began = time.perf_counter()
+    plots.show_history(history, count // per)
+    shown = time.perf_counter() - began
+    history.add(StepDone(epoch=count // per - 1, step=per, loss=0.1, lr=0.001, seconds=0.01 * count))
+    began = time.perf_counter()
+    plots.show_history(history, count // per)
+    again = time.perf_counter() - began
+    frames = []
+    box = plots.learning.loss.getPlotItem().getViewBox()
+    for frame in range(100):
+        began = time.perf_counter()
+        box.setXRange(frame, frame + count / per / 4, padding=0)
+        plots.learning.loss.viewport().repaint()
+        frames.append(time.perf_counter() - began)
+    plots.shut_down()
+    plots.close()
+    return {
+        "points": count,
+        "first_drawn_ms": round(1000 * shown),
+        "one_more_point_ms": round(1000 * again, 1),
+        "frames_per_s": round(1 / statistics.median(frames), 1),
+        "slowest_frame_ms": round(1000 * max(frames), 1),
+    }
+
+
+def cycles(count: int) -> dict[str, object]:
+    """What is left of opening a window, training in it and closing it, so many times in one process."""
+    with home() as place:
+        (place / "data" / "plugins").mkdir(parents=True)
+        shutil.copy(TINY, place / "data" / "plugins" / "tiny.py")
+        (place / "data" / "plugins.json").write_text(json.dumps({"enabled": ["tiny"]}))
+        recipe = Recipe(
+            dataset=DatasetChoice(folder=str(drawn(place / "few", 24, 2)), val=0.3),
+            backbone=BackboneChoice(name="tiny"),
+            freeze=FreezePlan(preset="scratch"),
+            optimisation=Optimisation(epochs=1, batch_size=8),
+        )
+        own = psutil.Process()
+        taken: list[float] = []
+        began = time.monotonic()
+        for _ in range(count):
+            faults = Faults()
+            window = opened(faults)
+            train(window, recipe)
+            closed(window, faults)
+            faults.deleteLater()
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            shutil.rmtree(place / "data" / "runs")
+            taken.append(own.memory_full_info().uss / 1e6)
+        # What is imported and warmed up on first use is no leak: counted from a tenth of the cycles on.
+        first = taken[count // 10]
+        return {
+            "cycles": count,
+            "seconds": round(time.monotonic() - began),
+            "memory_mb": [round(taken[count * tenth // 10]) for tenth in range(10)] + [round(taken[-1])],
+            "grown_mb": round(taken[-1] - first, 1),
+            "threads": sorted(thread.name for thread in threading.enumerate() if not thread.daemon),
+            "processes": [child.name() for child in own.children(recursive=True)],
+            "widgets": len(QApplication.topLevelWidgets()),
+        }
+
+
+def main() -> None:
+    """Measure one thing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    kind = kinds.add_parser("gaps")
+    kind.add_argument("photos", type=Path)
+    kind.add_argument("--files", type=int, default=100_000)
+    kinds.add_parser("paint").add_argument("--rounds", type=int, default=9)
+    kinds.add_parser("points").add_argument("--points", type=int, default=1_000_000)
+    kinds.add_parser("cycles").add_argument("--cycles", type=int, default=1000)
+    asked = parser.parse_args()
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    if isinstance(application, QApplication):
+        app.name_application(application)
+    if asked.kind == "gaps":
+        found = gaps(asked.photos, asked.files)
+    elif asked.kind == "paint":
+        found = paint(asked.rounds)
+    else:
+        found = points(asked.points) if asked.kind == "points" else cycles(asked.cycles)
+    print(json.dumps({"benchmark": f"window {asked.kind}", "platform": QApplication.platformName(), **found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Every command but the window's: what they import, the window does not wait for."""
+
+from typing import Any
+
+from desktop_ft.cli.bench_command import add_bench_command
+from desktop_ft.cli.data_commands import add_data_commands
+from desktop_ft.cli.demo_command import add_demo_command
+from desktop_ft.cli.explain_command import add_explain_command
+from desktop_ft.cli.forecast_command import add_forecast_command
+from desktop_ft.cli.help_command import add_help_command
+from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.queue_command import add_queue_command
+from desktop_ft.cli.rate_command import add_rate_command
+from desktop_ft.cli.result_commands import add_result_commands
+from desktop_ft.cli.run_commands import add_run_commands
+from desktop_ft.cli.system_commands import add_system_commands
+
+
+def add_all_commands(commands: Any) -> None:
+    """Add them to the parser's sub-commands, in the order in which the help lists them."""
+    for add in (
+        add_demo_command,
+        add_data_commands,
+        add_run_commands,
+        add_queue_command,
+        add_result_commands,
+        add_explain_command,
+        add_model_commands,
+        add_forecast_command,
+        add_rate_command,
+        add_bench_command,
+        add_help_command,
+        add_system_commands,
+    ):
+        add(commands)

@@ -1,0 +1,97 @@
+"""Pictures in, answers out, as they come: what an exported file and a run's own network share. No torch."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.data.decode import UnreadablePicture, network_input
+
+BATCH = 16
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Ask = Callable[[Pixels], tuple[Floats, Floats]]
+"""Probabilities and logits, both float32 (N, classes), of pictures uint8 (N, S, S, 3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureAnswer:
+    """What a model says of one picture; or, in `problem`, why it says nothing.
+
+    Attributes:
+        predicted: index into the model's classes; -1 where there is a problem.
+        confidence: probability of that class, 0 to 1.
+        probabilities, logits: one a class.
+    """
+
+    path: Path
+    predicted: int = -1
+    confidence: float = 0.0
+    probabilities: tuple[float, ...] = ()
+    logits: tuple[float, ...] = ()
+    problem: str = ""
+
+
+def answers(ask: Ask, rule: ResizeRule, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
+    """An answer for every path, in order; `batch` pictures are computed at a time, while the next ones are decoded.
+
+    A picture that cannot be read gives an answer with a problem.
+
+    Args:
+        ask: computes a batch.
+        rule: how a picture becomes the input.
+    """
+    remaining = iter(paths)
+    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
+        decoding = partial(_decoding, pool, rule)
+        coming = decoding(itertools.islice(remaining, batch))
+        while here := coming:
+            coming = decoding(itertools.islice(remaining, batch))
+            yield from _answered(ask, [(path, picture.result()) for path, picture in here])
+
+
+def _decoding(pool: ThreadPoolExecutor, rule: ResizeRule, paths: Iterable[Path]) -> list[tuple[Path, Future[Pixels | str]]]:
+    return [(path, pool.submit(_decoded, path, rule)) for path in paths]
+
+
+def _answered(ask: Ask, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterator[PictureAnswer]:
+    readable = [picture for _, picture in pictures if not isinstance(picture, str)]
+    found = iter(zip(*ask(np.stack(readable)), strict=True) if readable else ())
+    for path, picture in pictures:
+        yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
+
+
+def _answer(path: Path, probabilities: Floats, logits: Floats) -> PictureAnswer:
+    if not np.isfinite(logits).all():
+        return PictureAnswer(path=path, problem="The model gives no usable answer for it.")
+    predicted = int(logits.argmax())
+    return PictureAnswer(
+        path=path,
+        predicted=predicted,
+        confidence=float(probabilities[predicted]),
+        probabilities=tuple(probabilities.tolist()),
+        logits=tuple(logits.tolist()),
+    )
+
+
+def _decoded(path: Path, rule: ResizeRule) -> Pixels | str:
+    try:
+        return network_input(path, rule)
+    except UnreadablePicture as error:
+        return error.reason
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def cores() -> int:
+    """The processors this process may use: a container or batch system often grants fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,90 @@
+"""The edits of classes and photos that a person makes in the window: each is one change of the recipe, named in the Undo menu."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from desktop_ft.core.dataset import DatasetManifest, Sample
+from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part
+from desktop_ft.data import edits
+from desktop_ft.gui import words
+from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.state import ProjectState
+
+_NAMED = 3
+
+
+class DataEdits:
+    """The verbs of the page Data. A class is named as in the run, or `found` as in the folder."""
+
+    def __init__(self, state: ProjectState, opening: Opening) -> None:
+        self._state = state
+        self._opening = opening
+
+    @property
+    def dataset(self) -> DatasetChoice:
+        """What the recipe says about the pictures."""
+        return self._state.recipe.dataset
+
+    @property
+    def scanned(self) -> DatasetManifest | None:
+        """The folder as it is, without any edit."""
+        return self._opening.scanned
+
+    def rename(self, names: Sequence[str], new: str) -> None:
+        """Call the classes `names` so; several become one, and one that is called so already takes them in.
+
+        Raises:
+            UserError: it is no name.
+        """
+        others = self._state.manifest is not None and new in self._state.manifest.classes and new not in names
+        merging = len(names) > 1 or others
+        self._change(f"{'merge' if merging else 'rename'} {_list(names)} {'into' if merging else 'to'} {_word(new)}", names, new)
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Leave the classes `names` out of the run.
+
+        Raises:
+            UserError: the recipe cannot hold the name of one.
+        """
+        self._change(f"leave out {_list(names)}", names, LEFT_OUT)
+
+    def found_names(self, name: str) -> tuple[str, ...]:
+        """What the class `name` is called in the folder, where that is something else: several names where it was merged."""
+        found = (
+            tuple(each for each in self.scanned.classes if self.dataset.rename.get(each, each) == name) if self.scanned else ()
+        )
+        return found if found != (name,) else ()
+
+    def name_as_found(self, names: Sequence[str]) -> None:
+        """Call the classes `names` as in the folder; what was merged comes apart."""
+        found = [each for name in names for each in self.found_names(name)]
+        self._opening.edit(f"names of the folder for {_list(names)}", edits.put_back(self.dataset, found))
+
+    def put_back(self, found: Sequence[str], *, photos: bool) -> None:
+        """Take classes into the run again, under the names that they have in the folder; and `photos` left out one by one."""
+        dataset = edits.put_back(self.dataset, found)
+        if photos and self.scanned is not None:
+            out = edits.pictures_left_out(self.scanned, dataset)
+            dataset = edits.moved(dataset, (sample.sha256 for sample in out), None)
+        self._opening.edit(f"put back {_list([*found, *(['single photos'] if photos else [])])}", dataset)
+
+    def move(self, samples: Collection[Sample], part: Part | None) -> None:
+        """Put photos into a subset or leave them out; None: where the split has them."""
+        photos = words.count(len(samples), "photo")
+        if part is None:
+            text = f"put back {photos}"
+        else:
+            text = f"leave out {photos}" if part is Part.LEFT_OUT else f"move {photos} to {words.SUBSET_WORDS[part.value]}"
+        self._opening.edit(text, edits.moved(self.dataset, (sample.sha256 for sample in samples), part))
+
+    def _change(self, text: str, names: Iterable[str], new: str) -> None:
+        if self.scanned is not None:
+            self._opening.edit(text, edits.renamed(self.dataset, self.scanned.classes, names, new))
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(map(_word, names[:_NAMED]))
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+
+
+def _word(name: str) -> str:
+    return words.printable(name)

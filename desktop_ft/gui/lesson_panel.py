@@ -1,0 +1,70 @@
+"""The lesson's panel: above the page, what there is to understand, to do and to look at."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from desktop_ft.gui.actions import PAGE_TITLES
+from desktop_ft.gui.lesson import Lesson
+from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.widgets import GAP, MARGIN, button, label, row
+
+
+class LessonPanel(QFrame):
+    """One step at a time. Hidden while no lesson is on."""
+
+    def __init__(self, lesson: Lesson, state: ProjectState, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("lesson")
+        self.setAccessibleName("Lesson")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self._lesson, self._state = lesson, state
+        self.title = label(role="heading", wrap=True)
+        self.say = label(wrap=True)
+        self.do = label(wrap=True)
+        self.look = label(wrap=True)
+        self.way = button("", self._go)
+        self.back = button("Back", lesson.back)
+        self.on = button("", lesson.on)
+        self.leave = button("Leave", lesson.leave, tip="The menu Help brings the lesson back at this step.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, 8, MARGIN, 8)
+        layout.setSpacing(4)
+        layout.addLayout(row(self.title, self.way, self.back, self.on, self.leave))
+        layout.addWidget(self.say)
+        self.mark = label(role="heading")
+        lines = QGridLayout()
+        lines.setHorizontalSpacing(GAP)
+        lines.setVerticalSpacing(4)
+        lines.setColumnStretch(1, 1)
+        for number, (mark, text) in enumerate(((self.mark, self.do), (label("Look at", "heading"), self.look))):
+            lines.addWidget(mark, number, 0, Qt.AlignmentFlag.AlignTop)
+            lines.addWidget(text, number, 1)
+        layout.addLayout(lines)
+        lesson.changed.connect(self.refresh)
+        state.page_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the step as it stands."""
+        lesson = self._lesson
+        self.setVisible(lesson.open)
+        if not lesson.open:
+            return
+        step, last = lesson.step, lesson.number + 1 == len(lesson.steps)
+        self.title.setText(f"Step {lesson.number + 1} of {len(lesson.steps)}: {step.title}")
+        self.say.setText(step.say)
+        self.do.setText(step.do)
+        self.look.setText(step.look)
+        self.mark.setText("Done ✓" if lesson.done else "To do")
+        self.mark.setProperty("level", "good" if lesson.done else "")
+        self.way.setText(f"Go to {PAGE_TITLES[step.page]}")
+        self.way.setVisible(self._state.page != step.page)
+        self.back.setEnabled(lesson.number > 0)
+        self.on.setText("Finish" if last else "Next" if lesson.done else "Skip")
+        self.on.setProperty("role", "primary" if lesson.done else "")
+        for widget in (self.mark, self.on):
+            widget.style().unpolish(widget)
+            widget.style().polish(widget)
+
+    def _go(self) -> None:
+        self._state.go(self._lesson.step.page)

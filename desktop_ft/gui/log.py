@@ -1,0 +1,78 @@
+"""The log as the window has it: what it holds, and when something is added; and what is written into it about work."""
+
+import logging
+
+from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
+
+from desktop_ft.gui.networks import Networks
+from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.run_work import RunWork
+from desktop_ft.gui.strip import ENDINGS
+from desktop_ft.gui.training_job import Training
+from desktop_ft.runs.logbook import LogBook, tell
+
+
+class Log(QObject):
+    """Tells in the window's thread when something was added."""
+
+    came = Signal()
+    _news = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.book = LogBook(self._news.emit)
+        # Queued: records come from any thread.
+        self._news.connect(self.came, Qt.ConnectionType.QueuedConnection)
+
+
+class Diary(QObject):
+    """Writes into the log when work begins and ends, and what a run warns of. Failures are told where they are shown."""
+
+    def __init__(self, opening: Opening, networks: Networks, runs: RunWork, training: Training) -> None:
+        super().__init__(training)
+        self._training = training
+        self._warned = 0
+        self._watch(opening.began, opening.ended, "Data", "{}")
+        self._watch(networks.download_began, networks.download_ended, "Model", "Download of {}")
+        self._watch(runs.began, runs.ended, "Runs", "{}")
+        training.started.connect(self._started)
+        training.updated.connect(self._updated)
+        training.ended.connect(self._ended)
+
+    def _watch(self, began: SignalInstance, ended: SignalInstance, origin: str, form: str) -> None:
+        work = _Work(origin, form, self)
+        began.connect(work.begin)
+        ended.connect(work.end)
+
+    def _started(self) -> None:
+        self._warned = 0
+        tell(logging.INFO, f"A run began: {self._training.run}", "Train")
+
+    def _updated(self) -> None:
+        if self._training.running:
+            warnings = self._training.history.warnings
+            for warning in warnings[self._warned :]:
+                tell(logging.WARNING, warning, "Train")
+            self._warned = len(warnings)
+
+    def _ended(self, fault: BaseException | None) -> None:
+        if (end := self._training.end) is not None:
+            tell(logging.INFO, f"{ENDINGS[end.status]}: {self._training.run}", "Train")
+
+
+class _Work(QObject):
+    """One kind of work: what is under way of it."""
+
+    def __init__(self, origin: str, form: str, parent: QObject) -> None:
+        super().__init__(parent)
+        self._origin, self._form = origin, form
+        self._what = ""
+
+    def begin(self, what: str) -> None:
+        """Work began."""
+        self._what = self._form.format(what)
+        tell(logging.INFO, f"Begun: {self._what}.", self._origin)
+
+    def end(self) -> None:
+        """It is over, in whatever way."""
+        tell(logging.INFO, f"Ended: {self._what}.", self._origin)

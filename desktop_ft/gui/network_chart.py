@@ -1,0 +1,221 @@
+"""The networks as points: ImageNet accuracy over size, work or measured speed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+
+from desktop_ft.core.offers import Offer
+from desktop_ft.gui import words
+from desktop_ft.gui.form import WheelGuard
+from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.widgets import filling, label, row
+
+_NEAR = 14.0
+"""Pixels within which a click or a hover means a point."""
+
+_AXES: tuple[tuple[str, str, Callable[[Offer], float | None]], ...] = (
+    ("parameters", "Size: parameters, millions", lambda offer: offer.spec.parameters / 1e6),
+    ("gflops", "Work: GFLOPs a picture", lambda offer: offer.spec.gflops),
+    ("speed", "Speed measured here: pictures a second", lambda offer: offer.speed.pictures_per_second if offer.speed else None),
+)
+
+
+_TICKS = [
+    (float(np.log10(value)), f"{value:g}") for power in range(-3, 5) for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
+]
+
+
+class NetworkChart(QWidget):
+    """A point a network. `picked` tells the one that was clicked, or reached by the arrow keys; `used` one taken by Return.
+
+    Shape and fill say what a point is: a triangle may not be used commercially, a filled one is on this machine, the star is
+    in use, the ring is the current one.
+    """
+
+    picked = Signal(object)
+    used = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._offers: Sequence[Offer] = ()
+        self._points: list[tuple[Offer, float, float]] = []
+        self._current, self._chosen = "", ""
+        self._shut = False
+        self.axis = QComboBox()
+        for name, title, _ in _AXES:
+            self.axis.addItem(title, name)
+        self.axis.setAccessibleName("Compare accuracy with")
+        self.axis.setToolTip("What runs from left to right.")
+        self.axis.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.axis.installEventFilter(WheelGuard(self))
+        self.axis.currentIndexChanged.connect(self._draw)
+        caption = QLabel("Accuracy &against")
+        caption.setBuddy(self.axis)
+        self.plot = make_plot("ImageNet top-1, %", "")
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.plot.setAccessibleName("Accuracy of the networks: arrow keys go from point to point, Return uses one")
+        self.plot.installEventFilter(self)
+        self._dots = pg.ScatterPlotItem()
+        self._ring = pg.ScatterPlotItem()
+        self.plot.addItem(self._dots)
+        self.plot.addItem(self._ring)
+        self.plot.scene().sigMouseMoved.connect(self._hover)
+        self.plot.scene().sigMouseClicked.connect(self._click)
+        self.key = label(
+            "★ in use   ● on this machine   ○ to fetch   ▲ △ not for commercial use   ring: current row", "muted", wrap=True
+        )
+        self.said = label(wrap=True)
+        self.nothing = label("", "muted", wrap=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.addLayout(row(caption, self.axis, None))
+        layout.addWidget(filling(self.plot, self.nothing), 1)
+        layout.addWidget(self.said)
+        layout.addWidget(self.key)
+        theme.changed.connect(self._draw)
+
+    def show_offers(self, offers: Sequence[Offer], chosen: str) -> None:
+        """Draw these networks; `chosen` is the name of the one in use."""
+        self._offers, self._chosen = offers, chosen
+        self._draw()
+
+    def set_current(self, name: str) -> None:
+        """Ring the point of the network `name`, and say what it is."""
+        self._current = name
+        self._draw_ring()
+
+    def point_of(self, name: str) -> QPointF | None:
+        """Where in the plot's viewport the network `name` is drawn; None where it is not."""
+        at = next(((x, y) for offer, x, y in self._points if offer.spec.name == name), None)
+        if at is None:
+            return None
+        return QPointF(self.plot.mapFromScene(self.plot.getPlotItem().getViewBox().mapViewToScene(QPointF(*at))))
+
+    @property
+    def shown(self) -> list[str]:
+        """The names of the networks that are drawn, from left to right."""
+        return [offer.spec.name for offer, _, _ in self._points]
+
+    def shut_down(self) -> None:
+        """Free the plot."""
+        self._shut = True
+        free_plot(self.plot)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Arrow keys go from point to point: left and right along the axis, up and down by accuracy; Return uses one."""
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self._draw_ring()
+        if not isinstance(event, QKeyEvent) or event.type() is not QEvent.Type.KeyPress or not self._points:
+            return super().eventFilter(watched, event)
+        by_accuracy = sorted(self._points, key=lambda point: (point[2], point[1]))
+        match event.key():
+            case Qt.Key.Key_Left | Qt.Key.Key_Right:
+                self._step(self._points, 1 if event.key() == Qt.Key.Key_Right else -1)
+            case Qt.Key.Key_Up | Qt.Key.Key_Down:
+                self._step(by_accuracy, 1 if event.key() == Qt.Key.Key_Up else -1)
+            case Qt.Key.Key_Home:
+                self.picked.emit(self._points[0][0])
+            case Qt.Key.Key_End:
+                self.picked.emit(self._points[-1][0])
+            case Qt.Key.Key_Return | Qt.Key.Key_Enter:
+                self.used.emit()
+            case _:
+                return super().eventFilter(watched, event)
+        return True
+
+    def _step(self, points: Sequence[tuple[Offer, float, float]], by: int) -> None:
+        names = [offer.spec.name for offer, _, _ in points]
+        at = names.index(self._current) + by if self._current in names else 0
+        if 0 <= at < len(points):
+            self.picked.emit(points[at][0])
+
+    def _draw(self) -> None:
+        if self._shut:
+            return
+        name, title, value = _AXES[self.axis.currentIndex()]
+        found = [(offer, value(offer)) for offer in self._offers if offer.spec.top1 is not None]
+        placed = [(offer, float(np.log10(x)), float(offer.spec.top1 or 0)) for offer, x in found if x]
+        self._points = sorted(placed, key=lambda point: (point[1], point[2], point[0].spec.name))
+        self.plot.setVisible(bool(self._points))
+        self.nothing.setVisible(not self._points)
+        unmeasured = "No network's speed was measured here yet. The button Measure speed does it."
+        self.nothing.setText(unmeasured if name == "speed" else "No network to draw: nothing matches the search.")
+        colour_plot(self.plot, self._theme.colours)
+        self.plot.setLabel("bottom", title.partition(": ")[2])
+        self.plot.getAxis("bottom").setTicks([_TICKS, []])
+        on_top = sorted(self._points, key=lambda point: (point[0].spec.name == self._chosen, point[0].local))
+        self._dots.setData([self._spot(*point) for point in on_top])
+        self.plot.getPlotItem().getViewBox().autoRange(padding=0.06)
+        self._draw_ring()
+
+    def _spot(self, offer: Offer, x: float, y: float) -> dict[str, Any]:
+        colours, scale = self._theme.colours, self.devicePixelRatioF()
+        used, free = offer.spec.name == self._chosen, offer.spec.weights.commercial_use
+        colour = colours.accent if free else colours.warn
+        return {
+            "pos": (x, y),
+            "symbol": "star" if used else "o" if free else "t1",
+            "size": 18 if used else 10,
+            "pen": pg.mkPen(colour, width=1.5 * scale),
+            "brush": pg.mkBrush(colour if offer.local else colours.base),
+        }
+
+    def _draw_ring(self) -> None:
+        if self._shut:
+            return
+        point = next((point for point in self._points if point[0].spec.name == self._current), None)
+        colours, scale = self._theme.colours, self.devicePixelRatioF()
+        width = 3 if self.plot.hasFocus() else 1.5
+        pen = pg.mkPen(colours.accent if self.plot.hasFocus() else colours.text, width=width * scale)
+        spots = [{"pos": point[1:], "symbol": "o", "size": 24, "pen": pen, "brush": None}] if point else []
+        self._ring.setData(spots)
+        self._say(point[0] if point else None)
+
+    def _say(self, offer: Offer | None) -> None:
+        self.said.setText(_said(offer) if offer else "Point at a network to read what it is; a click selects it.")
+        self.plot.setAccessibleDescription(self.said.text())
+
+    def _near(self, where: QPointF) -> Offer | None:
+        box = self.plot.getPlotItem().getViewBox()
+
+        def distance(point: tuple[Offer, float, float]) -> float:
+            away = box.mapViewToScene(QPointF(*point[1:])) - where
+            return float(np.hypot(away.x(), away.y()))
+
+        nearest = min(self._points, key=distance, default=None)
+        return nearest[0] if nearest is not None and distance(nearest) <= _NEAR else None
+
+    def _hover(self, where: QPointF) -> None:
+        offer = self._near(where)
+        if offer is not None:
+            self._say(offer)
+        else:
+            self._draw_ring()
+
+    def _click(self, event: Any) -> None:
+        offer = self._near(event.scenePos())
+        if offer is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(offer)
+            if event.double():
+                self.used.emit()
+
+
+def _said(offer: Offer) -> str:
+    spec = offer.spec
+    parts = [
+        f"{spec.name}: {spec.top1:.1f} %",
+        f"{words.millions(spec.parameters)} parameters",
+        *([f"{spec.gflops:.3g} GFLOPs"] if spec.gflops is not None else []),
+        *([f"{offer.speed.pictures_per_second:.3g} pictures a second here"] if offer.speed is not None else []),
+        "on this machine" if offer.local else "to fetch",
+        *([] if spec.weights.commercial_use else ["not for commercial use"]),
+    ]
+    return ", ".join(parts)

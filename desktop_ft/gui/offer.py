@@ -1,0 +1,65 @@
+"""What is dropped on the page Results may say by its folders what the photos are: then the model can be judged on it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from desktop_ft.gui import words
+from desktop_ft.gui.widgets import Notice, button
+
+
+class Offer(QWidget):
+    """A line with a button; `taken` tells the folder or .zip to evaluate on."""
+
+    taken = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder: Path | None = None
+        self.notice = Notice()
+        self.button = button("Evaluate on it", self._take, tip="Judge the model by what the folders say the photos are.")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.notice, 1)
+        layout.addWidget(self.button)
+        self.hide()
+
+    def consider(self, paths: Sequence[Path], classes: Sequence[str]) -> None:
+        """Offer to evaluate on what was dropped, where it is one folder or .zip that fits."""
+        fits = len(paths) == 1 and _has_class_folders(paths[0], classes)
+        self._folder = paths[0] if fits else None
+        self.setVisible(fits)
+        self.notice.say(
+            f"The folders in {words.printable(paths[0].name)} say what its photos are, so the model can be judged on it."
+            if fits and not _is_zip(paths[0])
+            else f"{words.printable(paths[0].name)}: if its folders say what the photos are, the model can be judged on it."
+        )
+
+    def _take(self) -> None:
+        folder, self._folder = self._folder, None
+        self.hide()
+        if folder is not None:
+            self.taken.emit(folder)
+
+
+def is_to_open(path: Path) -> bool:
+    """Whether it is a run or a recipe, which nobody asks a model about."""
+    return path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file()
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip"
+
+
+def _has_class_folders(folder: Path, classes: Sequence[str]) -> bool:
+    """Whether `folder`, or a folder of a split in it, has a folder called like a class. What is in a .zip is not looked at."""
+    if _is_zip(folder):
+        return True
+    try:
+        inside = [child for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
+        names = {child.name for child in inside} | {inner.name for split in inside for inner in split.iterdir() if inner.is_dir()}
+    except OSError:
+        return False
+    return not names.isdisjoint(classes)

@@ -1,0 +1,242 @@
+"""One photo as the network sees it, with what speaks for a class laid over it, and whether that can be believed."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+
+from desktop_ft.evaluation.explanation import LIMITS, Explanation, explains, nothing_to_show, overlay, verdict
+from desktop_ft.gui import words
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
+from desktop_ft.gui.worker import Newest, Report
+from desktop_ft.jobs.explaining import Explainer
+
+_SIZE = QSize(900, 600)
+_SHOWN_CLASSES = 5
+
+CLASS_COLUMNS = (
+    Column(title="Class", text=lambda pair: words.printable(pair[0])),
+    Column(title="Probability", text=lambda pair: words.percent(pair[1]), bar=lambda pair: float(pair[1]), number=True, width=13),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """One photo to look at. `label` is what it is, where that is known."""
+
+    path: Path
+    label: int | None = None
+
+
+class PictureView(QWidget):
+    """A picture as large as there is room; Left and Right tell `turned` -1 and 1."""
+
+    turned = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image: QImage | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("The photo as the network sees it")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(280, 280)
+
+    def show_pixels(self, pixels: Any) -> None:
+        """Show uint8 (S, S, 3); None: nothing."""
+        self._image = None
+        if pixels is not None:
+            size = len(pixels)
+            self._image = QImage(pixels.tobytes(), size, size, 3 * size, QImage.Format.Format_RGB888).copy()
+        self.update()
+
+    @property
+    def image(self) -> QImage | None:
+        """What is shown."""
+        return self._image
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """The picture, and a frame where the keyboard is."""
+        painter = QPainter(self)
+        side = min(self.width(), self.height()) - 4
+        box = QRect((self.width() - side) // 2, (self.height() - side) // 2, side, side)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if self._image is not None:
+            painter.drawImage(box, self._image)
+        if self.hasFocus():
+            painter.setPen(self.palette().accent().color())
+            painter.drawRect(box.adjusted(-1, -1, 0, 0))
+        painter.end()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Left and right turn over."""
+        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+        else:
+            self.turned.emit(step)
+
+
+class PhotoDialog(QDialog):
+    """Goes through `photos`, beginning at `first`; each is explained by the best model of `run`."""
+
+    def __init__(self, session: Session, run: Path, photos: Sequence[Photo], first: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Where the answer was found")
+        self.resize(_SIZE)
+        self._photos, self.number = tuple(photos), first
+        self._explainer = Explainer(run, session.plugins)
+        self._told: Explanation | None = None
+        self._checked: Any = ()
+        self._newest = Newest(session.worker, self._arrived, self._failed, self)
+        self.picture = PictureView()
+        self.picture.turned.connect(self._turn)
+        self.notice = Notice()
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        whole.setSpacing(MARGIN)
+        whole.addWidget(self.picture, 3)
+        whole.addLayout(self._side(session), 2)
+        for keys, step in ((QKeySequence.StandardKey.MoveToNextPage, 1), (QKeySequence.StandardKey.MoveToPreviousPage, -1)):
+            QShortcut(keys, self).activated.connect(self._next if step > 0 else self._previous)
+        self.finished.connect(self._end)
+        self.picture.setFocus()
+        self._begin()
+
+    def _side(self, session: Session) -> QVBoxLayout:
+        self.title = label(role="heading", wrap=True)
+        self.file = label(role="muted", wrap=True)
+        self.classes = table(CLASS_COLUMNS, session.theme, "Most likely classes")
+        self.classes.setFixedHeight(self.classes.fontMetrics().height() * (_SHOWN_CLASSES + 1) + 11 * _SHOWN_CLASSES + 24)
+        self.shown = QComboBox()
+        self.shown.currentIndexChanged.connect(self._draw)
+        self.map = QCheckBox("Show the &map")
+        self.map.setChecked(True)
+        self.map.toggled.connect(self._draw)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(5, 100)
+        self.opacity.setValue(60)
+        self.opacity.setAccessibleName("Opacity of the map")
+        self.opacity.valueChanged.connect(self._draw)
+        self.verdict = label(wrap=True)
+        self.previous = button("&Previous", self._previous, tip="The photo before (Left, or Page up).")
+        self.next = button("&Next", self._next, tip="The next photo (Right, or Page down).")
+        what = QLabel("What &speaks for")
+        what.setBuddy(self.shown)
+        strength = QLabel("&Opacity")
+        strength.setBuddy(self.opacity)
+        side = QVBoxLayout()
+        side.setSpacing(GAP)
+        for thing in (self.title, self.file, self.notice, self.classes):
+            side.addWidget(thing)
+        side.addLayout(row(what, self.shown, None))
+        side.addLayout(row(self.map, strength, self.opacity))
+        side.addWidget(self.verdict)
+        side.addWidget(label(LIMITS, "muted", wrap=True))
+        side.addStretch(1)
+        side.addLayout(row(self.previous, self.next, None, button("Close", self.reject)))
+        return side
+
+    @property
+    def told(self) -> Explanation | None:
+        """What is known of the photo shown; None while it is being looked at."""
+        return self._told
+
+    @property
+    def checked(self) -> bool:
+        """Whether the sanity check of the photo shown is over."""
+        return bool(self._checked)
+
+    def _turn(self, step: int) -> None:
+        number = self.number + step
+        if 0 <= number < len(self._photos):
+            self.number = number
+            self._begin()
+
+    def _next(self) -> None:
+        self._turn(1)
+
+    def _previous(self) -> None:
+        self._turn(-1)
+
+    def _begin(self) -> None:
+        photo, explainer = self._photos[self.number], self._explainer  # the thread holds no widget
+        self._told, self._checked = None, ()
+        self.notice.clear()
+        self.previous.setEnabled(self.number > 0)
+        self.next.setEnabled(self.number < len(self._photos) - 1)
+        self.title.setText("Asking the model…")
+        self.file.setText(f"{words.printable(photo.path.name)} · {self.number + 1:,} of {len(self._photos):,}")
+        self.file.setToolTip(words.printable(str(photo.path)))
+        self.verdict.setText("")
+
+        def work(report: Report, cancel: threading.Event) -> Explanation:
+            return explainer.explain(photo.path, photo.label)
+
+        self._newest.ask(work)
+
+    def _arrived(self, value: object) -> None:
+        if isinstance(value, Explanation):
+            self._show(value)
+        else:
+            self._checked = value
+            self._draw()
+
+    def _show(self, told: Explanation) -> None:
+        self._told, explainer = told, self._explainer
+        names = [words.printable(told.classes[index]) for index in told.shown]
+        photo = self._photos[self.number]
+        is_ = "" if photo.label is None else f", is {words.printable(told.classes[photo.label])}"
+        self.title.setText(f"Called {names[0]}{is_}")
+        self.classes.rows.set_rows(told.top(_SHOWN_CLASSES))
+        self.shown.blockSignals(True)
+        self.shown.clear()
+        self.shown.addItems(names)
+        self.shown.blockSignals(False)
+        self.shown.setEnabled(bool(told.place))
+        self._draw()
+
+        def work(report: Report, cancel: threading.Event) -> object:
+            return explainer.check(told, report, cancel)
+
+        if told.place:
+            self._newest.ask(work)
+
+    def _draw(self) -> None:
+        told, number = self._told, max(0, self.shown.currentIndex())
+        if told is None:
+            return
+        problem = nothing_to_show(told, number)
+        with_map = bool(told.place) and self.map.isChecked()
+        self.picture.show_pixels(
+            overlay(told.picture, told.grids[number], self.opacity.value() / 100) if with_map else told.picture
+        )
+        self.opacity.setEnabled(with_map)
+        self.map.setEnabled(bool(told.place))
+        level = ""
+        if self._checked and not problem:
+            level = "" if explains(self._checked, number) else "bad"
+            problem = verdict(self._checked, number)
+        elif not problem:
+            problem = "Checking whether the map can be believed…"
+        self.verdict.setText(problem)
+        self.verdict.setProperty("level", level)
+        self.verdict.style().polish(self.verdict)
+
+    def _failed(self, error: BaseException) -> None:
+        self.title.setText("No answer" if self._told is None else self.title.text())
+        if self._told is None:
+            self.picture.show_pixels(None)
+            self.classes.rows.set_rows(())
+        self.notice.fail(error)
+
+    def _end(self) -> None:
+        self.finished.disconnect(self._end)  # Qt may tell of one end twice: as accepted, and as closed
+        self._newest.stop()

@@ -1,0 +1,230 @@
+"""The photos of a dataset on a wall, filtered by class, subset and problem; several at once are moved or left out."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
+
+from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Subset
+from desktop_ft.core.recipe import Part
+from desktop_ft.data.edits import pictures_left_out
+from desktop_ft.gui import words
+from desktop_ft.gui.actions import ActionSpec
+from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.local_actions import buttons, local_actions
+from desktop_ft.gui.photos import Photos, Wanted, notes_of
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.thumbnails import Wall
+from desktop_ft.gui.widgets import Empty, label, row
+from desktop_ft.gui.words import SUBSET_WORDS
+
+_MOVED = "moved"
+
+
+def _move(name: str, text: str, keys: str, tip: str) -> ActionSpec:
+    return ActionSpec(
+        id=f"photo.{name}", menu="Photos", text=text, tip=tip, handler=f"to_{name}", shortcut=keys, enabled="any_chosen"
+    )
+
+
+ACTIONS = (
+    _move("train", "To training", "T", "Let the network learn from the selected photos."),
+    _move("val", "To validation", "V", "Hold the selected photos out, to judge the network on them while it learns."),
+    _move("test", "To test", "E", "Keep the selected photos apart, for the judgement after training."),
+    _move("left_out", "Leave out", "Del", "Leave the selected photos out of the run. The folder stays as it is."),
+    ActionSpec(
+        id="photo.put_back",
+        menu="Photos",
+        text="Put back",
+        tip="Take back what was done to the selected photos: they are in the run, where the split or the folder has them.",
+        handler="put_back",
+        shortcut="Backspace",
+        enabled="any_moved",
+    ),
+)
+
+
+class PhotoPanel(QWidget):
+    """Filters, wall and verbs. `shown_changed` tells that other photos are shown."""
+
+    shown_changed = Signal()
+
+    def __init__(self, edits: DataEdits, theme: Theme) -> None:
+        super().__init__()
+        self._edits = edits
+        self._manifest: DatasetManifest | None = None
+        self._notes: dict[str, list[Problem]] = {}
+        self._photos: Photos | None = None
+        self._found = ""
+        self.class_filter = _filter("Class shown")
+        self.subset_filter = _filter("Part shown")
+        self.problem_filter = _filter("Problem shown")
+        for text, data in (
+            ("All photos", None),
+            *((f"Only {SUBSET_WORDS[s]}", s.value) for s in Subset),
+            ("Only moved by hand", _MOVED),
+            ("Left out", Part.LEFT_OUT.value),
+        ):
+            self.subset_filter.addItem(text, data)
+        self.shown = label(role="muted")
+        self.wall = Wall(theme, "Photos")
+        self.wall.setObjectName("pictures")
+        self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.none = Empty("No photo", "No photo fits these filters.")
+        self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.addLayout(row(self.class_filter, self.subset_filter, self.problem_filter, None, self.shown))
+        layout.addWidget(self.wall, 1)
+        layout.addWidget(self.none, 1)
+        layout.addLayout(row(*buttons(self.actions_, [spec.id for spec in ACTIONS]), None))
+        for each in (self.class_filter, self.subset_filter, self.problem_filter):
+            each.currentIndexChanged.connect(self._filter)
+        self.wall.selectionModel().selectionChanged.connect(self._refresh)
+        self._refresh()
+
+    def show_manifest(self, manifest: DatasetManifest | None) -> None:
+        """Show these photos; of the same folder, with the same filters, in the same place and with the same ones selected."""
+        same = manifest is not None and self._manifest is not None and manifest.source == self._manifest.source
+        self._manifest = manifest
+        if manifest is None:
+            self._photos = None
+            self.wall.thumbs.set_thumbs(())
+            return
+        self._notes = notes_of(manifest)
+        named = [(words.printable(name), number) for number, name in enumerate(manifest.classes)]
+        now_called = words.printable(self._edits.dataset.rename.get(self._found, self._found))
+        _refill(self.class_filter, [("All classes", None), *named], now_called if same else "")
+        kinds = sorted({problem.kind for notes in self._notes.values() for problem in notes})
+        told = [(f"Only: {words.title(kind.replace('-', '_')).lower()}", kind) for kind in kinds]
+        _refill(
+            self.problem_filter,
+            [("With or without problems", None), ("Only with a problem", ""), *told],
+            self.problem_filter.currentText() if same else "",
+        )
+        self.problem_filter.setVisible(bool(kinds))
+        if not same:
+            self.subset_filter.blockSignals(True)
+            self.subset_filter.setCurrentIndex(0)
+            self.subset_filter.blockSignals(False)
+        self._show(stay=same)
+
+    def pick_class(self, name: str) -> None:
+        """Show the photos of one class."""
+        self.class_filter.setCurrentIndex(max(0, self.class_filter.findText(words.printable(name))))
+
+    def show_left_out(self) -> None:
+        """Show the photos that are left out one by one."""
+        self.class_filter.setCurrentIndex(0)
+        self.problem_filter.setCurrentIndex(0)
+        self.subset_filter.setCurrentIndex(self.subset_filter.findData(Part.LEFT_OUT.value))
+
+    def show_photo(self, path: str) -> bool:
+        """Select the photo at `path` among all, and scroll to it; returns whether there is such a photo in the run."""
+        for each in (self.class_filter, self.subset_filter, self.problem_filter):
+            each.setCurrentIndex(0)
+        for number, sample in enumerate(self._photos.samples if self._photos is not None else ()):
+            if sample.path == path:
+                self.wall.choose_rows([number])
+                self.wall.scrollTo(self.wall.currentIndex(), QAbstractItemView.ScrollHint.PositionAtCenter)
+                return True
+        return False
+
+    @property
+    def chosen(self) -> list[Sample]:
+        """The photos that are selected."""
+        return [self._photos.samples[number] for number in self.wall.chosen_rows()] if self._photos is not None else []
+
+    @property
+    def any_chosen(self) -> bool:
+        """Whether any is."""
+        return self.wall.selectionModel().hasSelection()
+
+    @property
+    def any_moved(self) -> bool:
+        """Whether one is that was moved or left out by hand."""
+        moved = self._edits.dataset.pictures
+        return bool(moved) and any(sample.sha256 in moved for sample in self.chosen)
+
+    def to_train(self) -> None:
+        """Move the selected photos to training."""
+        self._edits.move(self.chosen, Part.TRAIN)
+
+    def to_val(self) -> None:
+        """Move them to validation."""
+        self._edits.move(self.chosen, Part.VAL)
+
+    def to_test(self) -> None:
+        """Move them to test."""
+        self._edits.move(self.chosen, Part.TEST)
+
+    def to_left_out(self) -> None:
+        """Leave them out."""
+        self._edits.move(self.chosen, Part.LEFT_OUT)
+
+    def put_back(self) -> None:
+        """Take back what was done to them."""
+        self._edits.move(self.chosen, None)
+
+    def _filter(self) -> None:
+        self._show(stay=False)
+
+    def _show(self, *, stay: bool) -> None:
+        manifest, scanned, dataset = self._manifest, self._edits.scanned, self._edits.dataset
+        if manifest is None or scanned is None:
+            return
+        at, row_before = self.wall.verticalScrollBar().value(), self.wall.currentIndex().row()
+        chosen = {sample.path for sample in self.chosen} if stay else set()
+        part = self.subset_filter.currentData()  # Qt keeps it as a plain text
+        wanted = Wanted(
+            label=self.class_filter.currentData(),
+            part=Part(part) if part in list(Part) else None,
+            moved=part == _MOVED,
+            kind=self.problem_filter.currentData(),
+        )
+        self._found = "" if wanted.label is None else self._name_in_folder(manifest.classes[wanted.label])
+        left_out = pictures_left_out(scanned, dataset) if wanted.part is Part.LEFT_OUT else ()
+        photos = Photos(manifest, dataset, left_out, scanned.classes, self._notes, wanted)
+        self._photos = photos
+        self.wall.thumbs.set_thumbs(photos, photos.captions)
+        self.wall.doItemsLayout()
+        self.wall.verticalScrollBar().setValue(at if stay else 0)
+        if chosen:
+            self._choose_again(chosen, row_before)
+        self.wall.setVisible(bool(photos))
+        self.none.setVisible(not photos)
+        self._refresh()
+        self.shown_changed.emit()
+
+    def _name_in_folder(self, name: str) -> str:
+        """What outlives a new name of the class that is shown."""
+        return next(iter(self._edits.found_names(name)), name)
+
+    def _choose_again(self, paths: set[str], row_before: int) -> None:
+        """What was selected stays so; where the filter hides all of it now, what came in its place is: so keys go on there."""
+        samples = self._photos.samples if self._photos is not None else ()
+        rows = [number for number, sample in enumerate(samples) if sample.path in paths]
+        if not rows and samples:
+            rows = [min(max(0, row_before), len(samples) - 1)]
+        self.wall.choose_rows(rows)
+
+    def _refresh(self) -> None:
+        self.actions_.refresh()
+        shown = words.count(len(self._photos) if self._photos is not None else 0, "photo")
+        count = self.wall.chosen_count
+        self.shown.setText(f"{shown}, {count:,} selected" if count else shown)
+
+
+def _filter(name: str) -> QComboBox:
+    made = QComboBox()
+    made.setAccessibleName(name)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    return made
+
+
+def _refill(box: QComboBox, items: list[tuple[str, int | str | None]], current: str) -> None:
+    """Other items, without a signal; the one that is called `current` becomes the current one, or else the first."""
+    box.blockSignals(True)
+    box.clear()
+    for text, data in items:
+        box.addItem(text, data)
+    box.setCurrentIndex(max(0, box.findText(current)))
+    box.blockSignals(False)

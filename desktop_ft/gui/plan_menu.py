@@ -1,0 +1,129 @@
+"""What can be done with a whole freeze plan: copy it, paste one, and compare it with another."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QPushButton
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import PRESETS, FreezePlan
+from desktop_ft.gui import words
+from desktop_ft.gui.palette import Entry, Palette
+from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan, plan_of_clipboard
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.worker import Newest, Report
+from desktop_ft.jobs import run_list
+from desktop_ft.jobs.replanning import current
+from desktop_ft.runs.index import RunSummary
+from desktop_ft.runs.run_folder import RunFolder
+
+
+class PlanMenu(QPushButton):
+    """A button with a menu. `compared` tells the other plan (None: compare no more) and its name, `said` what was done."""
+
+    compared = Signal(object, str)
+    said = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("Plan")
+        self.setAutoDefault(False)
+        self.setToolTip("Copy this plan, paste one, or compare it with another.")
+        self._session = session
+        self._listing = Newest(session.worker, self._choose_run, self.failed.emit, self)
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self.copy = self._add(menu, "&Copy", self._copy, "As text, as it stands in a recipe.")
+        self.copy_options = self._add(menu, "Copy as &options", self._copy_options, "As options of the command line.")
+        self.paste = self._add(
+            menu, "&Paste", self._paste, "A plan, a recipe or a command line that was copied. Undo takes it back."
+        )
+        menu.addSeparator()
+        self.presets = QMenu("Compare &with", menu)
+        menu.addMenu(self.presets)
+        for number, (name, what) in enumerate(PRESETS.items(), start=1):
+            self._add(self.presets, f"&{number} {name}", partial(self._compare_with, name), what)
+        self.presets.addSeparator()
+        self.with_copied = self._add(self.presets, "The plan that was &copied", self._compare_copied, "What is on the clipboard.")
+        self.with_run = self._add(self.presets, "The plan of a &run…", self._list_runs, "Choose among your runs.")
+        self.stop = self._add(menu, "Compare &no more", self._stop, "Show this plan alone.")
+        self.stop.setEnabled(False)
+        self.setMenu(menu)
+
+    def set_comparing(self, comparing: bool) -> None:
+        """Whether the plan is compared with another one now."""
+        self.stop.setEnabled(comparing)
+
+    def compare_with_run(self, run: Path) -> None:
+        """Compare with what learns in the run in the folder `run`."""
+        try:
+            plan = current(RunFolder.open(run)).freeze
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self.compared.emit(plan, f"the run {words.printable(run.name)}")
+
+    def _add(self, menu: QMenu, text: str, do: Callable[..., object], tip: str) -> QAction:
+        action = QAction(text, menu)
+        action.setToolTip(tip)
+        action.triggered.connect(do)
+        menu.addAction(action)
+        return action
+
+    def _copy(self) -> None:
+        copy_plan(self._session.state)
+        self.said.emit("The plan is on the clipboard.")
+
+    def _copy_options(self) -> None:
+        copy_plan(self._session.state, options=True)
+        self.said.emit("The plan is on the clipboard, as options of desktop-ft train and replan.")
+
+    def _paste(self) -> None:
+        try:
+            paste_plan(self._session.state)
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self.said.emit("The copied plan is this project's now. Undo takes it back.")
+
+    def _compare_with(self, preset: str, checked: bool = False) -> None:
+        plan = self._session.state.recipe.freeze
+        self.compared.emit(plan.model_copy(update={"preset": preset, "overrides": {}}), preset)
+
+    def _compare_copied(self) -> None:
+        try:
+            plan: FreezePlan = plan_of_clipboard()
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self.compared.emit(plan, "the copied plan")
+
+    def _list_runs(self) -> None:
+        def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
+            return run_list.listed()
+
+        self._listing.ask(work)
+
+    def _choose_run(self, runs: list[RunSummary]) -> None:
+        entries = [
+            Entry(
+                text=words.printable(run.name),
+                place=run.preset,
+                keys="",
+                tip=f"{run.backbone} on {words.printable(run.dataset)}, {run.status}. {run.tags} {words.printable(run.note)}",
+                run=partial(self.compare_with_run, Path(run.path)),
+                enabled=run.status != "damaged",
+            )
+            for run in runs
+        ]
+        if entries:
+            Palette(entries, self.window(), "Compare with the plan of a run").open()
+        else:
+            self.failed.emit(UserError("There are no runs yet.", "Train one, and compare with its plan then."))
+
+    def _stop(self) -> None:
+        self.compared.emit(None, "")

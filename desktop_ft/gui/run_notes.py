@@ -1,0 +1,99 @@
+"""What a person writes about a run: edited in place, and kept without being asked."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.run_note import RunNote, tags_in
+from desktop_ft.gui.widgets import row
+from desktop_ft.runs.run_folder import RunFolder
+
+_AFTER_MS = 800
+_LINES = 4
+_MOST = 20_000
+
+
+class RunNotes(QWidget):
+    """Tags and a text of one run. They are written into its folder a moment after the last key, and at once when the focus or the
+    run changes; what cannot be written stays here until it can. `kept` tells the run's folder and what was written.
+    """
+
+    kept = Signal(object, object)
+    failed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: Path | None = None
+        self._written = RunNote()
+        self._drafts: dict[Path, RunNote] = {}
+        self.tags = QLineEdit()
+        self.tags.setPlaceholderText("night camera-2")
+        self.tags.setToolTip("Short words to find the run by: type #word into the filter. Blanks or commas stand between them.")
+        self.tags.setAccessibleName("Tags of the run")
+        self.text = QPlainTextEdit()
+        self.text.setAccessibleName("Note on the run")
+        self.text.setTabChangesFocus(True)
+        self.text.setFixedHeight(self.fontMetrics().lineSpacing() * _LINES + 12)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_AFTER_MS)
+        self._soon.timeout.connect(self.save)
+        for field in (self.tags, self.text):
+            field.textChanged.connect(self._soon.start)
+            field.installEventFilter(self)
+        caption = QLabel("&Tags")
+        caption.setBuddy(self.tags)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row(caption, self.tags))
+        layout.addWidget(self.text)
+        self.show_run(None, RunNote())
+
+    def show_run(self, run: Path | None, written: RunNote) -> None:
+        """Show what is `written` about another run, or about the same one by now; None: about none.
+
+        What is being typed about the same run stays.
+        """
+        if run is not None and run == self._run and self._typed != self._written:
+            return
+        self.save()
+        self._run, self._written = run, written
+        shown = self._drafts.get(run, written) if run is not None else written
+        for field in (self.tags, self.text):
+            field.blockSignals(True)
+            field.setEnabled(run is not None)
+        if shown.tags != tags_in(self.tags.text()):
+            self.tags.setText(" ".join(shown.tags))
+        if shown.text != self.text.toPlainText():
+            self.text.setPlainText(shown.text)
+        self.text.setPlaceholderText("What do you want to remember of this run?" if run else "Select one run to write about it.")
+        for field in (self.tags, self.text):
+            field.blockSignals(False)
+
+    def save(self) -> None:
+        """Keep what was typed, if anything was."""
+        self._soon.stop()
+        typed, run = self._typed, self._run
+        if run is None or typed == self._written:
+            return
+        try:
+            RunFolder.open(run).write_note(typed)
+        except UserError as error:
+            self._drafts[run] = typed
+            self.failed.emit(error)
+            return
+        self._drafts.pop(run, None)
+        self._written = typed
+        self.kept.emit(run, typed)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Save when the person goes elsewhere."""
+        if event.type() is QEvent.Type.FocusOut:
+            self.save()
+        return super().eventFilter(watched, event)
+
+    @property
+    def _typed(self) -> RunNote:
+        return RunNote(text=self.text.toPlainText()[:_MOST], tags=tags_in(self.tags.text()))

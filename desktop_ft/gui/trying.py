@@ -1,0 +1,195 @@
+"""Ask a model about any photos: chosen or dropped, answers as they come, to be saved as a table."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.gui import words
+from desktop_ft.gui.picker import choose_folder, choose_new_file
+from desktop_ft.gui.run_work import ASKING
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.thumbnails import Thumb, Wall, tip
+from desktop_ft.gui.widgets import Notice, Progress, button, filling, label, row
+from desktop_ft.jobs.predicting import Prediction, as_csv
+from desktop_ft.runs import atomic
+
+_DRAW_EVERY_MS = 150
+
+
+class TryIt(QWidget):
+    """A wall of photos with the model's answers. `opened` tells which answer, of `answers`, is to be looked at.
+
+    Args:
+        model: the exported file or the run that answers; None while there is none.
+        nothing: what to say while there is none.
+    """
+
+    opened = Signal(int)
+
+    def __init__(self, session: Session, model: Callable[[], Path | None], nothing: str) -> None:
+        super().__init__()
+        self._session = session
+        self._model = model
+        self._nothing = nothing
+        self.answers: list[Prediction] = []
+        self.notice = Notice()
+        self.progress = Progress("photos")
+        self.progress.cancelled.connect(session.runs.cancel)
+        self.ask = button("Choose &photos…", self._choose_photos)
+        self.ask_folder = button("Choose a f&older…", self._choose_folder)
+        self.save = button("Save answers…", self._choose_table, tip="As a table (.csv) of file, answer and confidence.")
+        self.reason = label(role="muted", wrap=True)
+        self.summary = label(role="heading")
+        self.wall = Wall(session.theme, "Answers", lines=2)
+        self.wall.activated.connect(self._open)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_DRAW_EVERY_MS)
+        self._soon.timeout.connect(self._draw)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.addLayout(row(self.ask, self.ask_folder, self.reason, None, self.save))
+        layout.addWidget(self.notice)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.summary)
+        layout.addWidget(filling(self.wall), 1)
+        runs = session.runs
+        runs.began.connect(self._began)
+        runs.progressed.connect(self._progressed)
+        runs.failed.connect(self._failed)
+        runs.warned.connect(self._warned)
+        runs.ended.connect(self._over)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show no answers: another model."""
+        self.answers = []
+        self.wall.thumbs.set_thumbs(())
+        self.notice.clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what can be done now."""
+        model, busy = self._model(), bool(self._session.runs.busy)
+        for way in (self.ask, self.ask_folder):
+            way.setEnabled(model is not None and not busy)
+        self.reason.setText(_invitation(model) if model is not None else self._nothing)
+        self.save.setVisible(bool(self.answers))
+        self.save.setEnabled(not busy)
+        self.summary.setText(_summary(self.answers))
+        self.summary.setVisible(bool(self.answers))
+        self.wall.setVisible(bool(self.answers))
+
+    def try_on(self, paths: Sequence[Path]) -> None:
+        """Ask the model about `paths`, photos and folders."""
+        model = self._model()
+        if model is None:
+            return
+        try:
+            self._session.runs.predict(model, paths)
+        except UserError as error:
+            self.notice.fail(error)
+
+    def write(self, path: Path) -> None:
+        """Write the answers to `path`.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        atomic.write(path, as_csv(self.answers))
+
+    def stop(self) -> None:
+        """Decode no more thumbnails."""
+        self.wall.stop()
+
+    def _choose_photos(self) -> None:
+        settings = self._session.settings
+        files, _ = QFileDialog.getOpenFileNames(self, "Choose photos", settings.last_folder, "All files (*)")
+        if files:
+            settings.last_folder = str(Path(files[0]).parent)
+            self.try_on([Path(file) for file in files])
+
+    def _choose_folder(self) -> None:
+        if folder := choose_folder(self, self._session.settings, "Choose a folder of photos"):
+            self.try_on((folder,))
+
+    def _choose_table(self) -> None:
+        if file := choose_new_file(self, self._session.settings, "Save the answers", "answers.csv", "Tables (*.csv)"):
+            try:
+                self.write(file)
+            except UserError as error:
+                self.notice.fail(error)
+            else:
+                self.notice.say(f"The answers are saved as {file}.", "good")
+
+    def _open(self) -> None:
+        self.opened.emit(self.wall.currentIndex().row())
+
+    @property
+    def _ours(self) -> bool:
+        """Whether what is under way is asked of our model, by us."""
+        return not self.progress.isHidden()
+
+    def _began(self, what: str) -> None:
+        if what == ASKING and self._session.runs.asked == self._model():
+            self.clear()
+            self.progress.begin(what)
+        self.refresh()
+
+    def _progressed(self, done: int, total: int | None) -> None:
+        if self._ours:
+            self.progress.advance(done, total)
+            if not self._soon.isActive():
+                self._soon.start()
+
+    def _draw(self) -> None:
+        """Add the answers that have come since the last time."""
+        if not self._ours:
+            return
+        new = self._session.runs.answers[len(self.answers) :]
+        self.answers += new
+        self.wall.thumbs.add_thumbs([_thumb(answer) for answer in new])
+        self.refresh()
+
+    def _failed(self, error: BaseException) -> None:
+        if self._ours:
+            self.notice.fail(error)
+
+    def _warned(self, text: str) -> None:
+        if self._ours:
+            self.notice.say(text, "warn")
+
+    def _over(self) -> None:
+        self._soon.stop()
+        self._draw()
+        self.progress.end()
+        self.refresh()
+
+
+def _invitation(model: Path) -> str:
+    name = words.printable(model.name)
+    who = f"the best model of {name}" if model.is_dir() else name
+    return f"Drop photos or a folder on this page, or choose them; {who} answers."
+
+
+def _thumb(answer: Prediction) -> Thumb:
+    name, label_, sure = words.printable(answer.path.name), words.printable(answer.label), words.percent(answer.confidence)
+    if answer.problem:
+        return Thumb(path=answer.path, caption=f"no answer\n{name}", tip=tip(str(answer.path), answer.problem), level="bad")
+    if not answer.sure:
+        said = tip(str(answer.path), f"Don't know: {label_} is most likely, but only {sure}.")
+        return Thumb(path=answer.path, caption=f"don't know\n{label_} {sure}", tip=said)
+    said = tip(str(answer.path), f"{label_}, {sure} sure.")
+    return Thumb(path=answer.path, caption=f"{label_} {sure}\n{name}", tip=said, level="good")
+
+
+def _summary(answers: Sequence[Prediction]) -> str:
+    problems = sum(bool(answer.problem) for answer in answers)
+    unsure = sum(not answer.problem and not answer.sure for answer in answers)
+    parts = [words.count(len(answers), "photo"), f"{len(answers) - problems - unsure:,} answered"]
+    parts += [f"{unsure:,} don't know"] if unsure else []
+    parts += [f"{problems:,} cannot be read"] if problems else []
+    return " · ".join(parts)

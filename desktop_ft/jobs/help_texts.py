@@ -1,0 +1,81 @@
+"""The help: a card for every control, a text for every page, and the words of the field. All of it is in resources/help."""
+
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from desktop_ft import places
+from desktop_ft.api import Augmentation
+from desktop_ft.core.help import HelpCard, LessonStep, PageHelp
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import Described
+
+_NOT_SET_BY_HAND = ("version",)
+
+
+@cache
+def cards() -> dict[str, HelpCard]:
+    """The cards by dotted name: those of settings by their name in a recipe, those of other controls as `page.control`."""
+    return dict(_cards(_read("settings"))) | dict(_cards(_read("controls")))
+
+
+@cache
+def pages() -> dict[str, PageHelp]:
+    """What is said about each page, by its name."""
+    return TypeAdapter(dict[str, PageHelp]).validate_python(_read("pages"))
+
+
+@cache
+def glossary() -> dict[str, str]:
+    """The words of the field, each with what it means."""
+    return TypeAdapter(dict[str, str]).validate_python(_read("words"))
+
+
+@cache
+def lesson() -> tuple[LessonStep, ...]:
+    """The lesson's steps, in order."""
+    return TypeAdapter(tuple[LessonStep, ...]).validate_python(_read("lesson")["step"])
+
+
+@cache
+def settings() -> tuple[str, ...]:
+    """The dotted name of everything in a recipe that a person sets, in the recipe's order."""
+    return tuple(_settings(Recipe, ""))
+
+
+def setting(kind: type[Described], field: str) -> str:
+    """The dotted name of `field` of `kind`, a section of the recipe or the recipe itself; "" where it is neither."""
+    sections = {section.annotation: f"{name}." for name, section in Recipe.model_fields.items()} | {Recipe: ""}
+    return f"{sections[kind]}{field}" if kind in sections else ""
+
+
+def transform_card(augmentation: Augmentation, field: str = "") -> HelpCard:
+    """The card of a transform, as its plugin tells it; with `field`, of that parameter of it."""
+    what = augmentation.description
+    if field:
+        what = f"{augmentation.parameters.model_fields[field].description or ''}\n{what}"
+    title = f"{augmentation.title}: {field.replace('_', ' ')}" if field else augmentation.title
+    return HelpCard(title=title, what=what.strip(), when=augmentation.when, cost=augmentation.cost, words=("augmentation",))
+
+
+def _settings(kind: type[Described], above: str) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Described):
+            yield from _settings(field.annotation, f"{above}{name}.")
+        elif name not in _NOT_SET_BY_HAND:
+            yield f"{above}{name}"
+
+
+def _cards(data: dict[str, Any], above: str = "") -> Iterator[tuple[str, HelpCard]]:
+    for name, value in data.items():
+        if "title" in value:
+            yield f"{above}{name}", HelpCard.model_validate(value)
+        else:
+            yield from _cards(value, f"{above}{name}.")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((places.shipped("resources") / "help" / f"{name}.toml").read_text(encoding="utf-8"))

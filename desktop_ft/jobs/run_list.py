@@ -1,0 +1,57 @@
+"""The person's runs: which there are, wherever they lie, and what is written about them."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from desktop_ft import places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.run_note import RunNote, changed
+from desktop_ft.core.values import explain
+from desktop_ft.jobs.kept import is_kept_elsewhere
+from desktop_ft.runs.index import RunIndex, RunSummary
+from desktop_ft.runs.known import KnownRuns
+from desktop_ft.runs.run_folder import RunFolder
+
+
+def known_runs() -> KnownRuns:
+    """The runs that were given a folder of their own."""
+    return KnownRuns(places.data() / "run-folders.jsonl")
+
+
+def remember(run: Path) -> None:
+    """Let the run be listed, wherever it lies. Where that cannot be written down, it is remembered the next time."""
+    if run.absolute().parent != places.runs().absolute() and not is_kept_elsewhere():
+        with suppress(UserError):
+            known_runs().add(run)
+
+
+def listed(root: Path | None = None) -> list[RunSummary]:
+    """The runs that lie directly in the folder `root`; without one the person's: those in their folder of runs, and all that were
+    ever started or opened elsewhere and are there now. The newest first.
+
+    Raises:
+        UserError: the index cannot be written.
+    """
+    others = known_runs().folders() if root is None else ()
+    index = RunIndex(places.data() / "runs.sqlite", root or places.runs(), others)
+    index.rescan()
+    return index.rows()
+
+
+def annotate(run: Path, *, text: str | None = None, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RunNote:
+    """Write about a run: another text (None: as it is), tags added, tags removed. Returns what is written about it now.
+
+    Raises:
+        UserError: it is no run, something is no tag, or it cannot be written.
+    """
+    folder = RunFolder.open(run)
+    try:
+        note = changed(folder.note, text=text, add=add, remove=remove)
+    except ValidationError as error:
+        raise UserError(f"That cannot be noted: {explain(error)}.", "Correct it and try again.") from error
+    folder.write_note(note)
+    remember(run)
+    return note

@@ -1,0 +1,175 @@
+"""The page Layers: what is done with many layers at once, and with whole plans."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QItemSelectionModel, QRect, Qt
+from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLineEdit, QStyle, QStyleOptionViewItem
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.gui.layer_model import COMPARED, PATH_ROLE, SHARE
+from desktop_ft.gui.layers_page import LayersPage
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.palette import Palette
+from tests.gui.test_runs import made
+from tests.gui.test_window import click, page
+
+_ADD = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+_CTRL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def layers(window: MainWindow, qtbot: QtBot) -> LayersPage:
+    found = page(window, "layers")
+    assert isinstance(found, LayersPage)
+    qtbot.waitUntil(lambda: window.session.state.tree is not None, timeout=60_000)
+    return found
+
+
+@pytest.fixture
+def plan(window: MainWindow) -> Callable[[], FreezePlan]:
+    return lambda: window.session.state.recipe.freeze
+
+
+def select(layers: LayersPage, *paths: str) -> None:
+    selection = layers.tree.selectionModel()
+    layers.tree.setCurrentIndex(layers.model.index_of(paths[0]))
+    for path in paths:
+        selection.select(layers.model.index_of(path), _ADD)
+    layers.tree.setFocus()
+
+
+def learns(layers: LayersPage, path: str) -> bool:
+    return any(rate for leaf, rate in layers.model.rates.items() if leaf == path or leaf.startswith(f"{path}."))
+
+
+def click_tick(layers: LayersPage, path: str) -> None:
+    index = layers.model.index_of(path)
+    layers.tree.scrollTo(index)
+    option = QStyleOptionViewItem()
+    option.initFrom(layers.tree)
+    option.rect = layers.tree.visualRect(index)
+    option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+    box: QRect = layers.tree.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, layers.tree)
+    QTest.mouseClick(layers.tree.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
+
+
+def test_a_tick_or_a_rate_is_for_all_that_are_selected(
+    window: MainWindow, layers: LayersPage, plan: Callable[[], FreezePlan], qtbot: QtBot
+) -> None:
+    before = plan()
+    select(layers, "conv_head", "bn2", "conv_stem")
+    QTest.keyClick(layers.tree, Qt.Key.Key_Space)
+    assert all(learns(layers, path) for path in ("conv_head", "bn2", "conv_stem")) and not learns(layers, "blocks")
+    assert window.session.state.undo_stack.undoText() == "let learn 3 layers"
+    click_tick(layers, "bn2")  # the mouse means them all, too
+    assert not any(learns(layers, path) for path in ("conv_head", "bn2", "conv_stem"))
+    select(layers, "conv_head", "conv_stem")
+    cell = layers.model.index_of("conv_head").siblingAtColumn(SHARE)
+    layers.tree.selectionModel().setCurrentIndex(cell, QItemSelectionModel.SelectionFlag.NoUpdate)
+    QTest.keyClick(layers.tree, Qt.Key.Key_F2)
+    editor = layers.tree.findChild(QLineEdit)
+    assert editor is not None
+    QTest.keyClicks(editor, "0.5")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    wanted = pytest.approx(0.5)
+    qtbot.waitUntil(lambda: layers.model.rates["conv_head"] == wanted and layers.model.rates["conv_stem"] == wanted)
+    for _ in range(3):
+        window.commands.undo()
+    assert plan() == before
+    select(layers, "conv_head", "bn2")
+    click_tick(layers, "conv_stem")  # not among them: it alone
+    assert learns(layers, "conv_stem") and not learns(layers, "bn2")
+
+
+def test_layers_are_found_and_selected(layers: LayersPage, plan: Callable[[], FreezePlan]) -> None:
+    QTest.keyClicks(layers.search.line, "blocks.6.0.bn")
+    assert layers.search.found.text() == "1 of 3 layers"
+    current = layers.tree.currentIndex
+    assert current().data(PATH_ROLE) == "blocks.6.0.bn1"
+    QTest.keyClick(layers.search.line, Qt.Key.Key_Return)
+    assert current().data(PATH_ROLE) == "blocks.6.0.bn2" and layers.search.found.text() == "2 of 3 layers"
+    QTest.keyClick(layers.search.line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(layers.search.line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert current().data(PATH_ROLE) == "blocks.6.0.bn3"  # from the first on to the last
+    click(layers.search.select)
+    QTest.keyClick(layers.tree, Qt.Key.Key_Space)
+    assert [path for path, rate in layers.model.rates.items() if rate] == [
+        "blocks.6.0.bn1",
+        "blocks.6.0.bn2",
+        "blocks.6.0.bn3",
+        "classifier",
+    ]
+    layers.search.line.setText("BATCHNORM")
+    assert layers.search.found.text() == "1 of 49 layers"
+    layers.search.line.setText("nothing like it")
+    assert layers.search.found.text() == "No layer is called so." and not layers.search.select.isEnabled()
+
+
+def test_a_plan_is_copied_and_pasted(
+    window: MainWindow, layers: LayersPage, plan: Callable[[], FreezePlan], qtbot: QtBot
+) -> None:
+    select(layers, "conv_stem")
+    QTest.keyClick(layers.tree, Qt.Key.Key_Space)
+    wanted = plan()
+    for how in (layers.plan.copy, layers.plan.copy_options):
+        how.trigger()
+        assert "clipboard" in layers.notice.text
+        window.commands.undo()
+        assert plan() != wanted
+        layers.plan.paste.trigger()
+        assert plan() == wanted and window.session.state.undo_stack.undoText() == "paste a plan"
+        window.commands.undo()
+        window.commands.redo()
+    QTest.keyClick(window, Qt.Key.Key_C, _CTRL_SHIFT)
+    assert QGuiApplication.clipboard().text().startswith("[freeze]")
+    QGuiApplication.clipboard().setText("--freeze all")
+    QTest.keyClick(window, Qt.Key.Key_V, _CTRL_SHIFT)
+    assert plan() == FreezePlan(preset="all")
+    for text, told in (("hello", "no freeze plan"), ("--freeze all --rate layer4=0", "efficientnet_lite0 has no layer 'layer4'")):
+        QGuiApplication.clipboard().setText(text)
+        layers.plan.paste.trigger()
+        assert told in layers.notice.text and plan() == FreezePlan(preset="all")
+
+
+def compared(layers: LayersPage, path: str) -> str:
+    return str(layers.model.index_of(path).siblingAtColumn(COMPARED).data())
+
+
+def test_a_plan_is_compared_with_a_preset_and_with_what_was_copied(
+    window: MainWindow, layers: LayersPage, plan: Callable[[], FreezePlan]
+) -> None:
+    assert layers.tree.isColumnHidden(COMPARED) and not layers.plan.stop.isEnabled()
+    preset = next(action for action in layers.plan.presets.actions() if action.text().endswith(" all"))
+    assert isinstance(preset, QAction)
+    preset.trigger()
+    assert not layers.tree.isColumnHidden(COMPARED) and "Compared with all: " in layers.comparison.text()
+    assert compared(layers, "conv_stem") == "≠ 0.03" and compared(layers, "classifier") == ""
+    QGuiApplication.clipboard().setText("--freeze head --rate conv_stem=0 --rate classifier=0")
+    layers.plan.with_copied.trigger()
+    assert compared(layers, "classifier") == "≠ frozen" and compared(layers, "conv_stem") == ""
+    assert "1 layer differs: classifier." in layers.comparison.text()
+    select(layers, "classifier")
+    QTest.keyClick(layers.tree, Qt.Key.Key_Space)  # what is compared follows each edit
+    assert "every layer learns at the same rate" in layers.comparison.text() and compared(layers, "classifier") == ""
+    window.commands.undo()
+    assert compared(layers, "classifier") == "≠ frozen"
+    layers.plan.stop.trigger()
+    assert layers.tree.isColumnHidden(COMPARED) and layers.comparison.isHidden() and plan() == FreezePlan()
+
+
+def test_a_plan_is_compared_with_that_of_a_run(window: MainWindow, layers: LayersPage, photos: Path, qtbot: QtBot) -> None:
+    layers.plan.with_run.trigger()
+    qtbot.waitUntil(lambda: "no runs yet" in layers.notice.text)
+    made("first try", photos, preset="last:1")
+    layers.plan.with_run.trigger()
+    qtbot.waitUntil(lambda: window.findChild(Palette) is not None)
+    palette = window.findChild(Palette)
+    assert palette is not None
+    QTest.keyClicks(palette.line, "first")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert "Compared with the run first try" in layers.comparison.text() and compared(layers, "conv_head") == "≠ 0.03"

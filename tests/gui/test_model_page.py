@@ -1,0 +1,170 @@
+"""The page Model: cards, the chart in step with the table, speeds that are measured, downloads that are stopped."""
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import places
+from desktop_ft.core.offers import Aim
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.models import fetching
+from tests.gui.test_window import click, drop, opened, page
+
+NAME = "shufflenet_v2_x0_5"
+
+
+def model_page(window: MainWindow) -> ModelPage:
+    found = page(window, "model")
+    assert isinstance(found, ModelPage)
+    return found
+
+
+def current(model: ModelPage) -> str:
+    return str(model.table.current().spec.name)
+
+
+def test_a_card_uses_its_network_and_undo_takes_it_back(window: MainWindow, qtbot: QtBot) -> None:
+    model = model_page(window)
+    cards = model.cards.cards
+    assert [card.offer is not None and card.isVisible() for card in cards.values()] == [True] * 3
+    assert cards[Aim.SPEED].isChecked() and not cards[Aim.BALANCE].isChecked()
+    for told in ("top-1", "GFLOPs", "BSD", "MB"):
+        assert told in cards[Aim.BALANCE].accessibleName()
+    assert "Choose a folder" in model.cards.reason.text()
+    cards[Aim.BALANCE].setFocus()
+    QTest.keyClick(cards[Aim.BALANCE], Qt.Key.Key_Space)
+    name = window.session.state.recipe.backbone.name
+    assert name == cards[Aim.BALANCE].name.text() == current(model)
+    assert cards[Aim.BALANCE].isChecked() and not cards[Aim.SPEED].isChecked()
+    click(cards[Aim.BALANCE])  # again: it stays
+    assert cards[Aim.BALANCE].isChecked() and window.session.state.recipe.backbone.name == name
+    window.commands.undo()
+    assert cards[Aim.SPEED].isChecked() and not cards[Aim.BALANCE].isChecked()
+
+
+def test_a_network_is_recommended_for_the_pictures_that_were_opened(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    model = model_page(window)
+    qtbot.waitUntil(lambda: "Recommended for your data" in model.cards.reason.text(), timeout=60_000)
+    assert "24 pictures" in model.cards.reason.text()
+    marked = [card.aim for card in model.cards.cards.values() if "recommended" in card.mark.text()]
+    assert marked == [Aim.SPEED]  # pictures of 40 pixels: larger inputs would only enlarge them
+
+
+def test_a_point_of_the_chart_is_a_row_of_the_table(window: MainWindow, qtbot: QtBot) -> None:
+    model = model_page(window)
+    model.tabs.setCurrentWidget(model.chart)
+    chart = model.chart
+    assert len(chart.shown) == model.table.proxy.rowCount() and "efficientnet_lite0" in chart.said.text()
+    chart.plot.setFocus()
+    for key, name in ((Qt.Key.Key_Home, chart.shown[0]), (Qt.Key.Key_Right, chart.shown[1]), (Qt.Key.Key_End, chart.shown[-1])):
+        QTest.keyClick(chart.plot, key)
+        assert current(model) == name and chart.said.text().startswith(name)
+    QTest.keyClick(chart.plot, Qt.Key.Key_Up)
+    assert model.table.current().spec.top1 >= 86
+    where = chart.point_of("shufflenet_v2_x0_5")
+    assert where is not None
+    QTest.mouseMove(chart.plot.viewport(), where.toPoint())
+    QTest.mouseClick(chart.plot.viewport(), Qt.MouseButton.LeftButton, pos=where.toPoint())
+    qtbot.waitUntil(lambda: current(model) == "shufflenet_v2_x0_5")
+    QTest.keyClick(chart.plot, Qt.Key.Key_Return)
+    assert window.session.state.recipe.backbone.name == "shufflenet_v2_x0_5"
+    QTest.keyClicks(model.search, "squeezenet")
+    assert sorted(chart.shown) == ["squeezenet1_0", "squeezenet1_1"]
+    model.search.setText("no such network")
+    assert chart.nothing.isVisible() and "nothing matches" in chart.nothing.text()
+
+
+def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None:
+    model = model_page(window)
+    model.tabs.setCurrentWidget(model.chart)
+    model.chart.axis.setCurrentIndex(model.chart.axis.findData("speed"))
+    assert model.chart.shown == [] and "Measure speed" in model.chart.nothing.text()
+    QTest.keyClicks(model.search, NAME)
+    model.table.selectRow(0)
+    click(model.measure)
+    assert model.measuring.isVisible() and not model.measure.isEnabled() and not model.measure_all.isEnabled()
+    qtbot.waitUntil(lambda: not window.session.networks.measuring, timeout=60_000)
+    assert model.chart.shown == [NAME] and "Speed here" in model.facts.text and model.measure.isEnabled()
+    assert model.table.current().speed.pictures_per_second > 0
+
+
+def test_measuring_can_be_cancelled(window: MainWindow, qtbot: QtBot) -> None:
+    model = model_page(window)
+    click(model.measure_all)
+    click(model.measuring.findChild(QAbstractButton))
+    qtbot.waitUntil(lambda: not window.session.networks.measuring, timeout=60_000)
+    assert not model.measuring.isVisible() and model.measure_all.isEnabled() and not model.notice.text
+    assert sum(offer.speed is not None for offer in model.table.rows.rows) <= 1
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Sends a part, and the rest when it is allowed to."""
+
+    go_on = threading.Event()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2000000")
+        self.end_headers()
+        self.wfile.write(bytes(1_000_000))
+        while not self.go_on.wait(0.02):
+            self.wfile.write(bytes(1000))
+        self.wfile.write(bytes(2_000_000))
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Slow]]:
+    Slow.go_on = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        address = f"http://127.0.0.1:{made.server_port}"
+        made.handle_error = lambda *_: None  # type: ignore[method-assign] # whoever cancels hangs up
+        monkeypatch.setattr(fetching, "_open", lambda url, timeout: urllib.request.urlopen(address, timeout=timeout))
+        yield Slow
+        Slow.go_on.set()
+        made.shutdown()
+        thread.join()
+
+
+def test_a_download_shows_how_far_it_is_and_can_be_cancelled(window: MainWindow, server: type[Slow], qtbot: QtBot) -> None:
+    model = model_page(window)
+    QTest.keyClicks(model.search, NAME)
+    model.table.selectRow(0)
+    click(model.download)
+    assert model.progress.isVisible() and not model.download.isEnabled()
+    detail = model.progress._detail
+    qtbot.waitUntil(lambda: "MB of" in detail.text(), timeout=10_000)
+    click(model.progress.findChild(QAbstractButton))
+    qtbot.waitUntil(lambda: not window.session.networks.downloading, timeout=10_000)
+    assert not model.progress.isVisible() and model.download.isEnabled() and not model.notice.text
+    assert not [path for path in (places.cache() / "weights").rglob("*") if path.is_file()]
+    server.go_on.set()
+    click(model.download)  # what arrives this time is not what the publisher gave a hash of
+    qtbot.waitUntil(lambda: bool(model.notice.text), timeout=10_000)
+    assert NAME in model.notice.text and not model.table.current().local
+
+
+def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Path) -> None:
+    model = model_page(window)
+    file = tmp_path / "mine.safetensors"
+    file.write_bytes(b"x")
+    assert drop(window, file)
+    assert window.session.state.recipe.backbone.weights == str(file) and "mine.safetensors" in model.own.text()
+    click(model.own_clear)
+    assert window.session.state.recipe.backbone.weights == ""
+    window.commands.undo()
+    assert window.session.state.recipe.backbone.weights == str(file)

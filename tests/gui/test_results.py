@@ -1,0 +1,274 @@
+"""The page Results: how sure the model is, where it found its answers, and trying it on any photos; through real events."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractItemView
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.engine.control import RunControl
+from desktop_ft.evaluation.score import evaluate
+from desktop_ft.evaluation.selective import select
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.photo_dialog import PhotoDialog
+from desktop_ft.gui.results_page import ResultsPage
+from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.jobs.training import train
+from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import shapes
+from tests.gui.test_window import click, drop, page
+
+LONG = 60_000
+
+
+@pytest.fixture
+def judged(photos: Path, tmp_path: Path) -> Path:
+    """A run that was evaluated, and has no model: what needs none is shown without torch."""
+    folder = RunFolder.create(tmp_path / "judged")
+    folder.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos), val=0.5)))
+    manifest = scan_dataset(photos, 0.5)
+    folder.write_manifest(manifest)
+    with folder.log() as log:
+        log.append(RunEnded(status=RunStatus.COMPLETED))
+    held_out = manifest.of(Subset.VAL)
+    sure = np.linspace(0.3, 0.95, len(held_out))
+    folder.write_evaluation(
+        evaluate(np.stack([sure, 1 - sure], 1), held_out, manifest.classes, dataset=photos.name, subset="val")
+    )
+    return folder.path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Photos of shapes, and a run that learned a little from them; made once, and copied by whoever changes it."""
+    folder = tmp_path_factory.mktemp("trained")
+    photos = shapes(folder / "photos", pictures=8)
+    recipe = Recipe(
+        dataset=DatasetChoice(folder=str(photos), val=0.5),
+        backbone=BackboneChoice(image_size=64),
+        optimisation=Optimisation(epochs=1, batch_size=8),
+    )
+    train(recipe, folder / "run", load_plugins(safe_mode=True), lambda event: None, RunControl())
+    return photos, folder / "run"
+
+
+@pytest.fixture
+def run(trained: tuple[Path, Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained[1], tmp_path / "run"))
+
+
+def opened(window: MainWindow, run: Path) -> ResultsPage:
+    window.session.runs.open(run)
+    shown = page(window, "results")
+    assert isinstance(shown, ResultsPage)
+    return shown
+
+
+@pytest.fixture
+def figures(window: MainWindow, judged: Path) -> ResultsPage:
+    return opened(window, judged)
+
+
+@pytest.fixture
+def results(window: MainWindow, run: Path) -> ResultsPage:
+    return opened(window, run)
+
+
+def double_click(view: QAbstractItemView, index: QModelIndex) -> None:
+    place = view.visualRect(index).center()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWindow, figures: ResultsPage) -> None:
+    assert "95 % sure to be between" in figures.figures.text()
+    for figure in ("mean F1", "confidence off by"):
+        said = next(part for part in figures.figures.text().split(" · ") if part.startswith(figure))
+        assert " to " in said
+    assert figures.classes.rows.rowCount() == 2
+    for column in (1, 2, 3):
+        assert " to " in figures.classes.rows.index(0, column).data()
+    evaluation = window.session.state.evaluation
+    assert evaluation is not None
+    figures.tabs.setCurrentIndex(1)
+    matrix = figures.confusion
+    matrix.setFocus()
+    matrix.setCurrentIndex(matrix.model().index(0, 0))
+    QTest.keyClick(matrix, Qt.Key.Key_Down)
+    assert figures.cell.thumbs.rowCount() == evaluation.confusion[1][0] > 0
+    QTest.keyClick(matrix, Qt.Key.Key_Return)
+    assert figures.cell.hasFocus()
+    assert figures.cell.currentIndex().row() == 0
+
+
+def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
+    evaluation = window.session.state.evaluation
+    assert evaluation is not None
+    sure = figures.sureness
+    figures.tabs.setCurrentWidget(sure)
+    assert not sure.keep.isEnabled() and not sure.drop.isEnabled()
+    assert sure.wall.thumbs.rowCount() == len(evaluation.mistakes)
+    sure.value.selectAll()
+    QTest.keyClicks(sure.value, "40")
+    QTest.keyClick(sure.value, Qt.Key.Key_Return)
+    assert sure.slider.value() == 400
+    sure.slider.setFocus()
+    QTest.keyClick(sure.slider, Qt.Key.Key_PageUp)
+    chosen = select(evaluation, 0.45)
+    assert sure.threshold == 0.45
+    assert f"{chosen.answered} of {chosen.of} photos answered" in sure.said.text() or not chosen.answered
+    assert sure.wall.thumbs.rowCount() == len(chosen.mistakes)
+    assert "these very pictures" in sure.warned.text()
+    click(sure.keep)
+    qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is not None and not window.session.worker.busy, timeout=LONG)
+    kept = RunFolder.open(judged).threshold
+    assert kept is not None and kept.value == 0.45
+    assert "it says don't know" in figures.figures.text()
+    assert "less sure than 45.0" in (judged / "report.html").read_text().replace("\u00a0", " ")
+    assert not sure.keep.isEnabled()
+    window.session.runs.open(judged)
+    assert sure.threshold == 0.45, "another time the kept one is shown"
+    click(sure.drop)
+    qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is None and not window.session.worker.busy, timeout=LONG)
+    assert "don't know" not in figures.figures.text()
+    (judged / "threshold.json").mkdir()
+    sure.value.setValue(50)
+    click(sure.keep)
+    qtbot.waitUntil(lambda: bool(figures.notice.text), timeout=LONG)
+
+
+@pytest.mark.slow
+def test_cells_lead_to_their_photos_by_keyboard_and_photos_to_where_the_answer_was_found(
+    window: MainWindow, results: ResultsPage, qtbot: QtBot
+) -> None:
+    evaluation = window.session.state.evaluation
+    assert evaluation is not None
+    results.tabs.setCurrentIndex(1)
+    row, column = next((i, j) for i, counts in enumerate(evaluation.confusion) for j, n in enumerate(counts) if n > 1)
+    matrix = results.confusion
+    matrix.setFocus()
+    matrix.setCurrentIndex(matrix.model().index(0, 0))
+    for key, times in ((Qt.Key.Key_Down, row), (Qt.Key.Key_Right, column)):
+        for _ in range(times):
+            QTest.keyClick(matrix, key)
+    assert results.cell.thumbs.rowCount() == evaluation.confusion[row][column]
+    QTest.keyClick(matrix, Qt.Key.Key_Return)
+    assert results.cell.hasFocus()
+    QTest.keyClick(results.cell, Qt.Key.Key_Return)
+    dialog = results.findChild(PhotoDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.checked, timeout=LONG)
+    told = dialog.told
+    assert told is not None and told.classes[told.shown[0]] == evaluation.classes[column]
+    assert dialog.shown.count() == (1 if row == column else 2)
+    assert "ikeness with random weights" in dialog.verdict.text() or "Nothing in the picture" in dialog.verdict.text()
+    with_map = dialog.picture.image
+    click(dialog.map)
+    assert dialog.picture.image != with_map or not told.grids[0].any()
+    assert dialog.number == 0 and not dialog.previous.isEnabled()
+    QTest.keyClick(dialog.picture, Qt.Key.Key_Right)
+    assert dialog.number == 1 and dialog.told is None
+    qtbot.waitUntil(lambda: dialog.told is not None, timeout=LONG)
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_gone_is_told_in_the_dialog(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot
+) -> None:
+    results.tabs.setCurrentIndex(4)
+    lost = shutil.copy(trained[0] / "disc" / "00.png", window.session.state.run or Path())
+    results.trying.try_on((Path(lost),))
+    qtbot.waitUntil(lambda: not window.session.runs.busy and results.trying.wall.thumbs.rowCount() == 1, timeout=LONG)
+    Path(lost).unlink()
+    double_click(results.trying.wall, results.trying.wall.thumbs.index(0))
+    dialog = results.findChild(PhotoDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: bool(dialog.notice.text), timeout=LONG)
+    assert "00.png" in dialog.notice.text
+    dialog.close()
+
+
+@pytest.mark.slow
+def test_what_is_dropped_is_answered_and_saved(
+    window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    photos, before = trained[0], window.session.state.manifest
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for number in range(3):
+        shutil.copy(photos / "disc" / f"0{number}.png", mixed)
+    (mixed / "broken.png").write_bytes(b"not a picture")
+    assert drop(window, mixed)
+    assert results.tabs.currentWidget() is results.try_tab
+    assert not results.offer.isVisible(), "no folder in it is called like a class"
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert window.session.state.manifest is before
+    assert results.trying.wall.thumbs.rowCount() == 4
+    assert "3 answered" in results.trying.summary.text() and "1 cannot be read" in results.trying.summary.text()
+    evaluated = {answer.path: answer for answer in window.session.state.evaluation.answers}
+    for answer in results.trying.answers:
+        same = evaluated.get(f"disc/{answer.path.name}")
+        assert same is None or answer.confidence == pytest.approx(same.confidence, abs=1e-5)
+    results.trying.write(tmp_path / "answers.csv")
+    rows = list(csv.DictReader((tmp_path / "answers.csv").read_text().splitlines()))
+    assert [Path(row["file"]).name for row in rows] == [answer.path.name for answer in results.trying.answers]
+    assert {row["sure"] for row in rows} == {"yes", ""}
+    assert next(row for row in rows if row["problem"])["answer"] == ""
+
+
+@pytest.mark.slow
+def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    results.sureness.value.setValue(99.9)
+    click(results.sureness.keep)
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    folder = tmp_path / "new"
+    shutil.copytree(trained[0] / "disc", folder / "disc")
+    assert drop(window, folder)
+    assert results.offer.isVisible()
+    assert not results.offer.button.isEnabled(), "one thing at a time"
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert f"{sum(not answer.sure for answer in results.trying.answers)} don't know" in results.trying.summary.text()
+    click(results.offer.button)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert window.session.state.judged == folder
+    assert "all of new" in results.figures.text()
+
+
+@pytest.mark.slow
+def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot) -> None:
+    assert drop(window, trained[0])
+    trying = results.trying
+    assert trying.progress.isVisible()
+    click(trying.progress.findChildren(type(trying.ask))[0])
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert len(trying.answers) < 24
+    assert trying.ask.isEnabled()
+
+
+def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(judged, tmp_path / "other"))
+    assert drop(window, other)
+    assert window.session.state.run == other
+
+
+@pytest.mark.slow
+def test_the_plots_follow_the_colours(window: MainWindow, figures: ResultsPage) -> None:
+    figures.tabs.setCurrentWidget(figures.sureness)
+    light = figures.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
+    window.commands.theme_dark()
+    dark = figures.sureness.diagram.grab().toImage().pixelColor(QPoint(20, 20))
+    window.commands.theme_light()
+    assert light.lightness() > dark.lightness() + 50

@@ -1,0 +1,92 @@
+"""Which runs are listed, and what is written about them, as the command line tells it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desktop_ft import places
+from desktop_ft.cli import main
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.run_note import RunNote
+from desktop_ft.jobs import run_list
+from desktop_ft.jobs.kept import kept_in
+from desktop_ft.runs.run_folder import RunFolder
+
+
+def made(path: Path) -> RunFolder:
+    folder = RunFolder.create(path)
+    folder.write_recipe(Recipe(dataset=DatasetChoice(folder="/photos")))
+    return folder
+
+
+def runs(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
+    assert main(["runs", "--json", *options]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_note_is_written_shown_and_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(places.runs() / "one")
+    other = str(made(tmp_path / "elsewhere" / "two").path)
+    assert [run["name"] for run in runs(capsys)] == ["one"]
+    assert main(["note", other, "the new camera", "--tag", "night", "--tag", "good"]) == 0
+    assert "#night #good" in capsys.readouterr().out
+    assert main(["note", other, "--untag", "good"]) == 0
+    capsys.readouterr()
+    assert main(["note", other, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"run": other, "text": "the new camera", "tags": ["night"]}
+    for tag in ("night", "#night"):
+        assert [(run["name"], run["tags"], run["note"]) for run in runs(capsys, "--tag", tag)] == [
+            ("two", ["night"], "the new camera")
+        ]
+    assert runs(capsys, "--tag", "nigh") == []
+    (places.data() / "runs.sqlite").unlink()  # only an index: the notes lie in the runs
+    assert {run["name"]: run["note"] for run in runs(capsys)} == {"one": "", "two": "the new camera"}
+    assert [run["name"] for run in runs(capsys, str(tmp_path / "elsewhere"))] == ["two"]
+
+
+def test_what_is_no_tag_or_no_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = str(made(tmp_path / "run").path)
+    assert main(["note", run, "--tag", "two words"]) == 2
+    assert "is not a tag" in capsys.readouterr().err
+    assert main(["note", str(tmp_path)]) == 2
+    assert "is not a run" in capsys.readouterr().err
+    (tmp_path / "run" / "note.json").write_text("{")
+    assert main(["note", run, "x"]) == 2  # it may be mended by hand: it is not overwritten
+    assert "note.json is not valid" in capsys.readouterr().err
+    assert [each["note"] for each in runs(capsys, str(tmp_path))] == [""]
+
+
+def test_the_list_of_runs_elsewhere_survives_what_happens_to_it(tmp_path: Path) -> None:
+    one, two = made(tmp_path / "one").path, made(tmp_path / b"\xff".decode("utf-8", "surrogateescape")).path
+    for run in (one, two, one):
+        run_list.remember(run)
+    known = run_list.known_runs()
+    assert known.folders() == [one, two]
+    known.path.write_bytes(known.path.read_bytes() + b'no json\n7\n"torn')
+    assert known.folders() == [one, two]
+    run_list.remember(tmp_path / "three")
+    assert known.folders() == [one, two, tmp_path / "three"]
+    assert {run.path for run in run_list.listed()} == {str(one), str(two)}
+    with kept_in(tmp_path / "bench"):
+        run_list.remember(tmp_path / "benchmark")
+    assert tmp_path / "benchmark" not in known.folders()
+
+
+def test_runs_in_their_own_folder_need_no_list() -> None:
+    run = made(places.runs() / "one")
+    run_list.remember(run.path)
+    assert not run_list.known_runs().path.exists()
+    run_list.annotate(run.path, text="x")
+    assert run.note == RunNote(text="x")
+
+
+def test_a_list_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    run = made(tmp_path / "run").path
+    places.data().mkdir(parents=True)
+    run_list.known_runs().path.mkdir()
+    with pytest.raises(Exception, match="cannot be read"):
+        run_list.known_runs().folders()
+    run_list.remember(run)
