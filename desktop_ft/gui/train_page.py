@@ -25,7 +25,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
 
-_ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation")
+_ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation", "changes")
 
 
 class TrainPage(Page):
