@@ -1,5 +1,6 @@
 """The module tree of a network as a plain value, and its division into blocks."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,8 +86,13 @@ def _together(paths: list[str], known: Iterable[str]) -> str:
     above = ".".join(first[:shared])
     if sum(is_under(path, above) for path in known) == len(paths):
         return above or "all layers"
-    ends = (".".join(path[: shared + 1]) for path in (first, last))
-    return " … ".join(dict.fromkeys(ends))
+    return " … ".join(dict.fromkeys(_cut_short(path, shared + 1) for path in (first, last)))
+
+
+def _cut_short(path: list[str], parts: int) -> str:
+    """The path's first `parts` parts, and the numbers that follow them."""
+    numbers = itertools.takewhile(str.isdigit, path[parts:])
+    return ".".join([*path[:parts], *numbers])
 
 
 def blocks(tree: LayerNode, head: str) -> tuple[tuple[str, ...], ...]:

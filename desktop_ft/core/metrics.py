@@ -30,6 +30,8 @@ class _Times:
     Attributes:
         before: of all earlier starts. now: the latest second that an event told.
         learning, validating: spent on `steps` steps and `validations` validations.
+        first: learning, steps and validating of the first epoch since the start, once another one has followed: it paid for
+            what comes only once, such as decoding pictures that are kept.
     """
 
     before: float = 0.0
@@ -38,6 +40,20 @@ class _Times:
     steps: int = 0
     validating: float = 0.0
     validations: int = 0
+    first: tuple[float, int, float] | None = None
+
+    @property
+    def step(self) -> float:
+        """What a step takes, as far as can be told."""
+        learning, steps, _ = self.first if self.first is not None and self.validations > 1 else (0.0, 0, 0.0)
+        return (self.learning - learning) / (self.steps - steps)
+
+    @property
+    def validation(self) -> float:
+        """What a validation takes; 0 where none was."""
+        if self.first is not None and self.validations > 1:
+            return (self.validating - self.first[2]) / (self.validations - 1)
+        return self.validating
 
     def passed(self, seconds: float) -> None:
         """The frozen layers' own pass took `seconds`."""
@@ -53,6 +69,7 @@ class _Times:
         """A validation ended at the second `now`."""
         self.validating += max(0.0, now - self.now)
         self.validations += 1
+        self.first = self.first or (self.learning, self.steps, self.validating)
         self.now = max(self.now, now)
 
 
@@ -199,7 +216,7 @@ class MetricHistory:
             return None
         left = self.started.epochs * self.started.steps_per_epoch - self._steps_done(self.started)
         validations = self.started.epochs - (self.epochs[-1].epoch + 1 if self.epochs else 0)
-        return left * times.learning / times.steps + validations * times.validating / max(1, times.validations)
+        return left * times.step + validations * times.validation
 
     @property
     def eta_is_whole(self) -> bool:

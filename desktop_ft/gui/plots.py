@@ -144,10 +144,10 @@ class View(QWidget):
             line = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.96, "anchors": [(0, 0), (0, 0)]})
             plot.addItem(line)
             self._marks.append((plot, line))
-        for (_, line), (_, told) in zip(self._marks, wanted, strict=True):
+        for (plot, line), (_, told) in zip(self._marks, wanted, strict=True):
             line.setPos(float(told.epoch))
             line.setPen(self._pen(colours.muted, 1, Qt.PenStyle.DotLine))
-            line.label.setFormat(told.change.words.replace("learning rate", "rate"))
+            line.label.setFormat(told.change.words.replace("learning rate", "rate") if plot is self.plots[0] else "")
             line.label.setColor(colours.muted)
 
     def _point(self, plot: Any, where: QPointF) -> None:

@@ -77,7 +77,7 @@ class Strip(QFrame):
         self.dismiss = button("Dismiss", self._dismiss, tip="Say nothing of this run any more.")
         layout = row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss)
         layout.setContentsMargins(MARGIN, 6, MARGIN, 6)
-        layout.insertWidget(2, self._bar, 1)
+        layout.insertWidget(2, self._bar, 4)
         self._bar.setMinimumWidth(80)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)

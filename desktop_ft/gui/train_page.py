@@ -25,7 +25,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
 
-_ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation")
+_ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation", "changes")
 
 
 class TrainPage(Page):
@@ -75,6 +75,10 @@ class TrainPage(Page):
         self.reason.setText(blocker.reason if blocker else "")
         self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
+        changes = [f"From epoch {change.epoch} on: {change.words}." for change in recipe.changes]
+        self.planned.setText("\n".join(["Planned on the way, as in the run that the recipe is from:", *changes]))
+        self.planned.setVisible(bool(changes))
+        self.drop_planned.setVisible(bool(changes))
         self.forecast.refresh()
         self.wait.setEnabled(self._session.can_queue)
         self.below.setCurrentWidget(self.run_rate if self._session.training.running else self.forecast)
@@ -108,6 +112,10 @@ class TrainPage(Page):
         column.addWidget(self.machine)
         column.addWidget(label("Output folder", "heading"))
         column.addLayout(row(explained(self.output, "train.output"), button("Choose…", self._choose_output)))
+        self.planned = label(wrap=True)
+        self.drop_planned = button("Drop the changes", self._drop_planned, tip="Let the next run go on as it begins.")
+        column.addWidget(self.planned)
+        column.addWidget(self.drop_planned)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -129,8 +137,8 @@ class TrainPage(Page):
         self.run_rate = RunRate(self._session, self.notice)
         self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
         self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        for widget in (self.forecast, self.run_rate):
-            self.below.addWidget(widget)
+        self.below.addWidget(self.forecast)
+        self.below.addWidget(self.run_rate)
         layout.addWidget(self.below)
         return left
 
@@ -144,6 +152,8 @@ class TrainPage(Page):
     def _right(self) -> QWidget:
         self.figures = label(role="heading", wrap=True)
         self.details = label(role="muted", wrap=True)
+        self.details.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+        self.details.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend = label(role="muted", wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.plots.changed.connect(self._show_legend)
@@ -167,6 +177,7 @@ class TrainPage(Page):
 
     def _make_room(self) -> None:
         self.subtitle.setVisible(not self.notice.text)
+        self.header.setStretch(0, 0 if self.notice.text else 1)
 
     def start_run(self) -> None:
         """Train with the recipe as it stands."""
@@ -182,6 +193,10 @@ class TrainPage(Page):
             self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
         except UserError as error:
             self.notice.fail(error)
+
+    def _drop_planned(self) -> None:
+        state = self._session.state
+        state.edit("drop the planned changes", state.recipe.model_copy(update={"changes": ()}))
 
     def _show_queue(self) -> None:
         show_queue(self._session, self.window())

@@ -120,7 +120,7 @@ def _check_has_floor(recipe: Recipe) -> None:
         raise UserError("The floor knows no augmentation.", "Leave --augment out.")
     if recipe.optimisation.early_stopping:
         raise UserError("The floor counts every epoch, early stopping does not.", "Leave --early-stopping out.")
-    if recipe.freeze.changes_over_time:
+    if recipe.freeze.changes_over_time or recipe.changes:
         raise UserError("The floor knows no plan that changes while it trains.", "Take another --freeze than gradual.")
 
 

@@ -2,9 +2,10 @@
 
 import csv
 import io
+from dataclasses import replace
 
 from desktop_ft.core.curves import curves_csv
-from desktop_ft.core.events import EpochDone, RunStarted, StepDone
+from desktop_ft.core.events import EpochDone, MachineUse, RatesSet, RunStarted, StepDone
 from desktop_ft.core.metrics import MetricHistory
 
 
@@ -43,3 +44,18 @@ def test_every_step_and_epoch_is_a_line_in_the_order_of_the_run() -> None:
 
 def test_a_run_that_told_nothing_is_an_empty_table() -> None:
     assert curves_csv(MetricHistory()).count("\n") == 1
+
+
+def test_groups_of_layers_speed_and_the_machine_have_columns_of_their_own() -> None:
+    told = history(1, 3)
+    told.rates.append(RatesSet(epoch=0, groups=(("blocks.5", 0.5), ("classifier", 1.0))))
+    told.started = told.started and replace(told.started, batch_size=8)
+    told.add(MachineUse(seconds=2.0, cpu=0.75, memory=10, gpu=0.5, gpu_memory=20, gpu_celsius=60.0))
+    rows = list(csv.DictReader(io.StringIO(curves_csv(told))))
+    assert (float(rows[1]["lr blocks.5"]), float(rows[1]["lr classifier"])) == (0.1, 0.2)
+    assert float(rows[1]["pictures_per_second"]) == 8.0 and rows[2]["pictures_per_second"] == ""
+    seen = {key: value for key, value in rows[-1].items() if value}
+    assert seen == {
+        "kind": "machine", "seconds": "2.0", "cpu": "0.75", "memory_bytes": "10",
+        "gpu": "0.5", "gpu_memory_bytes": "20", "gpu_celsius": "60.0",
+    }  # fmt: skip

@@ -1,4 +1,6 @@
-from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind, blocks, is_under
+import pytest
+
+from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind, blocks, is_under, same_rate
 
 
 def leaf(path: str, parameters: int = 10, kind: str = "Conv2d", norm: NormKind = NormKind.NONE) -> LayerNode:
@@ -63,3 +65,19 @@ def test_every_leaf_outside_the_head_is_in_exactly_one_block() -> None:
     tree = parent("", norm("first"), leaf("conv"), sequence("down", norm("down.0"), norm("down.1")), leaf("fc"))
     found = [path for block in blocks(tree, "fc") for path in block]
     assert sorted(found) == sorted(node.path for node in tree.leaves() if not is_under(node.path, "fc"))
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        ({"a.0": 0.03, "a.1": 0.03, "head": 1.0}, (("a", 0.03), ("head", 1.0))),
+        ({"a.0": 0.0, "a.1.conv": 0.03, "a.1.norm": 0.03, "a.2.conv": 0.03, "head": 1.0}, (("a.1 … a.2", 0.03), ("head", 1.0))),
+        ({"a.0": 0.1, "a.1.conv": 0.2, "a.1.norm": 0.2}, (("a.0", 0.1), ("a.1", 0.2))),
+        ({"a.0": 1.0, "b": 1.0}, (("all layers", 1.0),)),
+        ({"a": 0.0, "b": 1.0, "c": 1.0}, (("b … c", 1.0),)),
+        ({"a": 0.0}, ()),
+        ({"b.4.conv": 0.0, "b.5.0.conv": 0.1, "b.5.0.norm": 0.1, "bn2": 0.1, "fc": 1.0}, (("b.5.0 … bn2", 0.1), ("fc", 1.0))),
+    ],
+)
+def test_layers_of_one_rate_are_told_together(rates: dict[str, float], told: tuple[tuple[str, float], ...]) -> None:
+    assert same_rate(rates) == told

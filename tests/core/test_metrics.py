@@ -1,21 +1,27 @@
 """The curves of a run, rebuilt from its events alone."""
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
 from desktop_ft.core.events import (
     EpochDone,
+    MachineUse,
     Paused,
     PrefixProgress,
     PrefixReady,
+    RatesSet,
     RunEnded,
     RunStarted,
     RunStatus,
     StepDone,
+    TrainEvent,
     Warned,
 )
 from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.core.values import from_json
 
 
 def started(epoch=0, step=0, epochs=4, steps=5):
@@ -150,3 +156,57 @@ def test_a_history_never_fails_and_stays_in_bounds(epochs, steps, data):
             assert history.eta_seconds >= 0
         assert 0 <= history.progress <= 1
         assert [(s.epoch, s.step) for s in history.steps] == [divmod(n, steps) for n in range(position)]
+
+
+RECORDED = Path(__file__).with_name("recorded_run.jsonl")
+"""398 photos of ants and bees, last:2 at 96 pixels, behind frozen layers that answer once; its seconds are the processor's."""
+
+
+def test_the_time_left_after_the_first_epoch_of_a_recorded_run_is_right_within_15_percent():
+    events = [from_json(TrainEvent, line, RECORDED.name) for line in RECORDED.read_text(encoding="utf-8").splitlines()]
+    whole = next(event.seconds for event in reversed(events) if isinstance(event, EpochDone))
+    frozen = next(event for event in events if isinstance(event, PrefixReady))
+    assert frozen.seconds > 0.1 * whole  # it would spoil what is told, were it taken for learning
+    history, told = MetricHistory(), []
+    for event in events:
+        history.add(event)
+        if isinstance(event, EpochDone):
+            told.append((history.eta_seconds, whole - event.seconds))
+    assert all(eta == approx(took, rel=0.15) for eta, took in told[:5])
+    assert history.eta_seconds == 0
+
+
+def test_what_only_the_first_epoch_pays_for_is_forgotten_once_another_one_has_followed():
+    events = [started(), *(step_done(0, n, seconds=10.0 * (n + 1)) for n in range(5)), epoch_done(0, True, seconds=60.0)]
+    history = MetricHistory.of([*events, *(step_done(1, n, seconds=60.0 + n + 1) for n in range(5))])
+    assert history.eta_seconds == approx(10 * 55 / 10 + 3 * 10)
+    history.add(epoch_done(1, True, seconds=67.0))
+    assert history.eta_seconds == approx(10 * 1.0 + 2 * 2.0)
+
+
+def test_rates_are_told_by_epoch_and_again_after_a_resumption():
+    told = [RatesSet(epoch=0, groups=(("fc", 1.0),)), RatesSet(epoch=2, groups=(("b", 0.03), ("fc", 1.0)))]
+    history = MetricHistory.of([started(), *told])
+    assert history.rates_in(1) == told[0].groups and history.rates_in(5) == told[1].groups
+    history.add(started(2, 0))
+    assert history.rates == told[:1]
+    assert MetricHistory().rates_in(0) == (("head", 1.0),)
+
+
+def test_speeds_leave_out_what_is_no_learning():
+    begun = RunStarted(
+        epochs=2, steps_per_epoch=3, first_epoch=0, first_step=0, device="CPU", precision="fp32",
+        learning_share=1.0, time=0.0, batch_size=8,
+    )  # fmt: skip
+    frozen = PrefixReady(after="a", kept=9, reused=0, bytes=1, precision="fp32", seconds=10.0)
+    steps = [step_done(0, n, seconds=12.0 + 2 * n) for n in range(3)]
+    history = MetricHistory.of([begun, frozen, *steps, epoch_done(0, True, seconds=20.0), step_done(1, 0, seconds=24.0)])
+    assert history.speeds() == [4.0, 4.0, None, 2.0]  # the last batch of an epoch may be a smaller one
+    history.add(started(0, 2, steps=3))
+    assert len(history.took) == 2 and history.speeds() == [None, None]  # who told no size tells no speed
+
+
+def test_the_machine_is_told_of_without_the_time_between_two_starts():
+    use = [MachineUse(seconds=float(at), cpu=0.5, memory=1) for at in (1, 2)]
+    history = MetricHistory.of([started(), *use, started(1, 0), *use])
+    assert [seconds for seconds, _ in history.machine] == [1.0, 2.0, 3.0, 4.0]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import MachineUse, RatesSet
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.runs import atomic
@@ -82,3 +85,67 @@ def test_what_cannot_be_saved_is_told(train: TrainPage, tmp_path: Path, monkeypa
         patched.setattr("desktop_ft.gui.plot_controls.choose_new_file", lambda *given: tmp_path / "curves.csv")
         train.controls.save.click()
     assert "disk is full" in train.notice.text
+
+
+def test_another_view_offers_what_makes_sense_for_it_and_is_remembered(train: TrainPage, window: MainWindow) -> None:
+    controls, plots = train.controls, train.plots
+    assert controls.log.isEnabled() and controls.smooth.isEnabled() and not controls.log.isChecked()
+    plots.tabs.setCurrentWidget(plots.rates)
+    assert controls.log.isChecked() and not controls.smooth.isEnabled()  # rates fall to a thousandth
+    controls.log.click()
+    assert not plots.rates.log and not plots.learning.log
+    plots.tabs.setCurrentWidget(plots.machine)
+    assert not controls.log.isEnabled() and controls.smooth.isEnabled()
+    assert window.session.settings.shown_plot == "Machine"
+
+
+def test_rates_are_drawn_by_group(train: TrainPage, window: MainWindow) -> None:
+    told = history(3, 4)
+    told.rates += [
+        RatesSet(epoch=0, groups=(("head", 1.0),)),
+        RatesSet(epoch=1, groups=(("blocks.5", 0.1), ("head", 1.0))),
+        RatesSet(epoch=2, groups=(("blocks.5", 0.2), ("head", 1.0))),
+    ]
+    train.plots.tabs.setCurrentWidget(train.plots.rates)
+    train.controls.log.click()
+    window.session.training.show(Path("a run"), told)
+    rates = [step.lr for step in told.steps]
+    assert list(drawn(train, "head")) == pytest.approx(rates)
+    block = drawn(train, "blocks.5")
+    assert np.isnan(block[:4]).all()
+    assert list(block[4:8]) == pytest.approx([0.1 * rate for rate in rates[4:8]])
+    assert list(block[8:]) == pytest.approx([0.2 * rate for rate in rates[8:]])
+    assert "head" in train.legend.text() and "blocks.5" in train.legend.text()
+    assert train.plots.rates._told_at(1.25) == "epoch 2, batch 1: head 0.5, blocks.5 0.05"
+
+
+def test_speed_and_the_machine_are_drawn_pointed_at_and_saved(train: TrainPage, window: MainWindow, tmp_path: Path) -> None:
+    told = history(2, 5)
+    assert told.started is not None
+    told.started = replace(told.started, batch_size=10)
+    told.took = [0.5] * 10
+    for second in range(4):
+        told.add(
+            MachineUse(seconds=60.0 * second, cpu=0.25 * second, memory=10**9, gpu=0.5, gpu_memory=2 * 10**9, gpu_celsius=61.0)
+        )
+    window.session.training.show(Path("a run"), told)
+    plots = train.plots
+    plots.tabs.setCurrentWidget(plots.speed)
+    assert list(drawn(train, "steps")) == [20.0] * 8 and list(drawn(train, "epochs")) == [20.0, 20.0]
+    assert plots.speed._told_at(0.2) == "epoch 1, batch 1: 20.0 pictures a second"
+    plots.tabs.setCurrentWidget(plots.machine)
+    assert list(drawn(train, "cpu")) == [0.0, 25.0, 50.0, 75.0] and list(drawn(train, "gpu_memory")) == [2.0] * 4
+    assert plots.machine.heat.isVisible() and "GPU" in train.legend.text()
+    assert plots.machine._told_at(2.1) == "after 2 min 00 s: processor 50 %, memory 1.0 GB, GPU 50 %, GPU memory 2.0 GB, 61 °C"
+    for name in ("machine.png", "machine.svg", "machine.csv"):
+        train.controls.write(tmp_path / name)
+    assert QImage(str(tmp_path / "machine.png")).size() == 2 * plots.machine.size()
+    assert "machine" in (tmp_path / "machine.csv").read_text()
+
+
+def test_nothing_below_moves_when_something_is_said(train: TrainPage) -> None:
+    before = [widget.mapTo(train, widget.rect().topLeft()).y() for widget in (train.plots, train.start)]
+    train.notice.say("The run goes on at a learning rate of 0.001 from its next epoch on.", "good")
+    QApplication.processEvents()
+    assert train.notice.isVisible()
+    assert [widget.mapTo(train, widget.rect().topLeft()).y() for widget in (train.plots, train.start)] == before

@@ -16,8 +16,9 @@ from PIL import Image, ImageOps
 
 from desktop_ft.api import TrainEvent
 from desktop_ft.cli import main
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import EpochDone, Paused, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.events import EpochDone, Paused, PlanChanged, RunEnded, RunStarted, RunStatus, StepDone, Warned
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, DeviceChoice, Optimisation, Optimizer, Precision, Recipe
 from desktop_ft.data.scan import scan
@@ -242,6 +243,25 @@ def test_processes_that_keep_dying_end_a_run_that_can_go_on(
     assert RunFolder.open(tmp_path / "run").events() == hears.events
     assert not members()
     assert resume(tmp_path / "run", plugins, Listener(), RunControl()).status is RunStatus.COMPLETED
+
+
+@pytest.mark.slow
+def test_what_a_recipe_plans_is_followed_by_all(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    frozen = FreezePlan(preset="head", batch_norm=BatchNormPolicy.FROZEN)
+    changing = long(recipe, 3).with_change(1, Change(lr=0.01)).with_change(2, Change(freeze=frozen))
+    told = []
+    for processes in (1, 2):
+        path, heard = tmp_path / f"of {processes}", Listener()
+        assert (
+            train(changing.model_copy(update={"processes": processes}), path, plugins, heard, RunControl()).status
+            is RunStatus.COMPLETED
+        )
+        assert [(event.epoch, event.change) for event in heard.of(PlanChanged)] == [
+            (1, Change(lr=0.01)),
+            (2, Change(freeze=frozen)),
+        ]
+        told.append(curves(path))
+    assert told[0] == [pytest.approx(values, rel=1e-3, abs=1e-4) for values in told[1]]
 
 
 @pytest.mark.slow

@@ -1,0 +1,157 @@
+"""The queue in the window: what waits, and one run of it after another."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import places
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.queue_dialog import QueueDialog
+from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.jobs import queueing
+from desktop_ft.runs.queue import Queue
+from desktop_ft.runs.run_folder import RunFolder
+from tests.gui.test_window import click, page
+
+BEGUN = RunStarted(
+    epochs=1, steps_per_epoch=1, first_epoch=0, first_step=0, device="CPU", precision="fp32", learning_share=1.0, time=0.0
+)
+TOLD = (
+    BEGUN,
+    StepDone(epoch=0, step=0, loss=1.0, lr=0.1, seconds=1.0),
+    EpochDone(epoch=0, train_loss=1.0, train_accuracy=0.5, val_loss=1.0, val_accuracy=0.5, seconds=2.0, best=True),
+)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that were trained, in order: at once, without a network. `bad` fails, `long` waits to be stopped."""
+    done: list[str] = []
+
+    def train(recipe, run, plugins, emit, control, *, progress=None):  # type: ignore[no-untyped-def]
+        folder = RunFolder.create(run)
+        folder.write_recipe(recipe)
+        name = Path(recipe.dataset.folder).name
+        done.append(name)
+        if name == "long":
+            control.stop.wait(60)
+        ended = RunEnded(status=RunStatus.STOPPED if name == "long" else RunStatus.COMPLETED)
+        if name == "bad":
+            ended = RunEnded(status=RunStatus.FAILED, error="The folder is gone. Choose another.")
+        with folder.log() as log:
+            for event in (*TOLD, ended):
+                log.append(event)
+                emit(event)
+        return ended
+
+    monkeypatch.setattr(queueing, "train", train)
+    monkeypatch.setattr(queueing, "new_run_path", lambda recipe: places.runs() / Path(recipe.dataset.folder).name)
+    return done
+
+
+def waiting(*names: str) -> None:
+    for name in names:
+        Queue().add(Recipe(dataset=DatasetChoice(folder=f"/photos/{name}")), name)
+
+
+def shown(window: MainWindow) -> QueueDialog:
+    window.actions_["queue.show"].trigger()
+    dialog = window.findChild(QueueDialog)
+    assert isinstance(dialog, QueueDialog)
+    return dialog
+
+
+def lines(dialog: QueueDialog) -> list[str]:
+    return [dialog.list.item(row).text() for row in range(dialog.list.count())]
+
+
+def test_the_recipe_waits_while_another_run_goes_on(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    window.session.opening.open(photos)
+    qtbot.waitUntil(lambda: not window.session.opening.running and not window.session.worker.busy)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert train.queue.text() == "Queue…"
+    click(train.wait)
+    window.refresh()
+    QTest.keyClick(window, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert [each.recipe for each in Queue().entries()] == [window.session.state.recipe] * 2
+    assert train.queue.text() == "Queue (2)…"
+
+
+def test_without_pictures_nothing_can_wait(window: MainWindow) -> None:
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert not train.wait.isEnabled() and not window.session.can_queue
+    dialog = shown(window)
+    assert "Add to the queue" in dialog.about.text() and not dialog.start.isEnabled()
+    dialog.close()
+
+
+def test_one_after_another_and_a_failed_one_does_not_stop_the_rest(window: MainWindow, trained: list[str], qtbot: QtBot) -> None:
+    waiting("one", "bad", "two")
+    dialog = shown(window)
+    click(dialog.start)
+    qtbot.waitUntil(lambda: not window.session.queue.working, timeout=20_000)
+    assert trained == ["one", "bad", "two"]
+    assert lines(dialog) == ["bad\nfailed: The folder is gone. Choose another."]
+    assert not dialog.start.isEnabled() and not Queue().is_worked
+    click(dialog.remove)
+    assert lines(dialog) == []
+    dialog.close()
+
+
+def test_they_are_put_in_another_order_and_taken_out(window: MainWindow) -> None:
+    waiting("one", "two", "three")
+    dialog = shown(window)
+    dialog.list.setCurrentRow(2)
+    click(dialog.earlier)
+    click(dialog.earlier)
+    assert [line.partition("\n")[0] for line in lines(dialog)] == ["three", "one", "two"]
+    assert dialog.list.currentRow() == 0 and not dialog.earlier.isEnabled()  # the same one stays chosen
+    click(dialog.later)
+    click(dialog.remove)
+    assert [each.name for each in Queue().entries()] == ["one", "two"]
+    dialog.close()
+
+
+def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[str], qtbot: QtBot) -> None:
+    waiting("long", "two")
+    dialog = shown(window)
+    click(dialog.start)
+    qtbot.waitUntil(lambda: trained == ["long"])
+    assert "under way" in lines(dialog)[0] and Queue().is_worked
+    assert not dialog.remove.isEnabled()  # what is under way
+    click(dialog.start)
+    assert dialog.start.text() == "Start the queue"
+    window.session.training.stop()
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    qtbot.waitUntil(lambda: lines(dialog) == ["two\nwaits"])
+    assert trained == ["long"] and not Queue().is_worked
+    click(dialog.start)
+    qtbot.waitUntil(lambda: trained == ["long", "two"] and not window.session.queue.working)
+    dialog.close()
+
+
+def test_another_process_that_works_at_it_is_told(window: MainWindow) -> None:
+    waiting("one")
+    dialog = shown(window)
+    with Queue().worked():
+        click(dialog.start)
+        assert "is being worked at by process" in dialog.notice.text
+    assert not window.session.queue.working
+    dialog.close()
+
+
+def test_a_damaged_queue_is_told_and_nothing_is_lost(window: MainWindow) -> None:
+    waiting("one")
+    file = places.data() / "queue" / "queue.toml"
+    file.write_text("waiting = [")
+    dialog = shown(window)
+    dialog.refresh()
+    assert "is damaged" in dialog.notice.text and file.read_text() == "waiting = ["
+    dialog.close()
