@@ -4,7 +4,7 @@ from pydantic import Field
 
 from desktop_ft.core.values import Described
 
-WHEN, COST, STEPS, WORDS = "When to change it", "What it costs", "What to do here", "Words explained in the help"
+WHEN, COST, STEPS, WORDS = "When", "What it costs", "What to do here", "Words explained in the help"
 
 
 class HelpCard(Described):

@@ -36,8 +36,7 @@ def prepared(scanned: DatasetManifest, dataset: DatasetChoice, before: DatasetMa
     known = {sample.path: sample for sample in before.samples} if before is not None else {}
     given = subsets(kept, dataset.val, named=names_validation(scanned))
     samples = tuple(
-        _same_or_new(_moved(sample.placed(sample.label, subset), dataset), known)
-        for sample, subset in zip(kept.samples, given, strict=True)
+        _same_or_new(sample, _part(sample, dataset) or subset, known) for sample, subset in zip(kept.samples, given, strict=True)
     )
     return kept.with_samples(samples)
 
@@ -65,7 +64,7 @@ def edited(scanned: DatasetManifest, dataset: DatasetChoice) -> DatasetManifest:
                 (
                     *_still_so(scanned, dataset, out),
                     *similar(classes),
-                    *duplicates(tuple(_moved(sample, dataset) for sample in samples), classes),
+                    *duplicates(tuple(s.placed(s.label, _part(s, dataset) or s.subset) for s in samples), classes),
                     *_emptied(sorted(set(names) - left - {LEFT_OUT})),
                     *_stale(scanned, dataset),
                 ),
@@ -117,7 +116,8 @@ def classes_left_out(dataset: DatasetChoice) -> tuple[str, ...]:
 
 def pictures_left_out(scanned: DatasetManifest, dataset: DatasetChoice) -> tuple[Sample, ...]:
     """The samples of `scanned` that `dataset` leaves out one by one, in order; those of classes left out are not among them."""
-    return tuple(sample for sample in scanned.samples if dataset.pictures.get(sample.sha256) is Part.LEFT_OUT)
+    out = {sha for sha, part in dataset.pictures.items() if part is Part.LEFT_OUT}
+    return tuple([sample for sample in scanned.samples if sample.sha256 in out]) if out else ()
 
 
 def tally(dataset: DatasetChoice) -> dict[str, int]:
@@ -136,13 +136,17 @@ def _named(dataset: DatasetChoice, rename: Mapping[str, str]) -> DatasetChoice:
     return dataset.model_copy(update={"rename": checked.rename})
 
 
-def _moved(sample: Sample, dataset: DatasetChoice) -> Sample:
+def _part(sample: Sample, dataset: DatasetChoice) -> Subset | None:
+    """Where the picture was moved by hand; None where it was not."""
     part = dataset.pictures.get(sample.sha256)
-    return sample if part is None else sample.placed(sample.label, Subset(part.value))
+    return None if part is None else Subset(part.value)
 
 
-def _same_or_new(sample: Sample, known: Mapping[str, Sample]) -> Sample:
-    return before if (before := known.get(sample.path)) == sample else sample
+def _same_or_new(sample: Sample, subset: Subset, known: Mapping[str, Sample]) -> Sample:
+    before = known.get(sample.path)
+    if before is not None and before.label == sample.label and before.subset is subset and before.sha256 == sample.sha256:
+        return before
+    return sample.placed(sample.label, subset)
 
 
 def _still_so(scanned: DatasetManifest, dataset: DatasetChoice, out: set[str]) -> Iterator[Problem]:

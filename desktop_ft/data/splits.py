@@ -20,7 +20,7 @@ from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 
 def names_validation(manifest: DatasetManifest) -> bool:
     """Whether the folder itself says which pictures are held out, so that no share decides it."""
-    return any(sample.subset is Subset.VAL for sample in manifest.samples)
+    return any(manifest.counts(Subset.VAL).values())
 
 
 def split(manifest: DatasetManifest, val: float, *, named: bool | None = None) -> DatasetManifest:

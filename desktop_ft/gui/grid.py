@@ -165,11 +165,19 @@ class Grid(QAbstractItemView):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """The cells in sight, and the rubber band."""
-        painter = QPainter(self.viewport())
+        with QPainter(self.viewport()) as painter:
+            self._paint_cells(painter, event.rect())
+            if not self._band.isEmpty():
+                colour = self.palette().color(QPalette.ColorRole.Highlight)
+                painter.setPen(colour)
+                painter.fillRect(self._band, QColor(colour.red(), colour.green(), colour.blue(), 40))
+                painter.drawRect(self._band)
+
+    def _paint_cells(self, painter: QPainter, area: QRect) -> None:
         option = QStyleOptionViewItem()
         self.initViewItemOption(option)
         usual, chosen, current = option.state, self.selectionModel(), self.currentIndex()
-        for row in self._rows_in(event.rect()):
+        for row in self._rows_in(area):
             index = self.model().index(row, 0)
             option.rect = self.visualRect(index)
             option.state = usual
@@ -178,11 +186,6 @@ class Grid(QAbstractItemView):
             if index == current and self.hasFocus():
                 option.state |= QStyle.StateFlag.State_HasFocus
             self.itemDelegate().paint(painter, option, index)
-        if not self._band.isEmpty():
-            colour = self.palette().color(QPalette.ColorRole.Highlight)
-            painter.setPen(colour)
-            painter.fillRect(self._band, QColor(colour.red(), colour.green(), colour.blue(), 40))
-            painter.drawRect(self._band)
 
     @property
     def _columns(self) -> int:

@@ -11,12 +11,13 @@ from desktop_ft.api import Augmentation
 from desktop_ft.core.help import COST, STEPS, WHEN, WORDS, HelpCard
 from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import PAGE_TITLES
-from desktop_ft.gui.palette import SETTINGS
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.widgets import GAP, splitter
 from desktop_ft.jobs import help_texts
 
 PAGES, CONTROLS, TRANSFORMS, GLOSSARY = "Pages", "Settings and controls", "Transforms", "Words"
+_SECTIONS = {"dataset": "data", "backbone": "model", "freeze": "layers", "augmentation": "augment"}
+"""Sections of the recipe and the pages where they are set; what is in none of them is set on the page Train."""
 _SIZE = (860, 560)
 _KEY = int(Qt.ItemDataRole.UserRole)
 
@@ -134,9 +135,9 @@ def _page(name: str) -> str:
 
 
 def _is_on(key: str, page: str) -> bool:
-    """Whether the control of the card `key` stands on the page `page`."""
-    names = {help_texts.setting(setting.kind, setting.field) for setting in SETTINGS if setting.page == page}
-    return key in names or key.startswith(f"{page}.")
+    """Whether what the card `key` explains is set on the page `page`."""
+    section = key.partition(".")[0]
+    return _SECTIONS.get(section, section if section in PAGE_TITLES else "train") == page
 
 
 def _card(card: HelpCard) -> str:

@@ -75,15 +75,15 @@ class LayersPage(Page):
         self.body.addWidget(explained(self.picture, "layers.depth"))
         self.body.addLayout(row(self.search, self.plan))
         self.body.addWidget(self.comparison)
-        panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
-        self.body.addWidget(panel, 1)
+        self.panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
+        self.body.addWidget(self.panel, 1)
         self.replan = button(
             "Use in the run",
             session.runs.replan,
             primary=True,
             tip="Let the run under way go on with these layers, from its next epoch on.",
         )
-        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, panel.way))
+        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, self.panel.way))
         self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
@@ -189,6 +189,7 @@ class LayersPage(Page):
         self.picture.show_network(tree, self._head())
         for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
+        self.panel.way.setEnabled(tree is not None)
         if tree is None:
             self.progress.begin(f"Building {state.recipe.backbone.name} to see its layers")
             self.progress.cancellable(False)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from desktop_ft.gui.actions import Actions, ActionSpec
 from desktop_ft.gui.theme import Theme
@@ -35,6 +35,26 @@ class ActionButton(QPushButton):
     def _follow(self) -> None:
         self.setEnabled(self._action.isEnabled())
         self.setToolTip(self._action.toolTip())
+
+
+class MenuButton(QPushButton):
+    """A button that opens a menu of actions, where there is no room for a button each; enabled where one of them is."""
+
+    def __init__(self, text: str, tip: str, actions: Sequence[QAction]) -> None:
+        super().__init__(text)
+        self._listed = actions
+        self.setToolTip(tip)
+        self.setAutoDefault(False)
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        menu.addActions(actions)
+        self.setMenu(menu)
+        for action in actions:
+            action.changed.connect(self._follow)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.setEnabled(any(action.isEnabled() for action in self._listed))
 
 
 def buttons(actions: Actions, ids: Sequence[str]) -> list[QWidget]:

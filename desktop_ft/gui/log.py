@@ -4,11 +4,13 @@ import logging
 
 from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 
+from desktop_ft.core.events import RunStatus
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.training_job import Training
+from desktop_ft.plugin_manager import Plugins, PluginState
 from desktop_ft.runs.logbook import LogBook, tell
 
 
@@ -23,6 +25,13 @@ class Log(QObject):
         self.book = LogBook(self._news.emit)
         # Queued: records come from any thread.
         self._news.connect(self.came, Qt.ConnectionType.QueuedConnection)
+
+    def open(self, plugins: Plugins) -> None:
+        """Begin, with the plugins that could not be loaded."""
+        self.book.open()
+        for record in plugins.records:
+            if record.state in (PluginState.FAILED, PluginState.INCOMPATIBLE):
+                tell(logging.WARNING, f"The plugin {record.name} is {record.state}: {record.reason}.", "Plugins")
 
 
 class Diary(QObject):
@@ -57,7 +66,8 @@ class Diary(QObject):
 
     def _ended(self, fault: BaseException | None) -> None:
         if (end := self._training.end) is not None:
-            tell(logging.INFO, f"{ENDINGS[end.status]}: {self._training.run}", "Train")
+            level = logging.WARNING if end.status is RunStatus.FAILED else logging.INFO
+            tell(level, f"{ENDINGS[end.status]}: {self._training.run}", "Train")
 
 
 class _Work(QObject):

@@ -63,7 +63,7 @@ class MainWindow(QMainWindow):
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
-        session.log.book.open()
+        session.log.open(session.plugins)
         self._build()
         self._connect()
         self.resize(FIRST_SIZE)
@@ -239,12 +239,12 @@ class MainWindow(QMainWindow):
     def _toggle_panel(self) -> None:
         panels = [panel for page in self._pages.values() for panel in page.findChildren(Detachable)]
         focused = [panel for panel in panels if panel.has(QApplication.focusWidget())]
-        here = [panel for panel in panels if self.page(self.session.state.page).isAncestorOf(panel)]
+        here = [panel for panel in panels if panel.isVisible() and (panel.detached or panel.way.isEnabled())]
         for panel in (focused or here)[:1]:
             panel.toggle()
             return
         self.notice.fail(
-            UserError("No panel of this page can have a window of its own.", "The curves on the page Train can, for example.")
+            UserError("No panel of this page can have a window of its own now.", "The curves on the page Train can, for example.")
         )
 
     def _show_queue(self) -> None:

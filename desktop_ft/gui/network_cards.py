@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QStyle, QStyleOption, QVBoxLayout, QWidget
 
 from desktop_ft.core.offers import MOST_GFLOPS, Aim, Offer, Recommendation
 from desktop_ft.gui import words
@@ -12,7 +13,7 @@ from desktop_ft.gui.widgets import GAP, label
 TITLES = {Aim.SPEED: "Speed", Aim.BALANCE: "Balance", Aim.ACCURACY: "Accuracy"}
 
 
-class NetworkCard(QPushButton):
+class NetworkCard(QAbstractButton):
     """One network with its facts on its face. It is down while its network is in use."""
 
     def __init__(self, aim: Aim) -> None:
@@ -21,12 +22,14 @@ class NetworkCard(QPushButton):
         self.offer: Offer | None = None
         self.setObjectName("network_card")
         self.setCheckable(True)
-        self.setAutoDefault(False)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.title = label(role="heading")
         self.mark = label(role="muted")
         self.name = label()
         self.facts = label(role="muted")
+        self.work = label(role="muted")
         self.terms = label(role="muted")
         top = QHBoxLayout()
         top.setSpacing(GAP)
@@ -37,7 +40,7 @@ class NetworkCard(QPushButton):
         layout.setContentsMargins(12, 8, 12, 8)
         layout.setSpacing(2)
         layout.addLayout(top)
-        for each in (self.name, self.facts, self.terms):
+        for each in (self.name, self.facts, self.work, self.terms):
             layout.addWidget(each)
         for each in self.findChildren(QLabel):
             each.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -49,16 +52,26 @@ class NetworkCard(QPushButton):
 
     minimumSizeHint = sizeHint  # noqa: N815 - Qt's name
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """The frame, as the theme has it; the face lies on it."""
+        option = QStyleOption()
+        option.initFrom(self)
+        if self.isChecked():
+            option.state |= QStyle.StateFlag.State_On
+        self.style().drawPrimitive(QStyle.PrimitiveElement.PE_Widget, option, QPainter(self), self)
+
     def show_offer(self, offer: Offer, availability: str, licence: str, *, used: bool, recommended: bool) -> None:
         """Show a network."""
         self.offer = offer
         spec = offer.spec
         measured = [f"{offer.speed.pictures_per_second:.3g} pictures/s"] if offer.speed is not None else []
-        facts = [f"{spec.top1:.1f} % top-1", words.millions(spec.parameters), f"{spec.gflops:.2g} GFLOPs"]
+        facts = [f"{spec.top1:.1f} % top-1", words.millions(spec.parameters)]
+        work = [f"{spec.gflops:.2g} GFLOPs", *measured]
         self.title.setText(TITLES[self.aim])
         self.name.setText(spec.name)
         self.facts.setText(" · ".join(facts))
-        self.terms.setText(" · ".join([availability, licence, *measured]))
+        self.work.setText(" · ".join(work))
+        self.terms.setText(f"{availability} · {licence}")
         marks = ["in use"] * used + ["recommended"] * recommended
         self.mark.setText(" · ".join(marks))
         self.mark.setProperty("level", "good" if recommended else "")
@@ -67,7 +80,7 @@ class NetworkCard(QPushButton):
         self.setChecked(used)
         most = MOST_GFLOPS[self.aim]
         rule = f"up to {most:g} GFLOPs a picture" if most < float("inf") else "any work"
-        said = [f"{TITLES[self.aim]}: {spec.name}", *marks, *facts, self.terms.text()]
+        said = [f"{TITLES[self.aim]}: {spec.name}", *marks, *facts, *work, self.terms.text()]
         self.setAccessibleName(", ".join(said))
         self.setToolTip("\n".join([*said, f"The most accurate with {rule}, of those that may be used commercially."]))
 

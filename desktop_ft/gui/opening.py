@@ -1,5 +1,6 @@
 """Opens folders of pictures in the background and puts what it finds into the project."""
 
+import gc
 import threading
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Opening(QObject):
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
             return scan(source, progress=report, cancel=cancel)
 
-        self._begin(source, f"Looking at {source.name}", work)
+        self.look(source, f"Looking at {source.name}", work)
 
     def open_sample(self, name: str, folder: Path) -> None:
         """Lay out the sample dataset in `folder`, then look at it."""
@@ -75,7 +76,7 @@ class Opening(QObject):
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
             return scan(write_sample(plugins, name, folder), progress=report, cancel=cancel)
 
-        self._begin(folder, "Opening the sample", work)
+        self.look(folder, "Opening the sample", work)
 
     def open_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder."""
@@ -106,15 +107,17 @@ class Opening(QObject):
         if self._task is not None:
             self._task.cancel.set()
 
-    def _begin(self, source: Path, what: str, work: Work) -> None:
+    def look(self, source: Path, what: str, work: Work) -> None:
+        """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures."""
         if self._task is not None:
             return
+        gc.unfreeze()
         self._source, self.what = source, what
         dataset = self._choice()
 
         def whole(report: Report, cancel: threading.Event) -> tuple[DatasetChoice, Looked]:
             scanned = work(report, cancel)
-            return dataset, (scanned, prepared(scanned, dataset))
+            return dataset, _looked(scanned, dataset)
 
         self._task = self._worker.run(
             whole, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
@@ -140,6 +143,8 @@ class Opening(QObject):
             self._folder = dataset.folder
             self._state.load(self._state.recipe.model_copy(update={"dataset": dataset}))
         self._scanned = scanned
+        if len(scanned.samples) > _AT_ONCE:
+            gc.freeze()  # a search for garbage need not walk all samples while this folder is open: it would halt the window
         self._state.set_manifest(manifest)
         self._follow()  # where the recipe was edited meanwhile
         self.moved.emit(dataset.folder)
@@ -157,7 +162,7 @@ class Opening(QObject):
             self._state.set_manifest(prepared(scanned, dataset, before))
             return
         self.dividing = True
-        self._newest.ask(lambda report, cancel: (scanned, prepared(scanned, dataset, before)))
+        self._newest.ask(lambda report, cancel: _looked(scanned, dataset, before))
 
     def _divided(self, looked: Looked) -> None:
         self.dividing = False
@@ -191,3 +196,10 @@ class Opening(QObject):
         self._task = None
         self.ended.emit()
         self._go_on()
+
+
+def _looked(scanned: DatasetManifest, dataset: DatasetChoice, before: DatasetManifest | None = None) -> Looked:
+    """What was scanned, and what a run sees of it, counted already."""
+    manifest = prepared(scanned, dataset, before)
+    manifest.counts()
+    return scanned, manifest

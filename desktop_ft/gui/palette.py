@@ -35,7 +35,6 @@ class Setting:
     """A field of the recipe that a person sets on a page; the control there has the field's name as its object name."""
 
     page: str
-    kind: type[Described]
     field: str
     text: str
     tip: str
@@ -44,7 +43,7 @@ class Setting:
 def _of(page: str, kind: type[Described], *names: str) -> Iterable[Setting]:
     for name, field in kind.model_fields.items():
         if name in names:
-            yield Setting(page=page, kind=kind, field=name, text=words.title(name), tip=field.description or "")
+            yield Setting(page=page, field=name, text=words.title(name), tip=field.description or "")
 
 
 SETTINGS = (

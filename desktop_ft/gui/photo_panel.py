@@ -1,7 +1,7 @@
 """The photos of a dataset on a wall, filtered by class, subset and problem; several at once are moved or left out."""
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Subset
 from desktop_ft.core.recipe import Part
@@ -9,7 +9,7 @@ from desktop_ft.data.edits import pictures_left_out
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.data_edits import DataEdits
-from desktop_ft.gui.local_actions import buttons, local_actions
+from desktop_ft.gui.local_actions import MenuButton, buttons, local_actions
 from desktop_ft.gui.photos import Photos, Wanted, notes_of
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Wall
@@ -64,18 +64,24 @@ class PhotoPanel(QWidget):
             ("Left out", Part.LEFT_OUT.value),
         ):
             self.subset_filter.addItem(text, data)
-        self.shown = label(role="muted")
+        self.shown = label(role="muted", wrap=True)
+        self.shown.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.wall = Wall(theme, "Photos")
         self.wall.setObjectName("pictures")
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.none = Empty("No photo", "No photo fits these filters.")
         self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        self.move_to = MenuButton(
+            "Move to",
+            "Move the selected photos (click with Ctrl or Shift to select several) to another subset.",
+            [self.actions_[f"photo.{subset.value}"] for subset in Subset],
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
-        layout.addLayout(row(self.class_filter, self.subset_filter, self.problem_filter, None, self.shown))
+        layout.addLayout(row(self.class_filter, self.subset_filter, self.problem_filter))
         layout.addWidget(self.wall, 1)
         layout.addWidget(self.none, 1)
-        layout.addLayout(row(*buttons(self.actions_, [spec.id for spec in ACTIONS]), None))
+        layout.addLayout(row(self.move_to, *buttons(self.actions_, ("photo.left_out", "photo.put_back")), self.shown))
         for each in (self.class_filter, self.subset_filter, self.problem_filter):
             each.currentIndexChanged.connect(self._filter)
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
@@ -97,7 +103,7 @@ class PhotoPanel(QWidget):
         told = [(f"Only: {words.title(kind.replace('-', '_')).lower()}", kind) for kind in kinds]
         _refill(
             self.problem_filter,
-            [("With or without problems", None), ("Only with a problem", ""), *told],
+            [("Problems or not", None), ("Only with a problem", ""), *told],
             self.problem_filter.currentText() if same else "",
         )
         self.problem_filter.setVisible(bool(kinds))
@@ -210,13 +216,16 @@ class PhotoPanel(QWidget):
         self.actions_.refresh()
         shown = words.count(len(self._photos) if self._photos is not None else 0, "photo")
         count = self.wall.chosen_count
-        self.shown.setText(f"{shown}, {count:,} selected" if count else shown)
+        self.shown.setText(f"{count:,} of {shown}" if count else shown)
 
 
 def _filter(name: str) -> QComboBox:
     made = QComboBox()
     made.setAccessibleName(name)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+    # They share what room there is: a name of a class may be of any length.
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(8)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
 
 

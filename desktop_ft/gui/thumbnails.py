@@ -145,8 +145,8 @@ class ThumbnailModel(QAbstractListModel):
 
     def keep_to(self, rows: range) -> None:
         """Of the pictures that are still to be decoded, forget those outside `rows`."""
-        asked = self._rows
-        self._decoder.keep(lambda path: asked.get(path, -1) in rows)
+        self._rows = {path: row for path, row in self._rows.items() if row in rows}
+        self._decoder.keep(self._rows.__contains__)
 
     def stop(self) -> None:
         """Decode nothing any more."""

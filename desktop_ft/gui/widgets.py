@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
+    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -92,7 +93,7 @@ class Page(QWidget):
 
     def __init__(self, title: str, subtitle: str) -> None:
         super().__init__()
-        self.title = title
+        self.setWindowTitle(title)  # seen nowhere; says what the page is called
         heading = label(title)
         heading.setObjectName("title")
         self.subtitle = label(subtitle, wrap=True)
@@ -201,9 +202,9 @@ class Notice(QFrame):
 
     def _where(self) -> str:
         above = self.parentWidget()
-        while above is not None and not isinstance(above, Page):
+        while above is not None and not isinstance(above, Page | QDialog):
             above = above.parentWidget()
-        return above.title if above is not None else "Window"
+        return above.windowTitle() if above is not None else "Window"
 
     def _copy(self) -> None:
         trace = "" if self._error is None or isinstance(self._error, UserError) else traceback_of(self._error)

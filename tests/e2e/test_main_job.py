@@ -74,7 +74,8 @@ def test_a_photo_is_explained(command: Command, photos: Path, tmp_path: Path) ->
     told = command("explain", run, photos / "disc" / "00.png", "--out", seen, "--json").json()
     assert sum(told["probabilities"].values()) == pytest.approx(1)
     assert set(told["likeness"]) == {"the head", "the head and a third of the layers", "two thirds", "all layers"}
-    assert Image.open(seen).size == (64, 64)
+    with Image.open(seen) as overlay:
+        assert overlay.size == (64, 64)
     assert command("explain", run, photos / "disc" / "00.png", "--class", "cat").code == 2
     assert command("explain", run, photos / "disc" / "00.png", "--out", tmp_path / "seen.jpg").code == 2
     (photos / "disc" / "bad.png").write_bytes(b"no picture")

@@ -113,7 +113,7 @@ def test_a_file_of_somebody_else_is_told(exported, tmp_path):
 )
 def test_damaged_metadata_is_told(exported, tmp_path, key, value):
     def damage(proto):
-        next(entry for entry in proto.metadata_props if entry.key == key).value = value
+        onnx.helper.set_model_props(proto, {entry.key: entry.value for entry in proto.metadata_props} | {key: value})
 
     with pytest.raises(UserError, match=r"changed\.onnx"):
         OnnxModel(changed(exported, tmp_path, damage))

@@ -105,7 +105,7 @@ def test_a_damaged_arrangement_is_left_out(window: MainWindow, faults: Faults) -
     window.close()
     file = places.data() / "window.json"
     kept = json.loads(file.read_text())
-    name = next(key for key in kept["layout"] if key.startswith("model/"))
+    name = next(key for key, value in kept["layout"].items() if key.startswith("model/") and isinstance(value, dict))
     kept["layout"][name] |= {"widths": ["x", 10**9, -4, None, 5.5, [], {}, 3], "sort": [99, 1]}
     kept["layout"]["data/tabs 0"] = 17
     kept["windows"] = {"curves": 5, "log": "nonsense"}

@@ -7,10 +7,13 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
+from desktop_ft import app
 from desktop_ft.core.errors import UserError
+from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.widgets import Notice
+from desktop_ft.plugin_manager import set_enabled
 from desktop_ft.runs import logbook
 from desktop_ft.runs.logbook import Level
 
@@ -102,3 +105,15 @@ def test_every_button_of_the_log_can_be_pressed_from_the_keyboard(window: MainWi
     assert all(button.focusPolicy() & Qt.FocusPolicy.TabFocus for button in shown.findChildren(QPushButton))
     QTest.keyClick(shown, Qt.Key.Key_Escape)
     assert not shown.isVisible()
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told(faults: Faults, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "broken.py").write_text("raise RuntimeError('on purpose')\n")
+    set_enabled("broken", on=True)
+    window = app.build_window(faults)
+    told = [entry.text for entry in window.session.log.book.since(0)[0] if entry.origin == "Plugins"]
+    window.close()
+    window.deleteLater()
+    assert len(told) == 1 and "broken" in told[0] and "on purpose" in told[0]
