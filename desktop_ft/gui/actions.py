@@ -216,7 +216,7 @@ ACTIONS = (
         text="Queue…",
         tip="See what waits to be trained, put it in another order, start and pause it.",
         handler="show_queue",
-        shortcut="Ctrl+Shift+L",
+        shortcut="Ctrl+J",
     ),
     ActionSpec(
         id="forecast",
