@@ -56,6 +56,7 @@ def test_what_is_followed_anyway_is_no_news() -> None:
     assert course.news(Change(lr=0.2, freeze=DEEPER)) == Change(lr=0.2)
     assert course.altered(Change(lr=0.2), 5) == Course(DEEPER, 2, 0.2)
     assert course.altered(Change(freeze=HEAD), 5) == Course(HEAD, 5, 0.1)
+    assert course.altered(Change(lr=0.2, freeze=DEEPER), 5) == Course(DEEPER, 2, 0.2)  # it does not begin anew
 
 
 def test_recipes_differ_in_their_changes_by_epoch() -> None:

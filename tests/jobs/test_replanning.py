@@ -364,3 +364,27 @@ def as_once_written(path: Path, recipe: Recipe) -> None:
             kept = {"epoch": line["epoch"], "plan": line["change"]["freeze"], "learning_share": line["learning_share"]}
             lines[at] = {**kept, "type": "plan_changed"}
     (path / "events.jsonl").write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+
+
+def test_what_learns_already_does_not_begin_anew_where_a_change_names_it(
+    recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
+) -> None:
+    gradual = FreezePlan(preset="gradual:2")
+    recipe = lasting(recipe.model_copy(update={"freeze": gradual}), 4).with_change(1, Change(lr=1e-3, freeze=gradual))
+    whole = Run(tmp_path / "whole", plugins)
+    whole.train(recipe)
+    run.stop_in = 1
+    run.train(recipe)
+    assert run.resume().status is RunStatus.COMPLETED
+    assert same(run, whole)
+
+
+def test_the_recipe_of_a_run_stops_as_early(recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path) -> None:
+    never_better = lasting(recipe, 9).with_optimisation(early_stopping=2, lr=1e-9)
+    run.asks[1, 0] = Change(lr=1e-9)  # in place of what is planned: as before
+    run.train(never_better.with_change(2, Change(lr=1e-8)))
+    again = Run(tmp_path / "again", plugins)
+    again.train(RunFolder.open(run.path).recipe)
+    assert again.changes == run.changes == [(2, Change(lr=1e-9))]
+    assert same(again, run)
+    assert [[type(each) for each in one.events].count(EpochDone) for one in (run, again)] == [4, 4]
