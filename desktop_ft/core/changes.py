@@ -63,7 +63,7 @@ class Course:
     lr: float
 
     def altered(self, change: Change, epoch: int) -> Course:
-        """The course from `epoch` (0-based) on, where `change` is made at its start; what is followed anyway does not begin anew."""
+        """The course from `epoch` (0-based) on, where `change` is made at its start: what it has already goes on."""
         lr = change.lr if change.lr is not None else self.lr
         if change.freeze is None or change.freeze == self.freeze:
             return Course(self.freeze, self.since, lr)
