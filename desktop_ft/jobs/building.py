@@ -13,6 +13,7 @@ import psutil
 
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.freezing import FreezePlan, learning_share
@@ -73,12 +74,31 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
         seed=recipe.seed,
     )
     size = resize_rule(backbone.spec, recipe.backbone.image_size).crop
-    for planned in (change.freeze for change in recipe.changes if change.freeze is not None):
-        learner(network.backbone, planned, backbone, size)
+    for change in recipe.changes:
+        check_change(change, change.epoch, recipe, lambda: network.backbone, backbone)
     course = recipe.followed(*(resumed_at or (0, 0)))
     freezer, note = learner(network.backbone, course.freeze, backbone, size, since=course.since)
     optimisation = recipe.optimisation.model_copy(update={"lr": course.lr})
     return Parts(network, freezer, optimisation, compute, notes=(note,) if note else ())
+
+
+def check_change(change: Change, epoch: int, recipe: Recipe, module: Callable[[], nn.Module], backbone: Backbone) -> None:
+    """Raise where a run of `recipe` cannot make `change` from `epoch` (counted from 1) on.
+
+    Args:
+        module: gives a network of `backbone` with its new head; asked only where the change is about what learns.
+
+    Raises:
+        UserError: it has no such epoch, does not begin as the change needs it, has no such layer, or none would learn.
+    """
+    if epoch > (epochs := recipe.optimisation.epochs):
+        raise UserError(f"A change is for epoch {epoch}, and the run ends with epoch {epochs}.", "Name an earlier epoch.")
+    if change.freeze is None:
+        return
+    if change.freeze.pretrained is not recipe.freeze.pretrained:
+        what = "Whether a run starts from pre-trained weights cannot be changed on its way."
+        raise UserError(what, "Train a new one; `--weights` starts it from what another run has learned.")
+    learner(module(), change.freeze, backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
 
 
 def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int, *, since: int = 0) -> tuple[Freezer, str]:

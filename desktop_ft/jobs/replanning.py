@@ -17,12 +17,14 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.jobs import distributed
-from desktop_ft.jobs.building import learner
+from desktop_ft.jobs.building import check_change, learner
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from desktop_ft.engine.learner import Learner, Turn
     from desktop_ft.models.network import Network
 
@@ -57,15 +59,13 @@ def _check(opened: OpenRun, change: Change) -> None:
     if distributed.processes(opened.recipe, opened.manifest) > 1:
         what = "Several processes train this run, and nothing can be changed in all of them at once."
         raise UserError(what, "Stop it, and train a new one with `--processes 1`.")
-    plan = change.freeze
-    if plan is None:
-        return
-    if plan.pretrained is not opened.recipe.freeze.pretrained:
-        raise UserError("Whether a run starts from pre-trained weights cannot be changed any more.", _NEW)
-    from desktop_ft.models.build import outline
 
-    whole = outline(opened.backbone, len(opened.manifest.classes), opened.recipe.backbone.image_size)
-    learner(whole, plan, opened.backbone, opened.rule.crop)
+    def network() -> nn.Module:
+        from desktop_ft.models.build import outline
+
+        return outline(opened.backbone, len(opened.manifest.classes), opened.recipe.backbone.image_size)
+
+    check_change(change, 1, opened.recipe, network, opened.backbone)  # which epoch it will be is known when it begins
 
 
 def _is_too_late(folder: RunFolder) -> bool:

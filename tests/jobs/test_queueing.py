@@ -1,20 +1,26 @@
 """The queue at work: one run after another, whatever becomes of each."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
+from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import EpochDone, RunEnded, RunStatus
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.jobs import queueing, training
 from desktop_ft.jobs.queueing import next_run, settle
+from desktop_ft.jobs.training import Emit
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import start
 
 
 class Killed(BaseException):
@@ -83,3 +89,109 @@ def test_what_cannot_be_read_any_more_is_left_out(recipe: Recipe, plugins: Plugi
     queue.remove(found.number)
     settle(queue, found.number, RunEnded(status=RunStatus.COMPLETED))  # taken out meanwhile: nothing to settle
     assert [each.name for each in queue.entries()] == ["damaged"]
+
+
+class Trained:
+    """What stands in for training: each run ends as its name in `ends` says, or raises that; all others are complete."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.did: list[str] = []
+        self.ends: dict[str, RunStatus | Exception] = {}
+        monkeypatch.setattr(queueing, "train", self._train)
+        monkeypatch.setattr(queueing, "resume", self._resume)
+        monkeypatch.setattr(training, "evaluate_run", lambda run, plugins, **how: self.did.append("judged"))
+
+    def _train(self, recipe: Recipe, path: Path, plugins: Plugins, emit: Emit, control: RunControl, **how: object) -> RunEnded:
+        name = f"seed {recipe.seed}"
+        self.did.append(name)
+        return self._end(RunFolder.create(path), recipe, self.ends.get(name, RunStatus.COMPLETED), control)
+
+    def _resume(self, path: Path, plugins: Plugins, emit: Emit, control: RunControl, **how: object) -> RunEnded:
+        self.did.append("resumed")
+        return self._end(RunFolder.open(path), RunFolder.open(path).recipe, RunStatus.COMPLETED, control)
+
+    def _end(self, run: RunFolder, recipe: Recipe, end: RunStatus | Exception, control: RunControl) -> RunEnded:
+        run.write_recipe(recipe)
+        if isinstance(end, Exception):
+            raise end
+        if end is RunStatus.STOPPED:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert control.stop.wait(10)
+        ended = RunEnded(status=end)
+        with run.log() as log:
+            log.append(ended)
+        return ended
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
+    return Trained(monkeypatch)
+
+
+def wait(recipe: Recipe, count: int) -> None:
+    for seed in range(count):
+        Queue().add(recipe.model_copy(update={"seed": seed}), f"seed {seed}")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_a_signal_leaves_the_run_in_the_queue_and_the_next_time_goes_on_with_it(recipe: Recipe, trained: Trained) -> None:
+    wait(recipe, 3)
+    trained.ends["seed 1"] = RunStatus.STOPPED
+    assert main(["queue", "run"]) == 130
+    assert trained.did == ["seed 0", "seed 1"]
+    assert [each.name for each in Queue().entries()] == ["seed 1", "seed 2"]
+    assert main(["queue", "run"]) == 0
+    assert trained.did[2:] == ["resumed", "seed 2"] and Queue().entries() == ()
+
+
+def test_a_fault_of_one_does_not_stop_the_rest(recipe: Recipe, trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    wait(recipe, 2)
+    trained.ends["seed 0"] = RuntimeError("a fault of ours")
+    assert main(["queue", "run"]) == 1
+    assert trained.did == ["seed 0", "seed 1"]
+    assert "Traceback" in capsys.readouterr().err
+    (left,) = Queue().entries()
+    assert left.error == "RuntimeError: a fault of ours" and main(["queue", "run"]) == 0  # it is not tried again and again
+    assert trained.did == ["seed 0", "seed 1"]
+
+
+def test_a_run_that_broke_off_before_its_folder_was_a_run_begins_in_another(
+    recipe: Recipe, trained: Trained, tmp_path: Path
+) -> None:
+    wait(recipe, 1)
+    (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
+    Queue().mark(1, run=str(tmp_path / "begun"))
+    assert main(["queue", "run"]) == 0
+    assert trained.did == ["seed 0"] and Queue().entries() == ()
+
+
+def test_a_run_that_broke_off_while_it_was_judged_is_judged(recipe: Recipe, trained: Trained, plugins: Plugins) -> None:
+    wait(recipe, 1)
+    begun = next_run(Queue(), plugins)
+    assert begun is not None and begun.fit(silent, RunControl(), quiet).status is RunStatus.COMPLETED
+    assert main(["queue", "run"]) == 0
+    assert trained.did == ["seed 0", "judged"] and Queue().entries() == ()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_a_signal_to_the_process_leaves_the_run_to_go_on_with(recipe: Recipe, plugins: Plugins) -> None:
+    Queue().add(recipe.with_optimisation(epochs=10_000))
+    with start("queue", "run") as working:
+        assert working.stderr and any(line.startswith("Epoch 2/") for line in working.stderr)
+        working.send_signal(signal.SIGTERM)
+        working.communicate(timeout=120)
+    assert working.returncode == 130 and not Queue().is_worked
+    (left,) = Queue().entries()
+    again = next_run(Queue(), plugins)
+    assert again is not None and again.path == Path(left.run)
+    control = RunControl()
+    events: list[TrainEvent] = []
+
+    def hear(event: TrainEvent) -> None:
+        events.append(event)
+        control.stop.set()
+
+    assert again.fit(hear, control, quiet).status is RunStatus.STOPPED
+    (began,) = [event for event in events if isinstance(event, RunStarted)]
+    assert began.first_epoch >= 1

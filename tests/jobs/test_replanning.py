@@ -161,9 +161,15 @@ def test_what_is_planned_can_be_changed_while_it_goes_on(recipe: Recipe, run: Ru
 
 
 def test_what_is_planned_and_cannot_be_followed_is_refused_before_the_run_begins(recipe: Recipe, run: Run) -> None:
-    with pytest.raises(UserError, match="no layer 'gone'"):
-        run.train(recipe.with_change(2, Change(freeze=FreezePlan(overrides={"gone": 1.0}))))
-    assert not run.path.exists()
+    gone, scratch = FreezePlan(overrides={"gone": 1.0}), FreezePlan(preset="scratch")
+    for epoch, change, words in [
+        (2, Change(freeze=gone), "no layer 'gone'"),
+        (2, Change(freeze=scratch), "pre-trained weights cannot be changed"),
+        (3, SLOWER, "A change is for epoch 4, and the run ends with epoch 3"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            run.train(recipe.with_change(epoch, change))
+        assert not run.path.exists()
 
 
 @pytest.mark.parametrize("where", ["taken", "in the recipe", "built", "told", "later"])
@@ -336,6 +342,7 @@ def test_one_more_block_each_epoch_counts_from_the_change(recipe: Recipe, run: R
     assert change.epoch == 2 and change.learning_share < 0.01  # the head alone, to begin with
 
 
+@pytest.mark.slow
 def test_a_run_from_before_recipes_held_changes_goes_on_as_it_would_have(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
 ) -> None:
@@ -366,6 +373,7 @@ def as_once_written(path: Path, recipe: Recipe) -> None:
     (path / "events.jsonl").write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
 
 
+@pytest.mark.slow
 def test_what_learns_already_does_not_begin_anew_where_a_change_names_it(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
 ) -> None:
@@ -379,6 +387,7 @@ def test_what_learns_already_does_not_begin_anew_where_a_change_names_it(
     assert same(run, whole)
 
 
+@pytest.mark.slow
 def test_the_recipe_of_a_run_stops_as_early(recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path) -> None:
     never_better = lasting(recipe, 9).with_optimisation(early_stopping=2, lr=1e-9)
     run.asks[1, 0] = Change(lr=1e-9)  # in place of what is planned: as before
