@@ -5,6 +5,7 @@ import csv
 import io
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 from desktop_ft import places
 from desktop_ft.cli.results_view import (
@@ -30,9 +31,16 @@ from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
+def add_result_commands(commands: _Commands) -> None:
     """Add the commands that use runs."""
+    for add in (_add_evaluate, _add_export, _add_runs, _add_note, _add_report, _add_curves, _add_diff):
+        add(commands)
+
+
+def _add_evaluate(commands: _Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="see what a run's model gets right and wrong",
@@ -54,6 +62,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     finish(parser, _evaluate)
 
+
+def _add_export(commands: _Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write a run's model to a file, and prove that it answers the same",
@@ -65,6 +75,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("--format", default="onnx", help="which exporter writes it (default onnx)")
     finish(parser, _export)
 
+
+def _add_runs(commands: _Commands) -> None:
     parser = commands.add_parser(
         "runs",
         help="list your runs",
@@ -75,6 +87,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("--tag", metavar="TAG", help="only those with this tag")
     finish(parser, _runs)
 
+
+def _add_note(commands: _Commands) -> None:
     parser = commands.add_parser(
         "note",
         help="write a note on a run, or tag it",
@@ -87,6 +101,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="take a tag away")
     finish(parser, _note)
 
+
+def _add_report(commands: _Commands) -> None:
     parser = commands.add_parser(
         "report",
         help="draw a run's report anew",
@@ -96,6 +112,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     finish(parser, _report)
 
+
+def _add_curves(commands: _Commands) -> None:
     parser = commands.add_parser(
         "curves",
         help="write a run's curves as a table",
@@ -106,6 +124,8 @@ def add_result_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: standard output)")
     finish(parser, _curves)
 
+
+def _add_diff(commands: _Commands) -> None:
     parser = commands.add_parser(
         "diff",
         help="say in what the recipes of several runs differ",

@@ -350,7 +350,7 @@ ACTIONS = (
         text="Log…",
         tip="Read everything that was told: notes, warnings and errors, with details to copy.",
         handler="show_log",
-        shortcut="Ctrl+Shift+L",
+        shortcut="Ctrl+Shift+J",
         separated=True,
     ),
     ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about", separated=True),

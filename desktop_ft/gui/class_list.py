@@ -13,6 +13,7 @@ from desktop_ft.data.health import rare
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.local_actions import ActionButton, buttons, local_actions
 from desktop_ft.gui.name_dialog import NameDialog
 from desktop_ft.gui.table import ROW_ROLE, Column, table
@@ -134,6 +135,7 @@ class ClassList(QWidget):
         self._edits = edits
         self.table = table(COLUMNS, theme, "Classes")
         self.table.setObjectName("rename")
+        explained(self.table, "dataset.rename")
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.clicked.connect(self._pick)
         self.table.activated.connect(self._pick)

@@ -47,6 +47,25 @@ class LogDialog(QDialog):
         self._book = session.log.book
         self._entries: list[Entry] = []
         self._count = 0
+        self._build(session)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_WAIT_MS)
+        self._soon.timeout.connect(self._take)
+        session.log.came.connect(self._come)
+        layout_memory.restore(self._settings, "log", self)
+        self._take()
+        self._show_entry()
+        if self._book.fault:
+            self.notice.say(f"The log is not kept in a file: {self._book.fault}", "warn")
+        before = self._book.began
+
+        def work(report: Report, cancel: threading.Event) -> list[Entry]:
+            return logbook.kept(before)
+
+        session.worker.run(work, finished=self._take_kept, failed=self.notice.fail)
+
+    def _build(self, session: Session) -> None:
         self.level = QComboBox()
         self.level.setAccessibleName("Level")
         for text, levels in LEVELS:
@@ -82,22 +101,6 @@ class LogDialog(QDialog):
         layout.addWidget(panels, 1)
         layout.addWidget(self.notice)
         layout.addLayout(row(self.copy, self.file, None, button("Close", self.close)))
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_WAIT_MS)
-        self._soon.timeout.connect(self._take)
-        session.log.came.connect(self._come)
-        layout_memory.restore(self._settings, "log", self)
-        self._take()
-        self._show_entry()
-        if self._book.fault:
-            self.notice.say(f"The log is not kept in a file: {self._book.fault}", "warn")
-        before = self._book.began
-
-        def work(report: Report, cancel: threading.Event) -> list[Entry]:
-            return logbook.kept(before)
-
-        session.worker.run(work, finished=self._take_kept, failed=self.notice.fail)
 
     def _remember(self) -> None:
         self._settings.remember_window("log", self.saveGeometry())

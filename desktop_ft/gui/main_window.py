@@ -38,7 +38,7 @@ from desktop_ft.gui.widgets import Notice, Page
 from desktop_ft.jobs import help_texts
 
 FIRST_SIZE = QSize(1200, 680)
-SMALLEST = QSize(960, 560)
+SMALLEST = QSize(1000, 560)
 
 
 class MainWindow(QMainWindow):

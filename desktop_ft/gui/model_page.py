@@ -126,38 +126,7 @@ class ModelPage(Page):
         self._device = Newest(session.worker, self._know_device, self._device_unknown, self)
         self.cards = NetworkCards()
         self.cards.used.connect(self.use)
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search name, family, licence…")
-        self.search.setAccessibleName("Search networks")
-        self.search.setClearButtonEnabled(True)
-        self.shown = label(role="muted")
-        self.table = table(COLUMNS, session.theme, "Networks")
-        # Searched, and told with the other facts; in the table the name says it already.
-        self.table.setColumnHidden(len(COLUMNS) - 1, True)
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.table.rows.bold = self._is_chosen
-        self.search.textChanged.connect(self._filter)
-        self.table.selectionModel().currentRowChanged.connect(self._show_current)
-        self.table.doubleClicked.connect(self.use_current)
-        self.table.activated.connect(self.use_current)
-        self.chart = NetworkChart(session.theme)
-        self.chart.picked.connect(self._pick)
-        self.chart.used.connect(self.use_current)
-        self.tabs = QTabWidget()
-        self.tabs.addTab(self.table, "Table")
-        self.tabs.addTab(self.chart, "Chart")
-        self.measure = button(
-            "Measure speed", self._measure_current, tip="Measure how many pictures a second the current network answers here."
-        )
-        self.measure_all = button(
-            "Measure all", self._measure_all, tip="Measure how fast each network that is listed answers here."
-        )
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(self.search, self.shown, self.measure, self.measure_all))
-        column.addWidget(explained(self.tabs, "backbone.name"), 1)
-        panels = splitter("model", session.settings, left, self._facts_panel(), shares=(70, 30))
+        panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(70, 30))
         for widget in (self.cards, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
@@ -239,6 +208,40 @@ class ModelPage(Page):
             self.choose_weights(paths[0])
             return True
         return False
+
+    def _networks_panel(self) -> QWidget:
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search name, family, licence…")
+        self.search.setAccessibleName("Search networks")
+        self.search.setClearButtonEnabled(True)
+        self.shown = label(role="muted")
+        self.table = table(COLUMNS, self._session.theme, "Networks")
+        # Searched, and told with the other facts; in the table the name says it already.
+        self.table.setColumnHidden(len(COLUMNS) - 1, True)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.rows.bold = self._is_chosen
+        self.search.textChanged.connect(self._filter)
+        self.table.selectionModel().currentRowChanged.connect(self._show_current)
+        self.table.doubleClicked.connect(self.use_current)
+        self.table.activated.connect(self.use_current)
+        self.chart = NetworkChart(self._session.theme)
+        self.chart.picked.connect(self._pick)
+        self.chart.used.connect(self.use_current)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.table, "Table")
+        self.tabs.addTab(self.chart, "Chart")
+        self.measure = button(
+            "Measure speed", self._measure_current, tip="Measure how many pictures a second the current network answers here."
+        )
+        self.measure_all = button(
+            "Measure all", self._measure_all, tip="Measure how fast each network that is listed answers here."
+        )
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row(self.search, self.shown, self.measure, self.measure_all))
+        column.addWidget(explained(self.tabs, "backbone.name"), 1)
+        return left
 
     def _facts_panel(self) -> QWidget:
         frame, layout = card()

@@ -9,6 +9,7 @@ from desktop_ft.data.edits import pictures_left_out
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.local_actions import MenuButton, buttons, local_actions
 from desktop_ft.gui.photos import Photos, Wanted, notes_of
 from desktop_ft.gui.theme import Theme
@@ -68,6 +69,7 @@ class PhotoPanel(QWidget):
         self.shown.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.wall = Wall(theme, "Photos")
         self.wall.setObjectName("pictures")
+        explained(self.wall, "dataset.pictures")
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.none = Empty("No photo", "No photo fits these filters.")
         self.actions_ = local_actions(ACTIONS, self, self.wall, theme)

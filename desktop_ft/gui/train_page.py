@@ -131,8 +131,9 @@ class TrainPage(Page):
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
-        layout.addLayout(row(self.reason, self.way))
+        layout.addWidget(self.reason)
         layout.addLayout(row(self.start, self.wait, None))
+        layout.addLayout(row(self.way, None))
         self.forecast = ForecastRow(self._session)
         self.run_rate = RunRate(self._session, self.notice)
         self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays

@@ -20,7 +20,7 @@ from desktop_ft.runs.logbook import Level
 
 def log(window: MainWindow, qtbot: QtBot) -> LogDialog:
     window.activateWindow()
-    QTest.keyClick(window, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(window, Qt.Key.Key_J, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     shown = window.findChild(LogDialog)
     assert shown is not None and shown.isVisible()
     qtbot.waitUntil(lambda: not window.session.worker.busy)
