@@ -39,7 +39,7 @@ class ProblemList(QWidget):
         self.table = table(COLUMNS, theme, "Problems")
         self.table.selectionModel().currentRowChanged.connect(self._show)
         self.table.activated.connect(self._ask)
-        self.notice = Notice()
+        self.notice = Notice(logged=False)
         self.photo = Wall(theme, "Photo of the problem", lines=0)
         size = self.photo.gridSize()
         self.photo.setFixedSize(size.width() + 6, size.height() + 6)

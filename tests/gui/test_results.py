@@ -35,7 +35,7 @@ def judged(photos: Path, tmp_path: Path) -> Path:
     """A run that was evaluated, and has no model: what needs none is shown without torch."""
     folder = RunFolder.create(tmp_path / "judged")
     folder.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos), val=0.5)))
-    manifest = scan_dataset(photos, 0.5)
+    manifest = scan_dataset(DatasetChoice(folder=str(photos), val=0.5))
     folder.write_manifest(manifest)
     with folder.log() as log:
         log.append(RunEnded(status=RunStatus.COMPLETED))
