@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,11 @@ def test_what_cannot_be_reached_or_read_leaves_the_other_runs_in_the_list(
     lock.symlink_to(lock)
     (places.runs() / ".stray").symlink_to("y" * 300)
     assert sorted(run["name"] for run in runs(capsys)) == ["one", "three", "two"]
+
+
+def test_what_many_add_at_once_is_all_kept(tmp_path: Path) -> None:
+    known = run_list.known_runs()
+    added = [tmp_path / str(number) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(known.add, added))
+    assert sorted(known.folders()) == sorted(added)
