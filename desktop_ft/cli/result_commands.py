@@ -23,7 +23,7 @@ from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import differences
 from desktop_ft.evaluation.selective import caveat, picked, select
-from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, write_report
+from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.run_list import annotate, listed
 from desktop_ft.jobs.running import open_run
@@ -145,8 +145,8 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with terminal.progress("Evaluating") as progress:
         evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress)
     if arguments.keep:
-        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None)
-    kept = RunFolder.open(run).threshold
+        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None, warn=terminal.note)
+    kept = threshold_of(RunFolder.open(run))
     selection = select(evaluation, wanted if wanted is not None else kept.value if kept else 0.0)
     warned = caveat(kept, evaluation) if kept and kept.value == selection.threshold else ""
     terminal.document(evaluation_document(evaluation, selection, warned))
@@ -211,7 +211,7 @@ def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _report(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    file = write_report(open_run(arguments.run_folder, load_plugins()))
+    file = write_report(open_run(arguments.run_folder, load_plugins()), terminal.note)
     terminal.document({"run": str(arguments.run_folder), "report": str(file)})
     terminal.say(f"The report is {file}.")
     return 0

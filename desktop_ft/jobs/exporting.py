@@ -54,7 +54,7 @@ def export_run(
         cancel=cancel,
     )
     opened.folder.add_export_report(report)
-    write_report(opened)
+    write_report(opened, warn)
     return report
 
 

@@ -1,6 +1,7 @@
 """A quick look-up of many runs. Only an index: delete the file, scan again, and everything is back."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
@@ -121,25 +122,46 @@ def _unpacked(cell: Any) -> Any:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    return sorted(path.parent for path in root.glob("*/recipe.toml")) if root.is_dir() else []
+    try:
+        return sorted(filter(_is_run, root.iterdir()))
+    except OSError:  # not there, or not to be reached now
+        return []
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "recipe.toml").is_file()
+    try:
+        return (path / "recipe.toml").is_file()
+    except OSError:  # on a disk or a machine that cannot be reached now
+        return False
+
+
+def _is_locked(run: RunFolder) -> bool:
+    try:
+        return run.is_locked
+    except (UserError, OSError):  # it is told where somebody wants to train the run
+        return False
 
 
 def _state(path: Path) -> str:
     """Changes whenever the run's row may change."""
-    facts = [str(RunFolder(path).is_locked)]
+    facts = [str(_is_locked(RunFolder(path)))]
     for name in ("recipe.toml", "events.jsonl", "note.json"):
-        file = path / name
-        facts.append(f"{file.stat().st_mtime_ns}/{file.stat().st_size}" if file.exists() else "")
+        found = _stat(path / name)
+        facts.append(f"{found.st_mtime_ns}/{found.st_size}" if found else "")
     return " ".join(facts)
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
 
 
 def _summary(path: Path) -> RunSummary:
     run = RunFolder(path)
-    written = (path / "recipe.toml").stat().st_mtime
+    found = _stat(path / "recipe.toml")
+    written = found.st_mtime if found else 0.0
     note = _note(run)
     try:
         recipe, events = run.recipe, run.events()
@@ -157,7 +179,7 @@ def _summary(path: Path) -> RunSummary:
         dataset=recipe.portable().dataset.folder,
         backbone=recipe.backbone.name,
         preset=next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), recipe.freeze).words,
-        status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
+        status="running" if _is_locked(run) else history.ended.status.value if history.ended else "interrupted",
         epochs=len(history.epochs),
         accuracy=best,
         tags=note.words,
@@ -168,5 +190,5 @@ def _summary(path: Path) -> RunSummary:
 def _note(run: RunFolder) -> RunNote:
     try:
         return run.note
-    except UserError:  # it is told where somebody wants to change it
+    except (UserError, OSError):  # it is told where somebody wants to change it
         return RunNote()

@@ -1,6 +1,8 @@
 """Which runs are listed, and what is written about them, as the command line tells it."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,24 @@ def test_a_list_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot be read"):
         run_list.known_runs().folders()
     run_list.remember(run)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_cannot_be_reached_or_read_leaves_the_other_runs_in_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(places.runs() / "one")
+    run_list.remember(tmp_path / ("x" * 300))  # asked for, it is an error of the system, as a machine that is down
+    (made(places.runs() / "two").path / "run.lock").mkdir()
+    lock = made(places.runs() / "three").path / "run.lock"
+    lock.symlink_to(lock)
+    (places.runs() / ".stray").symlink_to("y" * 300)
+    assert sorted(run["name"] for run in runs(capsys)) == ["one", "three", "two"]
+
+
+def test_what_many_add_at_once_is_all_kept(tmp_path: Path) -> None:
+    known = run_list.known_runs()
+    added = [tmp_path / str(number) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(known.add, added))
+    assert sorted(known.folders()) == sorted(added)
