@@ -258,6 +258,20 @@ def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trai
     assert trying.ask.isEnabled()
 
 
+@pytest.mark.slow
+def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
+    window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    assert drop(window, trained[0])
+    assert results.trying.progress.isVisible()
+    window.session.runs.open(other)  # as a run that was under way does at its end
+    assert results.trying.progress.isHidden()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert results.trying.answers == [] and results.trying.wall.thumbs.rowCount() == 0
+    assert results.trying.ask.isEnabled(), "and the next can be asked"
+
+
 def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(judged, tmp_path / "other"))
     assert drop(window, other)
