@@ -36,6 +36,7 @@ class ResultsPage(Page):
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
         self._session = session
         self._drawn: Evaluation | None = None
+        self._run_root: Path | None = None
         self.notice = Notice()
         self.progress = Progress("pictures")
         self.progress.cancelled.connect(session.runs.cancel)
@@ -279,14 +280,16 @@ class ResultsPage(Page):
         ]
 
     def _root(self) -> Path:
-        run, judged = self._session.state.run, self._session.state.judged
-        if judged is not None and judged.is_dir():
-            return judged
-        try:
-            return Path(RunFolder.open(run).manifest.root) if run else Path()
-        except UserError as error:
-            self.notice.fail(error)
-            return Path()
+        """Where the photos of the evaluation lie. A run's manifest may be long: it is read once."""
+        run, root = self._session.state.run, self._session.state.root or self._run_root
+        if root is None:
+            try:
+                root = Path(RunFolder.open(run).manifest.root) if run else Path()
+            except UserError as error:
+                self.notice.fail(error)
+                root = Path()
+            self._run_root = root
+        return root
 
     def _choose_run(self) -> None:
         places.runs().mkdir(parents=True, exist_ok=True)
@@ -335,6 +338,7 @@ class ResultsPage(Page):
         self.notice.clear()
         self.offer.hide()
         self.trying.clear()
+        self._run_root = None
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
-from desktop_ft.core.metrics import Evaluation, ExportReport, Threshold
+from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
@@ -161,13 +161,13 @@ class RunWork(QObject):
 
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
-        plugins, self._about = self._plugins, run
+        plugins = self._plugins
 
-        def work(report: Report, cancel: threading.Event) -> Evaluation:
+        def work(report: Report, cancel: threading.Event) -> evaluating.Judged:
             return evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
-        self._judged = folder
         self._begin(EVALUATING, work)
+        self._about, self._judged = run, folder
 
     def export(self, run: Path, out: Path, exporter: str) -> None:
         """Write the run's model to `out` and prove it."""
@@ -234,10 +234,10 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
-        if isinstance(value, Evaluation | ExportReport) and self._about != self._state.run:
+        if isinstance(value, evaluating.Judged | ExportReport) and self._about != self._state.run:
             return  # another run, or none, is shown meanwhile
-        if isinstance(value, Evaluation):
-            self._state.set_evaluation(value, self._judged)
+        if isinstance(value, evaluating.Judged):
+            self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
 

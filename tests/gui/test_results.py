@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from desktop_ft.evaluation.selective import select
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
+from desktop_ft.gui.thumbnails import THUMB_ROLE
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import load_plugins
@@ -87,6 +89,15 @@ def double_click(view: QAbstractItemView, index: QModelIndex) -> None:
     place = view.visualRect(index).center()
     QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
     QTest.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def photos_in_cell(page: ResultsPage, actual: int, called: int) -> list[Path]:
+    """Pick a cell of the matrix; the files of the photos that are shown."""
+    page.tabs.setCurrentIndex(1)
+    page.confusion.setCurrentIndex(QModelIndex())
+    page.confusion.setCurrentIndex(page.confusion.model().index(actual, called))
+    thumbs = page.cell.thumbs
+    return [thumbs.index(row).data(THUMB_ROLE).path for row in range(thumbs.rowCount())]
 
 
 def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWindow, figures: ResultsPage) -> None:
@@ -245,6 +256,33 @@ def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert window.session.state.judged == folder
     assert "all of new" in results.figures.text()
+
+
+@pytest.mark.slow
+def test_photos_of_a_zip_that_is_judged_are_those_of_the_zip(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    packed = tmp_path / "new.zip"
+    with ZipFile(packed, "w") as archive:
+        for number, photo in enumerate(sorted((trained[0] / "disc").iterdir())[::-1]):
+            archive.write(photo, f"new/disc/{number:02}.png")
+    assert drop(window, packed)
+    click(results.offer.button)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    evaluation = window.session.state.evaluation
+    assert window.session.state.judged == packed and evaluation is not None
+    disc = evaluation.classes.index("disc")
+    called = max(range(len(evaluation.classes)), key=lambda column: evaluation.confusion[disc][column])
+    shown = photos_in_cell(results, disc, called)
+    assert len(shown) == evaluation.confusion[disc][called] > 0
+    with ZipFile(packed) as archive:
+        for path in shown:
+            assert path.read_bytes() == archive.read(f"new/disc/{path.name}")
+    click(results.own)
+    own = window.session.state.evaluation
+    assert own is not None and own is not evaluation
+    called = max(range(len(own.classes)), key=lambda column: own.confusion[disc][column])
+    assert {path.parent for path in photos_in_cell(results, disc, called)} == {trained[0] / "disc"}
 
 
 @pytest.mark.slow
