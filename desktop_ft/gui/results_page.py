@@ -10,7 +10,7 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.metrics import Answer, Evaluation, Threshold
-from desktop_ft.evaluation.certainty import figures
+from desktop_ft.evaluation.certainty import Figures, figures
 from desktop_ft.evaluation.selective import Selection
 from desktop_ft.gui import words
 from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshold_in_words
@@ -36,6 +36,7 @@ class ResultsPage(Page):
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
         self._session = session
         self._drawn: Evaluation | None = None
+        self._told: Figures | None = None
         self._run_root: Path | None = None
         self.notice = Notice()
         self.progress = Progress("pictures")
@@ -165,8 +166,7 @@ class ResultsPage(Page):
                 "This run was not evaluated yet: ask its best model about every held-out photo, or go on training."
             )
 
-    def _draw_figures(self, evaluation: Evaluation, kept: Threshold | None) -> None:
-        told = figures(evaluation)
+    def _draw_figures(self, evaluation: Evaluation, told: Figures, kept: Threshold | None) -> None:
         self.accuracy.setText(f"{words.percent(told.accuracy.value)} right")
         parts = [
             f"95 % sure to be between {100 * told.accuracy.low:.1f} and {100 * told.accuracy.high:.1f} %",
@@ -174,11 +174,11 @@ class ResultsPage(Page):
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
         self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
-        self.classes.rows.set_rows(told.per_class)
 
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
-        kept = self._kept()
-        self._draw_figures(evaluation, kept)
+        kept, self._told = self._kept(), figures(evaluation)
+        self._draw_figures(evaluation, self._told, kept)
+        self.classes.rows.set_rows(self._told.per_class)
         self._remaining = ()
         self.sureness.wall.thumbs.set_thumbs(())
         self.sureness.show_evaluation(evaluation, kept)
@@ -206,8 +206,8 @@ class ResultsPage(Page):
 
     def _threshold_kept(self) -> None:
         evaluation, kept = self._session.state.evaluation, self._kept()
-        if evaluation is not None:
-            self._draw_figures(evaluation, kept)
+        if evaluation is not None and self._told is not None:
+            self._draw_figures(evaluation, self._told, kept)
             self.sureness.show_kept(kept)
 
     def _show_remaining(self, chosen: Selection) -> None:

@@ -157,6 +157,32 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     qtbot.waitUntil(lambda: bool(figures.notice.text), timeout=LONG)
 
 
+def test_what_a_run_s_manifest_and_figures_say_is_looked_up_once(
+    window: MainWindow, figures: ResultsPage, judged: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """A manifest of 100,000 photos took a second at every step of the slider."""
+    (judged / "manifest.json").rename(judged / "elsewhere.json")
+    evaluation, sure = window.session.state.evaluation, figures.sureness
+    assert evaluation is not None
+    figures.tabs.setCurrentWidget(sure)
+    sure.slider.setFocus()
+    remaining = set()
+    with monkeypatch.context() as watched:
+        watched.setattr("desktop_ft.evaluation.selective.fingerprint", lambda evaluation: pytest.fail("once an evaluation"))
+        for _ in range(15):
+            QTest.keyClick(sure.slider, Qt.Key.Key_PageUp)
+            remaining.add(sure.wall.thumbs.rowCount())
+    assert len(remaining) > 3, "other mistakes at other steps"
+    assert "these very pictures" in sure.warned.text()
+    assert {path.parent for path in photos_in_cell(figures, 1, 0)} == {photos / "light"}
+    assert not figures.notice.text
+    (judged / "elsewhere.json").rename(judged / "manifest.json")
+    monkeypatch.setattr("desktop_ft.gui.results_page.figures", lambda evaluation: pytest.fail("once an evaluation"))
+    click(sure.keep)
+    qtbot.waitUntil(lambda: "it says don't know" in figures.figures.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+
+
 @pytest.mark.slow
 def test_cells_lead_to_their_photos_by_keyboard_and_photos_to_where_the_answer_was_found(
     window: MainWindow, results: ResultsPage, qtbot: QtBot
