@@ -66,7 +66,7 @@ class ResultsPage(Page):
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
         runs.threshold_kept.connect(self._threshold_kept)
-        runs.threshold_failed.connect(self.notice.fail)
+        runs.threshold_failed.connect(self._threshold_failed)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -204,11 +204,16 @@ class ResultsPage(Page):
         if self._session.state.run is not None:
             self._session.runs.keep_threshold(self._session.state.run, threshold)
 
-    def _threshold_kept(self) -> None:
-        evaluation, kept = self._session.state.evaluation, self._kept()
-        if evaluation is not None and self._told is not None:
+    def _threshold_kept(self, run: Path) -> None:
+        evaluation = self._session.state.evaluation
+        if run == self._session.state.run and evaluation is not None and self._told is not None:
+            kept = self._kept()
             self._draw_figures(evaluation, self._told, kept)
             self.sureness.show_kept(kept)
+
+    def _threshold_failed(self, run: Path, error: BaseException) -> None:
+        if run == self._session.state.run:
+            self.notice.fail(error)
 
     def _show_remaining(self, chosen: Selection) -> None:
         evaluation = self._session.state.evaluation

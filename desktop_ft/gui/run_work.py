@@ -1,6 +1,7 @@
 """Runs: start, resume, open, evaluate, export and try one, each in the background."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,8 @@ ASKING = "Asking the model"
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it.
 
-    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
+    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
+    `threshold_failed` tell of which run.
     """
 
     began = Signal(str)
@@ -35,8 +37,8 @@ class RunWork(QObject):
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
-    threshold_kept = Signal()
-    threshold_failed = Signal(object)
+    threshold_kept = Signal(object)
+    threshold_failed = Signal(object, object)
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
@@ -53,6 +55,7 @@ class RunWork(QObject):
         self.answers: list[Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
+        self._to_keep: deque[tuple[Path, Threshold | None]] = deque()
         self._under_way: Recipe | None = None
         self._asking = False
         self._asked: Change | None = None
@@ -198,16 +201,34 @@ class RunWork(QObject):
         self._begin(ASKING, work)
 
     def keep_threshold(self, run: Path, threshold: Threshold | None) -> None:
-        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew."""
-        plugins = self._plugins
+        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew.
+
+        One after another: of two that draw a report at once, the first could be the last to write it.
+        """
+        self._to_keep.append((run, threshold))
+        if len(self._to_keep) == 1:
+            self._keep_next()
+
+    def _keep_next(self) -> None:
+        (run, threshold), plugins = self._to_keep[0], self._plugins
 
         def work(report: Report, cancel: threading.Event) -> None:
             evaluating.keep_threshold(run, plugins, threshold)
 
-        def kept(nothing: object) -> None:
-            self.threshold_kept.emit()
+        def over() -> None:
+            self._to_keep.popleft()
+            if self._to_keep:
+                self._keep_next()
 
-        self._worker.run(work, finished=kept, failed=self.threshold_failed.emit)
+        def kept(nothing: object) -> None:
+            over()
+            self.threshold_kept.emit(run)
+
+        def failed(error: BaseException) -> None:
+            over()
+            self.threshold_failed.emit(run, error)
+
+        self._worker.run(work, finished=kept, failed=failed)
 
     def cancel(self) -> None:
         """Ask the work under way to end."""

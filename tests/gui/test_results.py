@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import threading
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.score import evaluate
@@ -22,9 +24,10 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.thumbnails import THUMB_ROLE
+from desktop_ft.jobs.evaluating import keep_threshold
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
-from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
@@ -155,6 +158,41 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     sure.value.setValue(50)
     click(sure.keep)
     qtbot.waitUntil(lambda: bool(figures.notice.text), timeout=LONG)
+
+
+def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
+    window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    other = Path(shutil.copytree(judged, tmp_path / "other"))
+    gate, begun = threading.Event(), list[Threshold | None]()
+
+    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+        begun.append(threshold)
+        assert gate.wait(30)
+        keep_threshold(run, plugins, threshold)
+
+    sure = figures.sureness
+    figures.tabs.setCurrentWidget(sure)
+    sure.value.setValue(40)
+    click(sure.keep)
+    qtbot.waitUntil(lambda: sure.drop.isEnabled() and not window.session.worker.busy, timeout=LONG)
+    monkeypatch.setattr("desktop_ft.jobs.evaluating.keep_threshold", slowly)
+    sure.value.setValue(60)
+    click(sure.keep)
+    click(sure.drop)
+    qtbot.waitUntil(lambda: bool(begun), timeout=LONG)
+    assert [threshold and threshold.value for threshold in begun] == [0.6], "the second waits for the first"
+    gate.set()
+    qtbot.waitUntil(lambda: len(begun) == 2 and not window.session.worker.busy, timeout=LONG)
+    assert begun[1] is None and RunFolder.open(judged).threshold is None
+    assert "less sure than" not in (judged / "report.html").read_text()
+    gate.clear()
+    (judged / "threshold.json").mkdir()
+    click(sure.keep)
+    window.session.runs.open(other)
+    gate.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert not figures.notice.text, "that of the other run is in the log"
 
 
 def test_what_a_run_s_manifest_and_figures_say_is_looked_up_once(
