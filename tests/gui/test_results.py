@@ -15,11 +15,12 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import RunEnded, RunStatus
-from desktop_ft.core.metrics import Threshold
+from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.score import evaluate
 from desktop_ft.evaluation.selective import select
+from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
@@ -193,6 +194,38 @@ def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
     gate.set()
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
     assert not figures.notice.text, "that of the other run is in the log"
+
+
+def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
+    window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot
+) -> None:
+    file, export = judged / "exports" / "model.onnx", window.page("export")
+    file.write_bytes(b"as it was exported")
+    told = ExportReport(
+        file=str(file),
+        bytes=1,
+        compared=1,
+        largest_difference=0.0,
+        changed_answers=0,
+        worst_path="a",
+        accepted=True,
+        threshold=0.0,
+    )
+    RunFolder.open(judged).add_export_report(told)
+    window.session.runs.open(judged)
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    assert export.proof_text.isVisible() and not export.outdated.isVisible()
+    window.session.state.go("results")
+    figures.tabs.setCurrentWidget(figures.sureness)
+    figures.sureness.value.setValue(40)
+    for way, said in ((figures.sureness.keep, True), (figures.sureness.drop, False)):
+        click(way)
+        qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+        window.session.state.go("export")
+        assert export.outdated.isVisible() is said
+        assert ("this file still answers always" in export.outdated.text()) is said
+        window.session.state.go("results")
 
 
 def test_what_a_run_s_manifest_and_figures_say_is_looked_up_once(
