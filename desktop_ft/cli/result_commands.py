@@ -143,7 +143,7 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
             "There is no threshold to keep.", "Name it, such as --threshold 0.8 --keep; 0 drops the one that is kept."
         )
     with terminal.progress("Evaluating") as progress:
-        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress)
+        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress).evaluation
     if arguments.keep:
         keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None, warn=terminal.note)
     kept = threshold_of(RunFolder.open(run))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,14 @@ Progress = Callable[[int, int | None], None]
 Kept = TypeVar("Kept")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What `evaluate_run` found; the paths of its answers lie in `root`, of a .zip where it was unpacked."""
+
+    evaluation: Evaluation
+    root: Path
+
+
 def evaluate_run(
     run: Path,
     plugins: Plugins,
@@ -31,7 +40,7 @@ def evaluate_run(
     warn: Warn = silent,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
-) -> Evaluation:
+) -> Judged:
     """Ask the run's best model about every held-out picture, or about every picture in `folder`.
 
     The answers on the run's own pictures are kept in its `evaluation.json`, and its report is drawn anew. Imports torch.
@@ -63,7 +72,7 @@ def evaluate_run(
     if folder is None:
         opened.folder.write_evaluation(evaluation)
         write_report(opened, warn)
-    return evaluation
+    return Judged(evaluation=evaluation, root=Path(given.root))
 
 
 def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None, *, warn: Warn = silent) -> None:
