@@ -75,9 +75,7 @@ class RunWork(QObject):
         self._under_way = before.recipe if before is not None else recipe
         self._asked = before.asked_change() if before is not None else None
         self._told_before = len(history.replanned) if history is not None else 0
-        self._live.start(run, fit)
-        if history is not None:
-            self._live.history = history
+        self._live.start(run, fit, history)
 
     def resume(self, run: Path) -> None:
         """Go on with a run that did not end."""
@@ -129,15 +127,20 @@ class RunWork(QObject):
         if run is None or not self.can_change:
             return
 
-        def work(report: Report, cancel: threading.Event) -> tuple[Change, bool]:
-            return change, replanning.replan(run, change, plugins)
+        def work(report: Report, cancel: threading.Event) -> bool:
+            return replanning.replan(run, change, plugins)
+
+        def asked(training: bool) -> None:
+            self._asking = False
+            if self._live.run == run:  # else it has ended meanwhile, and another has begun
+                self._replanned(change, training)
 
         def failed(error: BaseException) -> None:
             self._asking = False
             self.replan_failed.emit(change, error)
 
         self._asking = True
-        self._worker.run(work, finished=self._replanned, failed=failed)
+        self._worker.run(work, finished=asked, failed=failed)
 
     def open(self, run: Path) -> None:
         """Show the results of the run in the folder `run`.
@@ -146,10 +149,9 @@ class RunWork(QObject):
             UserError: it is no run, or damaged.
         """
         folder = RunFolder.open(run)
-        evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
-        run_list.remember(run)
+        history = folder.history()
+        self._show_results(folder)
         self._live.show(run, history)
-        self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
     def leave_others(self, folder: str) -> None:
         """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
@@ -214,9 +216,7 @@ class RunWork(QObject):
         if self._task is not None:
             self._task.cancel.set()
 
-    def _replanned(self, told: tuple[Change, bool]) -> None:
-        change, training = told
-        self._asking = False
+    def _replanned(self, change: Change, training: bool) -> None:
         waits = self._asked if len(self._live.history.replanned) <= self._told_before else None
         self._asked, self._told_before = change.after(waits), len(self._live.history.replanned)
         self.replanned.emit(change, training)
@@ -252,9 +252,19 @@ class RunWork(QObject):
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
-        run = self._live.run
-        if run is not None and (run / "recipe.toml").is_file():
-            self.open(run)
+        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live."""
+        run, folder = self._live.run, self._state.recipe.dataset.folder
+        if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
+            return
+        try:
+            self._show_results(RunFolder.open(run))
+        except UserError as error:
+            self.failed.emit(error)
+
+    def _show_results(self, folder: RunFolder) -> None:
+        evaluation, reports = folder.evaluation, folder.export_reports
+        run_list.remember(folder.path)
+        self._state.set_run(folder.path, evaluation, reports[-1] if reports else None)
 
 
 def _pictures_of(run: Path) -> Path | None:
