@@ -25,10 +25,11 @@ from desktop_ft.core.recipe import differences
 from desktop_ft.evaluation.selective import caveat, picked, select
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exporting import export_run
-from desktop_ft.jobs.run_list import annotate, listed
+from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
+from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -180,7 +181,12 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
     rows = [row for row in listed(root) if not tag or f"#{tag.removeprefix('#')}" in row.tags.split()]
     fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy", "note")
     terminal.document(
-        [{name: getattr(row, name) for name in fields} | {"tags": row.tags.replace("#", "").split()} for row in rows]
+        [
+            {name: getattr(row, name) for name in fields}
+            | {"interval": (known.low, known.high) if (known := accuracy_of(row)) else None}
+            | {"tags": row.tags.replace("#", "").split()}
+            for row in rows
+        ]
     )
     if not rows:
         where = f"in {root or places.runs()} yet. `desktop-ft train` makes one"
@@ -194,13 +200,19 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 row.backbone,
                 row.preset,
                 str(row.epochs),
-                "" if row.accuracy is None else f"{row.accuracy:.1%}",
+                _accuracy(row),
                 row.tags,
             ]
             for row in rows
         ]
         terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy", "tags"], shown, right=(5, 6))
     return 0
+
+
+def _accuracy(row: RunSummary) -> str:
+    if known := accuracy_of(row):
+        return f"{known.value:.1%} ({100 * known.low:.1f} to {100 * known.high:.1f})"
+    return "" if row.accuracy is None else f"{row.accuracy:.1%}"
 
 
 def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:

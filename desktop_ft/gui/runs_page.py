@@ -65,6 +65,11 @@ def _accuracy(run: RunSummary) -> str:
     return "–" if run.accuracy is None else words.percent(run.accuracy)
 
 
+def _accuracy_tip(run: RunSummary) -> str:
+    known = run_list.accuracy_of(run)
+    return f"{words.interval(known)} on {words.count(run.judged, 'validation picture')}" if known else _accuracy(run)
+
+
 COLUMNS = (
     Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=12),
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
@@ -74,6 +79,7 @@ COLUMNS = (
     Column(
         title="Accuracy",
         text=_accuracy,
+        tip=_accuracy_tip,
         sort=lambda run: -1.0 if run.accuracy is None else run.accuracy,
         bar=lambda run: run.accuracy or 0.0,
         number=True,

@@ -8,14 +8,15 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
-_VERSION = 3
-_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note"
+_VERSION = 4
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
 
@@ -32,6 +33,7 @@ class RunSummary:
         accuracy: of the best epoch on the validation pictures, 0 to 1; None before the first.
         tags: those that the person gave it, in a line: `#night #good`.
         note: what the person wrote about it.
+        judged: how many validation pictures the accuracy is of; 0 where that is not known.
     """
 
     path: str
@@ -45,6 +47,7 @@ class RunSummary:
     accuracy: float | None
     tags: str = ""
     note: str = ""
+    judged: int = 0
 
 
 class RunIndex:
@@ -99,7 +102,7 @@ class RunIndex:
                 state = _state(path)
                 if known.get(name) != state:
                     row = (*astuple(_summary(path)), str(self._root), state)
-                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     connection.execute(insert, [_packed(cell) for cell in row])
 
     @contextlib.contextmanager
@@ -184,7 +187,15 @@ def _summary(path: Path) -> RunSummary:
         accuracy=best,
         tags=note.words,
         note=note.text,
+        judged=0 if best is None else _judged(run),
     )
+
+
+def _judged(run: RunFolder) -> int:
+    try:
+        return len(run.manifest.of(Subset.VAL))
+    except UserError:
+        return 0
 
 
 def _note(run: RunFolder) -> RunNote:

@@ -34,9 +34,9 @@ class KnownRuns:
             return
         atomic.make_folder(self.path.parent)
         # Opening cuts off a line that is not whole: another process must not be writing it just then.
-        with lock.held_soon(self.path.with_suffix(".lock"), "The list of runs is being added to by"):
-            with atomic.LineFile(self.path) as lines:
-                lines.append(json.dumps(str(whole)).encode())
+        alone = lock.held_soon(self.path.with_suffix(".lock"), "The list of runs is being added to by")
+        with alone, atomic.LineFile(self.path) as lines:
+            lines.append(json.dumps(str(whole)).encode())
 
 
 def _text(line: bytes) -> str:

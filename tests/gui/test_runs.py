@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
+from desktop_ft.data.scan import scan
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.runs import atomic
@@ -70,8 +73,14 @@ def test_without_runs_the_page_says_so(window: MainWindow, qtbot: QtBot) -> None
 
 def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     made("old", photos, accuracy=(0.4, 0.6, 0.7), time=1e9)
-    made("new", photos, preset="last:2", time=1.5e9)
+    new = made("new", photos, preset="last:2", time=1.5e9)
+    found = scan(photos)
+    judged = tuple(each.placed(each.label, Subset.VAL) for each in found.samples)
+    RunFolder(new).write_manifest(replace(found, samples=judged))
     runs = shown(window, qtbot, 2)
+    tips = [runs.runs.proxy.index(place, 5).data(Qt.ItemDataRole.ToolTipRole) for place in range(2)]
+    assert " to " in tips[0] and "validation pictures" in tips[0]
+    assert tips[1] == "70.0 %"  # nobody knows of how many pictures it is
     assert [run.name for run in runs.selected] == ["new"]  # the newest comes first
     assert "Select two runs" in runs.same.text()
     select(runs, 0, 1)

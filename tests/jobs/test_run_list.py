@@ -3,6 +3,7 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,16 @@ import pytest
 
 from desktop_ft import places
 from desktop_ft.cli import main
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.events import EpochDone
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
+from desktop_ft.data.scan import scan
+from desktop_ft.evaluation.intervals import wilson
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.kept import kept_in
 from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import shapes
 
 
 def made(path: Path) -> RunFolder:
@@ -47,6 +53,23 @@ def test_a_note_is_written_shown_and_found(tmp_path: Path, capsys: pytest.Captur
     (places.data() / "runs.sqlite").unlink()  # only an index: the notes lie in the runs
     assert {run["name"]: run["note"] for run in runs(capsys)} == {"one": "", "two": "the new camera"}
     assert [run["name"] for run in runs(capsys, str(tmp_path / "elsewhere"))] == ["two"]
+
+
+def test_an_accuracy_is_listed_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made(places.runs() / "one")
+    found = scan(shapes(tmp_path / "photos", pictures=3))
+    run.write_manifest(replace(found, samples=tuple(each.placed(each.label, Subset.VAL) for each in found.samples)))
+    judged = len(found.samples)
+    done = EpochDone(
+        epoch=0, train_loss=1.0, train_accuracy=0.5, val_loss=1.0, val_accuracy=1 / judged, seconds=1.0, best=True
+    )  # fmt: skip
+    with run.log() as log:
+        log.append(done)
+    made(places.runs() / "two")
+    told = {each["name"]: each["interval"] for each in runs(capsys)}
+    assert told == {"one": [wilson(1, judged).low, wilson(1, judged).high], "two": None}
+    assert main(["runs"]) == 0
+    assert f"{100 / judged:.1f}% ({100 * told['one'][0]:.1f} to {100 * told['one'][1]:.1f})" in capsys.readouterr().out
 
 
 def test_what_is_no_tag_or_no_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
