@@ -277,19 +277,17 @@ class LayersPage(Page):
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state
         if state.tree is not None:
-            plan, paths = state.recipe.freeze, self._with(path)
-            for each in paths:
-                plan = tick(plan, state.tree, self._head(), each, learn)
+            paths = self._with(path)
+            plan = tick(state.recipe.freeze, state.tree, self._head(), paths, learn)
             self._edit(f"{'let learn' if learn else 'freeze'} {_named(paths)}", plan)
 
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
         if state.tree is not None:
             self.notice.clear()
-            plan, paths = state.recipe.freeze, self._with(path)
+            paths = self._with(path)
             try:
-                for each in paths:
-                    plan = set_rate(plan, state.tree, self._head(), each, share)
+                plan = set_rate(state.recipe.freeze, state.tree, self._head(), paths, share)
             except UserError as error:
                 self.notice.fail(error)
             else:
