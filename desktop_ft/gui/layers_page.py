@@ -54,7 +54,7 @@ class LayersPage(Page):
         self.search = LayerSearch(self.tree, self.model)
         self.plan = PlanMenu(session)
         self.plan.compared.connect(self._compare)
-        self.plan.said.connect(self._say)
+        session.state.plan_told.connect(self._say)
         self.plan.failed.connect(self.notice.fail)
         self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
