@@ -154,7 +154,7 @@ class LayersPage(Page):
         self.batch_norm.currentIndexChanged.connect(self._edit_batch_norm)
         self.rate.valueChanged.connect(self._edit_rate)
         self.epoch.valueChanged.connect(self.refresh)
-        caption, rate = QLabel("&Preset"), QLabel("Backbone &rate ×")
+        caption, rate = QLabel("&Preset"), QLabel("&Backbone rate ×")
         caption.setBuddy(self.preset)
         rate.setBuddy(self.rate)
         layout = QVBoxLayout()
