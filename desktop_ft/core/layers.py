@@ -1,7 +1,7 @@
 """The module tree of a network as a plain value, and its division into blocks."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,6 +66,15 @@ class LayerNode:
 def is_under(path: str, ancestor: str) -> bool:
     """Whether `path` is `ancestor` or lies below it."""
     return not ancestor or path == ancestor or path.startswith(ancestor + ".")
+
+
+def nearest(path: str, among: Container[str]) -> str | None:
+    """The longest of the paths `among` that `path` is or lies below; None where it lies below none of them."""
+    while path not in among:
+        if not path:
+            return None
+        path = path.rpartition(".")[0]
+    return path
 
 
 def same_rate(rates: Mapping[str, float]) -> tuple[tuple[str, float], ...]:

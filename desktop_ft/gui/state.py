@@ -63,6 +63,8 @@ class ProjectState(QObject):
     evaluation_changed = Signal()
     export_changed = Signal()
     page_changed = Signal(str)
+    plan_told = Signal(str)
+    """What was done with the whole freeze plan, in words."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
