@@ -1,6 +1,7 @@
 """`queue`: what is to be trained one after another."""
 
 import argparse
+import traceback
 from collections.abc import Callable
 
 from desktop_ft.cli.recipe_options import add_recipe_options, freeze_help, recipe_from
@@ -8,7 +9,7 @@ from desktop_ft.cli.run_commands import finish, watched
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus
-from desktop_ft.jobs.queueing import next_run, settle
+from desktop_ft.jobs.queueing import failed, next_run, settle
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.queue import Queue, Waiting
 
@@ -97,10 +98,13 @@ def _run(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 ended = watched(terminal, queued.fit)
             except Cancelled:
                 ended = RunEnded(status=RunStatus.CANCELLED)
-            except UserError as error:
-                ended = RunEnded(status=RunStatus.FAILED, error=str(error))
-            settle(queue, queued.number, ended)
-            interrupted = ended.status in (RunStatus.STOPPED, RunStatus.CANCELLED)  # by a signal: the rest waits on
+            except Exception as error:  # whatever it is, the rest is trained all the same
+                if not isinstance(error, UserError):
+                    terminal.note(traceback.format_exc())
+                ended = failed(error)
+            interrupted = ended.status in (RunStatus.STOPPED, RunStatus.CANCELLED)  # by a signal: it and the rest wait on
+            if not interrupted:
+                settle(queue, queued.number, ended)
             why = f": {ended.error}" if ended.error else ""
             terminal.say(f"{queued.name}: {ended.status.value}{why}")
             told.append({"name": queued.name, "run": str(queued.path), "status": ended.status.value, "error": ended.error})

@@ -63,9 +63,11 @@ class Course:
     lr: float
 
     def altered(self, change: Change, epoch: int) -> Course:
-        """The course from `epoch` (0-based) on, where `change` is made at its start."""
+        """The course from `epoch` (0-based) on, where `change` is made at its start: what it has already goes on."""
         lr = change.lr if change.lr is not None else self.lr
-        return Course(self.freeze, self.since, lr) if change.freeze is None else Course(change.freeze, epoch, lr)
+        if change.freeze is None or change.freeze == self.freeze:
+            return Course(self.freeze, self.since, lr)
+        return Course(change.freeze, epoch, lr)
 
     def news(self, change: Change) -> Change | None:
         """What of `change` is not followed anyway; None: nothing."""

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from desktop_ft.core.changes import Change
 
@@ -100,7 +100,7 @@ class PlanChanged:
     """The run does otherwise from the start of `epoch` (0-based) on, as its recipe plans or a person asked for meanwhile.
 
     Attributes:
-        change: the learning rate and the layers that learn, as far as they are other ones now.
+        change: what was planned or asked for; what it names may have been followed already.
         learning_share: share of the network's parameters that learn in `epoch`.
     """
 
@@ -108,6 +108,14 @@ class PlanChanged:
     change: Change
     learning_share: float
     type: Literal["plan_changed"] = "plan_changed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_once_written(cls, data: Any) -> Any:
+        """At first there was no other change than one of what learns, and it was written as `plan`."""
+        if isinstance(data, dict) and "plan" in data:
+            return {**{key: held for key, held in data.items() if key != "plan"}, "change": {"freeze": data["plan"]}}
+        return data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

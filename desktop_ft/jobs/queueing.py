@@ -10,7 +10,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.training import Emit, PhaseProgress, new_run_path, resume, train
+from desktop_ft.jobs.training import Emit, PhaseProgress, judge, new_run_path, resume, train
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
@@ -36,27 +36,30 @@ class QueuedRun:
 def next_run(queue: Queue, plugins: Plugins) -> QueuedRun | None:
     """What is to be trained next; None where nothing waits. What cannot be trained at all is marked so, and left out.
 
-    A run that broke off with its process goes on from its last checkpoint.
+    A run that broke off with its process, or was ended by a signal to it, goes on from its last checkpoint.
     """
     while (waiting := queue.next) is not None:
         try:
             recipe = waiting.recipe
-            path = Path(waiting.run) if waiting.run else new_run_path(recipe)
-            begun = (path / "recipe.toml").is_file()
-            ended = RunFolder.open(path).history().ended if begun else None
-        except UserError as error:
-            queue.mark(waiting.number, error=str(error))
+            begun = RunFolder.open(Path(waiting.run)) if waiting.run and (Path(waiting.run) / "recipe.toml").is_file() else None
+            ended = begun.history().ended if begun is not None else None
+            judged = begun is not None and begun.evaluation is not None
+        except Exception as error:  # whatever it is, the others are still to be trained
+            queue.mark(waiting.number, error=_words(error))
             continue
-        if ended is not None:  # but its process could not settle it any more
-            settle(queue, waiting.number, ended)
+        if ended is not None and (ended.status is RunStatus.FAILED or (ended.status is RunStatus.COMPLETED and judged)):
+            settle(queue, waiting.number, ended)  # its process could not any more
             continue
+        path = begun.path if begun is not None else new_run_path(recipe)
         queue.mark(waiting.number, run=str(path))
-        return QueuedRun(waiting.number, waiting.name, recipe, path, _fit(recipe, path, plugins, begun=begun))
+        return QueuedRun(waiting.number, waiting.name, recipe, path, _fit(recipe, path, plugins, ended, begun=begun is not None))
     return None
 
 
-def _fit(recipe: Recipe, path: Path, plugins: Plugins, *, begun: bool) -> Fit:
+def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, *, begun: bool) -> Fit:
     def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        if ended is not None and ended.status is RunStatus.COMPLETED:
+            return judge(path, ended, plugins, control, progress=progress)
         if begun:
             return resume(path, plugins, emit, control, progress=progress)
         return train(recipe, path, plugins, emit, control, progress=progress)
@@ -64,8 +67,20 @@ def _fit(recipe: Recipe, path: Path, plugins: Plugins, *, begun: bool) -> Fit:
     return fit
 
 
+def failed(error: Exception) -> RunEnded:
+    """How a run ended that raised `error`."""
+    return RunEnded(status=RunStatus.FAILED, error=_words(error))
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
 def settle(queue: Queue, number: int, ended: RunEnded) -> None:
-    """Its run has ended so: it waits no more; or stays in the list, with the reason, where it failed."""
+    """Its run has ended so: it waits no more; or stays in the list, with the reason, where it failed.
+
+    One that a signal to its process ended is not to be settled: so it goes on when the queue is worked at again.
+    """
     if all(waiting.number != number for waiting in queue.entries()):
         return  # taken out meanwhile
     if ended.status is RunStatus.FAILED:

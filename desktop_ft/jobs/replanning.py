@@ -107,13 +107,17 @@ class Replanning:
         self._asks = asks
 
     def asked(self, epoch: int) -> Turn | None:
-        """What is otherwise from `epoch` on: what is asked for, beside what is planned."""
+        """What is otherwise from `epoch` on: what is asked for, beside what is planned.
+
+        What is planned is a turn even where all of it is followed already: so is what was asked for in its place, and a run of
+        that recipe must go as this one.
+        """
         planned, folder = self._recipe.change_in(epoch), self._run.folder
         try:
             if self._asks and (asked := folder.take_asked()) is not None:
-                if (turn := self._turn(asked.after(planned), epoch, whole=planned is not None)) is None:
-                    folder.forget_taken()  # it is followed already: such as where a run broke off just after it
-                return turn
+                if planned is not None or self._recipe.followed(epoch, 0).news(asked) is not None:
+                    return self._turn(asked.after(planned), epoch)
+                folder.forget_taken()  # it is followed already
         except UserError as error:
             self._tell(Warned(message=f"The change that was asked for cannot be made: {error}"))
             folder.forget_taken()
@@ -133,14 +137,12 @@ class Replanning:
         if self._asks and self._run.folder.withdraw():
             self._tell(Warned(message="A change was asked for too late: the run had no epoch left to make it in."))
 
-    def _turn(self, change: Change, epoch: int, *, whole: bool = False) -> Turn | None:
-        """`change` at the start of `epoch`, without what is followed anyway, unless it is to stand in the recipe as a `whole`."""
+    def _turn(self, change: Change, epoch: int) -> Turn:
+        """The whole `change` at the start of `epoch`; what learns already goes on as it was."""
         from desktop_ft.engine.learner import Turn
 
         news = self._recipe.followed(epoch, 0).news(change)
-        if whole and change != self._recipe.change_in(epoch):
-            news = Change(lr=change.lr, freeze=change.freeze)
-        return Turn(news, self._learner(news.freeze, epoch)) if news is not None else None
+        return Turn(Change(lr=change.lr, freeze=change.freeze), self._learner(news.freeze if news else None, epoch))
 
     def _learner(self, plan: FreezePlan | None, epoch: int) -> Learner | None:
         if plan is None:

@@ -224,11 +224,16 @@ def _judged(
     """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
     told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
     if team.is_first and told and run.folder.history().best is not None:
-        _evaluate(run, ended, plugins, control, progress)
+        judge(run.folder.path, ended, plugins, control, progress=progress)
     return ended
 
 
-def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> None:
+def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, progress: PhaseProgress | None) -> RunEnded:
+    """Evaluate a run that `ended` so, which is given back.
+
+    Raises:
+        UserError: as `evaluate_run`. Cancelled: asked to cancel or to stop, where the run is complete.
+    """
     stopped_before = ended.status is RunStatus.STOPPED
 
     def evaluating(done: int, total: int | None) -> None:
@@ -239,8 +244,9 @@ def _evaluate(run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunContr
             progress("Evaluating", done, total)
 
     try:
-        evaluate_run(run.folder.path, plugins, progress=evaluating, cancel=control.cancel)
+        evaluate_run(run, plugins, progress=evaluating, cancel=control.cancel)
     except Cancelled:
         # A run that was stopped already ends as it did; one that was complete is told to be without its score.
         if not stopped_before:
             raise
+    return ended

@@ -34,6 +34,11 @@ class Waiting:
     run: str = ""
     error: str = ""
 
+    def __post_init__(self) -> None:
+        """Raise TypeError where a hand put something else into the file."""
+        if not isinstance(self.number, int) or not all(isinstance(text, str) for text in (self.name, self.run, self.error)):
+            raise TypeError("`number` must be a whole number, and `name`, `run` and `error` texts")
+
     @property
     def recipe(self) -> Recipe:
         """What is to be trained. Raises UserError where it is not valid (any more)."""
@@ -88,8 +93,8 @@ class Queue:
 
     def clear(self) -> int:
         """Take all out that are not being trained; returns how many."""
-        before = len(self.entries())
-        return before - len(self._edit(lambda held, free: [each for each in held if each.run and not each.error]))
+        before, worked = len(self.entries()), self.is_worked
+        return before - len(self._edit(lambda held, free: [each for each in held if worked and each.run and not each.error]))
 
     def move(self, number: int, by: int) -> None:
         """Let one come so many places later; earlier with a negative number."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, RunEnded, TrainEvent
+from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
@@ -89,7 +90,9 @@ class RunFolder:
             raise UserError(f"There is no folder '{path}'.", _CHOOSE)
         if not (path / "recipe.toml").is_file():
             raise UserError(f"{path} is not a run: it holds no recipe.toml.", _CHOOSE)
-        return cls(path)
+        run = cls(path)
+        run._take_over_asked_plan()
+        return run
 
     @property
     def name(self) -> str:
@@ -123,7 +126,29 @@ class RunFolder:
             text = atomic.read(path).decode()
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is not a recipe: it is not text ({error.reason}).", "Restore it from a copy.") from error
-        return Recipe.from_toml(text, str(path))
+        recipe = Recipe.from_toml(text, str(path))
+        for told in self._told_alone():
+            if recipe.change_in(told.epoch) is None:
+                recipe = recipe.with_change(told.epoch, told.change)
+        return recipe
+
+    def _told_alone(self) -> list[PlanChanged]:
+        """Changes told as they were while no recipe held any; of one epoch's, the latest comes first."""
+        path = self.path / "events.jsonl"
+        lines = [line for line in atomic.whole_lines(path) if b'"plan_changed"' in line and b'"plan":' in line]
+        return [from_json(PlanChanged, line, str(path)) for line in reversed(lines)]
+
+    def _take_over_asked_plan(self) -> None:
+        """What was asked for while only a plan could be."""
+        asked = self.path / "asked_plan.json"
+        if not asked.is_file():
+            return
+        try:
+            self.ask_change(Change(freeze=from_json(FreezePlan, atomic.read(asked), str(asked))))
+            asked.unlink(missing_ok=True)
+        except UserError:  # damaged, which whoever trains the run tells; or nobody may write here
+            with suppress(OSError):
+                asked.replace(self._asked)
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Keep what the run follows; this is what makes the folder a run."""

@@ -26,9 +26,11 @@ def test_a_recipe_keeps_its_changes_and_follows_the_latest(made: list[tuple[int,
     for epoch in range(10):
         lr, freeze, since = RECIPE.optimisation.lr, RECIPE.freeze, 0
         for at in range(epoch + 1):  # of two for one epoch, what the later one names counts
+            before = freeze
             for _, change in (one for one in made if one[0] == at):
                 lr = change.lr if change.lr is not None else lr
-                freeze, since = (change.freeze, at) if change.freeze is not None else (freeze, since)
+                freeze = change.freeze if change.freeze is not None else freeze
+            since = at if freeze != before else since
         assert recipe.followed(epoch) == Course(freeze, since, lr)
     assert recipe.followed(5, 0) == recipe.followed(4)  # before the first step of an epoch its change is not made yet
 
@@ -56,6 +58,7 @@ def test_what_is_followed_anyway_is_no_news() -> None:
     assert course.news(Change(lr=0.2, freeze=DEEPER)) == Change(lr=0.2)
     assert course.altered(Change(lr=0.2), 5) == Course(DEEPER, 2, 0.2)
     assert course.altered(Change(freeze=HEAD), 5) == Course(HEAD, 5, 0.1)
+    assert course.altered(Change(lr=0.2, freeze=DEEPER), 5) == Course(DEEPER, 2, 0.2)  # it does not begin anew
 
 
 def test_recipes_differ_in_their_changes_by_epoch() -> None:

@@ -1,5 +1,6 @@
 """Another plan or rate for a run that is under way, through its folder: asked for by whoever may write there."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -333,3 +334,57 @@ def test_one_more_block_each_epoch_counts_from_the_change(recipe: Recipe, run: R
     assert run.train(recipe).status is RunStatus.COMPLETED
     (change,) = [event for event in run.events if isinstance(event, PlanChanged)]
     assert change.epoch == 2 and change.learning_share < 0.01  # the head alone, to begin with
+
+
+def test_a_run_from_before_recipes_held_changes_goes_on_as_it_would_have(
+    recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
+) -> None:
+    recipe, later = lasting(recipe, 4), FreezePlan(preset="last:3")
+    whole = Run(tmp_path / "whole", plugins)
+    whole.asks = {(0, 0): DEEPER, (1, 0): Change(freeze=later)}
+    whole.train(recipe)
+    run.asks, run.stop_in = {(0, 0): DEEPER}, 1
+    run.train(recipe)
+    as_once_written(run.path, recipe)
+    (run.path / "asked_plan.json").write_text(later.model_dump_json())
+    assert current(RunFolder.open(run.path)).freeze == later
+    assert [told.change for told in RunFolder.open(run.path).history().replanned] == [DEEPER]
+    assert run.resume().status is RunStatus.COMPLETED
+    assert same(run, whole) and run.changes == [(2, Change(freeze=later))]
+    assert RunFolder.open(run.path).recipe == RunFolder.open(whole.path).recipe
+    assert RunFolder.open(run.path).recipe.changes and not (run.path / "asked_plan.json").exists()
+
+
+def as_once_written(path: Path, recipe: Recipe) -> None:
+    """Let the run's folder hold what it held before there were changes in recipes."""
+    (path / "recipe.toml").write_text(recipe.to_toml())
+    lines = [json.loads(line) for line in (path / "events.jsonl").read_text().splitlines()]
+    for at, line in enumerate(lines):
+        if line["type"] == "plan_changed":
+            kept = {"epoch": line["epoch"], "plan": line["change"]["freeze"], "learning_share": line["learning_share"]}
+            lines[at] = {**kept, "type": "plan_changed"}
+    (path / "events.jsonl").write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+
+
+def test_what_learns_already_does_not_begin_anew_where_a_change_names_it(
+    recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
+) -> None:
+    gradual = FreezePlan(preset="gradual:2")
+    recipe = lasting(recipe.model_copy(update={"freeze": gradual}), 4).with_change(1, Change(lr=1e-3, freeze=gradual))
+    whole = Run(tmp_path / "whole", plugins)
+    whole.train(recipe)
+    run.stop_in = 1
+    run.train(recipe)
+    assert run.resume().status is RunStatus.COMPLETED
+    assert same(run, whole)
+
+
+def test_the_recipe_of_a_run_stops_as_early(recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path) -> None:
+    never_better = lasting(recipe, 9).with_optimisation(early_stopping=2, lr=1e-9)
+    run.asks[1, 0] = Change(lr=1e-9)  # in place of what is planned: as before
+    run.train(never_better.with_change(2, Change(lr=1e-8)))
+    again = Run(tmp_path / "again", plugins)
+    again.train(RunFolder.open(run.path).recipe)
+    assert again.changes == run.changes == [(2, Change(lr=1e-9))]
+    assert same(again, run)
+    assert [[type(each) for each in one.events].count(EpochDone) for one in (run, again)] == [4, 4]

@@ -46,7 +46,9 @@ def test_it_can_be_put_in_another_order_and_thinned_out() -> None:
     queue.remove(three)
     assert queue.add(RECIPE, "d").number not in (one, two, three)  # a number is never given twice
     queue.mark(two, run="/runs/b")
-    assert queue.clear() == 1 and names(queue) == ["b"]  # what is being trained stays
+    with queue.worked():
+        assert queue.clear() == 1 and names(queue) == ["b"]  # what is being trained stays
+    assert queue.clear() == 1 and names(queue) == []  # what was broken off, and nobody trains, does not
 
 
 def test_what_failed_is_left_out_and_what_was_broken_off_comes_first() -> None:
@@ -87,6 +89,16 @@ def test_a_damaged_file_is_told(text: str) -> None:
     (places.data() / "queue" / "queue.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(UserError, match="is damaged"):
         queue.entries()
+
+
+def test_a_number_that_a_hand_wrote_as_a_text_is_told() -> None:
+    queue = Queue()
+    queue.add(RECIPE)
+    file = places.data() / "queue" / "queue.toml"
+    file.write_text(file.read_text().replace("number = 1", 'number = "2"'))
+    for do in (queue.entries, queue.clear, lambda: queue.add(RECIPE)):
+        with pytest.raises(UserError, match="is damaged: `number` must be a whole number"):
+            do()
 
 
 def test_a_recipe_that_is_not_valid_any_more_is_told_when_it_is_looked_at() -> None:

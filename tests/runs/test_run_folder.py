@@ -257,6 +257,26 @@ def test_the_index_follows_what_happens_to_runs(tmp_path):
     assert RunIndex(tmp_path / "runs.sqlite", tmp_path / "nowhere").rows() == []
 
 
+OLD_CHANGE = (
+    '{"epoch":1,"plan":{"preset":"last:1","backbone_rate":0.03,"overrides":{},"batch_norm":"follow"},'
+    '"learning_share":0.2,"type":"plan_changed"}\n'
+)
+
+
+def test_changes_told_before_recipes_held_any_are_read_and_followed(tmp_path):
+    run = make(tmp_path / "run", EVENTS[:4])
+    with (run.path / "events.jsonl").open("a") as file:
+        file.write(OLD_CHANGE)
+    changed = Change(freeze=FreezePlan(preset="last:1"))
+    assert run.events()[-1] == PlanChanged(epoch=1, change=changed, learning_share=0.2)
+    assert run.recipe == recipe().with_change(1, changed)
+    (run.path / "asked_plan.json").write_text('{"preset":"all"}')
+    assert RunFolder.open(run.path).asked_change() == Change(freeze=FreezePlan(preset="all"))
+    (run.path / "asked_plan.json").write_text("{")
+    with pytest.raises(UserError, match="not valid"):
+        RunFolder.open(run.path).take_asked()  # who trains the run tells it
+
+
 def test_two_folders_of_runs_share_an_index(tmp_path):
     make(tmp_path / "a" / "one")
     make(tmp_path / "b" / "two")
