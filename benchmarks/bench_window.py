@@ -220,7 +220,6 @@ def paint(rounds: int) -> dict[str, object]:
 def points(count: int) -> dict[str, object]:
     """Frames a second of panning over a run of so many steps, the plots of the page Train painted each time."""
     from desktop_ft.gui.run_plots import Plots
-    from desktop_ft.gui.settings import Settings
     from desktop_ft.gui.theme import Theme, ThemeChoice
 
     per, history = 1000, MetricHistory()
@@ -240,7 +239,7 @@ def points(count: int) -> dict[str, object]:
     for step in range(count):
         loss = float(1 / (1 + step / 1000) + 0.2 * noise[step])
         history.add(StepDone(epoch=step // per, step=step % per, loss=loss, lr=0.001, seconds=0.01 * step))
-    plots = Plots(Theme(ThemeChoice.LIGHT), Settings())
+    plots = Plots(Theme(ThemeChoice.LIGHT))
     plots.resize(*SIZE)
     plots.show()
     until(plots.isVisible)

@@ -200,11 +200,16 @@ def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Termina
 
 
 def _plan(said: str) -> FreezePlan:
-    if Path(said).is_dir():
-        return current(RunFolder.open(Path(said))).freeze
-    if Path(said).is_file():
-        return plan_in(atomic.read(Path(said)).decode("utf-8", "replace"))
-    return plan_in(said if said.startswith("-") else f"--freeze {said}")
+    if said.lstrip().startswith("-"):  # options, however long: no name of a file
+        return plan_in(said)
+    path = Path(said)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError:  # too long for a name, or not to be reached
+        is_folder = is_file = False
+    if is_folder:
+        return current(RunFolder.open(path)).freeze
+    return plan_in(atomic.read(path).decode("utf-8", "replace") if is_file else f"--freeze {said}")
 
 
 def layer_document(node: LayerNode) -> dict[str, object]:

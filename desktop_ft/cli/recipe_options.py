@@ -15,6 +15,7 @@ from desktop_ft.core.plan_text import PLAN_OPTIONS, RATE_OPTION
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part, Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.data import files
+from desktop_ft.data.scan import folder_of
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.forecasting import with_fastest_batches
 from desktop_ft.plugin_manager import load_plugins
@@ -202,7 +203,7 @@ def _edit(dataset: dict[str, Any], arguments: argparse.Namespace) -> None:
     pictures = dict(dataset.get("pictures", {}))
     for text in arguments.move:
         name, part = _pair("--move", text, "Write FILE=SUBSET, such as --move bees/12.jpg=test.")
-        sha = _sha256(Path(dataset["folder"]) / name)
+        sha = _sha256(folder_of(Path(dataset["folder"])) / name)
         if not part:
             pictures.pop(sha, None)
         elif part in list(Part):

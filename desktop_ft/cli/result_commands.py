@@ -23,12 +23,13 @@ from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import differences
 from desktop_ft.evaluation.selective import caveat, picked, select
-from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, write_report
+from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exporting import export_run
-from desktop_ft.jobs.run_list import annotate, listed
+from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
+from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -143,10 +144,10 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
             "There is no threshold to keep.", "Name it, such as --threshold 0.8 --keep; 0 drops the one that is kept."
         )
     with terminal.progress("Evaluating") as progress:
-        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress)
+        evaluation = evaluate_run(run, plugins, arguments.pictures, warn=terminal.note, progress=progress).evaluation
     if arguments.keep:
-        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None)
-    kept = RunFolder.open(run).threshold
+        keep_threshold(run, plugins, picked(evaluation, wanted) if wanted else None, warn=terminal.note)
+    kept = threshold_of(RunFolder.open(run))
     selection = select(evaluation, wanted if wanted is not None else kept.value if kept else 0.0)
     warned = caveat(kept, evaluation) if kept and kept.value == selection.threshold else ""
     terminal.document(evaluation_document(evaluation, selection, warned))
@@ -180,7 +181,12 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
     rows = [row for row in listed(root) if not tag or f"#{tag.removeprefix('#')}" in row.tags.split()]
     fields = ("path", "name", "created", "dataset", "backbone", "preset", "status", "epochs", "accuracy", "note")
     terminal.document(
-        [{name: getattr(row, name) for name in fields} | {"tags": row.tags.replace("#", "").split()} for row in rows]
+        [
+            {name: getattr(row, name) for name in fields}
+            | {"interval": (known.low, known.high) if (known := accuracy_of(row)) else None}
+            | {"tags": row.tags.replace("#", "").split()}
+            for row in rows
+        ]
     )
     if not rows:
         where = f"in {root or places.runs()} yet. `desktop-ft train` makes one"
@@ -194,13 +200,19 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
                 row.backbone,
                 row.preset,
                 str(row.epochs),
-                "" if row.accuracy is None else f"{row.accuracy:.1%}",
+                _accuracy(row),
                 row.tags,
             ]
             for row in rows
         ]
         terminal.table(["run", "status", "pictures", "backbone", "freeze", "epochs", "accuracy", "tags"], shown, right=(5, 6))
     return 0
+
+
+def _accuracy(row: RunSummary) -> str:
+    if known := accuracy_of(row):
+        return f"{known.value:.1%} ({100 * known.low:.1f} to {100 * known.high:.1f})"
+    return "" if row.accuracy is None else f"{row.accuracy:.1%}"
 
 
 def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -211,7 +223,7 @@ def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _report(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    file = write_report(open_run(arguments.run_folder, load_plugins()))
+    file = write_report(open_run(arguments.run_folder, load_plugins()), terminal.note)
     terminal.document({"run": str(arguments.run_folder), "report": str(file)})
     terminal.say(f"The report is {file}.")
     return 0

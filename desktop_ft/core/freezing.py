@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator
 
-from desktop_ft.core.layers import LayerNode, NormKind, blocks, is_under
+from desktop_ft.core.layers import LayerNode, NormKind, blocks, is_under, nearest
 from desktop_ft.core.values import Described
 
 PRESETS = {
@@ -85,9 +85,11 @@ class FreezePlan(Described):
             head: path of the new classifier.
         """
         preset = self._preset_rates(tree, head, epoch)
-        frozen_bn = self.batch_norm is BatchNormPolicy.FROZEN
+        held = self.batch_norm is BatchNormPolicy.FROZEN
         return {
-            leaf.path: 0.0 if frozen_bn and leaf.norm is NormKind.BATCH else self._overridden(leaf.path, preset[leaf.path])
+            leaf.path: 0.0
+            if held and leaf.norm is NormKind.BATCH
+            else self.multiplied(preset[leaf.path], multiplier(leaf.path, self.overrides))
             for leaf in tree.leaves()
         }
 
@@ -127,11 +129,15 @@ class FreezePlan(Described):
             rates |= dict.fromkeys(block, share * self.backbone_rate)
         return rates
 
-    def _overridden(self, path: str, rate: float) -> float:
-        matching = [own for own in self.overrides if is_under(path, own)]
-        if not matching:
-            return rate
-        return self.overrides[max(matching, key=len)] * (rate or self.backbone_rate)
+    def multiplied(self, rate: float, own: float | None) -> float:
+        """What the preset's `rate` becomes under an override's multiplier; None: under none."""
+        return rate if own is None else own * (rate or self.backbone_rate)
+
+
+def multiplier(path: str, overrides: Mapping[str, float]) -> float | None:
+    """What `overrides` say of the layer `path`: the nearest one above counts; None where there is none."""
+    own = nearest(path, overrides)
+    return None if own is None else overrides[own]
 
 
 def frozen_depth(found: Sequence[Sequence[str]], rates: Mapping[str, float]) -> int:

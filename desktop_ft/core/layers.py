@@ -1,7 +1,7 @@
 """The module tree of a network as a plain value, and its division into blocks."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,16 +68,29 @@ def is_under(path: str, ancestor: str) -> bool:
     return not ancestor or path == ancestor or path.startswith(ancestor + ".")
 
 
+def nearest(path: str, among: Container[str]) -> str | None:
+    """The longest of the paths `among` that `path` is or lies below; None where it lies below none of them."""
+    while path not in among:
+        if not path:
+            return None
+        path = path.rpartition(".")[0]
+    return path
+
+
 def same_rate(rates: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
     """The layers of `rates` (leaf path to rate, in the network's order) that have one rate above 0, in words, and that rate.
 
-    Layers that are all there is below some path go by that path, others by the first and the last of them.
+    Layers that are all there is below some path go by that path, others by the first and the last of them, in whole paths where
+    others would have the same name.
     """
     found: dict[float, list[str]] = {}
     for path, rate in rates.items():
         if rate:
             found.setdefault(rate, []).append(path)
-    return tuple((_together(paths, rates), rate) for rate, paths in found.items())
+    names = [_together(paths, rates) for paths in found.values()]
+    whole = [f"{paths[0]} … {paths[-1]}" for paths in found.values()]
+    unlike = (name if names.count(name) == 1 else full for name, full in zip(names, whole, strict=True))
+    return tuple(zip(unlike, found, strict=True))
 
 
 def _together(paths: list[str], known: Iterable[str]) -> str:

@@ -338,6 +338,7 @@ class ExportReport:
         changed_answers: pictures whose most likely class differs.
         worst_path: the picture with the largest difference.
         accepted: whether the file was put in place.
+        threshold: how sure an answer of the file must be, 0: it answers always; None in what older versions kept.
     """
 
     file: str
@@ -347,3 +348,4 @@ class ExportReport:
     changed_answers: int
     worst_path: str
     accepted: bool
+    threshold: float | None = None

@@ -1,5 +1,12 @@
 """Figures as a person reads them: one wording for the window, the command line, reports and errors."""
 
+_PLURALS = {"class": "classes", "entry": "entries"}
+
+
+def count(number: int, noun: str) -> str:
+    """`number` with the noun in its singular or plural."""
+    return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
+
 
 def duration(seconds: float) -> str:
     """A length of time in words that fit its size: `42 s`, `3 min 20 s`, `2 h 05 min`."""

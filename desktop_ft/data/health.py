@@ -4,6 +4,7 @@ import numpy as np
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.words import count
 from desktop_ft.data.edits import EMPTIED, STALE
 
 _SKEWED = 5.0
@@ -22,7 +23,7 @@ def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ..
         raise UserError(what, "Add a folder with pictures of something else, or put back a class that is left out.")
     if not any(train.values()):
         raise UserError(f"There are no training pictures in {manifest.source}.", "Add some, or hold out less.")
-    if lacking := [name for name, count in train.items() if not count]:
+    if lacking := [name for name, number in train.items() if not number]:
         raise UserError(f"The class {lacking[0]} has no training picture.", "Add or move some to it, or leave out the class.")
     if not any(val.values()):
         raise UserError(
@@ -55,7 +56,7 @@ def rare(manifest: DatasetManifest) -> dict[str, float]:
     """The classes with so few training pictures that the skew is worth a warning; and how many times more the largest has."""
     counts = manifest.counts(Subset.TRAIN)
     most = max(counts.values(), default=0)
-    return {name: most / count for name, count in counts.items() if count and most >= _SKEWED * count}
+    return {name: most / number for name, number in counts.items() if number and most >= _SKEWED * number}
 
 
 def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
@@ -69,20 +70,24 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
             f"The largest class has {max(skewed.values()):.0f} times the pictures of the smallest; class weights or balanced "
             "sampling help."
         )
-    if few := [name for name, count in train.items() if count < _FEW]:
+    if few := [name for name, number in train.items() if number < _FEW]:
         said.append(f"Fewer than {_FEW} training pictures in {_list(few)}: expect mistakes there.")
-    if unseen := [name for name, count in val.items() if not count]:
+    if unseen := [name for name, number in val.items() if not number]:
         said.append(f"No validation picture in {_list(unseen)}: how well it is recognised cannot be told.")
     if doubles := sum(problem.kind == "duplicate-across-subsets" for problem in manifest.problems):
-        said.append(f"{doubles} pictures are in more than one subset, so the accuracy will look better than it is.")
+        said.append(f"{_are(doubles)} in more than one subset, so the accuracy will look better than it is.")
     if alike := [problem.path for problem in manifest.problems if problem.kind == "similar-classes"]:
         said.append(f"Classes that differ in spelling alone are kept apart: see {_list(alike)} in the list of problems.")
     if torn := sum(problem.kind == "contradicting-label" for problem in manifest.problems):
-        said.append(f"{torn} pictures are in two classes at once, so one of them teaches something wrong.")
+        said.append(f"{_are(torn)} in two classes at once, so one of the two teaches something wrong.")
     said += [f"{problem.reason} {problem.cure}" for problem in manifest.problems if problem.kind in (STALE, EMPTIED)]
     if batch_size == 1:
         said.append("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more.")
     return said
+
+
+def _are(pictures: int) -> str:
+    return f"{count(pictures, 'picture')} {'is' if pictures == 1 else 'are'}"
 
 
 def _list(names: list[str]) -> str:

@@ -56,7 +56,7 @@ def scan(
     Raises:
         UserError: no such folder, or nothing in it to learn from. Cancelled: `cancel` was set.
     """
-    root = _folder_of(source, cancel)
+    root = folder_of(source, cancel)
     counted = _Counted(progress)
     walker = Walker(root, cancel, counted.one_done)
     laid = layouts.judge(root, walker, str(source))
@@ -83,8 +83,12 @@ def scan(
     return _manifest(source, root, laid.layout, findings, fewest_classes)
 
 
-def _folder_of(source: Path, cancel: threading.Event | None) -> Path:
-    """The absolute folder to walk: `source` itself, or where its .zip was unpacked."""
+def folder_of(source: Path, cancel: threading.Event | None = None) -> Path:
+    """The absolute folder to walk: `source` itself, or where its .zip was unpacked.
+
+    Raises:
+        UserError: it is not there, cannot be read, or is no folder and no .zip that can be unpacked.
+    """
     try:
         if source.is_dir():
             os.scandir(source).close()

@@ -8,6 +8,11 @@ import numpy as np
 from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
 from desktop_ft.evaluation.intervals import wilson
 
+FLATTERS = (
+    "The threshold was picked on these very pictures, so the accuracy among the answered flatters it: judge it on "
+    "pictures that had no part in the choice."
+)
+
 _POINTS = 400
 
 
@@ -95,9 +100,4 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 def caveat(threshold: Threshold | None, evaluation: Evaluation) -> str:
     """What must be said of a threshold judged on `evaluation`; "" where it was not picked on these pictures."""
-    if threshold is None or threshold.fingerprint != fingerprint(evaluation):
-        return ""
-    return (
-        "The threshold was picked on these very pictures, so the accuracy among the answered flatters it: judge it on "
-        "pictures that had no part in the choice."
-    )
+    return FLATTERS if threshold is not None and threshold.fingerprint == fingerprint(evaluation) else ""

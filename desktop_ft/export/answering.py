@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,9 @@ BATCH = 16
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Ask = Callable[[Pixels], tuple[Floats, Floats]]
-"""Probabilities and logits, both float32 (N, classes), of pictures uint8 (N, S, S, 3)."""
+Real = NDArray[np.floating[Any]]
+Ask = Callable[[Pixels], tuple[Real, Floats]]
+"""Probabilities, float32 or float64, and logits, float32, both (N, classes), of pictures uint8 (N, S, S, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def _answered(ask: Ask, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterat
         yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
 
 
-def _answer(path: Path, probabilities: Floats, logits: Floats) -> PictureAnswer:
+def _answer(path: Path, probabilities: Real, logits: Floats) -> PictureAnswer:
     if not np.isfinite(logits).all():
         return PictureAnswer(path=path, problem="The model gives no usable answer for it.")
     predicted = int(logits.argmax())

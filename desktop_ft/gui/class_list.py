@@ -164,7 +164,7 @@ class ClassList(QWidget):
         """Show these classes; what was selected stays so where it is still there."""
         chosen, at = set(self.chosen), self.table.verticalScrollBar().value()
         counts = {subset: manifest.counts(subset) for subset in Subset}
-        totals, fewer = manifest.counts(), rare(manifest)
+        totals, fewer, found = manifest.counts(), rare(manifest), self._edits.found_names()
         most = max(1, *totals.values()) if totals else 1
         self.table.rows.set_rows(
             [
@@ -175,7 +175,7 @@ class ClassList(QWidget):
                     test=counts[Subset.TEST][name],
                     share=totals[name] / most,
                     fewer=fewer.get(name, 0.0),
-                    found=self._edits.found_names(name),
+                    found=found.get(name, ()),
                 )
                 for name in manifest.classes
             ]
@@ -189,7 +189,11 @@ class ClassList(QWidget):
     @property
     def chosen(self) -> list[str]:
         """The names of the classes that are selected, as they stand in the table."""
-        return [index.data(ROW_ROLE).name for index in self.table.selectionModel().selectedRows()]
+        return [row.name for row in self._chosen_rows]
+
+    @property
+    def _chosen_rows(self) -> list[ClassRow]:
+        return [index.data(ROW_ROLE) for index in self.table.selectionModel().selectedRows()]
 
     @property
     def one_chosen(self) -> bool:
@@ -209,7 +213,7 @@ class ClassList(QWidget):
     @property
     def any_renamed(self) -> bool:
         """Whether one is that has another name in the folder."""
-        return any(self._edits.found_names(name) for name in self.chosen)
+        return any(row.found for row in self._chosen_rows)
 
     @property
     def any_left_out(self) -> bool:

@@ -30,6 +30,8 @@ class Commands(QObject):
     log_asked = Signal()
     panel_asked = Signal()
     rate_asked = Signal()
+    start_asked = Signal()
+    wait_asked = Signal()
     queue_asked = Signal()
 
     def __init__(self, session: Session, window: QWidget) -> None:
@@ -220,10 +222,10 @@ class Commands(QObject):
         self.palette_asked.emit()
 
     def start_training(self) -> None:
-        """Train with the recipe as it stands, into a new folder; shows the page Train."""
+        """Train with the recipe as it stands, where the page Train says; shows that page."""
         if self.can_start:
             self._session.state.go("train")
-            self._attempt(lambda: self._session.runs.start(self._session.state.recipe, None))
+            self.start_asked.emit()
 
     def pause_training(self) -> None:
         """Ask the run to wait, or to go on."""
@@ -250,7 +252,7 @@ class Commands(QObject):
         """Let the recipe as it stands wait for its turn; shows the page Train, which says so."""
         if self.can_queue:
             self._session.state.go("train")
-            self._attempt(lambda: self._session.queue.add(self._session.state.recipe))
+            self.wait_asked.emit()
 
     def show_queue(self) -> None:
         """Show what waits."""

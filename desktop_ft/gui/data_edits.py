@@ -47,16 +47,17 @@ class DataEdits:
         """
         self._change(f"leave out {_list(names)}", names, LEFT_OUT)
 
-    def found_names(self, name: str) -> tuple[str, ...]:
-        """What the class `name` is called in the folder, where that is something else: several names where it was merged."""
-        found = (
-            tuple(each for each in self.scanned.classes if self.dataset.rename.get(each, each) == name) if self.scanned else ()
-        )
-        return found if found != (name,) else ()
+    def found_names(self) -> dict[str, tuple[str, ...]]:
+        """What classes are called in the folder, where that is something else: several names where some were merged."""
+        found: dict[str, list[str]] = {}
+        for each in self.scanned.classes if self.scanned else ():
+            found.setdefault(self.dataset.rename.get(each, each), []).append(each)
+        return {name: tuple(names) for name, names in found.items() if names != [name]}
 
     def name_as_found(self, names: Sequence[str]) -> None:
         """Call the classes `names` as in the folder; what was merged comes apart."""
-        found = [each for name in names for each in self.found_names(name)]
+        known = self.found_names()
+        found = [each for name in names for each in known.get(name, ())]
         self._opening.edit(f"names of the folder for {_list(names)}", edits.put_back(self.dataset, found))
 
     def put_back(self, found: Sequence[str], *, photos: bool) -> None:

@@ -119,7 +119,7 @@ class DataPage(Page):
         self.val.setToolTip("Share of each class that is held out to judge the model on pictures it never learned from.")
         self.val.valueChanged.connect(self._divide)
         self.val_note = label(role="muted", wrap=True)
-        caption = QLabel("&Validation share")
+        caption = QLabel("Validation &share")
         caption.setBuddy(self.val)
         return row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.metrics import ExportReport
+from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_new_file
@@ -13,6 +13,7 @@ from desktop_ft.gui.run_work import ASKING, EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row
+from desktop_ft.runs.run_folder import RunFolder
 
 
 def proof(report: ExportReport) -> str:
@@ -26,6 +27,14 @@ def proof(report: ExportReport) -> str:
         f"Loaded again without PyTorch and compared on {words.count(report.compared, 'photo')} of yours: no answer changed; the "
         f"largest difference is {report.largest_difference:.1e} of the largest output (allowed: 1e-04)."
     )
+
+
+def outdated(report: ExportReport, kept: Threshold | None) -> str:
+    """What to say of a file that heeds another threshold than the run keeps by now; "" where it does not, or nobody knows."""
+    if not report.accepted or report.threshold in (None, kept.value if kept else 0.0):
+        return ""
+    says = f"says don't know below {words.percent(report.threshold)}" if report.threshold else "answers always"
+    return f"The run's threshold was changed since: this file still {says}. Export it again for the one that is kept now."
 
 
 class ExportPage(Page):
@@ -50,6 +59,7 @@ class ExportPage(Page):
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
         runs.ended.connect(self._over)
+        runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
         state.export_changed.connect(self.refresh)
         session.training.started.connect(self.refresh)
@@ -69,9 +79,11 @@ class ExportPage(Page):
         shown = report is not None and self.notice.text == ""
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
+        there = report is not None and Path(report.file).is_file()
+        self.outdated.setText(outdated(report, self._kept()) if report is not None and there else "")
+        self.outdated.setVisible(shown and bool(self.outdated.text()))
         if report is None:
             return
-        there = Path(report.file).is_file()
         if not report.accepted:
             title, level = "Refused", "bad"
         else:
@@ -115,12 +127,15 @@ class ExportPage(Page):
         self.reason.setProperty("level", "warn")
         self.proof_title = label(role="heading")
         self.proof_text = label(wrap=True)
+        self.outdated = label(wrap=True)
+        self.outdated.setProperty("level", "warn")
         layout.addLayout(
             row(label("Format"), self.format, label("File"), explained(self.file, "export.file"), button("Choose…", self._choose))
         )
         layout.addLayout(row(self.export, self.reason, None))
         layout.addWidget(self.proof_title)
         layout.addWidget(self.proof_text)
+        layout.addWidget(self.outdated)
         return frame
 
     def _try_card(self) -> QWidget:
@@ -144,6 +159,13 @@ class ExportPage(Page):
         report = self._session.state.export
         path = Path(report.file) if report is not None and report.accepted else None
         return path if path is not None and path.is_file() else None
+
+    def _kept(self) -> Threshold | None:
+        run = self._session.state.run
+        try:
+            return RunFolder.open(run).threshold if run else None
+        except UserError:  # the page Results tells of it
+            return None
 
     def _new_run(self) -> None:
         run = self._session.state.run

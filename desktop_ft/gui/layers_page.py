@@ -54,7 +54,7 @@ class LayersPage(Page):
         self.search = LayerSearch(self.tree, self.model)
         self.plan = PlanMenu(session)
         self.plan.compared.connect(self._compare)
-        self.plan.said.connect(self._say)
+        session.state.plan_told.connect(self._say)
         self.plan.failed.connect(self.notice.fail)
         self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
@@ -154,7 +154,7 @@ class LayersPage(Page):
         self.batch_norm.currentIndexChanged.connect(self._edit_batch_norm)
         self.rate.valueChanged.connect(self._edit_rate)
         self.epoch.valueChanged.connect(self.refresh)
-        caption, rate = QLabel("&Preset"), QLabel("Backbone &rate ×")
+        caption, rate = QLabel("&Preset"), QLabel("&Backbone rate ×")
         caption.setBuddy(self.preset)
         rate.setBuddy(self.rate)
         layout = QVBoxLayout()
@@ -277,19 +277,17 @@ class LayersPage(Page):
     def _tick(self, path: str, learn: bool) -> None:
         state = self._session.state
         if state.tree is not None:
-            plan, paths = state.recipe.freeze, self._with(path)
-            for each in paths:
-                plan = tick(plan, state.tree, self._head(), each, learn)
+            paths = self._with(path)
+            plan = tick(state.recipe.freeze, state.tree, self._head(), paths, learn)
             self._edit(f"{'let learn' if learn else 'freeze'} {_named(paths)}", plan)
 
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
         if state.tree is not None:
             self.notice.clear()
-            plan, paths = state.recipe.freeze, self._with(path)
+            paths = self._with(path)
             try:
-                for each in paths:
-                    plan = set_rate(plan, state.tree, self._head(), each, share)
+                plan = set_rate(state.recipe.freeze, state.tree, self._head(), paths, share)
             except UserError as error:
                 self.notice.fail(error)
             else:

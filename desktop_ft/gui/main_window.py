@@ -1,6 +1,7 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -30,12 +31,16 @@ from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.palette import Palette, entries, recent
 from desktop_ft.gui.queue_dialog import show_queue
+from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import Notice, Page
 from desktop_ft.jobs import help_texts
+
+if TYPE_CHECKING:
+    from desktop_ft.gui.train_page import TrainPage
 
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
@@ -124,7 +129,12 @@ class MainWindow(QMainWindow):
             if not self._closing:
                 self._ask_to_close()
             return
+        if (under_way := self._work_under_way()) and not self._closing and not self._sure_to_drop(under_way):
+            event.ignore()
+            return
         if not self.session.autosave.save() and not self._sure_to_lose_edits():
+            self._closing = False
+            self.setEnabled(True)
             event.ignore()
             return
         self.session.queue.pause()
@@ -178,7 +188,7 @@ class MainWindow(QMainWindow):
         state = session.state
         self.rail.chosen.connect(state.go)
         state.page_changed.connect(self.show_page)
-        self.strip.shown_results.connect(self.commands.go_results)
+        self.strip.shown_results.connect(self._see_results)
         self.commands.told.connect(self.notice.fail)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
@@ -187,6 +197,8 @@ class MainWindow(QMainWindow):
         self.commands.log_asked.connect(self._show_log)
         self.commands.panel_asked.connect(self._toggle_panel)
         self.commands.rate_asked.connect(self._ask_rate)
+        self.commands.start_asked.connect(self._start)
+        self.commands.wait_asked.connect(self._add_to_queue)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
         session.opening.moved.connect(self._remember_opened)
@@ -251,10 +263,22 @@ class MainWindow(QMainWindow):
         show_queue(self.session, self)
 
     def _ask_rate(self) -> None:
-        from desktop_ft.gui.train_page import TrainPage
-
-        if isinstance(train := self.page("train"), TrainPage):
+        if (train := self._train()) is not None:
             train.run_rate.rate.setFocus()
+
+    def _start(self) -> None:
+        if (train := self._train()) is not None:
+            train.start_run()
+
+    def _add_to_queue(self) -> None:
+        if (train := self._train()) is not None:
+            train.add_to_queue()
+
+    def _train(self) -> "TrainPage | None":
+        from desktop_ft.gui.train_page import TrainPage  # pyqtgraph: not before it is needed
+
+        page = self.page("train")
+        return page if isinstance(page, TrainPage) else None
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.
@@ -278,12 +302,16 @@ class MainWindow(QMainWindow):
         stay = box.addButton("Go on training", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(stay)
         box.setEscapeButton(stay)
+        # Nothing else may begin while the question stands: the answer is about this run.
+        queue, worked = self.session.queue, self.session.queue.working
+        queue.pause()
         box.exec()
         chosen = box.clickedButton()
         if chosen not in (keep, drop):
+            if worked:
+                self._work_on(queue)
             return
         self._closing = True
-        self.session.queue.pause()
         self.setEnabled(False)
         if not self.session.training.running:
             QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
@@ -291,6 +319,35 @@ class MainWindow(QMainWindow):
             self.session.training.stop()
         else:
             self.session.training.cancel()
+
+    def _see_results(self) -> None:
+        run = self.session.training.run
+        if run is not None and run != self.session.state.run:
+            self.commands.open_paths((run,))  # it learned from other pictures than the project is about
+        else:
+            self.commands.go_results()
+
+    def _work_on(self, queue: QueueWork) -> None:
+        try:
+            queue.start()
+        except UserError as error:  # another process took it up meanwhile
+            self.notice.fail(error)
+
+    def _work_under_way(self) -> str:
+        """What a person began that is not done, in words; "" where there is nothing."""
+        return self.session.runs.busy or ("A download" if self.session.networks.downloading else "")
+
+    def _sure_to_drop(self, what: str) -> bool:
+        """Whether the person wants to close although `what` is under way."""
+        box = QMessageBox(self)
+        box.setWindowTitle("Something is under way")
+        box.setText(f"{what} is under way, and is dropped when the window closes.")
+        drop = box.addButton("Drop it and close", QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(stay)
+        box.setEscapeButton(stay)
+        box.exec()
+        return box.clickedButton() is drop
 
     def _sure_to_lose_edits(self) -> bool:
         """Whether the person wants to close although the project could not be saved."""

@@ -337,10 +337,12 @@ class ModelPage(Page):
         self._show_own(recipe.backbone.weights)
         if not isinstance(offer, Offer):
             self.name.setText("No network picked")
+            self.name.setAccessibleName("")
             self.chosen.setText("Pick a row to see its facts.")
             return
         used = self._is_chosen(offer)
         self.name.setText(words.breakable(offer.spec.name))
+        self.name.setAccessibleName(offer.spec.name)
         fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
         needed = fetchable and recipe.freeze.pretrained and not recipe.backbone.weights
         self.chosen.setText(f"In use: the next run starts from it{', once its weights are here' if needed else ''}.")

@@ -30,7 +30,7 @@ class Notifier(QObject):
         end = self._training.end
         # Who stops or cancels a run knows that it has ended.
         told = end is not None and end.status in (RunStatus.COMPLETED, RunStatus.FAILED)
-        if end is not None and told and self._settings.notify and not self._window.isActiveWindow():
+        if end is not None and told and self._settings.notify and QApplication.activeWindow() is None:
             self._tell(ENDINGS[end.status], self._details(end))
 
     def _details(self, end: RunEnded) -> str:

@@ -1,5 +1,7 @@
 """What is dropped on the page Results may say by its folders what the photos are: then the model can be judged on it."""
 
+import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft.gui import words
 from desktop_ft.gui.widgets import Notice, button
+
+_ENTRIES = 2000
+_SPLITS = 20
 
 
 class Offer(QWidget):
@@ -54,12 +59,21 @@ def _is_zip(path: Path) -> bool:
 
 
 def _has_class_folders(folder: Path, classes: Sequence[str]) -> bool:
-    """Whether `folder`, or a folder of a split in it, has a folder called like a class. What is in a .zip is not looked at."""
+    """Whether `folder`, or a folder of a split in it, has a folder called like a class. What is in a .zip is not looked at.
+
+    The window waits for the answer, so that only the first entries are looked at.
+    """
     if _is_zip(folder):
         return True
+    wanted = set(classes)
     try:
-        inside = [child for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
-        names = {child.name for child in inside} | {inner.name for split in inside for inner in split.iterdir() if inner.is_dir()}
+        inside = _folders(folder) if folder.is_dir() else []
+        deeper = itertools.chain.from_iterable(map(_folders, inside[:_SPLITS]))
+        return any(entry.name in wanted for entry in itertools.chain(inside, deeper))
     except OSError:
         return False
-    return not names.isdisjoint(classes)
+
+
+def _folders(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in itertools.islice(entries, _ENTRIES) if entry.is_dir()]

@@ -204,7 +204,7 @@ class PhotoPanel(QWidget):
 
     def _name_in_folder(self, name: str) -> str:
         """What outlives a new name of the class that is shown."""
-        return next(iter(self._edits.found_names(name)), name)
+        return self._edits.found_names().get(name, (name,))[0]
 
     def _choose_again(self, paths: set[str], row_before: int) -> None:
         """What was selected stays so; where the filter hides all of it now, what came in its place is: so keys go on there."""

@@ -12,6 +12,7 @@ def copy_plan(state: ProjectState, *, options: bool = False) -> None:
     """Put the project's plan on the clipboard: as a piece of a recipe, or as options of the command line."""
     plan = state.recipe.freeze
     QGuiApplication.clipboard().setText(as_options(plan) if options else as_recipe(plan))
+    state.plan_told.emit(f"The plan is on the clipboard{', as options of desktop-ft train and replan' if options else ''}.")
 
 
 def plan_of_clipboard() -> FreezePlan:
@@ -34,3 +35,4 @@ def paste_plan(state: ProjectState) -> None:
         what = f"{state.recipe.backbone.name} has no layer '{unknown[0]}', which the copied plan names."
         raise UserError(what, "Choose the network that the plan was made for, on the page Model, and paste it again.")
     state.edit("paste a plan", state.recipe.model_copy(update={"freeze": plan}))
+    state.plan_told.emit("The copied plan is this project's now. Undo takes it back.")

@@ -1,31 +1,31 @@
 """Ticking layers and setting their rates: from one freeze plan to another, with as few exceptions as say the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan
-from desktop_ft.core.layers import LayerNode, NormKind, is_under
+from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan, multiplier
+from desktop_ft.core.layers import LayerNode, NormKind, is_under, nearest
+
+_Same = Callable[[Iterable[str], float | None], bool]
+"""Whether leaves learn as they should under a multiplier; None: under none."""
 
 
-def tick(plan: FreezePlan, tree: LayerNode, head: str, path: str, learn: bool) -> FreezePlan:
-    """`plan`, changed so that everything under `path` learns (or is frozen) in every epoch, and everything else is as before.
+def tick(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str], learn: bool) -> FreezePlan:
+    """`plan`, changed so that all under each of `paths` learns (or is frozen) in every epoch, and everything else is as before.
 
     Layers that the preset lets learn keep their rate. BatchNorm layers that the policy keeps frozen stay so.
     """
-    keeps = {own: value for own, value in plan.overrides.items() if not is_under(own, path) or (learn and value > 0)}
+    chosen = frozenset(paths)
+    kept = {own: value for own, value in plan.overrides.items() if nearest(own, chosen) is None or (learn and value > 0)}
     held = held_by_policy(plan, tree)
-    wanted = [
-        {leaf: leaf not in held and (learn if is_under(leaf, path) else rate > 0) for leaf, rate in rates.items()}
-        for rates in _over_time(plan, tree, head)
-    ]
-    changed = _with(plan, keeps)
-    if [{leaf: rate > 0 for leaf, rate in rates.items()} for rates in _over_time(changed, tree, head)] != wanted:
-        changed = _with(plan, keeps | {path: 1.0 if learn else 0.0})
-    return simplify(changed, tree, head)
+    over_time = _over_time(_with(plan, kept), tree, head)
+    wrong = {leaf for rates in over_time for leaf, rate in rates.items() if leaf not in held and (rate > 0) != learn}
+    told = [path for path in paths if any(is_under(leaf, path) for leaf in wrong)]
+    return simplify(_with(plan, kept | dict.fromkeys(told, 1.0 if learn else 0.0)), tree, head)
 
 
-def set_rate(plan: FreezePlan, tree: LayerNode, head: str, path: str, share: float) -> FreezePlan:
-    """`plan`, changed so that everything under `path` learns at `share` of the learning rate in every epoch; 0 freezes it.
+def set_rate(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str], share: float) -> FreezePlan:
+    """`plan`, changed so that all under each of `paths` learns at `share` of the learning rate in every epoch; 0 freezes it.
 
     BatchNorm layers that the policy keeps frozen stay so.
 
@@ -34,19 +34,21 @@ def set_rate(plan: FreezePlan, tree: LayerNode, head: str, path: str, share: flo
     """
     preset = _with(plan, {}).rates(tree, head)
     held = held_by_policy(plan, tree)
-    base = {
-        leaf.path: preset[leaf.path] or plan.backbone_rate
-        for leaf in tree.leaves()
-        if is_under(leaf.path, path) and leaf.path not in held
-    }
-    if share > MAX_MULTIPLIER * (smallest := min(base.values(), default=1.0)):
-        most = MAX_MULTIPLIER * smallest
+    base = {leaf: rate or plan.backbone_rate for leaf, rate in preset.items() if leaf not in held}
+    chosen = frozenset(paths)
+    overrides = {other: value for other, value in plan.overrides.items() if nearest(other, chosen) is None}
+    for path in paths:
+        overrides |= _sharing(path, {leaf: rate for leaf, rate in base.items() if is_under(leaf, path)}, share)
+    return simplify(_with(plan, overrides), tree, head)
+
+
+def _sharing(path: str, base: Mapping[str, float], share: float) -> dict[str, float]:
+    """The exceptions that let the leaves `base` of `path`, with the rates that multipliers are relative to, learn at `share`."""
+    if share > (most := MAX_MULTIPLIER * min(base.values(), default=1.0)):
         raise UserError(f"Under this preset {path or 'the network'} learns at no more than {most:.2g}.", "Give a smaller number.")
     # A multiplier is relative to what the preset says, which differs from layer to layer. Digits past the twelfth are noise.
     own = {leaf: float(f"{share / rate:.12g}") for leaf, rate in base.items()}
-    others = {other: value for other, value in plan.overrides.items() if not is_under(other, path)}
-    same = {path: next(iter(own.values()))} if len(set(own.values())) == 1 else own
-    return simplify(_with(plan, others | same), tree, head)
+    return {path: next(iter(own.values()))} if len(set(own.values())) == 1 else own
 
 
 def held_by_policy(plan: FreezePlan, tree: LayerNode) -> frozenset[str]:
@@ -58,23 +60,42 @@ def held_by_policy(plan: FreezePlan, tree: LayerNode) -> frozenset[str]:
 
 def simplify(plan: FreezePlan, tree: LayerNode, head: str) -> FreezePlan:
     """The same rates with fewer exceptions: one above many where it says the same, and none that changes nothing."""
-    rates = _over_time(plan, tree, head)
-    best = plan
-    for ancestor in _ancestors(best.overrides):
-        below = [own for own in best.overrides if is_under(own, ancestor)]
-        if len(below) < 2:
-            continue
-        rest = {own: value for own, value in best.overrides.items() if own not in below}
-        values = {best.overrides[own] for own in below}
-        for value in values:
-            candidate = _with(best, rest | {ancestor: value})
-            if _over_time(candidate, tree, head) == rates:
-                best = candidate
-                break
-    for own in sorted(best.overrides, key=len, reverse=True):
-        candidate = _with(best, {other: value for other, value in best.overrides.items() if other != own})
-        if _over_time(candidate, tree, head) == rates:
-            best = candidate
+    held = held_by_policy(plan, tree)
+    over_time = _over_time(_with(plan, {}), tree, head)
+    given = {leaf: [rates[leaf] for rates in over_time] for leaf in over_time[0] if leaf not in held}
+
+    def rates(leaf: str, own: float | None) -> list[float]:
+        return [plan.multiplied(rate, own) for rate in given[leaf]]
+
+    wanted = {leaf: rates(leaf, multiplier(leaf, plan.overrides)) for leaf in given}
+
+    def same(leaves: Iterable[str], own: float | None) -> bool:
+        return all(rates(leaf, own) == wanted[leaf] for leaf in leaves)
+
+    overrides = _without_idle(_merged(plan.overrides, tuple(given), same), tuple(given), same)
+    return plan if overrides == plan.overrides else _with(plan, overrides)
+
+
+def _merged(overrides: Mapping[str, float], leaves: Collection[str], same: _Same) -> dict[str, float]:
+    """One exception above many, wherever all `leaves` under it are to learn so."""
+    best = dict(overrides)
+    for ancestor in _ancestors(overrides):
+        below = [own for own in best if is_under(own, ancestor)]
+        under = [leaf for leaf in leaves if is_under(leaf, ancestor)]
+        values = {best[own] for own in below} if len(below) > 1 else ()
+        if (value := next((value for value in values if same(under, value)), None)) is not None:
+            best = {own: best[own] for own in best if own not in below} | {ancestor: value}
+    return best
+
+
+def _without_idle(overrides: Mapping[str, float], leaves: Collection[str], same: _Same) -> dict[str, float]:
+    """Without the exceptions whose leaves learn the same by what stands above them."""
+    best = dict(overrides)
+    for own in sorted(overrides, key=len, reverse=True):
+        led = [leaf for leaf in leaves if is_under(leaf, own) and nearest(leaf, best) == own]
+        value = best.pop(own)
+        if not same(led, multiplier(own, best)):
+            best[own] = value
     return best
 
 

@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QMenu, QPushButton
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, FreezePlan
 from desktop_ft.gui import words
 from desktop_ft.gui.palette import Entry, Palette
-from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan, plan_of_clipboard
+from desktop_ft.gui.plan_clipboard import plan_of_clipboard
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import run_list
@@ -23,10 +23,11 @@ from desktop_ft.runs.run_folder import RunFolder
 
 
 class PlanMenu(QPushButton):
-    """A button with a menu. `compared` tells the other plan (None: compare no more) and its name, `said` what was done."""
+    """A button with a menu: what the window's menu Edit does with a plan, and comparing, of which `compared` tells the other
+    plan (None: compare no more) and its name.
+    """
 
     compared = Signal(object, str)
-    said = Signal(str)
     failed = Signal(object)
 
     def __init__(self, session: Session) -> None:
@@ -37,12 +38,7 @@ class PlanMenu(QPushButton):
         self._listing = Newest(session.worker, self._choose_run, self.failed.emit, self)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        self.copy = self._add(menu, "&Copy", self._copy, "As text, as it stands in a recipe.")
-        self.copy_options = self._add(menu, "Copy as &options", self._copy_options, "As options of the command line.")
-        self.paste = self._add(
-            menu, "&Paste", self._paste, "A plan, a recipe or a command line that was copied. Undo takes it back."
-        )
-        menu.addSeparator()
+        self._compare = menu.addSeparator()
         self.presets = QMenu("Compare &with", menu)
         menu.addMenu(self.presets)
         for number, (name, what) in enumerate(PRESETS.items(), start=1):
@@ -53,6 +49,12 @@ class PlanMenu(QPushButton):
         self.stop = self._add(menu, "Compare &no more", self._stop, "Show this plan alone.")
         self.stop.setEnabled(False)
         self.setMenu(menu)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Take in the window's own actions, once there is a window."""
+        super().showEvent(event)
+        found = (self.window().findChild(QAction, name) for name in ("plan.copy", "plan.options", "plan.paste"))
+        self.menu().insertActions(self._compare, [action for action in found if action is not None])
 
     def set_comparing(self, comparing: bool) -> None:
         """Whether the plan is compared with another one now."""
@@ -73,22 +75,6 @@ class PlanMenu(QPushButton):
         action.triggered.connect(do)
         menu.addAction(action)
         return action
-
-    def _copy(self) -> None:
-        copy_plan(self._session.state)
-        self.said.emit("The plan is on the clipboard.")
-
-    def _copy_options(self) -> None:
-        copy_plan(self._session.state, options=True)
-        self.said.emit("The plan is on the clipboard, as options of desktop-ft train and replan.")
-
-    def _paste(self) -> None:
-        try:
-            paste_plan(self._session.state)
-        except UserError as error:
-            self.failed.emit(error)
-        else:
-            self.said.emit("The copied plan is this project's now. Undo takes it back.")
 
     def _compare_with(self, preset: str, checked: bool = False) -> None:
         plan = self._session.state.recipe.freeze

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
@@ -54,6 +54,12 @@ class QueueDialog(QDialog):
         self._queue.changed.connect(self.refresh)
         self._queue.failed.connect(self.notice.fail)
         self.refresh()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+        """Refresh when it comes to the front: other processes may have changed the queue meanwhile."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
+            self.refresh()
 
     def refresh(self) -> None:
         """Show what waits now; the same one stays chosen."""

@@ -10,7 +10,7 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.metrics import Answer, Evaluation, Threshold
-from desktop_ft.evaluation.certainty import figures
+from desktop_ft.evaluation.certainty import Figures, figures
 from desktop_ft.evaluation.selective import Selection
 from desktop_ft.gui import words
 from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshold_in_words
@@ -36,6 +36,8 @@ class ResultsPage(Page):
         super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
         self._session = session
         self._drawn: Evaluation | None = None
+        self._told: Figures | None = None
+        self._run_root: Path | None = None
         self.notice = Notice()
         self.progress = Progress("pictures")
         self.progress.cancelled.connect(session.runs.cancel)
@@ -64,7 +66,7 @@ class ResultsPage(Page):
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
         runs.threshold_kept.connect(self._threshold_kept)
-        runs.threshold_failed.connect(self.notice.fail)
+        runs.threshold_failed.connect(self._threshold_failed)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -164,8 +166,7 @@ class ResultsPage(Page):
                 "This run was not evaluated yet: ask its best model about every held-out photo, or go on training."
             )
 
-    def _draw_figures(self, evaluation: Evaluation, kept: Threshold | None) -> None:
-        told = figures(evaluation)
+    def _draw_figures(self, evaluation: Evaluation, told: Figures, kept: Threshold | None) -> None:
         self.accuracy.setText(f"{words.percent(told.accuracy.value)} right")
         parts = [
             f"95 % sure to be between {100 * told.accuracy.low:.1f} and {100 * told.accuracy.high:.1f} %",
@@ -173,11 +174,11 @@ class ResultsPage(Page):
             f"{words.count(len(evaluation.mistakes), 'mistake')}",
         ]
         self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
-        self.classes.rows.set_rows(told.per_class)
 
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
-        kept = self._kept()
-        self._draw_figures(evaluation, kept)
+        kept, self._told = self._kept(), figures(evaluation)
+        self._draw_figures(evaluation, self._told, kept)
+        self.classes.rows.set_rows(self._told.per_class)
         self._remaining = ()
         self.sureness.wall.thumbs.set_thumbs(())
         self.sureness.show_evaluation(evaluation, kept)
@@ -203,11 +204,16 @@ class ResultsPage(Page):
         if self._session.state.run is not None:
             self._session.runs.keep_threshold(self._session.state.run, threshold)
 
-    def _threshold_kept(self) -> None:
-        evaluation, kept = self._session.state.evaluation, self._kept()
-        if evaluation is not None:
-            self._draw_figures(evaluation, kept)
+    def _threshold_kept(self, run: Path) -> None:
+        evaluation = self._session.state.evaluation
+        if run == self._session.state.run and evaluation is not None and self._told is not None:
+            kept = self._kept()
+            self._draw_figures(evaluation, self._told, kept)
             self.sureness.show_kept(kept)
+
+    def _threshold_failed(self, run: Path, error: BaseException) -> None:
+        if run == self._session.state.run:
+            self.notice.fail(error)
 
     def _show_remaining(self, chosen: Selection) -> None:
         evaluation = self._session.state.evaluation
@@ -279,14 +285,16 @@ class ResultsPage(Page):
         ]
 
     def _root(self) -> Path:
-        run, judged = self._session.state.run, self._session.state.judged
-        if judged is not None and judged.is_dir():
-            return judged
-        try:
-            return Path(RunFolder.open(run).manifest.root) if run else Path()
-        except UserError as error:
-            self.notice.fail(error)
-            return Path()
+        """Where the photos of the evaluation lie. A run's manifest may be long: it is read once."""
+        run, root = self._session.state.run, self._session.state.root or self._run_root
+        if root is None:
+            try:
+                root = Path(RunFolder.open(run).manifest.root) if run else Path()
+            except UserError as error:
+                self.notice.fail(error)
+                root = Path()
+            self._run_root = root
+        return root
 
     def _choose_run(self) -> None:
         places.runs().mkdir(parents=True, exist_ok=True)
@@ -335,6 +343,7 @@ class ResultsPage(Page):
         self.notice.clear()
         self.offer.hide()
         self.trying.clear()
+        self._run_root = None
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:

@@ -12,7 +12,6 @@ from desktop_ft.core.events import EpochDone, StepDone
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui import words
 from desktop_ft.gui.plots import SERIES, View, make_plot, smooth, square
-from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.step_arrays import StepArrays, nearest
 from desktop_ft.gui.theme import Theme
 
@@ -218,14 +217,13 @@ class MachineView(View):
 
 
 class Plots(QWidget):
-    """The views of a run, one of them shown; which one is remembered. `pointed` tells what lies under the mouse there."""
+    """The views of a run, one of them shown. `pointed` tells what lies under the mouse there."""
 
     pointed = Signal(str)
     changed = Signal()
 
-    def __init__(self, theme: Theme, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings = settings
         self.learning, self.rates, self.speed, self.machine = views = (
             LearningView(theme), RatesView(theme), SpeedView(theme), MachineView(theme),
         )  # fmt: skip
@@ -237,7 +235,7 @@ class Plots(QWidget):
         for view in self.views:
             self.tabs.addTab(view, view.title)
             view.pointed.connect(self.pointed)
-        self.tabs.setCurrentIndex(next((at for at, view in enumerate(views) if view.title == settings.shown_plot), 0))
+        self.tabs.setObjectName("views")
         self.tabs.currentChanged.connect(self._choose)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -263,8 +261,7 @@ class Plots(QWidget):
         for view in self.views:
             view.shut_down()
 
-    def _choose(self, place: int) -> None:
-        self._settings.shown_plot = self.views[place].title
+    def _choose(self) -> None:
         self.shown.show_history(self._history, self._planned)
         self.changed.emit()
 

@@ -24,7 +24,7 @@ class RunRate(QWidget):
             "What the schedule of the run under way is to start from; the recipe on this page is for the next run."
         )
         self.rate.installEventFilter(WheelGuard(self))
-        caption = QLabel("&Rate of the run")
+        caption = QLabel("Rate of the r&un")
         caption.setBuddy(self.rate)
         self.use = button("Use in the run", self._use, tip="Let the run under way go on at this rate, from its next epoch on.")
         self.told = label(role="muted", wrap=True)

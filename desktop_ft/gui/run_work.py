@@ -1,6 +1,7 @@
 """Runs: start, resume, open, evaluate, export and try one, each in the background."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
-from desktop_ft.core.metrics import Evaluation, ExportReport, Threshold
+from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
@@ -27,7 +28,8 @@ ASKING = "Asking the model"
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it.
 
-    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
+    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
+    `threshold_failed` tell of which run.
     """
 
     began = Signal(str)
@@ -35,8 +37,8 @@ class RunWork(QObject):
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
-    threshold_kept = Signal()
-    threshold_failed = Signal(object)
+    threshold_kept = Signal(object)
+    threshold_failed = Signal(object, object)
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
@@ -53,6 +55,7 @@ class RunWork(QObject):
         self.answers: list[Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
+        self._to_keep: deque[tuple[Path, Threshold | None]] = deque()
         self._under_way: Recipe | None = None
         self._asking = False
         self._asked: Change | None = None
@@ -75,9 +78,7 @@ class RunWork(QObject):
         self._under_way = before.recipe if before is not None else recipe
         self._asked = before.asked_change() if before is not None else None
         self._told_before = len(history.replanned) if history is not None else 0
-        self._live.start(run, fit)
-        if history is not None:
-            self._live.history = history
+        self._live.start(run, fit, history)
 
     def resume(self, run: Path) -> None:
         """Go on with a run that did not end."""
@@ -129,15 +130,20 @@ class RunWork(QObject):
         if run is None or not self.can_change:
             return
 
-        def work(report: Report, cancel: threading.Event) -> tuple[Change, bool]:
-            return change, replanning.replan(run, change, plugins)
+        def work(report: Report, cancel: threading.Event) -> bool:
+            return replanning.replan(run, change, plugins)
+
+        def asked(training: bool) -> None:
+            self._asking = False
+            if self._live.run == run:  # else it has ended meanwhile, and another has begun
+                self._replanned(change, training)
 
         def failed(error: BaseException) -> None:
             self._asking = False
             self.replan_failed.emit(change, error)
 
         self._asking = True
-        self._worker.run(work, finished=self._replanned, failed=failed)
+        self._worker.run(work, finished=asked, failed=failed)
 
     def open(self, run: Path) -> None:
         """Show the results of the run in the folder `run`.
@@ -146,10 +152,9 @@ class RunWork(QObject):
             UserError: it is no run, or damaged.
         """
         folder = RunFolder.open(run)
-        evaluation, history, reports = folder.evaluation, folder.history(), folder.export_reports
-        run_list.remember(run)
+        history = folder.history()
+        self._show_results(folder)
         self._live.show(run, history)
-        self._state.set_run(run, evaluation, reports[-1] if reports else None)
 
     def leave_others(self, folder: str) -> None:
         """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
@@ -161,13 +166,13 @@ class RunWork(QObject):
 
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
-        plugins, self._about = self._plugins, run
+        plugins = self._plugins
 
-        def work(report: Report, cancel: threading.Event) -> Evaluation:
+        def work(report: Report, cancel: threading.Event) -> evaluating.Judged:
             return evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
-        self._judged = folder
         self._begin(EVALUATING, work)
+        self._about, self._judged = run, folder
 
     def export(self, run: Path, out: Path, exporter: str) -> None:
         """Write the run's model to `out` and prove it."""
@@ -198,25 +203,41 @@ class RunWork(QObject):
         self._begin(ASKING, work)
 
     def keep_threshold(self, run: Path, threshold: Threshold | None) -> None:
-        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew."""
-        plugins = self._plugins
+        """Keep with `run` how sure an answer must be; None: it answers always. Its report is drawn anew.
+
+        One after another: of two that draw a report at once, the first could be the last to write it.
+        """
+        self._to_keep.append((run, threshold))
+        if len(self._to_keep) == 1:
+            self._keep_next()
+
+    def _keep_next(self) -> None:
+        (run, threshold), plugins = self._to_keep[0], self._plugins
 
         def work(report: Report, cancel: threading.Event) -> None:
             evaluating.keep_threshold(run, plugins, threshold)
 
-        def kept(nothing: object) -> None:
-            self.threshold_kept.emit()
+        def over() -> None:
+            self._to_keep.popleft()
+            if self._to_keep:
+                self._keep_next()
 
-        self._worker.run(work, finished=kept, failed=self.threshold_failed.emit)
+        def kept(nothing: object) -> None:
+            over()
+            self.threshold_kept.emit(run)
+
+        def failed(error: BaseException) -> None:
+            over()
+            self.threshold_failed.emit(run, error)
+
+        self._worker.run(work, finished=kept, failed=failed)
 
     def cancel(self) -> None:
         """Ask the work under way to end."""
         if self._task is not None:
             self._task.cancel.set()
 
-    def _replanned(self, told: tuple[Change, bool]) -> None:
-        change, training = told
-        self._asking = False
+    def _replanned(self, change: Change, training: bool) -> None:
         waits = self._asked if len(self._live.history.replanned) <= self._told_before else None
         self._asked, self._told_before = change.after(waits), len(self._live.history.replanned)
         self.replanned.emit(change, training)
@@ -234,10 +255,10 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
-        if isinstance(value, Evaluation | ExportReport) and self._about != self._state.run:
+        if isinstance(value, evaluating.Judged | ExportReport) and self._about != self._state.run:
             return  # another run, or none, is shown meanwhile
-        if isinstance(value, Evaluation):
-            self._state.set_evaluation(value, self._judged)
+        if isinstance(value, evaluating.Judged):
+            self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
 
@@ -252,9 +273,19 @@ class RunWork(QObject):
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
-        run = self._live.run
-        if run is not None and (run / "recipe.toml").is_file():
-            self.open(run)
+        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live."""
+        run, folder = self._live.run, self._state.recipe.dataset.folder
+        if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
+            return
+        try:
+            self._show_results(RunFolder.open(run))
+        except UserError as error:
+            self.failed.emit(error)
+
+    def _show_results(self, folder: RunFolder) -> None:
+        evaluation, reports = folder.evaluation, folder.export_reports
+        run_list.remember(folder.path)
+        self._state.set_run(folder.path, evaluation, reports[-1] if reports else None)
 
 
 def _pictures_of(run: Path) -> Path | None:

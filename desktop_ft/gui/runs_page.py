@@ -65,6 +65,11 @@ def _accuracy(run: RunSummary) -> str:
     return "–" if run.accuracy is None else words.percent(run.accuracy)
 
 
+def _accuracy_tip(run: RunSummary) -> str:
+    known = run_list.accuracy_of(run)
+    return f"{words.interval(known)} on {words.count(run.judged, 'validation picture')}" if known else _accuracy(run)
+
+
 COLUMNS = (
     Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=12),
     Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
@@ -74,6 +79,7 @@ COLUMNS = (
     Column(
         title="Accuracy",
         text=_accuracy,
+        tip=_accuracy_tip,
         sort=lambda run: -1.0 if run.accuracy is None else run.accuracy,
         bar=lambda run: run.accuracy or 0.0,
         number=True,
@@ -106,6 +112,7 @@ class RunsPage(Page):
         self._session = session
         self._compared: tuple[_Compared, ...] = ()
         self._shut = False
+        self._noted_since: dict[str, RunNote] = {}
         self._listing = Newest(session.worker, self._show_runs, self._failed, self)
         self._comparing = Newest(session.worker, self._show_compared, self._not_compared, self)
         self.notice = Notice()
@@ -146,6 +153,7 @@ class RunsPage(Page):
         def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
             return run_list.listed()
 
+        self._noted_since.clear()  # what is written so far stands in what is listed; what is written from now on need not
         self._listing.ask(work)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
@@ -210,6 +218,7 @@ class RunsPage(Page):
         return tuple(index.data(ROW_ROLE) for index in sorted(self.runs.selectionModel().selectedRows()))
 
     def _show_runs(self, found: list[RunSummary]) -> None:
+        found = [_with_note(run, self._noted_since.get(run.path)) for run in found]
         chosen = {run.path for run in self.selected}
         self.runs.rows.set_rows(found)
         self.empty.setVisible(not found)
@@ -334,10 +343,9 @@ class RunsPage(Page):
         self.notes.show_run(Path(run.path) if run else None, note)
 
     def _noted(self, run: Path, note: RunNote) -> None:
+        self._noted_since[str(run)] = note
         rows = self.runs.rows.rows
-        for number, each in enumerate(rows):
-            if each.path == str(run):
-                rows[number] = replace(each, tags=note.words, note=note.text)
+        rows[:] = [_with_note(each, self._noted_since.get(each.path)) for each in rows]
         self.runs.rows.redraw()
 
     def _on_one(self, way: QWidget, do: Callable[[Path], object], page: str) -> None:
@@ -384,6 +392,11 @@ class RunsPage(Page):
 
     def _failed(self, error: BaseException) -> None:
         self.notice.fail(error)
+
+
+def _with_note(run: RunSummary, note: RunNote | None) -> RunSummary:
+    """`run` with the `note` written since it was read; None: none was."""
+    return run if note is None else replace(run, tags=note.words, note=note.text)
 
 
 def _read(run: RunSummary) -> _Compared:

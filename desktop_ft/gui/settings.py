@@ -20,7 +20,6 @@ _KNOWN = {
     "layout": dict,
     "windows": dict,
     "detached": dict,
-    "shown_plot": str,
     "notify": bool,
 }
 _MOST_RECENT = 12
@@ -76,15 +75,6 @@ class Settings:
     @lesson.setter
     def lesson(self, value: tuple[bool, int]) -> None:
         self._values["lesson"] = {"open": value[0], "step": value[1]}
-
-    @property
-    def shown_plot(self) -> str:
-        """Which plot of a run was shown last, by its title."""
-        return str(self._values.get("shown_plot", ""))
-
-    @shown_plot.setter
-    def shown_plot(self, title: str) -> None:
-        self._values["shown_plot"] = title
 
     @property
     def notify(self) -> bool:

@@ -63,6 +63,8 @@ class ProjectState(QObject):
     evaluation_changed = Signal()
     export_changed = Signal()
     page_changed = Signal(str)
+    plan_told = Signal(str)
+    """What was done with the whole freeze plan, in words."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -74,6 +76,7 @@ class ProjectState(QObject):
         self._run: Path | None = None
         self._evaluation: Evaluation | None = None
         self._judged: Path | None = None
+        self._root: Path | None = None
         self._export: ExportReport | None = None
         self._page = PAGES[0]
 
@@ -106,6 +109,11 @@ class ProjectState(QObject):
     def judged(self) -> Path | None:
         """The folder whose pictures the evaluation is about; None: the run's own, held out."""
         return self._judged
+
+    @property
+    def root(self) -> Path | None:
+        """Where the paths of the evaluation's answers lie; None: where the run's manifest says."""
+        return self._root
 
     @property
     def export(self) -> ExportReport | None:
@@ -143,14 +151,14 @@ class ProjectState(QObject):
 
     def set_run(self, run: Path | None, evaluation: Evaluation | None, export: ExportReport | None = None) -> None:
         """Another run's results."""
-        self._run, self._evaluation, self._judged, self._export = run, evaluation, None, export
+        self._run, self._evaluation, self._judged, self._root, self._export = run, evaluation, None, None, export
         self.run_changed.emit()
         self.evaluation_changed.emit()
         self.export_changed.emit()
 
-    def set_evaluation(self, evaluation: Evaluation | None, judged: Path | None = None) -> None:
-        """The open run was evaluated (anew), on its own held-out pictures or on those of the folder `judged`."""
-        self._evaluation, self._judged = evaluation, judged
+    def set_evaluation(self, evaluation: Evaluation | None, judged: Path | None = None, root: Path | None = None) -> None:
+        """The open run was evaluated (anew), on its own held-out pictures or on those of `judged`, a folder or .zip."""
+        self._evaluation, self._judged, self._root = evaluation, judged, root
         self.evaluation_changed.emit()
 
     def set_export(self, report: ExportReport | None) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QLabel, QSlider, QVBoxLayout, QWid
 
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
-from desktop_ft.evaluation.selective import CoveragePoint, Selection, caveat, coverage_curve, picked, select
+from desktop_ft.evaluation.selective import FLATTERS, CoveragePoint, Selection, coverage_curve, picked, select
 from desktop_ft.gui import words
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
@@ -34,6 +34,7 @@ class Sureness(QWidget):
         self._theme = session.theme
         self._evaluation: Evaluation | None = None
         self._kept: Threshold | None = None
+        self._picked: Threshold | None = None
         self.diagram = Diagram(session)
         self.wall = Wall(session.theme, "Mistakes that remain", lines=2)
         layout = QVBoxLayout(self)
@@ -82,7 +83,7 @@ class Sureness(QWidget):
 
     def show_evaluation(self, evaluation: Evaluation, kept: Threshold | None) -> None:
         """Show another evaluation, with the threshold that the run keeps."""
-        self._evaluation, self._kept = evaluation, kept
+        self._evaluation, self._kept, self._picked = evaluation, kept, picked(evaluation, 0.0)
         self.diagram.show_evaluation(evaluation)
         self._set(kept.value if kept else 0.0)
 
@@ -129,13 +130,14 @@ class Sureness(QWidget):
 
     def _caveat(self, same: bool) -> str:
         """A threshold that is being moved here is picked on these pictures; one that is kept may have been picked on others."""
-        if self._evaluation is None or not self.threshold:
+        if self._picked is None or not self.threshold:
             return ""
-        return caveat(self._kept if same else picked(self._evaluation, self.threshold), self._evaluation)
+        shown = self._kept if same else self._picked
+        return FLATTERS if shown is not None and shown.fingerprint == self._picked.fingerprint else ""
 
     def _keep(self) -> None:
-        if self._evaluation is not None:
-            self.kept.emit(picked(self._evaluation, self.threshold))
+        if self._picked is not None:
+            self.kept.emit(self._picked.model_copy(update={"value": self.threshold}))
 
     def _drop(self) -> None:
         self.kept.emit(None)

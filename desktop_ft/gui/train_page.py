@@ -43,7 +43,7 @@ class TrainPage(Page):
         self.notice = Notice()
         self.warnings = Notice()
         self._say_in_the_header()
-        self.plots = Plots(session.theme, session.settings)
+        self.plots = Plots(session.theme)
         self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
         training = session.training
         training.started.connect(self._started)
@@ -125,7 +125,7 @@ class TrainPage(Page):
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.way = button("", self._go)
-        self.wait = button("Add to the queue", self._add_to_queue, tip="Let it be trained when its turn comes.")
+        self.wait = button("Add to the queue", self.add_to_queue, tip="Let it be trained when its turn comes.")
         left = QWidget()
         left.setMinimumWidth(300)
         layout = QVBoxLayout(left)
@@ -143,8 +143,13 @@ class TrainPage(Page):
         layout.addWidget(self.below)
         return left
 
-    def _add_to_queue(self) -> None:
-        if self._session.can_queue:
+    def add_to_queue(self) -> None:
+        """Let the recipe as it stands wait for its turn."""
+        if self.output.text().strip():
+            self.notice.fail(
+                UserError("The queue gives every run a new folder.", "Empty the field Output folder, or start this run now.")
+            )
+        elif self._session.can_queue:
             try:
                 self._session.queue.add(self._session.state.recipe)
             except UserError as error:

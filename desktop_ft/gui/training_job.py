@@ -117,11 +117,11 @@ class Training(QObject):
         """Whether a run is under way, its preparation and evaluation included."""
         return self._job is not None
 
-    def start(self, run: Path, fit: Fit) -> None:
-        """Start `fit` in a thread. One at a time."""
+    def start(self, run: Path, fit: Fit, before: MetricHistory | None = None) -> None:
+        """Start `fit` in a thread. One at a time. `before`: the curves so far, where it goes on with a run."""
         if self._job is not None:
             raise UserError("A run is under way already.", "Wait for it, or stop it first.")
-        self.history, self.run, self.phase, self.end = MetricHistory(), run, GETTING_READY, None
+        self.history, self.run, self.phase, self.end = before or MetricHistory(), run, GETTING_READY, None
         self.control = RunControl()
         self._job = TrainingJob(fit, self.control)
         self._thread = QThread()

@@ -65,7 +65,10 @@ class TryIt(QWidget):
         self.clear()
 
     def clear(self) -> None:
-        """Show no answers: another model."""
+        """Show no answers: another model. What the last one is still asked is given up, as nobody would see its answers."""
+        if not self.progress.isHidden():
+            self._session.runs.cancel()
+            self.progress.end()
         self.answers = []
         self.wall.thumbs.set_thumbs(())
         self.notice.clear()
@@ -130,8 +133,8 @@ class TryIt(QWidget):
 
     @property
     def _ours(self) -> bool:
-        """Whether what is under way is asked of our model, by us."""
-        return not self.progress.isHidden()
+        """Whether what is under way is asked of our model; of a file that has gone meanwhile, it still is."""
+        return not self.progress.isHidden() and self._model() in (self._session.runs.asked, None)
 
     def _began(self, what: str) -> None:
         if what == ASKING and self._session.runs.asked == self._model():

@@ -4,18 +4,13 @@ import re
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.metrics import Interval
+from desktop_ft.core.words import count as count
 from desktop_ft.core.words import duration as duration
 from desktop_ft.core.words import percent as percent
 from desktop_ft.core.words import size as size
 
 SUBSET_WORDS: dict[str, str] = {Subset.TRAIN: "training", Subset.VAL: "validation", Subset.TEST: "test"}
-_PLURALS = {"class": "classes", "entry": "entries"}
 _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "Warm-up", "adamw": "AdamW", "sgd": "SGD"}
-
-
-def count(number: int, noun: str) -> str:
-    """`number` with the noun in its singular or plural."""
-    return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
 
 
 def millions(number: int) -> str:

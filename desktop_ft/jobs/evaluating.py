@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Evaluation, Threshold
+from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
 from desktop_ft.evaluation import report
@@ -18,6 +21,15 @@ from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
 Progress = Callable[[int, int | None], None]
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What `evaluate_run` found; the paths of its answers lie in `root`, of a .zip where it was unpacked."""
+
+    evaluation: Evaluation
+    root: Path
 
 
 def evaluate_run(
@@ -28,7 +40,7 @@ def evaluate_run(
     warn: Warn = silent,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
-) -> Evaluation:
+) -> Judged:
     """Ask the run's best model about every held-out picture, or about every picture in `folder`.
 
     The answers on the run's own pictures are kept in its `evaluation.json`, and its report is drawn anew. Imports torch.
@@ -59,11 +71,11 @@ def evaluate_run(
     evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=dataset, subset=subset)
     if folder is None:
         opened.folder.write_evaluation(evaluation)
-        write_report(opened)
-    return evaluation
+        write_report(opened, warn)
+    return Judged(evaluation=evaluation, root=Path(given.root))
 
 
-def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None, *, warn: Warn = silent) -> None:
     """Keep how sure an answer of the run's model must be, None: it answers always. Predictions, reports and files exported from
     now on heed it.
 
@@ -72,7 +84,7 @@ def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None) -> 
     """
     opened = open_run(run, plugins)
     opened.folder.write_threshold(threshold)
-    write_report(opened)
+    write_report(opened, warn)
 
 
 def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
@@ -80,7 +92,7 @@ def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> No
     learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
     if known := sum(sample.sha256 in learned for sample in samples):
         warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
-    own, threshold = run.folder.evaluation, run.folder.threshold
+    own, threshold = run.folder.evaluation, threshold_of(run.folder, warn)
     if own is None or not caveat(threshold, own):
         return
     looked_at = {sample.sha256 for sample in run.held_out}
@@ -88,8 +100,11 @@ def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> No
         warn(f"The threshold was picked on {seen} of these {len(samples)} pictures, so the accuracy among the answered flatters.")
 
 
-def write_report(run: OpenRun) -> Path:
-    """Draw the run's `report.html` from what its folder holds; returns its path."""
+def write_report(run: OpenRun, warn: Warn = silent) -> Path:
+    """Draw the run's `report.html` from what its folder holds; returns its path.
+
+    A note or a threshold that cannot be read is left out; `warn` is told.
+    """
     folder: RunFolder = run.folder
     text = report.render(
         run.recipe,
@@ -98,11 +113,25 @@ def write_report(run: OpenRun) -> Path:
         folder.evaluation,
         folder.export_reports,
         Path(run.manifest.root),
-        note=folder.note,
-        threshold=folder.threshold,
+        note=_if_readable(lambda: folder.note, RunNote(), warn),
+        threshold=threshold_of(folder, warn),
     )
     atomic.write(folder.report, text.encode())
     return folder.report
+
+
+def threshold_of(folder: RunFolder, warn: Warn = silent) -> Threshold | None:
+    """The threshold kept with a run; None, and `warn` is told, where it cannot be read."""
+    return _if_readable(lambda: folder.threshold, None, warn)
+
+
+def _if_readable(read: Callable[[], Kept], otherwise: Kept, warn: Warn) -> Kept:
+    """What `read` gives; a damaged file beside finished work must not make the work look failed."""
+    try:
+        return read()
+    except UserError as error:
+        warn(f"Left out: {error}")
+        return otherwise
 
 
 def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sample, ...]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from desktop_ft.core.dataset import Sample, Subset
@@ -41,20 +42,22 @@ def export_run(
     network = trained_network(opened, warn)
     root = Path(opened.manifest.root)
     paths = [root / sample.path for sample in still_there(root, to_compare(opened), warn)]
-    recipe, spec, threshold = opened.recipe, opened.backbone.spec, opened.folder.threshold
+    recipe, spec, kept = opened.recipe, opened.backbone.spec, opened.folder.threshold
+    threshold = kept.value if kept else 0.0
     report = export_and_verify(
         chosen,
         model=network,
         size=opened.rule.crop,
-        metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec, threshold.value if threshold else 0.0),
+        metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec, threshold),
         out=out,
         reference=logits_of(network, paths, opened.rule, cancel=cancel),
         paths=paths,
         progress=progress,
         cancel=cancel,
     )
+    report = replace(report, threshold=threshold)
     opened.folder.add_export_report(report)
-    write_report(opened)
+    write_report(opened, warn)
     return report
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.evaluation.score import softmax
-from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, answers
+from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real, answers
 from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
 from desktop_ft.plugin_manager import Plugins, load_plugins
 
@@ -70,6 +70,8 @@ def predict(
             raise UserError(f"There is nothing at {path}.", "Name a picture or a folder of pictures.")
     opened = _RunModel(model, plugins or load_plugins(), warn) if model.is_dir() else _exported(model)
     least = opened.threshold if threshold is None else threshold
+    if not model.is_dir():
+        least = as_float32(least)
     found = _files(paths)
     first = next(found, None)
     if first is None:
@@ -85,6 +87,16 @@ def predict(
                 sure=answer.confidence >= least,
                 probabilities=answer.probabilities,
             )
+
+
+def as_float32(threshold: float) -> float:
+    """The largest float32 that is not above `threshold`: what an exported file's answers, which are float32, are compared with.
+
+    An answer exactly at the threshold is sure in the run's own double precision, and so it is when it is rounded.
+    """
+    near = np.float32(threshold)
+    # float(): numpy would take the threshold for a float32, too, and find them equal.
+    return float(near if float(near) <= threshold else np.nextafter(near, np.float32(0)))
 
 
 def as_csv(predictions: Iterable[Prediction]) -> bytes:
@@ -125,7 +137,7 @@ class _RunModel:
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         return answers(self._ask, self._rule, paths)
 
-    def _ask(self, pictures: Pixels) -> tuple[Floats, Floats]:
+    def _ask(self, pictures: Pixels) -> tuple[Real, Floats]:
         import torch
 
         from desktop_ft.engine.inference import logits
@@ -134,7 +146,7 @@ class _RunModel:
         # On the CPU each thread takes a batch of its own.
         parts = batch.chunk(torch.get_num_threads() if self._device.type == "cpu" else 1)
         found = logits(self._network, parts, device=self._device)
-        return softmax(found).astype(np.float32), found
+        return softmax(found), found
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

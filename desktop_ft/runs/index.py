@@ -1,20 +1,22 @@
 """A quick look-up of many runs. Only an index: delete the file, scan again, and everything is back."""
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
-_VERSION = 3
-_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note"
+_VERSION = 4
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
 
@@ -31,6 +33,7 @@ class RunSummary:
         accuracy: of the best epoch on the validation pictures, 0 to 1; None before the first.
         tags: those that the person gave it, in a line: `#night #good`.
         note: what the person wrote about it.
+        judged: how many validation pictures the accuracy is of; 0 where that is not known.
     """
 
     path: str
@@ -44,6 +47,7 @@ class RunSummary:
     accuracy: float | None
     tags: str = ""
     note: str = ""
+    judged: int = 0
 
 
 class RunIndex:
@@ -98,7 +102,7 @@ class RunIndex:
                 state = _state(path)
                 if known.get(name) != state:
                     row = (*astuple(_summary(path)), str(self._root), state)
-                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     connection.execute(insert, [_packed(cell) for cell in row])
 
     @contextlib.contextmanager
@@ -121,25 +125,46 @@ def _unpacked(cell: Any) -> Any:
 
 
 def _run_folders(root: Path) -> list[Path]:
-    return sorted(path.parent for path in root.glob("*/recipe.toml")) if root.is_dir() else []
+    try:
+        return sorted(filter(_is_run, root.iterdir()))
+    except OSError:  # not there, or not to be reached now
+        return []
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "recipe.toml").is_file()
+    try:
+        return (path / "recipe.toml").is_file()
+    except OSError:  # on a disk or a machine that cannot be reached now
+        return False
+
+
+def _is_locked(run: RunFolder) -> bool:
+    try:
+        return run.is_locked
+    except (UserError, OSError):  # it is told where somebody wants to train the run
+        return False
 
 
 def _state(path: Path) -> str:
     """Changes whenever the run's row may change."""
-    facts = [str(RunFolder(path).is_locked)]
+    facts = [str(_is_locked(RunFolder(path)))]
     for name in ("recipe.toml", "events.jsonl", "note.json"):
-        file = path / name
-        facts.append(f"{file.stat().st_mtime_ns}/{file.stat().st_size}" if file.exists() else "")
+        found = _stat(path / name)
+        facts.append(f"{found.st_mtime_ns}/{found.st_size}" if found else "")
     return " ".join(facts)
+
+
+def _stat(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
 
 
 def _summary(path: Path) -> RunSummary:
     run = RunFolder(path)
-    written = (path / "recipe.toml").stat().st_mtime
+    found = _stat(path / "recipe.toml")
+    written = found.st_mtime if found else 0.0
     note = _note(run)
     try:
         recipe, events = run.recipe, run.events()
@@ -157,16 +182,24 @@ def _summary(path: Path) -> RunSummary:
         dataset=recipe.portable().dataset.folder,
         backbone=recipe.backbone.name,
         preset=next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), recipe.freeze).words,
-        status="running" if run.is_locked else history.ended.status.value if history.ended else "interrupted",
+        status="running" if _is_locked(run) else history.ended.status.value if history.ended else "interrupted",
         epochs=len(history.epochs),
         accuracy=best,
         tags=note.words,
         note=note.text,
+        judged=0 if best is None else _judged(run),
     )
+
+
+def _judged(run: RunFolder) -> int:
+    try:
+        return len(run.manifest.of(Subset.VAL))
+    except UserError:
+        return 0
 
 
 def _note(run: RunFolder) -> RunNote:
     try:
         return run.note
-    except UserError:  # it is told where somebody wants to change it
+    except (UserError, OSError):  # it is told where somebody wants to change it
         return RunNote()

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,13 @@ class KnownRuns:
             UserError: the list cannot be written.
         """
         whole = folder.absolute()
-        if whole not in self.folders():
-            atomic.make_folder(self.path.parent)
-            with atomic.LineFile(self.path) as lines:
-                lines.append(json.dumps(str(whole)).encode())
+        if whole in self.folders():
+            return
+        atomic.make_folder(self.path.parent)
+        # Opening cuts off a line that is not whole: another process must not be writing it just then.
+        alone = lock.held_soon(self.path.with_suffix(".lock"), "The list of runs is being added to by")
+        with alone, atomic.LineFile(self.path) as lines:
+            lines.append(json.dumps(str(whole)).encode())
 
 
 def _text(line: bytes) -> str:

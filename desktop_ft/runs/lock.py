@@ -14,6 +14,7 @@ from pathlib import Path
 from desktop_ft.core.errors import UserError
 from desktop_ft.runs.atomic import cannot_read, cannot_write
 
+_CHANGED_WITHIN_S = 2.0
 _BEYOND = 1 << 30
 """Windows locks bytes, and nobody else can read those: so the byte lies far behind the holder's name."""
 
@@ -47,6 +48,25 @@ def held(path: Path, held_by: str = "") -> Iterator[None]:
             os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def held_soon(path: Path, held_by: str) -> Iterator[None]:
+    """Hold the lock file `path` for a small change, as `held` does; others that do take a moment at most, which is waited for."""
+    until = time.monotonic() + _CHANGED_WITHIN_S
+    while True:
+        changing = held(path, held_by)
+        try:
+            changing.__enter__()
+        except UserError:
+            if time.monotonic() > until:
+                raise
+            continue
+        break
+    try:
+        yield
+    finally:
+        changing.__exit__(None, None, None)
 
 
 def is_held(path: Path) -> bool:

@@ -24,10 +24,21 @@ OURS = "desktop_ft"
 _FILE_BYTES = 1_000_000
 _IN_MEMORY = 5_000
 _SAME_WITHIN_S = 2.0
-_SECRET = re.compile(
-    r"((?:token|passw|secret|api[_-]?key|authorization)[\w-]*[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s,;&\"']+", re.IGNORECASE
+_SECRETS = (
+    # With a scheme before it or without one, whatever stands behind such a header is secret.
+    (re.compile(r"""(authorization(?:["']?\s*[=:]|["']\s*,)\s*)[^\n]+""", re.IGNORECASE), r"\1***"),
+    (
+        re.compile(
+            r"""((?:token|passw|pwd|secret|credential|signature|(?:api|access|account|private)[_-]?key"""
+            r"""|(?<![a-z])(?:sig|key)(?=["']?\s*=))[\w-]*["']?\s*[=:]\s*["']?)[^\s,;&"']+""",
+            re.IGNORECASE,
+        ),
+        r"\1***",
+    ),
+    (re.compile(r"\bhf_(?!hub)\w+"), "***"),
+    (re.compile(r"(?<=://)[^/\s]+@"), "***@"),
 )
-_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
+"""What looks like a secret, and what to put there."""
 
 
 class Level(StrEnum):
@@ -94,7 +105,9 @@ def shareable(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """`text` without what looks like a password, a token, or a name in an address."""
-    return _IN_ADDRESS.sub("***@", _SECRET.sub(r"\1***", text))
+    for secret, instead in _SECRETS:
+        text = secret.sub(instead, text)
+    return text
 
 
 def tell(level: int, text: str, origin: str, error: BaseException | None = None) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.runs import atomic, lock
-
-_EDIT_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,31 +134,13 @@ class Queue:
     def _edit(self, change: Callable[[tuple[Waiting, ...], int], Iterable[Waiting]]) -> Sequence[Waiting]:
         """Put what `change` makes of what waits, and of a number that was never given, in its place."""
         atomic.make_folder(self._folder)
-        with self._alone():
+        with lock.held_soon(self._folder / "edit.lock", "The queue is being changed by"):
             held, last = self._read()
             after = tuple(change(held, last + 1))
             told = [{**_without(asdict(each), "data"), "recipe": each.data} for each in after]
             last = max([last, *(each.number for each in after)])
             atomic.write(self._file, tomli_w.dumps({"last": last, "waiting": told}).encode())
         return after
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Change the file while nobody else does; others take a moment at most."""
-        until = time.monotonic() + _EDIT_WITHIN_S
-        while True:
-            editing = lock.held(self._folder / "edit.lock", "The queue is being changed by")
-            try:
-                editing.__enter__()
-            except UserError:
-                if time.monotonic() > until:
-                    raise
-                continue
-            break
-        try:
-            yield
-        finally:
-            editing.__exit__(None, None, None)
 
 
 def _having(held: tuple[Waiting, ...], number: int) -> tuple[Waiting, ...]:

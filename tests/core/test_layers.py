@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind, blocks, is_under, same_rate
 
@@ -77,7 +79,18 @@ def test_every_leaf_outside_the_head_is_in_exactly_one_block() -> None:
         ({"a": 0.0, "b": 1.0, "c": 1.0}, (("b … c", 1.0),)),
         ({"a": 0.0}, ()),
         ({"b.4.conv": 0.0, "b.5.0.conv": 0.1, "b.5.0.norm": 0.1, "bn2": 0.1, "fc": 1.0}, (("b.5.0 … bn2", 0.1), ("fc", 1.0))),
+        (
+            {"a.0.conv": 0.1, "a.0.norm": 0.2, "a.1.conv": 0.1, "a.1.norm": 0.2},
+            (("a.0.conv … a.1.conv", 0.1), ("a.0.norm … a.1.norm", 0.2)),
+        ),
     ],
 )
 def test_layers_of_one_rate_are_told_together(rates: dict[str, float], told: tuple[tuple[str, float], ...]) -> None:
     assert same_rate(rates) == told
+
+
+@given(st.lists(st.sampled_from((0.0, 0.1, 0.2, 0.3, 1.0)), min_size=12, max_size=12))
+def test_layers_of_different_rates_have_different_names(rates: list[float]) -> None:
+    paths = [f"b.{block}.{part}" for block in range(3) for part in ("conv.0", "conv.1", "norm", "gamma")]
+    told = same_rate(dict(zip(paths, rates, strict=True)))
+    assert len(dict(told)) == len(told) == len({rate for rate in rates if rate})

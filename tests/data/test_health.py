@@ -55,6 +55,14 @@ def test_warnings_say_what_is_skewed_small_unseen_and_left_out() -> None:
         assert words in said
 
 
+@pytest.mark.parametrize(("number", "told"), [(1, "1 picture is"), (2, "2 pictures are")])
+@pytest.mark.parametrize("kind", ["duplicate-across-subsets", "contradicting-label"])
+def test_one_picture_is_and_two_are(kind: str, number: int, told: str) -> None:
+    problem = Problem(path="a/x", class_name="a", kind=kind, severity=Severity.NOTE, reason="Is twice.", cure="Remove one.")
+    (said,) = check_trainable(divided([20, 20], [5, 5], (problem,) * number), 8)
+    assert said.startswith(f"{told} in ")
+
+
 def test_class_weights_are_inverse_and_one_on_average_over_the_pictures() -> None:
     skewed = divided([30, 10, 0], [1, 1, 1])
     weights = class_weights(skewed)

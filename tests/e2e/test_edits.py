@@ -1,6 +1,7 @@
 """Classes renamed, merged and left out, and pictures moved, from the command line: every command sees the same pictures."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def test_scan_shows_the_edits_and_their_effect(command: Command, photos: Path, t
     assert left["trainable"] is False and "only one class (line)" in left["notes"][0]
     moved = command("scan", photos, "--move", "disc/01.png=test", "--move", "disc/02.png=val", "--json").json()["classes"]
     assert moved["disc"]["test"] == 1 and moved["disc"]["val"] >= 1
+
+
+def test_a_picture_in_an_archive_is_moved(command: Command, photos: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "photos"), "zip", photos)
+    for name in ("disc/01.png", "disc/02.png"):
+        told = command("scan", packed, "--move", f"{name}=left_out", "--json").json()
+        assert told["edits"]["pictures"] == {"left_out": 1}
+    refused(command("scan", packed, "--move", "disc/none.png=val"), "cannot be read")
 
 
 @pytest.mark.parametrize(

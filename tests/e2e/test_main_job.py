@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import Command, Outcome, shapes, start
 
 QUICK = ("--image-size", 64, "--batch-size", 8, "--epochs", 2, "--seed", 3)
@@ -56,6 +57,7 @@ def test_a_threshold_that_is_kept_is_heeded_by_answers_report_and_exported_file(
     assert "don't know" in (run / "report.html").read_text(encoding="utf-8")
     model = tmp_path / "careful.onnx"
     assert command("export", run, "--out", model).code == 0
+    assert RunFolder.open(run).export_reports[-1].threshold == value
     for asked in (model, run):
         answers = command("predict", asked, photos, "--json").json()
         assert [answer["sure"] for answer in answers] == [answer["confidence"] >= value for answer in answers]

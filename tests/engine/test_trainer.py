@@ -20,7 +20,7 @@ LEGAL = re.compile(r"r(?:s|ec|c?pp|w|c)*X")
 
 
 def letters(run: Run) -> str:
-    return "".join(LETTERS[type(event)] for event in run.events)
+    return "".join(LETTERS.get(type(event), "") for event in run.events)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -128,6 +128,33 @@ def walk(window: MainWindow, name: str, qtbot: QtBot) -> None:
             widget.setFocus(Qt.FocusReason.TabFocusReason)
     assert not unseen, f"{name}: focus cannot be seen"
     assert not [widget for widget in wanted if widget not in reached], f"{name}: not reached by Tab"
+
+
+def mnemonics(window: MainWindow, page: QWidget) -> Iterator[tuple[str, str]]:
+    """Key and text of all that Alt and a letter lead to while `page` is shown, whatever of it is hidden now."""
+    for action in window.menuBar().actions():
+        yield _alt(action.text()), action.text()
+    for part in (page, window.rail, window.lesson, window.strip):
+        for widget in part.findChildren(QWidget):
+            if isinstance(widget, QAbstractButton) or (isinstance(widget, QLabel) and widget.buddy() is not None):
+                yield _alt(widget.text()), widget.text()
+            elif isinstance(widget, QTabBar):
+                yield from ((_alt(widget.tabText(number)), widget.tabText(number)) for number in range(widget.count()))
+
+
+def _alt(text: str) -> str:
+    return QKeySequence.mnemonic(text).toString()
+
+
+def test_no_two_things_answer_to_the_same_letter(window: MainWindow) -> None:
+    clashes = {}
+    for name in PAGES:
+        known: dict[str, list[str]] = {}
+        for key, text in mnemonics(window, window.page(name)):
+            known.setdefault(key, []).append(text)
+        assert {"Alt+F", "Alt+V"} <= set(known)
+        clashes |= {(name, key): texts for key, texts in known.items() if key and len(texts) > 1}
+    assert not clashes
 
 
 def cut(page: QWidget) -> list[str]:

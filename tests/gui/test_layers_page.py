@@ -116,12 +116,15 @@ def test_a_plan_is_copied_and_pasted(
     select(layers, "conv_stem")
     QTest.keyClick(layers.tree, Qt.Key.Key_Space)
     wanted = plan()
-    for how in (layers.plan.copy, layers.plan.copy_options):
+    copy, copy_options, paste = (window.actions_[name] for name in ("plan.copy", "plan.options", "plan.paste"))
+    assert layers.plan.menu().actions()[:3] == [copy, copy_options, paste], "the very actions of the menu Edit"
+    for how in (copy, copy_options):
         how.trigger()
-        assert "clipboard" in layers.notice.text
+        assert "clipboard" in layers.notice.text and ("options" in layers.notice.text) == (how is copy_options)
         window.commands.undo()
         assert plan() != wanted
-        layers.plan.paste.trigger()
+        paste.trigger()
+        assert "Undo takes it back" in layers.notice.text
         assert plan() == wanted and window.session.state.undo_stack.undoText() == "paste a plan"
         window.commands.undo()
         window.commands.redo()
@@ -132,8 +135,8 @@ def test_a_plan_is_copied_and_pasted(
     assert plan() == FreezePlan(preset="all")
     for text, told in (("hello", "no freeze plan"), ("--freeze all --rate layer4=0", "efficientnet_lite0 has no layer 'layer4'")):
         QGuiApplication.clipboard().setText(text)
-        layers.plan.paste.trigger()
-        assert told in layers.notice.text and plan() == FreezePlan(preset="all")
+        paste.trigger()
+        assert told in window.notice.text and plan() == FreezePlan(preset="all")
 
 
 def compared(layers: LayersPage, path: str) -> str:

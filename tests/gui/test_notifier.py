@@ -16,7 +16,7 @@ def alerts(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The windows that asked for attention; ours is not in front."""
     asked: list[object] = []
     monkeypatch.setattr(QApplication, "alert", lambda widget, *rest: asked.append(widget))
-    monkeypatch.setattr(window, "isActiveWindow", lambda: False)
+    monkeypatch.setattr(QApplication, "activeWindow", staticmethod(lambda: None))
     monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: False))
     return asked
 
@@ -45,7 +45,7 @@ def test_it_can_be_switched_off_for_good(window: MainWindow, alerts: list[object
 def test_in_front_nothing_is_told(
     window: MainWindow, alerts: list[object], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "isActiveWindow", lambda: True)
+    monkeypatch.setattr(QApplication, "activeWindow", staticmethod(lambda: window))  # or any other of ours
     end(window, qtbot, RunStatus.FAILED)
     assert alerts == []
 

@@ -1,15 +1,19 @@
 """Small parts: settings, actions, forms, words, undo, faults, and the interpreter's own counts."""
 
+import contextlib
 import gc
+import os
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 from pydantic import Field
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton, QSpinBox
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QSpinBox
 from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
@@ -19,8 +23,10 @@ from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ACTIONS
 from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.faults import FaultDialog, Faults
 from desktop_ft.gui.form import ModelForm, RateSpinBox
+from desktop_ft.gui.offer import Offer
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.theme import Theme, ThemeChoice
@@ -186,6 +192,61 @@ def test_words() -> None:
     ]
     assert [words.size(amount) for amount in (5, 18_800_000, 2_500_000_000)] == ["5 B", "18.8 MB", "2.5 GB"]
     assert words.printable("caf\udce9") == "caf�"
+
+
+def test_a_fact_is_copied_and_read_aloud_without_the_signs_that_break_it(qtbot: QtBot) -> None:
+    facts = Facts()
+    qtbot.addWidget(facts)
+    address = "https://example.org/weights/efficientnet-lite0.safetensors"
+    facts.show_facts([("From", address)])
+    facts.show()
+    facts.activateWindow()
+    qtbot.waitUntil(facts.isActiveWindow)
+    shown = next(each for each in facts.findChildren(QLabel) if each.text() != "From")
+    assert shown.text() != address, "it may be broken"
+    assert facts.text == f"From: {address}" and shown.accessibleName() == address
+    shown.setFocus()
+    shown.setSelection(8, len(shown.text()) - 8)
+    QTest.keySequence(shown, QKeySequence(QKeySequence.StandardKey.Copy))
+    assert QApplication.clipboard().text() == address[8:]
+
+
+@pytest.mark.parametrize(
+    ("made", "offered"),
+    [(("ant",), True), (("train/ant", "val/bee"), True), (("train/deeper/ant",), False), (("wasp",), False), ((), False)],
+)
+def test_a_folder_with_folders_called_like_classes_is_offered(
+    made: tuple[str, ...], offered: bool, tmp_path: Path, qtbot: QtBot
+) -> None:
+    offer = Offer()
+    qtbot.addWidget(offer)
+    for each in made:
+        (tmp_path / each).mkdir(parents=True)
+    (tmp_path / "bee").write_text("a file is no class")
+    offer.consider([tmp_path], ["ant", "bee"])
+    assert offer.isVisible() is offered
+
+
+def test_a_folder_without_end_does_not_hold_up_the_window(tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "many").mkdir()
+    (entry,) = os.scandir(tmp_path)
+    looked_at = 0
+
+    def endless(folder: object) -> contextlib.nullcontext[Iterator[os.DirEntry[str]]]:
+        def entries() -> Iterator[os.DirEntry[str]]:
+            nonlocal looked_at
+            while True:
+                looked_at += 1
+                yield entry
+
+        return contextlib.nullcontext(entries())
+
+    offer = Offer()
+    qtbot.addWidget(offer)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", endless)
+        offer.consider([tmp_path], ["ant"])
+    assert not offer.isVisible() and 0 < looked_at < 100_000
 
 
 def test_qt_does_not_eat_the_interpreter_s_constants(qtbot: QtBot) -> None:

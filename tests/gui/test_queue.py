@@ -8,6 +8,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.gui.main_window import MainWindow
@@ -155,3 +156,38 @@ def test_a_damaged_queue_is_told_and_nothing_is_lost(window: MainWindow) -> None
     dialog.refresh()
     assert "is damaged" in dialog.notice.text and file.read_text() == "waiting = ["
     dialog.close()
+
+
+def test_a_run_that_cannot_go_on_says_why_and_stays_in_the_queue(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    def resume(*given: object, **more: object) -> RunEnded:
+        raise UserError("The last checkpoint is lost.", "Train a new run.")
+
+    monkeypatch.setattr(queueing, "resume", resume)
+    broken = RunFolder.create(places.runs() / "broken off")
+    broken.write_recipe(Recipe(dataset=DatasetChoice(folder="/photos/some")))
+    with broken.log() as log:
+        log.append(BEGUN)
+    waiting("some")
+    Queue().mark(Queue().entries()[0].number, run=str(broken.path))
+    click(shown(window).start)
+    qtbot.waitUntil(lambda: not window.session.queue.working and not window.session.training.running, timeout=10_000)
+    assert "checkpoint is lost" in Queue().entries()[0].error
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert "checkpoint is lost" in train.notice.text
+
+
+def test_an_output_folder_and_the_queue_do_not_go_together(
+    window: MainWindow, photos: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.session.opening.open(photos)
+    qtbot.waitUntil(lambda: not window.session.opening.running and not window.session.worker.busy)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    train.output.setText(str(tmp_path / "mine"))
+    window.refresh()
+    window.actions_["queue.add"].trigger()
+    assert "new folder" in train.notice.text
+    assert Queue().entries() == ()

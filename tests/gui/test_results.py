@@ -2,7 +2,9 @@
 
 import csv
 import shutil
+import threading
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -13,16 +15,20 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.score import evaluate
 from desktop_ft.evaluation.selective import select
+from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
+from desktop_ft.gui.thumbnails import THUMB_ROLE
+from desktop_ft.jobs.evaluating import keep_threshold
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
-from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
@@ -89,6 +95,15 @@ def double_click(view: QAbstractItemView, index: QModelIndex) -> None:
     QTest.mouseDClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
+def photos_in_cell(page: ResultsPage, actual: int, called: int) -> list[Path]:
+    """Pick a cell of the matrix; the files of the photos that are shown."""
+    page.tabs.setCurrentIndex(1)
+    page.confusion.setCurrentIndex(QModelIndex())
+    page.confusion.setCurrentIndex(page.confusion.model().index(actual, called))
+    thumbs = page.cell.thumbs
+    return [thumbs.index(row).data(THUMB_ROLE).path for row in range(thumbs.rowCount())]
+
+
 def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWindow, figures: ResultsPage) -> None:
     assert "95 % sure to be between" in figures.figures.text()
     for figure in ("mean F1", "confidence off by"):
@@ -144,6 +159,99 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     sure.value.setValue(50)
     click(sure.keep)
     qtbot.waitUntil(lambda: bool(figures.notice.text), timeout=LONG)
+
+
+def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
+    window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    other = Path(shutil.copytree(judged, tmp_path / "other"))
+    gate, begun = threading.Event(), list[Threshold | None]()
+
+    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+        begun.append(threshold)
+        assert gate.wait(30)
+        keep_threshold(run, plugins, threshold)
+
+    sure = figures.sureness
+    figures.tabs.setCurrentWidget(sure)
+    sure.value.setValue(40)
+    click(sure.keep)
+    qtbot.waitUntil(lambda: sure.drop.isEnabled() and not window.session.worker.busy, timeout=LONG)
+    monkeypatch.setattr("desktop_ft.jobs.evaluating.keep_threshold", slowly)
+    sure.value.setValue(60)
+    click(sure.keep)
+    click(sure.drop)
+    qtbot.waitUntil(lambda: bool(begun), timeout=LONG)
+    assert [threshold and threshold.value for threshold in begun] == [0.6], "the second waits for the first"
+    gate.set()
+    qtbot.waitUntil(lambda: len(begun) == 2 and not window.session.worker.busy, timeout=LONG)
+    assert begun[1] is None and RunFolder.open(judged).threshold is None
+    assert "less sure than" not in (judged / "report.html").read_text()
+    gate.clear()
+    (judged / "threshold.json").mkdir()
+    click(sure.keep)
+    window.session.runs.open(other)
+    gate.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert not figures.notice.text, "that of the other run is in the log"
+
+
+def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
+    window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot
+) -> None:
+    file, export = judged / "exports" / "model.onnx", window.page("export")
+    file.write_bytes(b"as it was exported")
+    told = ExportReport(
+        file=str(file),
+        bytes=1,
+        compared=1,
+        largest_difference=0.0,
+        changed_answers=0,
+        worst_path="a",
+        accepted=True,
+        threshold=0.0,
+    )
+    RunFolder.open(judged).add_export_report(told)
+    window.session.runs.open(judged)
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    assert export.proof_text.isVisible() and not export.outdated.isVisible()
+    window.session.state.go("results")
+    figures.tabs.setCurrentWidget(figures.sureness)
+    figures.sureness.value.setValue(40)
+    for way, said in ((figures.sureness.keep, True), (figures.sureness.drop, False)):
+        click(way)
+        qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+        window.session.state.go("export")
+        assert export.outdated.isVisible() is said
+        assert ("this file still answers always" in export.outdated.text()) is said
+        window.session.state.go("results")
+
+
+def test_what_a_run_s_manifest_and_figures_say_is_looked_up_once(
+    window: MainWindow, figures: ResultsPage, judged: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """A manifest of 100,000 photos took a second at every step of the slider."""
+    (judged / "manifest.json").rename(judged / "elsewhere.json")
+    evaluation, sure = window.session.state.evaluation, figures.sureness
+    assert evaluation is not None
+    figures.tabs.setCurrentWidget(sure)
+    sure.slider.setFocus()
+    remaining = set()
+    with monkeypatch.context() as watched:
+        watched.setattr("desktop_ft.evaluation.selective.fingerprint", lambda evaluation: pytest.fail("once an evaluation"))
+        for _ in range(15):
+            QTest.keyClick(sure.slider, Qt.Key.Key_PageUp)
+            remaining.add(sure.wall.thumbs.rowCount())
+    assert len(remaining) > 3, "other mistakes at other steps"
+    assert "these very pictures" in sure.warned.text()
+    assert {path.parent for path in photos_in_cell(figures, 1, 0)} == {photos / "light"}
+    assert not figures.notice.text
+    (judged / "elsewhere.json").rename(judged / "manifest.json")
+    monkeypatch.setattr("desktop_ft.gui.results_page.figures", lambda evaluation: pytest.fail("once an evaluation"))
+    click(sure.keep)
+    qtbot.waitUntil(lambda: "it says don't know" in figures.figures.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
 
 
 @pytest.mark.slow
@@ -248,6 +356,33 @@ def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
 
 
 @pytest.mark.slow
+def test_photos_of_a_zip_that_is_judged_are_those_of_the_zip(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    packed = tmp_path / "new.zip"
+    with ZipFile(packed, "w") as archive:
+        for number, photo in enumerate(sorted((trained[0] / "disc").iterdir())[::-1]):
+            archive.write(photo, f"new/disc/{number:02}.png")
+    assert drop(window, packed)
+    click(results.offer.button)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    evaluation = window.session.state.evaluation
+    assert window.session.state.judged == packed and evaluation is not None
+    disc = evaluation.classes.index("disc")
+    called = max(range(len(evaluation.classes)), key=lambda column: evaluation.confusion[disc][column])
+    shown = photos_in_cell(results, disc, called)
+    assert len(shown) == evaluation.confusion[disc][called] > 0
+    with ZipFile(packed) as archive:
+        for path in shown:
+            assert path.read_bytes() == archive.read(f"new/disc/{path.name}")
+    click(results.own)
+    own = window.session.state.evaluation
+    assert own is not None and own is not evaluation
+    called = max(range(len(own.classes)), key=lambda column: own.confusion[disc][column])
+    assert {path.parent for path in photos_in_cell(results, disc, called)} == {trained[0] / "disc"}
+
+
+@pytest.mark.slow
 def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot) -> None:
     assert drop(window, trained[0])
     trying = results.trying
@@ -256,6 +391,20 @@ def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trai
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert len(trying.answers) < 24
     assert trying.ask.isEnabled()
+
+
+@pytest.mark.slow
+def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
+    window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    assert drop(window, trained[0])
+    assert results.trying.progress.isVisible()
+    window.session.runs.open(other)  # as a run that was under way does at its end
+    assert results.trying.progress.isHidden()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert results.trying.answers == [] and results.trying.wall.thumbs.rowCount() == 0
+    assert results.trying.ask.isEnabled(), "and the next can be asked"
 
 
 def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import shlex
 import shutil
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,17 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
+from desktop_ft.data.scan import scan
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
+from desktop_ft.jobs import run_list
 from desktop_ft.runs import atomic
+from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_window import click, drop, opened, page
 
@@ -70,8 +76,14 @@ def test_without_runs_the_page_says_so(window: MainWindow, qtbot: QtBot) -> None
 
 def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     made("old", photos, accuracy=(0.4, 0.6, 0.7), time=1e9)
-    made("new", photos, preset="last:2", time=1.5e9)
+    new = made("new", photos, preset="last:2", time=1.5e9)
+    found = scan(photos)
+    judged = tuple(each.placed(each.label, Subset.VAL) for each in found.samples)
+    RunFolder(new).write_manifest(replace(found, samples=judged))
     runs = shown(window, qtbot, 2)
+    tips = [runs.runs.proxy.index(place, 5).data(Qt.ItemDataRole.ToolTipRole) for place in range(2)]
+    assert " to " in tips[0] and "validation pictures" in tips[0]
+    assert tips[1] == "70.0 %"  # nobody knows of how many pictures it is
     assert [run.name for run in runs.selected] == ["new"]  # the newest comes first
     assert "Select two runs" in runs.same.text()
     select(runs, 0, 1)
@@ -200,6 +212,34 @@ def test_typing_goes_on_while_the_list_is_made_anew(window: MainWindow, photos: 
     window.session.state.go("data")  # leaves it
     runs.notes.save()
     assert RunFolder(run).note.text == "half a word"
+
+
+def test_a_note_stays_when_a_list_that_was_begun_before_it_comes(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made("one", photos)
+    runs = shown(window, qtbot, 1)
+    read, go_on, listed = threading.Event(), threading.Event(), run_list.listed
+
+    def slowly() -> list[RunSummary]:
+        found = listed()
+        read.set()
+        go_on.wait(30)
+        return found
+
+    monkeypatch.setattr(run_list, "listed", slowly)
+    runs.refresh()
+    assert read.wait(30)
+    QTest.keyClicks(runs.notes.tags, "night")
+    QTest.keyClicks(runs.notes.text, "kept")
+    runs.notes.save()
+    go_on.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert runs.notes.text.toPlainText() == "kept" and runs.notes.tags.text() == "night"
+    assert runs.selected[0].note == "kept" and runs.selected[0].tags == "#night"
+    QTest.keyClicks(runs.notes.text, "!")
+    runs.notes.save()
+    assert RunFolder(run).note.tags == ("night",) and RunFolder(run).note.text == "kept!"
 
 
 def test_using_another_run_s_recipe_can_be_undone(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

@@ -1,5 +1,6 @@
 """The window as a person uses it, page by page, through real events; what needs no torch."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
@@ -225,9 +227,10 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     click(row.ask)
     assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
     qtbot.waitUntil(lambda: row.answer.text().startswith("About"), timeout=60_000)
-    assert "Recommended: 8 views" in row.answer.text()
+    told = re.search(r"Recommended: (\d+) view", row.answer.text())  # how many depends on how fast this machine is just now
+    assert told and int(told[1]) in VIEWS_WORTH_TRYING
     click(row.take_views)
-    assert state.recipe.optimisation.views == 8
+    assert state.recipe.optimisation.views == int(told[1])
     assert not row.take_views.isVisible() and not row.answer.text()  # it was measured for another recipe
     state.undo_stack.undo()
     assert state.recipe.optimisation.views == 0

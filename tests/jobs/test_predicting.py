@@ -3,7 +3,54 @@
 import csv
 from pathlib import Path
 
-from desktop_ft.jobs.predicting import Prediction, as_csv
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop_ft.core.metrics import Threshold
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.scan import scan
+from desktop_ft.evaluation.score import softmax
+from desktop_ft.jobs import predicting
+from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, predict
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+
+
+@given(st.floats(0, 1))
+def test_an_answer_exactly_at_the_threshold_stays_sure_in_an_exported_file(confidence: float) -> None:
+    least = as_float32(confidence)
+    assert float(np.float32(confidence)) >= least
+    assert least <= confidence < float(np.nextafter(np.float32(least), np.float32(2)))
+
+
+def test_an_answer_exactly_at_the_threshold_is_sure(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    run.write_recipe(recipe)
+    run.write_manifest(scan(Path(recipe.dataset.folder)))
+    asked = [torch.randn(1, 3, generator=torch.Generator().manual_seed(seed)) for seed in range(40)]
+    picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
+    for found in asked:
+        monkeypatch.setattr(predicting, "trained_network", lambda run, warn, found=found: Says(found))
+        confidence = float(softmax(found.numpy()).max())
+        run.write_threshold(Threshold(value=confidence, dataset="", subset="test", pictures=1, fingerprint=""))
+        (answer,) = predict(run.path, [picture], plugins)
+        assert answer.sure and answer.confidence == confidence
+
+
+class Says(torch.nn.Module):
+    """A network that answers the same to every picture: `logits` (1, classes)."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = torch.nn.Parameter(logits, requires_grad=False)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(pictures), -1)
 
 
 def test_a_table_of_answers_is_read_again_and_holds_no_formula() -> None:

@@ -1,6 +1,9 @@
 """Which runs are listed, and what is written about them, as the command line tells it."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +11,16 @@ import pytest
 
 from desktop_ft import places
 from desktop_ft.cli import main
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.events import EpochDone
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
+from desktop_ft.data.scan import scan
+from desktop_ft.evaluation.intervals import wilson
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.kept import kept_in
 from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import shapes
 
 
 def made(path: Path) -> RunFolder:
@@ -45,6 +53,23 @@ def test_a_note_is_written_shown_and_found(tmp_path: Path, capsys: pytest.Captur
     (places.data() / "runs.sqlite").unlink()  # only an index: the notes lie in the runs
     assert {run["name"]: run["note"] for run in runs(capsys)} == {"one": "", "two": "the new camera"}
     assert [run["name"] for run in runs(capsys, str(tmp_path / "elsewhere"))] == ["two"]
+
+
+def test_an_accuracy_is_listed_with_its_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made(places.runs() / "one")
+    found = scan(shapes(tmp_path / "photos", pictures=3))
+    run.write_manifest(replace(found, samples=tuple(each.placed(each.label, Subset.VAL) for each in found.samples)))
+    judged = len(found.samples)
+    done = EpochDone(
+        epoch=0, train_loss=1.0, train_accuracy=0.5, val_loss=1.0, val_accuracy=1 / judged, seconds=1.0, best=True
+    )  # fmt: skip
+    with run.log() as log:
+        log.append(done)
+    made(places.runs() / "two")
+    told = {each["name"]: each["interval"] for each in runs(capsys)}
+    assert told == {"one": [wilson(1, judged).low, wilson(1, judged).high], "two": None}
+    assert main(["runs"]) == 0
+    assert f"{100 / judged:.1f}% ({100 * told['one'][0]:.1f} to {100 * told['one'][1]:.1f})" in capsys.readouterr().out
 
 
 def test_what_is_no_tag_or_no_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,3 +115,24 @@ def test_a_list_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="cannot be read"):
         run_list.known_runs().folders()
     run_list.remember(run)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_cannot_be_reached_or_read_leaves_the_other_runs_in_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(places.runs() / "one")
+    run_list.remember(tmp_path / ("x" * 300))  # asked for, it is an error of the system, as a machine that is down
+    (made(places.runs() / "two").path / "run.lock").mkdir()
+    lock = made(places.runs() / "three").path / "run.lock"
+    lock.symlink_to(lock)
+    (places.runs() / ".stray").symlink_to("y" * 300)
+    assert sorted(run["name"] for run in runs(capsys)) == ["one", "three", "two"]
+
+
+def test_what_many_add_at_once_is_all_kept(tmp_path: Path) -> None:
+    known = run_list.known_runs()
+    added = [tmp_path / str(number) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(known.add, added))
+    assert sorted(known.folders()) == sorted(added)

@@ -132,6 +132,35 @@ def test_a_report_names_versions_and_hides_home_and_secrets(monkeypatch: pytest.
     assert "n=1" in said
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("GET /x\nAuthorization: Basic QUJD, QkNE==\nHost: h", "GET /x\nAuthorization: ***\nHost: h"),
+        ("{'authorization': 'Token ABC'}", "{'authorization': ***"),
+        ("('Authorization', 'Digest ABC')", "('Authorization', ***"),
+        ("?X-Amz-Credential=ABC%2Fus&X-Amz-Signature=ABC&part=1", "?X-Amz-Credential=***&X-Amz-Signature=***&part=1"),
+        ("?key=ABC&sig=ABC%3D&n=1", "?key=***&sig=***&n=1"),
+        ("AWSAccessKeyId=ABC private-key: ABC pwd=ABC", "AWSAccessKeyId=*** private-key: *** pwd=***"),
+        ("logged in with hf_ABCdef012", "logged in with ***"),
+        ("https://u:p@ABC@host/a@b", "https://***@host/a@b"),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out(said: str, kept: str) -> None:
+    assert logbook.without_secrets(said) == kept
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The keyboard: press a key: Return.",
+        "The key layers are frozen; monkey=3, design=2, KeyError: 'bees'",
+        "in hf_hub_download, https://host/a@b and mail to a@b",
+    ],
+)
+def test_what_is_no_secret_stays(said: str) -> None:
+    assert logbook.without_secrets(said) == said
+
+
 @given(st.text(), st.sampled_from(Level), st.text(), st.text())
 def test_any_entry_can_be_reported(text: str, level: Level, origin: str, details: str) -> None:
     entry = Entry(time=0.0, level=level, origin=origin, text=text, details=details)

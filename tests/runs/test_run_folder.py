@@ -293,3 +293,12 @@ def test_the_index_names_the_plan_that_a_run_learns_by_now(tmp_path):
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
     index.rescan()
     assert {row.name: row.preset for row in index.rows()} == {"one": recipe().freeze.preset, "two": "last:1"}
+
+
+def test_the_index_knows_of_how_many_pictures_an_accuracy_is(tmp_path):
+    known, unknown, none = (make(tmp_path / "runs" / name, EVENTS[:3]) for name in ("known", "damaged", "none"))
+    (unknown.path / "manifest.json").write_text("{")
+    (none.path / "manifest.json").unlink()
+    index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
+    index.rescan()
+    assert {row.name: row.judged for row in index.rows()} == {known.name: 1, "damaged": 0, "none": 0}

@@ -1,0 +1,20 @@
+"""`desktop-ft layers` compares plans."""
+
+import json
+
+import pytest
+
+from desktop_ft.cli import main
+
+COMPARE = ("layers", "resnet18", "--image-size", "32", "--compare", "head")
+
+
+def test_a_plan_of_many_options_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    many = " --freeze head" + " --rate layer4.1.conv2=0.5" * 20
+    assert main([*COMPARE, many, "--json"]) == 0
+    assert [path for path, *_ in json.loads(capsys.readouterr().out)["differing"]] == ["layer4.1.conv2"]
+
+
+def test_a_plan_too_long_for_the_name_of_a_file_is_no_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARE, "x" * 5000]) == 2
+    assert "no freeze plan" in capsys.readouterr().err
