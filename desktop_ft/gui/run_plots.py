@@ -235,7 +235,7 @@ class Plots(QWidget):
         for view in self.views:
             self.tabs.addTab(view, view.title)
             view.pointed.connect(self.pointed)
-        self.tabs.setObjectName("views")
+        self.tabs.setObjectName("curves")
         self.tabs.currentChanged.connect(self._choose)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -123,6 +123,7 @@ def test_predicting_with_what_is_no_model(command: Command, photos: Path, tmp_pa
     refused(command("predict", tmp_path / "none.onnx", photos), "none.onnx")
 
 
+@pytest.mark.slow
 def test_predicting_on_an_empty_folder(command: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert command("train", photos, "--image-size", 32, "--epochs", 1, "--out", tmp_path / "run").code == 0

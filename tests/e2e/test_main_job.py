@@ -194,6 +194,7 @@ def test_termination_ends_a_command_as_an_interrupt_does(tmp_path: Path) -> None
     assert told == "desktop-ft: Cancelled.\n"
 
 
+@pytest.mark.slow
 def test_pictures_that_went_or_changed_are_left_out_and_told(command: Command, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trained(command, photos, run)
@@ -222,6 +223,7 @@ def test_pictures_the_model_learned_from_do_not_pass_for_new_ones(command: Comma
     assert "trained on" in outcome.err
 
 
+@pytest.mark.slow
 def test_predict_imports_no_torch(command: Command, photos: Path, tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "model.onnx"
     trained(command, photos, run)
@@ -254,6 +256,7 @@ def test_every_preset_trains(command: Command, photos: Path, tmp_path: Path, pre
     assert trained(command, photos, tmp_path / "run", "--freeze", preset, "--epochs", 1).json()["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(command: Command, tmp_path: Path) -> None:
     photos = shapes(tmp_path / "photos", pictures=30)
     options = (*QUICK, "--freeze", "all", "--augment", "light", "--epochs", 3)
@@ -305,6 +308,7 @@ def sizes(told: dict[str, Any]) -> dict[str, int]:
     return {each["name"]: each["bytes"] for each in told["kept"]}
 
 
+@pytest.mark.slow
 def test_what_frozen_layers_answered_is_kept_shown_and_cleared(command: Command, photos: Path, tmp_path: Path) -> None:
     first = trained(command, photos, tmp_path / "a", "--augment", "light", "--views", 2, "--epochs", 5)
     assert "answered once for all epochs" in first.err

@@ -61,6 +61,7 @@ def _run(code: str, *arguments: str) -> list[int]:
     return [int(word) for word in done.stdout.split()]
 
 
+@pytest.mark.slow
 def test_steps_in_any_thread_take_no_fresh_pages() -> None:
     (faults,) = _run(FAULTS, "prepared")
     assert faults < 100

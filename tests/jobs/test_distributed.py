@@ -85,6 +85,7 @@ def curves(run: Path) -> list[tuple[float, ...]]:
     return [*steps, *((epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in history.epochs)]
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_run_that_one_makes(
     recipe: Recipe, tmp_path: Path, plugins: Plugins, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +151,7 @@ def test_as_many_processes_as_gpus(
             distributed.processes(changed, manifest)
 
 
+@pytest.mark.slow
 def test_nothing_listens_to_other_machines(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
     heard_by: set[str] = set()
 
@@ -161,6 +163,7 @@ def test_nothing_listens_to_other_machines(recipe: Recipe, plugins: Plugins, tmp
     assert heard_by == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_what_one_process_cannot_open_ends_all_in_a_sentence(
     recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

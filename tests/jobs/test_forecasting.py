@@ -174,6 +174,7 @@ def test_a_forecast_can_be_cancelled(photos: Path, plugins: Plugins) -> None:
         forecast(a_recipe(photos), plugins, cancel=cancel)
 
 
+@pytest.mark.slow
 def test_a_benchmark_runs_in_turns_and_leaves_nothing(photos: Path, plugins: Plugins) -> None:
     heard: list[str] = []
     done = benchmark(a_recipe(photos, epochs=2), plugins, rounds=2, progress=heard.append)

@@ -40,6 +40,7 @@ def test_the_loss_falls_and_a_rate_follows(photos: Path, plugins: Plugins, prese
     assert sweep.suggested is not None and 1e-5 < sweep.suggested <= 1
 
 
+@pytest.mark.slow
 def test_the_same_recipe_finds_the_same(photos: Path, plugins: Plugins) -> None:
     chance = torch.get_rng_state()
     recipe = a_recipe(photos, "head")
@@ -49,6 +50,7 @@ def test_the_same_recipe_finds_the_same(photos: Path, plugins: Plugins) -> None:
     assert find_rate(recipe.model_copy(update={"seed": 1}), plugins) != first
 
 
+@pytest.mark.slow
 def test_a_loss_that_explodes_ends_the_search(photos: Path, plugins: Plugins) -> None:
     sweep = find_rate(a_recipe(photos, "all", optimizer="sgd", clip_norm=0), plugins)
     assert len(sweep.rates) < STEPS

@@ -100,6 +100,7 @@ def test_other_layers_learn_from_the_next_epoch_on(recipe: Recipe, run: Run) -> 
     assert "from epoch 2 on last:2" in folder.report.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_takes_it_up_when_it_is_resumed(recipe: Recipe, run: Run, plugins: Plugins) -> None:
     run.stop_in = 0
     run.train(recipe)
@@ -111,6 +112,7 @@ def test_a_run_that_was_stopped_takes_it_up_when_it_is_resumed(recipe: Recipe, r
         replan(run.path, DEEPER, plugins)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_while_another_change_is_made_is_not_lost(
     recipe: Recipe, run: Run, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_what_is_asked_for_one_after_the_other_is_done_together(recipe: Recipe, 
     assert run.changes == [(1, BOTH)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [SLOWER, DEEPER, BOTH], ids=["rate", "layers", "both"])
 def test_the_recipe_of_a_run_gives_the_same_run_again(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path, change: Change
