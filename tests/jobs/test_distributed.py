@@ -250,7 +250,7 @@ def test_processes_that_keep_dying_end_a_run_that_can_go_on(
 
 @pytest.mark.slow
 def test_what_a_recipe_plans_is_followed_by_all(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
-    frozen = FreezePlan(preset="head", batch_norm=BatchNormPolicy.FROZEN)
+    frozen = FreezePlan(preset="scratch", batch_norm=BatchNormPolicy.FROZEN)
     changing = long(recipe, 3).with_change(1, Change(lr=0.01)).with_change(2, Change(freeze=frozen))
     told = []
     for processes in (1, 2):
