@@ -33,8 +33,7 @@ if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 process.prepare()  # as the application does, before torch is there
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer  # noqa: E402
-from PySide6.QtTest import QTest  # noqa: E402
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, Qt, QTimer  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 
 from desktop_ft import app  # noqa: E402
@@ -110,13 +109,20 @@ def home() -> Iterator[Path]:
         yield Path(folder)
 
 
+def wait(milliseconds: int) -> None:
+    """Let the event loop run. (`QTest.qWait` would keep Python's lock, and all other threads waiting.)"""
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
 def until(condition: Callable[[], bool], seconds: float = 600) -> None:
     """Let the event loop run until `condition` holds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             raise SystemExit("The window did not get there in time.")
-        QTest.qWait(10)
+        wait(10)
 
 
 def opened(faults: Faults) -> MainWindow:
@@ -173,11 +179,11 @@ def gaps(photos: Path, files: int) -> dict[str, object]:
         session.state.go("data")
         drawn(place / "many", files)
         ticks = Ticks()
-        QTest.qWait(2000)
+        wait(2000)
         found["at rest"] = ticks.taken()
         session.opening.open(place / "many")
         until(lambda: not session.opening.running and session.state.manifest is not None, 1800)
-        QTest.qWait(500)
+        wait(500)
         found[f"scan of {files:,} files"] = ticks.taken()
         page = window.page("data")
         if not isinstance(page, DataPage):
@@ -185,7 +191,7 @@ def gaps(photos: Path, files: int) -> dict[str, object]:
         bar = page.wall.verticalScrollBar()
         for step in range(400):
             bar.setValue(bar.maximum() * step // 400)
-            QTest.qWait(10)
+            wait(10)
         found["photos scrolled"] = ticks.taken()
         for what, preset, epochs in (("the head trains", "head", 10), ("all layers train", "all", 2)):
             recipe = Recipe(
