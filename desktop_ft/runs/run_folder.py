@@ -127,7 +127,8 @@ class RunFolder:
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is not a recipe: it is not text ({error.reason}).", "Restore it from a copy.") from error
         recipe = Recipe.from_toml(text, str(path))
-        for told in self._told_alone():
+        # A recipe that names its changes, be it none, holds them all: the events, which may be long, are left alone.
+        for told in () if "changes" in recipe.model_fields_set else self._told_alone():
             if recipe.change_in(told.epoch) is None:
                 recipe = recipe.with_change(told.epoch, told.change)
         return recipe

@@ -267,6 +267,8 @@ def test_changes_told_before_recipes_held_any_are_read_and_followed(tmp_path):
     run = make(tmp_path / "run", EVENTS[:4])
     with (run.path / "events.jsonl").open("a") as file:
         file.write(OLD_CHANGE)
+    assert run.recipe == recipe()  # which says itself that nothing changes
+    (run.path / "recipe.toml").write_text(recipe().to_toml().replace("changes = []\n", ""))
     changed = Change(freeze=FreezePlan(preset="last:1"))
     assert run.events()[-1] == PlanChanged(epoch=1, change=changed, learning_share=0.2)
     assert run.recipe == recipe().with_change(1, changed)
