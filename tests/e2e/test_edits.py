@@ -9,7 +9,7 @@ import pytest
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.export.onnx_model import OnnxModel
 from tests.e2e.conftest import Command, shapes
-from tests.e2e.test_bad_input import refused
+from tests.e2e.test_bad_input import assert_refused
 
 QUICK = ("--image-size", 32, "--batch-size", 8, "--epochs", 1)
 EDITS = ("--rename", "disc=round", "--rename", "box=angular", "--rename", "line=angular", "--move", "disc/03.png=left_out")
@@ -33,7 +33,7 @@ def test_a_picture_in_an_archive_is_moved(command: Command, photos: Path, tmp_pa
     for name in ("disc/01.png", "disc/02.png"):
         told = command("scan", packed, "--move", f"{name}=left_out", "--json").json()
         assert told["edits"]["pictures"] == {"left_out": 1}
-    refused(command("scan", packed, "--move", "disc/none.png=val"), "cannot be read")
+    assert_refused(command("scan", packed, "--move", "disc/none.png=val"), "cannot be read")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_picture_in_an_archive_is_moved(command: Command, photos: Path, tmp_pa
     ],
 )
 def test_an_edit_that_is_none_is_refused(command: Command, photos: Path, option: str, value: str, words: str) -> None:
-    refused(command("scan", photos, option, value), words)
+    assert_refused(command("scan", photos, option, value), words)
 
 
 def test_a_run_on_an_edited_dataset_learns_and_is_judged_by_the_new_names(command: Command, photos: Path, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_run_on_an_edited_dataset_learns_and_is_judged_by_the_new_names(comman
         "round": 2,
     }
     (others / "round").rename(others / "star")
-    refused(command("evaluate", run, others), "'star' that the model does not know")
+    assert_refused(command("evaluate", run, others), "'star' that the model does not know")
 
 
 @pytest.mark.slow

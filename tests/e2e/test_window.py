@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRect, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QPointF, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox, QStyle, QStyleOptionViewItem
+from PySide6.QtWidgets import QAbstractButton, QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app
@@ -27,6 +27,7 @@ from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.replanning import current
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
+from tests.gui.test_layers_page import click_tick
 from tests.gui.test_window import click, drop, page
 
 pytestmark = pytest.mark.slow
@@ -64,18 +65,6 @@ def take_recipe(window: MainWindow, qtbot: QtBot, photos: Path, tmp_path: Path, 
     return recipe
 
 
-def tick(layers: LayersPage, path: str) -> None:
-    """Click the check box of a layer."""
-    index = layers.model.index_of(path)
-    layers.tree.scrollTo(index)
-    option = QStyleOptionViewItem()
-    option.initFrom(layers.tree)
-    option.rect = layers.tree.visualRect(index)
-    option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
-    box: QRect = layers.tree.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, layers.tree)
-    QTest.mouseClick(layers.tree.viewport(), Qt.MouseButton.LeftButton, pos=box.center())
-
-
 def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     state, training = window.session.state, window.session.training
     take_recipe(window, qtbot, photos, tmp_path, epochs=2)
@@ -83,10 +72,10 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert isinstance(layers, LayersPage)
     qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
     before = layers.share.text()
-    tick(layers, "conv_head")
+    click_tick(layers, "conv_head")
     assert dict(state.recipe.freeze.overrides) == {"conv_head": 1.0}
     assert layers.share.text() != before
-    tick(layers, "conv_head")
+    click_tick(layers, "conv_head")
     assert dict(state.recipe.freeze.overrides) == {}
 
     train = page(window, "train")
@@ -163,7 +152,7 @@ def test_picture_and_tree_and_plan_go_in_step(window: MainWindow, photos: Path, 
     assert state.recipe.freeze.preset == "last:2" and layers.blocks.value() == 2
     window.commands.undo()  # both steps were one change
     assert state.recipe.freeze.preset == "head" and picture.value() == count
-    tick(layers, "blocks.6")
+    click_tick(layers, "blocks.6")
     assert picture.value() < count
     QTest.keyClick(picture, Qt.Key.Key_End)
     assert state.recipe.freeze.preset == "head" and not state.recipe.freeze.overrides
@@ -184,7 +173,7 @@ def test_time_and_memory_of_what_is_ticked_are_measured_by_themselves(
     qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
     head = layers.measured.text.text()
     assert head.startswith("About") and "of memory. An epoch takes" in head
-    tick(layers, "blocks.6")
+    click_tick(layers, "blocks.6")
     assert forecasts.told is None and layers.measured.text.text() == "Measuring time and memory…"
     qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
     assert layers.measured.text.text() != head
@@ -315,7 +304,7 @@ def test_other_layers_learn_in_the_run_under_way(window: MainWindow, photos: Pat
     qtbot.waitUntil(lambda: len(training.history.epochs) >= 1, timeout=LONG)
     state.go("layers")  # the start had led to the curves
     assert not layers.replan.isVisible() and not window.session.runs.can_replan
-    tick(layers, "blocks.6")
+    click_tick(layers, "blocks.6")
     assert state.recipe.freeze != recipe.freeze
     qtbot.waitUntil(layers.replan.isVisible)
     click(layers.replan)

@@ -48,6 +48,7 @@ def learns(layers: LayersPage, path: str) -> bool:
 
 
 def click_tick(layers: LayersPage, path: str) -> None:
+    """Click the check box of a layer."""
     index = layers.model.index_of(path)
     layers.tree.scrollTo(index)
     option = QStyleOptionViewItem()
