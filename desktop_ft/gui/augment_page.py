@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
@@ -31,7 +30,7 @@ from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picture_dialog import PictureDialog
 from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Empty, Notice, Page, button, card, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, caption_of, card, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import augmenting, help_texts
 from desktop_ft.jobs.augmenting import Shown
@@ -135,8 +134,7 @@ class AugmentPage(Page):
         self.form_box.addWidget(self.form_title)
         self.form_box.addWidget(self.form_help)
         self.form_card = frame
-        caption = QLabel("&Preset")
-        caption.setBuddy(self.preset)
+        caption = caption_of(self.preset, "&Preset")
         inside = QWidget()
         inside.setObjectName("form")
         layout = QVBoxLayout(inside)

@@ -1,7 +1,7 @@
 """The page Data: choose pictures; see and edit classes, counts and subsets, thumbnails and problems."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Subset
@@ -14,7 +14,7 @@ from desktop_ft.gui.photo_panel import PhotoPanel
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.problem_list import ProblemList
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, caption_of, filling, label, row, splitter
 from desktop_ft.gui.words import SUBSET_WORDS
 
 
@@ -119,8 +119,7 @@ class DataPage(Page):
         self.val.setToolTip("Share of each class that is held out to judge the model on pictures it never learned from.")
         self.val.valueChanged.connect(self._divide)
         self.val_note = label(role="muted", wrap=True)
-        caption = QLabel("Validation &share")
-        caption.setBuddy(self.val)
+        caption = caption_of(self.val, "Validation &share")
         return row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val"))
 
     def _draw(self) -> None:

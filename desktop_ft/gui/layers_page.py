@@ -1,7 +1,7 @@
 """The page Layers: which layers learn, and how fast."""
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QLabel, QSpinBox, QTreeView, QVBoxLayout
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QSpinBox, QTreeView, QVBoxLayout
 
 from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
@@ -20,7 +20,7 @@ from desktop_ft.gui.plan_edit import set_rate, tick
 from desktop_ft.gui.plan_menu import PlanMenu
 from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, filling, label, row
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, caption_of, filling, label, row
 
 PRESET_TITLES = {
     "head": "Only the head",
@@ -154,9 +154,7 @@ class LayersPage(Page):
         self.batch_norm.currentIndexChanged.connect(self._edit_batch_norm)
         self.rate.valueChanged.connect(self._edit_rate)
         self.epoch.valueChanged.connect(self.refresh)
-        caption, rate = QLabel("&Preset"), QLabel("&Backbone rate ×")
-        caption.setBuddy(self.preset)
-        rate.setBuddy(self.rate)
+        caption, rate = caption_of(self.preset, "&Preset"), caption_of(self.rate, "&Backbone rate ×")
         layout = QVBoxLayout()
         left = (caption, HelpButton(self.preset), self.preset, self.blocks, self.factor, self.epoch)
         layout.addLayout(row(*left, None, rate, self.rate, self.batch_norm))

@@ -7,14 +7,14 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.offers import Offer
 from desktop_ft.gui import words
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.theme import Theme
-from desktop_ft.gui.widgets import filling, label, row
+from desktop_ft.gui.widgets import caption_of, filling, label, row
 
 _NEAR = 14.0
 """Pixels within which a click or a hover means a point."""
@@ -56,8 +56,7 @@ class NetworkChart(QWidget):
         self.axis.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.axis.installEventFilter(WheelGuard(self))
         self.axis.currentIndexChanged.connect(self._draw)
-        caption = QLabel("Accuracy &against")
-        caption.setBuddy(self.axis)
+        caption = caption_of(self.axis, "Accuracy &against")
         self.plot = make_plot("ImageNet top-1, %", "")
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

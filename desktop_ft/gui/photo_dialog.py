@@ -8,13 +8,13 @@ from typing import Any
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.evaluation.explanation import LIMITS, Explanation, explains, nothing_to_show, overlay, verdict
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, caption_of, label, row
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs.explaining import Explainer
 
@@ -128,10 +128,8 @@ class PhotoDialog(QDialog):
         self.verdict = label(wrap=True)
         self.previous = button("&Previous", self._previous, tip="The photo before (Left, or Page up).")
         self.next = button("&Next", self._next, tip="The next photo (Right, or Page down).")
-        what = QLabel("What &speaks for")
-        what.setBuddy(self.shown)
-        strength = QLabel("&Opacity")
-        strength.setBuddy(self.opacity)
+        what = caption_of(self.shown, "What &speaks for")
+        strength = caption_of(self.opacity, "&Opacity")
         side = QVBoxLayout()
         side.setSpacing(GAP)
         for thing in (self.title, self.file, self.notice, self.classes):

@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import QBuffer, QIODevice, QPoint, QSize
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QCheckBox, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
@@ -13,7 +13,7 @@ from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, button, label, row
+from desktop_ft.gui.widgets import Notice, button, caption_of, label, row
 from desktop_ft.runs import atomic
 
 _SHARPNESS = 2
@@ -37,8 +37,7 @@ class PlotControls(QWidget):
         self.smooth.setToolTip("Draw what is told of every step as the mean over so many of them; 1 draws each as it was.")
         self.smooth.installEventFilter(WheelGuard(self))
         self.smooth.valueChanged.connect(plots.set_smoothing)
-        caption = QLabel("S&mooth over")
-        caption.setBuddy(self.smooth)
+        caption = caption_of(self.smooth, "S&mooth over")
         self.save = button("Save curves…", self._choose, tip="As a picture (.png, .svg) or as a table (.csv).")
         self.pointed = label("Point at a curve to read its values.", "muted", wrap=True)
         plots.pointed.connect(self.pointed.setText)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from desktop_ft.core.rate_sweep import HIGHEST, LOWEST, STEPS, RateSweep
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.gui.form import RateSpinBox
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
 from desktop_ft.gui.worker import Report, Task
 from desktop_ft.jobs.rate_finding import find_rate
 
@@ -55,8 +55,7 @@ class RateDialog(QDialog):
         self.rate.setValue(session.state.recipe.optimisation.lr)
         self.rate.valueChanged.connect(self._draw_line)
         self.use = button("Use this rate", self._use, primary=True)
-        caption = QLabel("&Rate")
-        caption.setBuddy(self.rate)
+        caption = caption_of(self.rate, "&Rate")
         self.words = label(role="muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)

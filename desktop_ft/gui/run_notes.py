@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
-from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.run_note import RunNote, tags_in
-from desktop_ft.gui.widgets import row
+from desktop_ft.gui.widgets import caption_of, row
 from desktop_ft.runs.run_folder import RunFolder
 
 _AFTER_MS = 800
@@ -43,8 +43,7 @@ class RunNotes(QWidget):
         for field in (self.tags, self.text):
             field.textChanged.connect(self._soon.start)
             field.installEventFilter(self)
-        caption = QLabel("&Tags")
-        caption.setBuddy(self.tags)
+        caption = caption_of(self.tags, "&Tags")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(caption, self.tags))

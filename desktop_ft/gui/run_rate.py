@@ -1,12 +1,12 @@
 """The learning rate of the run under way, and its change while it goes on."""
 
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop_ft.core.changes import Change
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.gui.form import RateSpinBox, WheelGuard, bounds
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, button, label, row
+from desktop_ft.gui.widgets import Notice, button, caption_of, label, row
 
 
 class RunRate(QWidget):
@@ -24,8 +24,7 @@ class RunRate(QWidget):
             "What the schedule of the run under way is to start from; the recipe on this page is for the next run."
         )
         self.rate.installEventFilter(WheelGuard(self))
-        caption = QLabel("Rate of the r&un")
-        caption.setBuddy(self.rate)
+        caption = caption_of(self.rate, "Rate of the r&un")
         self.use = button("Use in the run", self._use, tip="Let the run under way go on at this rate, from its next epoch on.")
         self.told = label(role="muted", wrap=True)
         column = QVBoxLayout(self)

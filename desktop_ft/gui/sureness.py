@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
@@ -15,7 +15,7 @@ from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.thumbnails import Wall
-from desktop_ft.gui.widgets import button, label, row, splitter
+from desktop_ft.gui.widgets import button, caption_of, label, row, splitter
 
 _STEPS = 1000
 
@@ -58,8 +58,7 @@ class Sureness(QWidget):
             control.setToolTip(Threshold.model_fields["value"].description or "")
         self.slider.valueChanged.connect(self._slid)
         self.value.valueChanged.connect(self._typed)
-        caption = QLabel("&Don't know below")
-        caption.setBuddy(self.value)
+        caption = caption_of(self.value, "&Don't know below")
         self.said = label(wrap=True)
         self.warned = label(wrap=True)
         self.warned.setProperty("level", "warn")

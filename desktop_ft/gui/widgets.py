@@ -30,6 +30,7 @@ from desktop_ft.runs.logbook import report, tell
 _LEVELS = {"bad": logging.ERROR, "warn": logging.WARNING}
 MARGIN = 20
 GAP = 10
+_REACH = 2
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
@@ -39,6 +40,16 @@ def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
     made.setWordWrap(wrap)
     if role:
         made.setProperty("role", role)
+    return made
+
+
+def caption_of(control: QWidget, text: str) -> QLabel:
+    """The caption beside `control`; the letter behind `&` leads to it."""
+    made = label(text)
+    made.setBuddy(control)
+    # The last letter may reach a pixel further than is measured, on screens of high density.
+    made.ensurePolished()
+    made.setMinimumWidth(made.sizeHint().width() + _REACH)
     return made
 
 
