@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
 
 class Batches(Protocol):
-    """Training and validation batches on the CPU.
+    """Training and validation batches, on the processor or on the device that computes.
 
     What `train(epoch, first_step)` gives must depend on (seed, epoch, step) alone, never on what was asked before: that is
     what makes a resumed run equal to one that never stopped.
@@ -67,3 +67,21 @@ def closed_after(batches: Iterator[Item]) -> Iterator[Iterator[Item]]:
         return
     with closing(source):
         yield batches
+
+
+class Coming(Generic[Item]):
+    """Gives `items` one by one; the next one may be made before it is taken, while its maker would only wait otherwise."""
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._made: list[Item | None] = []
+
+    def make(self) -> None:
+        """Have the next one ready."""
+        if not self._made:
+            self._made.append(next(self._items, None))
+
+    def take(self) -> Item | None:
+        """The next one; None after the last."""
+        self.make()
+        return self._made.pop()
