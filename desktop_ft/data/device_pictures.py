@@ -40,10 +40,10 @@ class DevicePictures:
         with closing(in_order(pool, self._brought, missing, ahead)) as coming:
             for (sample, cropped), is_here in zip(wanted, here, strict=True):
                 key = sample.path, cropped
-                if is_here:
+                if is_here and key in self._kept:
                     yield self._kept[key]
                     continue
-                picture = next(coming)
+                picture = self._brought((sample, cropped)) if is_here else next(coming)  # given back meanwhile
                 picture.record_stream(torch.cuda.current_stream(self._device))  # its memory is not free before that is done
                 if key not in self._kept and picture.nbytes <= self._room:
                     self._kept[key] = picture

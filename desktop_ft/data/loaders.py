@@ -114,6 +114,10 @@ class PictureBatches:
         """End the threads and give the memory back; the batches cannot be used after that."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._source.forget()
+        self.release()
+
+    def release(self) -> None:
+        """Give back what a device holds of pictures; those that are asked for again are brought there again."""
         if self._device is not None:
             self._device.forget()
 

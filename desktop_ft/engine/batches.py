@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -28,6 +28,14 @@ class Batches(Protocol):
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and int64 targets of all validation samples, in manifest order."""
+
+
+@runtime_checkable
+class ReleasingBatches(Batches, Protocol):
+    """Batches that hold something of the device that computes."""
+
+    def release(self) -> None:
+        """Give it back, to be had again when it is needed; batches that are under way go on."""
 
 
 Item = TypeVar("Item")
@@ -67,21 +75,3 @@ def closed_after(batches: Iterator[Item]) -> Iterator[Iterator[Item]]:
         return
     with closing(source):
         yield batches
-
-
-class Coming(Generic[Item]):
-    """Gives `items` one by one; the next one may be made before it is taken, while its maker would only wait otherwise."""
-
-    def __init__(self, items: Iterator[Item]) -> None:
-        self._items = items
-        self._made: list[Item | None] = []
-
-    def make(self) -> None:
-        """Have the next one ready."""
-        if not self._made:
-            self._made.append(next(self._items, None))
-
-    def take(self) -> Item | None:
-        """The next one; None after the last."""
-        self.make()
-        return self._made.pop()

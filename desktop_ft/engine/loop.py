@@ -27,8 +27,9 @@ from desktop_ft.core.events import (
 from desktop_ft.core.layers import same_rate
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
-from desktop_ft.engine.batches import Batches, Coming, closed_after
+from desktop_ft.engine.batches import Batches, ReleasingBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
+from desktop_ft.engine.coming import Coming
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
@@ -230,7 +231,7 @@ class Loop:
     def _learn(self, stage: Stage) -> None:
         setup = self._setup
         with closed_after(stage.train(self._progress.epoch, self._progress.step)) as batches:
-            coming = Coming(batches)
+            coming = Coming(batches, setup.compute.device)
             while (batch := coming.take()) is not None:
                 self._heed()
                 self._learn_batch(*batch, meanwhile=coming.make)
@@ -329,6 +330,9 @@ class Loop:
     def _wait(self) -> None:
         self._save()
         self._passes.forget_recorded()
+        self._stages.release()
+        if isinstance(self._setup.batches, ReleasingBatches):
+            self._setup.batches.release()
         alone, device = self._team.size == 1, self._passes.compute.device
         with self._clock.stopped(), resting(self._setup.network, self._optimizer, device, moves=alone):
             self._emit(Paused(paused=True))
