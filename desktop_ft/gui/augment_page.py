@@ -159,7 +159,9 @@ class AugmentPage(Page):
     def _right(self) -> QWidget:
         self.seed = QSpinBox()
         self.seed.setRange(0, 999_999)
-        self.seed.setPrefix(tr("seed "))
+        before, _, behind = tr("seed {n}").partition("{n}")
+        self.seed.setPrefix(before)
+        self.seed.setSuffix(behind)
         self.seed.setAccessibleName(tr("Seed of the preview"))
         self.seed.setToolTip(tr("The same seed gives the same changes."))
         self.seed.valueChanged.connect(self._preview_soon)
