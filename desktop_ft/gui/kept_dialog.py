@@ -14,7 +14,7 @@ from desktop_ft.gui.worker import Report
 from desktop_ft.jobs.kept import Kept, all_kept
 
 _WIDTH = 640
-_QUESTIONS = {"archives": marked("Drop the unpacked .zip files?"), "weights": marked("Drop the downloaded weights?")}
+QUESTIONS = {"archives": marked("Drop the unpacked .zip files?"), "weights": marked("Drop the downloaded weights?")}
 """What is asked before something is dropped that does not come back by itself."""
 
 
@@ -83,7 +83,7 @@ class _Card(QWidget):
         box = QMessageBox(self)
         box.setWindowTitle(tr(self._kept.title))
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(tr(_QUESTIONS[self._kept.name]))
+        box.setText(tr(QUESTIONS[self._kept.name]))
         box.setInformativeText(tr(self._kept.saves))
         drop = box.addButton(tr("Drop"), QMessageBox.ButtonRole.DestructiveRole)
         box.setDefaultButton(box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole))
