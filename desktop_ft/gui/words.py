@@ -16,7 +16,7 @@ SUBSET_WORDS: dict[str, str] = {
     Subset.VAL: marked("validation"),
     Subset.TEST: marked("test"),
 }
-STATE_WORDS: dict[str, str] = {
+_STATES: dict[str, str] = {
     RunStatus.COMPLETED: marked("completed"),
     RunStatus.STOPPED: marked("stopped"),
     RunStatus.CANCELLED: marked("cancelled"),
@@ -25,7 +25,6 @@ STATE_WORDS: dict[str, str] = {
     "interrupted": marked("interrupted"),
     "damaged": marked("damaged"),
 }
-"""What a run in the list is, in words."""
 KINDS = (
     marked("Animated"), marked("Broken"), marked("Broken link"), marked("Cmyk"), marked("Contradicting label"),
     marked("Crashes decoder"), marked("Deep"), marked("Duplicate across subsets"), marked("Emptied class"), marked("Empty"),
@@ -70,6 +69,11 @@ def title_within(name: str) -> str:
     """The same behind other words, where English begins it with a small letter."""
     shown = title(name)
     return shown.lower() if shown == english_title(name) else shown
+
+
+def state(status: str) -> str:
+    """What a run in the list is, in words."""
+    return tr(_STATES.get(status, status))
 
 
 def problem(kind: str) -> str:
