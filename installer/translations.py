@@ -17,7 +17,6 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from desktop_ft import places
 from desktop_ft.core.language import LANGUAGES
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
@@ -25,7 +24,8 @@ from desktop_ft.gui.words import title
 from desktop_ft.plugin_manager import load_plugins
 
 ROOT = Path(__file__).parents[1]
-FOLDER = places.shipped("resources") / "translations"
+RESOURCES = ROOT / "resources"
+FOLDER = RESOURCES / "translations"
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 _ARGUMENTS = {"tr": 1, "marked": 1, "tr_n": 2}
 _NOT_SAID = ("page", "done", "words", "transforms")
@@ -197,7 +197,7 @@ def _in_plugins() -> Iterator[Said]:
 
 def _in_resources() -> Iterator[Said]:
     for folder in ("help", "presets"):
-        for file in sorted((places.shipped("resources") / folder).glob("*.toml")):
+        for file in sorted((RESOURCES / folder).glob("*.toml")):
             data = tomllib.loads(file.read_text(encoding="utf-8"))
             where = f"resources/{folder}/{file.name}"
             if file.name == "words.toml":
