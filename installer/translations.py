@@ -21,6 +21,7 @@ from desktop_ft.core.language import LANGUAGES
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui.words import title
+from desktop_ft.jobs import help_texts
 from desktop_ft.plugin_manager import load_plugins
 
 ROOT = Path(__file__).parents[1]
@@ -28,9 +29,6 @@ RESOURCES = ROOT / "resources"
 FOLDER = RESOURCES / "translations"
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 _ARGUMENTS = {"tr": 1, "marked": 1, "tr_n": 2}
-_NOT_SAID = ("page", "done", "words", "transforms")
-"""What is no text, in the help and in presets: names of pages, conditions, entries of the glossary."""
-
 Said = tuple[str | tuple[str, str], str]
 """A text, or its wordings for one and for many; and the file that says it."""
 
@@ -210,7 +208,7 @@ def _texts(data: Any) -> Iterator[str]:
         yield data
     elif isinstance(data, dict):
         for name, value in data.items():
-            if name not in _NOT_SAID:
+            if name not in (*help_texts.NAMES, "transforms"):
                 yield from _texts(value)
     elif isinstance(data, list):
         for value in data:

@@ -64,6 +64,7 @@ def _language(code: str, text: str) -> ActionSpec:
         handler="choose_language",
         checked="language",
         value=code,
+        separated=not code,
         enabled=f"can_draw_{code}" if code in ("ja", "zh") else "",
         obstacle=marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk."),
     )
