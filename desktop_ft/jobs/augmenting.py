@@ -127,5 +127,6 @@ def _parameters(plugins: Plugins, spec: AugmentationSpec) -> object:
         return augmentation.parameters.model_validate(dict(spec.parameters))
     except ValidationError as error:
         raise UserError(
-            f"The augmentation {spec.transform} is not valid: {explain(error)}.", "Correct that value and try again."
+            tr("The augmentation {name} is not valid: {error}.", name=spec.transform, error=explain(error)),
+            tr("Correct that value and try again."),
         ) from error
