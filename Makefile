@@ -6,7 +6,7 @@ BENCH_READY := .venv-bench/.ready
 FOLDER ?= ../shared/data/hymenoptera
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
-.PHONY: help setup demo run test slow lint bench lock clean
+.PHONY: help setup demo run test slow lint bench translations lock clean
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -24,7 +24,7 @@ run: $(READY) ## open the window
 lint: $(READY) ## style, types and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy desktop_ft plugins benchmarks
+	$(BIN)/mypy desktop_ft plugins benchmarks installer
 	$(BIN)/lint-imports
 
 test: lint ## lint, then the tests, in minutes
@@ -40,6 +40,9 @@ $(BENCH_READY): requirements/bench.txt $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
 	UV_COMPILE_BYTECODE=1 $(BIN)/uv pip install --quiet --python .venv-bench/bin/python --require-hashes -r requirements/bench.txt
 	@touch $(BENCH_READY)
+
+translations: $(READY) ## take new and changed texts over into resources/translations, and compile what is translated
+	PYTHONPATH=. $(BIN)/python installer/translations.py
 
 lock: $(READY) ## resolve the dependencies anew, into hashed requirements files that name no address
 	sh installer/lock.sh

@@ -13,6 +13,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
 from desktop_ft import __version__
+from desktop_ft.gui import languages
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.session import session
@@ -33,6 +34,7 @@ def run_window(given: Path | None = None) -> int:
     faults = Faults(application)
     faults.install()
     _log_what_libraries_say()
+    languages.speak(application, Settings().language)
     window = build_window(faults)
     window.show()
     window.commands.open_first(given.absolute() if given is not None else None)

@@ -28,6 +28,7 @@ from desktop_ft import __version__, places
 from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, hookspecs
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.runs import atomic
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
@@ -38,19 +39,19 @@ _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 class PluginState(StrEnum):
     """What became of a plugin."""
 
-    LOADED = "loaded"
-    DISABLED = "disabled"
-    FAILED = "failed"
-    INCOMPATIBLE = "incompatible"
-    SHADOWED = "shadowed"
+    LOADED = marked("loaded")
+    DISABLED = marked("disabled")
+    FAILED = marked("failed")
+    INCOMPATIBLE = marked("incompatible")
+    SHADOWED = marked("shadowed")
 
 
 class Origin(StrEnum):
     """Where a plugin was found."""
 
-    BUILT_IN = "built in"
-    FOLDER = "plugin folder"
-    INSTALLED = "installed"
+    BUILT_IN = marked("built in")
+    FOLDER = marked("plugin folder")
+    INSTALLED = marked("installed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +81,13 @@ class Plugins:
     """The catalogs of everything that the loaded plugins bring, and a record of every plugin found."""
 
     def __init__(self) -> None:
-        self.backbones: Catalog[Backbone] = Catalog("backbone", "`desktop-ft backbones` lists them.", lambda b: b.spec.name)
-        self.augmentations: Catalog[Augmentation] = Catalog("augmentation", "", lambda a: a.name)
-        self.exporters: Catalog[Exporter] = Catalog("export format", "", lambda e: e.name)
-        self.samples: Catalog[SampleDataset] = Catalog("sample", "", lambda s: s.name)
-        self.sinks: Catalog[EventSink] = Catalog("event sink", "", lambda s: s.name)
+        self.backbones: Catalog[Backbone] = Catalog(
+            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name
+        )
+        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name)
+        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name)
+        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name)
+        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
         self.records: list[PluginRecord] = []
 
     def hooks(self) -> dict[str, Catalog[Any]]:
@@ -104,14 +107,15 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     enabled = set() if safe_mode else enabled_names()
-    turn_on = "safe mode loads built-in plugins only" if safe_mode else "`desktop-ft plugins enable {}` turns it on"
     seen: dict[str, Origin] = {}
     for candidate in find_plugins():
         if candidate.name in seen:
-            reason = f"there is a plugin of this name already ({seen[candidate.name]})"
+            reason = tr("there is a plugin of this name already ({origin})", origin=tr(seen[candidate.name]))
             record = _record(candidate, PluginState.SHADOWED, reason)
         elif candidate.origin is not Origin.BUILT_IN and candidate.name not in enabled:
-            record = _record(candidate, PluginState.DISABLED, turn_on.format(candidate.name))
+            turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=candidate.name)
+            reason = tr("safe mode loads built-in plugins only") if safe_mode else turn_on
+            record = _record(candidate, PluginState.DISABLED, reason)
         elif reason := _incompatible(candidate):
             record = _record(candidate, PluginState.INCOMPATIBLE, reason)
         else:
@@ -148,7 +152,7 @@ def enabled_names() -> set[str]:
     except OSError as error:
         raise atomic.cannot_read(_settings(), error) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{_settings()} is damaged.", "Delete it, then enable your plugins again.") from error
+        raise UserError(tr("{file} is damaged.", file=_settings()), tr("Delete it, then enable your plugins again.")) from error
     return {name for name in names if isinstance(name, str)}
 
 
@@ -162,9 +166,11 @@ def set_enabled(name: str, on: bool) -> None:
     names = enabled_names()
     # One that is gone can still be turned off, lest another of its name come in its place.
     if origin is None and (on or name not in names):
-        raise UserError(f"There is no plugin '{name}'.", "`desktop-ft plugins` lists what was found.")
+        raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
     if origin is Origin.BUILT_IN:
-        raise UserError(f"'{name}' is built in and always on.", "Only plugins of your own can be turned on and off.")
+        raise UserError(
+            tr("'{name}' is built in and always on.", name=name), tr("Only plugins of your own can be turned on and off.")
+        )
     names = names | {name} if on else names - {name}
     atomic.make_folder(_settings().parent)
     atomic.write(_settings(), json.dumps({"enabled": sorted(names)}).encode())
@@ -216,8 +222,10 @@ def _unfit(declared: object) -> str:
     try:
         fits = SpecifierSet(str(declared)).contains(API_VERSION)
     except InvalidSpecifier:
-        return f"its DESKTOP_FT_API is {declared!r}, not a version range such as '>=1,<2'"
-    return "" if fits else f"it is written for plugin API {declared}, and this is {API_VERSION}"
+        return tr("its DESKTOP_FT_API is {declared!r}, not a version range such as '>=1,<2'", declared=declared)
+    if fits:
+        return ""
+    return tr("it is written for plugin API {declared}, and this is {version}", declared=declared, version=API_VERSION)
 
 
 def _load(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:
@@ -230,7 +238,7 @@ def _guarded_load(manager: pluggy.PluginManager, plugins: Plugins, candidate: Ca
     try:
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)
-        if reason := _unfit(declared) if declared is not None else "it does not say which plugin API it is written for":
+        if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):
             return _record(candidate, PluginState.INCOMPATIBLE, reason)
         manager.register(module, candidate.name)
         manager.check_pending()  # a hook whose name is misspelt would never be called

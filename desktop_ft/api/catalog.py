@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 
 T = TypeVar("T")
 
@@ -50,9 +51,10 @@ class Catalog(Generic[T]):
         if name in self._items:
             return self._items[name]
         near = difflib.get_close_matches(name, self._items, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
-        listing = self._listing or f"Take one of {', '.join(self._items)}."
-        raise UserError(f"There is no {self.kind} '{name}'.", hint + listing)
+        hint = tr("Did you mean {name}?", name=near[0]) if near else ""
+        listing = tr(self._listing) if self._listing else tr("Take one of {names}.", names=", ".join(self._items))
+        what = tr("There is no {kind} '{name}'.", kind=tr(self.kind), name=name)
+        raise UserError(what, f"{hint} {listing}".strip())
 
     def author(self, name: str) -> str:
         """The plugin that brought the item called `name`."""

@@ -10,6 +10,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import tr
 from desktop_ft.core.values import Described
 
 
@@ -26,13 +27,13 @@ class Change(Described):
     @model_validator(mode="after")
     def _of_something(self) -> Self:
         if self.lr is None and self.freeze is None:
-            raise ValueError("names neither a learning rate nor what is to learn")
+            raise ValueError(tr("names neither a learning rate nor what is to learn"))
         return self
 
     @property
     def words(self) -> str:
         """The change in a few words."""
-        rate = f"learning rate {self.lr:g}" if self.lr is not None else ""
+        rate = tr("learning rate {rate:g}", rate=self.lr) if self.lr is not None else ""
         return ", ".join(filter(None, (self.freeze.words if self.freeze is not None else "", rate)))
 
     def after(self, earlier: Change | None) -> Change:

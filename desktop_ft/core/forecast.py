@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.words import duration, short_duration, size
 
 VIEWS_WORTH_TRYING = (1, 2, 4, 8)
@@ -97,15 +98,24 @@ class Forecast:
 
     def words(self, views: int) -> str:
         """How long it takes with so many `views`, and in what, in a sentence."""
-        shared = f" in one process; {self.processes} will share it" if self.processes > 1 else ""
-        memory = f"What learns takes {size(self.memory.of(self.batch_size))} of memory."
-        return f"About {duration(self.seconds(views))} of training, in {self.precision}{shared}. {memory}"
+        time = duration(self.seconds(views))
+        said = tr("About {time} of training, in {precision}.", time=time, precision=self.precision)
+        if self.processes > 1:
+            said = tr(
+                "About {time} of training, in {precision} in one process; {processes} will share it.",
+                time=time,
+                precision=self.precision,
+                processes=self.processes,
+            )
+        memory = tr("What learns takes {size} of memory.", size=size(self.memory.of(self.batch_size)))
+        return f"{said} {memory}"
 
     def epoch_words(self, views: int) -> str:
         """How long an epoch takes once what is made once is made, in a sentence; of a plan that changes, the last ones."""
         last = self.stages[-1]
         longer = replace(last, epochs=last.epochs + 1)
-        return f"An epoch takes {short_duration(self._stage_seconds(longer, views) - self._stage_seconds(last, views))}."
+        seconds = self._stage_seconds(longer, views) - self._stage_seconds(last, views)
+        return tr("An epoch takes {time}.", time=short_duration(seconds))
 
     @property
     def epochs(self) -> int:
@@ -137,9 +147,13 @@ class Forecast:
         best = self.recommended_views
         if views or not best:
             return ""
-        looks = "1 view" if best == 1 else f"{best} views"
-        short, long = duration(self.seconds(best)), duration(self.seconds(0))
-        return f"Recommended: {looks} of each picture, which take {short} instead of {long}, at a little less variety."
+        return tr_n(
+            "Recommended: {n} view of each picture, which take {short} instead of {long}, at a little less variety.",
+            "Recommended: {n} views of each picture, which take {short} instead of {long}, at a little less variety.",
+            n=best,
+            short=duration(self.seconds(best)),
+            long=duration(self.seconds(0)),
+        )
 
     @property
     def recommended_batch_size(self) -> int:
@@ -159,13 +173,23 @@ class Forecast:
         """Which batch size is recommended instead of the recipe's, and why, in sentences; "" where there is nothing to gain."""
         best, memory = self.recommended_batch_size, self.memory
         if not self.fits:
-            short = f"That is too much: of the {size(memory.free)} that are free it should take {size(memory.usable)} at most."
-            return f"{short} Batches of {best} fit." if best < self.batch_size else f"{short} Let fewer layers learn."
+            short = tr(
+                "That is too much: of the {free} that are free it should take {usable} at most.",
+                free=size(memory.free),
+                usable=size(memory.usable),
+            )
+            fits = best < self.batch_size
+            return f"{short} {tr('Batches of {size} fit.', size=best) if fits else tr('Let fewer layers learn.')}"
         if best == self.batch_size:
             return ""
         took = dict(self.by_batch_size)[best]
-        faster = f"In batches of {best} a step takes {took:.3g} ms a picture instead of {self._own:.3g}"
-        return f"{faster}; but fewer, larger steps may want another learning rate."
+        return tr(
+            "In batches of {size} a step takes {took:.3g} ms a picture instead of {own:.3g}; but fewer, larger steps may want "
+            "another learning rate.",
+            size=best,
+            took=took,
+            own=self._own,
+        )
 
     @property
     def _own(self) -> float | None:

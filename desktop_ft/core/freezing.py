@@ -6,16 +6,19 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.layers import LayerNode, NormKind, blocks, is_under, nearest
 from desktop_ft.core.values import Described
 
 PRESETS = {
-    "head": "Only the new head learns. Fastest, needs the fewest pictures.",
-    "last:2": "The head and the last N blocks learn (last:1, last:2, …).",
-    "all": "Everything learns, the backbone more slowly than the head.",
-    "discriminative": "Everything learns; the rate falls block by block towards the input (discriminative:0.8 sets the factor).",
-    "gradual": "The head first, then one more block from the top each epoch (gradual:2: every second epoch).",
-    "scratch": "No pre-trained weights: everything learns from nothing. For comparison.",
+    "head": marked("Only the new head learns. Fastest, needs the fewest pictures."),
+    "last:2": marked("The head and the last N blocks learn (last:1, last:2, …)."),
+    "all": marked("Everything learns, the backbone more slowly than the head."),
+    "discriminative": marked(
+        "Everything learns; the rate falls block by block towards the input (discriminative:0.8 sets the factor)."
+    ),
+    "gradual": marked("The head first, then one more block from the top each epoch (gradual:2: every second epoch)."),
+    "scratch": marked("No pre-trained weights: everything learns from nothing. For comparison."),
 }
 _GRAMMAR = re.compile(r"head|all|scratch|last:[1-9]\d{0,3}|discriminative(:0?\.\d+|:1(\.0*)?)?|gradual(:[1-9]\d{0,2})?")
 _DISCRIMINATIVE = 0.8
@@ -51,7 +54,7 @@ class FreezePlan(Described):
     @classmethod
     def _known(cls, preset: str) -> str:
         if not _GRAMMAR.fullmatch(preset):
-            raise ValueError(f"'{preset}' is not a preset; take one of {', '.join(PRESETS)}")
+            raise ValueError(tr("'{preset}' is not a preset; take one of {presets}", preset=preset, presets=", ".join(PRESETS)))
         return preset
 
     @field_validator("overrides")
@@ -59,13 +62,20 @@ class FreezePlan(Described):
     def _bounded(cls, overrides: Mapping[str, float]) -> Mapping[str, float]:
         for path, multiplier in overrides.items():
             if not 0 <= multiplier <= MAX_MULTIPLIER:
-                raise ValueError(f"multiplier {multiplier} of '{path}' is not between 0 and {MAX_MULTIPLIER:g}")
+                raise ValueError(
+                    tr(
+                        "multiplier {multiplier} of '{path}' is not between 0 and {most:g}",
+                        multiplier=multiplier,
+                        path=path,
+                        most=MAX_MULTIPLIER,
+                    )
+                )
         return overrides
 
     @property
     def words(self) -> str:
         """The plan in a few words: its preset, and how many exceptions there are to it."""
-        return f"{self.preset} + {len(self.overrides)} own" if self.overrides else self.preset
+        return tr("{preset} + {count} own", preset=self.preset, count=len(self.overrides)) if self.overrides else self.preset
 
     @property
     def pretrained(self) -> bool:
@@ -111,7 +121,11 @@ class FreezePlan(Described):
         count = len(blocks(tree, head))
         if name != "last" or int(argument) <= count:
             return ""
-        return f"The network has {count} blocks besides its head, so {self.preset} lets all of them learn."
+        return tr(
+            "The network has {count} blocks besides its head, so {preset} lets all of them learn.",
+            count=count,
+            preset=self.preset,
+        )
 
     def _preset_rates(self, tree: LayerNode, head: str, epoch: int) -> dict[str, float]:
         name, _, argument = self.preset.partition(":")

@@ -2,9 +2,11 @@
 
 from pydantic import Field
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import Described
 
-WHEN, COST, STEPS, WORDS = "When", "What it costs", "What to do here", "Words explained in the help"
+WHEN, COST = marked("When"), marked("What it costs")
+STEPS, WORDS = marked("What to do here"), marked("Words explained in the help")
 
 
 class HelpCard(Described):
@@ -20,7 +22,7 @@ class HelpCard(Described):
     def text(self) -> str:
         """The card as plain text: its title, then paragraphs, those after the first with a heading of one line."""
         parts = [self.title, self.what]
-        parts += [f"{heading}\n{said}" for heading, said in ((WHEN, self.when), (COST, self.cost)) if said]
+        parts += [f"{tr(heading)}\n{said}" for heading, said in ((WHEN, self.when), (COST, self.cost)) if said]
         return "\n\n".join(parts)
 
 
@@ -34,7 +36,7 @@ class PageHelp(Described):
     def text(self, title: str) -> str:
         """The page's card as plain text, in the form of `HelpCard.text`."""
         steps = "\n".join(f"• {step}" for step in self.steps)
-        return f"{title}\n\n{self.what}\n\n{STEPS}\n{steps}"
+        return f"{title}\n\n{self.what}\n\n{tr(STEPS)}\n{steps}"
 
 
 class LessonStep(Described):

@@ -5,7 +5,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from desktop_ft.core.language import marked
+
 PARAMETER = "Parameter"
+ALL_LAYERS = marked("all layers")
 
 
 class NormKind(StrEnum):
@@ -98,7 +101,7 @@ def _together(paths: list[str], known: Iterable[str]) -> str:
     shared = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
     above = ".".join(first[:shared])
     if sum(is_under(path, above) for path in known) == len(paths):
-        return above or "all layers"
+        return above or ALL_LAYERS
     return " … ".join(dict.fromkeys(_cut_short(path, shared + 1) for path in (first, last)))
 
 

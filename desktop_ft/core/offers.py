@@ -8,6 +8,7 @@ from statistics import median_low
 from desktop_ft.core import words
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
 from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.language import tr, tr_n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,36 +130,60 @@ def _work(offer: Offer, pictures: PictureFacts) -> float:
 
 
 def _objection(offer: Offer, pictures: PictureFacts, *, accelerated: bool) -> str:
-    """What speaks against the network, as a clause that begins with its name; "" if nothing does."""
-    side = offer.spec.resize.crop
-    if offer.speed is not None and pictures.count / offer.speed.pictures_per_second > LONGEST_LOOK_S:
-        return f"{offer.spec.name} takes {_look(offer, pictures)}"
-    if offer.speed is None and _work(offer, pictures) > MOST_WORK_GFLOPS[accelerated]:
-        return f"{offer.spec.name} needs {_look(offer, pictures)}"
+    """What speaks against the network, the more accurate one, in a sentence; "" if nothing does."""
+    name, side = offer.spec.name, offer.spec.resize.crop
+    if offer.speed is not None and (seconds := pictures.count / offer.speed.pictures_per_second) > LONGEST_LOOK_S:
+        return tr(
+            "The more accurate {name} takes {time} to look at all once, as measured here.",
+            name=name,
+            time=words.duration(seconds),
+        )
+    if offer.speed is None and (work := _work(offer, pictures)) > MOST_WORK_GFLOPS[accelerated]:
+        return tr("The more accurate {name} needs {work:,.0f} GFLOPs to look at all once.", name=name, work=work)
     if side > _ENLARGED * pictures.side:
-        return f"{offer.spec.name} would only enlarge them from {pictures.side} to {side} pixels"
+        return tr(
+            "The more accurate {name} would only enlarge them from {own} to {side} pixels.",
+            name=name,
+            own=pictures.side,
+            side=side,
+        )
     return ""
 
 
-def _look(offer: Offer, pictures: PictureFacts) -> str:
-    if offer.speed is not None:
-        return f"{words.duration(pictures.count / offer.speed.pictures_per_second)} to look at all once, as measured here"
-    return f"{_work(offer, pictures):,.0f} GFLOPs to look at all once"
-
-
 def _reason(offer: Offer, pictures: PictureFacts, objection: str, passed_over: list[str]) -> str:
-    many = f"{pictures.count:,} {'picture' if pictures.count == 1 else 'pictures'}"
-    if objection:
-        what = f"The least work of these for {many}: {_look(offer, pictures)}."
-    else:
-        verb = "takes" if offer.speed is not None else "needs"
-        what = f"The most accurate that suits {many}: it {verb} {_look(offer, pictures)}."
-    why = f" The more accurate {passed_over[-1]}." if passed_over else ""
-    return f"{what}{why} {_where(offer)}"
+    least = bool(objection)
+    many = tr_n("{n:,} picture", "{n:,} pictures", n=pictures.count)
+    what = (
+        _by_time(offer.speed, pictures, many, least=least) if offer.speed else _by_work(_work(offer, pictures), many, least=least)
+    )
+    return " ".join((what, *passed_over[-1:], _where(offer)))
+
+
+def _by_time(speed: Speed, pictures: PictureFacts, many: str, *, least: bool) -> str:
+    time = words.duration(pictures.count / speed.pictures_per_second)
+    if least:
+        return tr(
+            "The least work of these for {pictures}: {time} to look at all once, as measured here.", pictures=many, time=time
+        )
+    return tr(
+        "The most accurate that suits {pictures}: it takes {time} to look at all once, as measured here.",
+        pictures=many,
+        time=time,
+    )
+
+
+def _by_work(work: float, many: str, *, least: bool) -> str:
+    if least:
+        return tr("The least work of these for {pictures}: {work:,.0f} GFLOPs to look at all once.", pictures=many, work=work)
+    return tr(
+        "The most accurate that suits {pictures}: it needs {work:,.0f} GFLOPs to look at all once.", pictures=many, work=work
+    )
 
 
 def _where(offer: Offer) -> str:
     if offer.local:
-        return "Its weights are on this machine."
+        return tr("Its weights are on this machine.")
     amount = offer.spec.weights.bytes
-    return f"Its weights are a download of {words.size(amount)}." if amount else "Its weights must be fetched first."
+    if not amount:
+        return tr("Its weights must be fetched first.")
+    return tr("Its weights are a download of {size}.", size=words.size(amount))

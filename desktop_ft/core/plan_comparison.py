@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.layers import LayerNode
 
 _NAMED = 3
@@ -34,20 +35,34 @@ class PlanComparison:
     @property
     def words(self) -> str:
         """The comparison in a sentence or two."""
-        when = " in this epoch" if self.over_time else ""
         if not self.differing:
-            return f"Compared with {self.name}: every layer learns at the same rate{when}."
-        named = ", ".join(self.differing[:_NAMED]) + (", …" if len(self.differing) > _NAMED else ".")
-        count = len(self.differing)
-        layers = f"{count:,} layer differs" if count == 1 else f"{count:,} layers differ"
-        return f"Compared with {self.name}{when}: {self._amount} {layers}: {named}"
+            if self.over_time:
+                return tr("Compared with {name}: every layer learns at the same rate in this epoch.", name=self.name)
+            return tr("Compared with {name}: every layer learns at the same rate.", name=self.name)
+        said = tr("Compared with {name}:", name=self.name)
+        if self.over_time:
+            said = tr("Compared with {name} in this epoch:", name=self.name)
+        return f"{said} {self._amount} {self._layers}"
+
+    @property
+    def _layers(self) -> str:
+        named = ", ".join(self.differing[:_NAMED])
+        if len(self.differing) > _NAMED:
+            return tr_n("{n:,} layer differs: {names}, …", "{n:,} layers differ: {names}, …", n=len(self.differing), names=named)
+        return tr_n("{n:,} layer differs: {names}.", "{n:,} layers differ: {names}.", n=len(self.differing), names=named)
 
     @property
     def _amount(self) -> str:
         if self.learning == self.others:
-            return f"as many parameters learn ({self.learning:,}), but at other rates or elsewhere."
+            return tr("as many parameters learn ({count:,}), but at other rates or elsewhere.", count=self.learning)
         shares = [f"{100 * count / max(1, self.total):.1f} %" for count in (self.learning, self.others)]
-        return f"{self.learning:,} parameters learn ({shares[0]}) instead of {self.others:,} ({shares[1]})."
+        return tr(
+            "{count:,} parameters learn ({share}) instead of {other:,} ({other_share}).",
+            count=self.learning,
+            share=shares[0],
+            other=self.others,
+            other_share=shares[1],
+        )
 
 
 def differ(one: float, other: float) -> bool:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import explain
 
 PLAN_OPTIONS = {"--freeze": "preset", "--backbone-rate": "backbone_rate", "--batch-norm": "batch_norm"}
@@ -16,7 +17,7 @@ PLAN_OPTIONS = {"--freeze": "preset", "--backbone-rate": "backbone_rate", "--bat
 RATE_OPTION = "--rate"
 """Sets the multiplier of a layer: PATH=MULTIPLIER, once for each."""
 _SECTION = "freeze"
-_CURE = "Copy a plan here, in a recipe, or from a command line."
+_CURE = marked("Copy a plan here, in a recipe, or from a command line.")
 
 
 def as_recipe(plan: FreezePlan) -> str:
@@ -44,18 +45,18 @@ def plan_in(text: str) -> FreezePlan:
     stripped = text.strip()
     data = _from_options(stripped) if stripped.startswith(("-", "desktop-ft ")) else _from_toml(stripped)
     if not data:
-        raise UserError("There is no freeze plan in that text.", _CURE)
+        raise UserError(tr("There is no freeze plan in that text."), tr(_CURE))
     try:
         return FreezePlan.model_validate(data)
     except ValidationError as error:
-        raise UserError(f"That is no freeze plan: {explain(error)}.", _CURE) from error
+        raise UserError(tr("That is no freeze plan: {error}.", error=explain(error)), tr(_CURE)) from error
 
 
 def _from_toml(text: str) -> dict[str, Any]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError("There is no freeze plan in that text.", _CURE) from error
+        raise UserError(tr("There is no freeze plan in that text."), tr(_CURE)) from error
     found = data.get(_SECTION, data)
     return found if isinstance(found, dict) else {}
 
@@ -64,7 +65,7 @@ def _from_options(text: str) -> dict[str, Any]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UserError(f"That is no command line: {error}.", _CURE) from error
+        raise UserError(tr("That is no command line: {error}.", error=error), tr(_CURE)) from error
     found: dict[str, Any] = {}
     rates: dict[str, str] = {}
     for place, word in enumerate(words):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from desktop_ft.core.language import tr
+
 LOWEST, HIGHEST, STEPS = 1e-5, 10.0, 90
 _SMOOTHING = 0.8
 _FEWEST = 10
@@ -64,11 +66,20 @@ class RateSweep:
     def words(self) -> str:
         """What follows, in a sentence."""
         if self.lowest is None:
-            return "The loss never clearly fell: no rate is better than another. Let more layers learn, or look at the pictures."
-        third = f"a third of that, {self.suggested:g}, is a safe rate."
+            return tr(
+                "The loss never clearly fell: no rate is better than another. Let more layers learn, or look at the pictures."
+            )
         if self.lowest == self.rates[-1]:
-            return f"The loss still falls at {self.lowest:.1g}, the highest rate tried; {third}"
-        return f"The loss is lowest at {self.lowest:.1g}, before it grows; {third}"
+            return tr(
+                "The loss still falls at {rate:.1g}, the highest rate tried; a third of that, {third:g}, is a safe rate.",
+                rate=self.lowest,
+                third=self.suggested,
+            )
+        return tr(
+            "The loss is lowest at {rate:.1g}, before it grows; a third of that, {third:g}, is a safe rate.",
+            rate=self.lowest,
+            third=self.suggested,
+        )
 
 
 def _moving_means(losses: Sequence[float]) -> list[float]:

@@ -14,6 +14,7 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.changes import Change, Course, PlannedChange, in_order
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import tr
 from desktop_ft.core.values import Described, explain
 
 VERSION = 1
@@ -105,9 +106,13 @@ class DatasetChoice(Described):
     def _speakable(cls, rename: Mapping[str, str]) -> Mapping[str, str]:
         for found, name in rename.items():
             if not (_is_text(found) and _is_text(name)):
-                raise ValueError("holds a name that is not UTF-8, which no recipe can hold; rename that class's folder instead")
+                raise ValueError(
+                    tr("holds a name that is not UTF-8, which no recipe can hold; rename that class's folder instead")
+                )
             if name != name.strip() or not name.isprintable():
-                raise ValueError(f"{name!r} is no name for a class: no blanks around it, and nothing that cannot be printed")
+                raise ValueError(
+                    tr("{name!r} is no name for a class: no blanks around it, and nothing that cannot be printed", name=name)
+                )
         return rename
 
     @model_serializer(mode="wrap")
@@ -129,7 +134,9 @@ class BackboneChoice(Described):
     @classmethod
     def _large_enough(cls, size: int) -> int:
         if 0 < size < SMALLEST_SIZE:
-            raise ValueError(f"is too small: pictures of fewer than {SMALLEST_SIZE} pixels a side show a network nothing")
+            raise ValueError(
+                tr("is too small: pictures of fewer than {size} pixels a side show a network nothing", size=SMALLEST_SIZE)
+            )
         return size
 
 
@@ -189,7 +196,7 @@ class Recipe(Described):
     @classmethod
     def _in_order(cls, changes: tuple[PlannedChange, ...]) -> tuple[PlannedChange, ...]:
         if not in_order(changes):
-            raise ValueError("each must be for a later epoch than the one before")
+            raise ValueError(tr("each must be for a later epoch than the one before"))
         return changes
 
     def with_optimisation(self, **changes: object) -> "Recipe":
@@ -234,8 +241,8 @@ class Recipe(Described):
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UserError(
-                f"{where} is not a recipe: {error}.",
-                "Save one to start from: File, Save recipe in the window, or `--save-recipe`.",
+                tr("{where} is not a recipe: {error}.", where=where, error=error),
+                tr("Save one to start from: File, Save recipe in the window, or `--save-recipe`."),
             ) from error
         return cls.from_data(data, where)
 
@@ -245,12 +252,15 @@ class Recipe(Described):
         version = data.get("version", VERSION)
         if isinstance(version, int) and version > VERSION:
             raise UserError(
-                f"{where} was written by a newer Desktop FT (recipe version {version}).", "Update Desktop FT to open it."
+                tr("{where} was written by a newer Desktop FT (recipe version {version}).", where=where, version=version),
+                tr("Update Desktop FT to open it."),
             )
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise UserError(f"{where} is not valid: {explain(error)}.", "Correct that line and try again.") from error
+            raise UserError(
+                tr("{where} is not valid: {error}.", where=where, error=explain(error)), tr("Correct that line and try again.")
+            ) from error
 
     def digest(self) -> str:
         """SHA-256, in hex, of the recipe without the place of its files: equal where the same work is described."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from pydantic import Field, field_validator
 
+from desktop_ft.core.language import tr
 from desktop_ft.core.values import Described
 
 _TAG = re.compile(r"[^\s,#]{1,40}")
@@ -23,7 +24,7 @@ class RunNote(Described):
     def _whole(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
         for tag in tags:
             if not _TAG.fullmatch(tag):
-                raise ValueError(f"'{tag}' is not a tag: a tag has 1 to 40 signs, no blanks, commas or '#'")
+                raise ValueError(tr("'{tag}' is not a tag: a tag has 1 to 40 signs, no blanks, commas or '#'", tag=tag))
         return tuple(dict.fromkeys(tags))
 
     @property

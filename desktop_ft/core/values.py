@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast, overload
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 
 T = TypeVar("T")
 
@@ -43,13 +44,13 @@ def from_json(kind: Any, text: bytes | str, where: str) -> Any:
     Raises:
         UserError: the text is not JSON, or not such a value.
     """
-    cure = "Restore it from a copy, or make it anew."
+    cure = tr("Restore it from a copy, or make it anew.")
     try:
         return _adapter(kind).validate_python(json.loads(text))
     except ValidationError as error:
-        raise UserError(f"{where} is not valid: {explain(error)}.", cure) from error
+        raise UserError(tr("{where} is not valid: {error}.", where=where, error=explain(error)), cure) from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not valid: {error}.", cure) from error
+        raise UserError(tr("{where} is not valid: {error}.", where=where, error=error), cure) from error
 
 
 @cache
@@ -58,21 +59,21 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 _WORDS = {
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "int_parsing": "is not a whole number",
-    "int_from_float": "is not a whole number",
-    "int_type": "is not a whole number",
-    "float_parsing": "is not a number",
-    "float_type": "is not a number",
-    "finite_number": "is not a finite number",
-    "bool_parsing": "is neither true nor false",
-    "string_type": "is not a text",
-    "enum": "is none of {expected}",
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
+    "greater_than": marked("must be more than {gt}"),
+    "greater_than_equal": marked("must be at least {ge}"),
+    "less_than": marked("must be less than {lt}"),
+    "less_than_equal": marked("must be at most {le}"),
+    "int_parsing": marked("is not a whole number"),
+    "int_from_float": marked("is not a whole number"),
+    "int_type": marked("is not a whole number"),
+    "float_parsing": marked("is not a number"),
+    "float_type": marked("is not a number"),
+    "finite_number": marked("is not a finite number"),
+    "bool_parsing": marked("is neither true nor false"),
+    "string_type": marked("is not a text"),
+    "enum": marked("is none of {expected}"),
+    "missing": marked("is missing"),
+    "extra_forbidden": marked("is not known here"),
 }
 """How a person is told what pydantic finds wrong, by its name for it."""
 
@@ -81,7 +82,8 @@ def explain(error: ValidationError) -> str:
     """The first complaint of a validation, as a phrase: which field, what is wrong."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    message = _WORDS[first["type"]].format(**first.get("ctx", {})) if first["type"] in _WORDS else first["msg"]
+    message = tr(_WORDS[first["type"]], **first.get("ctx", {})) if first["type"] in _WORDS else first["msg"]
     message = message.removeprefix("Value error, ")
     more = error.error_count() - 1
-    return (f"{field}: {message}" if field else message) + (f" (and {more} more)" if more else "")
+    said = f"{field}: {message}" if field else message
+    return tr("{error} (and {count} more)", error=said, count=more) if more else said

@@ -1,5 +1,7 @@
 """Figures as a person reads them: one wording for the window, the command line, reports and errors."""
 
+from desktop_ft.core.language import tr
+
 _PLURALS = {"class": "classes", "entry": "entries"}
 
 
@@ -22,7 +24,7 @@ def short_duration(length: float) -> str:
     """A length of time that may be short: below ten seconds with a digit after the point, else as `duration`."""
     if length >= 9.95:
         return duration(length)
-    return f"{length:.1f} s" if length >= 0.05 else "less than 0.1 s"
+    return f"{length:.1f} s" if length >= 0.05 else tr("less than 0.1 s")
 
 
 def percent(share: float) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.data import files
 
 ENTRY_LIMIT = 1_000_000
@@ -22,6 +23,7 @@ RATIO_FLOOR = 16 << 20
 
 _CHUNK = 1 << 20
 _SPARE = 256 << 20
+_BY_HAND = marked("Unpack it yourself and choose the folder.")
 
 
 def unpack(archive: Path, into: Path, cancel: threading.Event | None = None) -> Path:
@@ -38,12 +40,15 @@ def unpack(archive: Path, into: Path, cancel: threading.Event | None = None) -> 
                 _unpack_to(target, file, archive, cancel)
             return target
     except files.NotAFile as error:
-        raise UserError(f"{archive} is not a file.", "Choose a folder or a .zip.") from error
+        raise UserError(tr("{file} is not a file.", file=archive), tr("Choose a folder or a .zip.")) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
-        raise _refused(archive, f"is damaged or not a .zip ({error})", "Copy or download it again.") from error
+        raise UserError(
+            tr("The archive {archive} is damaged or not a .zip ({error}).", archive=archive, error=error),
+            tr("Copy or download it again."),
+        ) from error
     except OSError as error:
-        raise _refused(
-            archive, f"cannot be unpacked: {error.strerror or error}", "Unpack it yourself and choose the folder."
+        raise UserError(
+            tr("The archive {archive} cannot be unpacked: {error}.", archive=archive, error=error.strerror or error), tr(_BY_HAND)
         ) from error
 
 
@@ -76,30 +81,61 @@ def _unpack_to(target: Path, file: BinaryIO, archive: Path, cancel: threading.Ev
 def _contained(entries: list[zipfile.ZipInfo], archive: Path) -> list[PurePosixPath]:
     """Where each entry goes below the folder; all are judged before anything is written."""
     if len(entries) > ENTRY_LIMIT:
-        raise _refused(archive, f"holds {len(entries)} files, more than {ENTRY_LIMIT}", "Unpack it yourself.")
+        raise UserError(
+            tr(
+                "The archive {archive} holds {count} files, more than {limit}.",
+                archive=archive,
+                count=len(entries),
+                limit=ENTRY_LIMIT,
+            ),
+            tr("Unpack it yourself."),
+        )
     paths: list[PurePosixPath] = []
     known: dict[str, str] = {}
     for entry in entries:
         path = _path(entry.filename)
         if path is not None and any(":" in part for part in path.parts):
-            raise _refused(
-                archive, f"holds a name with a colon ({entry.filename!r})", "Unpack it yourself and choose the folder."
+            raise UserError(
+                tr("The archive {archive} holds a name with a colon ({name!r}).", archive=archive, name=entry.filename),
+                tr(_BY_HAND),
             )
         if path is None:
-            raise _refused(archive, f"holds a file that would land outside its folder ({entry.filename!r})", "Do not use it.")
+            raise UserError(
+                tr(
+                    "The archive {archive} holds a file that would land outside its folder ({name!r}).",
+                    archive=archive,
+                    name=entry.filename,
+                ),
+                tr("Do not use it."),
+            )
         mode = entry.external_attr >> 16
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _refused(archive, f"holds a link or device ({entry.filename!r})", "Pack it again without links.")
+            raise UserError(
+                tr("The archive {archive} holds a link or device ({name!r}).", archive=archive, name=entry.filename),
+                tr("Pack it again without links."),
+            )
         if entry.flag_bits & 0x1:
-            raise _refused(archive, "is encrypted", "Unpack it yourself with its password, and choose the folder.")
+            raise UserError(
+                tr("The archive {archive} is encrypted.", archive=archive),
+                tr("Unpack it yourself with its password, and choose the folder."),
+            )
         folded = str(path).casefold()
         if folded in known and not entry.is_dir():
-            other = known[folded]
-            why = "twice" if other == entry.filename else f"and {other!r}, which differ in letter case alone"
-            raise _refused(archive, f"holds {entry.filename!r} {why}", "Unpack it yourself and choose the folder.")
+            raise UserError(_twice(archive, entry.filename, known[folded]), tr(_BY_HAND))
         known[folded] = entry.filename
         paths.append(path)
     return paths
+
+
+def _twice(archive: Path, name: str, other: str) -> str:
+    if other == name:
+        return tr("The archive {archive} holds {name!r} twice.", archive=archive, name=name)
+    return tr(
+        "The archive {archive} holds {name!r} and {other!r}, which differ in letter case alone.",
+        archive=archive,
+        name=name,
+        other=other,
+    )
 
 
 def _path(name: str) -> PurePosixPath | None:
@@ -114,11 +150,22 @@ def _check_size(entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> No
     whole = sum(entry.file_size for entry in entries)
     packed = archive.stat().st_size
     if whole > max(RATIO_FLOOR, RATIO_LIMIT * packed):
-        raise _refused(archive, f"would unpack to {whole // max(1, packed)} times its size", "Do not use it.")
+        raise UserError(
+            tr("The archive {archive} would unpack to {times} times its size.", archive=archive, times=whole // max(1, packed)),
+            tr("Do not use it."),
+        )
     home = next(folder for folder in (into, *into.parents) if folder.exists())
     room = min(BYTE_LIMIT, shutil.disk_usage(home).free - _SPARE)
     if whole > room:
-        raise _refused(archive, f"needs {whole / 1e9:.1f} GB and there is room for {max(0, room) / 1e9:.1f}", "Make room first.")
+        raise UserError(
+            tr(
+                "The archive {archive} needs {needed:.1f} GB and there is room for {room:.1f}.",
+                archive=archive,
+                needed=whole / 1e9,
+                room=max(0, room) / 1e9,
+            ),
+            tr("Make room first."),
+        )
 
 
 def _write(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, cancel: threading.Event | None) -> None:
@@ -142,7 +189,3 @@ def _write(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, cancel: 
 def _check(cancel: threading.Event | None) -> None:
     if cancel is not None and cancel.is_set():
         raise Cancelled
-
-
-def _refused(archive: Path, why: str, cure: str) -> UserError:
-    return UserError(f"The archive {archive} {why}.", cure)

@@ -4,9 +4,10 @@ numpy and Pillow only. Every function may be called from several threads at once
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -14,8 +15,9 @@ import PIL
 from PIL import Image, UnidentifiedImageError, features
 
 from desktop_ft.core.backbone import Interpolation, ResizeRule
+from desktop_ft.core.language import marked, tr
 from desktop_ft.data import pixels
-from desktop_ft.data.files import AnyPath, NotAFile, looks_like, open_regular
+from desktop_ft.data.files import AnyPath, NotAFile, open_regular, picture_format, what_else
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 """The only decoders that a dataset's files ever reach (JPEG takes in the MPO of phones)."""
@@ -28,6 +30,7 @@ IDENTITY = f"{VERSION} pillow {PIL.__version__} jpeg {features.version('jpg')} z
 
 PIXEL_LIMIT = 100_000_000
 BYTE_LIMIT = 1 << 30
+_AGAIN = marked("Copy it again, or remove it.")
 LONGEST = 8
 """A picture this many times as long as it is wide is resized whole; of a longer one the middle is taken."""
 
@@ -45,14 +48,25 @@ class UnreadablePicture(Exception):
     Attributes:
         kind: a short stable word: `missing`, `unreadable`, `not-a-file`, `empty`, `not-an-image`, `truncated`, `broken`,
             `too-large`.
-        reason: a sentence without the file's name. cure: what to do about it.
+        said: a sentence without the file's name, in English, with places for `values`. remedy: what to do about it, likewise.
     """
 
-    def __init__(self, kind: str, reason: str, cure: str) -> None:
-        super().__init__(kind, reason, cure)
+    def __init__(self, kind: str, said: str, remedy: str, values: Mapping[str, str | float] = MappingProxyType({})) -> None:
+        super().__init__(kind, said, remedy, dict(values))
         self.kind = kind
-        self.reason = reason
-        self.cure = cure
+        self.said = said
+        self.remedy = remedy
+        self.values = dict(values)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, as it is told to the person."""
+        return tr(self.said, **self.values)
+
+    @property
+    def cure(self) -> str:
+        """What to do about it, likewise."""
+        return tr(self.remedy)
 
     def __str__(self) -> str:
         return f"{self.reason} {self.cure}"
@@ -60,7 +74,10 @@ class UnreadablePicture(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What decoding a whole picture tells: upright size in pixels, file format, frames, and notes as (kind, sentence) pairs."""
+    """What decoding a whole picture tells: upright size in pixels, file format, frames, and notes as (kind, sentence) pairs.
+
+    The sentences are in English, to be looked up, and have a place for the `frames`.
+    """
 
     width: int
     height: int
@@ -127,8 +144,10 @@ def examine(file: BinaryIO) -> Facts:
         rgb, notes = pixels.to_rgb(image)
         frames = _frames(image)
         if frames > 1:
-            word = "pages" if image.format == "TIFF" else "frames"
-            notes += (("animated", f"Has {frames} {word}; 1 of {frames} used, the first."),)
+            pages = marked("Has {frames} pages; 1 of {frames} used, the first.")
+            notes += (
+                ("animated", pages if image.format == "TIFF" else marked("Has {frames} frames; 1 of {frames} used, the first.")),
+            )
         return Facts(width=rgb.width, height=rgb.height, format=image.format or "", frames=frames, notes=notes)
 
 
@@ -142,14 +161,20 @@ def open_picture(path: AnyPath) -> Iterator[BinaryIO]:
     try:
         file = open_regular(path)
     except NotAFile as error:
-        raise UnreadablePicture("not-a-file", "Is a pipe, socket, device or folder, not a file.", "Remove it.") from error
+        raise UnreadablePicture(
+            "not-a-file", marked("Is a pipe, socket, device or folder, not a file."), marked("Remove it.")
+        ) from error
     except FileNotFoundError as error:
-        raise UnreadablePicture("missing", "Is not there any more.", "Bring it back, or scan the folder again.") from error
+        raise UnreadablePicture(
+            "missing", marked("Is not there any more."), marked("Bring it back, or scan the folder again.")
+        ) from error
     except PermissionError as error:
-        raise UnreadablePicture("unreadable", "Permission denied.", "Allow yourself to read it.") from error
+        raise UnreadablePicture("unreadable", marked("Permission denied."), marked("Allow yourself to read it.")) from error
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreadablePicture("unreadable", f"Cannot be opened: {words}.", "Check the disk, or remove it.") from error
+        raise UnreadablePicture(
+            "unreadable", marked("Cannot be opened: {error}."), marked("Check the disk, or remove it."), {"error": words}
+        ) from error
     with file:
         yield file
 
@@ -162,9 +187,9 @@ def _decoding(file: BinaryIO) -> Iterator[None]:
     except UnreadablePicture:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large("Would have more pixels than the limit of 100 million.") from error
+        raise _too_large(marked("Would have more pixels than the limit of 100 million.")) from error
     except MemoryError as error:
-        raise _too_large("Needs more memory than a picture may take.") from error
+        raise _too_large(marked("Needs more memory than a picture may take.")) from error
     except UnidentifiedImageError as error:
         raise _unidentified(file) from error
     except Exception as error:
@@ -176,14 +201,19 @@ def _open(file: BinaryIO) -> Image.Image:
     size = file.seek(0, 2)
     file.seek(0)
     if size == 0:
-        raise UnreadablePicture("empty", "Is empty (0 bytes).", "Copy it again, or remove it.")
+        raise UnreadablePicture("empty", marked("Is empty (0 bytes)."), _AGAIN)
     if size > BYTE_LIMIT:
-        raise _too_large(f"The file has {size / 1e9:.1f} GB; the limit is {BYTE_LIMIT / 1e9:.1f}.")
+        raise _too_large(
+            marked("The file has {size:.1f} GB; the limit is {limit:.1f}."), {"size": size / 1e9, "limit": BYTE_LIMIT / 1e9}
+        )
     image = Image.open(file, formats=FORMATS)
     if min(image.size) < 1:
-        raise UnreadablePicture("broken", "Has no pixels.", "Remove it.")
+        raise UnreadablePicture("broken", marked("Has no pixels."), marked("Remove it."))
     if image.width * image.height > PIXEL_LIMIT:
-        raise _too_large(f"Has {image.width} x {image.height} pixels, more than the limit of 100 million.")
+        raise _too_large(
+            marked("Has {width} x {height} pixels, more than the limit of 100 million."),
+            {"width": image.width, "height": image.height},
+        )
     return image
 
 
@@ -216,21 +246,22 @@ def _frames(image: Image.Image) -> int:
         return 1
 
 
-def _too_large(reason: str) -> UnreadablePicture:
-    return UnreadablePicture("too-large", reason, "Save it smaller, or remove it.")
+def _too_large(said: str, values: Mapping[str, float] = MappingProxyType({})) -> UnreadablePicture:
+    return UnreadablePicture("too-large", said, marked("Save it smaller, or remove it."), values)
 
 
 def _unidentified(file: BinaryIO) -> UnreadablePicture:
-    what, picture = looks_like(file)
-    if picture:
-        return UnreadablePicture("broken", f"Starts like {what}, but cannot be read.", "Copy it again, or remove it.")
-    cure = "Save it as JPEG or PNG." if "HEIC" in what or "drawing" in what or "Photoshop" in what else "Remove it."
-    return UnreadablePicture("not-an-image", f"Is {what}, not a picture." if what else "Is not a picture.", cure)
+    name = picture_format(file)
+    if name == "AVIF":
+        return UnreadablePicture("broken", marked("Starts like an AVIF picture, but cannot be read."), _AGAIN)
+    if name:
+        return UnreadablePicture("broken", marked("Starts like a {name} picture, but cannot be read."), _AGAIN, {"name": name})
+    return UnreadablePicture("not-an-image", *what_else(file))
 
 
 def _broken(error: Exception) -> UnreadablePicture:
     words = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-    cure = "Copy it again from where it came from, or remove it."
+    cure = marked("Copy it again from where it came from, or remove it.")
     if isinstance(error, EOFError) or "truncated" in words.lower():
-        return UnreadablePicture("truncated", "Is cut off: part of the picture is missing.", cure)
-    return UnreadablePicture("broken", f"Cannot be decoded: {words}.", cure)
+        return UnreadablePicture("truncated", marked("Is cut off: part of the picture is missing."), cure)
+    return UnreadablePicture("broken", marked("Cannot be decoded: {error}."), cure, {"error": words})

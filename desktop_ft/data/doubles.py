@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from desktop_ft.core.dataset import Problem, Sample, Severity, Subset
+from desktop_ft.core.language import tr
 
 
 def similar(classes: tuple[str, ...]) -> Iterator[Problem]:
@@ -17,8 +18,12 @@ def similar(classes: tuple[str, ...]) -> Iterator[Problem]:
                 class_name=name,
                 kind="similar-classes",
                 severity=Severity.NOTE,
-                reason=f"The classes '{other}' and '{name}' differ in letter case or spelling alone; they are kept apart.",
-                cure="Move the pictures into one folder if they are the same class.",
+                reason=tr(
+                    "The classes '{other}' and '{name}' differ in letter case or spelling alone; they are kept apart.",
+                    other=other,
+                    name=name,
+                ),
+                cure=tr("Move the pictures into one folder if they are the same class."),
             )
 
 
@@ -28,11 +33,18 @@ def duplicates(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> Iterato
     for other in samples:
         first = same.setdefault(other.sha256, other)
         if first.label != other.label:
-            reason = f"Is the same picture as {first.path}, which is of the class {classes[first.label]}."
-            yield _duplicate(other, classes, "contradicting-label", reason, "Keep it in the class that is right.")
+            reason = tr(
+                "Is the same picture as {path}, which is of the class {name}.", path=first.path, name=classes[first.label]
+            )
+            yield _duplicate(other, classes, "contradicting-label", reason, tr("Keep it in the class that is right."))
         if first.subset is not other.subset:
-            reason = f"Is the same picture as {first.path}, so {_name(first.subset)} and {_name(other.subset)} are not apart."
-            yield _duplicate(other, classes, "duplicate-across-subsets", reason, "Keep it in one of them.")
+            reason = tr(
+                "Is the same picture as {path}, so {one} and {other} are not apart.",
+                path=first.path,
+                one=_name(first.subset),
+                other=_name(other.subset),
+            )
+            yield _duplicate(other, classes, "duplicate-across-subsets", reason, tr("Keep it in one of them."))
 
 
 def _duplicate(sample: Sample, classes: tuple[str, ...], kind: str, reason: str, cure: str) -> Problem:
@@ -42,4 +54,4 @@ def _duplicate(sample: Sample, classes: tuple[str, ...], kind: str, reason: str,
 
 
 def _name(subset: Subset | None) -> str:
-    return subset.value if subset is not None else "the rest"
+    return subset.value if subset is not None else tr("the rest")

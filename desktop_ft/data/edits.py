@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part
 from desktop_ft.core.values import explain
 from desktop_ft.data.doubles import duplicates, similar
@@ -132,7 +133,7 @@ def _named(dataset: DatasetChoice, rename: Mapping[str, str]) -> DatasetChoice:
     try:
         checked = DatasetChoice(folder=dataset.folder, rename=rename)
     except ValidationError as error:
-        raise UserError(f"{explain(error).removeprefix('rename: ')}.", "Take another name.") from error
+        raise UserError(f"{explain(error).removeprefix('rename: ')}.", tr("Take another name.")) from error
     return dataset.model_copy(update={"rename": checked.rename})
 
 
@@ -161,22 +162,27 @@ def _still_so(scanned: DatasetManifest, dataset: DatasetChoice, out: set[str]) -
 
 def _emptied(names: Iterable[str]) -> Iterator[Problem]:
     for name in names:
-        reason = f"All pictures of the class '{name}' are left out, and so is the class."
-        yield _told(EMPTIED, name, reason, "Put one of them back if the class is wanted.")
+        reason = tr("All pictures of the class '{name}' are left out, and so is the class.", name=name)
+        yield _told(EMPTIED, name, reason, tr("Put one of them back if the class is wanted."))
 
 
 def _stale(scanned: DatasetManifest, dataset: DatasetChoice) -> Iterator[Problem]:
     known = {*scanned.classes, *(problem.class_name for problem in scanned.problems if problem.kind == "empty-class")}
     for found, name in sorted(dataset.rename.items()):
         if found not in known:
-            what = f"renames the class '{found}' to '{name}'" if name else f"leaves out the class '{found}'"
-            yield _told(
-                STALE, found, f"The recipe {what}, which the folder does not have.", "Check the name, or drop the change."
+            reason = (
+                tr("The recipe renames the class '{found}' to '{name}', which the folder does not have.", found=found, name=name)
+                if name
+                else tr("The recipe leaves out the class '{found}', which the folder does not have.", found=found)
             )
+            yield _told(STALE, found, reason, tr("Check the name, or drop the change."))
     if lost := len(dataset.pictures.keys() - {sample.sha256 for sample in scanned.samples}):
-        pictures = "a picture" if lost == 1 else f"{lost:,} pictures"
-        reason = f"The recipe moves or leaves out {pictures} that the folder does not have (any more)."
-        yield _told(STALE, None, reason, "Nothing need be done if they were removed.")
+        reason = tr_n(
+            "The recipe moves or leaves out a picture that the folder does not have (any more).",
+            "The recipe moves or leaves out {n:,} pictures that the folder does not have (any more).",
+            n=lost,
+        )
+        yield _told(STALE, None, reason, tr("Nothing need be done if they were removed."))
 
 
 def _told(kind: str, class_name: str | None, reason: str, cure: str) -> Problem:

@@ -6,23 +6,29 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from desktop_ft.core.language import marked
+
 AnyPath = Path | str | bytes
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _CHUNK = 1 << 20
+_HEAD = 512
 
-# What a file that is no usable picture most often turns out to be: first bytes, where they start, what it is.
+_REMOVE, _SAVE = marked("Remove it."), marked("Save it as JPEG or PNG.")
+_HEIC, _VIDEO = marked("Is a HEIC photo, not a picture."), marked("Is a video, not a picture.")
+_WEB_PAGE = marked("Is a web page, not a picture.")
+# What a file that is no usable picture most often turns out to be: first bytes, where they start, what it is, what to do.
 _OTHERS = (
-    (b"%PDF", 0, "a PDF document"),
-    (b"PK\x03\x04", 0, "a zip archive or office document"),
-    (b"ftyphei", 4, "a HEIC photo"),
-    (b"ftypmif1", 4, "a HEIC photo"),
-    (b"ftyp", 4, "a video"),
-    (b"\x1aE\xdf\xa3", 0, "a video"),
-    (b"8BPS", 0, "a Photoshop document"),
-    (b"<svg", 0, "a vector drawing (SVG)"),
-    (b"<!doctype html", 0, "a web page"),
-    (b"<html", 0, "a web page"),
+    (b"%PDF", 0, marked("Is a PDF document, not a picture."), _REMOVE),
+    (b"PK\x03\x04", 0, marked("Is a zip archive or office document, not a picture."), _REMOVE),
+    (b"ftyphei", 4, _HEIC, _SAVE),
+    (b"ftypmif1", 4, _HEIC, _SAVE),
+    (b"ftyp", 4, _VIDEO, _REMOVE),
+    (b"\x1aE\xdf\xa3", 0, _VIDEO, _REMOVE),
+    (b"8BPS", 0, marked("Is a Photoshop document, not a picture."), _SAVE),
+    (b"<svg", 0, marked("Is a vector drawing (SVG), not a picture."), _SAVE),
+    (b"<!doctype html", 0, _WEB_PAGE, _REMOVE),
+    (b"<html", 0, _WEB_PAGE, _REMOVE),
 )
 _PICTURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -65,19 +71,23 @@ def sha256(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def looks_like(file: BinaryIO) -> tuple[str, bool]:
-    """What the first bytes say the file is, and whether that is a kind of picture; ("", False) where they say nothing."""
+def picture_format(file: BinaryIO) -> str:
+    """The format of picture that the first bytes promise, such as `JPEG`; "" where they promise none."""
     file.seek(0)
-    head = file.read(512)
-    for start, name in _PICTURES:
-        if head.startswith(start):
-            return f"a {name} picture", True
+    head = file.read(_HEAD)
     if head[4:].startswith(b"ftypavi"):
-        return "an AVIF picture", True
+        return "AVIF"
+    return next((name for start, name in _PICTURES if head.startswith(start)), "")
+
+
+def what_else(file: BinaryIO) -> tuple[str, str]:
+    """What the first bytes say the file is, if no picture, and what to do about it: two sentences, to be looked up."""
+    file.seek(0)
+    head = file.read(_HEAD)
     lower = head.lower()
-    for start, at, name in _OTHERS:
+    for start, at, reason, cure in _OTHERS:
         if lower.lstrip()[at:].startswith(start.lower()):
-            return name, False
+            return reason, cure
     if head and not any(byte < 9 or 13 < byte < 32 for byte in head):
-        return "text", False
-    return "", False
+        return marked("Is text, not a picture."), _REMOVE
+    return marked("Is not a picture."), _REMOVE

@@ -4,11 +4,12 @@ import numpy as np
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.words import count
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data.edits import EMPTIED, STALE
 
 _SKEWED = 5.0
 _FEW = 10
+_LISTED = 5
 
 
 def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ...]:
@@ -19,15 +20,23 @@ def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ..
     """
     train, val = manifest.counts(Subset.TRAIN), manifest.counts(Subset.VAL)
     if len(manifest.classes) < 2:
-        what = f"There is only one class ({manifest.classes[0]})." if manifest.classes else "There is no class left."
-        raise UserError(what, "Add a folder with pictures of something else, or put back a class that is left out.")
+        what = tr("There is no class left.")
+        if manifest.classes:
+            what = tr("There is only one class ({name}).", name=manifest.classes[0])
+        raise UserError(what, tr("Add a folder with pictures of something else, or put back a class that is left out."))
     if not any(train.values()):
-        raise UserError(f"There are no training pictures in {manifest.source}.", "Add some, or hold out less.")
+        raise UserError(
+            tr("There are no training pictures in {source}.", source=manifest.source), tr("Add some, or hold out less.")
+        )
     if lacking := [name for name, number in train.items() if not number]:
-        raise UserError(f"The class {lacking[0]} has no training picture.", "Add or move some to it, or leave out the class.")
+        raise UserError(
+            tr("The class {name} has no training picture.", name=lacking[0]),
+            tr("Add or move some to it, or leave out the class."),
+        )
     if not any(val.values()):
         raise UserError(
-            f"There are no validation pictures in {manifest.source}.", "Give each class two different pictures at least."
+            tr("There are no validation pictures in {source}.", source=manifest.source),
+            tr("Give each class two different pictures at least."),
         )
     return tuple(_warnings(manifest, train, val, batch_size))
 
@@ -62,33 +71,46 @@ def rare(manifest: DatasetManifest) -> dict[str, float]:
 def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
     said: list[str] = []
     if left_out := sum(problem.kind != "empty-class" for problem in manifest.left_out()):
-        said.append(f"Files left out as they cannot be used: {left_out}; see the list of problems.")
+        said.append(tr("Files left out as they cannot be used: {count}; see the list of problems.", count=left_out))
     if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
-        said.append(f"Left out for want of a readable picture: the class {_list(empty)}.")
+        said.append(tr("Left out for want of a readable picture: the class {names}.", names=_list(empty)))
     if skewed := rare(manifest):
         said.append(
-            f"The largest class has {max(skewed.values()):.0f} times the pictures of the smallest; class weights or balanced "
-            "sampling help."
+            tr(
+                "The largest class has {times:.0f} times the pictures of the smallest; class weights or balanced sampling help.",
+                times=max(skewed.values()),
+            )
         )
     if few := [name for name, number in train.items() if number < _FEW]:
-        said.append(f"Fewer than {_FEW} training pictures in {_list(few)}: expect mistakes there.")
+        said.append(tr("Fewer than {few} training pictures in {names}: expect mistakes there.", few=_FEW, names=_list(few)))
     if unseen := [name for name, number in val.items() if not number]:
-        said.append(f"No validation picture in {_list(unseen)}: how well it is recognised cannot be told.")
+        said.append(tr("No validation picture in {names}: how well it is recognised cannot be told.", names=_list(unseen)))
     if doubles := sum(problem.kind == "duplicate-across-subsets" for problem in manifest.problems):
-        said.append(f"{_are(doubles)} in more than one subset, so the accuracy will look better than it is.")
+        said.append(
+            tr_n(
+                "{n:,} picture is in more than one subset, so the accuracy will look better than it is.",
+                "{n:,} pictures are in more than one subset, so the accuracy will look better than it is.",
+                n=doubles,
+            )
+        )
     if alike := [problem.path for problem in manifest.problems if problem.kind == "similar-classes"]:
-        said.append(f"Classes that differ in spelling alone are kept apart: see {_list(alike)} in the list of problems.")
+        said.append(
+            tr("Classes that differ in spelling alone are kept apart: see {names} in the list of problems.", names=_list(alike))
+        )
     if torn := sum(problem.kind == "contradicting-label" for problem in manifest.problems):
-        said.append(f"{_are(torn)} in two classes at once, so one of the two teaches something wrong.")
+        said.append(
+            tr_n(
+                "{n:,} picture is in two classes at once, so one of the two teaches something wrong.",
+                "{n:,} pictures are in two classes at once, so one of the two teaches something wrong.",
+                n=torn,
+            )
+        )
     said += [f"{problem.reason} {problem.cure}" for problem in manifest.problems if problem.kind in (STALE, EMPTIED)]
     if batch_size == 1:
-        said.append("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more.")
+        said.append(tr("With a batch size of 1 some networks (batch normalisation) learn badly or not at all; take 8 or more."))
     return said
 
 
-def _are(pictures: int) -> str:
-    return f"{count(pictures, 'picture')} {'is' if pictures == 1 else 'are'}"
-
-
 def _list(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    first = ", ".join(names[:_LISTED])
+    return tr("{names} and {count} more", names=first, count=len(names) - _LISTED) if len(names) > _LISTED else first

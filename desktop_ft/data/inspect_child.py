@@ -1,7 +1,8 @@
 """Run as `python -m desktop_ft.data.inspect_child`: decodes one picture after another, apart from the application.
 
-Reads a JSON line `{"path": …}` for each picture and answers with one: its facts, or `{"kind", "reason", "cure"}`. Memory and
-computing time are limited where the system can; when a picture breaks the limits, this process dies and the picture is known.
+Reads a JSON line `{"path": …}` for each picture and answers with one: its facts, or `{"kind", "reason", "cure", "values"}`, in
+English and with places for the values. Memory and computing time are limited where the system can; when a picture breaks the
+limits, this process dies and the picture is known.
 """
 
 import io
@@ -43,7 +44,7 @@ def _look_at(path: str) -> dict[str, Any]:
             digest = sha256(file) if 0 < stat.st_size <= decode.BYTE_LIMIT else ""
             facts = decode.examine(file)
     except decode.UnreadablePicture as error:
-        return {"kind": error.kind, "reason": error.reason, "cure": error.cure}
+        return {"kind": error.kind, "reason": error.said, "cure": error.remedy, "values": error.values}
     return {
         "sha256": digest,
         "width": facts.width,

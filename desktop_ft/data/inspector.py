@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.language import tr
 from desktop_ft.data.files import AnyPath
 
 CHILD = (sys.executable, "-P", "-m", "desktop_ft.data.inspect_child")
@@ -42,7 +43,7 @@ class Inspection:
 
     Attributes:
         width, height: in pixels, upright. format: Pillow's name, such as `JPEG`.
-        notes: (kind, sentence) pairs of what was changed to make it RGB.
+        notes: (kind, sentence) pairs of what was changed to make it RGB; in English, with a place for the `frames`.
     """
 
     sha256: str = ""
@@ -208,20 +209,22 @@ def _environment() -> dict[str, str]:
 
 def _inspection(answer: dict[str, Any]) -> Inspection:
     if "kind" in answer:
-        return Inspection(problem=Trouble(**answer))
+        reason = tr(answer["reason"], **answer.get("values", {}))
+        return Inspection(problem=Trouble(kind=answer["kind"], reason=reason, cure=tr(answer["cure"])))
     return Inspection(**{**answer, "notes": tuple((kind, reason) for kind, reason in answer["notes"])})
 
 
 def _death(code: int, late: bool) -> Trouble:
     if late or code == -24:  # SIGXCPU
         return Trouble(
-            kind="too-slow", reason="Takes too long to decode.", cure="Save it anew with another program, or remove it."
+            kind="too-slow", reason=tr("Takes too long to decode."), cure=tr("Save it anew with another program, or remove it.")
         )
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return Trouble(
         kind="crashes-decoder",
-        reason=f"Crashes the picture decoder ({how}); it may be damaged on purpose.",
-        cure="Remove it unless you trust where it comes from.",
+        reason=tr("Crashes the picture decoder (signal {number}); it may be damaged on purpose.", number=-code)
+        if code < 0
+        else tr("Crashes the picture decoder (exit code {number}); it may be damaged on purpose.", number=code),
+        cure=tr("Remove it unless you trust where it comes from."),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from desktop_ft.core.dataset import Severity, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.data.walk import SUBSETS, Found, Place, Walker
 
 NAME = "labels.csv"
@@ -40,7 +41,9 @@ def files(table: Path, walker: Walker, source: str) -> Iterator[Found]:
     """
     folder = table.parent
     labelled: dict[str, str] = {}
-    for number, row, columns in _rows(table, f"The table {walker.relative(str(table))} in {source}"):
+    for number, row, columns in _rows(
+        table, tr("The table {table} in {source}", table=walker.relative(str(table)), source=source)
+    ):
         name, label = _cell(row, columns.file), _cell(row, columns.label)
         inner = _contained(name)
         where = str(folder / inner) if inner else str(folder / f"{NAME}:{number}")
@@ -55,7 +58,7 @@ def files(table: Path, walker: Walker, source: str) -> Iterator[Found]:
 
 def _rows(table: Path, shown: str) -> Iterator[tuple[int, list[str], _Columns]]:
     """Line number, cells and columns of each row that is not blank."""
-    cure = "Save it as CSV with a first line such as file,label and one line for each picture."
+    cure = tr("Save it as CSV with a first line such as file,label and one line for each picture.")
     try:
         with table.open(encoding=_encoding(table), errors="surrogateescape", newline="") as file:
             first = file.readline()
@@ -67,7 +70,7 @@ def _rows(table: Path, shown: str) -> Iterator[tuple[int, list[str], _Columns]]:
                 if any(cell.strip() for cell in row):
                     yield reader.line_num, row, columns
     except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"{shown} cannot be read: {error}.", cure) from error
+        raise UserError(tr("{file} cannot be read: {error}.", file=shown, error=error), cure) from error
 
 
 def _encoding(table: Path) -> str:
@@ -85,8 +88,15 @@ def _columns(header: list[str], shown: str) -> _Columns:
     file, label = index(_FILE), index(_LABEL)
     if file is None or label is None:
         lacking = "file" if file is None else "label"
-        seen = ", ".join(header) or "nothing"
-        raise UserError(f"{shown} has no column '{lacking}'; its first line has {seen}.", "Name the columns file and label.")
+        raise UserError(
+            tr(
+                "{file} has no column '{lacking}'; its first line has {seen}.",
+                file=shown,
+                lacking=lacking,
+                seen=", ".join(header) or tr("nothing"),
+            ),
+            tr("Name the columns file and label."),
+        )
     return _Columns(file, label, index(_SPLIT))
 
 
@@ -105,25 +115,30 @@ def _contained(name: str) -> str:
 def _trouble(name: str, label: str, inner: str, labelled: dict[str, str]) -> tuple[str, Severity, str, str] | None:
     """What is wrong with a row: kind, severity, reason, cure."""
     if not inner:
-        shown = name or "nothing"
-        reason = f"Names {shown}, which is no place inside the folder."
-        return "outside-folder", Severity.LEFT_OUT, reason, f"Write the file's path as seen from {NAME}, without ..."
+        reason = tr("Names {path}, which is no place inside the folder.", path=name or tr("nothing"))
+        cure = tr("Write the file's path as seen from {table}, without ...", table=NAME)
+        return "outside-folder", Severity.LEFT_OUT, reason, cure
     if not label:
-        return "no-label", Severity.LEFT_OUT, f"Has no label in {NAME}.", "Fill it in."
+        return "no-label", Severity.LEFT_OUT, tr("Has no label in {table}.", table=NAME), tr("Fill it in.")
     if inner not in labelled:
         return None
     if labelled[inner] == label:
-        return "repeated-row", Severity.NOTE, f"Is named more than once in {NAME}; used once.", "Remove the other lines."
-    reason = f"Is labelled both {labelled[inner]} and {label} in {NAME}; the first is used."
-    return "contradicting-label", Severity.NOTE, reason, "Keep the line that is right."
+        reason = tr("Is named more than once in {table}; used once.", table=NAME)
+        return "repeated-row", Severity.NOTE, reason, tr("Remove the other lines.")
+    reason = tr("Is labelled both {one} and {other} in {table}; the first is used.", one=labelled[inner], other=label, table=NAME)
+    return "contradicting-label", Severity.NOTE, reason, tr("Keep the line that is right.")
 
 
 def _subset(row: list[str], columns: _Columns, where: str, label: str, walker: Walker) -> Subset | None:
     text = _cell(row, columns.split) if columns.split is not None else ""
     subset = SUBSETS.get(text.casefold())
     if text and subset is None:
-        reason = f"The subset '{text}' in {NAME} is not known; the picture is divided like those without one."
-        walker.problem(where, label, "unknown-split", Severity.NOTE, reason, "Write train, val or test.")
+        reason = tr(
+            "The subset '{subset}' in {table} is not known; the picture is divided like those without one.",
+            subset=text,
+            table=NAME,
+        )
+        walker.problem(where, label, "unknown-split", Severity.NOTE, reason, tr("Write train, val or test."))
     return subset
 
 
@@ -135,5 +150,6 @@ def _list_unnamed(folder: Path, table: Path, labelled: dict[str, str], walker: W
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
             elif entry.path not in named and entry.path != str(table):
-                reason = f"Is not named in {NAME}, so its class is not known."
-                walker.problem(entry.path, None, "no-label", Severity.LEFT_OUT, reason, f"Add a line for it to {NAME}.")
+                reason = tr("Is not named in {table}, so its class is not known.", table=NAME)
+                cure = tr("Add a line for it to {table}.", table=NAME)
+                walker.problem(entry.path, None, "no-label", Severity.LEFT_OUT, reason, cure)

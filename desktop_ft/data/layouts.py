@@ -7,12 +7,13 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import Layout, Severity
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.data import labels
 from desktop_ft.data.walk import SUBSETS, Found, Place, Walker, is_junk
 
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".ppm", ".pgm")
 _DEEPEST_WRAPPER = 8
-_HOW = "Make one folder for each class with its pictures inside, or add a labels.csv with the columns file and label."
+_HOW = marked("Make one folder for each class with its pictures inside, or add a labels.csv with the columns file and label.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ def judge(folder: Path, walker: Walker, source: str) -> Laid:
             break
         inside = walker.entries(wrapped)
     if not inside:
-        raise UserError(f"There is nothing in {source}: it is empty.", _HOW)
+        raise UserError(tr("There is nothing in {source}: it is empty.", source=source), tr(_HOW))
     folders = [entry for entry in inside if entry.is_dir() or entry.is_symlink()]
     loose = [entry for entry in inside if entry not in folders]
     if not folders:
-        raise UserError(f"The files in {source} are in no class folder.", _HOW)
+        raise UserError(tr("The files in {source} are in no class folder.", source=source), tr(_HOW))
     _list_loose(loose, walker)
     if _names_subsets(folders):
         return Laid(Layout.SPLIT_FOLDERS, walker, walker.walk(_split_places(folders, walker)))
@@ -80,12 +81,12 @@ def _split_places(folders: list[os.DirEntry[str]], walker: Walker) -> list[tuple
     for entry in folders:
         subset = SUBSETS.get(entry.name.casefold())
         if subset is None:
-            reason = "Lies beside the train and val folders, so it belongs to no subset."
-            walker.problem(entry.path, None, "outside-split", Severity.LEFT_OUT, reason, "Move it into one of them.")
+            reason = tr("Lies beside the train and val folders, so it belongs to no subset.")
+            walker.problem(entry.path, None, "outside-split", Severity.LEFT_OUT, reason, tr("Move it into one of them."))
             continue
         if entry.is_symlink():
-            reason = "Is a link where the folder of a subset is expected; not followed."
-            walker.problem(entry.path, None, "link-outside", Severity.LEFT_OUT, reason, "Put the folder itself here.")
+            reason = tr("Is a link where the folder of a subset is expected; not followed.")
+            walker.problem(entry.path, None, "link-outside", Severity.LEFT_OUT, reason, tr("Put the folder itself here."))
             continue
         inner = walker.entries(entry.path)
         classes = [item for item in inner if item.is_dir() or item.is_symlink()]
@@ -97,10 +98,10 @@ def _split_places(folders: list[os.DirEntry[str]], walker: Walker) -> list[tuple
 def _list_loose(files: list[os.DirEntry[str]], walker: Walker) -> None:
     for entry in files:
         if _is_picture(entry):
-            reason, cure = "Lies in no class folder, so its class is not known.", "Move it into the folder of its class."
-            walker.problem(entry.path, None, "no-class", Severity.LEFT_OUT, reason, cure)
+            reason = tr("Lies in no class folder, so its class is not known.")
+            walker.problem(entry.path, None, "no-class", Severity.LEFT_OUT, reason, tr("Move it into the folder of its class."))
         else:
-            walker.problem(entry.path, None, "not-an-image", Severity.LEFT_OUT, "Lies beside the class folders.", "")
+            walker.problem(entry.path, None, "not-an-image", Severity.LEFT_OUT, tr("Lies beside the class folders."), "")
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:

@@ -7,6 +7,8 @@ import struct
 import numpy as np
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from desktop_ft.core.language import marked
+
 BACKGROUND = (255, 255, 255)
 """What shows through where a picture is transparent."""
 
@@ -34,17 +36,17 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[tuple[str, str], ...]
     notes: list[tuple[str, str]] = []
     turned = _upright(image)
     if is_deep(image):
-        notes.append(("deep", "Has more than 8 bits a pixel; scaled to 8 by its depth."))
+        notes.append(("deep", marked("Has more than 8 bits a pixel; scaled to 8 by its depth.")))
         return _deep_to_rgb(image, turned), tuple(notes)
     if image.mode == "CMYK":
-        notes.append(("cmyk", "Has printing colours (CMYK); turned into RGB."))
+        notes.append(("cmyk", marked("Has printing colours (CMYK); turned into RGB.")))
     icc = image.info.get("icc_profile")
     if image.has_transparency_data:
         rgba = turned if turned.mode == "RGBA" else turned.convert("RGBA")
         alpha = rgba.getchannel("A")
         opaque = _coloured(rgba.convert("RGB"), icc)
         if alpha.getextrema() != (255, 255):
-            notes.append(("transparent", "Is partly transparent; laid on white."))
+            notes.append(("transparent", marked("Is partly transparent; laid on white.")))
             laid = Image.new("RGB", opaque.size, BACKGROUND)
             laid.paste(opaque, mask=alpha)
             opaque = laid

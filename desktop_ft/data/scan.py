@@ -14,6 +14,7 @@ from pathlib import Path
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.data import archive, layouts
 from desktop_ft.data.doubles import duplicates, similar
 from desktop_ft.data.inspector import Inspection, Inspector
@@ -95,12 +96,18 @@ def folder_of(source: Path, cancel: threading.Event | None = None) -> Path:
             return Path(os.path.abspath(source))  # noqa: PTH100 (resolve() would follow links: the person's own name stays)
         source.stat()
     except PermissionError as error:
-        raise UserError(f"The folder {source} cannot be read: permission denied.", "Allow yourself to read it.") from error
+        raise UserError(
+            tr("The folder {source} cannot be read: permission denied.", source=source), tr("Allow yourself to read it.")
+        ) from error
     except OSError as error:
-        what = "There is no folder" if error.errno in (errno.ENOENT, errno.ENOTDIR) else f"Cannot open ({error.strerror})"
-        raise UserError(f"{what} '{source}'.", "Check the name, or choose another folder.") from error
+        what = (
+            tr("There is no folder '{source}'.", source=source)
+            if error.errno in (errno.ENOENT, errno.ENOTDIR)
+            else tr("Cannot open ({error}) '{source}'.", error=error.strerror, source=source)
+        )
+        raise UserError(what, tr("Check the name, or choose another folder.")) from error
     if source.suffix.lower() != ".zip":
-        raise UserError(f"{source} is neither a folder nor a .zip.", "Choose a folder of pictures.")
+        raise UserError(tr("{source} is neither a folder nor a .zip.", source=source), tr("Choose a folder of pictures."))
     return archive.unpack(source, places.cache() / "archives", cancel)
 
 
@@ -138,16 +145,16 @@ class _Findings:
             trouble = inspection.problem
             reason = trouble.reason
             if trouble.kind == "not-an-image" and suffix in _KNOWN:
-                reason = f"{reason.rstrip('.')}, though it is named {suffix}."
+                reason = tr("{reason}, though it is named {suffix}.", reason=reason.rstrip(".。"), suffix=suffix)
             self._note(found, trouble.kind, Severity.LEFT_OUT, reason, trouble.cure)
             return
         label = self.classes.setdefault(found.place.class_name, len(self.classes))
         self.samples.append(_sample(found, inspection, label))
         for kind, reason in inspection.notes:
-            self._note(found, kind, Severity.NOTE, reason, "")
+            self._note(found, kind, Severity.NOTE, tr(reason, frames=inspection.frames), "")
         if suffix and suffix not in _SUFFIXES.get(inspection.format, (suffix,)):
-            reason = f"Is a {inspection.format} named {suffix}; judged by its content."
-            self._note(found, "wrong-extension", Severity.NOTE, reason, "Rename it.")
+            reason = tr("Is a {name} named {suffix}; judged by its content.", name=inspection.format, suffix=suffix)
+            self._note(found, "wrong-extension", Severity.NOTE, reason, tr("Rename it."))
 
     def _note(self, found: Found, kind: str, severity: Severity, reason: str, cure: str) -> None:
         self.walker.problem(found.where, found.place.class_name, kind, severity, reason, cure)
@@ -195,8 +202,8 @@ def _empty_classes(names: Iterable[str]) -> Iterator[Problem]:
             class_name=name,
             kind="empty-class",
             severity=Severity.LEFT_OUT,
-            reason="Has no readable picture, so the class is left out.",
-            cure="Add pictures to it, or remove its folder.",
+            reason=tr("Has no readable picture, so the class is left out."),
+            cure=tr("Add pictures to it, or remove its folder."),
         )
 
 
@@ -204,15 +211,26 @@ def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem], 
     """Raise UserError where nothing can be learned from what was found."""
     left_out = [problem for problem in problems if problem.severity is Severity.LEFT_OUT and problem.kind != "empty-class"]
     if not classes:
-        first = f" (the first, {left_out[0].path}: {left_out[0].reason.rstrip('.')})" if left_out else ""
-        raise UserError(
-            f"There is no readable picture in {source}; {len(left_out)} files were left out{first}.",
-            "Put the pictures of each class in a folder of its own.",
-        )
+        said = tr("There is no readable picture in {source}; {count} files were left out.", source=source, count=len(left_out))
+        if left_out:
+            said = tr(
+                "There is no readable picture in {source}; {count} files were left out (the first, {path}: {reason}).",
+                source=source,
+                count=len(left_out),
+                path=left_out[0].path,
+                reason=left_out[0].reason.rstrip(".。"),
+            )
+        raise UserError(said, tr("Put the pictures of each class in a folder of its own."))
     if len(classes) < fewest:
         others = sorted(problem.path for problem in problems if problem.kind == "empty-class")
-        more = f" (without a readable picture: {', '.join(others)})" if others else ""
+        name = classes[0]
+        if others:
+            name = tr("{name} (without a readable picture: {others})", name=name, others=", ".join(others))
         raise UserError(
-            f"There is only one class with readable pictures in {source}, {classes[0]}{more}; telling apart takes two.",
-            "Add a folder with pictures of something else.",
+            tr(
+                "There is only one class with readable pictures in {source}, {name}; telling apart takes two.",
+                source=source,
+                name=name,
+            ),
+            tr("Add a folder with pictures of something else."),
         )

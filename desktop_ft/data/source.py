@@ -10,6 +10,7 @@ import numpy as np
 from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.data import decode, files
 
 
@@ -22,7 +23,7 @@ def read_picture(path: Path, make: Callable[[Path], np.ndarray]) -> np.ndarray:
     try:
         return make(path)
     except decode.UnreadablePicture as error:
-        raise UserError(f"The picture {path} cannot be read: {error.reason}", error.cure) from error
+        raise UserError(tr("The picture {path} cannot be read: {reason}", path=path, reason=error.reason), error.cure) from error
 
 
 class PictureSource:
@@ -64,7 +65,9 @@ class PictureSource:
 
     def _decode(self, path: Path, sample: Sample, cropped: bool) -> np.ndarray:
         if not is_unchanged(path, sample):
-            raise UserError(f"The picture {path} has changed since the folder was looked at.", "Scan the folder again.")
+            raise UserError(
+                tr("The picture {path} has changed since the folder was looked at.", path=path), tr("Scan the folder again.")
+            )
         if cropped:
             return np.ascontiguousarray(decode.network_input(path, self._rule))
         return decode.load(path, decode.shorter_side(self._rule), self._rule.interpolation)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import Problem, Severity, Subset
 from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.language import tr
 
 _JUNK = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin", "lost+found"))
 
@@ -125,8 +126,9 @@ class Walker:
                     else:
                         yield entry
         except OSError as error:
-            reason = "Permission denied." if isinstance(error, PermissionError) else f"Cannot be read: {error.strerror}."
-            self.problem(folder, class_name, "unreadable", Severity.LEFT_OUT, reason, "Allow yourself to read the folder.")
+            denied = isinstance(error, PermissionError)
+            reason = tr("Permission denied.") if denied else tr("Cannot be read: {error}.", error=error.strerror)
+            self.problem(folder, class_name, "unreadable", Severity.LEFT_OUT, reason, tr("Allow yourself to read the folder."))
 
     def _folder(self, folder: str, place: Place, links: list[_Link]) -> Iterator[Found]:
         """Depth first, without recursion: a deep folder cannot exhaust the stack."""
@@ -134,8 +136,8 @@ class Walker:
         while waiting:
             current = waiting.pop()
             if not self._first_time(current):
-                reason = "Leads to a folder that has been looked at already."
-                self.problem(current, place.class_name, "link-loop", Severity.IGNORED, reason, "Remove the link.")
+                reason = tr("Leads to a folder that has been looked at already.")
+                self.problem(current, place.class_name, "link-loop", Severity.IGNORED, reason, tr("Remove the link."))
                 continue
             # Names alone wait for their turn: a folder may hold a million.
             files: list[str] = []
@@ -164,7 +166,8 @@ class Walker:
             found = os.stat(where)  # noqa: PTH116 (as above)
             trouble = self._trouble(found)
         except OSError as error:
-            trouble = ("missing", Severity.LEFT_OUT, f"Cannot be found: {error.strerror}.", "Bring it back.")
+            reason = tr("Cannot be found: {error}.", error=error.strerror)
+            trouble = ("missing", Severity.LEFT_OUT, reason, tr("Bring it back."))
         if trouble is None:
             yield Found(path=path, where=where, place=place, stat=found)
             return
@@ -175,12 +178,14 @@ class Walker:
     def _trouble(self, found: os.stat_result) -> tuple[str, Severity, str, str] | None:
         """Why a file need not be looked at: kind, severity, reason, cure."""
         if not stat.S_ISREG(found.st_mode):
-            reason = "Is a pipe, socket or device, not a file." if not stat.S_ISDIR(found.st_mode) else "Is a folder."
-            return "not-a-file", Severity.LEFT_OUT, reason, "Remove it."
+            folder = stat.S_ISDIR(found.st_mode)
+            reason = tr("Is a folder.") if folder else tr("Is a pipe, socket or device, not a file.")
+            return "not-a-file", Severity.LEFT_OUT, reason, tr("Remove it.")
         if not self._new(found):
-            return "link-repeat", Severity.IGNORED, "Is a link to a file that has been looked at already.", "Remove the link."
+            reason = tr("Is a link to a file that has been looked at already.")
+            return "link-repeat", Severity.IGNORED, reason, tr("Remove the link.")
         if not found.st_size:
-            return "empty", Severity.LEFT_OUT, "Is empty (0 bytes).", "Copy it again, or remove it."
+            return "empty", Severity.LEFT_OUT, tr("Is empty (0 bytes)."), tr("Copy it again, or remove it.")
         return None
 
     def _problem(self, path: str, class_name: str | None, kind: str, severity: Severity, reason: str, cure: str) -> None:
@@ -205,13 +210,15 @@ class Walker:
         try:
             target = os.path.realpath(link, strict=True)
         except FileNotFoundError:
-            self.problem(link, class_name, "broken-link", Severity.LEFT_OUT, "Is a link to nothing.", "Remove the link.")
+            reason = tr("Is a link to nothing.")
+            self.problem(link, class_name, "broken-link", Severity.LEFT_OUT, reason, tr("Remove the link."))
             return False
         except OSError:
-            self.problem(link, class_name, "link-loop", Severity.LEFT_OUT, "Is a link that leads to itself.", "Remove the link.")
+            reason = tr("Is a link that leads to itself.")
+            self.problem(link, class_name, "link-loop", Severity.LEFT_OUT, reason, tr("Remove the link."))
             return False
         if target == self._real_root or target.startswith(self._real_root.rstrip(os.sep) + os.sep):
             return True
-        reason = "Is a link that leaves the folder; not followed."
-        self.problem(link, class_name, "link-outside", Severity.LEFT_OUT, reason, "Copy the file into the folder.")
+        reason = tr("Is a link that leaves the folder; not followed.")
+        self.problem(link, class_name, "link-outside", Severity.LEFT_OUT, reason, tr("Copy the file into the folder."))
         return False

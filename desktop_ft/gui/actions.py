@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
 
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import LANGUAGES, marked, tr
 from desktop_ft.gui.theme import Theme
 
 
@@ -23,6 +23,9 @@ class ActionSpec:
         tool: whether it stands in the tool bar.
         icon: a file in resources/icons, without its ending.
         checked: the property that says whether it is switched on; "" for commands that are no switch.
+        submenu: the menu within `menu` where it stands; "" for none.
+        value: for one of several choices: what `handler` is given, and what `checked` is while this one is chosen.
+        obstacle: what its tool tip says where `enabled` does not hold; "": the same as ever.
     """
 
     id: str
@@ -36,10 +39,29 @@ class ActionSpec:
     tool: bool = False
     checked: str = ""
     separated: bool = False
+    submenu: str = ""
+    value: str | None = None
+    obstacle: str = ""
 
 
 _FILE, _EDIT, _GO, _RUN = marked("&File"), marked("&Edit"), marked("&Go"), marked("&Run")
 _VIEW, _HELP = marked("&View"), marked("&Help")
+
+def _language(code: str, text: str) -> ActionSpec:
+    return ActionSpec(
+        id=f"language.{code or 'system'}",
+        menu=_VIEW,
+        submenu=marked("Language"),
+        text=text,
+        tip=marked("The language of the window, from its next start."),
+        handler="choose_language",
+        checked="language",
+        value=code,
+        separated=not code,
+        enabled=f"can_draw_{code}" if code in ("ja", "zh") else "",
+        obstacle=marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk."),
+    )
+
 
 PAGE_TITLES = {
     "data": marked("Data"),
@@ -335,6 +357,8 @@ ACTIONS = (
         handler="theme_dark",
         checked="theme_is_dark",
     ),
+    _language("", marked("Language of the system")),
+    *(_language(code, own_name) for code, own_name in LANGUAGES.items()),
     ActionSpec(
         id="panel.detach",
         menu=_VIEW,
@@ -424,7 +448,10 @@ class Actions(QObject):
                 menus[spec.menu].setToolTipsVisible(True)
             if spec.separated:
                 menus[spec.menu].addSeparator()
-            menus[spec.menu].addAction(self._actions[spec.id])
+            if spec.submenu and spec.submenu not in menus:
+                menus[spec.submenu] = menus[spec.menu].addMenu(tr(spec.submenu))
+                menus[spec.submenu].setToolTipsVisible(True)
+            menus[spec.submenu or spec.menu].addAction(self._actions[spec.id])
 
     def fill_tool_bar(self, bar: QToolBar) -> None:
         """Put the actions that stand in the tool bar there."""
@@ -438,8 +465,11 @@ class Actions(QObject):
             action = self._actions[spec.id]
             if spec.enabled:
                 action.setEnabled(bool(getattr(self._target, spec.enabled)))
+                if spec.obstacle:
+                    action.setToolTip(tr(spec.tip if action.isEnabled() else spec.obstacle))
             if spec.checked:
-                action.setChecked(bool(getattr(self._target, spec.checked)))
+                state = getattr(self._target, spec.checked)
+                action.setChecked(bool(state) if spec.value is None else state == spec.value)
 
     def say_edit(self, name: str, edit: str) -> None:
         """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
@@ -458,7 +488,8 @@ class Actions(QObject):
         tip = tr(spec.tip)
         action.setToolTip(f"{tip} ({shown})" if shown else tip)
         action.setStatusTip(tip)
-        action.triggered.connect(getattr(self._target, spec.handler))
+        handler = getattr(self._target, spec.handler)
+        action.triggered.connect(handler if spec.value is None else lambda: handler(spec.value))
         return action
 
     def _draw_icons(self) -> None:

@@ -11,6 +11,7 @@ from desktop_ft import __version__, places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.gui import languages
 from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
@@ -21,9 +22,10 @@ from desktop_ft.runs import atomic
 
 
 class Commands(QObject):
-    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place."""
+    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place; what is good to know, `noted`."""
 
     told = Signal(object)
+    noted = Signal(str)
     palette_asked = Signal()
     recent_asked = Signal()
     card_asked = Signal()
@@ -37,6 +39,7 @@ class Commands(QObject):
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
+        self._drawable = languages.drawable()
         self._session = session
         self._window = window
         self._last_run: Path | None = None
@@ -115,6 +118,21 @@ class Commands(QObject):
     def theme_is_dark(self) -> bool:
         """Whether colours are dark by choice."""
         return self._session.theme.choice is ThemeChoice.DARK
+
+    @property
+    def language(self) -> str:
+        """The code of the language the window speaks from its next start; "" for the system's."""
+        return self._session.settings.language
+
+    @property
+    def can_draw_ja(self) -> bool:
+        """Whether a font has Japanese letters."""
+        return "ja" in self._drawable
+
+    @property
+    def can_draw_zh(self) -> bool:
+        """Whether a font has Chinese letters."""
+        return "zh" in self._drawable
 
     def open_paths(self, paths: tuple[Path, ...]) -> None:
         """What was dropped: a folder or .zip of pictures, a recipe, or a run's folder."""
@@ -299,6 +317,11 @@ class Commands(QObject):
     def theme_dark(self) -> None:
         """Dark colours."""
         self._choose_theme(ThemeChoice.DARK)
+
+    def choose_language(self, code: str) -> None:
+        """Speak the language `code`, "" for the system's, from the next start on."""
+        self._session.settings.language = code
+        self.noted.emit(tr("The window speaks this language from its next start on."))
 
     def start_lesson(self) -> None:
         """Begin the lesson, or go on with it."""

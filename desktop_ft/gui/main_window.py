@@ -191,6 +191,8 @@ class MainWindow(QMainWindow):
         state.page_changed.connect(self.show_page)
         self.strip.shown_results.connect(self._see_results)
         self.commands.told.connect(self.notice.fail)
+        self.commands.noted.connect(self.notice.say)
+        self.commands.noted.connect(self.refresh)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.card_asked.connect(self._show_card)

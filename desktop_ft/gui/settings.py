@@ -1,4 +1,4 @@
-"""What the window remembers between starts: sizes, theme, last folders. Plain JSON in the person's data folder."""
+"""What the window remembers between starts: sizes, theme, language, last folders. Plain JSON in the person's data folder."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,13 @@ from typing import Any
 from PySide6.QtCore import QByteArray
 
 from desktop_ft import places
+from desktop_ft.core.language import LANGUAGES
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
 _KNOWN = {
     "theme": str,
+    "language": str,
     "geometry": str,
     "splitters": dict,
     "last_folder": str,
@@ -46,6 +48,16 @@ class Settings:
     @theme.setter
     def theme(self, choice: ThemeChoice) -> None:
         self._values["theme"] = choice.value
+
+    @property
+    def language(self) -> str:
+        """The code of the language the person chose; "" for the system's."""
+        value = str(self._values.get("language", ""))
+        return value if value in LANGUAGES else ""
+
+    @language.setter
+    def language(self, code: str) -> None:
+        self._values["language"] = code
 
     @property
     def last_folder(self) -> str:

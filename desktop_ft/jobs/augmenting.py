@@ -13,6 +13,7 @@ from desktop_ft.api import AugmentationKind, BatchTransform, PictureTransform
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.values import explain
 from desktop_ft.plugin_manager import Plugins
 
@@ -53,8 +54,8 @@ def presets() -> dict[str, AugmentationPreset]:
     return {
         name: AugmentationPreset(
             name=name,
-            title=preset["title"],
-            description=preset["description"],
+            title=tr(preset["title"]),
+            description=tr(preset["description"]),
             specs=tuple(AugmentationSpec.model_validate(spec) for spec in preset["transforms"]),
         )
         for name, preset in data.items()
@@ -126,5 +127,6 @@ def _parameters(plugins: Plugins, spec: AugmentationSpec) -> object:
         return augmentation.parameters.model_validate(dict(spec.parameters))
     except ValidationError as error:
         raise UserError(
-            f"The augmentation {spec.transform} is not valid: {explain(error)}.", "Correct that value and try again."
+            tr("The augmentation {name} is not valid: {error}.", name=spec.transform, error=explain(error)),
+            tr("Correct that value and try again."),
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from desktop_ft import __version__
 from desktop_ft.api import Backbone
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.offers import Offer, Speed
 from desktop_ft.jobs.kept import measurements
@@ -90,8 +91,8 @@ def _measured(backbone: Backbone, cancel: threading.Event | None) -> Speed:
     try:
         speed = pictures_per_second(build_network(backbone, _CLASSES, pretrained=False), side, compute, cancel=cancel)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        what = f"{backbone.spec.name} does not fit into the memory of {compute.words}."
-        raise UserError(what, "Take a smaller network.") from error
+        what = tr("{name} does not fit into the memory of {device}.", name=backbone.spec.name, device=compute.words)
+        raise UserError(what, tr("Take a smaller network.")) from error
     finally:
         give_memory_back(compute.device)
     return Speed(pictures_per_second=round(speed, _PLACES) or 10**-_PLACES, device=compute.words)

@@ -17,6 +17,7 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.freezing import FreezePlan, learning_share
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Balance, Optimisation, Recipe
 from desktop_ft.data.health import check_trainable, class_weights
 from desktop_ft.engine.team import ALONE, Team
@@ -93,12 +94,15 @@ def check_change(change: Change, epoch: int, recipe: Recipe, module: Callable[[]
         UserError: it has no such epoch, does not begin as the change needs it, has no such layer, or none would learn.
     """
     if epoch > (epochs := recipe.optimisation.epochs):
-        raise UserError(f"A change is for epoch {epoch}, and the run ends with epoch {epochs}.", "Name an earlier epoch.")
+        raise UserError(
+            tr("A change is for epoch {epoch}, and the run ends with epoch {epochs}.", epoch=epoch, epochs=epochs),
+            tr("Name an earlier epoch."),
+        )
     if change.freeze is None:
         return
     if change.freeze.pretrained is not recipe.freeze.pretrained:
-        what = "Whether a run starts from pre-trained weights cannot be changed on its way."
-        raise UserError(what, "Train a new one; `--weights` starts it from what another run has learned.")
+        what = tr("Whether a run starts from pre-trained weights cannot be changed on its way.")
+        raise UserError(what, tr("Train a new one; `--weights` starts it from what another run has learned."))
     learner(module(), change.freeze, backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
 
 
@@ -114,10 +118,13 @@ def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size:
 
     tree, head = layer_tree(module, image_size), backbone.spec.head
     if unknown := plan.unknown_overrides(tree):
-        raise UserError(f"The network has no layer '{unknown[0]}'.", "`desktop-ft layers NAME` shows the paths of its layers.")
+        raise UserError(
+            tr("The network has no layer '{path}'.", path=unknown[0]),
+            tr("`desktop-ft layers NAME` shows the paths of its layers."),
+        )
     # The first epoch decides: what learns later (gradual) only comes on top.
     if not learning_share(tree, plan.rates(tree, head)):
-        raise UserError("No layer may learn.", "Let at least one layer learn, or take another preset.")
+        raise UserError(tr("No layer may learn."), tr("Let at least one layer learn, or take another preset."))
     return Freezer(module, plan, tree, head, since), plan.beyond(tree, head)
 
 

@@ -21,6 +21,7 @@ from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DeviceChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import DESK, LAST_WORDS, size_here
@@ -55,20 +56,27 @@ def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
 
     most = min(recipe.optimisation.batch_size, len(manifest.of(Subset.TRAIN)), len(manifest.of(Subset.VAL)))
     if (count := max(size_here(), recipe.processes)) > most and count > 1:
-        what = f"{count} processes cannot each have a part of every batch."
-        raise UserError(what, f"Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.")
+        what = tr("{count} processes cannot each have a part of every batch.", count=count)
+        raise UserError(
+            what, tr("Take at most {most}: as many as there are pictures in a batch, to train on and to validate on.", most=most)
+        )
     if size_here() > 1 or recipe.processes == 1:
         return 1
     if sys.platform == "win32" and recipe.processes:
-        raise UserError("Several processes have not been tried on Windows yet.", "Take --processes 1.")
+        raise UserError(tr("Several processes have not been tried on Windows yet."), tr("Take --processes 1."))
     gpus = 0 if sys.platform == "win32" else _gpus(recipe.device)
     if not recipe.processes:
         return max(1, min(gpus, most))
     if gpus and recipe.processes > gpus:
-        what = f"There {'is 1 GPU' if gpus == 1 else f'are {gpus} GPUs'} here for {recipe.processes} processes."
-        raise UserError(what, f"Take --processes {gpus}, or --device cpu.")
+        what = tr_n(
+            "There is {n} GPU here for {count} processes.",
+            "There are {n} GPUs here for {count} processes.",
+            n=gpus,
+            count=recipe.processes,
+        )
+        raise UserError(what, tr("Take --processes {gpus}, or --device cpu.", gpus=gpus))
     if (kind := choose(recipe.device).device.type) not in ("cpu", "cuda"):
-        raise UserError(f"Several processes cannot train on {kind}.", "Take --processes 1, or --device cpu.")
+        raise UserError(tr("Several processes cannot train on {kind}.", kind=kind), tr("Take --processes 1, or --device cpu."))
     return recipe.processes
 
 
@@ -161,11 +169,11 @@ class _Launched:
             return RunEnded(status=RunStatus.CANCELLED)
         with suppress(OSError, UnicodeDecodeError):
             return RunEnded(status=RunStatus.FAILED, error=(self._desk / LAST_WORDS).read_text(encoding="utf-8"))
-        why = f"torchrun's exit code is {self._torchrun.poll()}"
+        why = tr("torchrun's exit code is {code}", code=self._torchrun.poll())
         with suppress(OSError, ValueError, KeyError, TypeError):
             why = json.loads((self._desk / _ERRORS).read_text(encoding="utf-8"))["message"]["message"]
-        what = f"The processes that train together have ended: {why}"
-        error = UserError(what.rstrip(".") + ".", "What was saved is safe: go on with the run. Its team.log has the details.")
+        what = tr("The processes that train together have ended: {why}.", why=why.rstrip("."))
+        error = UserError(what, tr("What was saved is safe: go on with the run. Its team.log has the details."))
         return RunEnded(status=RunStatus.FAILED, error=str(error))
 
     def let_end(self) -> None:

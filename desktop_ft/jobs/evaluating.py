@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
@@ -56,7 +57,7 @@ def evaluate_run(
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         samples, subset = _understood(given, opened, warn), "all"
         if left_out := given.left_out():
-            warn(f"Left out, as they cannot be used: {len(left_out)} files or folders. A scan of it says which.")
+            warn(tr("Left out, as they cannot be used: {count} files or folders. A scan of it says which.", count=len(left_out)))
         _warn_of_flattery(opened, samples, warn)
     network = trained_network(opened, warn)
     logits = logits_of(
@@ -91,13 +92,25 @@ def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> No
     """Say which of the `samples` of another folder the model, or its threshold, owes something to."""
     learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
     if known := sum(sample.sha256 in learned for sample in samples):
-        warn(f"The model was trained on {known} of these {len(samples)} pictures, so the accuracy flatters it.")
+        warn(
+            tr(
+                "The model was trained on {known} of these {all} pictures, so the accuracy flatters it.",
+                known=known,
+                all=len(samples),
+            )
+        )
     own, threshold = run.folder.evaluation, threshold_of(run.folder, warn)
     if own is None or not caveat(threshold, own):
         return
     looked_at = {sample.sha256 for sample in run.held_out}
     if seen := sum(sample.sha256 in looked_at for sample in samples):
-        warn(f"The threshold was picked on {seen} of these {len(samples)} pictures, so the accuracy among the answered flatters.")
+        warn(
+            tr(
+                "The threshold was picked on {seen} of these {all} pictures, so the accuracy among the answered flatters.",
+                seen=seen,
+                all=len(samples),
+            )
+        )
 
 
 def write_report(run: OpenRun, warn: Warn = silent) -> Path:
@@ -130,7 +143,7 @@ def _if_readable(read: Callable[[], Kept], otherwise: Kept, warn: Warn) -> Kept:
     try:
         return read()
     except UserError as error:
-        warn(f"Left out: {error}")
+        warn(tr("Left out: {error}", error=error))
         return otherwise
 
 
@@ -140,18 +153,30 @@ def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sampl
     kept = edited(given, dataset)
     if unknown := [name for name in kept.classes if name not in classes]:
         raise UserError(
-            f"{given.source} has a class '{unknown[0]}' that the model does not know; it knows {', '.join(classes)}.",
-            "Rename or remove that folder, or train a new model with it.",
+            tr(
+                "{source} has a class '{name}' that the model does not know; it knows {classes}.",
+                source=given.source,
+                name=unknown[0],
+                classes=", ".join(classes),
+            ),
+            tr("Rename or remove that folder, or train a new model with it."),
         )
     if not kept.samples:
         raise UserError(
-            f"The run's recipe leaves out all that is in {given.source}.", "Choose pictures of the classes that it learned."
+            tr("The run's recipe leaves out all that is in {source}.", source=given.source),
+            tr("Choose pictures of the classes that it learned."),
         )
     if left_out := len(given.samples) - len(kept.samples):
-        warn(f"Left out, as the run's recipe says: {left_out} pictures.")
+        warn(tr("Left out, as the run's recipe says: {count} pictures.", count=left_out))
     for found in given.classes:
         name = dataset.rename.get(found, found)
         if name != found and found in classes:
-            warn(f"'{found}' is a class of the run, too; here it is taken as in the run's own folder: {name or 'left out'}.")
+            warn(
+                tr(
+                    "'{found}' is a class of the run, too; here it is taken as in the run's own folder: {name}.",
+                    found=found,
+                    name=name or tr("left out"),
+                )
+            )
     label = [classes.index(name) for name in kept.classes]
     return tuple(sample.placed(label[sample.label], sample.subset) for sample in kept.samples)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import Sample, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import export_and_verify
@@ -37,7 +38,10 @@ def export_run(
     """
     chosen = plugins.exporters.get(exporter)
     if out.suffix != chosen.suffix:
-        raise UserError(f"{out.name} does not end in {chosen.suffix}.", f"Name the file {out.stem}{chosen.suffix}.")
+        raise UserError(
+            tr("{name} does not end in {suffix}.", name=out.name, suffix=chosen.suffix),
+            tr("Name the file {name}.", name=f"{out.stem}{chosen.suffix}"),
+        )
     opened = open_run(run, plugins)
     network = trained_network(opened, warn)
     root = Path(opened.manifest.root)

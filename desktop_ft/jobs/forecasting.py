@@ -11,6 +11,7 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.forecast import USUAL_BATCH_SIZE, Forecast, StepMemory
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.team import size_here
 from desktop_ft.jobs import augmenting, distributed
@@ -65,7 +66,7 @@ def with_fastest_batches(recipe: Recipe, plugins: Plugins) -> Recipe:
         UserError: as training would; or several processes ask, each of which would find its own.
     """
     if size_here() > 1:
-        raise UserError("Processes that train together cannot each measure a batch size.", "Name one with --batch-size.")
+        raise UserError(tr("Processes that train together cannot each measure a batch size."), tr("Name one with --batch-size."))
     usual = recipe.with_optimisation(batch_size=USUAL_BATCH_SIZE)
     return recipe.with_optimisation(batch_size=forecast(usual, plugins).recommended_batch_size)
 

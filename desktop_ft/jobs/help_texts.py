@@ -10,10 +10,13 @@ from pydantic import TypeAdapter
 from desktop_ft import places
 from desktop_ft.api import Augmentation
 from desktop_ft.core.help import HelpCard, LessonStep, PageHelp
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 
 _NOT_SET_BY_HAND = ("version",)
+NAMES = ("page", "done", "words")
+"""What holds names, not texts: of pages, of conditions, of words in the glossary."""
 
 
 @cache
@@ -30,7 +33,7 @@ def pages() -> dict[str, PageHelp]:
 
 @cache
 def glossary() -> dict[str, str]:
-    """The words of the field, each with what it means."""
+    """The words of the field, in English, as the cards name them; each with what it means."""
     return TypeAdapter(dict[str, str]).validate_python(_read("words"))
 
 
@@ -54,11 +57,13 @@ def setting(kind: type[Described], field: str) -> str:
 
 def transform_card(augmentation: Augmentation, field: str = "") -> HelpCard:
     """The card of a transform, as its plugin tells it; with `field`, of that parameter of it."""
-    what = augmentation.description
+    title, what = tr(augmentation.title), tr(augmentation.description)
     if field:
-        what = f"{augmentation.parameters.model_fields[field].description or ''}\n{what}"
-    title = f"{augmentation.title}: {field.replace('_', ' ')}" if field else augmentation.title
-    return HelpCard(title=title, what=what.strip(), when=augmentation.when, cost=augmentation.cost, words=("augmentation",))
+        title = f"{title}: {tr(field.replace('_', ' '))}"
+        what = f"{tr(augmentation.parameters.model_fields[field].description or '')}\n{what}"
+    return HelpCard(
+        title=title, what=what.strip(), when=tr(augmentation.when), cost=tr(augmentation.cost), words=("augmentation",)
+    )
 
 
 def _settings(kind: type[Described], above: str) -> Iterator[str]:
@@ -78,4 +83,14 @@ def _cards(data: dict[str, Any], above: str = "") -> Iterator[tuple[str, HelpCar
 
 
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((places.shipped("resources") / "help" / f"{name}.toml").read_text(encoding="utf-8"))
+    data = tomllib.loads((places.shipped("resources") / "help" / f"{name}.toml").read_text(encoding="utf-8"))
+    return {key: _looked_up(value, key) for key, value in data.items()}
+
+
+def _looked_up(value: Any, key: str) -> Any:
+    """`value`, which stands under `key`, with its texts in the person's language."""
+    if isinstance(value, dict):
+        return {name: _looked_up(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_looked_up(each, key) for each in value]
+    return value if key in NAMES else tr(value)

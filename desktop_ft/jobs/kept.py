@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from desktop_ft import places
+from desktop_ft.core.language import tr
 from desktop_ft.data.known_pictures import KnownPictures
 from desktop_ft.runs import kept
 from desktop_ft.runs.kept import KeptFolder, KeptMeasurements
@@ -55,36 +56,36 @@ def all_kept() -> tuple[Kept, ...]:
     return (
         Kept(
             name="answers",
-            title="Answers of frozen layers",
-            saves="The next run on the same pictures starts at once. They are made again by the run that needs them.",
+            title=tr("Answers of frozen layers"),
+            saves=tr("The next run on the same pictures starts at once. They are made again by the run that needs them."),
             path=kept_features().path,
             lightly=True,
         ),
         Kept(
             name="scans",
-            title="What scans found out",
-            saves="Pictures that have not changed are not decoded again when their folder is opened.",
+            title=tr("What scans found out"),
+            saves=tr("Pictures that have not changed are not decoded again when their folder is opened."),
             path=places.cache() / KnownPictures.FILE,
             lightly=True,
         ),
         Kept(
             name="measurements",
-            title="Measurements of this machine",
-            saves="A run need not measure again which precision is the fastest.",
+            title=tr("Measurements of this machine"),
+            saves=tr("A run need not measure again which precision is the fastest."),
             path=measurements().path,
             lightly=True,
         ),
         Kept(
             name="archives",
-            title="Unpacked .zip files",
-            saves="Opening the .zip again unpacks it again. Where the .zip itself is gone, these are the only copies here.",
+            title=tr("Unpacked .zip files"),
+            saves=tr("Opening the .zip again unpacks it again. Where the .zip itself is gone, these are the only copies here."),
             path=places.cache() / "archives",
             lightly=False,
         ),
         Kept(
             name="weights",
-            title="Downloaded weights",
-            saves="Without them a backbone must be downloaded again before it can be trained. Runs keep their own.",
+            title=tr("Downloaded weights"),
+            saves=tr("Without them a backbone must be downloaded again before it can be trained. Runs keep their own."),
             path=places.cache() / "weights",
             lightly=False,
         ),

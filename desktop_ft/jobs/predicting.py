@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.evaluation.score import softmax
 from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real, answers
 from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
@@ -67,7 +68,7 @@ def predict(
     """
     for path in paths:
         if not path.exists():
-            raise UserError(f"There is nothing at {path}.", "Name a picture or a folder of pictures.")
+            raise UserError(tr("There is nothing at {path}.", path=path), tr("Name a picture or a folder of pictures."))
     opened = _RunModel(model, plugins or load_plugins(), warn) if model.is_dir() else _exported(model)
     least = opened.threshold if threshold is None else threshold
     if not model.is_dir():
@@ -75,7 +76,7 @@ def predict(
     found = _files(paths)
     first = next(found, None)
     if first is None:
-        raise UserError(f"There is no file in {paths[0]}.", "Name a picture or a folder of pictures.")
+        raise UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
     for answer in opened.answer(itertools.chain([first], found)):
         if answer.problem:
             yield Prediction(path=answer.path, problem=answer.problem)

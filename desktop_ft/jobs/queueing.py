@@ -8,6 +8,7 @@ from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.training import Emit, PhaseProgress, judge, new_run_path, resume, train
@@ -84,6 +85,6 @@ def settle(queue: Queue, number: int, ended: RunEnded) -> None:
     if all(waiting.number != number for waiting in queue.entries()):
         return  # taken out meanwhile
     if ended.status is RunStatus.FAILED:
-        queue.mark(number, error=ended.error.strip().splitlines()[-1] if ended.error.strip() else "It did not say why.")
+        queue.mark(number, error=ended.error.strip().splitlines()[-1] if ended.error.strip() else tr("It did not say why."))
     else:
         queue.remove(number)

@@ -14,6 +14,7 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.jobs import distributed
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from desktop_ft.engine.learner import Learner, Turn
     from desktop_ft.models.network import Network
 
-_NEW = "Train a new one; `--weights` starts it from what another run has learned."
+_NEW = marked("Train a new one; `--weights` starts it from what another run has learned.")
 
 
 def replan(run: Path, change: Change, plugins: Plugins) -> bool:
@@ -48,17 +49,17 @@ def replan(run: Path, change: Change, plugins: Plugins) -> bool:
     folder = opened.folder
     folder.ask_change(change)
     if _is_too_late(folder) and folder.withdraw():
-        raise UserError(f"It is too late: the run '{folder.name}' has no epoch left to begin.", _NEW)
+        raise UserError(tr("It is too late: the run '{name}' has no epoch left to begin.", name=folder.name), tr(_NEW))
     return folder.is_locked
 
 
 def _check(opened: OpenRun, change: Change) -> None:
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
-        raise UserError(f"The run '{opened.folder.name}' is complete.", _NEW)
+        raise UserError(tr("The run '{name}' is complete.", name=opened.folder.name), tr(_NEW))
     if distributed.processes(opened.recipe, opened.manifest) > 1:
-        what = "Several processes train this run, and nothing can be changed in all of them at once."
-        raise UserError(what, "Stop it, and train a new one with `--processes 1`.")
+        what = tr("Several processes train this run, and nothing can be changed in all of them at once.")
+        raise UserError(what, tr("Stop it, and train a new one with `--processes 1`."))
 
     def network() -> nn.Module:
         from desktop_ft.models.build import outline
@@ -119,7 +120,7 @@ class Replanning:
                     return self._turn(asked.after(planned), epoch)
                 folder.forget_taken()  # it is followed already
         except UserError as error:
-            self._tell(Warned(message=f"The change that was asked for cannot be made: {error}"))
+            self._tell(Warned(message=tr("The change that was asked for cannot be made: {error}", error=error)))
             folder.forget_taken()
         return self._turn(planned, epoch) if planned is not None else None
 
@@ -135,7 +136,7 @@ class Replanning:
     def ended(self) -> None:
         """The run is complete: say so, where something was asked for too late."""
         if self._asks and self._run.folder.withdraw():
-            self._tell(Warned(message="A change was asked for too late: the run had no epoch left to make it in."))
+            self._tell(Warned(message=tr("A change was asked for too late: the run had no epoch left to make it in.")))
 
     def _turn(self, change: Change, epoch: int) -> Turn:
         """The whole `change` at the start of `epoch`; what learns already goes on as it was."""

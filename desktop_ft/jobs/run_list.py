@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.run_note import RunNote, changed
 from desktop_ft.core.values import explain
@@ -60,7 +61,7 @@ def annotate(run: Path, *, text: str | None = None, add: Iterable[str] = (), rem
     try:
         note = changed(folder.note, text=text, add=add, remove=remove)
     except ValidationError as error:
-        raise UserError(f"That cannot be noted: {explain(error)}.", "Correct it and try again.") from error
+        raise UserError(tr("That cannot be noted: {error}.", error=explain(error)), tr("Correct it and try again.")) from error
     folder.write_note(note)
     remember(run)
     return note

@@ -11,6 +11,7 @@ from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import ResizeRule, resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.decode import UnreadablePicture
 from desktop_ft.data.source import is_unchanged
@@ -115,10 +116,19 @@ def still_there(root: Path, samples: Sequence[Sample], warn: Warn = silent) -> t
     """
     kept = tuple(sample for sample in samples if _is_there(root / sample.path, sample))
     if not kept:
-        raise UserError(f"None of the run's pictures is in {root} as it was.", "Bring the folder back to its place.")
+        raise UserError(
+            tr("None of the run's pictures is in {root} as it was.", root=root), tr("Bring the folder back to its place.")
+        )
     there = {sample.path for sample in kept}
     if lost := [sample.path for sample in samples if sample.path not in there]:
-        warn(f"{len(lost)} of {len(samples)} pictures are gone or have changed since, such as {lost[0]}; they are left out.")
+        warn(
+            tr(
+                "{lost} of {all} pictures are gone or have changed since, such as {first}; they are left out.",
+                lost=len(lost),
+                all=len(samples),
+                first=lost[0],
+            )
+        )
     return kept
 
 

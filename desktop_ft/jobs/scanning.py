@@ -6,6 +6,7 @@ from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice
 from desktop_ft.data.edits import prepared
 from desktop_ft.data.scan import scan
@@ -39,7 +40,12 @@ def write_sample(plugins: Plugins, name: str, folder: Path) -> Path:
         sample.write(partial)
         partial.rename(folder)
     except FileExistsError as error:
-        raise UserError(f"{partial} is left from an interrupted start.", "Delete that folder and try again.") from error
+        raise UserError(
+            tr("{folder} is left from an interrupted start.", folder=partial), tr("Delete that folder and try again.")
+        ) from error
     except OSError as error:
-        raise UserError(f"The sample cannot be written to {folder}: {error.strerror}.", "Choose another folder.") from error
+        raise UserError(
+            tr("The sample cannot be written to {folder}: {error}.", folder=folder, error=error.strerror),
+            tr("Choose another folder."),
+        ) from error
     return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 from desktop_ft.api import EventSink, TrainEvent
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.events import Warned
+from desktop_ft.core.language import tr
 
 
 class Sinks:
@@ -38,4 +39,10 @@ class Sinks:
 
 
 def _left_out(name: str, error: Exception) -> Warned:
-    return Warned(message=f"The event sink {name} failed and hears no more of this run: {type(error).__name__}: {error}")
+    return Warned(
+        message=tr(
+            "The event sink {name} failed and hears no more of this run: {error}",
+            name=name,
+            error=f"{type(error).__name__}: {error}",
+        )
+    )

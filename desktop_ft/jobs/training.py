@@ -14,6 +14,7 @@ from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import CheckpointSaved, Paused, RunEnded, RunStarted, RunStatus, Warned
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
@@ -87,7 +88,9 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     opened = open_run(run, plugins)
     ended = opened.folder.history().ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
-        raise UserError(f"The run '{opened.folder.name}' is complete.", "Evaluate or export it, or train a new one.")
+        raise UserError(
+            tr("The run '{name}' is complete.", name=opened.folder.name), tr("Evaluate or export it, or train a new one.")
+        )
     with gathered(opened.recipe.device) as team, team.together():
         ended = _learn(_work(opened), plugins, emit, control, team)
     return _judged(opened, ended, plugins, control, progress, team)
@@ -123,13 +126,13 @@ def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, 
     """Look at the pictures, build the network, and only then make the run's folder."""
     backbone = plugins.backbones.get(recipe.backbone.name)
     if recipe.backbone.weights and not recipe.freeze.pretrained:
-        raise UserError("From scratch means without weights, yet a weights file is named.", "Leave out one of the two.")
+        raise UserError(tr("From scratch means without weights, yet a weights file is named."), tr("Leave out one of the two."))
     augmenting.check(plugins, recipe.augmentation)
 
     def scanning(done: int, total: int | None) -> None:
         _heed(control)
         if progress:
-            progress("Looking at the pictures", done, total)
+            progress(tr("Looking at the pictures"), done, total)
 
     manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
     check_trainable(manifest, recipe.optimisation.batch_size)
@@ -169,7 +172,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes):
                 tell(Warned(message=message))
         if team.restarts:
-            tell(Warned(message="A process that took part has died. All were started anew, from the last checkpoint."))
+            tell(Warned(message=tr("A process that took part has died. All were started anew, from the last checkpoint.")))
         replanning = Replanning(run, parts.network, tell, asks=team.size == 1)
         trainer = Trainer(
             network=parts.network,
@@ -241,7 +244,7 @@ def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, 
         if control.stop.is_set() and not stopped_before:
             raise Cancelled
         if progress:
-            progress("Evaluating", done, total)
+            progress(tr("Evaluating"), done, total)
 
     try:
         evaluate_run(run, plugins, progress=evaluating, cancel=control.cancel)

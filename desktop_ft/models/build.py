@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from desktop_ft.api import Backbone
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.models import checkpoint, weights
 from desktop_ft.models.chance import chance_put_back
 from desktop_ft.models.layer_tree import output_shapes
@@ -64,11 +65,13 @@ def build_network(
     if own_weights is not None:
         tensors = _unprefixed(weights.load_tensors(own_weights))
         new_head = replace_head(module, backbone.spec.head, classes, seed)
-        _fill(module, dict(backbone.adapt(tensors, module)), f"The file {own_weights.name}", name, optional=new_head)
+        _fill(
+            module, dict(backbone.adapt(tensors, module)), tr("The file {file}", file=own_weights.name), name, optional=new_head
+        )
     else:
         if pretrained:
             published = backbone.adapt(weights.load_tensors(weights.verified_file(backbone)), module)
-            _fill(module, dict(published), "The weights file", name)
+            _fill(module, dict(published), tr("The weights file"), name)
         replace_head(module, backbone.spec.head, classes, seed)
     _fit_image_size(module, backbone, image_size)
     return Network(module, backbone.spec.head, backbone.spec.mean, backbone.spec.std)
@@ -135,10 +138,13 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], what: str, name: str, o
     # Files older than this count lack it; it matters only for BatchNorm without a momentum.
     tensors = {k: v for k, v in into.items() if k.endswith("num_batches_tracked")} | tensors
     if difference := _difference(into, tensors):
-        cure = "Choose a file that was made with this network, or another backbone; nothing was loaded."
-        raise UserError(f"{what} does not fit {name}: {difference}.", cure)
+        cure = tr("Choose a file that was made with this network, or another backbone; nothing was loaded.")
+        raise UserError(tr("{file} does not fit {name}: {difference}.", file=what, name=name, difference=difference), cure)
     if bad := next((key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None):
-        raise UserError(f"{what} for {name} holds values that are not numbers, in {bad}.", "Take another file.")
+        raise UserError(
+            tr("{file} for {name} holds values that are not numbers, in {tensor}.", file=what, name=name, tensor=bad),
+            tr("Take another file."),
+        )
     with torch.no_grad():
         for key, tensor in into.items():
             tensor.copy_(tensors[key])
@@ -153,12 +159,16 @@ def _difference(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> st
     missing = [key for key in wanted if key not in given]
     unknown = [key for key in given if key not in wanted]
     reshaped = [
-        f"{key} is {_shape(given[key])}, not {_shape(wanted[key])}"
+        tr("{tensor} is {shape}, not {expected}", tensor=key, shape=_shape(given[key]), expected=_shape(wanted[key]))
         for key in wanted
         if key in given and given[key].shape != wanted[key].shape
     ]
-    found = [(missing, "missing"), (unknown, "unknown"), (reshaped, "of another shape")]
-    return "; ".join(f"{len(names)} tensors {word} ({_some(names)})" for names, word in found if names)
+    found = [
+        (missing, tr("{count} tensors missing ({names})", count=len(missing), names=_some(missing))),
+        (unknown, tr("{count} tensors unknown ({names})", count=len(unknown), names=_some(unknown))),
+        (reshaped, tr("{count} tensors of another shape ({names})", count=len(reshaped), names=_some(reshaped))),
+    ]
+    return "; ".join(said for names, said in found if names)
 
 
 def _some(names: list[str]) -> str:
@@ -166,7 +176,7 @@ def _some(names: list[str]) -> str:
 
 
 def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a number"
+    return "×".join(map(str, tensor.shape)) or tr("a number")
 
 
 def _fit_image_size(module: nn.Module, backbone: Backbone, image_size: int) -> None:
@@ -180,8 +190,8 @@ def _fit_image_size(module: nn.Module, backbone: Backbone, image_size: int) -> N
     # What a network raises on a size it cannot take is its own affair: the sentence is the same for all.
     except Exception as error:
         raise UserError(
-            f"{backbone.spec.name} cannot take pictures of {image_size} pixels.",
-            f"Leave the image size at {usual}, or choose another backbone.",
+            tr("{name} cannot take pictures of {size} pixels.", name=backbone.spec.name, size=image_size),
+            tr("Leave the image size at {size}, or choose another backbone.", size=usual),
         ) from error
 
 

@@ -13,13 +13,14 @@ import safetensors.torch
 from torch import Tensor
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.models import tensor_file
 
 VERSION = 1
 _NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
 _MODEL, _OPTIMIZER = "model/", "optimizer/"
-_CHECKSUM = "checksum"
+_CHECKSUM = marked("checksum")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +90,22 @@ class _Entry:
     step: int
 
     @property
-    def words(self) -> str:
-        return f"of epoch {self.epoch + 1}, batch {self.step}" if self.step else f"after epoch {self.epoch}"
+    def used(self) -> str:
+        """That this one is taken, in a sentence."""
+        if self.step:
+            return tr("Using the one of epoch {epoch}, batch {step}.", epoch=self.epoch + 1, step=self.step)
+        return tr("Using the one after epoch {epoch}.", epoch=self.epoch)
+
+    def damaged(self, problem: str) -> str:
+        """That this one is damaged, in a sentence."""
+        if self.step:
+            return tr(
+                "The checkpoint of epoch {epoch}, batch {step} is damaged ({problem}).",
+                epoch=self.epoch + 1,
+                step=self.step,
+                problem=problem,
+            )
+        return tr("The checkpoint after epoch {epoch} is damaged ({problem}).", epoch=self.epoch, problem=problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +164,10 @@ class CheckpointStore:
         entry = _Entry(file=name, sha256=digest, epoch=at.epoch, step=at.step)
         self._write(self._folder / name, *parts)
         if problem := self._problem(entry):
-            raise UserError(f"The disk did not keep {name}: {problem}.", "Check the disk, or go on in another folder.")
+            raise UserError(
+                tr("The disk did not keep {file}: {problem}.", file=name, problem=problem),
+                tr("Check the disk, or go on in another folder."),
+            )
         index = _after(before, entry, best)
         self._write_index(index)
         self._forget_all_but(index)
@@ -166,24 +184,25 @@ class CheckpointStore:
         if index is None:
             index = self._index_of_files()
             if index is not None:
-                notes.append("The list of checkpoints is damaged.")
+                notes.append(tr("The list of checkpoints is damaged."))
         elif name == "best" and index.best is None:
-            notes.append("No epoch was finished, so there is no best one.")
+            notes.append(tr("No epoch was finished, so there is no best one."))
         for entry in index.entries(name) if index else ():
             data, problem = self._checked(entry)
             if problem:
-                notes.append(f"The checkpoint {entry.words} is damaged ({problem}).")
+                notes.append(entry.damaged(problem))
                 continue
             found = _unpacked(data, entry.file)
-            return replace(found, note=" ".join([*notes, f"Using the one {entry.words}."]) if notes else "")
-        what = " ".join(notes) or "Nothing was saved yet."
-        raise UserError(f"The run {self._folder.parent.name} has no usable checkpoint. {what}", "Train it again.")
+            return replace(found, note=" ".join([*notes, entry.used]) if notes else "")
+        what = " ".join(notes) or tr("Nothing was saved yet.")
+        said = tr("The run {name} has no usable checkpoint.", name=self._folder.parent.name)
+        raise UserError(f"{said} {what}", tr("Train it again."))
 
     def _problem(self, entry: _Entry) -> str:
         """What is wrong with the file of `entry`; "" if nothing."""
         try:
             with (self._folder / entry.file).open("rb") as file:
-                return "" if hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256 else _CHECKSUM
+                return "" if hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256 else tr(_CHECKSUM)
         except OSError as error:
             return error.strerror or str(error)
 
@@ -193,7 +212,7 @@ class CheckpointStore:
             data = (self._folder / entry.file).read_bytes()
         except OSError as error:
             return b"", error.strerror or str(error)
-        return data, "" if _sha256([data]) == entry.sha256 else _CHECKSUM
+        return data, "" if _sha256([data]) == entry.sha256 else tr(_CHECKSUM)
 
     @property
     def _index_path(self) -> Path:
@@ -288,5 +307,6 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _refuse_newer(found: dict[str, Any], where: str) -> None:
     if found["version"] > VERSION:
         raise UserError(
-            f"{where} was written by a newer Desktop FT (checkpoint version {found['version']}).", "Update Desktop FT."
+            tr("{file} was written by a newer Desktop FT (checkpoint version {version}).", file=where, version=found["version"]),
+            tr("Update Desktop FT."),
         )

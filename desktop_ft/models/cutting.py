@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from desktop_ft.core.language import tr
 from desktop_ft.models.modes import eval_mode, full_precision
 
 _CHANCE = ("drop", "rand", "bernoulli", "stochastic", "multinomial")
@@ -67,7 +68,9 @@ def cut(module: nn.Module, inputs: Tensor) -> Cut | None:
     except Uncuttable:
         raise
     except Exception as error:  # a network's own code runs here in ways that its makers may not have thought of
-        raise Uncuttable(f"Where to cut this network cannot be found out ({type(error).__name__}: {error}).") from error
+        raise Uncuttable(
+            tr("Where to cut this network cannot be found out ({error}).", error=f"{type(error).__name__}: {error}")
+        ) from error
 
 
 def _cut(module: nn.Module, inputs: Tensor) -> Cut | None:
@@ -131,13 +134,13 @@ def _traced(module: nn.Module) -> fx.Graph:
         with _tracing:
             graph = _Tracer().trace(module)
     except Exception as error:  # as above
-        raise Uncuttable(f"This network cannot be traced ({type(error).__name__}: {error}).") from error
+        raise Uncuttable(tr("This network cannot be traced ({error}).", error=f"{type(error).__name__}: {error}")) from error
     if sum(node.op == "placeholder" for node in graph.nodes) != 1:
-        raise Uncuttable("This network takes more than one input.")
+        raise Uncuttable(tr("This network takes more than one input."))
     for node in graph.nodes:
         name = getattr(node.target, "__name__", str(node.target))
         if node.op in ("call_method", "call_function") and not node.users and name.endswith("_") and not name.endswith("__"):
-            raise Uncuttable(f"This network changes something on its way ({name}).")
+            raise Uncuttable(tr("This network changes something on its way ({name}).", name=name))
     whole = fx.GraphModule(module, graph)
     whole.graph.eliminate_dead_code()
     return whole.graph
@@ -222,7 +225,7 @@ def _same_place(graph: fx.Graph, other: fx.Graph, last: fx.Node) -> fx.Node:
             break
         if one is last:
             return two
-    raise Uncuttable("What is frozen in this network goes another way in training mode.")
+    raise Uncuttable(tr("What is frozen in this network goes another way in training mode."))
 
 
 def _split(module: nn.Module, graph: fx.Graph, last: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:
@@ -263,5 +266,5 @@ def _proven(module: nn.Module, prefix: fx.GraphModule, rest: fx.GraphModule, inp
         features = prefix(inputs)
         scale = whole.abs().max().clamp_min(1e-12)
         if not torch.equal(features, seen) or (rest(features) - whole).abs().max() > _CLOSE * scale:
-            raise Uncuttable("The parts of this network do not answer as the whole does.")
+            raise Uncuttable(tr("The parts of this network do not answer as the whole does."))
     return whole

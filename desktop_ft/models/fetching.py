@@ -18,9 +18,11 @@ from urllib.parse import unquote, urlsplit
 from desktop_ft import __version__, places
 from desktop_ft.api import Backbone, WeightsOrigin
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.language import marked, tr
 
 _TIMEOUT_S = 6.0
 _CHUNK = 1 << 18
+_LATER = marked("Try again later.")
 # Publishers give sizes rounded to 10 KB or so.
 _SIZE_TOLERANCE = 0.02
 _SLACK = 1 << 16
@@ -74,7 +76,9 @@ def sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error
+        raise UserError(
+            tr("{file} cannot be read ({error}).", file=path, error=error.strerror), tr("Check its permissions.")
+        ) from error
 
 
 def download(
@@ -98,7 +102,8 @@ def download(
     """
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is not WeightsOrigin.DOWNLOAD:
-        raise UserError(f"The weights of {name} are not to be downloaded.", f"They come with {source.package or 'no file'}.")
+        cure = tr("They come with {package}.", package=source.package) if source.package else tr("They come with no file.")
+        raise UserError(tr("The weights of {name} are not to be downloaded.", name=name), cure)
     _insist_on_https(source.url)
     target = cached_path(backbone)
     partial: Path | None = None
@@ -130,7 +135,7 @@ def _receive(
     cancel: threading.Event | None,
 ) -> str:
     """Stream `response` into `file`; returns the SHA-256. Size and hash are those that the publisher gives, or it raises."""
-    source = backbone.spec.weights
+    source, name = backbone.spec.weights, backbone.spec.name
     digest, done = hashlib.sha256(), 0
     try:
         length = response.headers.get("Content-Length") or ""
@@ -144,7 +149,14 @@ def _receive(
                 break
             done += len(chunk)
             if source.bytes and done > largest:
-                raise _wrong(backbone, f"is larger than the {_mb(source.bytes)} that its publisher gives")
+                raise UserError(
+                    tr(
+                        "The download of {name} is larger than the {size} that its publisher gives; it was not kept.",
+                        name=name,
+                        size=_mb(source.bytes),
+                    ),
+                    tr(_LATER),
+                )
             file.write(chunk)
             digest.update(chunk)
             if progress:
@@ -152,9 +164,19 @@ def _receive(
     finally:
         response.close()
     if announced and done != announced:
-        raise _wrong(backbone, f"broke off after {_mb(done)} of {_mb(announced)}")
+        raise UserError(
+            tr(
+                "The download of {name} broke off after {done} of {all}; it was not kept.",
+                name=name,
+                done=_mb(done),
+                all=_mb(announced),
+            ),
+            tr(_LATER),
+        )
     if not digest.hexdigest().startswith(source.sha256_prefix):
-        raise _wrong(backbone, "has another SHA-256 than its publisher gives")
+        raise UserError(
+            tr("The download of {name} has another SHA-256 than its publisher gives; it was not kept.", name=name), tr(_LATER)
+        )
     return digest.hexdigest()
 
 
@@ -167,7 +189,8 @@ def _open(url: str, timeout: float) -> Response:
 def _insist_on_https(url: str) -> None:
     if urlsplit(url).scheme != "https":
         raise UserError(
-            f"{url[:200]} is not an https address; weights are fetched over https only.", "Report it to the plugin's author."
+            tr("{url} is not an https address; weights are fetched over https only.", url=url[:200]),
+            tr("Report it to the plugin's author."),
         )
 
 
@@ -184,24 +207,28 @@ def _replace(path: Path, content: bytes) -> None:
             raise
 
 
-def _wrong(backbone: Backbone, how: str) -> UserError:
-    return UserError(f"The download of {backbone.spec.name} {how}; it was not kept.", "Try again later.")
-
-
 def _failed(backbone: Backbone, error: OSError | http.client.HTTPException) -> UserError:
     source, name = backbone.spec.weights, backbone.spec.name
     host = urlsplit(source.url).hostname
     if isinstance(error, urllib.error.HTTPError):
         error.close()
-        return UserError(f"{host} answered {error.code} for the weights of {name}.", "Try again later.")
+        return UserError(
+            tr("{host} answered {code} for the weights of {name}.", host=host, code=error.code, name=name), tr(_LATER)
+        )
     if isinstance(error, OSError) and (error.filename or error.errno in _DISK_FAULTS):
         folder = cached_path(backbone).parent
         return UserError(
-            f"The weights of {name} cannot be kept in {folder} ({error.strerror}).", "Make room or give access there."
+            tr("The weights of {name} cannot be kept in {folder} ({error}).", name=name, folder=folder, error=error.strerror),
+            tr("Make room or give access there."),
         )
     return UserError(
-        f"The weights of {name} are not on this machine ({_mb(source.bytes)}, from {host}), and the network cannot be reached.",
-        "Connect to the internet and try again, choose a weights file of your own, or train from scratch.",
+        tr(
+            "The weights of {name} are not on this machine ({size}, from {host}), and the network cannot be reached.",
+            name=name,
+            size=_mb(source.bytes),
+            host=host,
+        ),
+        tr("Connect to the internet and try again, choose a weights file of your own, or train from scratch."),
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 
 _TYPES = {
     torch.bool: "BOOL",
@@ -56,8 +57,10 @@ def parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterato
     start = 0
     for name, tensor in ordered:
         if tensor.dtype not in _TYPES:
-            what = f"The tensor '{name}' is of a type that a .safetensors file cannot hold ({tensor.dtype})."
-            raise UserError(what, "Take another network.")
+            what = tr(
+                "The tensor '{name}' is of a type that a .safetensors file cannot hold ({type}).", name=name, type=tensor.dtype
+            )
+            raise UserError(what, tr("Take another network."))
         end = start + tensor.nbytes
         header[name] = {"dtype": _TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
         start = end

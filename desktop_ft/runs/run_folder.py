@@ -10,13 +10,14 @@ from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock
 
-_CHOOSE = "Choose one of your runs; `desktop-ft runs` lists them."
+_CHOOSE = marked("Choose one of your runs; `desktop-ft runs` lists them.")
 
 
 class EventLog:
@@ -69,11 +70,12 @@ class RunFolder:
         """
         if (path / "recipe.toml").exists():
             raise UserError(
-                f"{path} already holds a run.", f'Go on with it (desktop-ft resume "{path}"), or name another folder.'
+                tr("{path} already holds a run.", path=path),
+                tr('Go on with it (desktop-ft resume "{path}"), or name another folder.', path=path),
             )
         atomic.make_folder(path)
         if any(path.iterdir()):
-            raise UserError(f"{path} is not empty.", "Name a folder that is new or empty.")
+            raise UserError(tr("{path} is not empty.", path=path), tr("Name a folder that is new or empty."))
         run = cls(path)
         for folder in (run.checkpoints, run.exports):
             atomic.make_folder(folder)
@@ -87,9 +89,9 @@ class RunFolder:
             UserError: there is none.
         """
         if not path.is_dir():
-            raise UserError(f"There is no folder '{path}'.", _CHOOSE)
+            raise UserError(tr("There is no folder '{source}'.", source=path), tr(_CHOOSE))
         if not (path / "recipe.toml").is_file():
-            raise UserError(f"{path} is not a run: it holds no recipe.toml.", _CHOOSE)
+            raise UserError(tr("{path} is not a run: it holds no recipe.toml.", path=path), tr(_CHOOSE))
         run = cls(path)
         run._take_over_asked_plan()
         return run
@@ -125,7 +127,10 @@ class RunFolder:
         try:
             text = atomic.read(path).decode()
         except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not a recipe: it is not text ({error.reason}).", "Restore it from a copy.") from error
+            raise UserError(
+                tr("{path} is not a recipe: it is not text ({error}).", path=path, error=error.reason),
+                tr("Restore it from a copy."),
+            ) from error
         recipe = Recipe.from_toml(text, str(path))
         # A recipe that names its changes, be it none, holds them all: the events, which may be long, are left alone.
         for told in () if "changes" in recipe.model_fields_set else self._told_alone():
@@ -268,7 +273,8 @@ class RunFolder:
         """
         path = self.path / "events.jsonl"
         return [
-            from_json(TrainEvent, line, f"{path}, line {number}") for number, line in enumerate(atomic.whole_lines(path), start=1)
+            from_json(TrainEvent, line, tr("{path}, line {number}", path=path, number=number))
+            for number, line in enumerate(atomic.whole_lines(path), start=1)
         ]
 
     def follow(self) -> EventFollower:

@@ -165,7 +165,7 @@ def test_an_animation_gives_its_first_frame_and_says_so(tmp_path: Path, kind: st
         facts = decode.examine(file)
     assert facts.frames == 3
     assert [note for note, _ in facts.notes] == ["animated"]
-    assert "1 of 3 used" in facts.notes[0][1]
+    assert "1 of 3 used" in facts.notes[0][1].format(frames=facts.frames)
 
 
 @pytest.mark.parametrize("width, height", [(8, 8), (1, 1), (10_000, 1), (1, 10_000), (3, 500), (41, 29)])
