@@ -47,6 +47,7 @@ class ActionSpec:
 _FILE, _EDIT, _GO, _RUN = marked("&File"), marked("&Edit"), marked("&Go"), marked("&Run")
 _VIEW, _HELP = marked("&View"), marked("&Help")
 
+
 def _language(code: str, text: str) -> ActionSpec:
     return ActionSpec(
         id=f"language.{code or 'system'}",
