@@ -26,6 +26,7 @@ class DevicePictures:
         self._source = source
         self._device = device
         self._room = room
+        self._full = False
         self._copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # a copy must not wait for the steps that are under way
         self._kept: dict[tuple[str, bool], Tensor] = {}
 
@@ -45,19 +46,27 @@ class DevicePictures:
                     continue
                 picture = self._brought((sample, cropped)) if is_here else next(coming)  # given back meanwhile
                 picture.record_stream(torch.cuda.current_stream(self._device))  # its memory is not free before that is done
-                if key not in self._kept and picture.nbytes <= self._room:
-                    self._kept[key] = picture
-                    self._room -= picture.nbytes
+                self._keep(key, picture)
                 yield picture
 
     def forget(self) -> None:
         """Give the memory back."""
         self._room += sum(picture.nbytes for picture in self._kept.values())
         self._kept.clear()
+        self._full = False
+
+    def _keep(self, key: tuple[str, bool], picture: Tensor) -> None:
+        if key in self._kept:
+            return
+        if picture.nbytes > self._room:
+            self._full = True  # from now on the source keeps what it decodes
+            return
+        self._kept[key] = picture
+        self._room -= picture.nbytes
 
     def _brought(self, wanted: tuple[Sample, bool]) -> Tensor:
         """One picture, on the device; its rows lie as decoders give them, which is the order that networks compute fastest in."""
         sample, cropped = wanted
-        picture = self._source.picture(sample, cropped=cropped, keep=self._room <= 0)
+        picture = self._source.picture(sample, cropped=cropped, keep=self._full)
         with torch.cuda.stream(self._copying):
             return torch.from_numpy(picture.copy()).to(self._device).permute(2, 0, 1)

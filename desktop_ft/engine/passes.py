@@ -223,7 +223,7 @@ class Passes:
 
     def _within_memory(self, attempt: Callable[[], Result], size: int) -> Result:
         while not (made := _unless_out_of_memory(attempt)):
-            if self._recorder.forget():
+            if self._recorder.give_up():
                 give_memory_back(self.compute.device)  # a recorded step has held what one that is not could use again
             else:
                 self._halve(size)

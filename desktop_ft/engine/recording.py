@@ -60,6 +60,12 @@ class Recorder:
         had, self._recording, self._last = self._recording is not None, None, None
         return had
 
+    def give_up(self) -> bool:
+        """Let go of what is recorded, for good; False where there is nothing."""
+        had = self.forget()
+        self._wanted = self._wanted and not had
+        return had
+
     def _record(
         self, step: Step, inputs: Tensor, targets: Tensor, behind: tuple[object, ...], kinds: tuple[object, ...]
     ) -> Tensor:
