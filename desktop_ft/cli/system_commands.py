@@ -86,6 +86,13 @@ def _cache(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.jobs.devices import devices
 
@@ -98,7 +105,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
         "desktop-ft": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{package: importlib.metadata.version(package) for package in packages},
+        **{package: _version(package) for package in packages},
         "devices": ", ".join(devices()),
         "data folder": f"{home} ({free / 1e9:.0f} GB free)",
         "cache folder": str(places.cache()),

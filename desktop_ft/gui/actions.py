@@ -345,7 +345,7 @@ ACTIONS = (
     ActionSpec(
         id="theme.light",
         menu=_VIEW,
-        text=marked("Light"),
+        text=marked("Light colours"),
         tip=marked("Light colours."),
         handler="theme_light",
         checked="theme_is_light",
@@ -353,7 +353,7 @@ ACTIONS = (
     ActionSpec(
         id="theme.dark",
         menu=_VIEW,
-        text=marked("Dark"),
+        text=marked("Dark colours"),
         tip=marked("Dark colours."),
         handler="theme_dark",
         checked="theme_is_dark",

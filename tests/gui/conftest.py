@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QEvent, QtMsgType, QTranslator, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app
+from desktop_ft.core import language
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 
@@ -65,6 +66,18 @@ def window(no_widget_left_behind: None, faults: Faults, qtbot: QtBot) -> Iterato
     qtbot.waitUntil(lambda: not made.session.worker.busy)
     made.deleteLater()
     assert faults.seen == []
+
+
+@pytest.fixture
+def english_again(qapp: QApplication) -> Iterator[None]:
+    """Whatever language the test lets the window speak, afterwards it is English in the font there was."""
+    font = qapp.font()
+    yield
+    language.use(None)
+    qapp.setFont(font)
+    for own in qapp.findChildren(QTranslator):
+        qapp.removeTranslator(own)
+        own.deleteLater()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The window's language: chosen in the menu, remembered, spoken from the next start on."""
 
 import io
-from collections.abc import Iterator
 
 import pytest
 from PySide6.QtGui import QFontDatabase
@@ -18,8 +17,8 @@ from installer import translations
 
 
 @pytest.fixture
-def resources(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, qapp: QApplication) -> Iterator[None]:
-    """One text in German and in Japanese; afterwards English and the font there was."""
+def resources(english_again: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One text in German and in Japanese."""
     folder = tmp_path_factory.mktemp("resources") / "translations"
     folder.mkdir()
     for code, text in (("de", "Training starten"), ("ja", "学習を開始")):
@@ -27,13 +26,6 @@ def resources(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         texts.add("Start training", text)
         (folder / f"{code}.mo").write_bytes(translations.compiled(texts))
     monkeypatch.setattr(places, "shipped", lambda name: folder.parent)
-    font = qapp.font()
-    yield
-    language.use(None)
-    qapp.setFont(font)
-    for own in qapp.findChildren(languages.QTranslator):
-        qapp.removeTranslator(own)
-        own.deleteLater()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_every_action_and_setting_is_there(window: MainWindow) -> None:
 
 def test_an_action_is_done(window: MainWindow) -> None:
     palette = asked(window, "dark")
-    assert texts(palette)[0] == "Dark"
+    assert texts(palette)[0] == "Dark colours"
     QTest.keyClick(palette.line, Qt.Key.Key_Return)
     assert window.session.theme.choice is ThemeChoice.DARK
 
