@@ -49,7 +49,12 @@ the machine; the ratios are the point. Contenders take turns, and a ratio is the
 time is the training's alone, from its first event to its last: no import, no scan, no building of the network, no evaluation.
 
 Measured on {day}: {cores} cores of {cpu}, torch {torch}; GPU: {gpu}.{missing}{remark}"""
-_NO_GPU = " **No GPU was at hand: nothing here says how fast one is.**"
+_NO_GPU = " **No GPU was at hand**; what one did on another day is in [gpu.md](gpu.md)."
+_GPU = """## Full fine-tuning on a GPU
+
+`benchmarks/bench_gpu.py`, pictures a second. The raw step is made on one batch that lies on the device.
+
+"""
 
 
 def rendered(lines: Sequence[Line]) -> str:
@@ -64,6 +69,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_peers, by_kind.get("peers", ())),
         *_depths(by_kind.get("depths", ())),
         *map(_growth, by_kind.get("growth", ())),
+        *_gpu(by_kind.get("gpu", ())),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -156,6 +162,19 @@ def _growth(line: Line) -> str:
         rows.append(["exponent", *(f"{found['exponents'][name]:.2f}" if name in found["exponents"] else "" for name in names)])
         tables.append(table(titles, rows))
     return _GROWTH.format(**line["usual"], budget=round(line["memory_budget_mb"])) + "\n\n".join(tables)
+
+
+def _gpu(lines: Sequence[Line]) -> list[str]:
+    if not lines:
+        return []
+    kinds = ("unchanged", "cropped")
+    rows = [
+        [line["backbone"], line["batch_size"], line["raw"]]
+        + [cell for kind in kinds for cell in (line[kind], f"{line[f'{kind}_over_raw']:.2f}", line[f"{kind}_gpu_busy"] or "")]
+        for line in lines
+    ]
+    told = [title for kind in kinds for title in (f"{kind} pictures", "share of raw", "GPU busy")]
+    return [_GPU + table(["network", "batch", "raw step", *told], rows)]
 
 
 def _learns(preset: str) -> str:

@@ -56,6 +56,8 @@ def main() -> None:
         ["benchmarks/bench_depths.py", folder, *small],
         ["benchmarks/bench_growth.py"],
     ]
+    if torch.cuda.is_available():
+        commands.append(["benchmarks/bench_gpu.py", folder])
     machine = {
         "benchmark": "machine",
         "cpu": cpu(),

@@ -4,7 +4,7 @@ import hashlib
 import os
 import random
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.parallel import in_order
 from desktop_ft.core.recipe import Balance
 from desktop_ft.data import decode
+from desktop_ft.data.device_pictures import DevicePictures
 from desktop_ft.data.health import class_weights
 from desktop_ft.data.source import PictureSource, read_picture
 
@@ -57,6 +58,9 @@ class PictureBatches:
         balance: SAMPLER draws classes equally often, pictures with replacement; otherwise each is shown once an epoch.
         threads: that decode; None: one a core, at most 8. The batches do not depend on it.
         cache_bytes: decoded pixels to keep in memory.
+        device: where batches are used. On a CUDA device pictures are changed too, and kept, so that an epoch after the first asks
+            nothing of the processor but to say what is to be done.
+        device_bytes: decoded pixels to keep there.
         part, parts: which of so many parts of every batch to make, from 0; the others are made by other processes. Batch
             transforms are given their part alone, with a chance of its own.
     """
@@ -75,6 +79,8 @@ class PictureBatches:
         balance: Balance = Balance.NONE,
         threads: int | None = None,
         cache_bytes: int = CACHE_BYTES,
+        device: torch.device | None = None,
+        device_bytes: int = 0,
         part: int = 0,
         parts: int = 1,
     ) -> None:
@@ -91,6 +97,8 @@ class PictureBatches:
         self._looks: dict[str, _Look] = {}
         self._batch_transforms = tuple(batch_transforms)
         self._source = PictureSource(Path(manifest.root), rule, cache_bytes)
+        on_gpu = device is not None and device.type == "cuda"
+        self._device = DevicePictures(self._source, device, device_bytes) if device is not None and on_gpu else None
         self._pool = _pool(threads)
         self._part, self._parts = part, parts
         self._bounds = _bounds(len(self._train), batch_size, max(parts, min(2, batch_size)))
@@ -106,6 +114,12 @@ class PictureBatches:
         """End the threads and give the memory back; the batches cannot be used after that."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._source.forget()
+        self.release()
+
+    def release(self) -> None:
+        """Give back what a device holds of pictures; those that are asked for again are brought there again."""
+        if self._device is not None:
+            self._device.forget()
 
     @property
     def steps(self) -> int:
@@ -121,8 +135,7 @@ class PictureBatches:
         batches = self._train_looks(epoch)[first_step:]
         made = self._made(look for batch in batches for look in batch)
         for step, looks in enumerate(batches, start=first_step):
-            inputs = torch.stack(list(islice(made, len(looks))))
-            yield self._mixed(epoch, step, inputs, _targets(looks))
+            yield self._mixed(epoch, step, *self._batch(looks, made))
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and int64 targets of all validation samples, in manifest order.
@@ -133,7 +146,7 @@ class PictureBatches:
         batches = self._validation_looks()
         made = self._made(look for batch in batches for look in batch)
         for looks in batches:
-            yield torch.stack(list(islice(made, len(looks)))), _targets(looks)
+            yield self._batch(looks, made)
 
     @property
     def training_keys(self) -> Sequence[str] | None:
@@ -166,8 +179,18 @@ class PictureBatches:
         """
         return torch.stack([self._shown(self._looks[key], keep=False) for key in keys])
 
-    def _made(self, looks: Iterable[_Look]) -> Generator[Tensor, None, None]:
-        return in_order(self._pool, self._shown, looks, _BATCHES_AHEAD * self._batch_size)
+    def _made(self, looks: Iterable[_Look]) -> Iterator[Tensor]:
+        """Each look (3, S, S), as the network sees it; made ahead in threads, but for what a device makes in no time."""
+        ahead = _BATCHES_AHEAD * self._batch_size
+        if self._device is None:
+            return in_order(self._pool, self._shown, looks, ahead)
+        looks = list(looks)
+        pictures = self._device.pictures(self._pool, [(look.sample, look.view is None) for look in looks], ahead)
+        return map(self._changed, looks, pictures)
+
+    def _batch(self, looks: Sequence[_Look], made: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+        inputs = torch.stack(list(islice(made, len(looks))))
+        return inputs, torch.tensor([look.sample.label for look in looks], device=inputs.device)
 
     def _train_looks(self, epoch: int) -> list[Sequence[_Look]]:
         """What each step of the epoch shows, in this part. A picture that comes again in an epoch is looked at anew each time."""
@@ -210,10 +233,12 @@ class PictureBatches:
 
     def _shown(self, look: _Look, *, keep: bool = True) -> Tensor:
         """The picture as the network sees it. Its chance comes from the look, not from who makes it when."""
+        return self._changed(look, _tensor(self._source.picture(look.sample, cropped=look.view is None, keep=keep)))
+
+    def _changed(self, look: _Look, picture: Tensor) -> Tensor:
         if look.view is None:
-            return _tensor(self._source.picture(look.sample, cropped=True, keep=keep))
-        rng = _rng(self._seed, *look.view, look.sample.sha256)
-        return _augmented(self._source.picture(look.sample, cropped=False, keep=keep), self._transforms, rng, self._rule.crop)
+            return picture
+        return _augmented(picture, self._transforms, _rng(self._seed, *look.view, look.sample.sha256), self._rule.crop)
 
     def _mixed(self, epoch: int, step: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if not self._batch_transforms:
@@ -248,20 +273,19 @@ def preview(path: Path, rule: ResizeRule, transforms: Sequence[PictureTransform]
     if not transforms:
         return read_picture(path, lambda where: decode.network_input(where, rule))
     picture = read_picture(path, lambda where: decode.load(where, decode.shorter_side(rule), rule.interpolation))
-    return _augmented(picture, transforms, _rng(seed), rule.crop).permute(1, 2, 0).numpy()
+    return _augmented(_tensor(picture), transforms, _rng(seed), rule.crop).permute(1, 2, 0).numpy()
 
 
 def _input(path: Path, rule: ResizeRule) -> Tensor:
     return _tensor(read_picture(path, lambda where: decode.network_input(where, rule)))
 
 
-def _augmented(picture: np.ndarray, transforms: Sequence[PictureTransform], rng: random.Random, size: int) -> Tensor:
-    tensor = _tensor(picture)
+def _augmented(picture: Tensor, transforms: Sequence[PictureTransform], rng: random.Random, size: int) -> Tensor:
     for transform in transforms:
-        tensor = transform(tensor, rng, size)
-    height, width = tensor.shape[-2:]
+        picture = transform(picture, rng, size)
+    height, width = picture.shape[-2:]
     top, left = round((height - size) / 2), round((width - size) / 2)
-    return tensor[:, top : top + size, left : left + size].contiguous()
+    return picture[:, top : top + size, left : left + size].contiguous()
 
 
 def _targets(looks: Sequence[_Look]) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Batches(Protocol):
-    """Training and validation batches on the CPU.
+    """Training and validation batches, on the processor or on the device that computes.
 
     What `train(epoch, first_step)` gives must depend on (seed, epoch, step) alone, never on what was asked before: that is
     what makes a resumed run equal to one that never stopped.
@@ -28,6 +28,14 @@ class Batches(Protocol):
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and int64 targets of all validation samples, in manifest order."""
+
+
+@runtime_checkable
+class ReleasingBatches(Batches, Protocol):
+    """Batches that hold something of the device that computes."""
+
+    def release(self) -> None:
+        """Give it back, to be had again when it is needed; batches that are under way go on."""
 
 
 Item = TypeVar("Item")

@@ -67,7 +67,7 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
     autocast = _AUTOCAST.get(chosen)
     free_in_bf16 = kind is DeviceChoice.CPU and precision is Precision.AUTO and _cpu_computes_in_bf16()
     return Compute(
-        device=torch.device(kind.value),
+        device=_device(kind),
         precision=chosen,
         autocast=autocast,
         frozen_autocast=torch.bfloat16 if free_in_bf16 else autocast,
@@ -127,7 +127,7 @@ def pass_size(device: torch.device) -> int:
     On the CPU more are slower, and take more memory: EfficientNet-Lite0 answered 32 pictures by eights in 320 ms, all at once in
     590 (2 cores; 168 and 218 in bf16).
     """
-    return 8 if device.type == "cpu" else 64
+    return 8 if device.type == "cpu" else 128
 
 
 def free_memory(device: torch.device) -> int:
@@ -147,6 +147,11 @@ def give_memory_back(device: torch.device) -> None:
     """Let other processes have what torch holds of `device` and nothing lies in any more."""
     if device.type in ("cuda", "xpu", "mps"):
         torch.get_device_module(device).empty_cache()
+
+
+def _device(kind: DeviceChoice) -> torch.device:
+    """Of several GPUs the one that is this process's: other threads would take the first."""
+    return torch.device("cuda", torch.cuda.current_device()) if kind is DeviceChoice.CUDA else torch.device(kind.value)
 
 
 def _nothing() -> None:

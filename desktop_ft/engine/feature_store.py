@@ -80,6 +80,8 @@ class Features:
         self._place = {key: number for number, key in enumerate(self._wanted)}
         self._known: dict[str, Tensor] = {}
         self._pending: list[tuple[str, Tensor]] = []
+        self._device: torch.device | None = None
+        self._near: Tensor | None = None
         self._read()
         self.reused = len(self._known)
         refusal = store.folder.make_room(kind.bytes * len(self.missing), folder) if self.missing else ""
@@ -134,10 +136,21 @@ class Features:
                 raise NoRoom(f"What the frozen layers answer cannot be kept any more: {why}") from error
             self._warn(f"What the frozen layers answer is not kept for the next run: {why} This run goes on from memory.")
 
+    def give_on(self, device: torch.device) -> None:
+        """Let `rows` lie on `device` from now on, where what is held in memory has a copy there; all must be known."""
+        self._device = device if self.in_memory else None
+
+    def release(self) -> None:
+        """Give the copy on a device back. The next `rows` makes another."""
+        self._near = None
+
     def rows(self, keys: Sequence[str]) -> Tensor:
         """The answers of `keys`, (len(keys), …); each must be known."""
         if self.in_memory:
-            return self._table.index_select(0, torch.tensor([self._place[key] for key in keys]))
+            if self._near is None:
+                self._near = self._table if self._device is None else self._table.to(self._device)
+            places = torch.tensor([self._place[key] for key in keys])
+            return self._near.index_select(0, places.to(self._near.device))
         return torch.stack([self._known[key] for key in keys])
 
     def _keep(self, key: str, row: Tensor) -> None:

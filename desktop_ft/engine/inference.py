@@ -12,7 +12,7 @@ from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import single_threads
 from desktop_ft.engine.process import memory_kept
-from desktop_ft.models.modes import eval_mode
+from desktop_ft.models.modes import eval_mode, full_precision
 
 
 def logits(
@@ -51,11 +51,10 @@ def logits(
 
     found: list[np.ndarray] = []
     done = 0
-    # TF32, which convolutions use on CUDA by default, keeps 10 bits of 23.
     with (
         memory_kept(),
         eval_mode(network),
-        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        full_precision(),
         _each(answer, batches, place) as answers,
     ):
         for each in answers:

@@ -27,14 +27,15 @@ from desktop_ft.core.events import (
 from desktop_ft.core.layers import same_rate
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
-from desktop_ft.engine.batches import Batches, closed_after
+from desktop_ft.engine.batches import Batches, ReleasingBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
+from desktop_ft.engine.coming import Coming
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.keeper import Keeper, Saved
 from desktop_ft.engine.learner import Learner, Relearn
-from desktop_ft.engine.optim import build_optimizer, factor, optimizer_tensors, restore_optimizer, set_rates
+from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, optimizer_tensors, restore_optimizer, set_rate
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
 from desktop_ft.engine.rest import resting
 from desktop_ft.engine.stages import Stage, Stages
@@ -83,7 +84,8 @@ class Loop:
         setup.network.to(compute.device)
         if compute.channels_last:
             setup.network.to(memory_format=torch.channels_last)
-        self._optimizer = build_optimizer(plan, setup.learner.groups(plan.epochs, plan.weight_decay))
+        self._groups = setup.learner.groups(plan.epochs, plan.weight_decay)
+        self._optimizer = build_optimizer(plan, self._groups)
         self._passes = Passes(setup.network, setup.loss, compute, self._warn, team=setup.team)
         self._keeper = Keeper(
             setup.store,
@@ -171,14 +173,16 @@ class Loop:
             self._take_a_turn()
         setup, epoch = self._setup, self._progress.epoch
         setup.learner.apply(epoch)
-        self._tell_rates(setup.learner.rates(epoch))
+        rates = setup.learner.rates(epoch)
+        group_by_rate(self._optimizer, self._groups, rates)
+        self._tell_rates(rates)
         setup.network.train()
         setup.learner.train_mode(epoch)
         stage = self._enter(self._stages.of(epoch))
         if remark := self._team.remark():
             self._warn(remark)
         if self._progress.step < setup.batches.steps:
-            self._learn(stage, setup.learner.rates(epoch))
+            self._learn(stage)
         setup.network.eval()
         self._finish_epoch(self._validate(stage))
 
@@ -208,7 +212,8 @@ class Loop:
     def _let_learn(self, learner: Learner) -> None:
         setup, plan = self._setup, self._setup.optimisation
         learner.apply(self._progress.epoch)
-        optimizer = build_optimizer(plan, learner.groups(plan.epochs, plan.weight_decay))
+        self._groups = learner.groups(plan.epochs, plan.weight_decay)
+        optimizer = build_optimizer(plan, self._groups)
         restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
         self._optimizer = self._keeper.optimizer = optimizer
         self._setup, self._stages.learner = replace(setup, learner=learner), learner
@@ -223,24 +228,26 @@ class Loop:
         self._passes.forward = self._team.way(self._setup.network, stage.forward)
         return stage
 
-    def _learn(self, stage: Stage, rates: dict[str, float]) -> None:
+    def _learn(self, stage: Stage) -> None:
         setup = self._setup
         with closed_after(stage.train(self._progress.epoch, self._progress.step)) as batches:
-            for inputs, targets in batches:
+            coming = Coming(batches, setup.compute.device)
+            while (batch := coming.take()) is not None:
                 self._heed()
-                self._learn_batch(inputs, targets, rates)
+                self._learn_batch(*batch, meanwhile=coming.make)
                 if self._keeper.due:
                     self._save()
         if self._progress.step != setup.batches.steps:
             raise RuntimeError(f"the epoch gave {self._progress.step} batches instead of {setup.batches.steps}")
 
-    def _learn_batch(self, inputs: Tensor, targets: Tensor, rates: dict[str, float]) -> None:
+    def _learn_batch(self, inputs: Tensor, targets: Tensor, *, meanwhile: Callable[[], None]) -> None:
         setup, plan, at = self._setup, self._setup.optimisation, self._progress
         step = at.epoch * setup.batches.steps + at.step
         lr = plan.lr * factor(plan.schedule, step, plan.epochs * setup.batches.steps, plan.warmup)
-        set_rates(self._optimizer, lr, rates)
+        set_rate(self._optimizer, lr)
+        seed = _seed(setup.seed, at, self._team.rank)
         with self._told_when_diverged():
-            sums = self._passes.learn(inputs, targets, self._optimizer, plan.clip_norm, _seed(setup.seed, at, self._team.rank))
+            sums = self._passes.learn(inputs, targets, self._optimizer, plan.clip_norm, seed, meanwhile)
         self._progress = replace(
             at,
             step=at.step + 1,
@@ -322,6 +329,10 @@ class Loop:
 
     def _wait(self) -> None:
         self._save()
+        self._passes.forget_recorded()
+        self._stages.release()
+        if isinstance(self._setup.batches, ReleasingBatches):
+            self._setup.batches.release()
         alone, device = self._team.size == 1, self._passes.compute.device
         with self._clock.stopped(), resting(self._setup.network, self._optimizer, device, moves=alone):
             self._emit(Paused(paused=True))

@@ -20,10 +20,11 @@ def classification_loss(label_smoothing: float, class_weights: np.ndarray | None
     weights = None if class_weights is None else torch.from_numpy(class_weights)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        nonlocal weights
         each = cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")
         if weights is None:
             return each.mean()
-        own = weights.to(logits.device)
-        return (each * (targets @ own if targets.is_floating_point() else own[targets])).mean()
+        weights = weights.to(logits.device)  # once: a step that copies from the processor's memory cannot be recorded
+        return (each * (targets @ weights if targets.is_floating_point() else weights[targets])).mean()
 
     return loss

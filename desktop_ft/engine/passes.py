@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.engine.device import Compute, give_memory_back, pass_size
+from desktop_ft.engine.recording import Recorder
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.chance import seeded
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits float32 (N, classes) and targets to the mean loss, a scalar."""
+
+Result = TypeVar("Result")
 
 
 class Diverged(Exception):
@@ -67,31 +71,52 @@ class Passes:
         self._warn = warn
         self._team = team
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scaler)
+        self._recorder = Recorder(network, compute.device, wanted=team.size == 1 and not compute.scaler)
         self.parts = parts
 
-    def learn(self, inputs: Tensor, targets: Tensor, optimizer: torch.optim.Optimizer, clip_norm: float, seed: int) -> Sums:
+    def learn(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        optimizer: torch.optim.Optimizer,
+        clip_norm: float,
+        seed: int,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Sums:
         """One step of `optimizer` from a batch; the network is in the mode it is to learn in.
 
         Args:
             clip_norm: longest gradient allowed over all parameters together; 0: no limit.
             seed: start of the step's random choices (dropout); torch's global generator is set to it.
+            meanwhile: called once, while an accelerator computes and this thread would only wait for it.
 
         Raises:
             Diverged: the loss or the gradient is not finite; the network did not step.
             UserError: memory runs out even with one sample at a time (in a team: at all).
         """
+        inputs, targets = self._placed(inputs), targets.to(self.compute.device)
 
-        def attempt() -> Sums:
-            optimizer.zero_grad()
-            sums = Sums()
+        def gradients(inputs: Tensor, targets: Tensor) -> Tensor:
+            return self._gradients(inputs, targets, optimizer, clip_norm)
+
+        def compute() -> Tensor:
             with seeded(seed):
-                for part, wanted in self._in_parts(inputs, targets):
-                    sums += self._backward(part, wanted, len(part) / len(inputs))
-            self._team.share_statistics()
-            self._step(optimizer, clip_norm)
-            return sums
+                if self.parts > 1:
+                    return gradients(inputs, targets)
+                return self._recorder.run(gradients, inputs, targets, key=(self.forward, self.compute, optimizer, clip_norm))
 
-        return self._within_memory(attempt, len(inputs))
+        told = self._within_memory(compute, len(inputs))
+        if meanwhile is not None and self.compute.device.type != "cpu":
+            meanwhile()
+        loss, correct, norm = told.tolist()  # the one time in a step that an accelerator is waited for
+        sums = self._team_sums(loss, correct, len(inputs))
+        self._team.share_statistics()
+        # With a scaler an overflow is part of the game: it skips that step and scales less.
+        if not self.compute.scaler and not math.isfinite(norm):
+            raise Diverged("The gradient became infinite")
+        self._within_memory(lambda: self._scaler.step(optimizer), len(inputs))
+        self._scaler.update()
+        return sums
 
     def judge(self, inputs: Tensor, targets: Tensor) -> Sums:
         """Loss and right answers on a batch, without learning; the network is in eval mode.
@@ -101,14 +126,17 @@ class Passes:
             UserError: memory runs out even with one sample at a time.
         """
 
-        def attempt() -> Sums:
-            sums = Sums()
+        def attempt() -> Tensor:
             with torch.inference_mode():
-                for part, wanted in self._in_parts(inputs, targets, answering=True):
-                    sums += self._forward(part, wanted)[1]
-            return sums
+                parts = self._in_parts(self._placed(inputs), targets.to(self.compute.device), answering=True)
+                return torch.stack([self._forward(part, wanted)[1] for part, wanted in parts]).sum(0)
 
-        return self._within_memory(attempt, len(inputs))
+        loss, correct = self._within_memory(attempt, len(inputs)).tolist()
+        return self._team_sums(loss, correct, len(inputs))
+
+    def forget_recorded(self) -> None:
+        """Give back what a recorded step holds of the device; to be called before tensors of the network move."""
+        self._recorder.forget()
 
     def rehearse(self, inputs: Tensor, targets: Tensor) -> None:
         """A whole batch forwards and backwards, without a step: to be timed. It leaves gradients behind.
@@ -117,7 +145,9 @@ class Passes:
             Diverged: as `learn`.
             torch.OutOfMemoryError: it does not fit.
         """
-        torch.autograd.backward(self._forward(inputs, targets)[0])
+        loss = self._forward(self._placed(inputs), targets.to(self.compute.device))[0]
+        _check(loss.item())
+        torch.autograd.backward(loss)
 
     def scaler_state(self) -> dict[str, float]:
         """The state of the loss scaler; empty where there is none."""
@@ -128,28 +158,50 @@ class Passes:
         if state:
             self._scaler.load_state_dict({key: int(value) if value.is_integer() else value for key, value in state.items()})
 
-    def _backward(self, inputs: Tensor, targets: Tensor, share: float) -> Sums:
-        loss, sums = self._forward(inputs, targets)
-        # The team takes the mean of all gradients, whose parts may differ in size.
-        share *= len(inputs) * self._team.size / sums.seen
-        self._team.backward(self._scaler.scale(loss * share))
-        return sums
+    def _gradients(self, inputs: Tensor, targets: Tensor, optimizer: torch.optim.Optimizer, clip_norm: float) -> Tensor:
+        """Leave the gradients of a batch, no longer than allowed, and give its totals.
 
-    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Sums]:
+        Returns:
+            float64 (3,) on the device: the sum of the losses, how many answers are right, the length of the gradient.
+        """
+        optimizer.zero_grad()
+        totals = []
+        for part, wanted in self._in_parts(inputs, targets):
+            loss, sums = self._forward(part, wanted)
+            seen = self._team.sums(len(inputs), 0, 0)[0]
+            # The team takes the mean of all gradients, whose parts may differ in size.
+            self._team.backward(self._scaler.scale(loss * (len(part) * self._team.size / seen)))
+            totals.append(sums)
+        self._scaler.unscale_(optimizer)
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
+        return torch.cat([torch.stack(totals).sum(0), norm.double().reshape(1)])
+
+    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss; and float64 (2,), without gradients: the sum of the losses, and how many answers are right."""
         compute = self.compute
-        inputs, targets = inputs.to(compute.device), targets.to(compute.device)
-        if compute.channels_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
             logits = self._answers(inputs)
         logits = logits.float()
         loss = self._loss(logits, targets)
         labels = targets.argmax(1) if targets.is_floating_point() else targets
-        correct = int((logits.detach().argmax(1) == labels).sum().item())
-        total, right, seen = self._team.sums(loss.item() * len(inputs), correct, len(inputs))
-        if not math.isfinite(total):
-            raise Diverged(f"Loss became {'NaN' if math.isnan(total) else 'infinite'}")
-        return loss, Sums(loss=total, correct=int(right), seen=int(seen))
+        correct = (logits.detach().argmax(1) == labels).sum()
+        return loss, torch.stack([loss.detach().double() * len(inputs), correct.double()])
+
+    def _placed(self, inputs: Tensor) -> Tensor:
+        """`inputs` on the device, laid out as the network computes fastest."""
+        inputs = inputs.to(self.compute.device)
+        if self.compute.channels_last and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+    def _team_sums(self, loss: float, correct: float, seen: int) -> Sums:
+        """The totals of all. Raises Diverged where the loss is not finite."""
+        total, right, all_seen = self._team.sums(loss, correct, seen)
+        _check(total)
+        return Sums(loss=total, correct=int(right), seen=int(all_seen))
 
     def _answers(self, inputs: Tensor) -> Tensor:
         try:
@@ -163,29 +215,19 @@ class Passes:
             ) from error
         return logits
 
-    def _step(self, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
-        self._scaler.unscale_(optimizer)
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        # With a scaler an overflow is part of the game: it skips that step and scales less.
-        if not self.compute.scaler and not math.isfinite(norm.item()):
-            raise Diverged("The gradient became infinite")
-        if clip_norm:
-            nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
-        self._scaler.step(optimizer)
-        self._scaler.update()
-
     def _in_parts(self, inputs: Tensor, targets: Tensor, *, answering: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         parts = min(self.parts, len(inputs)) if self._team.size == 1 else 1
         if answering and self._team.size == 1 and inputs.ndim == 4:  # pictures, or maps of them: by themselves large
             parts = max(parts, -(-len(inputs) // pass_size(self.compute.device)))
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
-    def _within_memory(self, attempt: Callable[[], Sums], size: int) -> Sums:
-        while (sums := _unless_out_of_memory(attempt)) is None:
-            self._halve(size)
-        return sums
+    def _within_memory(self, attempt: Callable[[], Result], size: int) -> Result:
+        while not (made := _unless_out_of_memory(attempt)):
+            if self._recorder.forget():
+                give_memory_back(self.compute.device)  # a recorded step has held what one that is not could use again
+            else:
+                self._halve(size)
+        return made[0]
 
     def _halve(self, size: int) -> None:
         if self._team.size > 1:
@@ -199,9 +241,14 @@ class Passes:
         self._warn(f"Memory ran out. Each batch is now computed in {self.parts} parts; it goes on with the same samples.")
 
 
-def _unless_out_of_memory(attempt: Callable[[], Sums]) -> Sums | None:
-    """What `attempt` gives, or None. By returning, the exception and the tensors that its traceback holds are let go of."""
+def _check(loss: float) -> None:
+    if not math.isfinite(loss):
+        raise Diverged(f"Loss became {'NaN' if math.isnan(loss) else 'infinite'}")
+
+
+def _unless_out_of_memory(attempt: Callable[[], Result]) -> tuple[Result, ...]:
+    """What `attempt` gives, or nothing. By returning, the exception and the tensors that its traceback holds are let go of."""
     try:
-        return attempt()
+        return (attempt(),)
     except torch.OutOfMemoryError:
-        return None
+        return ()

@@ -17,7 +17,7 @@ from desktop_ft.engine.feature_store import RowKind
 from desktop_ft.models import tensor_file
 from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
-from desktop_ft.models.modes import eval_mode
+from desktop_ft.models.modes import eval_mode, full_precision
 
 _VERSION = 2
 _PLAIN = (bool, int, float, str, tuple, type(None))
@@ -76,7 +76,7 @@ class Prefix:
         """
         compute, whole = self._compute, self._cut.answers
         try:
-            with eval_mode(self._network), torch.no_grad():
+            with eval_mode(self._network), torch.no_grad(), full_precision():
                 exact, rows = self._pass(inputs, None), self.rows(self.answer(inputs))
                 kept = self.features(rows).to(compute.device)
                 # Of the answers, not of the logits: those of a new head are near zero, where rounding is as large as they are.

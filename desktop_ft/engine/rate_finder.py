@@ -16,7 +16,7 @@ from desktop_ft.engine.clock import WorkClock
 from desktop_ft.engine.device import Compute, reproducible
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.learner import Learner
-from desktop_ft.engine.optim import build_optimizer, set_rates
+from desktop_ft.engine.optim import build_optimizer, group_by_rate, set_rate
 from desktop_ft.engine.passes import Diverged, Loss, Passes
 from desktop_ft.engine.process import memory_kept
 from desktop_ft.engine.stages import Stages
@@ -47,7 +47,9 @@ def sweep_rates(
     network.to(compute.device)
     if compute.channels_last:
         network.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(optimisation, learner.groups(1, optimisation.weight_decay))
+    groups = learner.groups(1, optimisation.weight_decay)
+    optimizer = build_optimizer(optimisation, groups)
+    group_by_rate(optimizer, groups, learner.rates(0))
     passes = Passes(network, loss, compute, warn=_ignore)
     stages = Stages(
         network,
@@ -70,7 +72,7 @@ def sweep_rates(
         with closed_after(_endless(stage.train)) as coming:
             for step, (inputs, targets) in enumerate(islice(coming, STEPS)):
                 heed()
-                set_rates(optimizer, rate_at(step), learner.rates(0))
+                set_rate(optimizer, rate_at(step))
                 try:
                     sums = passes.learn(inputs, targets, optimizer, optimisation.clip_norm, seed=step)
                 except Diverged:

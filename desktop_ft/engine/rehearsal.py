@@ -16,7 +16,7 @@ from desktop_ft.engine.arithmetic import Arithmetic, Measurements
 from desktop_ft.engine.batches import RecurringBatches, closed_after
 from desktop_ft.engine.device import Compute, free_memory, pass_size, reproducible, single_threads
 from desktop_ft.engine.learner import Learner, learning_in
-from desktop_ft.engine.optim import build_optimizer
+from desktop_ft.engine.optim import build_optimizer, group_by_rate, set_rate
 from desktop_ft.engine.passes import Diverged, Loss, Passes
 from desktop_ft.engine.prefix import Prefix
 from desktop_ft.engine.process import memory_kept
@@ -72,6 +72,7 @@ class Rehearsal:
         self._passes = Passes(network, loss, compute, warn=lambda sentence: None)
         self._arithmetic = Arithmetic(network, self._passes, compute, measurements, lambda event: None, heed)
         self._heed = heed
+        self._rates: dict[str, float] = {}
 
     def costs(self) -> Costs:
         """What a picture costs in each stage of the run, and what its steps take.
@@ -112,6 +113,7 @@ class Rehearsal:
         """What a picture costs in `epochs`, and a batch as it reaches what learns, with its targets."""
         network, plan = self._network, self._plan
         self._learner.apply(epochs.start)
+        self._rates = self._learner.rates(epochs.start)
         network.train()
         self._learner.train_mode(epochs.start)
         prefix = self._prefix()
@@ -185,9 +187,10 @@ class Rehearsal:
 
     def _learning(self, inputs: Tensor, targets: Tensor) -> float:
         """Milliseconds a row of a step; the shortest of several."""
-        optimizer = build_optimizer(self._plan, self._learner.groups(self._plan.epochs, self._plan.weight_decay))
-        for group in optimizer.param_groups:
-            group["lr"] = 0.0  # a step takes as long, and leads nowhere: later stages start from the same weights
+        groups = self._learner.groups(self._plan.epochs, self._plan.weight_decay)
+        optimizer = build_optimizer(self._plan, groups)
+        group_by_rate(optimizer, groups, self._rates)
+        set_rate(optimizer, 0.0)  # a step takes as long, and leads nowhere: later stages start from the same weights
 
         def learn() -> None:
             self._passes.learn(inputs, targets, optimizer, self._plan.clip_norm, seed=0)

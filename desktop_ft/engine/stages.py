@@ -21,7 +21,7 @@ from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warn
 from desktop_ft.engine.ahead import Ahead
 from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
-from desktop_ft.engine.device import Compute, pass_size
+from desktop_ft.engine.device import Compute, free_memory, pass_size
 from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowKind
 from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.prefix import Prefix
@@ -31,6 +31,8 @@ from desktop_ft.models.cutting import Uncuttable, cut
 _SEEN_BY_THE_CUT = 2
 _AHEAD_BYTES = 40 << 20
 """What may be made while the cut is being found."""
+_SHARE_OF_DEVICE = 4
+"""Answers are held on a GPU too, where they take no more than one part in so many of what is free there."""
 
 Batch = tuple[Tensor, Tensor]
 Inputs = Callable[[Sequence[str]], Tensor]
@@ -102,16 +104,22 @@ class Stages:
         self._clock = clock
         self._team = team
         self._stage: Stage | None = None
+        self._kept_now: Features | None = None
         self._learning: frozenset[str] | None = None
 
     def of(self, epoch: int) -> Stage:
         """The stage of `epoch` (0-based). The network is in training mode, with what learns in that epoch set on it."""
         learning = learning_in(self.learner, epoch)
         if self._stage is None or learning != self._learning or epoch not in self._stage.epochs:
-            self._stage = None  # lets go of the answers that it kept, before others take their room
+            self._stage = self._kept_now = None  # lets go of the answers that it kept, before others take their room
             self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
         return self._stage
+
+    def release(self) -> None:
+        """Give back what is held on the device to be quick, and can be had again."""
+        if self._kept_now is not None:
+            self._kept_now.release()
 
     def _whole(self, epoch: int) -> Stage:
         return Stage(self._network, self._batches.train, self._batches.validation, self._like(epoch), after="")
@@ -142,6 +150,7 @@ class Stages:
             return self._whole(epoch)
         prefix, kind = found
         kept = self._kept(store, prefix, kind, recurring.keys, ahead.inputs) if recurring and ahead else None
+        self._kept_now = kept
         self._emit(
             PrefixReady(
                 after=prefix.after,
@@ -198,6 +207,8 @@ class Stages:
             opened = partial(store.open, prefix.namespace, keys, kind, self._warn)
             features = self._team.agreed(opened, NoRoom)
             self._complete(features, prefix, inputs)
+            if self._compute.device.type == "cuda" and _SHARE_OF_DEVICE * features.bytes <= free_memory(self._compute.device):
+                features.give_on(self._compute.device)
         except NoRoom as error:
             self._warn(f"{error} They are computed anew in every step.")
             return None

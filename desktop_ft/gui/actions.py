@@ -1,5 +1,6 @@
 """Every command of the window as data: menu, tool bar, shortcuts and tool tips are drawn from one list."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject
@@ -16,6 +17,7 @@ class ActionSpec:
 
     Attributes:
         id: stable name.
+        menu: the menu that it stands in, with the letter that opens it.
         handler: the method that does it, of the object that the actions are built for.
         enabled: the property of that object that says whether it can be done now; "" for always.
         tool: whether it stands in the tool bar.
@@ -42,22 +44,14 @@ class ActionSpec:
     obstacle: str = ""
 
 
-def _page(number: int, name: str, text: str) -> ActionSpec:
-    return ActionSpec(
-        id=f"go.{name}",
-        menu="Go",
-        text=text,
-        tip=f"Show the page {text}.",
-        handler=f"go_{name}",
-        shortcut=f"Ctrl+{number}",
-        icon=name,
-    )
+_FILE, _EDIT, _GO, _RUN = marked("&File"), marked("&Edit"), marked("&Go"), marked("&Run")
+_VIEW, _HELP = marked("&View"), marked("&Help")
 
 
 def _language(code: str, text: str) -> ActionSpec:
     return ActionSpec(
         id=f"language.{code or 'system'}",
-        menu="View",
+        menu=_VIEW,
         submenu=marked("Language"),
         text=text,
         tip=marked("The language of the window, from its next start."),
@@ -71,22 +65,46 @@ def _language(code: str, text: str) -> ActionSpec:
 
 
 PAGE_TITLES = {
-    "data": "Data",
-    "model": "Model",
-    "layers": "Layers",
-    "augment": "Augment",
-    "train": "Train",
-    "results": "Results",
-    "export": "Export",
-    "runs": "Runs",
+    "data": marked("Data"),
+    "model": marked("Model"),
+    "layers": marked("Layers"),
+    "augment": marked("Augment"),
+    "train": marked("Train"),
+    "results": marked("Results"),
+    "export": marked("Export"),
+    "runs": marked("Runs"),
 }
+_PAGE_TIPS = (
+    marked("Show the page Data."),
+    marked("Show the page Model."),
+    marked("Show the page Layers."),
+    marked("Show the page Augment."),
+    marked("Show the page Train."),
+    marked("Show the page Results."),
+    marked("Show the page Export."),
+    marked("Show the page Runs."),
+)
+
+
+def _pages() -> Iterator[ActionSpec]:
+    for number, (name, tip) in enumerate(zip(PAGE_TITLES, _PAGE_TIPS, strict=True), start=1):
+        yield ActionSpec(
+            id=f"go.{name}",
+            menu=_GO,
+            text=PAGE_TITLES[name],
+            tip=tip,
+            handler=f"go_{name}",
+            shortcut=f"Ctrl+{number}",
+            icon=name,
+        )
+
 
 ACTIONS = (
     ActionSpec(
         id="open.folder",
-        menu="File",
-        text="Open folder…",
-        tip="Choose a folder of pictures, a folder a class.",
+        menu=_FILE,
+        text=marked("Open folder…"),
+        tip=marked("Choose a folder of pictures, a folder a class."),
         handler="open_folder",
         shortcut="Ctrl+O",
         enabled="can_open",
@@ -95,34 +113,34 @@ ACTIONS = (
     ),
     ActionSpec(
         id="open.zip",
-        menu="File",
-        text="Open .zip…",
-        tip="Choose a .zip of such a folder.",
+        menu=_FILE,
+        text=marked("Open .zip…"),
+        tip=marked("Choose a .zip of such a folder."),
         handler="open_zip",
         enabled="can_open",
     ),
     ActionSpec(
         id="open.recent",
-        menu="File",
-        text="Open recent…",
-        tip="Choose among the folders that were opened last.",
+        menu=_FILE,
+        text=marked("Open recent…"),
+        tip=marked("Choose among the folders that were opened last."),
         handler="open_recent",
         enabled="can_open",
         shortcut="Ctrl+R",
     ),
     ActionSpec(
         id="open.sample",
-        menu="File",
-        text="Try the sample",
-        tip="Open the handwritten digits that come with Desktop FT.",
+        menu=_FILE,
+        text=marked("Try the sample"),
+        tip=marked("Open the handwritten digits that come with Desktop FT."),
         handler="open_sample",
         enabled="can_open",
     ),
     ActionSpec(
         id="recipe.open",
-        menu="File",
-        text="Open recipe…",
-        tip="Take over everything that a saved recipe decides, its folder included.",
+        menu=_FILE,
+        text=marked("Open recipe…"),
+        tip=marked("Take over everything that a saved recipe decides, its folder included."),
         handler="open_recipe",
         enabled="can_open",
         shortcut="Ctrl+Shift+O",
@@ -130,9 +148,9 @@ ACTIONS = (
     ),
     ActionSpec(
         id="recipe.save",
-        menu="File",
-        text="Save recipe…",
-        tip="Save everything that decides the run; `desktop-ft train --recipe` gives the same run.",
+        menu=_FILE,
+        text=marked("Save recipe…"),
+        tip=marked("Save everything that decides the run; `desktop-ft train --recipe` gives the same run."),
         handler="save_recipe",
         enabled="has_data",
         shortcut="Ctrl+S",
@@ -141,27 +159,27 @@ ACTIONS = (
     ),
     ActionSpec(
         id="run.open",
-        menu="File",
-        text="Open run…",
-        tip="Show the results of an earlier run.",
+        menu=_FILE,
+        text=marked("Open run…"),
+        tip=marked("Show the results of an earlier run."),
         handler="open_run",
         enabled="can_open",
         separated=True,
     ),
     ActionSpec(
         id="quit",
-        menu="File",
-        text="Quit",
-        tip="Close the window; a run under way is asked about first.",
+        menu=_FILE,
+        text=marked("Quit"),
+        tip=marked("Close the window; a run under way is asked about first."),
         handler="close",
         shortcut="Ctrl+Q",
         separated=True,
     ),
     ActionSpec(
         id="edit.undo",
-        menu="Edit",
-        text="Undo",
-        tip="Take back the last change of the recipe.",
+        menu=_EDIT,
+        text=marked("Undo"),
+        tip=marked("Take back the last change of the recipe."),
         handler="undo",
         enabled="can_undo",
         shortcut="Ctrl+Z",
@@ -170,9 +188,9 @@ ACTIONS = (
     ),
     ActionSpec(
         id="edit.redo",
-        menu="Edit",
-        text="Redo",
-        tip="Make the change again that was taken back.",
+        menu=_EDIT,
+        text=marked("Redo"),
+        tip=marked("Make the change again that was taken back."),
         handler="redo",
         enabled="can_redo",
         shortcut="Ctrl+Shift+Z",
@@ -181,43 +199,43 @@ ACTIONS = (
     ),
     ActionSpec(
         id="palette",
-        menu="Edit",
-        text="Find an action or setting…",
-        tip="Type a part of the name of anything that can be done or set.",
+        menu=_EDIT,
+        text=marked("Find an action or setting…"),
+        tip=marked("Type a part of the name of anything that can be done or set."),
         handler="show_palette",
         shortcut="Ctrl+K",
         separated=True,
     ),
     ActionSpec(
         id="plan.copy",
-        menu="Edit",
-        text="Copy the freeze plan",
-        tip="Put what learns, and how fast, on the clipboard, as it stands in a recipe.",
+        menu=_EDIT,
+        text=marked("Copy the freeze plan"),
+        tip=marked("Put what learns, and how fast, on the clipboard, as it stands in a recipe."),
         handler="copy_plan",
         shortcut="Ctrl+Shift+C",
         separated=True,
     ),
     ActionSpec(
         id="plan.options",
-        menu="Edit",
-        text="Copy the freeze plan as options",
-        tip="Put what learns, and how fast, on the clipboard, as options of the command line.",
+        menu=_EDIT,
+        text=marked("Copy the freeze plan as options"),
+        tip=marked("Put what learns, and how fast, on the clipboard, as options of the command line."),
         handler="copy_plan_options",
     ),
     ActionSpec(
         id="plan.paste",
-        menu="Edit",
-        text="Paste a freeze plan",
-        tip="Take over the plan, recipe or command line that was copied.",
+        menu=_EDIT,
+        text=marked("Paste a freeze plan"),
+        tip=marked("Take over the plan, recipe or command line that was copied."),
         handler="paste_plan",
         shortcut="Ctrl+Shift+V",
     ),
-    *(_page(number, name, text) for number, (name, text) in enumerate(PAGE_TITLES.items(), start=1)),
+    *_pages(),
     ActionSpec(
         id="run.start",
-        menu="Run",
-        text="Start training",
-        tip="Train with the recipe as it stands.",
+        menu=_RUN,
+        text=marked("Start training"),
+        tip=marked("Train with the recipe as it stands."),
         handler="start_training",
         enabled="can_start",
         shortcut="Ctrl+Return",
@@ -226,43 +244,43 @@ ACTIONS = (
     ),
     ActionSpec(
         id="queue.add",
-        menu="Run",
-        text="Add to the queue",
-        tip="Let the recipe as it stands wait, and be trained when its turn comes.",
+        menu=_RUN,
+        text=marked("Add to the queue"),
+        tip=marked("Let the recipe as it stands wait, and be trained when its turn comes."),
         handler="add_to_queue",
         enabled="can_queue",
         shortcut="Ctrl+Shift+Return",
     ),
     ActionSpec(
         id="queue.show",
-        menu="Run",
-        text="Queue…",
-        tip="See what waits to be trained, put it in another order, start and pause it.",
+        menu=_RUN,
+        text=marked("Queue…"),
+        tip=marked("See what waits to be trained, put it in another order, start and pause it."),
         handler="show_queue",
         shortcut="Ctrl+J",
     ),
     ActionSpec(
         id="forecast",
-        menu="Run",
-        text="How long?",
-        tip="Take a few steps, and say how long the whole run will take here and what memory it needs.",
+        menu=_RUN,
+        text=marked("How long?"),
+        tip=marked("Take a few steps, and say how long the whole run will take here and what memory it needs."),
         handler="forecast",
         enabled="can_forecast",
     ),
     ActionSpec(
         id="rate.find",
-        menu="Run",
-        text="Find a learning rate…",
-        tip="Try rising learning rates for a moment, see where the loss is lowest, and take one.",
+        menu=_RUN,
+        text=marked("Find a learning rate…"),
+        tip=marked("Try rising learning rates for a moment, see where the loss is lowest, and take one."),
         handler="find_rate",
         enabled="can_start",
         shortcut="Ctrl+L",
     ),
     ActionSpec(
         id="run.pause",
-        menu="Run",
-        text="Pause",
-        tip="Wait, with everything saved; switch off to go on.",
+        menu=_RUN,
+        text=marked("Pause"),
+        tip=marked("Wait, with everything saved; switch off to go on."),
         handler="pause_training",
         enabled="running",
         checked="paused",
@@ -270,115 +288,136 @@ ACTIONS = (
     ),
     ActionSpec(
         id="run.replan",
-        menu="Run",
-        text="Use these layers in the run",
-        tip="Let the run under way go on with the layers that are ticked now, from its next epoch on.",
+        menu=_RUN,
+        text=marked("Use these layers in the run"),
+        tip=marked("Let the run under way go on with the layers that are ticked now, from its next epoch on."),
         handler="replan",
         enabled="can_replan",
     ),
     ActionSpec(
         id="run.rate",
-        menu="Run",
-        text="Change the rate of the run",
-        tip="Let the run under way go on at another learning rate, from its next epoch on.",
+        menu=_RUN,
+        text=marked("Change the rate of the run"),
+        tip=marked("Let the run under way go on at another learning rate, from its next epoch on."),
         handler="go_to_rate",
         enabled="can_change",
     ),
     ActionSpec(
         id="run.stop",
-        menu="Run",
-        text="Stop and keep",
-        tip="End now and keep the best model so far.",
+        menu=_RUN,
+        text=marked("Stop and keep"),
+        tip=marked("End now and keep the best model so far."),
         handler="stop_training",
         enabled="running",
     ),
     ActionSpec(
         id="run.cancel",
-        menu="Run",
-        text="Cancel the run",
-        tip="End now; what was learned since the last checkpoint is dropped.",
+        menu=_RUN,
+        text=marked("Cancel the run"),
+        tip=marked("End now; what was learned since the last checkpoint is dropped."),
         handler="cancel_training",
         enabled="running",
     ),
     ActionSpec(
         id="kept.show",
-        menu="Run",
-        text="What is kept…",
-        tip="See what is kept on this machine for the next run and how much it takes, and drop it.",
+        menu=_RUN,
+        text=marked("What is kept…"),
+        tip=marked("See what is kept on this machine for the next run and how much it takes, and drop it."),
         handler="show_kept",
         separated=True,
     ),
     ActionSpec(
         id="run.notify",
-        menu="Run",
-        text="Tell me when it ends",
-        tip="Tell that a run is done or has failed, where this window is not in front.",
+        menu=_RUN,
+        text=marked("Tell me when it ends"),
+        tip=marked("Tell that a run is done or has failed, where this window is not in front."),
         handler="toggle_notify",
         checked="notifies",
     ),
     ActionSpec(
         id="theme.system",
-        menu="View",
-        text="Colours of the system",
-        tip="Dark or light as the system says.",
+        menu=_VIEW,
+        text=marked("Colours of the system"),
+        tip=marked("Dark or light as the system says."),
         handler="theme_system",
         checked="theme_is_system",
     ),
     ActionSpec(
-        id="theme.light", menu="View", text="Light", tip="Light colours.", handler="theme_light", checked="theme_is_light"
+        id="theme.light",
+        menu=_VIEW,
+        text=marked("Light"),
+        tip=marked("Light colours."),
+        handler="theme_light",
+        checked="theme_is_light",
     ),
-    ActionSpec(id="theme.dark", menu="View", text="Dark", tip="Dark colours.", handler="theme_dark", checked="theme_is_dark"),
+    ActionSpec(
+        id="theme.dark",
+        menu=_VIEW,
+        text=marked("Dark"),
+        tip=marked("Dark colours."),
+        handler="theme_dark",
+        checked="theme_is_dark",
+    ),
     _language("", marked("Language of the system")),
     *(_language(code, own_name) for code, own_name in LANGUAGES.items()),
     ActionSpec(
         id="panel.detach",
-        menu="View",
-        text="Panel in a window of its own",
-        tip="Show the curves or the layers of this page in a window of their own, or bring them back.",
+        menu=_VIEW,
+        text=marked("Panel in a window of its own"),
+        tip=marked("Show the curves or the layers of this page in a window of their own, or bring them back."),
         handler="toggle_panel",
         shortcut="Ctrl+Shift+D",
         separated=True,
     ),
     ActionSpec(
         id="lesson.start",
-        menu="Help",
-        text="Lesson: fine-tuning in seven steps",
-        tip="Learn on a small sample, with the real controls, what a network knows, what to let learn and how to judge it.",
+        menu=_HELP,
+        text=marked("Lesson: fine-tuning in seven steps"),
+        tip=marked(
+            "Learn on a small sample, with the real controls, what a network knows, what to let learn and how to judge it."
+        ),
         handler="start_lesson",
     ),
     ActionSpec(
         id="help.control",
-        menu="Help",
-        text="Explain this control",
-        tip="Say what the control with the keyboard's focus does, when to change it and what that costs.",
+        menu=_HELP,
+        text=marked("Explain this control"),
+        tip=marked("Say what the control with the keyboard's focus does, when to change it and what that costs."),
         handler="explain_control",
         shortcut="F1",
     ),
     ActionSpec(
         id="help.page",
-        menu="Help",
-        text="Explain this page",
-        tip="Say what this page is for, what to do on it and what can be set there.",
+        menu=_HELP,
+        text=marked("Explain this page"),
+        tip=marked("Say what this page is for, what to do on it and what can be set there."),
         handler="explain_page",
         shortcut="Shift+F1",
     ),
     ActionSpec(
         id="help.words",
-        menu="Help",
-        text="The words explained",
-        tip="Read what the words of the field mean, from accuracy to weights.",
+        menu=_HELP,
+        text=marked("The words explained"),
+        tip=marked("Read what the words of the field mean, from accuracy to weights."),
         handler="explain_words",
     ),
     ActionSpec(
         id="log.show",
-        menu="Help",
-        text="Log…",
-        tip="Read everything that was told: notes, warnings and errors, with details to copy.",
+        menu=_HELP,
+        text=marked("Log…"),
+        tip=marked("Read everything that was told: notes, warnings and errors, with details to copy."),
         handler="show_log",
         shortcut="Ctrl+Shift+J",
         separated=True,
     ),
-    ActionSpec(id="about", menu="Help", text="About Desktop FT", tip="Version and licence.", handler="about", separated=True),
+    ActionSpec(
+        id="about",
+        menu=_HELP,
+        text=marked("About Desktop FT"),
+        tip=marked("Version and licence."),
+        handler="about",
+        separated=True,
+    ),
 )
 
 
@@ -399,14 +438,14 @@ class Actions(QObject):
 
     def listed(self) -> list[tuple[str, str, QAction]]:
         """Menu, text and action of each, in order; the text without the sign that a question follows."""
-        return [(spec.menu, spec.text.removesuffix("…"), self._actions[spec.id]) for spec in self._specs]
+        return [(tr(spec.menu).replace("&", ""), tr(spec.text).removesuffix("…"), self._actions[spec.id]) for spec in self._specs]
 
     def fill_menu_bar(self, bar: QMenuBar) -> None:
         """Put every action into the menu its spec names."""
         menus: dict[str, QMenu] = {}
         for spec in self._specs:
             if spec.menu not in menus:
-                menus[spec.menu] = bar.addMenu(f"&{spec.menu}")
+                menus[spec.menu] = bar.addMenu(tr(spec.menu))
                 menus[spec.menu].setToolTipsVisible(True)
             if spec.separated:
                 menus[spec.menu].addSeparator()
@@ -440,15 +479,16 @@ class Actions(QObject):
         action.setToolTip(f"{what} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
 
     def _make(self, spec: ActionSpec) -> QAction:
-        action = QAction(spec.text, self._target)
+        action = QAction(tr(spec.text), self._target)
         action.setObjectName(spec.id)
         action.setCheckable(bool(spec.checked))
         keys = QKeySequence(spec.shortcut)
         if spec.shortcut:
             action.setShortcut(keys)
         shown = keys.toString(QKeySequence.SequenceFormat.NativeText)
-        action.setToolTip(f"{spec.tip} ({shown})" if shown else spec.tip)
-        action.setStatusTip(spec.tip)
+        tip = tr(spec.tip)
+        action.setToolTip(f"{tip} ({shown})" if shown else tip)
+        action.setStatusTip(tip)
         handler = getattr(self._target, spec.handler)
         action.triggered.connect(handler if spec.value is None else lambda: handler(spec.value))
         return action

@@ -25,6 +25,7 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picture_dialog import PictureDialog
@@ -46,7 +47,8 @@ class AugmentPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Augment", "Small random changes to the training pictures, anew each time, so that the network learns what matters."
+            tr("Augment"),
+            tr("Small random changes to the training pictures, anew each time, so that the network learns what matters."),
         )
         self._session = session
         self._quiet = False
@@ -56,9 +58,9 @@ class AugmentPage(Page):
         self.explanation = label(role="muted", wrap=True)
         self.list = QListWidget()
         self.list.setObjectName("transforms")
-        self.list.setAccessibleName("Transforms in order")
+        self.list.setAccessibleName(tr("Transforms in order"))
         self.list.currentRowChanged.connect(self._show_form)
-        self.list.setToolTip("Drag to reorder, or Alt with the arrow keys; Delete removes.")
+        self.list.setToolTip(tr("Drag to reorder, or Alt with the arrow keys; Delete removes."))
         self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.list.setDefaultDropAction(Qt.DropAction.MoveAction)
         # Not at once: the list is still busy with the drop, and is about to be filled anew.
@@ -91,7 +93,7 @@ class AugmentPage(Page):
         name = augmenting.preset_of(specs)
         self.preset.setCurrentIndex(max(0, self.preset.findData(name)))
         presets = augmenting.presets()
-        self.explanation.setText(presets[name].description if name else "A list of your own.")
+        self.explanation.setText(tr(presets[name].description) if name else tr("A list of your own."))
         current = max(0, self.list.currentRow())
         self.list.clear()
         for place, spec in enumerate(specs):
@@ -111,30 +113,30 @@ class AugmentPage(Page):
 
     def _left(self) -> QWidget:
         self.preset = QComboBox()
-        self.preset.setAccessibleName("Preset")
-        self.preset.addItem("Own list", "")
+        self.preset.setAccessibleName(tr("Preset"))
+        self.preset.addItem(tr("Own list"), "")
         for preset in augmenting.presets().values():
-            self.preset.addItem(preset.title, preset.name)
-            self.preset.setItemData(self.preset.count() - 1, preset.description, Qt.ItemDataRole.ToolTipRole)
+            self.preset.addItem(tr(preset.title), preset.name)
+            self.preset.setItemData(self.preset.count() - 1, tr(preset.description), Qt.ItemDataRole.ToolTipRole)
         self.preset.activated.connect(self._take_preset)
         self.add = QComboBox()
-        self.add.setAccessibleName("Add a transform")
-        self.add.addItem("Add a transform…", "")
+        self.add.setAccessibleName(tr("Add a transform"))
+        self.add.addItem(tr("Add a transform…"), "")
         for augmentation in self._session.plugins.augmentations:
-            self.add.addItem(augmentation.title, augmentation.name)
-            self.add.setItemData(self.add.count() - 1, augmentation.description, Qt.ItemDataRole.ToolTipRole)
+            self.add.addItem(tr(augmentation.title), augmentation.name)
+            self.add.setItemData(self.add.count() - 1, tr(augmentation.description), Qt.ItemDataRole.ToolTipRole)
         self.add.activated.connect(self._add)
-        self.up = button("Up", self._move_up, tip="Apply it earlier (Alt+Up).")
-        self.down = button("Down", self._move_down, tip="Apply it later (Alt+Down).")
-        self.remove = button("Remove", self._remove, tip="Take it out of the list (Delete).")
-        self.nothing = label("No transform: the pictures are shown as they are.", "muted", wrap=True)
+        self.up = button(tr("Up"), self._move_up, tip=tr("Apply it earlier (Alt+Up)."))
+        self.down = button(tr("Down"), self._move_down, tip=tr("Apply it later (Alt+Down)."))
+        self.remove = button(tr("Remove"), self._remove, tip=tr("Take it out of the list (Delete)."))
+        self.nothing = label(tr("No transform: the pictures are shown as they are."), "muted", wrap=True)
         frame, self.form_box = card()
         self.form_title = label(role="heading", wrap=True)
         self.form_help = label(role="muted", wrap=True)
         self.form_box.addWidget(self.form_title)
         self.form_box.addWidget(self.form_help)
         self.form_card = frame
-        caption = caption_of(self.preset, "&Preset")
+        caption = caption_of(self.preset, tr("&Preset"))
         inside = QWidget()
         inside.setObjectName("form")
         layout = QVBoxLayout(inside)
@@ -157,13 +159,15 @@ class AugmentPage(Page):
     def _right(self) -> QWidget:
         self.seed = QSpinBox()
         self.seed.setRange(0, 999_999)
-        self.seed.setPrefix("seed ")
-        self.seed.setAccessibleName("Seed of the preview")
-        self.seed.setToolTip("The same seed gives the same changes.")
+        before, _, behind = tr("seed {n}").partition("{n}")
+        self.seed.setPrefix(before)
+        self.seed.setSuffix(behind)
+        self.seed.setAccessibleName(tr("Seed of the preview"))
+        self.seed.setToolTip(tr("The same seed gives the same changes."))
         self.seed.valueChanged.connect(self._preview_soon)
-        self.again = button("Other chance", self._next_seed, tip="Draw the preview with another seed.")
-        self.free = QCheckBox("Keep &drawing")
-        self.free.setToolTip("Draw another chance every second, as training does; switched off, the seed is fixed.")
+        self.again = button(tr("Other chance"), self._next_seed, tip=tr("Draw the preview with another seed."))
+        self.free = QCheckBox(tr("Keep &drawing"))
+        self.free.setToolTip(tr("Draw another chance every second, as training does; switched off, the seed is fixed."))
         self.free.toggled.connect(self._free)
         self.state_words = label(role="muted")
         self.grid = PreviewGrid()
@@ -172,11 +176,11 @@ class AugmentPage(Page):
         self.scroller.setWidgetResizable(True)
         self.scroller.setWidget(self.grid)
         self.grid.setObjectName("form")
-        self.empty = Empty("No pictures yet", "Choose a folder on the page Data to see its pictures changed here.")
+        self.empty = Empty(tr("No pictures yet"), tr("Choose a folder on the page Data to see its pictures changed here."))
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(label("What the network sees", "heading"), None, self.state_words))
+        layout.addLayout(row(label(tr("What the network sees"), "heading"), None, self.state_words))
         layout.addLayout(row(self.free, self.seed, self.again, None))
         layout.addWidget(self.scroller, 1)
         layout.addWidget(self.empty, 1)
@@ -185,8 +189,8 @@ class AugmentPage(Page):
     def _item(self, spec: AugmentationSpec) -> QListWidgetItem:
         catalog = self._session.plugins.augmentations
         known = catalog.get(spec.transform) if spec.transform in catalog else None
-        item = QListWidgetItem(known.title if known else f"{spec.transform} (not on offer here)")
-        item.setToolTip(known.description if known else "No plugin here brings it. Remove it, or turn that plugin on.")
+        item = QListWidgetItem(tr(known.title) if known else tr("{name} (not on offer here)", name=spec.transform))
+        item.setToolTip(tr(known.description) if known else tr("No plugin here brings it. Remove it, or turn that plugin on."))
         return item
 
     def _show_form(self, index: int) -> None:
@@ -204,9 +208,10 @@ class AugmentPage(Page):
             self._fill_form(known, chosen)
 
     def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
-        self.form_title.setText(known.title)
+        self.form_title.setText(tr(known.title))
         mixes = known.kind is AugmentationKind.BATCH
-        self.form_help.setText(known.description + (" It mixes whole batches, so the preview cannot show it." if mixes else ""))
+        limit = tr("It mixes whole batches, so the preview cannot show it.") if mixes else ""
+        self.form_help.setText(f"{tr(known.description)} {limit}".rstrip())
         if self._form is None or self._form_for != known.name:
             if self._form is not None:
                 self._form.hide()
@@ -219,7 +224,7 @@ class AugmentPage(Page):
             self._form.show_value(known.parameters.model_validate(dict(chosen.parameters)))
             self.notice.clear()
         except ValueError as error:
-            self.notice.fail(UserError(f"{known.title}: {error}", "Remove the transform and add it again."))
+            self.notice.fail(UserError(f"{tr(known.title)}: {error}", tr("Remove the transform and add it again.")))
 
     def _edit_parameter(self, name: str, value: Any) -> None:
         index = self.list.currentRow()
@@ -233,12 +238,12 @@ class AugmentPage(Page):
             return
         self.notice.clear()
         known = self._session.plugins.augmentations.get(spec.transform)
-        self._edit(f"{known.title}: {name}", specs, f"augment{index}{name}")
+        self._edit(f"{tr(known.title)}: {name}", specs, f"augment{index}{name}")
 
     def _take_preset(self) -> None:
         name = self.preset.currentData()
         if name:
-            self._edit(f"preset {name}", augmenting.presets()[name].specs)
+            self._edit(tr("preset {name}", name=name), augmenting.presets()[name].specs)
         else:
             self.refresh()
 
@@ -246,7 +251,7 @@ class AugmentPage(Page):
         name = self.add.currentData()
         self.add.setCurrentIndex(0)
         if name:
-            self._edit(f"add {name}", (*self._specs, AugmentationSpec(transform=name)))
+            self._edit(tr("add {name}", name=name), (*self._specs, AugmentationSpec(transform=name)))
             self.list.setCurrentRow(len(self._specs) - 1)
 
     def _move_up(self) -> None:
@@ -260,7 +265,7 @@ class AugmentPage(Page):
         if not 0 <= index < len(specs) or not 0 <= index + by < len(specs):
             return
         specs.insert(index + by, specs.pop(index))
-        self._edit("order of the transforms", specs)
+        self._edit(tr("order of the transforms"), specs)
         self.list.setCurrentRow(index + by)
 
     def _reorder_soon(self) -> None:
@@ -271,14 +276,14 @@ class AugmentPage(Page):
         order = [self.list.item(number).data(_PLACE_ROLE) for number in range(self.list.count())]
         specs, current = self._specs, self.list.currentRow()
         if sorted(order) == list(range(len(specs))):
-            self._edit("order of the transforms", [specs[place] for place in order])
+            self._edit(tr("order of the transforms"), [specs[place] for place in order])
             self.list.setCurrentRow(current)
 
     def _remove(self) -> None:
         index = self.list.currentRow()
         if not 0 <= index < len(self._specs):
             return
-        self._edit("remove a transform", (*self._specs[:index], *self._specs[index + 1 :]))
+        self._edit(tr("remove a transform"), (*self._specs[:index], *self._specs[index + 1 :]))
 
     def _edit(self, text: str, specs: Sequence[AugmentationSpec], merge_key: str = "") -> None:
         if not self._quiet:
@@ -329,7 +334,7 @@ class AugmentPage(Page):
         self._pictures = chosen_pictures(manifest)
         paths, seed, specs = [shown.path for shown in self._pictures], self.seed.value(), recipe.augmentation
         rule = resize_rule(plugins.backbones.get(recipe.backbone.name).spec, recipe.backbone.image_size)
-        self.state_words.setText("drawing…")
+        self.state_words.setText(tr("drawing…"))
 
         def work(report: Report, cancel: threading.Event) -> object:
             return augmenting.preview(plugins, specs, paths, rule, seed)

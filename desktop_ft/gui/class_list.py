@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.data.edits import classes_left_out, pictures_left_out
 from desktop_ft.data.health import rare
 from desktop_ft.gui import words
@@ -46,62 +47,65 @@ class ClassRow:
 def _tip(row: ClassRow) -> str:
     said = [words.printable(row.name)]
     if row.found:
-        said.append(f"In the folder: {', '.join(map(words.printable, row.found))}.")
+        said.append(tr("In the folder: {names}.", names=", ".join(map(words.printable, row.found))))
     if row.fewer:
         said.append(
-            f"{row.fewer:.0f} times fewer training photos than the largest class, so the model will lean away from it.\n"
-            "Set Balance to class weights or sampler on the page Train, add photos, or merge it with another class."
+            tr(
+                "{times:.0f} times fewer training photos than the largest class, so the model will lean away from it.\n"
+                "Set Balance to class weights or sampler on the page Train, add photos, or merge it with another class.",
+                times=row.fewer,
+            )
         )
     return "\n".join(said)
 
 
 COLUMNS = (
     Column(
-        title="Class",
+        title=marked("Class"),
         text=lambda row: ("⚠ " if row.fewer else "") + words.printable(row.name),
         sort=lambda row: row.name,
         tip=_tip,
         bar=lambda row: row.share,
         warn=lambda row: bool(row.fewer),
     ),
-    Column(title="Train", text=lambda row: f"{row.train:,}", sort=lambda row: row.train, number=True, width=6),
-    Column(title="Val", text=lambda row: f"{row.val:,}", sort=lambda row: row.val, number=True, width=6),
-    Column(title="Test", text=lambda row: f"{row.test:,}", sort=lambda row: row.test, number=True, width=6),
+    Column(title=marked("Train"), text=lambda row: f"{row.train:,}", sort=lambda row: row.train, number=True, width=6),
+    Column(title=marked("Val"), text=lambda row: f"{row.val:,}", sort=lambda row: row.val, number=True, width=6),
+    Column(title=marked("Test"), text=lambda row: f"{row.test:,}", sort=lambda row: row.test, number=True, width=6),
 )
 
 ACTIONS = (
     ActionSpec(
         id="class.rename",
-        menu="Classes",
-        text="Rename…",
-        tip="Give the class another name in the run; with the name of another class, the two become one.",
+        menu=marked("Classes"),
+        text=marked("Rename…"),
+        tip=marked("Give the class another name in the run; with the name of another class, the two become one."),
         handler="rename",
         shortcut="F2",
         enabled="one_chosen",
     ),
     ActionSpec(
         id="class.merge",
-        menu="Classes",
-        text="Merge…",
-        tip="Make one class of those that are selected (click with Ctrl or Shift to select several).",
+        menu=marked("Classes"),
+        text=marked("Merge…"),
+        tip=marked("Make one class of those that are selected (click with Ctrl or Shift to select several)."),
         handler="merge",
         shortcut="Ctrl+M",
         enabled="several_chosen",
     ),
     ActionSpec(
         id="class.leave_out",
-        menu="Classes",
-        text="Leave out",
-        tip="Leave the selected classes out of the run. The folder stays as it is.",
+        menu=marked("Classes"),
+        text=marked("Leave out"),
+        tip=marked("Leave the selected classes out of the run. The folder stays as it is."),
         handler="leave_out",
         shortcut="Del",
         enabled="any_chosen",
     ),
     ActionSpec(
         id="class.as_found",
-        menu="Classes",
-        text="Names of the folder",
-        tip="Call the selected classes as they are called in the folder; what was merged comes apart.",
+        menu=marked("Classes"),
+        text=marked("Names of the folder"),
+        tip=marked("Call the selected classes as they are called in the folder; what was merged comes apart."),
         handler="name_as_found",
         shortcut="Shift+F2",
         enabled="any_renamed",
@@ -110,9 +114,9 @@ ACTIONS = (
 BACK = (
     ActionSpec(
         id="class.put_back",
-        menu="Classes",
-        text="Put back",
-        tip="Take what is selected into the run again.",
+        menu=marked("Classes"),
+        text=marked("Put back"),
+        tip=marked("Take what is selected into the run again."),
         handler="put_back",
         shortcut="Del",
         enabled="any_left_out",
@@ -133,7 +137,7 @@ class ClassList(QWidget):
     def __init__(self, edits: DataEdits, theme: Theme) -> None:
         super().__init__()
         self._edits = edits
-        self.table = table(COLUMNS, theme, "Classes")
+        self.table = table(COLUMNS, theme, tr("Classes"))
         self.table.setObjectName("rename")
         explained(self.table, "dataset.rename")
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -141,7 +145,7 @@ class ClassList(QWidget):
         self.table.activated.connect(self._pick)
         self.actions_ = local_actions(ACTIONS, self, self.table, theme)
         self.left_out = QListWidget()
-        self.left_out.setAccessibleName("Left out")
+        self.left_out.setAccessibleName(tr("Left out"))
         self.left_out.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.left_out.setFixedHeight(_LINES * (self.fontMetrics().height() + 6) + 4)
         self.left_out.itemActivated.connect(self._look)
@@ -149,7 +153,7 @@ class ClassList(QWidget):
         self._out = QWidget()
         below = QVBoxLayout(self._out)
         below.setContentsMargins(0, 0, 0, 0)
-        below.addLayout(row(label("Left out", "muted"), None, ActionButton(self.back["class.put_back"])))
+        below.addLayout(row(label(tr("Left out"), "muted"), None, ActionButton(self.back["class.put_back"])))
         below.addWidget(self.left_out)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -255,10 +259,10 @@ class ClassList(QWidget):
             return
         counts = scanned.counts()
         for found in classes_left_out(self._edits.dataset):
-            text = f"{words.printable(found)} ({words.count(counts.get(found, 0), 'photo')})"
-            self._add(text, found, "A class of the folder.")
+            text = tr_n("{name} ({n:,} photo)", "{name} ({n:,} photos)", n=counts.get(found, 0), name=words.printable(found))
+            self._add(text, found, tr("A class of the folder."))
         if photos := len(pictures_left_out(scanned, self._edits.dataset)):
-            self._add(words.count(photos, "single photo"), None, "Return shows them.")
+            self._add(tr_n("{n:,} single photo", "{n:,} single photos", n=photos), None, tr("Return shows them."))
         self._out.setVisible(self.left_out.count() > 0)
 
     def _add(self, text: str, found: str | None, tip: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, Interval, Threshold
 from desktop_ft.evaluation.certainty import ClassFigures, Figures
 from desktop_ft.evaluation.selective import select
@@ -27,24 +28,43 @@ def _share(title: str, of: Callable[[ClassFigures], Interval | None], explained:
         bar=lambda figures: max(0.0, value(figures)),
         number=True,
         width=23,
-        help=f"{explained} In brackets its 95 % interval: the fewer the photos, the wider.",
+        help=explained,
     )
 
 
 CLASS_COLUMNS = (
-    Column(title="Class", text=lambda figures: words.printable(figures.name)),
-    _share("Recall", lambda figures: figures.recall, "Of the photos that are of this class, the share that was called so."),
-    _share("Precision", lambda figures: figures.precision, "Of the photos that were called this class, the share that is."),
-    _share("F1", lambda figures: figures.f1, "Harmonic mean of precision and recall."),
-    Column(title="Photos", text=lambda f: f"{f.support:,}", sort=lambda f: f.support, number=True, width=9),
+    Column(title=marked("Class"), text=lambda figures: words.printable(figures.name)),
+    _share(
+        marked("Recall"),
+        lambda figures: figures.recall,
+        marked(
+            "Of the photos that are of this class, the share that was called so. In brackets its 95 % interval: the fewer the "
+            "photos, the wider."
+        ),
+    ),
+    _share(
+        marked("Precision"),
+        lambda figures: figures.precision,
+        marked(
+            "Of the photos that were called this class, the share that is. In brackets its 95 % interval: the fewer the photos, "
+            "the wider."
+        ),
+    ),
+    _share(
+        marked("F1"),
+        lambda figures: figures.f1,
+        marked("Harmonic mean of precision and recall. In brackets its 95 % interval: the fewer the photos, the wider."),
+    ),
+    Column(title=marked("Photos"), text=lambda f: f"{f.support:,}", sort=lambda f: f.support, number=True, width=9),
 )
 
 
 def figures_in_words(told: Figures) -> list[str]:
     """What there is to say of the whole besides its accuracy."""
-    top5 = [f"right class among the first five: {words.interval(told.top5)}"] if told.top5 else []
-    error = f"confidence off by {words.interval(told.calibration_error)} on average"
-    return [f"mean F1 {words.interval(told.macro_f1)}", *top5, error]
+    mean = tr("mean F1 {share}", share=words.interval(told.macro_f1))
+    top5 = [tr("right class among the first five: {share}", share=words.interval(told.top5))] if told.top5 else []
+    error = tr("confidence off by {share} on average", share=words.interval(told.calibration_error))
+    return [mean, *top5, error]
 
 
 def threshold_in_words(evaluation: Evaluation, kept: Threshold | None) -> list[str]:
@@ -52,5 +72,14 @@ def threshold_in_words(evaluation: Evaluation, kept: Threshold | None) -> list[s
     if kept is None:
         return []
     chosen = select(evaluation, kept.value)
-    right = f", of those right {words.interval(chosen.accuracy)}" if chosen.answered else ""
-    return [f"below {words.percent(kept.value)} it says don't know: answers {words.interval(chosen.coverage)}{right}"]
+    below, answers = words.percent(kept.value), words.interval(chosen.coverage)
+    if not chosen.answered:
+        return [tr("below {below} it says don't know: answers {answers}", below=below, answers=answers)]
+    return [
+        tr(
+            "below {below} it says don't know: answers {answers}, of those right {right}",
+            below=below,
+            answers=answers,
+            right=words.interval(chosen.accuracy),
+        )
+    ]

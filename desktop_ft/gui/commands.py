@@ -140,7 +140,9 @@ class Commands(QObject):
             return
         path = paths[0]
         if not self.can_open:
-            self.told.emit(UserError("Something is under way.", "Wait for it, or stop it, before you open something else."))
+            self.told.emit(
+                UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
+            )
         elif path.suffix.lower() == ".toml":
             self._attempt(lambda: self._load_recipe(path))
         elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
@@ -150,12 +152,15 @@ class Commands(QObject):
             self._session.opening.open(path)
         else:
             self.told.emit(
-                UserError(f"{path.name} is neither a folder nor a .zip.", "Drop the folder that holds your class folders.")
+                UserError(
+                    tr("{name} is neither a folder nor a .zip.", name=path.name),
+                    tr("Drop the folder that holds your class folders."),
+                )
             )
 
     def open_folder(self) -> None:
         """Choose a folder of pictures."""
-        if folder := choose_folder(self._window, self._session.settings, "Choose a folder of pictures"):
+        if folder := choose_folder(self._window, self._session.settings, tr("Choose a folder of pictures")):
             self.open_paths((folder,))
 
     def open_zip(self) -> None:
@@ -167,7 +172,7 @@ class Commands(QObject):
         """Open the sample that ships."""
         sample = next(iter(self._session.plugins.samples), None)
         if sample is None:
-            self.told.emit(UserError("No sample is on offer.", "Turn on the plugin that brings it."))
+            self.told.emit(UserError(tr("No sample is on offer."), tr("Turn on the plugin that brings it.")))
             return
         self._session.state.go("data")
         self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
@@ -193,19 +198,19 @@ class Commands(QObject):
 
     def open_recipe(self) -> None:
         """Choose a saved recipe."""
-        if file := choose_file(self._window, self._session.settings, "Open a recipe", "Recipes (*.toml)"):
+        if file := choose_file(self._window, self._session.settings, tr("Open a recipe"), tr("Recipes (*.toml)")):
             self.open_paths((file,))
 
     def open_run(self) -> None:
         """Choose the folder of an earlier run."""
         places.runs().mkdir(parents=True, exist_ok=True)
-        if folder := choose_folder(self._window, self._session.settings, "Open a run", places.runs()):
+        if folder := choose_folder(self._window, self._session.settings, tr("Open a run"), places.runs()):
             self._attempt(lambda: self._show_run(folder))
 
     def save_recipe(self) -> None:
         """Save the recipe as it stands."""
-        kinds = "Recipes (*.toml)"
-        if file := choose_new_file(self._window, self._session.settings, "Save the recipe", "recipe.toml", kinds):
+        kinds = tr("Recipes (*.toml)")
+        if file := choose_new_file(self._window, self._session.settings, tr("Save the recipe"), "recipe.toml", kinds):
             self._attempt(lambda: self.write_recipe(file))
 
     def write_recipe(self, path: Path) -> None:
@@ -346,8 +351,11 @@ class Commands(QObject):
         """Say what this is."""
         QMessageBox.about(
             self._window,
-            "About Desktop FT",
-            f"Desktop FT {__version__}\n\nFine-tunes pre-trained vision networks on your own photos.\nApache License 2.0.",
+            tr("About Desktop FT"),
+            tr(
+                "Desktop FT {version}\n\nFine-tunes pre-trained vision networks on your own photos.\nApache License 2.0.",
+                version=__version__,
+            ),
         )
 
     def go_data(self) -> None:

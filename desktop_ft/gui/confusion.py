@@ -6,6 +6,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Evaluation
 from desktop_ft.gui import words
 from desktop_ft.gui.theme import Theme
@@ -52,7 +53,13 @@ class ConfusionModel(QAbstractTableModel):
             return int(Qt.AlignmentFlag.AlignCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
             actual, called = self._names[index.row()], self._names[index.column()]
-            return f"{words.count(number, 'picture')} of {actual} called {called}. Click to see them."
+            return tr_n(
+                "{n:,} picture of {actual} called {called}. Click to see them.",
+                "{n:,} pictures of {actual} called {called}. Click to see them.",
+                n=number,
+                actual=actual,
+                called=called,
+            )
         if role == Qt.ItemDataRole.BackgroundRole:
             return self._colour(index.row(), index.column(), number)
         return None
@@ -75,7 +82,7 @@ class Confusion(QTableView):
         super().__init__(parent)
         self.matrix = ConfusionModel(theme, self)
         self.setModel(self.matrix)
-        self.setAccessibleName("Confusion matrix: rows are what pictures are, columns what they were called")
+        self.setAccessibleName(tr("Confusion matrix: rows are what pictures are, columns what they were called"))
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
         for header, least in ((self.horizontalHeader(), 44), (self.verticalHeader(), self.fontMetrics().height() + 12)):

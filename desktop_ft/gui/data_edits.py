@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 
 from desktop_ft.core.dataset import DatasetManifest, Sample
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part
 from desktop_ft.data import edits
 from desktop_ft.gui import words
@@ -37,7 +38,8 @@ class DataEdits:
         """
         others = self._state.manifest is not None and new in self._state.manifest.classes and new not in names
         merging = len(names) > 1 or others
-        self._change(f"{'merge' if merging else 'rename'} {_list(names)} {'into' if merging else 'to'} {_word(new)}", names, new)
+        values = {"names": _list(names), "new": _word(new)}
+        self._change(tr("merge {names} into {new}", **values) if merging else tr("rename {names} to {new}", **values), names, new)
 
     def leave_out(self, names: Sequence[str]) -> None:
         """Leave the classes `names` out of the run.
@@ -45,7 +47,7 @@ class DataEdits:
         Raises:
             UserError: the recipe cannot hold the name of one.
         """
-        self._change(f"leave out {_list(names)}", names, LEFT_OUT)
+        self._change(tr("leave out {names}", names=_list(names)), names, LEFT_OUT)
 
     def found_names(self) -> dict[str, tuple[str, ...]]:
         """What classes are called in the folder, where that is something else: several names where some were merged."""
@@ -58,7 +60,7 @@ class DataEdits:
         """Call the classes `names` as in the folder; what was merged comes apart."""
         known = self.found_names()
         found = [each for name in names for each in known.get(name, ())]
-        self._opening.edit(f"names of the folder for {_list(names)}", edits.put_back(self.dataset, found))
+        self._opening.edit(tr("names of the folder for {names}", names=_list(names)), edits.put_back(self.dataset, found))
 
     def put_back(self, found: Sequence[str], *, photos: bool) -> None:
         """Take classes into the run again, under the names that they have in the folder; and `photos` left out one by one."""
@@ -66,15 +68,19 @@ class DataEdits:
         if photos and self.scanned is not None:
             out = edits.pictures_left_out(self.scanned, dataset)
             dataset = edits.moved(dataset, (sample.sha256 for sample in out), None)
-        self._opening.edit(f"put back {_list([*found, *(['single photos'] if photos else [])])}", dataset)
+        names = _list([*found, *([tr("single photos")] if photos else [])])
+        self._opening.edit(tr("put back {names}", names=names), dataset)
 
     def move(self, samples: Collection[Sample], part: Part | None) -> None:
         """Put photos into a subset or leave them out; None: where the split has them."""
-        photos = words.count(len(samples), "photo")
+        number = len(samples)
         if part is None:
-            text = f"put back {photos}"
+            text = tr_n("put back {n:,} photo", "put back {n:,} photos", n=number)
+        elif part is Part.LEFT_OUT:
+            text = tr_n("leave out {n:,} photo", "leave out {n:,} photos", n=number)
         else:
-            text = f"leave out {photos}" if part is Part.LEFT_OUT else f"move {photos} to {words.SUBSET_WORDS[part.value]}"
+            subset = tr(words.SUBSET_WORDS[part.value])
+            text = tr_n("move {n:,} photo to {subset}", "move {n:,} photos to {subset}", n=number, subset=subset)
         self._opening.edit(text, edits.moved(self.dataset, (sample.sha256 for sample in samples), part))
 
     def _change(self, text: str, names: Iterable[str], new: str) -> None:
@@ -84,7 +90,7 @@ class DataEdits:
 
 def _list(names: Sequence[str]) -> str:
     shown = ", ".join(map(_word, names[:_NAMED]))
-    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
+    return tr("{names} and {n} more", names=shown, n=len(names) - _NAMED) if len(names) > _NAMED else shown
 
 
 def _word(name: str) -> str:

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QTabWidget, QVBoxLayout, QW
 
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data.health import verdict
 from desktop_ft.gui import words
 from desktop_ft.gui.class_list import ClassList
@@ -23,23 +24,25 @@ class DataPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Data",
-            "The pictures to learn from: one folder a class. It is only read: what you change here is kept in the recipe.",
+            tr("Data"),
+            tr("The pictures to learn from: one folder a class. It is only read: what you change here is kept in the recipe."),
         )
         self._session = session
         self.notice = Notice()
-        self.progress = Progress("pictures")
+        self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(session.opening.cancel)
         self.empty = Empty(
-            "Drop a folder or .zip here",
-            "One folder a class, or train/ and val/ with the classes inside, or pictures with a labels.csv.\n"
-            "No pictures at hand? The sample is small and trains in minutes.",
-            button("Choose a folder…", self._choose_folder, primary=True),
-            button("Choose a .zip…", self._choose_zip),
-            button("Try the sample", self._open_sample, tip="Handwritten digits, ten classes."),
-            button("Take the lesson", session.lesson.start, tip="Fine-tuning explained in seven steps, on the sample."),
+            tr("Drop a folder or .zip here"),
+            tr(
+                "One folder a class, or train/ and val/ with the classes inside, or pictures with a labels.csv.\n"
+                "No pictures at hand? The sample is small and trains in minutes."
+            ),
+            button(tr("Choose a folder…"), self._choose_folder, primary=True),
+            button(tr("Choose a .zip…"), self._choose_zip),
+            button(tr("Try the sample"), self._open_sample, tip=tr("Handwritten digits, ten classes.")),
+            button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
         )
-        self.change = button("Other folder…", self._choose_folder)
+        self.change = button(tr("Other folder…"), self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
         self.health = Notice()
@@ -94,8 +97,8 @@ class DataPage(Page):
         self.class_list.failed.connect(self.notice.fail)
         self.problem_list.photo_asked.connect(self._show_photo)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.photos, "Photos")
-        self.tabs.addTab(self.problem_list, "Problems")
+        self.tabs.addTab(self.photos, tr("Photos"))
+        self.tabs.addTab(self.problem_list, tr("Problems"))
         left = QWidget()
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
@@ -115,11 +118,11 @@ class DataPage(Page):
         self.val.setRange(5, 50)
         self.val.setSuffix(" %")
         self.val.setKeyboardTracking(False)
-        self.val.setAccessibleName("Validation share")
-        self.val.setToolTip("Share of each class that is held out to judge the model on pictures it never learned from.")
+        self.val.setAccessibleName(tr("Validation share"))
+        self.val.setToolTip(tr("Share of each class that is held out to judge the model on pictures it never learned from."))
         self.val.valueChanged.connect(self._divide)
         self.val_note = label(role="muted", wrap=True)
-        caption = caption_of(self.val, "Validation &share")
+        caption = caption_of(self.val, tr("Validation &share"))
         return row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val"))
 
     def _draw(self) -> None:
@@ -131,15 +134,15 @@ class DataPage(Page):
             return
         self._draw_counts(manifest)
         self.problem_list.show_manifest(manifest)
-        self.tabs.setTabText(1, f"Problems ({len(manifest.problems):,})")
+        self.tabs.setTabText(1, tr("Problems ({n:,})", n=len(manifest.problems)))
 
     def _draw_counts(self, manifest: DatasetManifest) -> None:
         self.class_list.show_manifest(manifest)
         totals = {subset: sum(manifest.counts(subset).values()) for subset in Subset}
-        parts = [words.count(len(manifest.classes), "class")]
-        parts += [f"{total:,} for {SUBSET_WORDS[subset]}" for subset, total in totals.items() if total]
+        parts = [tr_n("{n:,} class", "{n:,} classes", n=len(manifest.classes))]
+        parts += [tr("{n:,} for {subset}", n=total, subset=tr(SUBSET_WORDS[subset])) for subset, total in totals.items() if total]
         if unusable := manifest.left_out():
-            parts.append(f"{words.count(len(unusable), 'file')} left out")
+            parts.append(tr_n("{n:,} file left out", "{n:,} files left out", n=len(unusable)))
         self.summary.setText(f"{words.printable(manifest.source)}\n{' · '.join(parts)}")
         fixed = self._session.opening.fixed
         self.val.blockSignals(True)
@@ -147,9 +150,9 @@ class DataPage(Page):
         self.val.blockSignals(False)
         self.val.setEnabled(not fixed)
         self.val_note.setText(
-            "The dataset itself says what is held out."
+            tr("The dataset itself says what is held out.")
             if fixed
-            else "What is held out depends on the photos' content: in all but tiny classes it stays so when others are added."
+            else tr("What is held out depends on the photos' content: in all but tiny classes it stays so when others are added.")
         )
 
     def _pick_class(self, name: str) -> None:
@@ -169,7 +172,7 @@ class DataPage(Page):
         self._session.opening.divide(percent / 100)
 
     def _choose_folder(self) -> None:
-        if folder := choose_folder(self, self._session.settings, "Choose a folder of pictures"):
+        if folder := choose_folder(self, self._session.settings, tr("Choose a folder of pictures")):
             self._session.opening.open(folder)
 
     def _choose_zip(self) -> None:

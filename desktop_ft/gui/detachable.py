@@ -4,6 +4,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QGuiApplication, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Empty, button
 
@@ -51,8 +52,8 @@ class Detachable(QWidget):
         self._asked_before = False
         self._empty = Empty(
             title,
-            "This is in a window of its own. Close that window to have it here again.",
-            button("Bring it back", self.attach),
+            tr("This is in a window of its own. Close that window to have it here again."),
+            button(tr("Bring it back"), self.attach),
         )
         self._empty.hide()
         self._box = QVBoxLayout(self)
@@ -63,8 +64,8 @@ class Detachable(QWidget):
         self.way.setObjectName("detach")
         self.way.setIconSize(QSize(_ICON, _ICON))
         self.way.setAutoRaise(True)
-        self.way.setAccessibleName(f"{title} in a window of its own")
-        self.way.setToolTip("Show it in a window of its own, for example on a second screen (Ctrl+Shift+D)")
+        self.way.setAccessibleName(tr("{panel} in a window of its own", panel=title))
+        self.way.setToolTip(tr("Show it in a window of its own, for example on a second screen (Ctrl+Shift+D)"))
         self.way.clicked.connect(self.toggle)
         self._theme.changed.connect(self._draw_icon)
         self._draw_icon()

@@ -5,6 +5,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import explained
@@ -19,13 +20,20 @@ from desktop_ft.runs.run_folder import RunFolder
 def proof(report: ExportReport) -> str:
     """What an export report says, in plain words."""
     if not report.accepted:
-        return (
-            f"The file was refused: {words.count(report.changed_answers, 'answer')} changed, largest difference "
-            f"{report.largest_difference:.1e} (on {words.printable(report.worst_path)})."
+        return tr_n(
+            "The file was refused: {n:,} answer changed, largest difference {difference:.1e} (on {path}).",
+            "The file was refused: {n:,} answers changed, largest difference {difference:.1e} (on {path}).",
+            n=report.changed_answers,
+            difference=report.largest_difference,
+            path=words.printable(report.worst_path),
         )
-    return (
-        f"Loaded again without PyTorch and compared on {words.count(report.compared, 'photo')} of yours: no answer changed; the "
-        f"largest difference is {report.largest_difference:.1e} of the largest output (allowed: 1e-04)."
+    return tr_n(
+        "Loaded again without PyTorch and compared on {n:,} photo of yours: no answer changed; the largest difference is "
+        "{difference:.1e} of the largest output (allowed: 1e-04).",
+        "Loaded again without PyTorch and compared on {n:,} photos of yours: no answer changed; the largest difference is "
+        "{difference:.1e} of the largest output (allowed: 1e-04).",
+        n=report.compared,
+        difference=report.largest_difference,
     )
 
 
@@ -33,8 +41,15 @@ def outdated(report: ExportReport, kept: Threshold | None) -> str:
     """What to say of a file that heeds another threshold than the run keeps by now; "" where it does not, or nobody knows."""
     if not report.accepted or report.threshold in (None, kept.value if kept else 0.0):
         return ""
-    says = f"says don't know below {words.percent(report.threshold)}" if report.threshold else "answers always"
-    return f"The run's threshold was changed since: this file still {says}. Export it again for the one that is kept now."
+    if not report.threshold:
+        return tr(
+            "The run's threshold was changed since: this file still answers always. Export it again for the one that is kept now."
+        )
+    return tr(
+        "The run's threshold was changed since: this file still says don't know below {share}. Export it again for the one that "
+        "is kept now.",
+        share=words.percent(report.threshold),
+    )
 
 
 class ExportPage(Page):
@@ -42,13 +57,14 @@ class ExportPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Export", "One file with everything inside: normalisation, classes, and the proof that it answers like the model."
+            tr("Export"),
+            tr("One file with everything inside: normalisation, classes, and the proof that it answers like the model."),
         )
         self._session = session
         self.notice = Notice()
-        self.progress = Progress("photos")
+        self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
-        self.trying = TryIt(session, self._model, "Export the model first, then try it here.")
+        self.trying = TryIt(session, self._model, tr("Export the model first, then try it here."))
         self.trying.opened.connect(self._look)
         for widget in (self.notice, self._export_card(), self.progress):
             self.body.addWidget(widget)
@@ -85,9 +101,9 @@ class ExportPage(Page):
         if report is None:
             return
         if not report.accepted:
-            title, level = "Refused", "bad"
+            title, level = tr("Refused"), "bad"
         else:
-            title = "Proven: it answers like the model" if there else "It was proven, and is not there any more"
+            title = tr("Proven: it answers like the model") if there else tr("It was proven, and is not there any more")
             level = "good" if there else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
@@ -98,15 +114,18 @@ class ExportPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once there is a model."""
         if self._session.runs.busy:
-            self.notice.say(f"{self._session.runs.busy} is under way. Wait for it, then drop them again.", "warn")
+            busy = tr(self._session.runs.busy)
+            self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=busy), "warn")
             return True
         if self._model() is None:
             if any(path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file() for path in paths):
                 return False
             # Never taken for new pictures of the project: that is not what this page is about.
             self.notice.say(
-                "There is no exported model yet to ask about them. Export first, then drop them again; to learn from other "
-                "photos, drop them on the page Data.",
+                tr(
+                    "There is no exported model yet to ask about them. Export first, then drop them again; to learn from other "
+                    "photos, drop them on the page Data."
+                ),
                 "warn",
             )
             return True
@@ -116,13 +135,15 @@ class ExportPage(Page):
     def _export_card(self) -> QWidget:
         frame, layout = card()
         self.format = QComboBox()
-        self.format.setAccessibleName("Format")
+        self.format.setAccessibleName(tr("Format"))
         for exporter in self._session.plugins.exporters:
-            self.format.addItem(exporter.title, exporter.name)
+            self.format.addItem(tr(exporter.title), exporter.name)
         self.file = QLineEdit()
-        self.file.setAccessibleName("File")
+        self.file.setAccessibleName(tr("File"))
         self.file.textChanged.connect(self.refresh)
-        self.export = button("Export and prove", self._export, primary=True, tip="Writes the file, loads it again and compares.")
+        self.export = button(
+            tr("Export and prove"), self._export, primary=True, tip=tr("Writes the file, loads it again and compares.")
+        )
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.proof_title = label(role="heading")
@@ -130,7 +151,13 @@ class ExportPage(Page):
         self.outdated = label(wrap=True)
         self.outdated.setProperty("level", "warn")
         layout.addLayout(
-            row(label("Format"), self.format, label("File"), explained(self.file, "export.file"), button("Choose…", self._choose))
+            row(
+                label(tr("Format")),
+                self.format,
+                label(tr("File")),
+                explained(self.file, "export.file"),
+                button(tr("Choose…"), self._choose),
+            )
         )
         layout.addLayout(row(self.export, self.reason, None))
         layout.addWidget(self.proof_title)
@@ -140,20 +167,20 @@ class ExportPage(Page):
 
     def _try_card(self) -> QWidget:
         frame, layout = card()
-        layout.addWidget(label("Try it", "heading"))
+        layout.addWidget(label(tr("Try it"), "heading"))
         layout.addWidget(self.trying, 1)
         return frame
 
     def _reason(self) -> str:
         if self._session.state.run is None:
-            return "Train a model or open a run first."
+            return tr("Train a model or open a run first.")
         if self._session.training.running:
-            return "Wait until the run is over."
+            return tr("Wait until the run is over.")
         if self._session.runs.busy:
-            return f"{self._session.runs.busy} is under way."
+            return tr("{work} is under way.", work=tr(self._session.runs.busy))
         if not Path(self.file.text().strip()).is_absolute():
-            return "Choose a file to write to."
-        return "" if self.format.count() else "No export format is on offer."
+            return tr("Choose a file to write to.")
+        return "" if self.format.count() else tr("No export format is on offer.")
 
     def _model(self) -> Path | None:
         report = self._session.state.export
@@ -175,7 +202,7 @@ class ExportPage(Page):
         self.refresh()
 
     def _choose(self) -> None:
-        if file := choose_new_file(self, self._session.settings, "Export to", "model.onnx", "Models (*.onnx)"):
+        if file := choose_new_file(self, self._session.settings, tr("Export to"), "model.onnx", tr("Models (*.onnx)")):
             self.file.setText(str(file))
 
     def _export(self) -> None:
@@ -205,7 +232,7 @@ class ExportPage(Page):
     def _began(self, what: str) -> None:
         if what not in (EVALUATING, ASKING):
             self.notice.clear()
-            self.progress.begin(what)
+            self.progress.begin(tr(what))
         self.refresh()
 
     def _failed(self, error: BaseException) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit,
 
 from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.runs.logbook import shareable, tell
 
 
@@ -64,16 +65,16 @@ class FaultDialog(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Something went wrong")
+        self.setWindowTitle(tr("Something went wrong"))
         self.resize(640, 380)
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._details = QPlainTextEdit()
         self._details.setReadOnly(True)
-        self._details.setAccessibleName("Details")
+        self._details.setAccessibleName(tr("Details"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        copy = buttons.addButton("Copy details", QDialogButtonBox.ButtonRole.ActionRole)
+        copy = buttons.addButton(tr("Copy details"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(self._copy)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -84,8 +85,11 @@ class FaultDialog(QDialog):
     def add(self, error: BaseException, details: str) -> None:
         """Show one more error."""
         self._message.setText(
-            f"{type(error).__name__}: {error}\n\nThis is a fault of Desktop FT, not yours. Your files are untouched and you can "
-            "go on. To report it, copy the details."
+            tr(
+                "{error}\n\nThis is a fault of Desktop FT, not yours. Your files are untouched and you can go on. To report it, "
+                "copy the details.",
+                error=f"{type(error).__name__}: {error}",
+            )
         )
         self._details.appendPlainText(details)
 
@@ -108,4 +112,4 @@ def words_of(error: BaseException) -> tuple[str, str]:
     """What is wrong and what to do, for any exception: a UserError's own words, else its name and where to look."""
     if isinstance(error, UserError):
         return error.what, error.cure
-    return f"{type(error).__name__}: {error}", "This was not foreseen; its details are in the log (menu Help), to be copied."
+    return f"{type(error).__name__}: {error}", tr("This was not foreseen; its details are in the log (menu Help), to be copied.")

@@ -2,7 +2,7 @@
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from desktop_ft.gui import words
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import button, label, row
@@ -16,7 +16,7 @@ class ForecastRow(QWidget):
         self._session = session
         self._forecasts = session.forecasts
         self.ask = button(
-            "How long?", self._forecasts.measure, tip="Take a few steps, and say how long the whole run will take here."
+            tr("How long?"), self._forecasts.measure, tip=tr("Take a few steps, and say how long the whole run will take here.")
         )
         self.answer = label(role="muted", wrap=True)
         self.take_views = button("", self._take_views)
@@ -34,10 +34,10 @@ class ForecastRow(QWidget):
         self.ask.setEnabled(self._forecasts.can_measure)
         better = told.recommended_views if told is not None and told.advice(views) else views
         self.take_views.setVisible(better != views)
-        self.take_views.setText(f"Use {words.count(better, 'view')}")
+        self.take_views.setText(tr_n("Use {n:,} view", "Use {n:,} views", n=better))
         self.take_batches.setVisible(told is not None and told.recommended_batch_size != told.batch_size)
-        self.take_batches.setText(f"Use batches of {told.recommended_batch_size}" if told is not None else "")
-        text = "Taking a few steps…" if self._forecasts.running else self._forecasts.fault
+        self.take_batches.setText(tr("Use batches of {n}", n=told.recommended_batch_size) if told is not None else "")
+        text = tr("Taking a few steps…") if self._forecasts.running else self._forecasts.fault
         if told is not None:
             text = " ".join(filter(None, (told.words(views), told.advice(views), told.batch_advice)))
         self.answer.setText(text)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.help import HelpCard
+from desktop_ft.core.language import tr
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import with_help
@@ -103,14 +104,15 @@ class ModelForm(QWidget):
     def _add(self, layout: QFormLayout, name: str, field: FieldInfo) -> None:
         control = self._make(field)
         control.setObjectName(name)
-        control.setToolTip(field.description or "")
+        description = tr(field.description or "")
+        control.setToolTip(description)
         control.setAccessibleName(words.title(name))
-        control.setAccessibleDescription(field.description or "")
+        control.setAccessibleDescription(description)
         control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.installEventFilter(self._guard)
         caption = QLabel(words.title(name))
         caption.setMinimumWidth(self.fontMetrics().averageCharWidth() * 17)
-        caption.setToolTip(field.description or "")
+        caption.setToolTip(description)
         caption.setBuddy(control)
         card = self._card(name)
         if card is not None:

@@ -7,6 +7,7 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.widgets import GAP, label
 from desktop_ft.jobs import help_texts
 
@@ -41,8 +42,8 @@ class HelpButton(QToolButton):
         self.setObjectName("help")
         self.setText("?")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setAccessibleName(f"Explain: {control.accessibleName()}")
-        self.setToolTip("What does this do? (F1)")
+        self.setAccessibleName(tr("Explain: {name}", name=control.accessibleName()))
+        self.setToolTip(tr("What does this do? (F1)"))
         self.clicked.connect(self._explain)
 
     def _explain(self) -> None:
@@ -80,7 +81,7 @@ class CardPopup(QFrame):
                 self._add(label(heading, "heading", wrap=True))
             self._add(label(said, wrap=True))
         self._column.addSpacing(GAP)
-        self._add(label("Esc closes this. The menu Help explains the page and the words.", "muted", wrap=True))
+        self._add(label(tr("Esc closes this. The menu Help explains the page and the words."), "muted", wrap=True))
         self._column.addStretch(1)
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)

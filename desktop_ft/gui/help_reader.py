@@ -9,13 +9,15 @@ from PySide6.QtWidgets import QDialog, QLineEdit, QTextBrowser, QTreeWidget, QTr
 
 from desktop_ft.api import Augmentation
 from desktop_ft.core.help import COST, STEPS, WHEN, WORDS, HelpCard
+from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.widgets import GAP, splitter
 from desktop_ft.jobs import help_texts
 
-PAGES, CONTROLS, TRANSFORMS, GLOSSARY = "Pages", "Settings and controls", "Transforms", "Words"
+PAGES, CONTROLS = marked("Pages"), marked("Settings and controls")
+TRANSFORMS, GLOSSARY = marked("Transforms"), marked("Words")
 _SECTIONS = {"dataset": "data", "backbone": "model", "freeze": "layers", "augmentation": "augment"}
 """Sections of the recipe and the pages where they are set; what is in none of them is set on the page Train."""
 _SIZE = (860, 560)
@@ -34,14 +36,16 @@ class Topic:
 
 def topics(augmentations: Iterable[Augmentation]) -> list[Topic]:
     """Everything there is to read, in order."""
-    found = [Topic(key=f"page:{name}", group=PAGES, title=PAGE_TITLES[name], body=_page(name)) for name in help_texts.pages()]
+    pages = help_texts.pages()
+    found = [Topic(key=f"page:{name}", group=PAGES, title=tr(PAGE_TITLES[name]), body=_page(name)) for name in pages]
     for name, card in help_texts.cards().items():
         found.append(Topic(key=f"card:{name}", group=CONTROLS, title=card.title, body=_card(card)))
     for each in augmentations:
         card = help_texts.transform_card(each)
-        found.append(Topic(key=f"transform:{each.name}", group=TRANSFORMS, title=each.title, body=_card(card)))
+        found.append(Topic(key=f"transform:{each.name}", group=TRANSFORMS, title=tr(each.title), body=_card(card)))
     for word, meaning in help_texts.glossary().items():
-        title = word[0].upper() + word[1:]
+        said = tr(word)
+        title = said[0].upper() + said[1:]
         found.append(Topic(key=f"word:{word}", group=GLOSSARY, title=title, body=_paragraph(meaning)))
     return found
 
@@ -53,23 +57,23 @@ class HelpReader(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("help reader")
-        self.setWindowTitle("Help")
+        self.setWindowTitle(tr("Help"))
         self.resize(*_SIZE)
         self._settings = settings
         self.restoreGeometry(settings.window("help"))
         self.finished.connect(self._remember)
         self._topics = {topic.key: topic for topic in topics(augmentations)}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search the help")
-        self.search.setAccessibleName("Search the help")
+        self.search.setPlaceholderText(tr("Search the help"))
+        self.search.setAccessibleName(tr("Search the help"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.list = QTreeWidget()
-        self.list.setAccessibleName("Topics")
+        self.list.setAccessibleName(tr("Topics"))
         self.list.setHeaderHidden(True)
         self.list.currentItemChanged.connect(self._chosen)
         self.text = QTextBrowser()
-        self.text.setAccessibleName("Explanation")
+        self.text.setAccessibleName(tr("Explanation"))
         self.text.setOpenLinks(False)
         self.text.anchorClicked.connect(self._follow)
         left = QWidget()
@@ -101,7 +105,7 @@ class HelpReader(QDialog):
             if not all(word in f"{topic.title} {topic.body}".lower() for word in wanted):
                 continue
             if topic.group not in groups:
-                groups[topic.group] = QTreeWidgetItem(self.list, [topic.group])
+                groups[topic.group] = QTreeWidgetItem(self.list, [tr(topic.group)])
                 groups[topic.group].setFlags(Qt.ItemFlag.ItemIsEnabled)
             item = QTreeWidgetItem(groups[topic.group], [topic.title])
             item.setData(0, _KEY, topic.key)
@@ -110,7 +114,7 @@ class HelpReader(QDialog):
         if self._found:
             self.list.setCurrentItem(next(iter(self._found.values())))
         else:
-            self.text.setPlainText("Nothing in the help says that. Try another word.")
+            self.text.setPlainText(tr("Nothing in the help says that. Try another word."))
 
     def _chosen(self, item: QTreeWidgetItem | None) -> None:
         if item is not None and (key := item.data(0, _KEY)):
@@ -130,8 +134,8 @@ def _page(name: str) -> str:
     said = help_texts.pages()[name]
     steps = "".join(f"<li>{html.escape(step)}</li>" for step in said.steps)
     here = [f"<li>{_link(f'card:{key}', card.title)}</li>" for key, card in help_texts.cards().items() if _is_on(key, name)]
-    controls = f"<h4>What can be set here</h4><ul>{''.join(here)}</ul>" if here else ""
-    return f"{_paragraph(said.what)}<h4>{STEPS}</h4><ul>{steps}</ul>{controls}{_words(said.words)}"
+    controls = f"<h4>{tr('What can be set here')}</h4><ul>{''.join(here)}</ul>" if here else ""
+    return f"{_paragraph(said.what)}<h4>{tr(STEPS)}</h4><ul>{steps}</ul>{controls}{_words(said.words)}"
 
 
 def _is_on(key: str, page: str) -> bool:
@@ -142,13 +146,13 @@ def _is_on(key: str, page: str) -> bool:
 
 def _card(card: HelpCard) -> str:
     parts = [_paragraph(card.what)]
-    parts += [f"<h4>{heading}</h4>{_paragraph(said)}" for heading, said in ((WHEN, card.when), (COST, card.cost)) if said]
+    parts += [f"<h4>{tr(heading)}</h4>{_paragraph(said)}" for heading, said in ((WHEN, card.when), (COST, card.cost)) if said]
     return "".join(parts) + _words(card.words)
 
 
 def _words(names: Iterable[str]) -> str:
-    listed = " · ".join(_link(f"word:{name}", name) for name in names)
-    return f"<h4>{WORDS}</h4><p>{listed}</p>" if listed else ""
+    listed = " · ".join(_link(f"word:{name}", tr(name)) for name in names)
+    return f"<h4>{tr(WORDS)}</h4><p>{listed}</p>" if listed else ""
 
 
 def _link(key: str, text: str) -> str:

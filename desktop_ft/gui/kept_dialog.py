@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, button, card, label, row
@@ -13,6 +14,8 @@ from desktop_ft.gui.worker import Report
 from desktop_ft.jobs.kept import Kept, all_kept
 
 _WIDTH = 640
+QUESTIONS = {"archives": marked("Drop the unpacked .zip files?"), "weights": marked("Drop the downloaded weights?")}
+"""What is asked before something is dropped that does not come back by itself."""
 
 
 class KeptDialog(QDialog):
@@ -21,12 +24,12 @@ class KeptDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("What is kept")
+        self.setWindowTitle(tr("What is kept"))
         self.setMinimumWidth(_WIDTH)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
-        layout.addWidget(label("Kept on this machine so that the next run is quick.", wrap=True))
+        layout.addWidget(label(tr("Kept on this machine so that the next run is quick."), wrap=True))
         for kept in all_kept():
             layout.addWidget(_Card(kept, session))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -49,12 +52,13 @@ class _Card(QWidget):
         super().__init__()
         self._kept = kept
         self._session = session
+        title = tr(kept.title)
         frame, inside = card()
         self._size: QLabel = label(role="muted")
-        self._drop: QPushButton = button("Drop", self._ask_to_drop, tip=f"Delete {kept.path}")
-        self._drop.setAccessibleName(f"Drop: {kept.title}")
-        inside.addLayout(row(label(kept.title, "heading"), None, self._size, self._drop))
-        inside.addWidget(label(kept.saves, "muted", wrap=True))
+        self._drop: QPushButton = button(tr("Drop"), self._ask_to_drop, tip=tr("Delete {path}", path=kept.path))
+        self._drop.setAccessibleName(tr("Drop: {name}", name=title))
+        inside.addLayout(row(label(title, "heading"), None, self._size, self._drop))
+        inside.addWidget(label(tr(kept.saves), "muted", wrap=True))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(frame)
@@ -68,21 +72,21 @@ class _Card(QWidget):
         if not self._kept.lightly and not self._sure():
             return
         self._drop.setEnabled(False)
-        self._size.setText("Dropping…")
+        self._size.setText(tr("Dropping…"))
         self._run(drop=True)
 
     def _sure(self) -> bool:
         """Whether the person really wants to drop what does not come back by itself; not while a run may read it."""
         if not self._session.can_open:
-            self._size.setText("in use: wait for the work under way")
+            self._size.setText(tr("in use: wait for the work under way"))
             return False
         box = QMessageBox(self)
-        box.setWindowTitle(self._kept.title)
+        box.setWindowTitle(tr(self._kept.title))
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Drop the {self._kept.title[0].lower()}{self._kept.title[1:]}?")
-        box.setInformativeText(self._kept.saves)
-        drop = box.addButton("Drop", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton("Keep", QMessageBox.ButtonRole.RejectRole))
+        box.setText(tr(QUESTIONS[self._kept.name]))
+        box.setInformativeText(tr(self._kept.saves))
+        drop = box.addButton(tr("Drop"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole))
         box.exec()
         return box.clickedButton() is drop
 
@@ -97,7 +101,7 @@ class _Card(QWidget):
         self._session.worker.run(work, finished=self._show, failed=self._fail)
 
     def _show(self, size: int) -> None:
-        self._size.setText(words.size(size) if size else "nothing")
+        self._size.setText(words.size(size) if size else tr("nothing"))
         self._drop.setEnabled(size > 0)
 
     def _fail(self, error: BaseException) -> None:

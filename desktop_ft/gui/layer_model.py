@@ -7,21 +7,30 @@ from typing import Any
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.plan_comparison import differ
 from desktop_ft.gui import words
 from desktop_ft.gui.plan_edit import held_by_policy
 
 _Index = QModelIndex | QPersistentModelIndex
-TITLES = ("Layer", "Type", "Parameters", "Output", "Share of rate", "Learning rate", "Compared")
+TITLES = (
+    marked("Layer"),
+    marked("Type"),
+    marked("Parameters"),
+    marked("Output"),
+    marked("Share of rate"),
+    marked("Learning rate"),
+    marked("Compared"),
+)
 HELP = (
-    "Tick what shall learn; what is not ticked stays exactly as it was.",
-    "What kind of layer it is.",
-    "How many numbers it holds.",
-    "Shape of its output for one picture.",
-    "Its learning rate as a share of the recipe's. Double-click, or F2, to give it one of its own; 0 freezes it.",
-    "Its learning rate at the highest point of the schedule. Double-click, or F2, to change it; 0 freezes the layer.",
-    "Its share of the rate in the plan that this one is compared with, where that differs.",
+    marked("Tick what shall learn; what is not ticked stays exactly as it was."),
+    marked("What kind of layer it is."),
+    marked("How many numbers it holds."),
+    marked("Shape of its output for one picture."),
+    marked("Its learning rate as a share of the recipe's. Double-click, or F2, to give it one of its own; 0 freezes it."),
+    marked("Its learning rate at the highest point of the schedule. Double-click, or F2, to change it; 0 freezes the layer."),
+    marked("Its share of the rate in the plan that this one is compared with, where that differs."),
 )
 LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE, COMPARED = range(7)
 PATH_ROLE = int(Qt.ItemDataRole.UserRole)
@@ -138,9 +147,9 @@ class LayerModel(QAbstractItemModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802 - Qt's
         """Titles and their explanations."""
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return TITLES[section]
+            return tr(TITLES[section])
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
-            return HELP[section]
+            return tr(HELP[section])
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(section)
         return None
@@ -201,7 +210,7 @@ class LayerModel(QAbstractItemModel):
         node = row.node
         match column:
             case 0:
-                return node.name or "network"
+                return node.name or tr("network")
             case 1:
                 return node.type
             case 2:
@@ -210,7 +219,7 @@ class LayerModel(QAbstractItemModel):
                 return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
         if column == COMPARED:
             return self._compared(row)
-        return _span(self._shares(row), self._unit(column)) or ("frozen" if row.last > row.first else "")
+        return _span(self._shares(row), self._unit(column)) or (tr("frozen") if row.last > row.first else "")
 
     def _compared(self, row: _Row) -> str:
         if self._others is None:
@@ -218,7 +227,7 @@ class LayerModel(QAbstractItemModel):
         leaves = [leaf.path for leaf in self._leaves[row.first : row.last]]
         if not any(differ(self._rates.get(path, 0.0), self._others.get(path, 0.0)) for path in leaves):
             return ""
-        return f"≠ {_span({self._others.get(path, 0.0) for path in leaves} - {0.0}, 1.0) or 'frozen'}"
+        return f"≠ {_span({self._others.get(path, 0.0) for path in leaves} - {0.0}, 1.0) or tr('frozen')}"
 
     def _unit(self, column: int) -> float:
         return 1.0 if column == SHARE else self._lr
@@ -229,8 +238,8 @@ class LayerModel(QAbstractItemModel):
 
     def _tip(self, row: _Row, column: int) -> str:
         if row.node.path in self._held:
-            return f"{row.node.path}: held by the BatchNorm policy 'frozen'."
-        return f"{row.node.path or 'the whole network'}\n{HELP[column]}"
+            return tr("{layer}: held by the BatchNorm policy 'frozen'.", layer=row.node.path)
+        return f"{row.node.path or tr('the whole network')}\n{tr(HELP[column])}"
 
 
 def _is_named(node: LayerNode, wanted: str) -> bool:

@@ -4,7 +4,7 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTreeView, QWidget
 
-from desktop_ft.gui import words
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui.layer_model import LayerModel
 from desktop_ft.gui.widgets import GAP, button, label
 
@@ -35,14 +35,14 @@ class LayerSearch(QWidget):
         self._model = model
         self._at = 0
         self.line = _Line(self)
-        self.line.setPlaceholderText("Find layers, such as norm or blocks.3")
-        self.line.setAccessibleName("Find layers")
-        self.line.setToolTip("A part of a layer's path or type. Return goes to the next one, Shift+Return to the one before.")
+        self.line.setPlaceholderText(tr("Find layers, such as norm or blocks.3"))
+        self.line.setAccessibleName(tr("Find layers"))
+        self.line.setToolTip(tr("A part of a layer's path or type. Return goes to the next one, Shift+Return to the one before."))
         self.line.setClearButtonEnabled(True)
         self.line.textChanged.connect(self._typed)
         self.found = label(role="muted")
         self.select = button(
-            "Select all found", self._select, tip="Select them all: a tick, or a rate, is then set for all at once."
+            tr("Select all found"), self._select, tip=tr("Select them all: a tick, or a rate, is then set for all at once.")
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -88,5 +88,5 @@ class LayerSearch(QWidget):
         found = self._matches()
         typed = bool(self.line.text().strip())
         self.select.setEnabled(bool(found))
-        many = words.count(len(found), "layer")
-        self.found.setText("" if not typed else f"{self._at + 1} of {many}" if found else "No layer is called so.")
+        place = tr_n("{at} of {n:,} layer", "{at} of {n:,} layers", n=len(found), at=self._at + 1)
+        self.found.setText("" if not typed else place if found else tr("No layer is called so."))

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QSpinBo
 from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.layers import blocks
 from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
@@ -23,12 +24,12 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, caption_of, filling, label, row
 
 PRESET_TITLES = {
-    "head": "Only the head",
-    "last:2": "The last blocks",
-    "all": "Everything",
-    "discriminative": "Everything, slower towards the input",
-    "gradual": "From the top, epoch by epoch",
-    "scratch": "From scratch",
+    "head": marked("Only the head"),
+    "last:2": marked("The last blocks"),
+    "all": marked("Everything"),
+    "discriminative": marked("Everything, slower towards the input"),
+    "gradual": marked("From the top, epoch by epoch"),
+    "scratch": marked("From scratch"),
 }
 _PARAMETRIC = {"last", "gradual"}
 _MOST_EPOCHS = 99
@@ -38,14 +39,16 @@ class LayersPage(Page):
     """A preset for the whole network, ticks for exceptions, and always in words what share learns."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Layers", "Tick what shall learn. What stays frozen keeps what it learned from millions of pictures.")
+        super().__init__(
+            tr("Layers"), tr("Tick what shall learn. What stays frozen keeps what it learned from millions of pictures.")
+        )
         self._session = session
         self._quiet = False
         self._other: tuple[FreezePlan, str] | None = None
         self.notice = Notice()
-        self.retry = button("Try again", self._retry)
+        self.retry = button(tr("Try again"), self._retry)
         self.retry.hide()
-        self.progress = Progress("layers")
+        self.progress = Progress(tr("layers"))
         self.share = label(role="heading", wrap=True)
         self.explanation = label(role="muted", wrap=True)
         self.model = LayerModel(self)
@@ -59,29 +62,29 @@ class LayersPage(Page):
         self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
         self.picture.setToolTip(
-            "From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns."
+            tr("From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns.")
         )
         self.picture.installEventFilter(WheelGuard(self))
         self.picture.valueChanged.connect(self._edit_depth)
         self.picture.picked.connect(self._show_layer)
         self.tree.selectionModel().currentChanged.connect(self._chosen)
         self.measured = MeasuredLine(session)
-        self.clear = button("Remove exceptions", self._clear_overrides, tip="Back to what the preset says.")
-        self.expand = button("Expand all", self.tree.expandAll)
-        self.collapse = button("Collapse", self._collapse)
+        self.clear = button(tr("Remove exceptions"), self._clear_overrides, tip=tr("Back to what the preset says."))
+        self.expand = button(tr("Expand all"), self.tree.expandAll)
+        self.collapse = button(tr("Collapse"), self._collapse)
         self.body.addLayout(self._controls())
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(explained(self.picture, "layers.depth"))
         self.body.addLayout(row(self.search, self.plan))
         self.body.addWidget(self.comparison)
-        self.panel = Detachable("layers", "Layers", filling(explained(self.tree, "layers.tree")), session)
+        self.panel = Detachable("layers", tr("Layers"), filling(explained(self.tree, "layers.tree")), session)
         self.body.addWidget(self.panel, 1)
         self.replan = button(
-            "Use in the run",
+            tr("Use in the run"),
             session.runs.replan,
             primary=True,
-            tip="Let the run under way go on with these layers, from its next epoch on.",
+            tip=tr("Let the run under way go on with these layers, from its next epoch on."),
         )
         self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, self.panel.way))
         self.body.addWidget(self.measured)
@@ -109,8 +112,8 @@ class LayersPage(Page):
         guard = WheelGuard(self)
         self.preset = QComboBox()
         for name, text in PRESETS.items():
-            self.preset.addItem(PRESET_TITLES[name], name)
-            self.preset.setItemData(self.preset.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+            self.preset.addItem(tr(PRESET_TITLES[name]), name)
+            self.preset.setItemData(self.preset.count() - 1, tr(text), Qt.ItemDataRole.ToolTipRole)
         self.blocks = QSpinBox()
         self.blocks.setRange(1, _MOST_EPOCHS)
         self.blocks.setKeyboardTracking(False)
@@ -118,34 +121,41 @@ class LayersPage(Page):
         self.factor.setRange(0.05, 1)
         self.factor.setKeyboardTracking(False)
         self.batch_norm = QComboBox()
-        self.batch_norm.addItem("BatchNorm follows its layer", BatchNormPolicy.FOLLOW)
-        self.batch_norm.addItem("BatchNorm stays frozen", BatchNormPolicy.FROZEN)
+        self.batch_norm.addItem(tr("BatchNorm follows its layer"), BatchNormPolicy.FOLLOW)
+        self.batch_norm.addItem(tr("BatchNorm stays frozen"), BatchNormPolicy.FROZEN)
         self.rate = RateSpinBox()
         self.rate.setRange(0.0001, 1)
         self.rate.setKeyboardTracking(False)
         self.epoch = QSpinBox()
         self.epoch.setRange(1, 10_000)
-        self.epoch.setPrefix("as in epoch ")
+        before, _, behind = tr("as in epoch {n}").partition("{n}")
+        self.epoch.setPrefix(before)
+        self.epoch.setSuffix(behind)
         fields = FreezePlan.model_fields
         self.preset.setObjectName("preset")
         self.batch_norm.setObjectName("batch_norm")
         self.rate.setObjectName("backbone_rate")
         for control, card, name, tip in (
-            (self.preset, "preset", "Preset", fields["preset"].description),
+            (self.preset, "preset", tr("Preset"), tr(fields["preset"].description or "")),
             (
                 self.blocks,
                 "preset",
-                "Number of blocks or epochs",
-                "How many blocks from the top learn; or every how many epochs one more does.",
+                tr("Number of blocks or epochs"),
+                tr("How many blocks from the top learn; or every how many epochs one more does."),
             ),
-            (self.factor, "preset", "Factor", "Each block learns this much slower than the one above it."),
-            (self.batch_norm, "batch_norm", "BatchNorm", fields["batch_norm"].description),
-            (self.rate, "backbone_rate", "Backbone rate", fields["backbone_rate"].description),
-            (self.epoch, "preset", "Epoch shown", "This plan changes as epochs pass: the tree shows it as in this epoch."),
+            (self.factor, "preset", tr("Factor"), tr("Each block learns this much slower than the one above it.")),
+            (self.batch_norm, "batch_norm", tr("BatchNorm"), tr(fields["batch_norm"].description or "")),
+            (self.rate, "backbone_rate", tr("Backbone rate"), tr(fields["backbone_rate"].description or "")),
+            (
+                self.epoch,
+                "preset",
+                tr("Epoch shown"),
+                tr("This plan changes as epochs pass: the tree shows it as in this epoch."),
+            ),
         ):
             explained(control, f"freeze.{card}")
             control.setAccessibleName(name)
-            control.setToolTip(tip or "")
+            control.setToolTip(tip)
             control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             control.installEventFilter(guard)
         self.preset.currentIndexChanged.connect(self._edit_preset)
@@ -154,7 +164,7 @@ class LayersPage(Page):
         self.batch_norm.currentIndexChanged.connect(self._edit_batch_norm)
         self.rate.valueChanged.connect(self._edit_rate)
         self.epoch.valueChanged.connect(self.refresh)
-        caption, rate = caption_of(self.preset, "&Preset"), caption_of(self.rate, "&Backbone rate ×")
+        caption, rate = caption_of(self.preset, tr("&Preset")), caption_of(self.rate, tr("&Backbone rate ×"))
         layout = QVBoxLayout()
         left = (caption, HelpButton(self.preset), self.preset, self.blocks, self.factor, self.epoch)
         layout.addLayout(row(*left, None, rate, self.rate, self.batch_norm))
@@ -162,7 +172,7 @@ class LayersPage(Page):
 
     def _build_tree(self) -> None:
         self.tree.setModel(self.model)
-        self.tree.setAccessibleName("Layers")
+        self.tree.setAccessibleName(tr("Layers"))
         self.tree.setUniformRowHeights(True)
         self.tree.setAlternatingRowColors(True)
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -189,7 +199,7 @@ class LayersPage(Page):
             shown.setVisible(tree is not None)
         self.panel.way.setEnabled(tree is not None)
         if tree is None:
-            self.progress.begin(f"Building {state.recipe.backbone.name} to see its layers")
+            self.progress.begin(tr("Building {network} to see its layers", network=state.recipe.backbone.name))
             self.progress.cancellable(False)
         else:
             self.progress.end()
@@ -201,15 +211,18 @@ class LayersPage(Page):
         self._quiet = True
         shown = next(number for number, preset in enumerate(PRESETS) if preset.partition(":")[0] == name)
         self.preset.setCurrentIndex(shown)
+        number = int(argument or 1) if name in _PARAMETRIC else 1
         self.blocks.setVisible(name in _PARAMETRIC)
-        self.blocks.setPrefix("last " if name == "last" else "every ")
-        noun = "block" if name == "last" else "epoch"
-        self.blocks.setSuffix(f" {noun}" if argument == "1" else f" {noun}s")
+        every = tr_n("every {n} epoch", "every {n} epochs", n=number)
+        said = tr_n("last {n} block", "last {n} blocks", n=number) if name == "last" else every
+        before, _, behind = said.partition(f"{number}")
+        self.blocks.setPrefix(before)
+        self.blocks.setSuffix(behind)
         tree = self._session.state.tree
         found = len(blocks(tree, self._head())) if tree is not None and name == "last" else 0
-        self.blocks.setMaximum(max(found or _MOST_EPOCHS, int(argument or 1) if name in _PARAMETRIC else 1))
+        self.blocks.setMaximum(max(found or _MOST_EPOCHS, number))
         if name in _PARAMETRIC:
-            self.blocks.setValue(int(argument or 1))
+            self.blocks.setValue(number)
         self.factor.setVisible(name == "discriminative")
         self.factor.setPrefix("× ")
         self.factor.setValue(float(argument) if name == "discriminative" and argument else 0.8)
@@ -218,7 +231,7 @@ class LayersPage(Page):
         self.rate.setEnabled(plan.pretrained)
         self.batch_norm.setCurrentIndex(self.batch_norm.findData(plan.batch_norm))
         self.clear.setEnabled(bool(plan.overrides))
-        self.explanation.setText(list(PRESETS.values())[shown])
+        self.explanation.setText(tr(list(PRESETS.values())[shown]))
         self._quiet = False
 
     def _show_share(self, plan: FreezePlan) -> None:
@@ -227,12 +240,19 @@ class LayersPage(Page):
             self.share.setText("")
             return
         share = learning_share(tree, self.model.rates)
-        text = f"{words.percent(share)} of {words.millions(tree.parameters)} parameters learn"
-        if plan.overrides:
-            text += f" · {words.count(len(plan.overrides), 'exception')} to the preset, in proportion to it"
+        parameters = words.millions(tree.parameters)
+        parts = [tr("{share} of {parameters} parameters learn", share=words.percent(share), parameters=parameters)]
+        if exceptions := len(plan.overrides):
+            parts.append(
+                tr_n(
+                    "{n:,} exception to the preset, in proportion to it",
+                    "{n:,} exceptions to the preset, in proportion to it",
+                    n=exceptions,
+                )
+            )
         if share == 0:
-            text += " · nothing would be learned: tick at least the head"
-        self.share.setText(text)
+            parts.append(tr("nothing would be learned: tick at least the head"))
+        self.share.setText(" · ".join(parts))
 
     def _show_replan(self) -> None:
         self.replan.setVisible(self._session.runs.can_replan)
@@ -241,8 +261,8 @@ class LayersPage(Page):
         self._show_replan()
         if change.freeze is None:
             return
-        when = "from its next epoch on" if training else "when it is resumed"
-        self.notice.say(f"These layers learn in the run {when}.", "good")
+        later = tr("These layers learn in the run when it is resumed.")
+        self.notice.say(tr("These layers learn in the run from its next epoch on.") if training else later, "good")
 
     def _not_replanned(self, change: Change, error: BaseException) -> None:
         self._show_replan()
@@ -277,7 +297,8 @@ class LayersPage(Page):
         if state.tree is not None:
             paths = self._with(path)
             plan = tick(state.recipe.freeze, state.tree, self._head(), paths, learn)
-            self._edit(f"{'let learn' if learn else 'freeze'} {_named(paths)}", plan)
+            layers = _named(paths)
+            self._edit(tr("let learn {layers}", layers=layers) if learn else tr("freeze {layers}", layers=layers), plan)
 
     def _rate(self, path: str, share: float) -> None:
         state = self._session.state
@@ -289,10 +310,10 @@ class LayersPage(Page):
             except UserError as error:
                 self.notice.fail(error)
             else:
-                self._edit(f"rate of {_named(paths)}", plan)
+                self._edit(tr("rate of {layers}", layers=_named(paths)), plan)
 
     def _clear_overrides(self) -> None:
-        self._edit("remove exceptions", self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
+        self._edit(tr("remove exceptions"), self._session.state.recipe.freeze.model_copy(update={"overrides": {}}))
 
     def _edit_preset(self) -> None:
         if self._quiet:
@@ -303,12 +324,12 @@ class LayersPage(Page):
         argument = f":{number}" if name in _PARAMETRIC else ""
         if name == "discriminative" and self.factor.value() != 0.8:
             argument = ":1" if self.factor.value() == 1 else f":{words.rate(self.factor.value())}"
-        self._edit("preset", self._plan(preset=name + argument), "preset")
+        self._edit(tr("preset"), self._plan(preset=name + argument), "preset")
 
     def _edit_depth(self, frozen: int) -> None:
         """Freeze from the input up. What was excepted before is no exception any more."""
         preset = preset_of_depth(frozen, self.picture.maximum())
-        self._edit("depth", self._plan(preset=preset, overrides={}), "depth")
+        self._edit(tr("depth"), self._plan(preset=preset, overrides={}), "depth")
 
     def _show_layer(self, path: str) -> None:
         index = self.model.index_of(path)
@@ -319,10 +340,10 @@ class LayersPage(Page):
         self.picture.set_current(str(index.data(PATH_ROLE) or ""))
 
     def _edit_batch_norm(self) -> None:
-        self._edit("BatchNorm", self._plan(batch_norm=self.batch_norm.currentData()))
+        self._edit(tr("BatchNorm"), self._plan(batch_norm=self.batch_norm.currentData()))
 
     def _edit_rate(self) -> None:
-        self._edit("backbone rate", self._plan(backbone_rate=round(self.rate.value(), 6)), "backbone_rate")
+        self._edit(tr("backbone rate"), self._plan(backbone_rate=round(self.rate.value(), 6)), "backbone_rate")
 
     def _plan(self, **changes: object) -> FreezePlan:
         return changed(self._session.state.recipe.freeze, **changes)
@@ -356,7 +377,7 @@ class LayersPage(Page):
 
 
 def _named(paths: list[str]) -> str:
-    return words.count(len(paths), "layer") if len(paths) > 1 else paths[0] or "all"
+    return tr_n("{n:,} layer", "{n:,} layers", n=len(paths)) if len(paths) > 1 else paths[0] or tr("all")
 
 
 def changed(value: FreezePlan, **changes: object) -> FreezePlan:

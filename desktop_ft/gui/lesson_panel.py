@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.lesson import Lesson
 from desktop_ft.gui.state import ProjectState
@@ -15,7 +16,7 @@ class LessonPanel(QFrame):
     def __init__(self, lesson: Lesson, state: ProjectState, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("lesson")
-        self.setAccessibleName("Lesson")
+        self.setAccessibleName(tr("Lesson"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._lesson, self._state = lesson, state
         self.title = label(role="heading", wrap=True)
@@ -23,9 +24,9 @@ class LessonPanel(QFrame):
         self.do = label(wrap=True)
         self.look = label(wrap=True)
         self.way = button("", self._go)
-        self.back = button("Back", lesson.back)
+        self.back = button(tr("Back"), lesson.back)
         self.on = button("", lesson.on)
-        self.leave = button("Leave", lesson.leave, tip="The menu Help brings the lesson back at this step.")
+        self.leave = button(tr("Leave"), lesson.leave, tip=tr("The menu Help brings the lesson back at this step."))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, 8, MARGIN, 8)
         layout.setSpacing(4)
@@ -36,7 +37,7 @@ class LessonPanel(QFrame):
         lines.setHorizontalSpacing(GAP)
         lines.setVerticalSpacing(4)
         lines.setColumnStretch(1, 1)
-        for number, (mark, text) in enumerate(((self.mark, self.do), (label("Look at", "heading"), self.look))):
+        for number, (mark, text) in enumerate(((self.mark, self.do), (label(tr("Look at"), "heading"), self.look))):
             lines.addWidget(mark, number, 0, Qt.AlignmentFlag.AlignTop)
             lines.addWidget(text, number, 1)
         layout.addLayout(lines)
@@ -51,16 +52,16 @@ class LessonPanel(QFrame):
         if not lesson.open:
             return
         step, last = lesson.step, lesson.number + 1 == len(lesson.steps)
-        self.title.setText(f"Step {lesson.number + 1} of {len(lesson.steps)}: {step.title}")
+        self.title.setText(tr("Step {n} of {all}: {title}", n=lesson.number + 1, all=len(lesson.steps), title=step.title))
         self.say.setText(step.say)
         self.do.setText(step.do)
         self.look.setText(step.look)
-        self.mark.setText("Done ✓" if lesson.done else "To do")
+        self.mark.setText(tr("Done ✓") if lesson.done else tr("To do"))
         self.mark.setProperty("level", "good" if lesson.done else "")
-        self.way.setText(f"Go to {PAGE_TITLES[step.page]}")
+        self.way.setText(tr("Go to {page}", page=tr(PAGE_TITLES[step.page])))
         self.way.setVisible(self._state.page != step.page)
         self.back.setEnabled(lesson.number > 0)
-        self.on.setText("Finish" if last else "Next" if lesson.done else "Skip")
+        self.on.setText(tr("Finish") if last else tr("Next") if lesson.done else tr("Skip"))
         self.on.setProperty("role", "primary" if lesson.done else "")
         for widget in (self.mark, self.on):
             widget.style().unpolish(widget)

@@ -1,10 +1,12 @@
 """The log as the window has it: what it holds, and when something is added; and what is written into it about work."""
 
 import logging
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Qt, Signal, SignalInstance
 
 from desktop_ft.core.events import RunStatus
+from desktop_ft.core.language import marked, tr
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.run_work import RunWork
@@ -12,6 +14,12 @@ from desktop_ft.gui.strip import ENDINGS
 from desktop_ft.gui.training_job import Training
 from desktop_ft.plugin_manager import Plugins, PluginState
 from desktop_ft.runs.logbook import LogBook, tell
+
+_Named = Callable[[str], str]
+_BROKEN = {
+    PluginState.FAILED: marked("The plugin {name} is failed: {reason}."),
+    PluginState.INCOMPATIBLE: marked("The plugin {name} is incompatible: {reason}."),
+}
 
 
 class Log(QObject):
@@ -30,8 +38,9 @@ class Log(QObject):
         """Begin, with the plugins that could not be loaded."""
         self.book.open()
         for record in plugins.records:
-            if record.state in (PluginState.FAILED, PluginState.INCOMPATIBLE):
-                tell(logging.WARNING, f"The plugin {record.name} is {record.state}: {record.reason}.", "Plugins")
+            if record.state in _BROKEN:
+                said = tr(_BROKEN[record.state], name=record.name, reason=record.reason)
+                tell(logging.WARNING, said, tr("Plugins"))
 
 
 class Diary(QObject):
@@ -41,48 +50,52 @@ class Diary(QObject):
         super().__init__(training)
         self._training = training
         self._warned = 0
-        self._watch(opening.began, opening.ended, "Data", "{}")
-        self._watch(networks.download_began, networks.download_ended, "Model", "Download of {}")
-        self._watch(runs.began, runs.ended, "Runs", "{}")
+        self._watch(opening.began, opening.ended, tr("Data"), tr)
+        self._watch(networks.download_began, networks.download_ended, tr("Model"), _download)
+        self._watch(runs.began, runs.ended, tr("Runs"), tr)
         training.started.connect(self._started)
         training.updated.connect(self._updated)
         training.ended.connect(self._ended)
 
-    def _watch(self, began: SignalInstance, ended: SignalInstance, origin: str, form: str) -> None:
-        work = _Work(origin, form, self)
+    def _watch(self, began: SignalInstance, ended: SignalInstance, origin: str, name: _Named) -> None:
+        work = _Work(origin, name, self)
         began.connect(work.begin)
         ended.connect(work.end)
 
     def _started(self) -> None:
         self._warned = 0
-        tell(logging.INFO, f"A run began: {self._training.run}", "Train")
+        tell(logging.INFO, tr("A run began: {run}", run=self._training.run), tr("Train"))
 
     def _updated(self) -> None:
         if self._training.running:
             warnings = self._training.history.warnings
             for warning in warnings[self._warned :]:
-                tell(logging.WARNING, warning, "Train")
+                tell(logging.WARNING, warning, tr("Train"))
             self._warned = len(warnings)
 
     def _ended(self, fault: BaseException | None) -> None:
         if (end := self._training.end) is not None:
             level = logging.WARNING if end.status is RunStatus.FAILED else logging.INFO
-            tell(level, f"{ENDINGS[end.status]}: {self._training.run}", "Train")
+            tell(level, f"{tr(ENDINGS[end.status])}: {self._training.run}", tr("Train"))
 
 
 class _Work(QObject):
-    """One kind of work: what is under way of it."""
+    """One kind of work: what is under way of it, as `name` calls that."""
 
-    def __init__(self, origin: str, form: str, parent: QObject) -> None:
+    def __init__(self, origin: str, name: _Named, parent: QObject) -> None:
         super().__init__(parent)
-        self._origin, self._form = origin, form
+        self._origin, self._name = origin, name
         self._what = ""
 
     def begin(self, what: str) -> None:
         """Work began."""
-        self._what = self._form.format(what)
-        tell(logging.INFO, f"Begun: {self._what}.", self._origin)
+        self._what = self._name(what)
+        tell(logging.INFO, tr("Begun: {work}.", work=self._what), self._origin)
 
     def end(self) -> None:
         """It is over, in whatever way."""
-        tell(logging.INFO, f"Ended: {self._what}.", self._origin)
+        tell(logging.INFO, tr("Ended: {work}.", work=self._what), self._origin)
+
+
+def _download(network: str) -> str:
+    return tr("Download of {network}", network=network)

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QComboBox, QDialog, QLineEdit, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import layout_memory, words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -17,16 +18,17 @@ from desktop_ft.runs.logbook import Entry, Level
 _SIZE = (900, 560)
 _WAIT_MS = 200
 LEVELS = (
-    ("Everything", (Level.NOTE, Level.WARNING, Level.ERROR)),
-    ("Warnings and errors", (Level.WARNING, Level.ERROR)),
-    ("Errors", (Level.ERROR,)),
+    (marked("Everything"), (Level.NOTE, Level.WARNING, Level.ERROR)),
+    (marked("Warnings and errors"), (Level.WARNING, Level.ERROR)),
+    (marked("Errors"), (Level.ERROR,)),
 )
+_WORDS = {Level.NOTE: marked("note"), Level.WARNING: marked("warning"), Level.ERROR: marked("error")}
 COLUMNS = (
-    Column(title="Time", text=lambda entry: entry.when, sort=lambda entry: entry.time, width=24),
-    Column(title="Level", text=lambda entry: entry.level.value, width=9),
-    Column(title="From", text=lambda entry: words.printable(entry.origin), width=14),
+    Column(title=marked("Time"), text=lambda entry: entry.when, sort=lambda entry: entry.time, width=24),
+    Column(title=marked("Level"), text=lambda entry: tr(_WORDS[entry.level]), width=9),
+    Column(title=marked("From"), text=lambda entry: words.printable(entry.origin), width=14),
     Column(
-        title="What was told",
+        title=marked("What was told"),
         text=lambda entry: words.printable(" ".join(entry.text.split())),
         tip=lambda entry: words.printable(entry.text),
     ),
@@ -39,7 +41,7 @@ class LogDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Log")
+        self.setWindowTitle(tr("Log"))
         self.resize(*_SIZE)
         self._settings = session.settings
         self.restoreGeometry(self._settings.window("log"))
@@ -57,7 +59,7 @@ class LogDialog(QDialog):
         self._take()
         self._show_entry()
         if self._book.fault:
-            self.notice.say(f"The log is not kept in a file: {self._book.fault}", "warn")
+            self.notice.say(tr("The log is not kept in a file: {reason}", reason=self._book.fault), "warn")
         before = self._book.began
 
         def work(report: Report, cancel: threading.Event) -> list[Entry]:
@@ -67,27 +69,28 @@ class LogDialog(QDialog):
 
     def _build(self, session: Session) -> None:
         self.level = QComboBox()
-        self.level.setAccessibleName("Level")
+        self.level.setAccessibleName(tr("Level"))
         for text, levels in LEVELS:
-            self.level.addItem(text, levels)
+            self.level.addItem(tr(text), levels)
         self.level.currentIndexChanged.connect(self._filter)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search the log")
+        self.search.setPlaceholderText(tr("Search"))
+        self.search.setAccessibleName(tr("Search the log"))
         self.search.setClearButtonEnabled(True)
         self.shown = label(role="muted")
-        self.table = table(COLUMNS, session.theme, "Entries of the log")
+        self.table = table(COLUMNS, session.theme, tr("Entries of the log"))
         self.table.sortByColumn(0, Qt.SortOrder.DescendingOrder)
         self.table.selectionModel().currentRowChanged.connect(self._show_entry)
         self.search.textChanged.connect(self._search)
         self.details = QPlainTextEdit()
         self.details.setReadOnly(True)
         self.details.setTabChangesFocus(True)
-        self.details.setAccessibleName("Details")
-        self.details.setPlaceholderText("Choose an entry to read all of it.")
+        self.details.setAccessibleName(tr("Details"))
+        self.details.setPlaceholderText(tr("Choose an entry to read all of it."))
         self.notice = Notice(logged=False)
-        self.copy = button("Copy details", self._copy, tip="The entry with versions and traceback, without secrets.")
-        self.file = button("Show file", self._show_file, tip=f"The log is kept in {words.printable(str(logbook.file()))}.")
+        self.copy = button(tr("Copy details"), self._copy, tip=tr("The entry with versions and traceback, without secrets."))
+        where = tr("The log is kept in {file}.", file=words.printable(str(logbook.file())))
+        self.file = button(tr("Show file"), self._show_file, tip=where)
         panels = QSplitter(Qt.Orientation.Vertical)
         panels.setObjectName("log")
         panels.setChildrenCollapsible(False)
@@ -100,7 +103,7 @@ class LogDialog(QDialog):
         layout.addLayout(row(self.level, self.search, self.shown))
         layout.addWidget(panels, 1)
         layout.addWidget(self.notice)
-        layout.addLayout(row(self.copy, self.file, None, button("Close", self.close)))
+        layout.addLayout(row(self.copy, self.file, None, button(tr("Close"), self.close)))
 
     def _remember(self) -> None:
         self._settings.remember_window("log", self.saveGeometry())
@@ -134,7 +137,7 @@ class LogDialog(QDialog):
         return [entry for entry in entries if entry.level in self.level.currentData()]
 
     def _say_count(self) -> None:
-        self.shown.setText(words.count(self.table.proxy.rowCount(), "entry"))
+        self.shown.setText(tr_n("{n:,} entry", "{n:,} entries", n=self.table.proxy.rowCount()))
 
     def _show_entry(self) -> None:
         entry = self.table.current()
@@ -144,8 +147,9 @@ class LogDialog(QDialog):
     def _copy(self) -> None:
         if (entry := self.table.current()) is not None:
             QGuiApplication.clipboard().setText(entry.report)
-            self.notice.say("The details are on the clipboard.", "good")
+            self.notice.say(tr("The details are on the clipboard."), "good")
 
     def _show_file(self) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(logbook.file().parent))):
-            self.notice.say(f"No program here shows folders. The log is kept in {logbook.file()}.", "warn")
+            said = tr("No program here shows folders. The log is kept in {file}.", file=logbook.file())
+            self.notice.say(said, "warn")

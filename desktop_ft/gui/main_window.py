@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.gui import layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
@@ -80,7 +81,7 @@ class MainWindow(QMainWindow):
         """The page `name`, made when it is asked for the first time."""
         if name not in self._pages:
             self._pages[name] = make_page(name, self.session)
-            self._pages[name].setWhatsThis(help_texts.pages()[name].text(PAGE_TITLES[name]))
+            self._pages[name].setWhatsThis(help_texts.pages()[name].text(tr(PAGE_TITLES[name])))
             layout_memory.restore(self.session.settings, name, self._pages[name])
             self.stack.addWidget(self._pages[name])
         return self._pages[name]
@@ -155,7 +156,7 @@ class MainWindow(QMainWindow):
 
     def _build(self) -> None:
         self.actions_.fill_menu_bar(self.menuBar())
-        bar = QToolBar("Tools")
+        bar = QToolBar(tr("Tools"))
         bar.setObjectName("tools")
         bar.setMovable(False)
         bar.setIconSize(QSize(20, 20))
@@ -231,7 +232,7 @@ class MainWindow(QMainWindow):
         Palette(entries(self.actions_, self.page, self.session.state.go), self).open()
 
     def _show_recent(self) -> None:
-        Palette(recent(self.session.settings.recent, self.commands.open_paths), self, "Open a folder again").open()
+        Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
 
     def _show_card(self) -> None:
         if explain(QApplication.focusWidget()) is None:
@@ -258,7 +259,10 @@ class MainWindow(QMainWindow):
             panel.toggle()
             return
         self.notice.fail(
-            UserError("No panel of this page can have a window of its own now.", "The curves on the page Train can, for example.")
+            UserError(
+                tr("No panel of this page can have a window of its own now."),
+                tr("The curves on the page Train can, for example."),
+            )
         )
 
     def _show_queue(self) -> None:
@@ -297,11 +301,11 @@ class MainWindow(QMainWindow):
     def _ask_to_close(self) -> None:
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("A run is under way")
-        box.setText("A run is under way. What shall become of it?")
-        keep = box.addButton("Stop, keep the best, and close", QMessageBox.ButtonRole.AcceptRole)
-        drop = box.addButton("Cancel it and close", QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton("Go on training", QMessageBox.ButtonRole.RejectRole)
+        box.setWindowTitle(tr("A run is under way"))
+        box.setText(tr("A run is under way. What shall become of it?"))
+        keep = box.addButton(tr("Stop, keep the best, and close"), QMessageBox.ButtonRole.AcceptRole)
+        drop = box.addButton(tr("Cancel it and close"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(tr("Go on training"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(stay)
         box.setEscapeButton(stay)
         # Nothing else may begin while the question stands: the answer is about this run.
@@ -337,15 +341,15 @@ class MainWindow(QMainWindow):
 
     def _work_under_way(self) -> str:
         """What a person began that is not done, in words; "" where there is nothing."""
-        return self.session.runs.busy or ("A download" if self.session.networks.downloading else "")
+        return tr(self.session.runs.busy) or (tr("A download") if self.session.networks.downloading else "")
 
     def _sure_to_drop(self, what: str) -> bool:
         """Whether the person wants to close although `what` is under way."""
         box = QMessageBox(self)
-        box.setWindowTitle("Something is under way")
-        box.setText(f"{what} is under way, and is dropped when the window closes.")
-        drop = box.addButton("Drop it and close", QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+        box.setWindowTitle(tr("Something is under way"))
+        box.setText(tr("{work} is under way, and is dropped when the window closes.", work=what))
+        drop = box.addButton(tr("Drop it and close"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(stay)
         box.setEscapeButton(stay)
         box.exec()
@@ -354,11 +358,11 @@ class MainWindow(QMainWindow):
     def _sure_to_lose_edits(self) -> bool:
         """Whether the person wants to close although the project could not be saved."""
         box = QMessageBox(self)
-        box.setWindowTitle("The project is not saved")
-        box.setText("The last changes of the project could not be saved.")
+        box.setWindowTitle(tr("The project is not saved"))
+        box.setText(tr("The last changes of the project could not be saved."))
         box.setInformativeText(self.notice.text)
-        lose = box.addButton("Close without saving", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton("Stay", QMessageBox.ButtonRole.RejectRole))
+        lose = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole))
         box.exec()
         return box.clickedButton() is lose
 

@@ -4,6 +4,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import label
 
@@ -50,11 +51,11 @@ class MeasuredLine(QWidget):
         elif forecasts.fault:
             self._say(forecasts.fault, warn=True)
         elif self._session.training.running or self._session.runs.busy:
-            self._say("Time and memory are measured when nothing else is under way.")
+            self._say(tr("Time and memory are measured when nothing else is under way."))
         elif (blocker := self._session.blocker()) is not None:
-            self._say(f"Time and memory cannot be measured yet: {blocker.reason}")
+            self._say(tr("Time and memory cannot be measured yet: {reason}", reason=blocker.reason))
         else:
-            self._say("Measuring time and memory…")
+            self._say(tr("Measuring time and memory…"))
             if self.isVisible():
                 self._soon.start()
 

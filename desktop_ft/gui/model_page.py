@@ -8,6 +8,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
@@ -33,76 +34,80 @@ def availability(offer: Offer) -> str:
     """Whether the weights are here, or how large they are."""
     weights = offer.spec.weights
     if weights.origin is WeightsOrigin.NONE:
-        return "no weights"
+        return tr("no weights")
     if offer.local:
-        return "on this machine"
-    return words.size(weights.bytes) if weights.bytes else "to download"
+        return tr("on this machine")
+    return words.size(weights.bytes) if weights.bytes else tr("to download")
 
 
 def licence(spec: BackboneSpec) -> str:
     """The weights' licence, with a warning where business use is not allowed."""
-    return spec.weights.licence if spec.weights.commercial_use else f"{spec.weights.licence} (non-commercial)"
+    name = spec.weights.licence
+    return name if spec.weights.commercial_use else tr("{licence} (non-commercial)", licence=name)
 
 
 def speed(offer: Offer) -> str:
     """How fast it answers here and on what; "" where that was not measured."""
     known = offer.speed
-    return f"{known.pictures_per_second:.3g} pictures a second on {words.printable(known.device)}" if known else ""
+    if known is None:
+        return ""
+    device = words.printable(known.device)
+    return tr("{rate:.3g} pictures a second on {device}", rate=known.pictures_per_second, device=device)
 
 
 COLUMNS = (
-    Column(title="Network", text=lambda o: o.spec.name, width=18),
+    Column(title=marked("Network"), text=lambda o: o.spec.name, width=18),
     Column(
-        title="Params",
+        title=marked("Params"),
         text=lambda o: words.millions(o.spec.parameters),
         sort=lambda o: o.spec.parameters,
         number=True,
         width=7,
-        help="Parameters: how many numbers are learned. More can hold more, and takes more memory and time.",
+        help=marked("Parameters: how many numbers are learned. More can hold more, and takes more memory and time."),
     ),
     Column(
-        title="GFLOPs",
+        title=marked("GFLOPs"),
         text=lambda o: _figure(o.spec.gflops),
         sort=lambda o: o.spec.gflops or 0.0,
         number=True,
         width=7,
-        help="Work for one picture. Time grows with it.",
+        help=marked("Work for one picture. Time grows with it."),
     ),
     Column(
-        title="Top-1",
+        title=marked("Top-1"),
         text=lambda o: _figure(o.spec.top1, " %"),
         sort=lambda o: o.spec.top1 or 0.0,
         number=True,
         width=6,
-        help="Share of ImageNet pictures it names rightly, as published.",
+        help=marked("Share of ImageNet pictures it names rightly, as published."),
     ),
     Column(
-        title="Speed",
+        title=marked("Speed"),
         text=lambda o: "–" if o.speed is None else f"{o.speed.pictures_per_second:.3g}/s",
-        tip=lambda o: speed(o) or "Not measured here yet.",
+        tip=lambda o: speed(o) or tr("Not measured here yet."),
         sort=lambda o: o.speed.pictures_per_second if o.speed else 0.0,
         number=True,
         width=7,
-        help="Pictures it answers in a second on this machine, where that was measured: the button Measure speed.",
+        help=marked("Pictures it answers in a second on this machine, where that was measured: the button Measure speed."),
     ),
     Column(
-        title="Input",
+        title=marked("Input"),
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
         width=6,
-        help="Side of the square picture it was trained on.",
+        help=marked("Side of the square picture it was trained on."),
     ),
     Column(
-        title="Weights",
-        text=lambda o: "on disk" if o.local else availability(o),
+        title=marked("Weights"),
+        text=lambda o: tr("on disk") if o.local else availability(o),
         tip=availability,
         sort=lambda o: (not o.local, o.spec.weights.bytes),
         width=10,
-        help="Whether the pre-trained weights are on this machine, or how large the download is.",
+        help=marked("Whether the pre-trained weights are on this machine, or how large the download is."),
     ),
-    Column(title="Licence", text=lambda o: licence(o.spec), width=13, help="Licence of the weights."),
-    Column(title="Family", text=lambda o: o.spec.family, width=14, help="Networks of one design."),
+    Column(title=marked("Licence"), text=lambda o: licence(o.spec), width=13, help=marked("Licence of the weights.")),
+    Column(title=marked("Family"), text=lambda o: o.spec.family, width=14, help=marked("Networks of one design.")),
 )
 
 
@@ -111,13 +116,14 @@ class ModelPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Model", "The pre-trained network to start from. Small ones learn quickly; large ones are often more accurate."
+            tr("Model"),
+            tr("The pre-trained network to start from. Small ones learn quickly; large ones are often more accurate."),
         )
         self._session = session
         self.notice = Notice()
-        self.progress = Progress("bytes", in_bytes=True)
+        self.progress = Progress(tr("bytes"), in_bytes=True)
         self.progress.cancelled.connect(session.networks.cancel_download)
-        self.measuring = Progress("networks")
+        self.measuring = Progress(tr("networks"))
         self.measuring.cancelled.connect(session.networks.cancel_measuring)
         self._accelerated: bool | None = None
         self._asked = False
@@ -183,11 +189,19 @@ class ModelPage(Page):
             # Exceptions name layers of the network they were made for.
             plan = recipe.freeze.model_copy(update={"overrides": {}})
             if lost := len(recipe.freeze.overrides):
-                what = words.count(lost, "exception")
-                self.notice.say(f"{what} to the freeze preset named layers of {recipe.backbone.name}. Undo brings them back.")
+                self.notice.say(
+                    tr_n(
+                        "{n:,} exception to the freeze preset named layers of {network}. Undo brings them back.",
+                        "{n:,} exceptions to the freeze preset named layers of {network}. Undo brings them back.",
+                        n=lost,
+                        network=recipe.backbone.name,
+                    )
+                )
             else:
                 self.notice.clear()
-            self._session.state.edit(f"use {offer.spec.name}", recipe.model_copy(update={"backbone": backbone, "freeze": plan}))
+            self._session.state.edit(
+                tr("use {network}", network=offer.spec.name), recipe.model_copy(update={"backbone": backbone, "freeze": plan})
+            )
 
     def download_current(self) -> None:
         """Fetch the weights of the current row's network."""
@@ -200,7 +214,7 @@ class ModelPage(Page):
         """Start from a weights file of the person's own; None: from the published ones."""
         recipe = self._session.state.recipe
         backbone = recipe.backbone.model_copy(update={"weights": str(path) if path else ""})
-        self._session.state.edit("own weights", recipe.model_copy(update={"backbone": backbone}))
+        self._session.state.edit(tr("own weights"), recipe.model_copy(update={"backbone": backbone}))
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """A weights file that is dropped here is the person's own weights."""
@@ -211,11 +225,11 @@ class ModelPage(Page):
 
     def _networks_panel(self) -> QWidget:
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search name, family, licence…")
-        self.search.setAccessibleName("Search networks")
+        self.search.setPlaceholderText(tr("Search name, family, licence…"))
+        self.search.setAccessibleName(tr("Search networks"))
         self.search.setClearButtonEnabled(True)
         self.shown = label(role="muted")
-        self.table = table(COLUMNS, self._session.theme, "Networks")
+        self.table = table(COLUMNS, self._session.theme, tr("Networks"))
         # Searched, and told with the other facts; in the table the name says it already.
         self.table.setColumnHidden(len(COLUMNS) - 1, True)
         self.table.horizontalHeader().setStretchLastSection(True)
@@ -228,13 +242,15 @@ class ModelPage(Page):
         self.chart.picked.connect(self._pick)
         self.chart.used.connect(self.use_current)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.table, "Table")
-        self.tabs.addTab(self.chart, "Chart")
+        self.tabs.addTab(self.table, tr("Table"))
+        self.tabs.addTab(self.chart, tr("Chart"))
         self.measure = button(
-            "Measure speed", self._measure_current, tip="Measure how many pictures a second the current network answers here."
+            tr("Measure speed"),
+            self._measure_current,
+            tip=tr("Measure how many pictures a second the current network answers here."),
         )
         self.measure_all = button(
-            "Measure all", self._measure_all, tip="Measure how fast each network that is listed answers here."
+            tr("Measure all"), self._measure_all, tip=tr("Measure how fast each network that is listed answers here.")
         )
         left = QWidget()
         column = QVBoxLayout(left)
@@ -248,17 +264,19 @@ class ModelPage(Page):
         self.name = label(role="figure", wrap=True)
         self.chosen = label(role="muted", wrap=True)
         self.facts = Facts()
-        self.use_it = button("Use this network", self.use_current, primary=True)
-        self.download = button("Download weights", self.download_current)
+        self.use_it = button(tr("Use this network"), self.use_current, primary=True)
+        self.download = button(tr("Download weights"), self.download_current)
         self.input = ModelForm(BackboneChoice, skip=("name", "weights"))
         side = self.input.control("image_size")
         if isinstance(side, QSpinBox):
-            side.setSpecialValueText("as trained")
+            side.setSpecialValueText(tr("as trained"))
             side.setSuffix(" px")
         self.input.edited.connect(self._edit_size)
         self.own = label(role="muted", wrap=True)
-        self.own_choose = button("Own weights…", self._choose_weights, tip="Start from a .safetensors or .pth file of your own.")
-        self.own_clear = button("Published weights", self._clear_weights, tip="Start from the published weights again.")
+        self.own_choose = button(
+            tr("Own weights…"), self._choose_weights, tip=tr("Start from a .safetensors or .pth file of your own.")
+        )
+        self.own_clear = button(tr("Published weights"), self._clear_weights, tip=tr("Start from the published weights again."))
         layout.addWidget(self.name)
         layout.addWidget(self.chosen)
         layout.addWidget(self.use_it)
@@ -297,11 +315,11 @@ class ModelPage(Page):
 
     def _show_cards(self) -> None:
         found, pictures = picks(self.table.rows.rows), self._pictures
-        suits, otherwise = None, "Choose a folder on the page Data to see which of them suits your pictures."
+        suits, otherwise = None, tr("Choose a folder on the page Data to see which of them suits your pictures.")
         if pictures is not None and self._accelerated is not None:
             suits = recommend(found, pictures, accelerated=self._accelerated)
         elif pictures is not None:
-            otherwise = "Finding out what this machine computes on, to recommend one of them…"
+            otherwise = tr("Finding out what this machine computes on, to recommend one of them…")
             if self.isVisible() and not self._asked:
                 self._asked = True
                 self._device.ask(lambda report, cancel: accelerated())
@@ -322,7 +340,8 @@ class ModelPage(Page):
     def _filter(self) -> None:
         self.table.proxy.setFilterFixedString(self.search.text().strip())
         shown = self.table.proxy.rowCount()
-        self.shown.setText(words.count(shown, "network") if shown else "Nothing matches. Try another word.")
+        found = tr_n("{n:,} network", "{n:,} networks", n=shown)
+        self.shown.setText(found if shown else tr("Nothing matches. Try another word."))
         self._show_chart()
         self._enable_measuring()
 
@@ -336,45 +355,49 @@ class ModelPage(Page):
         self.input.show_value(recipe.backbone)
         self._show_own(recipe.backbone.weights)
         if not isinstance(offer, Offer):
-            self.name.setText("No network picked")
+            self.name.setText(tr("No network picked"))
             self.name.setAccessibleName("")
-            self.chosen.setText("Pick a row to see its facts.")
+            self.chosen.setText(tr("Pick a row to see its facts."))
             return
         used = self._is_chosen(offer)
         self.name.setText(words.breakable(offer.spec.name))
         self.name.setAccessibleName(offer.spec.name)
         fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
         needed = fetchable and recipe.freeze.pretrained and not recipe.backbone.weights
-        self.chosen.setText(f"In use: the next run starts from it{', once its weights are here' if needed else ''}.")
+        later = tr("In use: the next run starts from it, once its weights are here.")
+        self.chosen.setText(later if needed else tr("In use: the next run starts from it."))
         self.chosen.setVisible(used)
         self.facts.show_facts(_facts(offer))
         self.use_it.setVisible(not used)
         self.download.setVisible(fetchable)
         self.download.setEnabled(not networks.downloading)
-        amount = f" ({words.size(offer.spec.weights.bytes)})" if offer.spec.weights.bytes else ""
-        self.download.setText("A download is under way" if networks.downloading else f"Download weights{amount}")
+        amount = words.size(offer.spec.weights.bytes) if offer.spec.weights.bytes else ""
+        fetch = tr("Download weights ({size})", size=amount) if amount else tr("Download weights")
+        self.download.setText(tr("A download is under way") if networks.downloading else fetch)
 
     def _show_own(self, path: str) -> None:
         self.own.setText(
-            f"Starts from your own weights:\n{words.printable(path)}" if path else "Starts from its published weights."
+            tr("Starts from your own weights:\n{path}", path=words.printable(path))
+            if path
+            else tr("Starts from its published weights.")
         )
         self.own_clear.setVisible(bool(path))
 
     def _edit_size(self, name: str, value: object) -> None:
         recipe = self._session.state.recipe
         backbone = recipe.backbone.model_copy(update={name: value})
-        self._session.state.edit("image size", recipe.model_copy(update={"backbone": backbone}), name)
+        self._session.state.edit(tr("image size"), recipe.model_copy(update={"backbone": backbone}), name)
 
     def _choose_weights(self) -> None:
-        kinds = "Weights (*.safetensors *.pth *.pt)"
-        if file := choose_file(self, self._session.settings, "Choose weights of your own", kinds):
+        kinds = tr("Weights (*.safetensors *.pth *.pt)")
+        if file := choose_file(self, self._session.settings, tr("Choose weights of your own"), kinds):
             self.choose_weights(file)
 
     def _clear_weights(self) -> None:
         self.choose_weights(None)
 
     def _download_began(self, name: str) -> None:
-        self.progress.begin(f"Downloading the weights of {name}")
+        self.progress.begin(tr("Downloading the weights of {network}", network=name))
         self._show_current()
 
     def _download_ended(self) -> None:
@@ -394,7 +417,7 @@ class ModelPage(Page):
         self._session.networks.measure([offer.spec.name for offer in offers])
 
     def _measuring_began(self) -> None:
-        self.measuring.begin("Measuring how fast networks answer here")
+        self.measuring.begin(tr("Measuring how fast networks answer here"))
         self._enable_measuring()
 
     def _measuring_progressed(self, done: int, total: int | None) -> None:
@@ -417,14 +440,14 @@ class ModelPage(Page):
 def _facts(offer: Offer) -> list[tuple[str, str]]:
     spec = offer.spec
     return [
-        ("Family", spec.family),
-        ("Parameters", words.millions(spec.parameters)),
-        ("Work a picture", _figure(spec.gflops, " GFLOPs")),
-        ("ImageNet top-1", _figure(spec.top1, " %")),
-        *([("ImageNet top-5", _figure(spec.top5, " %"))] if spec.top5 is not None else []),
-        *([("Speed here", speed(offer))] if offer.speed else []),
-        ("Input", f"{spec.resize.crop} × {spec.resize.crop} pixels"),
-        ("Weights", availability(offer)),
-        ("Licence", licence(spec)),
-        ("From", f"{spec.source} · plugin {spec.plugin}" if spec.plugin else spec.source),
+        (tr("Family"), spec.family),
+        (tr("Parameters"), words.millions(spec.parameters)),
+        (tr("Work a picture"), _figure(spec.gflops, " GFLOPs")),
+        (tr("ImageNet top-1"), _figure(spec.top1, " %")),
+        *([(tr("ImageNet top-5"), _figure(spec.top5, " %"))] if spec.top5 is not None else []),
+        *([(tr("Speed here"), speed(offer))] if offer.speed else []),
+        (tr("Input"), tr("{side} × {side} pixels", side=spec.resize.crop)),
+        (tr("Weights"), availability(offer)),
+        (tr("Licence"), licence(spec)),
+        (tr("From"), tr("{source} · plugin {plugin}", source=spec.source, plugin=spec.plugin) if spec.plugin else spec.source),
     ]

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.widgets import GAP, Notice, label
 
@@ -24,14 +25,17 @@ class NameDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Rename the class" if len(names) == 1 else f"Merge {len(names)} classes")
+        self.setWindowTitle(
+            tr("Rename the class") if len(names) == 1 else tr_n("Merge {n} class", "Merge {n} classes", n=len(names))
+        )
         self._names, self._others, self._take = names, others, take
         shown = ", ".join(words.printable(name) for name in names)
-        what = label(f"Name in the run of {shown}" if len(names) == 1 else f"One name for {shown}", wrap=True)
+        told = tr("Name in the run of {name}", name=shown) if len(names) == 1 else tr("One name for {names}", names=shown)
+        what = label(told, wrap=True)
         self.name = QComboBox()
         self.name.setEditable(True)
         self.name.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.name.setAccessibleName("Name of the class")
+        self.name.setAccessibleName(tr("Name of the class"))
         self.name.addItems([words.printable(name) for name in (*names, *others)])
         self.said = label(role="muted", wrap=True)
         self.notice = Notice()
@@ -61,11 +65,11 @@ class NameDialog(QDialog):
         self.notice.clear()
         self.ok.setEnabled(bool(typed) and [typed] != list(self._names))
         if typed in self._others:
-            self.said.setText(f"There is a class '{typed}' already: its photos and these become one class.")
+            self.said.setText(tr("There is a class '{name}' already: its photos and these become one class.", name=typed))
         elif len(self._names) > 1:
-            self.said.setText("Their photos become one class. The folder stays as it is.")
+            self.said.setText(tr("Their photos become one class. The folder stays as it is."))
         else:
-            self.said.setText("The model will know the class by this name. The folder stays as it is.")
+            self.said.setText(tr("The model will know the class by this name. The folder stays as it is."))
 
     def _done(self) -> None:
         try:

@@ -6,11 +6,12 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QSizePolicy, QStyle, QStyleOption, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.offers import MOST_GFLOPS, Aim, Offer, Recommendation
 from desktop_ft.gui import words
 from desktop_ft.gui.widgets import GAP, label
 
-TITLES = {Aim.SPEED: "Speed", Aim.BALANCE: "Balance", Aim.ACCURACY: "Accuracy"}
+TITLES = {Aim.SPEED: marked("Speed"), Aim.BALANCE: marked("Balance"), Aim.ACCURACY: marked("Accuracy")}
 
 
 class NetworkCard(QAbstractButton):
@@ -64,25 +65,30 @@ class NetworkCard(QAbstractButton):
         """Show a network."""
         self.offer = offer
         spec = offer.spec
-        measured = [f"{offer.speed.pictures_per_second:.3g} pictures/s"] if offer.speed is not None else []
+        measured = [tr("{rate:.3g} pictures/s", rate=offer.speed.pictures_per_second)] if offer.speed is not None else []
         facts = [f"{spec.top1:.1f} % top-1", words.millions(spec.parameters)]
         work = [f"{spec.gflops:.2g} GFLOPs", *measured]
-        self.title.setText(TITLES[self.aim])
+        self.title.setText(tr(TITLES[self.aim]))
         self.name.setText(spec.name)
         self.facts.setText(" · ".join(facts))
         self.work.setText(" · ".join(work))
         self.terms.setText(f"{availability} · {licence}")
-        marks = ["in use"] * used + ["recommended"] * recommended
+        marks = [tr("in use")] * used + [tr("recommended")] * recommended
         self.mark.setText(" · ".join(marks))
         self.mark.setProperty("level", "good" if recommended else "")
         self.mark.style().unpolish(self.mark)
         self.mark.style().polish(self.mark)
         self.setChecked(used)
         most = MOST_GFLOPS[self.aim]
-        rule = f"up to {most:g} GFLOPs a picture" if most < float("inf") else "any work"
-        said = [f"{TITLES[self.aim]}: {spec.name}", *marks, *facts, *work, self.terms.text()]
+        if most < float("inf"):
+            rule = tr(
+                "The most accurate with up to {most:g} GFLOPs a picture, of those that may be used commercially.", most=most
+            )
+        else:
+            rule = tr("The most accurate with any work, of those that may be used commercially.")
+        said = [f"{tr(TITLES[self.aim])}: {spec.name}", *marks, *facts, *work, self.terms.text()]
         self.setAccessibleName(", ".join(said))
-        self.setToolTip("\n".join([*said, f"The most accurate with {rule}, of those that may be used commercially."]))
+        self.setToolTip("\n".join([*said, rule]))
 
 
 class NetworkCards(QWidget):
@@ -124,7 +130,8 @@ class NetworkCards(QWidget):
                 offer, availability, licence = picks[aim]
                 suits = recommendation is not None and recommendation.aim is aim
                 card.show_offer(offer, availability, licence, used=offer.spec.name == used, recommended=suits)
-        self.reason.setText(f"Recommended for your data: {recommendation.reason}" if recommendation else otherwise)
+        recommended = tr("Recommended for your data: {reason}", reason=recommendation.reason) if recommendation else ""
+        self.reason.setText(recommended or otherwise)
 
     def _clicked(self) -> None:
         card = self.sender()

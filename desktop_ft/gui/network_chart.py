@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.offers import Offer
 from desktop_ft.gui import words
 from desktop_ft.gui.form import WheelGuard
@@ -19,12 +20,22 @@ from desktop_ft.gui.widgets import caption_of, filling, label, row
 _NEAR = 14.0
 """Pixels within which a click or a hover means a point."""
 
-_AXES: tuple[tuple[str, str, Callable[[Offer], float | None]], ...] = (
-    ("parameters", "Size: parameters, millions", lambda offer: offer.spec.parameters / 1e6),
-    ("gflops", "Work: GFLOPs a picture", lambda offer: offer.spec.gflops),
-    ("speed", "Speed measured here: pictures a second", lambda offer: offer.speed.pictures_per_second if offer.speed else None),
+_AXES: tuple[tuple[str, str, str, Callable[[Offer], float | None]], ...] = (
+    (
+        "parameters",
+        marked("Size: parameters, millions"),
+        marked("parameters, millions"),
+        lambda offer: offer.spec.parameters / 1e6,
+    ),
+    ("gflops", marked("Work: GFLOPs a picture"), marked("GFLOPs a picture"), lambda offer: offer.spec.gflops),
+    (
+        "speed",
+        marked("Speed measured here: pictures a second"),
+        marked("pictures a second"),
+        lambda offer: offer.speed.pictures_per_second if offer.speed else None,
+    ),
 )
-
+"""Name, title, what is written below the plot, and the value of a network."""
 
 _TICKS = [
     (float(np.log10(value)), f"{value:g}") for power in range(-3, 5) for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
@@ -49,18 +60,18 @@ class NetworkChart(QWidget):
         self._current, self._chosen = "", ""
         self._shut = False
         self.axis = QComboBox()
-        for name, title, _ in _AXES:
-            self.axis.addItem(title, name)
-        self.axis.setAccessibleName("Compare accuracy with")
-        self.axis.setToolTip("What runs from left to right.")
+        for name, title, _, _ in _AXES:
+            self.axis.addItem(tr(title), name)
+        self.axis.setAccessibleName(tr("Compare accuracy with"))
+        self.axis.setToolTip(tr("What runs from left to right."))
         self.axis.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.axis.installEventFilter(WheelGuard(self))
         self.axis.currentIndexChanged.connect(self._draw)
-        caption = caption_of(self.axis, "Accuracy &against")
-        self.plot = make_plot("ImageNet top-1, %", "")
+        caption = caption_of(self.axis, tr("Accuracy &against"))
+        self.plot = make_plot(tr("ImageNet top-1, %"), "")
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.plot.setAccessibleName("Accuracy of the networks: arrow keys go from point to point, Return uses one")
+        self.plot.setAccessibleName(tr("Accuracy of the networks: arrow keys go from point to point, Return uses one"))
         self.plot.installEventFilter(self)
         self._dots = pg.ScatterPlotItem()
         self._ring = pg.ScatterPlotItem()
@@ -69,7 +80,7 @@ class NetworkChart(QWidget):
         self.plot.scene().sigMouseMoved.connect(self._hover)
         self.plot.scene().sigMouseClicked.connect(self._click)
         self.key = label(
-            "★ in use   ● on this machine   ○ to fetch   ▲ △ not for commercial use   ring: current row", "muted", wrap=True
+            tr("★ in use   ● on this machine   ○ to fetch   ▲ △ not for commercial use   ring: current row"), "muted", wrap=True
         )
         self.said = label(wrap=True)
         self.nothing = label("", "muted", wrap=True)
@@ -139,16 +150,18 @@ class NetworkChart(QWidget):
     def _draw(self) -> None:
         if self._shut:
             return
-        name, title, value = _AXES[self.axis.currentIndex()]
+        name, _, unit, value = _AXES[self.axis.currentIndex()]
         found = [(offer, value(offer)) for offer in self._offers if offer.spec.top1 is not None]
         placed = [(offer, float(np.log10(x)), float(offer.spec.top1 or 0)) for offer, x in found if x]
         self._points = sorted(placed, key=lambda point: (point[1], point[2], point[0].spec.name))
         self.plot.setVisible(bool(self._points))
         self.nothing.setVisible(not self._points)
-        unmeasured = "No network's speed was measured here yet. The button Measure speed does it."
-        self.nothing.setText(unmeasured if name == "speed" else "No network to draw: nothing matches the search.")
+        if name == "speed":
+            self.nothing.setText(tr("No network's speed was measured here yet. The button Measure speed does it."))
+        else:
+            self.nothing.setText(tr("No network to draw: nothing matches the search."))
         colour_plot(self.plot, self._theme.colours)
-        self.plot.setLabel("bottom", title.partition(": ")[2])
+        self.plot.setLabel("bottom", tr(unit))
         self.plot.getAxis("bottom").setTicks([_TICKS, []])
         on_top = sorted(self._points, key=lambda point: (point[0].spec.name == self._chosen, point[0].local))
         self._dots.setData([self._spot(*point) for point in on_top])
@@ -179,7 +192,7 @@ class NetworkChart(QWidget):
         self._say(point[0] if point else None)
 
     def _say(self, offer: Offer | None) -> None:
-        self.said.setText(_said(offer) if offer else "Point at a network to read what it is; a click selects it.")
+        self.said.setText(_said(offer) if offer else tr("Point at a network to read what it is; a click selects it."))
         self.plot.setAccessibleDescription(self.said.text())
 
     def _near(self, where: QPointF) -> Offer | None:
@@ -211,10 +224,10 @@ def _said(offer: Offer) -> str:
     spec = offer.spec
     parts = [
         f"{spec.name}: {spec.top1:.1f} %",
-        f"{words.millions(spec.parameters)} parameters",
+        tr("{number} parameters", number=words.millions(spec.parameters)),
         *([f"{spec.gflops:.3g} GFLOPs"] if spec.gflops is not None else []),
-        *([f"{offer.speed.pictures_per_second:.3g} pictures a second here"] if offer.speed is not None else []),
-        "on this machine" if offer.local else "to fetch",
-        *([] if spec.weights.commercial_use else ["not for commercial use"]),
+        *([tr("{rate:.3g} pictures a second here", rate=offer.speed.pictures_per_second)] if offer.speed is not None else []),
+        tr("on this machine") if offer.local else tr("to fetch"),
+        *([] if spec.weights.commercial_use else [tr("not for commercial use")]),
     ]
     return ", ".join(parts)

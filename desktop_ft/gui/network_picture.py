@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractSlider, QToolTip, QWidget
 
 from desktop_ft.core.freezing import frozen_depth
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.layers import LayerNode, blocks, is_under
 from desktop_ft.gui import words
 from desktop_ft.gui.theme import Theme
@@ -73,7 +74,7 @@ class NetworkPicture(QAbstractSlider):
         self.setOrientation(Qt.Orientation.Horizontal)
         self.setPageStep(1)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Blocks frozen from the input up")
+        self.setAccessibleName(tr("Blocks frozen from the input up"))
         self.setMouseTracking(True)
         theme.changed.connect(self.update)
 
@@ -94,7 +95,9 @@ class NetworkPicture(QAbstractSlider):
             self.blockSignals(True)
             self.setValue(depth)
             self.blockSignals(False)
-            self.setAccessibleDescription(f"{depth} of {words.count(len(self._bars) - 1, 'block')} frozen")
+            self.setAccessibleDescription(
+                tr_n("{depth} of {n:,} block frozen", "{depth} of {n:,} blocks frozen", n=len(self._bars) - 1, depth=depth)
+            )
         self.update()
 
     def set_current(self, path: str) -> None:
@@ -170,9 +173,13 @@ class NetworkPicture(QAbstractSlider):
     def _tip(self, number: int) -> str:
         bar = self._bars[number]
         rates = {self._rates.get(path, 0.0) for path, _ in bar.leaves} - {0.0}
-        learns = f"learns at up to {words.rate(max(rates))} of the rate" if rates else "frozen"
-        what = "the head" if number == len(self._bars) - 1 else f"block {number + 1} of {len(self._bars) - 1}"
-        return f"{bar.path}: {what}, {words.millions(bar.parameters)} parameters, {learns}"
+        count = len(self._bars) - 1
+        parts = (
+            tr("the head") if number == count else tr("block {number} of {count}", number=number + 1, count=count),
+            tr("{number} parameters", number=words.millions(bar.parameters)),
+            tr("learns at up to {share} of the rate", share=words.rate(max(rates))) if rates else tr("frozen"),
+        )
+        return f"{bar.path}: {', '.join(parts)}"
 
     def _draw_bar(self, painter: QPainter, bar: Bar, rect: QRectF, *, outlined: bool) -> None:
         colours = self._theme.colours
@@ -205,10 +212,14 @@ class NetworkPicture(QAbstractSlider):
 
     def _draw_words(self, painter: QPainter) -> None:
         painter.setPen(QColor(self._theme.colours.muted))
-        count = len(self._bars) - 1
         line = QRectF(_EDGE, _BARS + 4, self.width() - 2 * _EDGE, self.fontMetrics().height())
-        said = f"{self.sliderPosition()} of {words.count(count, 'block')} frozen: drag the grip, or use the arrow keys"
-        for text, side in (("input", "Left"), (said, "HCenter"), ("head", "Right")):
+        said = tr_n(
+            "{depth} of {n:,} block frozen: drag the grip, or use the arrow keys",
+            "{depth} of {n:,} blocks frozen: drag the grip, or use the arrow keys",
+            n=len(self._bars) - 1,
+            depth=self.sliderPosition(),
+        )
+        for text, side in ((tr("input"), "Left"), (said, "HCenter"), (tr("head"), "Right")):
             painter.drawText(line, Qt.AlignmentFlag[f"Align{side}"], text)
 
 

@@ -4,9 +4,10 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
 from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.settings import Settings
-from desktop_ft.gui.strip import ENDINGS
+from desktop_ft.gui.strip import ENDINGS, best_words
 from desktop_ft.gui.training_job import Training
 
 
@@ -31,14 +32,14 @@ class Notifier(QObject):
         # Who stops or cancels a run knows that it has ended.
         told = end is not None and end.status in (RunStatus.COMPLETED, RunStatus.FAILED)
         if end is not None and told and self._settings.notify and QApplication.activeWindow() is None:
-            self._tell(ENDINGS[end.status], self._details(end))
+            self._tell(tr(ENDINGS[end.status]), self._details(end))
 
     def _details(self, end: RunEnded) -> str:
         run, best = self._training.run, self._training.history.best
         name = words.printable(run.name) if run is not None else ""
         if end.status is RunStatus.FAILED:
             return f"{name}\n{(end.error.strip().splitlines() or [''])[-1]}"
-        return f"{name}\nbest {words.percent(best.val_accuracy)} in epoch {best.epoch + 1}" if best is not None else name
+        return f"{name}\n{best_words(best)}" if best is not None else name
 
     def _tell(self, title: str, text: str) -> None:
         if QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages():

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.widgets import Notice, button
 
@@ -24,7 +25,7 @@ class Offer(QWidget):
         super().__init__()
         self._folder: Path | None = None
         self.notice = Notice()
-        self.button = button("Evaluate on it", self._take, tip="Judge the model by what the folders say the photos are.")
+        self.button = button(tr("Evaluate on it"), self._take, tip=tr("Judge the model by what the folders say the photos are."))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.notice, 1)
@@ -36,10 +37,11 @@ class Offer(QWidget):
         fits = len(paths) == 1 and _has_class_folders(paths[0], classes)
         self._folder = paths[0] if fits else None
         self.setVisible(fits)
+        name = words.printable(paths[0].name)
         self.notice.say(
-            f"The folders in {words.printable(paths[0].name)} say what its photos are, so the model can be judged on it."
+            tr("The folders in {name} say what its photos are, so the model can be judged on it.", name=name)
             if fits and not _is_zip(paths[0])
-            else f"{words.printable(paths[0].name)}: if its folders say what the photos are, the model can be judged on it."
+            else tr("{name}: if its folders say what the photos are, the model can be judged on it.", name=name)
         )
 
     def _take(self) -> None:

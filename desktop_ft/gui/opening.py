@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.edits import prepared
 from desktop_ft.data.scan import scan
@@ -67,7 +68,7 @@ class Opening(QObject):
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
             return scan(source, progress=report, cancel=cancel)
 
-        self.look(source, f"Looking at {source.name}", work)
+        self.look(source, tr("Looking at {name}", name=source.name), work)
 
     def open_sample(self, name: str, folder: Path) -> None:
         """Lay out the sample dataset in `folder`, then look at it."""
@@ -76,7 +77,7 @@ class Opening(QObject):
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
             return scan(write_sample(plugins, name, folder), progress=report, cancel=cancel)
 
-        self.look(folder, "Opening the sample", work)
+        self.look(folder, tr("Opening the sample"), work)
 
     def open_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder."""
@@ -88,7 +89,7 @@ class Opening(QObject):
     def take_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
         if self._state.recipe.dataset.folder:
-            self._state.edit("use a recipe", recipe)
+            self._state.edit(tr("use a recipe"), recipe)
             if self._state.manifest is None and self._task is None:
                 self.open(Path(recipe.dataset.folder))  # they could not be looked at before
         else:
@@ -96,7 +97,7 @@ class Opening(QObject):
 
     def divide(self, val: float) -> None:
         """Hold out another share for validation, where the folder does not say so itself."""
-        self.edit("validation share", self._state.recipe.dataset.model_copy(update={"val": val}), "val")
+        self.edit(tr("validation share"), self._state.recipe.dataset.model_copy(update={"val": val}), "val")
 
     def edit(self, text: str, dataset: DatasetChoice, merge_key: str = "") -> None:
         """Change what the recipe says about the pictures, in a way that can be undone; the disk is not looked at again."""

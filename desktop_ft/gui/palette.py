@@ -20,10 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import PAGE_TITLES, Actions
+from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.widgets import GAP, Page, label
 
 SIZE = (560, 420)
@@ -32,7 +33,10 @@ _LISTS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A field of the recipe that a person sets on a page; the control there has the field's name as its object name."""
+    """A field of the recipe that a person sets on a page; the control there has the field's name as its object name.
+
+    `text` and `tip` are English.
+    """
 
     page: str
     field: str
@@ -43,7 +47,7 @@ class Setting:
 def _of(page: str, kind: type[Described], *names: str) -> Iterable[Setting]:
     for name, field in kind.model_fields.items():
         if name in names:
-            yield Setting(page=page, field=name, text=words.title(name), tip=field.description or "")
+            yield Setting(page=page, field=name, text=words.english_title(name), tip=field.description or "")
 
 
 SETTINGS = (
@@ -57,7 +61,10 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One thing to be found: its name, where it belongs, its keys, what it does; and whether it can be done now."""
+    """One thing to be found: its name, where it belongs, its keys, what it does; and whether it can be done now.
+
+    `english` is the name as manuals and other people may have it.
+    """
 
     text: str
     place: str
@@ -65,15 +72,22 @@ class Entry:
     tip: str
     run: Callable[[], object]
     enabled: bool = True
+    english: str = ""
 
     def matches(self, typed: str) -> bool:
-        """Whether every word of `typed` begins a word of the name or place, or stands somewhere in what it does."""
-        own = f"{self.text} {self.place}".lower().split()
-        return all(any(part.startswith(word) for part in own) or word in self.tip.lower() for word in typed.lower().split())
+        """Whether every word of `typed` begins a word of a name or the place, or stands somewhere in what it does."""
+        own = f"{self.text} {self.place} {self.english}".lower()
+        return all(_begins_one(word, own) or word in self.tip.lower() for word in typed.lower().split())
 
     def rank(self, typed: str) -> tuple[bool, bool]:
         """Sorts what can be done, and what is called so, first."""
-        return (not self.enabled, not all(word in self.text.lower() for word in typed.lower().split()))
+        names = f"{self.text} {self.english}".lower()
+        return (not self.enabled, not all(word in names for word in typed.lower().split()))
+
+
+def _begins_one(word: str, text: str) -> bool:
+    """Whether `word` begins a word of `text`; or stands anywhere in it, as Japanese and Chinese set no words apart."""
+    return any(part.startswith(word) for part in text.split()) or (not word.isascii() and word in text)
 
 
 def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str], object]) -> list[Entry]:
@@ -88,6 +102,7 @@ def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str]
 
         return run
 
+    specs = {spec.id: spec for spec in ACTIONS}
     found = [
         Entry(
             text=text,
@@ -96,11 +111,19 @@ def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str]
             tip=action.statusTip(),
             run=action.trigger,
             enabled=action.isEnabled(),
+            english=specs[action.objectName()].text,
         )
         for menu, text, action in actions.listed()
     ]
     return found + [
-        Entry(text=setting.text, place=PAGE_TITLES[setting.page], keys="", tip=setting.tip, run=lead_to(setting))
+        Entry(
+            text=tr(setting.text),
+            place=tr(PAGE_TITLES[setting.page]),
+            keys="",
+            tip=tr(setting.tip),
+            run=lead_to(setting),
+            english=setting.text,
+        )
         for setting in SETTINGS
     ]
 
@@ -132,20 +155,21 @@ def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object
 class Palette(QDialog):
     """A line to type in, and what matches below it. The arrow keys move in the list, Return does it."""
 
-    def __init__(self, offered: list[Entry], parent: QWidget, title: str = "Find an action or a setting") -> None:
+    def __init__(self, offered: list[Entry], parent: QWidget, title: str = "") -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        title = title or tr("Find an action or a setting")
         self.setWindowTitle(title)
         self.resize(*SIZE)
         self._offered = offered
         self._shown: list[Entry] = []
         self.line = QLineEdit()
-        self.line.setPlaceholderText("Type a part of its name")
+        self.line.setPlaceholderText(tr("Type a part of its name"))
         self.line.setAccessibleName(title)
         self.line.textChanged.connect(self._filter)
         self.line.installEventFilter(self)
         self.list = QTreeWidget()
-        self.list.setAccessibleName("What was found")
+        self.list.setAccessibleName(tr("What was found"))
         self.list.setColumnCount(3)
         self.list.setHeaderHidden(True)
         self.list.setRootIsDecorated(False)
@@ -193,12 +217,12 @@ class Palette(QDialog):
         if (first := self.list.topLevelItem(0)) is not None:
             self.list.setCurrentItem(first)
         else:
-            self.tip.setText("Nothing is called so." if typed else "There is nothing yet.")
+            self.tip.setText(tr("Nothing is called so.") if typed else tr("There is nothing yet."))
 
     def _explain(self, item: QTreeWidgetItem | None) -> None:
         if item is not None:
             entry = self._shown[self.list.indexOfTopLevelItem(item)]
-            self.tip.setText(entry.tip if entry.enabled else f"Cannot be done now. {entry.tip}")
+            self.tip.setText(entry.tip if entry.enabled else tr("Cannot be done now. {what}", what=entry.tip))
 
     def _do(self, item: QTreeWidgetItem | None) -> None:
         entry = self._shown[self.list.indexOfTopLevelItem(item)] if item is not None else None

@@ -10,6 +10,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.evaluation.explanation import LIMITS, Explanation, explains, nothing_to_show, overlay, verdict
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
@@ -22,8 +23,14 @@ _SIZE = QSize(900, 600)
 _SHOWN_CLASSES = 5
 
 CLASS_COLUMNS = (
-    Column(title="Class", text=lambda pair: words.printable(pair[0])),
-    Column(title="Probability", text=lambda pair: words.percent(pair[1]), bar=lambda pair: float(pair[1]), number=True, width=13),
+    Column(title=marked("Class"), text=lambda pair: words.printable(pair[0])),
+    Column(
+        title=marked("Probability"),
+        text=lambda pair: words.percent(pair[1]),
+        bar=lambda pair: float(pair[1]),
+        number=True,
+        width=13,
+    ),
 )
 
 
@@ -44,7 +51,7 @@ class PictureView(QWidget):
         super().__init__()
         self._image: QImage | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("The photo as the network sees it")
+        self.setAccessibleName(tr("The photo as the network sees it"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(280, 280)
 
@@ -89,7 +96,7 @@ class PhotoDialog(QDialog):
     def __init__(self, session: Session, run: Path, photos: Sequence[Photo], first: int, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Where the answer was found")
+        self.setWindowTitle(tr("Where the answer was found"))
         self.resize(_SIZE)
         self._photos, self.number = tuple(photos), first
         self._explainer = Explainer(run, session.plugins)
@@ -113,23 +120,23 @@ class PhotoDialog(QDialog):
     def _side(self, session: Session) -> QVBoxLayout:
         self.title = label(role="heading", wrap=True)
         self.file = label(role="muted", wrap=True)
-        self.classes = table(CLASS_COLUMNS, session.theme, "Most likely classes")
+        self.classes = table(CLASS_COLUMNS, session.theme, tr("Most likely classes"))
         self.classes.setFixedHeight(self.classes.fontMetrics().height() * (_SHOWN_CLASSES + 1) + 11 * _SHOWN_CLASSES + 24)
         self.shown = QComboBox()
         self.shown.currentIndexChanged.connect(self._draw)
-        self.map = QCheckBox("Show the &map")
+        self.map = QCheckBox(tr("Show the &map"))
         self.map.setChecked(True)
         self.map.toggled.connect(self._draw)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(5, 100)
         self.opacity.setValue(60)
-        self.opacity.setAccessibleName("Opacity of the map")
+        self.opacity.setAccessibleName(tr("Opacity of the map"))
         self.opacity.valueChanged.connect(self._draw)
         self.verdict = label(wrap=True)
-        self.previous = button("&Previous", self._previous, tip="The photo before (Left, or Page up).")
-        self.next = button("&Next", self._next, tip="The next photo (Right, or Page down).")
-        what = caption_of(self.shown, "What &speaks for")
-        strength = caption_of(self.opacity, "&Opacity")
+        self.previous = button(tr("&Previous"), self._previous, tip=tr("The photo before (Left, or Page up)."))
+        self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
+        what = caption_of(self.shown, tr("What &speaks for"))
+        strength = caption_of(self.opacity, tr("&Opacity"))
         side = QVBoxLayout()
         side.setSpacing(GAP)
         for thing in (self.title, self.file, self.notice, self.classes):
@@ -137,9 +144,9 @@ class PhotoDialog(QDialog):
         side.addLayout(row(what, self.shown, None))
         side.addLayout(row(self.map, strength, self.opacity))
         side.addWidget(self.verdict)
-        side.addWidget(label(LIMITS, "muted", wrap=True))
+        side.addWidget(label(tr(LIMITS), "muted", wrap=True))
         side.addStretch(1)
-        side.addLayout(row(self.previous, self.next, None, button("Close", self.reject)))
+        side.addLayout(row(self.previous, self.next, None, button(tr("Close"), self.reject)))
         return side
 
     @property
@@ -170,8 +177,9 @@ class PhotoDialog(QDialog):
         self.notice.clear()
         self.previous.setEnabled(self.number > 0)
         self.next.setEnabled(self.number < len(self._photos) - 1)
-        self.title.setText("Asking the model…")
-        self.file.setText(f"{words.printable(photo.path.name)} · {self.number + 1:,} of {len(self._photos):,}")
+        self.title.setText(tr("Asking the model…"))
+        place = tr("{number:,} of {total:,}", number=self.number + 1, total=len(self._photos))
+        self.file.setText(f"{words.printable(photo.path.name)} · {place}")
         self.file.setToolTip(words.printable(str(photo.path)))
         self.verdict.setText("")
 
@@ -191,8 +199,11 @@ class PhotoDialog(QDialog):
         self._told, explainer = told, self._explainer
         names = [words.printable(told.classes[index]) for index in told.shown]
         photo = self._photos[self.number]
-        is_ = "" if photo.label is None else f", is {words.printable(told.classes[photo.label])}"
-        self.title.setText(f"Called {names[0]}{is_}")
+        if photo.label is None:
+            self.title.setText(tr("Called {called}", called=names[0]))
+        else:
+            actual = words.printable(told.classes[photo.label])
+            self.title.setText(tr("Called {called}, is {actual}", called=names[0], actual=actual))
         self.classes.rows.set_rows(told.top(_SHOWN_CLASSES))
         self.shown.blockSignals(True)
         self.shown.clear()
@@ -223,13 +234,13 @@ class PhotoDialog(QDialog):
             level = "" if explains(self._checked, number) else "bad"
             problem = verdict(self._checked, number)
         elif not problem:
-            problem = "Checking whether the map can be believed…"
+            problem = tr("Checking whether the map can be believed…")
         self.verdict.setText(problem)
         self.verdict.setProperty("level", level)
         self.verdict.style().polish(self.verdict)
 
     def _failed(self, error: BaseException) -> None:
-        self.title.setText("No answer" if self._told is None else self.title.text())
+        self.title.setText(tr("No answer") if self._told is None else self.title.text())
         if self._told is None:
             self.picture.show_pixels(None)
             self.classes.rows.set_rows(())

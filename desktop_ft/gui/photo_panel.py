@@ -4,6 +4,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Subset
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.recipe import Part
 from desktop_ft.data.edits import pictures_left_out
 from desktop_ft.gui import words
@@ -18,24 +19,32 @@ from desktop_ft.gui.widgets import Empty, label, row
 from desktop_ft.gui.words import SUBSET_WORDS
 
 _MOVED = "moved"
+_MENU = marked("Photos")
 
 
 def _move(name: str, text: str, keys: str, tip: str) -> ActionSpec:
     return ActionSpec(
-        id=f"photo.{name}", menu="Photos", text=text, tip=tip, handler=f"to_{name}", shortcut=keys, enabled="any_chosen"
+        id=f"photo.{name}", menu=_MENU, text=text, tip=tip, handler=f"to_{name}", shortcut=keys, enabled="any_chosen"
     )
 
 
 ACTIONS = (
-    _move("train", "To training", "T", "Let the network learn from the selected photos."),
-    _move("val", "To validation", "V", "Hold the selected photos out, to judge the network on them while it learns."),
-    _move("test", "To test", "E", "Keep the selected photos apart, for the judgement after training."),
-    _move("left_out", "Leave out", "Del", "Leave the selected photos out of the run. The folder stays as it is."),
+    _move("train", marked("To training"), "T", marked("Let the network learn from the selected photos.")),
+    _move(
+        "val",
+        marked("To validation"),
+        "V",
+        marked("Hold the selected photos out, to judge the network on them while it learns."),
+    ),
+    _move("test", marked("To test"), "E", marked("Keep the selected photos apart, for the judgement after training.")),
+    _move("left_out", marked("Leave out"), "Del", marked("Leave the selected photos out of the run. The folder stays as it is.")),
     ActionSpec(
         id="photo.put_back",
-        menu="Photos",
-        text="Put back",
-        tip="Take back what was done to the selected photos: they are in the run, where the split or the folder has them.",
+        menu=_MENU,
+        text=marked("Put back"),
+        tip=marked(
+            "Take back what was done to the selected photos: they are in the run, where the split or the folder has them."
+        ),
         handler="put_back",
         shortcut="Backspace",
         enabled="any_moved",
@@ -55,27 +64,27 @@ class PhotoPanel(QWidget):
         self._notes: dict[str, list[Problem]] = {}
         self._photos: Photos | None = None
         self._found = ""
-        self.class_filter = _filter("Class shown")
-        self.subset_filter = _filter("Part shown")
-        self.problem_filter = _filter("Problem shown")
+        self.class_filter = _filter(tr("Class shown"))
+        self.subset_filter = _filter(tr("Part shown"))
+        self.problem_filter = _filter(tr("Problem shown"))
         for text, data in (
-            ("All photos", None),
-            *((f"Only {SUBSET_WORDS[s]}", s.value) for s in Subset),
-            ("Only moved by hand", _MOVED),
-            ("Left out", Part.LEFT_OUT.value),
+            (tr("All photos"), None),
+            *((tr("Only {subset}", subset=tr(SUBSET_WORDS[s])), s.value) for s in Subset),
+            (tr("Only moved by hand"), _MOVED),
+            (tr("Left out"), Part.LEFT_OUT.value),
         ):
             self.subset_filter.addItem(text, data)
         self.shown = label(role="muted", wrap=True)
         self.shown.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.wall = Wall(theme, "Photos")
+        self.wall = Wall(theme, tr("Photos"))
         self.wall.setObjectName("pictures")
         explained(self.wall, "dataset.pictures")
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.none = Empty("No photo", "No photo fits these filters.")
+        self.none = Empty(tr("No photo"), tr("No photo fits these filters."))
         self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
         self.move_to = MenuButton(
-            "Move to",
-            "Move the selected photos (click with Ctrl or Shift to select several) to another subset.",
+            tr("Move to"),
+            tr("Move the selected photos (click with Ctrl or Shift to select several) to another subset."),
             [self.actions_[f"photo.{subset.value}"] for subset in Subset],
         )
         layout = QVBoxLayout(self)
@@ -100,12 +109,12 @@ class PhotoPanel(QWidget):
         self._notes = notes_of(manifest)
         named = [(words.printable(name), number) for number, name in enumerate(manifest.classes)]
         now_called = words.printable(self._edits.dataset.rename.get(self._found, self._found))
-        _refill(self.class_filter, [("All classes", None), *named], now_called if same else "")
+        _refill(self.class_filter, [(tr("All classes"), None), *named], now_called if same else "")
         kinds = sorted({problem.kind for notes in self._notes.values() for problem in notes})
-        told = [(f"Only: {words.title(kind.replace('-', '_')).lower()}", kind) for kind in kinds]
+        told = [(tr("Only: {kind}", kind=words.title_within(words.problem(kind))), kind) for kind in kinds]
         _refill(
             self.problem_filter,
-            [("Problems or not", None), ("Only with a problem", ""), *told],
+            [(tr("Problems or not"), None), (tr("Only with a problem"), ""), *told],
             self.problem_filter.currentText() if same else "",
         )
         self.problem_filter.setVisible(bool(kinds))
@@ -216,9 +225,11 @@ class PhotoPanel(QWidget):
 
     def _refresh(self) -> None:
         self.actions_.refresh()
-        shown = words.count(len(self._photos) if self._photos is not None else 0, "photo")
-        count = self.wall.chosen_count
-        self.shown.setText(f"{count:,} of {shown}" if count else shown)
+        shown, chosen = len(self._photos) if self._photos is not None else 0, self.wall.chosen_count
+        if chosen:
+            self.shown.setText(tr_n("{chosen:,} of {n:,} photo", "{chosen:,} of {n:,} photos", n=shown, chosen=chosen))
+        else:
+            self.shown.setText(tr_n("{n:,} photo", "{n:,} photos", n=shown))
 
 
 def _filter(name: str) -> QComboBox:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import overload
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Sample, Severity, Subset
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice, Part
 from desktop_ft.gui import words
 from desktop_ft.gui.thumbnails import Thumb, tip
 from desktop_ft.gui.words import SUBSET_WORDS
-
-_MOVED = " · moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +48,7 @@ class Photos(Sequence[Thumb]):
     ) -> None:
         self._root = Path(manifest.root)
         self._moved = dataset.pictures
+        self._mark = " · " + tr("moved")
         self._notes = notes
         gone = wanted.part is Part.LEFT_OUT
         names = [dataset.rename.get(name, name) for name in found] if gone else manifest.classes
@@ -60,7 +60,7 @@ class Photos(Sequence[Thumb]):
     @property
     def captions(self) -> list[str]:
         """Every caption there may be."""
-        return [name + mark for name in self._names for mark in (("", _MOVED) if self._moved else ("",))]
+        return [name + mark for name in self._names for mark in (("", self._mark) if self._moved else ("",))]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -81,11 +81,12 @@ class Photos(Sequence[Thumb]):
 
     def _thumb(self, sample: Sample) -> Thumb:
         part = self._moved.get(sample.sha256)
-        lines = [f"{sample.width} × {sample.height} pixels, {words.size(sample.bytes)}, {_where(sample, part)}"]
+        pixels = tr("{width} × {height} pixels", width=sample.width, height=sample.height)
+        lines = [f"{pixels}, {words.size(sample.bytes)}, {_where(sample, part)}"]
         lines += [f"{note.reason} {note.cure}".strip() for note in self._notes.get(sample.path, ())]
         return Thumb(
             path=self._root / sample.path,
-            caption=self._names[sample.label] + (_MOVED if part not in (None, Part.LEFT_OUT) else ""),
+            caption=self._names[sample.label] + (self._mark if part not in (None, Part.LEFT_OUT) else ""),
             tip=tip(sample.path, *lines),
         )
 
@@ -101,9 +102,9 @@ def notes_of(manifest: DatasetManifest) -> dict[str, list[Problem]]:
 
 def _where(sample: Sample, part: Part | None) -> str:
     if part is Part.LEFT_OUT:
-        return "left out"
-    subset = SUBSET_WORDS[sample.subset] if sample.subset else "undecided"
-    return f"moved to {subset} by hand" if part is not None else subset
+        return tr("left out")
+    subset = tr(SUBSET_WORDS[sample.subset]) if sample.subset else tr("undecided")
+    return tr("moved to {subset} by hand", subset=subset) if part is not None else subset
 
 
 def _chosen(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.settings import Settings
 
 
@@ -15,7 +16,7 @@ def choose_folder(parent: QWidget, settings: Settings, title: str, start: Path |
 
 def choose_zip(parent: QWidget, settings: Settings) -> Path | None:
     """A .zip file."""
-    return choose_file(parent, settings, "Choose a .zip of pictures", "Archives (*.zip)")
+    return choose_file(parent, settings, tr("Choose a .zip of pictures"), tr("Archives (*.zip)"))
 
 
 def choose_file(parent: QWidget, settings: Settings, title: str, kinds: str) -> Path | None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
@@ -45,7 +46,7 @@ class PictureDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("What the network sees")
+        self.setWindowTitle(tr("What the network sees"))
         self._session = session
         self._pictures, self._specs, self._rule = pictures, tuple(specs), rule
         self._at, self._seed, self._draws = at, seed, 0
@@ -54,8 +55,8 @@ class PictureDialog(QDialog):
         self.name = label(role="heading", wrap=True)
         self.original, self.seen = QLabel(), QLabel()
         self.original_words, self.seen_words = label(role="muted", wrap=True), label(role="muted", wrap=True)
-        self.original.setAccessibleName("The picture as it is")
-        self.seen.setAccessibleName("What the network sees of it")
+        self.original.setAccessibleName(tr("The picture as it is"))
+        self.seen.setAccessibleName(tr("What the network sees of it"))
         side = QHBoxLayout()
         side.setSpacing(MARGIN)
         for picture, text in ((self.original, self.original_words), (self.seen, self.seen_words)):
@@ -66,9 +67,9 @@ class PictureDialog(QDialog):
             column.addWidget(text)
             column.addStretch(1)
             side.addLayout(column)
-        self.previous = button("Previous", self._go_back, tip="The picture before (Left).")
-        self.next = button("Next", self._go_on, tip="The picture after (Right).")
-        self.again = button("Other &chance", self._draw_again, tip="Change this picture in another random way.")
+        self.previous = button(tr("Previous"), self._go_back, tip=tr("The picture before (Left)."))
+        self.next = button(tr("Next"), self._go_on, tip=tr("The picture after (Right)."))
+        self.again = button(tr("Other &chance"), self._draw_again, tip=tr("Change this picture in another random way."))
         self.previous.setShortcut(Qt.Key.Key_Left)
         self.next.setShortcut(Qt.Key.Key_Right)
         layout = QVBoxLayout(self)
@@ -77,7 +78,7 @@ class PictureDialog(QDialog):
         layout.addWidget(self.name)
         layout.addWidget(self.notice)
         layout.addLayout(side)
-        layout.addLayout(row(self.previous, self.next, self.again, None, button("Close", self.reject)))
+        layout.addLayout(row(self.previous, self.next, self.again, None, button(tr("Close"), self.reject)))
         self._ask()
 
     def _room(self) -> QSize:
@@ -124,12 +125,14 @@ class PictureDialog(QDialog):
         zoom = room.width() // crop
         whole = QSize(crop * zoom, crop * zoom)
         self.seen.setPixmap(_pixmap(seen, ratio, whole if zoom else room, smooth=not zoom))
-        self.original_words.setText(f"As it is: {shown.width} × {shown.height} pixels.")
-        larger = (
-            f", each shown {zoom} times as wide" if zoom > 1 else "" if zoom else ", shown smaller, as the screen has no room"
-        )
-        changed = "changed as in training" if self._specs else "unchanged: the list of transforms is empty"
-        self.seen_words.setText(f"What the network sees: {crop} × {crop} pixels{larger}, {changed}.")
+        self.original_words.setText(tr("As it is: {width} × {height} pixels.", width=shown.width, height=shown.height))
+        parts = [tr("{width} × {height} pixels", width=crop, height=crop)]
+        if zoom != 1:
+            parts.append(
+                tr("each shown {zoom} times as wide", zoom=zoom) if zoom else tr("shown smaller, as the screen has no room")
+            )
+        parts.append(tr("changed as in training") if self._specs else tr("unchanged: the list of transforms is empty"))
+        self.seen_words.setText(tr("What the network sees: {what}.", what=", ".join(parts)))
 
     def _failed(self, error: BaseException) -> None:
         self.original.clear()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import MAX_MULTIPLIER, BatchNormPolicy, FreezePlan, multiplier
+from desktop_ft.core.language import tr
 from desktop_ft.core.layers import LayerNode, NormKind, is_under, nearest
 
 _Same = Callable[[Iterable[str], float | None], bool]
@@ -45,7 +46,8 @@ def set_rate(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str
 def _sharing(path: str, base: Mapping[str, float], share: float) -> dict[str, float]:
     """The exceptions that let the leaves `base` of `path`, with the rates that multipliers are relative to, learn at `share`."""
     if share > (most := MAX_MULTIPLIER * min(base.values(), default=1.0)):
-        raise UserError(f"Under this preset {path or 'the network'} learns at no more than {most:.2g}.", "Give a smaller number.")
+        what = tr("Under this preset {path} learns at no more than {most:.2g}.", path=path or tr("the network"), most=most)
+        raise UserError(what, tr("Give a smaller number."))
     # A multiplier is relative to what the preset says, which differs from layer to layer. Digits past the twelfth are noise.
     own = {leaf: float(f"{share / rate:.12g}") for leaf, rate in base.items()}
     return {path: next(iter(own.values()))} if len(set(own.values())) == 1 else own

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu, QPushButton
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, FreezePlan
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.palette import Entry, Palette
 from desktop_ft.gui.plan_clipboard import plan_of_clipboard
@@ -31,22 +32,24 @@ class PlanMenu(QPushButton):
     failed = Signal(object)
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Plan")
+        super().__init__(tr("Plan"))
         self.setAutoDefault(False)
-        self.setToolTip("Copy this plan, paste one, or compare it with another.")
+        self.setToolTip(tr("Copy this plan, paste one, or compare it with another."))
         self._session = session
         self._listing = Newest(session.worker, self._choose_run, self.failed.emit, self)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self._compare = menu.addSeparator()
-        self.presets = QMenu("Compare &with", menu)
+        self.presets = QMenu(tr("Compare &with"), menu)
         menu.addMenu(self.presets)
         for number, (name, what) in enumerate(PRESETS.items(), start=1):
-            self._add(self.presets, f"&{number} {name}", partial(self._compare_with, name), what)
+            self._add(self.presets, f"&{number} {name}", partial(self._compare_with, name), tr(what))
         self.presets.addSeparator()
-        self.with_copied = self._add(self.presets, "The plan that was &copied", self._compare_copied, "What is on the clipboard.")
-        self.with_run = self._add(self.presets, "The plan of a &run…", self._list_runs, "Choose among your runs.")
-        self.stop = self._add(menu, "Compare &no more", self._stop, "Show this plan alone.")
+        self.with_copied = self._add(
+            self.presets, tr("The plan that was &copied"), self._compare_copied, tr("What is on the clipboard.")
+        )
+        self.with_run = self._add(self.presets, tr("The plan of a &run…"), self._list_runs, tr("Choose among your runs."))
+        self.stop = self._add(menu, tr("Compare &no more"), self._stop, tr("Show this plan alone."))
         self.stop.setEnabled(False)
         self.setMenu(menu)
 
@@ -67,7 +70,7 @@ class PlanMenu(QPushButton):
         except UserError as error:
             self.failed.emit(error)
         else:
-            self.compared.emit(plan, f"the run {words.printable(run.name)}")
+            self.compared.emit(plan, tr("the run {name}", name=words.printable(run.name)))
 
     def _add(self, menu: QMenu, text: str, do: Callable[..., object], tip: str) -> QAction:
         action = QAction(text, menu)
@@ -86,7 +89,7 @@ class PlanMenu(QPushButton):
         except UserError as error:
             self.failed.emit(error)
         else:
-            self.compared.emit(plan, "the copied plan")
+            self.compared.emit(plan, tr("the copied plan"))
 
     def _list_runs(self) -> None:
         def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
@@ -100,16 +103,22 @@ class PlanMenu(QPushButton):
                 text=words.printable(run.name),
                 place=run.preset,
                 keys="",
-                tip=f"{run.backbone} on {words.printable(run.dataset)}, {run.status}. {run.tags} {words.printable(run.note)}",
+                tip=f"{_told(run)} {run.tags} {words.printable(run.note)}",
                 run=partial(self.compare_with_run, Path(run.path)),
                 enabled=run.status != "damaged",
             )
             for run in runs
         ]
         if entries:
-            Palette(entries, self.window(), "Compare with the plan of a run").open()
+            Palette(entries, self.window(), tr("Compare with the plan of a run")).open()
         else:
-            self.failed.emit(UserError("There are no runs yet.", "Train one, and compare with its plan then."))
+            self.failed.emit(UserError(tr("There are no runs yet."), tr("Train one, and compare with its plan then.")))
 
     def _stop(self) -> None:
         self.compared.emit(None, "")
+
+
+def _told(run: RunSummary) -> str:
+    """The run in a sentence."""
+    pictures, state = words.printable(run.dataset), words.state(run.status)
+    return tr("{network} on {pictures}, {state}.", network=run.backbone, pictures=pictures, state=state)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_plots import Plots
@@ -28,18 +29,18 @@ class PlotControls(QWidget):
         self._session = session
         self._plots = plots
         self._notice = notice
-        self.log = QCheckBox("&Log scale")
-        self.log.setToolTip("Draw what is shown on a logarithmic scale.")
+        self.log = QCheckBox(tr("&Log scale"))
+        self.log.setToolTip(tr("Draw what is shown on a logarithmic scale."))
         self.log.toggled.connect(self._set_log)
         self.smooth = QSpinBox()
         self.smooth.setRange(1, _MOST)
-        self.smooth.setAccessibleName("Smooth over so many steps")
-        self.smooth.setToolTip("Draw what is told of every step as the mean over so many of them; 1 draws each as it was.")
+        self.smooth.setAccessibleName(tr("Smooth over so many steps"))
+        self.smooth.setToolTip(tr("Draw what is told of every step as the mean over so many of them; 1 draws each as it was."))
         self.smooth.installEventFilter(WheelGuard(self))
         self.smooth.valueChanged.connect(plots.set_smoothing)
-        caption = caption_of(self.smooth, "S&mooth over")
-        self.save = button("Save curves…", self._choose, tip="As a picture (.png, .svg) or as a table (.csv).")
-        self.pointed = label("Point at a curve to read its values.", "muted", wrap=True)
+        caption = caption_of(self.smooth, tr("S&mooth over"))
+        self.save = button(tr("Save curves…"), self._choose, tip=tr("As a picture (.png, .svg) or as a table (.csv)."))
+        self.pointed = label(tr("Point at a curve to read its values."), "muted", wrap=True)
         plots.pointed.connect(self.pointed.setText)
         plots.changed.connect(self._show)
         layout = QVBoxLayout(self)
@@ -59,14 +60,14 @@ class PlotControls(QWidget):
         self.smooth.setEnabled(shown.smooths)
 
     def _choose(self) -> None:
-        kinds = "Pictures (*.png);;Drawings (*.svg);;Tables (*.csv)"
-        if file := choose_new_file(self, self._session.settings, "Save the curves", "curves.png", kinds):
+        kinds = ";;".join((tr("Pictures (*.png)"), tr("Drawings (*.svg)"), tr("Tables (*.csv)")))
+        if file := choose_new_file(self, self._session.settings, tr("Save the curves"), "curves.png", kinds):
             try:
                 self.write(file)
             except UserError as error:
                 self._notice.fail(error)
             else:
-                self._notice.say(f"The curves are saved as {file}.", "good")
+                self._notice.say(tr("The curves are saved as {file}.", file=file), "good")
 
     def write(self, path: Path) -> None:
         """Write what is shown to `path` as a picture or drawing, or all that the run told as a table: its ending says which.
@@ -82,7 +83,8 @@ class PlotControls(QWidget):
             case ".csv":
                 data = curves_csv(self._session.training.history).encode()
             case other:
-                raise UserError(f"Curves cannot be saved as '{other}'.", "End the file's name with .png, .svg or .csv.")
+                what = tr("Curves cannot be saved as '{ending}'.", ending=other)
+                raise UserError(what, tr("End the file's name with .png, .svg or .csv."))
         atomic.write(path, data)
 
 

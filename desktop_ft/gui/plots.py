@@ -9,6 +9,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
+from desktop_ft.core.changes import Change
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui.step_arrays import StepArrays
 from desktop_ft.gui.theme import Colours, Theme
@@ -21,7 +23,7 @@ class View(QWidget):
     """Plots that are shown together, over the epochs unless it says otherwise. `pointed` tells what lies under the mouse.
 
     Attributes:
-        title: what it is called.
+        title: what it is called, in English.
         takes_log, smooths: whether another scale, and means over several points, make sense.
         log: whether the scale is logarithmic.
     """
@@ -147,12 +149,18 @@ class View(QWidget):
         for (plot, line), (_, told) in zip(self._marks, wanted, strict=True):
             line.setPos(float(told.epoch))
             line.setPen(self._pen(colours.muted, 1, Qt.PenStyle.DotLine))
-            line.label.setFormat(told.change.words.replace("learning rate", "rate") if plot is self.plots[0] else "")
+            line.label.setFormat(_short(told.change) if plot is self.plots[0] else "")
             line.label.setColor(colours.muted)
 
     def _point(self, plot: Any, where: QPointF) -> None:
         if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):
             self.pointed.emit(said)
+
+
+def _short(change: Change) -> str:
+    """A change in as few words as there is room for."""
+    rate = tr("rate {rate:g}", rate=change.lr) if change.lr is not None else ""
+    return ", ".join(filter(None, (change.freeze.words if change.freeze is not None else "", rate)))
 
 
 def smooth(values: np.ndarray, over: int) -> np.ndarray:

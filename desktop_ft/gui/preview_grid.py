@@ -7,6 +7,8 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from desktop_ft.core.language import tr
+
 TILE = 136
 _GAP = 8
 
@@ -22,8 +24,8 @@ class PreviewGrid(QWidget):
         super().__init__(parent)
         self._pixmaps: list[QPixmap] = []
         self._current = 0
-        self.setAccessibleName("Preview of the augmented pictures")
-        self.setToolTip("A click, or Return, shows a picture large beside what it was.")
+        self.setAccessibleName(tr("Preview of the augmented pictures"))
+        self.setToolTip(tr("A click, or Return, shows a picture large beside what it was."))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
@@ -102,7 +104,7 @@ class PreviewGrid(QWidget):
     def _go_to(self, number: int) -> None:
         if 0 <= number < self.shown:
             self._current = number
-            self.setAccessibleDescription(f"Picture {number + 1} of {self.shown}")
+            self.setAccessibleDescription(tr("Picture {number} of {total}", number=number + 1, total=self.shown))
             self.update()
 
     def _fit(self) -> None:

@@ -6,19 +6,21 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from desktop_ft.core.dataset import DatasetManifest, Problem
+from desktop_ft.core.dataset import DatasetManifest, Problem, Severity
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.widgets import Empty, Notice, button, filling, label, row
 
+_MEANINGS = {Severity.LEFT_OUT: marked("left out"), Severity.NOTE: marked("note"), Severity.IGNORED: marked("ignored")}
 COLUMNS = (
-    Column(title="File", text=lambda problem: words.printable(problem.path)),
-    Column(title="Class", text=lambda problem: words.printable(problem.class_name or "–"), width=9),
-    Column(title="Meaning", text=lambda problem: problem.severity.value, width=9),
-    Column(title="Reason", text=lambda problem: words.printable(problem.reason)),
-    Column(title="What to do", text=lambda problem: words.printable(problem.cure)),
+    Column(title=marked("File"), text=lambda problem: words.printable(problem.path)),
+    Column(title=marked("Class"), text=lambda problem: words.printable(problem.class_name or "–"), width=9),
+    Column(title=marked("Meaning"), text=lambda problem: tr(_MEANINGS[problem.severity]), width=9),
+    Column(title=marked("Reason"), text=lambda problem: words.printable(problem.reason)),
+    Column(title=marked("What to do"), text=lambda problem: words.printable(problem.cure)),
 )
 
 
@@ -32,19 +34,19 @@ class ProblemList(QWidget):
         self._manifest: DatasetManifest | None = None
         self._usable: frozenset[str] = frozenset()
         self.kinds = QComboBox()
-        self.kinds.setAccessibleName("Kind of problem shown")
+        self.kinds.setAccessibleName(tr("Kind of problem shown"))
         self.kinds.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.kinds.currentIndexChanged.connect(self._filter)
         self.shown = label(role="muted")
-        self.table = table(COLUMNS, theme, "Problems")
+        self.table = table(COLUMNS, theme, tr("Problems"))
         self.table.selectionModel().currentRowChanged.connect(self._show)
         self.table.activated.connect(self._ask)
         self.notice = Notice(logged=False)
-        self.photo = Wall(theme, "Photo of the problem", lines=0)
+        self.photo = Wall(theme, tr("Photo of the problem"), lines=0)
         size = self.photo.gridSize()
         self.photo.setFixedSize(size.width() + 6, size.height() + 6)
-        self.go = button("Show among the photos", self._ask, tip="Go to this photo on the wall (Return in the list).")
-        self.none = Empty("No problems", "Every file in the folder can be used.")
+        self.go = button(tr("Show among the photos"), self._ask, tip=tr("Go to this photo on the wall (Return in the list)."))
+        self.none = Empty(tr("No problems"), tr("Every file in the folder can be used."))
         said = QVBoxLayout()
         said.addWidget(self.notice)
         said.addLayout(row(self.go, None))
@@ -70,9 +72,9 @@ class ProblemList(QWidget):
         before = self.kinds.currentData()
         self.kinds.blockSignals(True)
         self.kinds.clear()
-        self.kinds.addItem("All kinds", None)
+        self.kinds.addItem(tr("All kinds"), None)
         for kind, count in sorted(Counter(problem.kind for problem in manifest.problems).items()):
-            self.kinds.addItem(f"{words.title(kind.replace('-', '_'))} ({count:,})", kind)
+            self.kinds.addItem(f"{words.title(words.problem(kind))} ({count:,})", kind)
         self.kinds.setCurrentIndex(max(0, self.kinds.findData(before)) if before else 0)
         self.kinds.blockSignals(False)
         self._some.setVisible(bool(manifest.problems))
@@ -90,7 +92,7 @@ class ProblemList(QWidget):
         self.table.selectRow(0)
         if before in problems:
             self.table.select(lambda problem: problem == before)
-        self.shown.setText(words.count(len(problems), "problem"))
+        self.shown.setText(tr_n("{n:,} problem", "{n:,} problems", n=len(problems)))
         self._show()
 
     def _show(self) -> None:

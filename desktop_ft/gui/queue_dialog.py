@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
@@ -28,19 +29,19 @@ class QueueDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Queue")
+        self.setWindowTitle(tr("Queue"))
         self.resize(640, 380)
         self._queue = session.queue
         self.notice = Notice()
         self.about = label(role="muted", wrap=True)
         self.list = QListWidget()
-        self.list.setAccessibleName("What waits to be trained")
+        self.list.setAccessibleName(tr("What waits to be trained"))
         self.list.setAlternatingRowColors(True)
         self.list.setWordWrap(True)
         self.list.currentItemChanged.connect(self._enable)
-        self.earlier = button("Earlier", self._move_up, tip="Let it come before the one above it.")
-        self.later = button("Later", self._move_down, tip="Let it come after the one below it.")
-        self.remove = button("Remove", self._remove, tip="Take it out; a run that was begun stays among your runs.")
+        self.earlier = button(tr("Earlier"), self._move_up, tip=tr("Let it come before the one above it."))
+        self.later = button(tr("Later"), self._move_down, tip=tr("Let it come after the one below it."))
+        self.remove = button(tr("Remove"), self._remove, tip=tr("Take it out; a run that was begun stays among your runs."))
         self.start = button("", self._start_or_pause, primary=True)
         close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         close.rejected.connect(self.reject)
@@ -75,25 +76,25 @@ class QueueDialog(QDialog):
         if self.list.currentItem() is None and entries:
             self.list.setCurrentRow(0)
         self.about.setText(
-            "Runs that wait are trained one after another. One that fails does not stop the others."
+            tr("Runs that wait are trained one after another. One that fails does not stop the others.")
             if entries
-            else "Nothing waits. Put together a run, and press Add to the queue on the page Train."
+            else tr("Nothing waits. Put together a run, and press Add to the queue on the page Train.")
         )
-        self.start.setText("Pause the queue" if self._queue.working else "Start the queue")
+        self.start.setText(tr("Pause the queue") if self._queue.working else tr("Start the queue"))
         self.start.setToolTip(
-            "Let the run under way come to its end, and begin no other."
+            tr("Let the run under way come to its end, and begin no other.")
             if self._queue.working
-            else "Train what waits, one after another, as soon as no other run is under way."
+            else tr("Train what waits, one after another, as soon as no other run is under way.")
         )
         self._enable()
 
     def _state(self, each: Waiting) -> str:
         if each.error:
-            return f"failed: {words.printable(each.error)}"
+            return tr("failed: {error}", error=words.printable(each.error))
         now = self._queue.now
         if now is not None and now.number == each.number:
-            return "under way"
-        return "was broken off; goes on where it was" if each.run else "waits"
+            return tr("under way")
+        return tr("was broken off; goes on where it was") if each.run else tr("waits")
 
     def _chosen(self) -> int | None:
         item = self.list.currentItem()

@@ -4,6 +4,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QS
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QPainter
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.theme import Theme
 
@@ -63,7 +64,7 @@ class Rail(QListWidget):
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("rail")
-        self.setAccessibleName("Pages")
+        self.setAccessibleName(tr("Pages"))
         self.setItemDelegate(RailDelegate(theme, self))
         self.setMouseTracking(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -71,7 +72,7 @@ class Rail(QListWidget):
         self._theme = theme
         self._names = tuple(PAGE_TITLES)
         for name in self._names:
-            self.addItem(QListWidgetItem(PAGE_TITLES[name]))
+            self.addItem(QListWidgetItem(tr(PAGE_TITLES[name])))
         self._draw_icons()
         theme.changed.connect(self._draw_icons)
         self.currentRowChanged.connect(self._choose)

@@ -1,5 +1,6 @@
 """Where each step is, in a few words for the rail and a sentence for its tool tip."""
 
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.jobs import augmenting
@@ -12,47 +13,54 @@ def notes(session: Session) -> dict[str, Note]:
     recipe = session.state.recipe
     return {
         "data": _data(session),
-        "model": (recipe.backbone.name, f"The network to fine-tune: {recipe.backbone.name}."),
-        "layers": (recipe.freeze.words, "Which layers learn, and how fast."),
-        "augment": (_augmentation(session), "How training pictures are changed."),
+        "model": (recipe.backbone.name, tr("The network to fine-tune: {name}.", name=recipe.backbone.name)),
+        "layers": (recipe.freeze.words, tr("Which layers learn, and how fast.")),
+        "augment": (_augmentation(session), tr("How training pictures are changed.")),
         "train": _train(session),
         "results": _results(session),
         "export": _export(session),
-        "runs": ("", "Your runs: compare them, go on with one, or start from its recipe."),
+        "runs": ("", tr("Your runs: compare them, go on with one, or start from its recipe.")),
     }
 
 
 def _data(session: Session) -> Note:
     manifest = session.state.manifest
     if session.opening.running:
-        return "looking…", session.opening.what
+        return tr("looking…"), session.opening.what
     if manifest is None:
-        return "choose pictures", "Choose a folder of pictures."
-    return words.count(len(manifest.samples), "picture"), f"{words.count(len(manifest.classes), 'class')} in {manifest.source}"
+        return tr("choose pictures"), tr("Choose a folder of pictures.")
+    pictures = tr_n("{n:,} picture", "{n:,} pictures", n=len(manifest.samples))
+    where = manifest.source
+    return pictures, tr_n("{n:,} class in {folder}", "{n:,} classes in {folder}", n=len(manifest.classes), folder=where)
 
 
 def _augmentation(session: Session) -> str:
     specs = session.state.recipe.augmentation
-    return augmenting.preset_of(specs) or words.count(len(specs), "transform")
+    if preset := augmenting.preset_of(specs):
+        return words.title_within(preset)
+    return tr_n("{n:,} transform", "{n:,} transforms", n=len(specs))
 
 
 def _train(session: Session) -> Note:
     if session.training.running:
         history = session.training.history
-        return f"{'paused' if history.paused else 'running'}, {100 * history.progress:.0f} %", "A run is under way."
+        state = tr("paused") if history.paused else tr("running")
+        return f"{state}, {100 * history.progress:.0f} %", tr("A run is under way.")
     blocker = session.blocker()
-    return ("not ready", blocker.reason) if blocker else ("ready", "Everything is there to start.")
+    return (tr("not ready"), blocker.reason) if blocker else (tr("ready"), tr("Everything is there to start."))
 
 
 def _results(session: Session) -> Note:
     evaluation = session.state.evaluation
     if evaluation is None:
-        return "", "Results come with a run."
-    return words.percent(evaluation.accuracy.value), f"Accuracy {words.interval(evaluation.accuracy)} on {evaluation.subset}."
+        return "", tr("Results come with a run.")
+    accuracy = words.interval(evaluation.accuracy)
+    told = tr("Accuracy {accuracy} on {pictures}.", accuracy=accuracy, pictures=evaluation.subset)
+    return words.percent(evaluation.accuracy.value), told
 
 
 def _export(session: Session) -> Note:
     report = session.state.export
     if report is None:
-        return "", "Write the model to a file once there is one."
-    return "proven" if report.accepted else "refused", report.file
+        return "", tr("Write the model to a file once there is one.")
+    return tr("proven") if report.accepted else tr("refused"), report.file

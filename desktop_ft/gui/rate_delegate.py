@@ -4,6 +4,8 @@ from PySide6.QtCore import QAbstractItemModel, QLocale, QModelIndex, QPersistent
 from PySide6.QtGui import QDoubleValidator
 from PySide6.QtWidgets import QLineEdit, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from desktop_ft.core.language import tr
+
 _LARGEST = 100.0
 _DIGITS = 12
 _Index = QModelIndex | QPersistentModelIndex
@@ -17,7 +19,7 @@ class RateDelegate(QStyledItemDelegate):
         line = QLineEdit(parent)
         line.setFrame(False)
         line.setAlignment(Qt.AlignmentFlag.AlignRight)
-        line.setAccessibleName("Rate of this layer; 0 freezes it")
+        line.setAccessibleName(tr("Rate of this layer; 0 freezes it"))
         validator = QDoubleValidator(0.0, _LARGEST, _DIGITS, line)
         validator.setNotation(QDoubleValidator.Notation.ScientificNotation)
         validator.setLocale(QLocale.c())

@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.core.rate_sweep import HIGHEST, LOWEST, STEPS, RateSweep
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.gui.form import RateSpinBox
@@ -27,15 +28,15 @@ class RateDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Find a learning rate")
+        self.setWindowTitle(tr("Find a learning rate"))
         self.resize(*_SIZE)
         self._session = session
         self._task: Task | None = None
         self._tried: list[RateSweep] = []
         self.notice = Notice()
-        self.progress = Progress("steps")
+        self.progress = Progress(tr("steps"))
         self.progress.cancelled.connect(self.reject)
-        self.plot = make_plot("Loss", "learning rate of the head")
+        self.plot = make_plot(tr("Loss"), tr("learning rate of the head"))
         self.plot.setLogMode(x=True)
         self.plot.setXRange(math.log10(LOWEST), math.log10(HIGHEST))
         colours, scale = session.theme.colours, self.devicePixelRatioF()
@@ -49,20 +50,22 @@ class RateDialog(QDialog):
         self.plot.addItem(self._line)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.rate = RateSpinBox()
-        self.rate.setAccessibleName("Learning rate")
+        self.rate.setAccessibleName(tr("Learning rate"))
         self.rate.setRange(1e-6, HIGHEST)
-        self.rate.setToolTip(Optimisation.model_fields["lr"].description or "")
+        self.rate.setToolTip(tr(Optimisation.model_fields["lr"].description or ""))
         self.rate.setValue(session.state.recipe.optimisation.lr)
         self.rate.valueChanged.connect(self._draw_line)
-        self.use = button("Use this rate", self._use, primary=True)
-        caption = caption_of(self.rate, "&Rate")
+        self.use = button(tr("Use this rate"), self._use, primary=True)
+        caption = caption_of(self.rate, tr("&Rate"))
         self.words = label(role="muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
         layout.addWidget(
             label(
-                "The rate rises step by step. Where the loss falls, the network learns; where it rises, the rate is too high.",
+                tr(
+                    "The rate rises step by step. Where the loss falls, the network learns; where it rises, the rate is too high."
+                ),
                 wrap=True,
             )
         )
@@ -70,7 +73,7 @@ class RateDialog(QDialog):
             layout.addWidget(widget)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.words)
-        layout.addLayout(row(caption, self.rate, None, button("Close", self.reject), self.use))
+        layout.addLayout(row(caption, self.rate, None, button(tr("Close"), self.reject), self.use))
         self.finished.connect(self._end)
         self._begin()
 
@@ -86,7 +89,7 @@ class RateDialog(QDialog):
             return find_rate(recipe, plugins, manifest, told=told, cancel=cancel)
 
         self._enable(False)
-        self.progress.begin("Trying rates")
+        self.progress.begin(tr("Trying rates"))
         self._task = self._session.worker.run(work, finished=self._show, failed=self._fail, progressed=self._advance)
 
     def _advance(self, done: int, total: int | None) -> None:
@@ -102,7 +105,7 @@ class RateDialog(QDialog):
         if self._over():
             return
         self._draw(sweep)
-        self.words.setText(f"{sweep.words} Click on the curve to take another.")
+        self.words.setText(f"{sweep.words} {tr('Click on the curve to take another.')}")
         self._line.show()
         if sweep.suggested is not None:
             self.rate.setValue(sweep.suggested)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Answer, Evaluation, Threshold
 from desktop_ft.evaluation.certainty import Figures, figures
 from desktop_ft.evaluation.selective import Selection
@@ -33,26 +34,28 @@ class ResultsPage(Page):
     """Accuracy with its interval, every mistake, who is taken for whom, every class, how sure it is; and a place to try it."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Results", "What the model gets right and wrong on photos it never learned from.")
+        super().__init__(tr("Results"), _about())
         self._session = session
         self._drawn: Evaluation | None = None
         self._told: Figures | None = None
         self._run_root: Path | None = None
         self.notice = Notice()
-        self.progress = Progress("pictures")
+        self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(session.runs.cancel)
-        self.open_button = button("Open a run…", self._choose_run)
-        self.evaluate = button("Evaluate", self._evaluate, primary=True, tip="Ask the model about every held-out photo.")
+        self.open_button = button(tr("Open a run…"), self._choose_run)
+        self.evaluate = button(tr("Evaluate"), self._evaluate, primary=True, tip=tr("Ask the model about every held-out photo."))
         self.resume = button(
-            "Go on training", self._resume, primary=True, tip="From the last checkpoint, as if it had never stopped."
+            tr("Go on training"), self._resume, primary=True, tip=tr("From the last checkpoint, as if it had never stopped.")
         )
         self.other = button(
-            "Evaluate on a folder…", self._choose_other, tip="Ask the model about photos of the same classes in another folder."
+            tr("Evaluate on a folder…"),
+            self._choose_other,
+            tip=tr("Ask the model about photos of the same classes in another folder."),
         )
-        self.own = button("Held-out photos", self._show_own, tip="Back to the results on the run's own held-out photos.")
+        self.own = button(tr("Held-out photos"), self._show_own, tip=tr("Back to the results on the run's own held-out photos."))
         for way in (self.evaluate, self.resume, self.own, self.other, self.open_button):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
-        self.empty = Empty("No results yet", "Train a model, or open the folder of an earlier run.")
+        self.empty = Empty(tr("No results yet"), tr("Train a model, or open the folder of an earlier run."))
         self.contents = self._contents()
         self.body.addWidget(self.notice)
         self.body.addWidget(self.progress)
@@ -84,7 +87,7 @@ class ResultsPage(Page):
         if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
             return False
         if runs.busy:
-            self.notice.say(f"{runs.busy} is under way. Wait for it, then drop them again.", "warn")
+            self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=tr(runs.busy)), "warn")
             return True
         self.tabs.setCurrentWidget(self.try_tab)
         self.offer.consider(paths, state.evaluation.classes)
@@ -95,13 +98,13 @@ class ResultsPage(Page):
     def _contents(self) -> QWidget:
         self.accuracy = label(role="figure")
         self.figures = label(role="muted", wrap=True)
-        self.classes = table(CLASS_COLUMNS, self._session.theme, "Classes")
+        self.classes = table(CLASS_COLUMNS, self._session.theme, tr("Classes"))
         self.confusion = Confusion(self._session.theme)
         self.confusion.picked.connect(self._show_cell)
         self.confusion.activated.connect(self._enter_cell)
-        self.mistakes = Wall(self._session.theme, "Mistakes", lines=2)
+        self.mistakes = Wall(self._session.theme, tr("Mistakes"), lines=2)
         self.mistakes.activated.connect(self._look_at_mistakes)
-        self.cell = Wall(self._session.theme, "Photos of the picked cell", lines=2)
+        self.cell = Wall(self._session.theme, tr("Photos of the picked cell"), lines=2)
         self.cell.activated.connect(self._look_at_cell)
         self._in_cell: tuple[Answer, ...] = ()
         self._remaining: tuple[Answer, ...] = ()
@@ -109,21 +112,21 @@ class ResultsPage(Page):
         self.sureness.moved.connect(self._show_remaining)
         self.sureness.kept.connect(self._keep_threshold)
         self.sureness.wall.activated.connect(self._look_at_remaining)
-        self.trying = TryIt(self._session, self._model, "Train a model or open a run first.")
+        self.trying = TryIt(self._session, self._model, tr("Train a model or open a run first."))
         self.trying.opened.connect(self._look_at_answer)
         self.offer = Offer()
         self.offer.taken.connect(self._evaluate_on)
-        self.cell_title = label("Pick a cell to see its photos.", "muted", wrap=True)
-        self.no_mistakes = Empty("No mistakes", "Every held-out photo was named rightly.")
+        self.cell_title = label(tr("Pick a cell to see its photos."), "muted", wrap=True)
+        self.no_mistakes = Empty(tr("No mistakes"), tr("Every held-out photo was named rightly."))
         self.tabs = QTabWidget()
-        self.tabs.addTab(_padded(self.mistakes, self.no_mistakes), "Mistakes")
+        self.tabs.addTab(_padded(self.mistakes, self.no_mistakes), tr("Mistakes"))
         photos = _padded(self.cell_title, self.cell)
-        matrix = _padded(label("Rows: what the photo is. Columns: what it was called.", "muted"), self.confusion)
-        self.tabs.addTab(splitter("confusion", self._session.settings, matrix, photos, shares=(3, 2)), "Confusion")
-        self.tabs.addTab(_padded(self.classes), "Classes")
-        self.tabs.addTab(self.sureness, "How sure")
+        matrix = _padded(label(tr("Rows: what the photo is. Columns: what it was called."), "muted"), self.confusion)
+        self.tabs.addTab(splitter("confusion", self._session.settings, matrix, photos, shares=(3, 2)), tr("Confusion"))
+        self.tabs.addTab(_padded(self.classes), tr("Classes"))
+        self.tabs.addTab(self.sureness, tr("How sure"))
         self.try_tab = self._try_tab()
-        self.tabs.addTab(self.try_tab, "Try it")
+        self.tabs.addTab(self.try_tab, tr("Try it"))
         contents = QWidget()
         layout = QVBoxLayout(contents)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -143,9 +146,7 @@ class ResultsPage(Page):
     def _draw(self) -> None:
         state, training = self._session.state, self._session.training
         run, evaluation = state.run, state.evaluation
-        self.subtitle.setText(
-            f"Run {words.printable(run.name)}" if run else "What the model gets right and wrong on photos it never learned from."
-        )
+        self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self.contents.setVisible(evaluation is not None)
         self.empty.setVisible(evaluation is None)
         unfinished = run is not None and (
@@ -163,15 +164,17 @@ class ResultsPage(Page):
         self._drawn = evaluation
         if evaluation is None and run is not None:
             self.empty.words.setText(
-                "This run was not evaluated yet: ask its best model about every held-out photo, or go on training."
+                tr("This run was not evaluated yet: ask its best model about every held-out photo, or go on training.")
             )
 
     def _draw_figures(self, evaluation: Evaluation, told: Figures, kept: Threshold | None) -> None:
-        self.accuracy.setText(f"{words.percent(told.accuracy.value)} right")
+        self.accuracy.setText(tr("{share} right", share=words.percent(told.accuracy.value)))
+        low, high = 100 * told.accuracy.low, 100 * told.accuracy.high
+        photos = tr_n("{n:,} photo", "{n:,} photos", n=len(evaluation.answers))
         parts = [
-            f"95 % sure to be between {100 * told.accuracy.low:.1f} and {100 * told.accuracy.high:.1f} %",
-            f"{words.count(len(evaluation.answers), 'photo')}, {self._which(evaluation)}",
-            f"{words.count(len(evaluation.mistakes), 'mistake')}",
+            tr("95 % sure to be between {low:.1f} and {high:.1f} %", low=low, high=high),
+            f"{photos}, {self._which(evaluation)}",
+            tr_n("{n:,} mistake", "{n:,} mistakes", n=len(evaluation.mistakes)),
         ]
         self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
 
@@ -187,10 +190,10 @@ class ResultsPage(Page):
         self.mistakes.thumbs.set_thumbs(self._thumbs(evaluation, mistakes))
         self.mistakes.setVisible(bool(mistakes))
         self.no_mistakes.setVisible(not mistakes)
-        self.tabs.setTabText(0, f"Mistakes ({len(mistakes):,})")
+        self.tabs.setTabText(0, tr("Mistakes ({n:,})", n=len(mistakes)))
         self._in_cell = ()
         self.cell.thumbs.set_thumbs(())
-        self.cell_title.setText("Pick a cell to see its photos.")
+        self.cell_title.setText(tr("Pick a cell to see its photos."))
 
     def _kept(self) -> Threshold | None:
         run = self._session.state.run
@@ -223,8 +226,8 @@ class ResultsPage(Page):
 
     def _which(self, evaluation: Evaluation) -> str:
         if self._session.state.judged is not None:
-            return f"all of {words.printable(evaluation.dataset)}"
-        return SUBSET_WORDS.get(evaluation.subset, evaluation.subset)
+            return tr("all of {folder}", folder=words.printable(evaluation.dataset))
+        return tr(SUBSET_WORDS.get(evaluation.subset, evaluation.subset))
 
     def _show_cell(self, actual: int, called: int) -> None:
         evaluation = self._session.state.evaluation
@@ -234,7 +237,10 @@ class ResultsPage(Page):
         self._in_cell = tuple(answers)
         names = [words.printable(name) for name in evaluation.classes]
         self.cell.thumbs.set_thumbs(self._thumbs(evaluation, answers))
-        self.cell_title.setText(f"{words.count(len(answers), 'photo')} of {names[actual]} called {names[called]}")
+        told = {"actual": names[actual], "called": names[called]}
+        self.cell_title.setText(
+            tr_n("{n:,} photo of {actual} called {called}", "{n:,} photos of {actual} called {called}", n=len(answers), **told)
+        )
 
     def _enter_cell(self) -> None:
         """Enter, or a double click, goes on from a cell to its photos."""
@@ -276,8 +282,8 @@ class ResultsPage(Page):
                 caption=_caption(names[answer.label], names[answer.predicted], answer.confidence),
                 tip=tip(
                     answer.path,
-                    f"It is {names[answer.label]}.",
-                    f"Called {names[answer.predicted]}, {words.percent(answer.confidence)} sure.",
+                    tr("It is {name}.", name=names[answer.label]),
+                    tr("Called {name}, {share} sure.", name=names[answer.predicted], share=words.percent(answer.confidence)),
                 ),
                 level="good" if answer.predicted == answer.label else "bad",
             )
@@ -298,7 +304,7 @@ class ResultsPage(Page):
 
     def _choose_run(self) -> None:
         places.runs().mkdir(parents=True, exist_ok=True)
-        if folder := choose_folder(self, self._session.settings, "Open a run", places.runs()):
+        if folder := choose_folder(self, self._session.settings, tr("Open a run"), places.runs()):
             self.open_run(folder)
 
     def open_run(self, folder: Path) -> None:
@@ -313,7 +319,7 @@ class ResultsPage(Page):
         self._evaluate_on(None)
 
     def _choose_other(self) -> None:
-        if folder := choose_folder(self, self._session.settings, "Choose photos of the same classes"):
+        if folder := choose_folder(self, self._session.settings, tr("Choose photos of the same classes")):
             self._evaluate_on(folder)
 
     def _evaluate_on(self, folder: Path | None) -> None:
@@ -348,7 +354,7 @@ class ResultsPage(Page):
     def _began(self, what: str) -> None:
         if what == EVALUATING:
             self.notice.clear()
-            self.progress.begin(what)
+            self.progress.begin(tr(what))
         self._draw()
 
     def _failed(self, error: BaseException) -> None:
@@ -364,8 +370,12 @@ class ResultsPage(Page):
         self._draw()
 
 
+def _about() -> str:
+    return tr("What the model gets right and wrong on photos it never learned from.")
+
+
 def _caption(actual: str, called: str, confidence: float) -> str:
-    return f"called {called} {100 * confidence:.0f} %\nis {actual}"
+    return tr("called {called} {percent:.0f} %\nis {actual}", called=called, percent=100 * confidence, actual=actual)
 
 
 def _padded(*things: QWidget) -> QWidget:

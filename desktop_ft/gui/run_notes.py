@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtWidgets import QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.run_note import RunNote, tags_in
 from desktop_ft.gui.widgets import caption_of, row
 from desktop_ft.runs.run_folder import RunFolder
@@ -29,11 +30,13 @@ class RunNotes(QWidget):
         self._written = RunNote()
         self._drafts: dict[Path, RunNote] = {}
         self.tags = QLineEdit()
-        self.tags.setPlaceholderText("night camera-2")
-        self.tags.setToolTip("Short words to find the run by: type #word into the filter. Blanks or commas stand between them.")
-        self.tags.setAccessibleName("Tags of the run")
+        self.tags.setPlaceholderText(tr("night camera-2"))
+        self.tags.setToolTip(
+            tr("Short words to find the run by: type #word into the filter. Blanks or commas stand between them.")
+        )
+        self.tags.setAccessibleName(tr("Tags of the run"))
         self.text = QPlainTextEdit()
-        self.text.setAccessibleName("Note on the run")
+        self.text.setAccessibleName(tr("Note on the run"))
         self.text.setTabChangesFocus(True)
         self.text.setFixedHeight(self.fontMetrics().lineSpacing() * _LINES + 12)
         self._soon = QTimer(self)
@@ -43,7 +46,7 @@ class RunNotes(QWidget):
         for field in (self.tags, self.text):
             field.textChanged.connect(self._soon.start)
             field.installEventFilter(self)
-        caption = caption_of(self.tags, "&Tags")
+        caption = caption_of(self.tags, tr("&Tags"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(caption, self.tags))
@@ -67,7 +70,9 @@ class RunNotes(QWidget):
             self.tags.setText(" ".join(shown.tags))
         if shown.text != self.text.toPlainText():
             self.text.setPlainText(shown.text)
-        self.text.setPlaceholderText("What do you want to remember of this run?" if run else "Select one run to write about it.")
+        self.text.setPlaceholderText(
+            tr("What do you want to remember of this run?") if run else tr("Select one run to write about it.")
+        )
         for field in (self.tags, self.text):
             field.blockSignals(False)
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.events import EpochDone, StepDone
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui import words
 from desktop_ft.gui.plots import SERIES, View, make_plot, smooth, square
@@ -19,12 +20,12 @@ from desktop_ft.gui.theme import Theme
 class LearningView(View):
     """Loss and accuracy."""
 
-    title = "Loss and accuracy"
+    title = marked("Loss and accuracy")
     takes_log = True
     smooths = True
 
     def __init__(self, theme: Theme) -> None:
-        self.loss, self.accuracy = make_plot("Loss", "epoch"), make_plot("Accuracy, %", "epoch")
+        self.loss, self.accuracy = make_plot(tr("Loss"), tr("epoch")), make_plot(tr("Accuracy, %"), tr("epoch"))
         super().__init__(theme, (self.loss, self.accuracy))
         self._best = [pg.InfiniteLine(angle=90, movable=False) for _ in self.plots]
         layout = _grid(self)
@@ -37,8 +38,9 @@ class LearningView(View):
     def legend(self) -> str:
         """What the curves are."""
         colours = self._theme.colours
-        named = (square(colours.plot_train, "training"), square(colours.plot_val, "validation"))
-        return " &nbsp; ".join((*named, "dashed: best epoch", *(["dotted: changed"] if self._history.replanned else [])))
+        named = (square(colours.plot_train, tr("training")), square(colours.plot_val, tr("validation")))
+        changed = [tr("dotted: changed")] if self._history.replanned else []
+        return " &nbsp; ".join((*named, tr("dashed: best epoch"), *changed))
 
     def set_log(self, log: bool) -> None:
         """Draw the loss on a logarithmic scale, or not."""
@@ -64,20 +66,21 @@ class LearningView(View):
         step, epoch = _found(self._history, self._steps, at)
         if step is None:
             return ""
-        said = f"{_where(step)}: loss {step.loss:.4g}, learning rate {step.lr:.3g}"
-        if epoch is not None:
-            said += f"; validation loss {epoch.val_loss:.4g}, accuracy {words.percent(epoch.val_accuracy)}"
-        return said
+        said = f"{_where(step)}: " + tr("loss {loss:.4g}, learning rate {rate:.3g}", loss=step.loss, rate=step.lr)
+        if epoch is None:
+            return said
+        share = words.percent(epoch.val_accuracy)
+        return f"{said}; " + tr("validation loss {loss:.4g}, accuracy {share}", loss=epoch.val_loss, share=share)
 
 
 class RatesView(View):
     """The learning rate of each group of layers."""
 
-    title = "Learning rates"
+    title = marked("Learning rates")
     takes_log = True
 
     def __init__(self, theme: Theme) -> None:
-        self.rate = make_plot("Learning rate", "epoch")
+        self.rate = make_plot(tr("Learning rate"), tr("epoch"))
         super().__init__(theme, (self.rate,))
         _grid(self).addWidget(self.rate, 0, 0)
         self.set_log(True)
@@ -93,7 +96,8 @@ class RatesView(View):
     def legend(self) -> str:
         """Which group has which colour."""
         groups = self.groups[: len(SERIES)]
-        more = [f"and {len(self.groups) - len(groups)} more"] if len(self.groups) > len(groups) else []
+        left = len(self.groups) - len(groups)
+        more = [tr_n("and {n} more", "and {n} more", n=left)] if left else []
         return " &nbsp; ".join([*(square(SERIES[at], html.escape(name)) for at, name in enumerate(groups)), *more])
 
     def set_log(self, log: bool) -> None:
@@ -124,12 +128,12 @@ class RatesView(View):
 class SpeedView(View):
     """How many pictures are learned a second."""
 
-    title = "Speed"
+    title = marked("Speed")
     takes_log = True
     smooths = True
 
     def __init__(self, theme: Theme) -> None:
-        self.speed = make_plot("Pictures a second, while it learns", "epoch")
+        self.speed = make_plot(tr("Pictures a second, while it learns"), tr("epoch"))
         super().__init__(theme, (self.speed,))
         _grid(self).addWidget(self.speed, 0, 0)
         self._recolour()
@@ -137,7 +141,7 @@ class SpeedView(View):
     @property
     def legend(self) -> str:
         """What the curves are."""
-        return square(self._theme.colours.plot_train, "every batch, faint, and the mean of each epoch")
+        return square(self._theme.colours.plot_train, tr("every batch, faint, and the mean of each epoch"))
 
     def set_log(self, log: bool) -> None:
         """Draw the speed on a logarithmic scale, or not."""
@@ -158,19 +162,19 @@ class SpeedView(View):
         place, started = self._steps.nearest(at), self._history.started
         if place is None or started is None or np.isnan(speed := self._steps.speeds(started.batch_size)[place]):
             return ""
-        return f"{_where(self._history.steps[place])}: {speed:,.1f} pictures a second"
+        return f"{_where(self._history.steps[place])}: " + tr("{speed:,.1f} pictures a second", speed=speed)
 
 
 class MachineView(View):
     """What the run takes of the machine, over the minutes since it began."""
 
-    title = "Machine"
+    title = marked("Machine")
     smooths = True
 
     def __init__(self, theme: Theme) -> None:
-        self.use = make_plot("Use, %", "minutes")
-        self.memory = make_plot("Memory, GB", "minutes")
-        self.heat = make_plot("GPU temperature, °C", "minutes")
+        self.use = make_plot(tr("Use, %"), tr("minutes"))
+        self.memory = make_plot(tr("Memory, GB"), tr("minutes"))
+        self.heat = make_plot(tr("GPU temperature, °C"), tr("minutes"))
         super().__init__(theme, (self.use, self.memory, self.heat))
         layout = _grid(self)
         for column, plot in enumerate(self.plots):
@@ -182,9 +186,9 @@ class MachineView(View):
     def legend(self) -> str:
         """What the curves are."""
         colours = self._theme.colours
-        cpu = square(colours.plot_train, "all processor cores, and the memory of this process")
-        gpu = any(seen.gpu_memory is not None for _, seen in self._history.machine)
-        return f"{cpu} &nbsp; {square(colours.plot_val, 'the GPU, and what torch holds of its memory')}" if gpu else cpu
+        cpu = square(colours.plot_train, tr("all processor cores, and the memory of this process"))
+        gpu = square(colours.plot_val, tr("the GPU, and what torch holds of its memory"))
+        return f"{cpu} &nbsp; {gpu}" if any(seen.gpu_memory is not None for _, seen in self._history.machine) else cpu
 
     def _draw(self, history: MetricHistory) -> None:
         colours, seen = self._theme.colours, history.machine
@@ -209,11 +213,11 @@ class MachineView(View):
         if place is None:
             return ""
         seconds, use = seen[place]
-        said = [f"processor {100 * use.cpu:.0f} %", f"memory {words.size(use.memory)}"]
-        said += [f"GPU {100 * use.gpu:.0f} %"] if use.gpu is not None else []
-        said += [f"GPU memory {words.size(use.gpu_memory)}"] if use.gpu_memory is not None else []
+        said = [tr("processor {share:.0f} %", share=100 * use.cpu), tr("memory {size}", size=words.size(use.memory))]
+        said += [tr("GPU {share:.0f} %", share=100 * use.gpu)] if use.gpu is not None else []
+        said += [tr("GPU memory {size}", size=words.size(use.gpu_memory))] if use.gpu_memory is not None else []
         said += [f"{use.gpu_celsius:.0f} °C"] if use.gpu_celsius is not None else []
-        return f"after {words.duration(seconds)}: {', '.join(said)}"
+        return tr("after {time}: {what}", time=words.duration(seconds), what=", ".join(said))
 
 
 class Plots(QWidget):
@@ -231,9 +235,9 @@ class Plots(QWidget):
         self._history, self._planned = MetricHistory(), 1
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.tabBar().setAccessibleName("Which plot is shown")
+        self.tabs.tabBar().setAccessibleName(tr("Which plot is shown"))
         for view in self.views:
-            self.tabs.addTab(view, view.title)
+            self.tabs.addTab(view, tr(view.title))
             view.pointed.connect(self.pointed)
         self.tabs.setObjectName("curves")
         self.tabs.currentChanged.connect(self._choose)
@@ -281,4 +285,4 @@ def _found(history: MetricHistory, steps: StepArrays, at: float) -> tuple[StepDo
 
 
 def _where(step: StepDone) -> str:
-    return f"epoch {step.epoch + 1}, batch {step.step + 1}"
+    return tr("epoch {epoch}, batch {batch}", epoch=step.epoch + 1, batch=step.step + 1)

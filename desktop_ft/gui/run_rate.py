@@ -3,6 +3,7 @@
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop_ft.core.changes import Change
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.gui.form import RateSpinBox, WheelGuard, bounds
 from desktop_ft.gui.session import Session
@@ -19,13 +20,15 @@ class RunRate(QWidget):
         self._shown: float | None = None
         self.rate = RateSpinBox()
         self.rate.setRange(*bounds(Optimisation.model_fields["lr"], 1e-6))
-        self.rate.setAccessibleName("Learning rate of the run")
+        self.rate.setAccessibleName(tr("Learning rate of the run"))
         self.rate.setToolTip(
-            "What the schedule of the run under way is to start from; the recipe on this page is for the next run."
+            tr("What the schedule of the run under way is to start from; the recipe on this page is for the next run.")
         )
         self.rate.installEventFilter(WheelGuard(self))
-        caption = caption_of(self.rate, "Rate of the r&un")
-        self.use = button("Use in the run", self._use, tip="Let the run under way go on at this rate, from its next epoch on.")
+        caption = caption_of(self.rate, tr("Rate of the r&un"))
+        self.use = button(
+            tr("Use in the run"), self._use, tip=tr("Let the run under way go on at this rate, from its next epoch on.")
+        )
         self.told = label(role="muted", wrap=True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -50,9 +53,11 @@ class RunRate(QWidget):
         self.rate.setEnabled(runs.can_change)
         self.use.setEnabled(runs.can_change and course is not None and round(self.rate.value(), 6) != round(course.lr, 6))
         if course is None:
-            self.told.setText("once it trains")
+            self.told.setText(tr("once it trains"))
+        elif runs.can_change:
+            self.told.setText(tr("from the next epoch on"))
         else:
-            self.told.setText("from the next epoch on" if runs.can_change else "not any more: no epoch is left to begin")
+            self.told.setText(tr("not any more: no epoch is left to begin"))
 
     def _use(self) -> None:
         self._session.runs.change(Change(lr=round(self.rate.value(), 6)))
@@ -60,8 +65,9 @@ class RunRate(QWidget):
     def _replanned(self, change: Change, training: bool) -> None:
         self.refresh()
         if change.lr is not None:
-            when = "from its next epoch on" if training else "when it is resumed"
-            self._notice.say(f"The run goes on at a learning rate of {change.lr:g} {when}.", "good")
+            now = tr("The run goes on at a learning rate of {rate:g} from its next epoch on.", rate=change.lr)
+            later = tr("The run goes on at a learning rate of {rate:g} when it is resumed.", rate=change.lr)
+            self._notice.say(now if training else later, "good")
 
     def _not_replanned(self, change: Change, error: BaseException) -> None:
         self.refresh()

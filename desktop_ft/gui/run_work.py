@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
@@ -21,12 +22,14 @@ from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
-EVALUATING = "Evaluating"
-ASKING = "Asking the model"
+EVALUATING = marked("Evaluating")
+ASKING = marked("Asking the model")
+_EXPORTING = marked("Exporting and proving")
 
 
 class RunWork(QObject):
-    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` names it.
+    """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
+    in English.
 
     `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
     `threshold_failed` tell of which run.
@@ -185,7 +188,7 @@ class RunWork(QObject):
                 run, out, plugins, exporter=exporter, progress=report, cancel=cancel, warn=self._warnings.append
             )
 
-        self._begin("Exporting and proving", work)
+        self._begin(_EXPORTING, work)
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask a model, an exported file or a run, about pictures and folders."""
@@ -244,7 +247,7 @@ class RunWork(QObject):
 
     def _begin(self, what: str, work: Work) -> None:
         if self._task is not None:
-            raise UserError(f"{self.busy} is still under way.", "Wait for it, or cancel it first.")
+            raise UserError(tr("{work} is still under way.", work=tr(self.busy)), tr("Wait for it, or cancel it first."))
         self.busy, self._warnings = what, []
         self._task = self._worker.run(
             work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over

@@ -29,6 +29,7 @@ from PySide6.QtWidgets import (
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
@@ -54,7 +55,7 @@ _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#
 
 def _when(run: RunSummary) -> str:
     begun = datetime.datetime.fromtimestamp(run.created)
-    return begun.strftime("%d %b %H:%M" if begun.year == datetime.datetime.now().year else "%Y-%m-%d")
+    return tr("{begun:%d %b %H:%M}", begun=begun) if begun.year == datetime.datetime.now().year else f"{begun:%Y-%m-%d}"
 
 
 def _where(run: RunSummary) -> str:
@@ -67,27 +68,37 @@ def _accuracy(run: RunSummary) -> str:
 
 def _accuracy_tip(run: RunSummary) -> str:
     known = run_list.accuracy_of(run)
-    return f"{words.interval(known)} on {words.count(run.judged, 'validation picture')}" if known else _accuracy(run)
+    if known is None:
+        return _accuracy(run)
+    share = words.interval(known)
+    return tr_n("{share} on {n:,} validation picture", "{share} on {n:,} validation pictures", n=run.judged, share=share)
 
 
 COLUMNS = (
-    Column(title="Begun", text=_when, sort=lambda run: run.created, tip=_where, width=12),
-    Column(title="Pictures", text=lambda run: words.printable(run.dataset)),
-    Column(title="Network", text=lambda run: run.backbone, width=15),
-    Column(title="Learns", text=lambda run: run.preset, width=9, help="Which layers learn: the freeze plan."),
-    Column(title="State", text=lambda run: run.status, tip=lambda run: words.count(run.epochs, "epoch"), width=10),
+    Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_where, width=12),
+    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset)),
+    Column(title=marked("Network"), text=lambda run: run.backbone, width=15),
+    Column(title=marked("Learns"), text=lambda run: run.preset, width=9, help=marked("Which layers learn: the freeze plan.")),
     Column(
-        title="Accuracy",
+        title=marked("State"),
+        text=lambda run: words.state(run.status),
+        tip=lambda run: tr_n("{n:,} epoch", "{n:,} epochs", n=run.epochs),
+        width=10,
+    ),
+    Column(
+        title=marked("Accuracy"),
         text=_accuracy,
         tip=_accuracy_tip,
         sort=lambda run: -1.0 if run.accuracy is None else run.accuracy,
         bar=lambda run: run.accuracy or 0.0,
         number=True,
         width=9,
-        help="Of the best epoch, on the validation pictures.",
+        help=marked("Of the best epoch, on the validation pictures."),
     ),
-    Column(title="Tags", text=lambda run: run.tags, width=9, help="Your own words for it: write them on the right."),
-    Column(title="Note", text=lambda run: run.note),
+    Column(
+        title=marked("Tags"), text=lambda run: run.tags, width=9, help=marked("Your own words for it: write them on the right.")
+    ),
+    Column(title=marked("Note"), text=lambda run: run.note),
 )
 _NOTE = len(COLUMNS) - 1
 
@@ -106,8 +117,11 @@ class RunsPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Runs",
-            f"Your runs in {words.printable(str(places.runs()))}, and those you keep elsewhere. Select several to compare them.",
+            tr("Runs"),
+            tr(
+                "Your runs in {folder}, and those you keep elsewhere. Select several to compare them.",
+                folder=words.printable(str(places.runs())),
+            ),
         )
         self._session = session
         self._compared: tuple[_Compared, ...] = ()
@@ -120,10 +134,10 @@ class RunsPage(Page):
         self.notes.kept.connect(self._noted)
         self.notes.failed.connect(self._failed)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Filter, also by #tag and note")
+        self.search.setPlaceholderText(tr("Filter, also by #tag and note"))
         self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Filter the runs")
-        self.runs = table(COLUMNS, session.theme, "Runs")
+        self.search.setAccessibleName(tr("Filter the runs"))
+        self.runs = table(COLUMNS, session.theme, tr("Runs"))
         self.runs.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.runs.setColumnHidden(_NOTE, True)  # found by the filter, and written on the right
         self.runs.sortByColumn(0, Qt.SortOrder.DescendingOrder)
@@ -131,9 +145,9 @@ class RunsPage(Page):
         self.runs.selectionModel().selectionChanged.connect(self._selected)
         self.runs.activated.connect(self._open)
         self.empty = Empty(
-            "No runs yet",
-            "Runs are listed here, with their curves, recipes and results. One of yours from elsewhere can be added.",
-            button("Add a run…", self._add),
+            tr("No runs yet"),
+            tr("Runs are listed here, with their curves, recipes and results. One of yours from elsewhere can be added."),
+            button(tr("Add a run…"), self._add),
         )
         self.body.addWidget(self.notice)
         self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(2, 1))
@@ -168,17 +182,21 @@ class RunsPage(Page):
         free_plot(self.plot)
 
     def _left(self) -> QWidget:
-        self.open = button("Open", self._open, primary=True, tip="Show its results.")
-        self.resume = button("Go on training", self._resume, tip="From the last checkpoint, as if it had never stopped.")
-        self.repeat = button("Run again", self._run_again, tip="Train with the same recipe once more, into a new run.")
+        self.open = button(tr("Open"), self._open, primary=True, tip=tr("Show its results."))
+        self.resume = button(tr("Go on training"), self._resume, tip=tr("From the last checkpoint, as if it had never stopped."))
+        self.repeat = button(tr("Run again"), self._run_again, tip=tr("Train with the same recipe once more, into a new run."))
         self.again = button(
-            "Use its recipe", self._use_recipe, tip="Start from all that decided this run, its pictures too. Undo takes it back."
+            tr("Use its recipe"),
+            self._use_recipe,
+            tip=tr("Start from all that decided this run, its pictures too. Undo takes it back."),
         )
-        self.report = button("Report", self._report, tip="Show all that is known of it as one page that can be printed.")
-        self.add = button("Add a run…", self._add, tip="List a run here that lies in another folder.")
-        self.command = button("Copy command", self._copy, tip="The command line that repeats this run.")
-        self.folder = button("Show folder", self._show_folder)
-        self.trash = button("Move to trash", self._trash, tip="Where the system keeps what was deleted, until it is emptied.")
+        self.report = button(tr("Report"), self._report, tip=tr("Show all that is known of it as one page that can be printed."))
+        self.add = button(tr("Add a run…"), self._add, tip=tr("List a run here that lies in another folder."))
+        self.command = button(tr("Copy command"), self._copy, tip=tr("The command line that repeats this run."))
+        self.folder = button(tr("Show folder"), self._show_folder)
+        self.trash = button(
+            tr("Move to trash"), self._trash, tip=tr("Where the system keeps what was deleted, until it is emptied.")
+        )
         left = QWidget()
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -189,11 +207,11 @@ class RunsPage(Page):
         return left
 
     def _right(self) -> QWidget:
-        self.plot = make_plot("Accuracy on validation, %", "epoch")
+        self.plot = make_plot(tr("Accuracy on validation, %"), tr("epoch"))
         self.legend = label(wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.differences = QTableWidget()
-        self.differences.setAccessibleName("Differences between the recipes")
+        self.differences.setAccessibleName(tr("Differences between the recipes"))
         self.differences.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.differences.setTabKeyNavigation(False)
         self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -203,8 +221,8 @@ class RunsPage(Page):
         column = QVBoxLayout(curves)
         column.addWidget(self.plot, 1)
         column.addWidget(self.legend)
-        self.tabs.addTab(curves, "Curves")
-        self.tabs.addTab(filling(self.same, self.differences), "Differences")
+        self.tabs.addTab(curves, tr("Curves"))
+        self.tabs.addTab(filling(self.same, self.differences), tr("Differences"))
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -281,7 +299,7 @@ class RunsPage(Page):
         self.differences.setVisible(bool(told))
         self.same.setVisible(not told)
         self.same.setText(
-            "Select two runs or more." if len(compared) < 2 else "Their recipes are the same in all that decides a run."
+            tr("Select two runs or more.") if len(compared) < 2 else tr("Their recipes are the same in all that decides a run.")
         )
         self.differences.setColumnCount(len(compared))
         self.differences.setRowCount(len(told))
@@ -316,10 +334,10 @@ class RunsPage(Page):
 
     def _show_report(self, file: Path) -> None:
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(file))):
-            self.notice.say(f"The report is {file}. No program here opens it by itself.", "warn")
+            self.notice.say(tr("The report is {file}. No program here opens it by itself.", file=file), "warn")
 
     def _add(self) -> None:
-        if folder := choose_folder(self, self._session.settings, "Choose the folder of a run"):
+        if folder := choose_folder(self, self._session.settings, tr("Choose the folder of a run")):
             self.add_run(folder)
 
     def add_run(self, folder: Path) -> None:
@@ -365,7 +383,7 @@ class RunsPage(Page):
         words_of_it = ["desktop-ft", "train", "--recipe", str(Path(self.selected[0].path) / "recipe.toml")]
         quoted = subprocess.list2cmdline(words_of_it) if os.name == "nt" else shlex.join(words_of_it)
         QGuiApplication.clipboard().setText(quoted)
-        self.notice.say("The command is on the clipboard.", "good")
+        self.notice.say(tr("The command is on the clipboard."), "good")
 
     def _show_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
@@ -373,10 +391,11 @@ class RunsPage(Page):
     def _trash(self) -> None:
         left = [run for run in self.selected if not self._trashed(Path(run.path))]
         if left:
-            what = f"{words.printable(left[0].path)} cannot be moved to the trash."
-            self.notice.fail(UserError(what, "Wait for the run to end, or delete the folder by hand."))
+            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(left[0].path))
+            self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
         else:
-            self.notice.say(f"{words.count(len(self.selected), 'run')} moved to the trash.", "good")
+            moved = tr_n("{n:,} run moved to the trash.", "{n:,} runs moved to the trash.", n=len(self.selected))
+            self.notice.say(moved, "good")
         self.refresh()
 
     def _trashed(self, run: Path) -> bool:

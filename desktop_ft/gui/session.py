@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
@@ -57,7 +58,7 @@ class Session:
 
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
     if opening.running or opening.dividing:
-        return Blocker("The pictures are still being looked at.", "data")
+        return Blocker(tr("The pictures are still being looked at."), "data")
     return blocker(state.recipe, state.manifest, plugins, running=running)
 
 

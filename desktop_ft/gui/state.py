@@ -132,7 +132,7 @@ class ProjectState(QObject):
 
     def edit_optimisation(self, field: str, value: object) -> None:
         """Change one field of how the network learns."""
-        self.edit(words.title(field).lower(), self._recipe.with_optimisation(**{field: value}), field)
+        self.edit(words.title_within(field), self._recipe.with_optimisation(**{field: value}), field)
 
     def load(self, recipe: Recipe) -> None:
         """Start from another recipe; what was done before cannot be undone any more."""

@@ -3,40 +3,43 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
-from desktop_ft.core.events import RunStatus
+from desktop_ft.core.events import EpochDone, RunStatus
+from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import words
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.widgets import MARGIN, button, label, row
 
 ENDINGS = {
-    RunStatus.COMPLETED: "Training is complete",
-    RunStatus.STOPPED: "Training was stopped; the best model so far is kept",
-    RunStatus.CANCELLED: "Training was cancelled",
-    RunStatus.FAILED: "Training failed",
+    RunStatus.COMPLETED: marked("Training is complete"),
+    RunStatus.STOPPED: marked("Training was stopped; the best model so far is kept"),
+    RunStatus.CANCELLED: marked("Training was cancelled"),
+    RunStatus.FAILED: marked("Training failed"),
 }
+"""What is said of a run's end, in English, without a full stop."""
 
 
 def state_words(training: Training) -> str:
     """What the run is doing, in a line."""
     if training.end is not None and not training.running:
-        return ENDINGS[training.end.status]
+        return tr(ENDINGS[training.end.status])
     control, history = training.control, training.history
     if control.cancel.is_set():
-        return "Cancelling…"
+        return tr("Cancelling…")
     if control.stop.is_set() and training.phase is None:
-        return "Stopping, keeping the best…"
+        return tr("Stopping, keeping the best…")
     if training.phase is not None:
         what, done, total = training.phase
-        return f"{what} {done:,} of {total:,}" if total else f"{what}…"
+        return tr("{work} {done:,} of {total:,}", work=tr(what), done=done, total=total) if total else f"{tr(what)}…"
     if history.started is None:
-        return "Getting ready…"
+        return tr("Getting ready…")
     if history.prefix is not None and not history.paused:
-        return f"Frozen layers, once for all epochs: {history.prefix.done:,} of {history.prefix.total:,}"
+        prefix = history.prefix
+        return tr("Frozen layers, once for all epochs: {done:,} of {total:,}", done=prefix.done, total=prefix.total)
     epoch = history.steps[-1].epoch + 1 if history.steps else history.started.first_epoch + 1
-    text = f"Epoch {epoch} of {history.started.epochs}"
+    text = tr("Epoch {epoch} of {epochs}", epoch=epoch, epochs=history.started.epochs)
     if history.paused:
-        return f"{text} · paused"
-    return f"{text} · pausing…" if control.pause.is_set() else text
+        return f"{text} · {tr('paused')}"
+    return f"{text} · {tr('pausing…')}" if control.pause.is_set() else text
 
 
 def left_words(training: Training) -> str:
@@ -44,11 +47,17 @@ def left_words(training: Training) -> str:
     history, parts = training.history, []
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     if training.running and eta is not None and not history.paused and training.phase is None:
-        least = "" if history.eta_is_whole or history.prefix is not None else "at least "
-        parts.append(f"{least}{words.duration(eta)} left")
+        time = words.duration(eta)
+        whole = history.eta_is_whole or history.prefix is not None
+        parts.append(tr("{time} left", time=time) if whole else tr("at least {time} left", time=time))
     if history.best is not None:
-        parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
+        parts.append(best_words(history.best))
     return " · ".join(parts)
+
+
+def best_words(best: EpochDone) -> str:
+    """How good the best epoch was, and which it is."""
+    return tr("best {accuracy} in epoch {epoch}", accuracy=words.percent(best.val_accuracy), epoch=best.epoch + 1)
 
 
 class Strip(QFrame):
@@ -69,12 +78,14 @@ class Strip(QFrame):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setRange(0, 1000)
-        self._bar.setAccessibleName("Progress of the run")
-        self.pause = button("Pause", self._toggle_pause, tip="Wait, with everything saved.")
-        self.stop = button("Stop and keep", training.stop, tip="End now and keep the best model so far.")
-        self.cancel = button("Cancel", training.cancel, tip="End now; what was learned since the last checkpoint is dropped.")
-        self.results = button("See results", self.shown_results.emit, primary=True)
-        self.dismiss = button("Dismiss", self._dismiss, tip="Say nothing of this run any more.")
+        self._bar.setAccessibleName(tr("Progress of the run"))
+        self.pause = button(tr("Pause"), self._toggle_pause, tip=tr("Wait, with everything saved."))
+        self.stop = button(tr("Stop and keep"), training.stop, tip=tr("End now and keep the best model so far."))
+        self.cancel = button(
+            tr("Cancel"), training.cancel, tip=tr("End now; what was learned since the last checkpoint is dropped.")
+        )
+        self.results = button(tr("See results"), self.shown_results.emit, primary=True)
+        self.dismiss = button(tr("Dismiss"), self._dismiss, tip=tr("Say nothing of this run any more."))
         layout = row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss)
         layout.setContentsMargins(MARGIN, 4, MARGIN, 4)
         layout.insertWidget(2, self._bar, 4)
@@ -94,13 +105,13 @@ class Strip(QFrame):
         running = training.running
         shown = running or (training.end is not None and training.end is not self._dismissed)
         self._state.setText(state_words(training) if shown else "")
-        self._left.setText(left_words(training) if shown else "No run is under way.")
+        self._left.setText(left_words(training) if shown else tr("No run is under way."))
         self._bar.setVisible(running)
         unknown = running and training.history.started is None
         self._bar.setRange(0, 0 if unknown else 1000)
         prefix = training.history.prefix
         self._bar.setValue(round(1000 * (prefix.done / prefix.total if prefix else training.history.progress)))
-        self.pause.setText("Resume" if control.pause.is_set() else "Pause")
+        self.pause.setText(tr("Resume") if control.pause.is_set() else tr("Pause"))
         ending = control.stop.is_set() or control.cancel.is_set()
         for widget in (self.pause, self.stop, self.cancel):
             widget.setVisible(running)

@@ -7,6 +7,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
 from desktop_ft.evaluation.selective import FLATTERS, CoveragePoint, Selection, coverage_curve, picked, select
@@ -36,7 +37,7 @@ class Sureness(QWidget):
         self._kept: Threshold | None = None
         self._picked: Threshold | None = None
         self.diagram = Diagram(session)
-        self.wall = Wall(session.theme, "Mistakes that remain", lines=2)
+        self.wall = Wall(session.theme, tr("Mistakes that remain"), lines=2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(splitter("sureness", session.settings, self.diagram, self._panel(), shares=(1, 1)))
@@ -45,29 +46,29 @@ class Sureness(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 20)
-        self.slider.setAccessibleName("Threshold")
+        self.slider.setAccessibleName(tr("Threshold"))
         self.slider.installEventFilter(WheelGuard(self))
         self.value = QDoubleSpinBox()
         self.value.setRange(0, 100)
         self.value.setDecimals(1)
         self.value.setSuffix(" %")
         self.value.setLocale(QLocale.c())
-        self.value.setAccessibleName("Threshold in per cent")
+        self.value.setAccessibleName(tr("Threshold in per cent"))
         self.value.installEventFilter(WheelGuard(self))
         for control in (self.slider, self.value):
-            control.setToolTip(Threshold.model_fields["value"].description or "")
+            control.setToolTip(tr(Threshold.model_fields["value"].description or ""))
         self.slider.valueChanged.connect(self._slid)
         self.value.valueChanged.connect(self._typed)
-        caption = caption_of(self.value, "&Don't know below")
+        caption = caption_of(self.value, tr("&Don't know below"))
         self.said = label(wrap=True)
         self.warned = label(wrap=True)
         self.warned.setProperty("level", "warn")
         self.keep = button(
-            "Keep with the run",
+            tr("Keep with the run"),
             self._keep,
-            tip="Predictions with this run, its report, and files exported from now on say don't know below it.",
+            tip=tr("Predictions with this run, its report, and files exported from now on say don't know below it."),
         )
-        self.drop = button("Answer always", self._drop, tip="Drop the threshold that is kept.")
+        self.drop = button(tr("Answer always"), self._drop, tip=tr("Drop the threshold that is kept."))
         self.remaining = label(role="heading")
         holder = QWidget()
         layout = QVBoxLayout(holder)
@@ -123,7 +124,8 @@ class Sureness(QWidget):
         self.warned.setVisible(bool(self.warned.text()))
         self.keep.setEnabled(self.threshold > 0 and not same)
         self.drop.setEnabled(self._kept is not None)
-        self.remaining.setText(f"{words.count(len(chosen.mistakes), 'mistake')} that would remain")
+        remain = len(chosen.mistakes)
+        self.remaining.setText(tr_n("{n:,} mistake that would remain", "{n:,} mistakes that would remain", n=remain))
         self.diagram.show_threshold(chosen)
         self.moved.emit(chosen)
 
@@ -132,7 +134,7 @@ class Sureness(QWidget):
         if self._picked is None or not self.threshold:
             return ""
         shown = self._kept if same else self._picked
-        return FLATTERS if shown is not None and shown.fingerprint == self._picked.fingerprint else ""
+        return tr(FLATTERS) if shown is not None and shown.fingerprint == self._picked.fingerprint else ""
 
     def _keep(self) -> None:
         if self._picked is not None:
@@ -144,11 +146,22 @@ class Sureness(QWidget):
 
 def _sentence(chosen: Selection, mistakes: int) -> str:
     if not chosen.answered:
-        return "No photo is answered: none of the answers is so sure."
-    return (
-        f"{chosen.answered:,} of {words.count(chosen.of, 'photo')} answered: {words.interval(chosen.coverage)}. Of those right: "
-        f"{words.interval(chosen.accuracy)}. {len(chosen.mistakes):,} of {words.count(mistakes, 'mistake')} would remain."
+        return tr("No photo is answered: none of the answers is so sure.")
+    answered = tr_n(
+        "{answered:,} of {n:,} photo answered: {share}. Of those right: {right}.",
+        "{answered:,} of {n:,} photos answered: {share}. Of those right: {right}.",
+        n=chosen.of,
+        answered=chosen.answered,
+        share=words.interval(chosen.coverage),
+        right=words.interval(chosen.accuracy),
     )
+    remaining = tr_n(
+        "{remaining:,} of {n:,} mistake would remain.",
+        "{remaining:,} of {n:,} mistakes would remain.",
+        n=mistakes,
+        remaining=len(chosen.mistakes),
+    )
+    return f"{answered} {remaining}"
 
 
 class Diagram(QWidget):
@@ -159,8 +172,8 @@ class Diagram(QWidget):
         self._theme = session.theme
         self._bins: tuple[Bin, ...] = ()
         self._curve: tuple[CoveragePoint, ...] = ()
-        self.reliability = make_plot("Right answers by confidence, %", "confidence, %")
-        self.coverage = make_plot("Right among the answered, %", "share answered, the surest first, %")
+        self.reliability = make_plot(tr("Right answers by confidence, %"), tr("confidence, %"))
+        self.coverage = make_plot(tr("Right among the answered, %"), tr("share answered, the surest first, %"))
         self._bars: list[Any] = []
         self._ideal = self.reliability.plot([0, 100], [0, 100])
         self._line = pg.InfiniteLine(angle=90, movable=False)

@@ -18,6 +18,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPainter
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.theme import Theme
 
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
@@ -32,6 +33,7 @@ class Column:
     """One column.
 
     Attributes:
+        title, help: of the column, in English; they are looked up where they are shown.
         text: what a row shows in it.
         sort: what it is sorted by; the text where not given.
         tip: the tool tip; the text where not given.
@@ -99,9 +101,9 @@ class TableModel(QAbstractTableModel):
         column = self._columns[section]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return column.title
+                return tr(column.title)
             case Qt.ItemDataRole.ToolTipRole:
-                return column.help or None
+                return tr(column.help) or None
             case Qt.ItemDataRole.TextAlignmentRole:
                 side = Qt.AlignmentFlag.AlignRight if column.number else Qt.AlignmentFlag.AlignLeft
                 return int(side | Qt.AlignmentFlag.AlignVCenter)
@@ -190,7 +192,9 @@ class Table(QTableView):
         header = self.horizontalHeader()
         for number, column in enumerate(columns):
             if column.width:
-                self.setColumnWidth(number, self.fontMetrics().averageCharWidth() * max(column.width, len(column.title) + 1) + 22)
+                self.setColumnWidth(
+                    number, self.fontMetrics().averageCharWidth() * max(column.width, len(tr(column.title)) + 1) + 22
+                )
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
 

@@ -9,8 +9,10 @@ from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QStackedWidge
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
+from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
@@ -22,7 +24,7 @@ from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.strip import ENDINGS
+from desktop_ft.gui.strip import ENDINGS, best_words
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
 
 _ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation", "changes")
@@ -33,11 +35,12 @@ class TrainPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(
-            "Train", "How the network learns. The values given suit most photos; point at a field to read what it does."
+            tr("Train"),
+            tr("How the network learns. The values given suit most photos; point at a field to read what it does."),
         )
         self._session = session
         self.queue = button(
-            "", self._show_queue, tip="See what waits to be trained; put it in another order, start and pause it."
+            "", self._show_queue, tip=tr("See what waits to be trained; put it in another order, start and pause it.")
         )
         self.header.addWidget(self.queue)
         self.notice = Notice()
@@ -75,15 +78,15 @@ class TrainPage(Page):
         self.reason.setText(blocker.reason if blocker else "")
         self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
-        changes = [f"From epoch {change.epoch} on: {change.words}." for change in recipe.changes]
-        self.planned.setText("\n".join(["Planned on the way, as in the run that the recipe is from:", *changes]))
+        changes = [tr("From epoch {epoch} on: {change}.", epoch=each.epoch, change=each.words) for each in recipe.changes]
+        self.planned.setText("\n".join([tr("Planned on the way, as in the run that the recipe is from:"), *changes]))
         self.planned.setVisible(bool(changes))
         self.drop_planned.setVisible(bool(changes))
         self.forecast.refresh()
         self.wait.setEnabled(self._session.can_queue)
         self.below.setCurrentWidget(self.run_rate if self._session.training.running else self.forecast)
         if blocker is not None:
-            self.way.setText(f"Go to {words.title(blocker.page)}")
+            self.way.setText(tr("Go to {page}", page=tr(PAGE_TITLES[blocker.page])))
 
     def shut_down(self) -> None:
         """Free the plots."""
@@ -95,25 +98,25 @@ class TrainPage(Page):
         self.machine = ModelForm(Recipe, skip=_ELSEWHERE)
         self.machine.edited.connect(self._edit_recipe)
         self.output = QLineEdit()
-        self.output.setPlaceholderText(f"a new folder in {places.runs()}")
-        self.output.setAccessibleName("Output folder")
-        self.output.setToolTip("Where the run is kept; empty: a new folder among your runs.")
+        self.output.setPlaceholderText(tr("a new folder in {folder}", folder=places.runs()))
+        self.output.setAccessibleName(tr("Output folder"))
+        self.output.setToolTip(tr("Where the run is kept; empty: a new folder among your runs."))
         self.output.setClearButtonEnabled(True)
         inside = QWidget()
         inside.setObjectName("form")
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 8, 0)
         self.find_rate = button(
-            "Find a rate…", self._find_rate, tip="Try rising learning rates, and see where the loss is lowest."
+            tr("Find a rate…"), self._find_rate, tip=tr("Try rising learning rates, and see where the loss is lowest.")
         )
-        column.addLayout(row(label("Learning", "heading"), None, explained(self.find_rate, "train.find_rate")))
+        column.addLayout(row(label(tr("Learning"), "heading"), None, explained(self.find_rate, "train.find_rate")))
         column.addWidget(self.optimisation)
-        column.addWidget(label("Machine and chance", "heading"))
+        column.addWidget(label(tr("Machine and chance"), "heading"))
         column.addWidget(self.machine)
-        column.addWidget(label("Output folder", "heading"))
-        column.addLayout(row(explained(self.output, "train.output"), button("Choose…", self._choose_output)))
+        column.addWidget(label(tr("Output folder"), "heading"))
+        column.addLayout(row(explained(self.output, "train.output"), button(tr("Choose…"), self._choose_output)))
         self.planned = label(wrap=True)
-        self.drop_planned = button("Drop the changes", self._drop_planned, tip="Let the next run go on as it begins.")
+        self.drop_planned = button(tr("Drop the changes"), self._drop_planned, tip=tr("Let the next run go on as it begins."))
         column.addWidget(self.planned)
         column.addWidget(self.drop_planned)
         column.addStretch(1)
@@ -121,11 +124,11 @@ class TrainPage(Page):
         scroll.setWidgetResizable(True)
         scroll.setWidget(inside)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.start = button("Start training", self.start_run, primary=True, tip="Train with the recipe as it stands.")
+        self.start = button(tr("Start training"), self.start_run, primary=True, tip=tr("Train with the recipe as it stands."))
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.way = button("", self._go)
-        self.wait = button("Add to the queue", self.add_to_queue, tip="Let it be trained when its turn comes.")
+        self.wait = button(tr("Add to the queue"), self.add_to_queue, tip=tr("Let it be trained when its turn comes."))
         left = QWidget()
         left.setMinimumWidth(300)
         layout = QVBoxLayout(left)
@@ -147,7 +150,9 @@ class TrainPage(Page):
         """Let the recipe as it stands wait for its turn."""
         if self.output.text().strip():
             self.notice.fail(
-                UserError("The queue gives every run a new folder.", "Empty the field Output folder, or start this run now.")
+                UserError(
+                    tr("The queue gives every run a new folder."), tr("Empty the field Output folder, or start this run now.")
+                )
             )
         elif self._session.can_queue:
             try:
@@ -168,7 +173,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
-        layout.addWidget(Detachable("curves", "Curves", self.plots, self._session), 1)
+        layout.addWidget(Detachable("curves", tr("Curves"), self.plots, self._session), 1)
         layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
@@ -193,7 +198,8 @@ class TrainPage(Page):
             self.refresh()  # since the button was drawn, something has gone
             return
         if text and not Path(text).is_absolute():
-            self.notice.fail(UserError(f"'{text}' is no full path.", "Choose the output folder with the button beside it."))
+            what = tr("'{text}' is no full path.", text=text)
+            self.notice.fail(UserError(what, tr("Choose the output folder with the button beside it.")))
             return
         try:
             self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
@@ -202,24 +208,24 @@ class TrainPage(Page):
 
     def _drop_planned(self) -> None:
         state = self._session.state
-        state.edit("drop the planned changes", state.recipe.model_copy(update={"changes": ()}))
+        state.edit(tr("drop the planned changes"), state.recipe.model_copy(update={"changes": ()}))
 
     def _show_queue(self) -> None:
         show_queue(self._session, self.window())
 
     def _show_waiting(self) -> None:
         waits = sum(not each.error for each in self._session.queue.entries())
-        self.queue.setText(f"Queue ({waits})…" if waits else "Queue…")
+        self.queue.setText(tr("Queue ({waits})…", waits=waits) if waits else tr("Queue…"))
 
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe
-        self._session.state.edit(words.title(name).lower(), recipe.model_copy(update={name: value}), name)
+        self._session.state.edit(words.title_within(name), recipe.model_copy(update={name: value}), name)
 
     def _find_rate(self) -> None:
         RateDialog(self._session, self.window()).open()
 
     def _choose_output(self) -> None:
-        if folder := choose_folder(self, self._session.settings, "Choose an empty folder for the run"):
+        if folder := choose_folder(self, self._session.settings, tr("Choose an empty folder for the run")):
             self.output.setText(str(folder))
 
     def _go(self) -> None:
@@ -237,11 +243,13 @@ class TrainPage(Page):
         self.plots.show_history(history, self._session.state.recipe.optimisation.epochs)
         last = history.epochs[-1] if history.epochs else None
         if last is None:
-            self.figures.setText("The curves appear here while it trains." if not history.steps else "First epoch")
+            self.figures.setText(tr("First epoch") if history.steps else tr("The curves appear here while it trains."))
         else:
             val, train = words.percent(last.val_accuracy), words.percent(last.train_accuracy)
-            self.figures.setText(f"Epoch {last.epoch + 1}: {val} on validation, {train} on training")
-        self.details.setText(self._details() or "Nothing is learned yet.")
+            self.figures.setText(
+                tr("Epoch {epoch}: {val} on validation, {train} on training", epoch=last.epoch + 1, val=val, train=train)
+            )
+        self.details.setText(self._details() or tr("Nothing is learned yet."))
         self._show_legend()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
         self.controls.save.setEnabled(bool(history.steps))
@@ -253,15 +261,16 @@ class TrainPage(Page):
     def _details(self) -> str:
         history, parts = self._session.training.history, []
         if history.best is not None:
-            parts.append(f"best {words.percent(history.best.val_accuracy)} in epoch {history.best.epoch + 1}")
+            parts.append(best_words(history.best))
             if idle := history.epochs_without_improvement:
-                parts.append(f"{words.count(idle, 'epoch')} without a better validation")
+                parts.append(tr_n("{n:,} epoch without a better validation", "{n:,} epochs without a better validation", n=idle))
         if history.started is not None:
             parts += [history.started.device, history.precision]
-            parts.append(f"{words.percent(history.learning_share)} of the parameters learn")
+            parts.append(tr("{share} of the parameters learn", share=words.percent(history.learning_share)))
         if history.ready is not None and history.ready.kept:
             ready = history.ready
-            parts.append(f"frozen layers answered once, in {ready.precision}: {ready.kept:,} inputs, {words.size(ready.bytes)}")
+            told = {"precision": ready.precision, "size": words.size(ready.bytes)}
+            parts.append(tr("frozen layers answered once, in {precision}: {kept:,} inputs, {size}", kept=ready.kept, **told))
         return " · ".join(parts)
 
     def _ended(self) -> None:
@@ -277,9 +286,9 @@ class TrainPage(Page):
         if end is None:
             self.notice.clear()
         elif end.status is RunStatus.FAILED:
-            lines = end.error.strip().splitlines() or ["It did not say why."]
-            self.notice.say(f"{ENDINGS[end.status]}: {lines[-1]}", "bad")
+            lines = end.error.strip().splitlines() or [tr("It did not say why.")]
+            self.notice.say(f"{tr(ENDINGS[end.status])}: {lines[-1]}", "bad")
         elif end.status is RunStatus.COMPLETED:
-            self.notice.say(f"{ENDINGS[end.status]}. The results are on the page Results.", "good")
+            self.notice.say(tr("Training is complete. The results are on the page Results."), "good")
         else:
-            self.notice.say(f"{ENDINGS[end.status]}.", "")
+            self.notice.say(tr("{what}.", what=tr(ENDINGS[end.status])), "")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus, Warned
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.faults import describe
@@ -19,7 +20,7 @@ PhaseProgress = Callable[[str, int, int | None], None]
 Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
 
 DRAW_EVERY_MS = 50
-GETTING_READY: Phase = ("Getting ready", 0, None)
+GETTING_READY: Phase = (marked("Getting ready"), 0, None)
 
 
 class TrainingJob(QObject):
@@ -39,7 +40,7 @@ class TrainingJob(QObject):
 
     def run(self) -> None:
         """Do the run, here and now; called in the job's thread."""
-        end = RunEnded(status=RunStatus.FAILED, error="The run ended without saying how.")
+        end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
             end = self._fit(self._emit, self._control, self._progress)
         except Cancelled:
@@ -68,7 +69,7 @@ class TrainingJob(QObject):
         if self._told_end is None:
             return RunEnded(status=RunStatus.FAILED, error=str(error) if isinstance(error, UserError) else describe(error))
         # The training itself had ended: what failed is the evaluation that follows, and the model is there.
-        self._append(Warned(message=f"The evaluation after training failed: {error}"))
+        self._append(Warned(message=tr("The evaluation after training failed: {error}", error=error)))
         return self._told_end
 
     def _emit(self, event: TrainEvent) -> None:
@@ -120,7 +121,7 @@ class Training(QObject):
     def start(self, run: Path, fit: Fit, before: MetricHistory | None = None) -> None:
         """Start `fit` in a thread. One at a time. `before`: the curves so far, where it goes on with a run."""
         if self._job is not None:
-            raise UserError("A run is under way already.", "Wait for it, or stop it first.")
+            raise UserError(tr("A run is under way already."), tr("Wait for it, or stop it first."))
         self.history, self.run, self.phase, self.end = before or MetricHistory(), run, GETTING_READY, None
         self.control = RunControl()
         self._job = TrainingJob(fit, self.control)

@@ -7,6 +7,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_folder, choose_new_file
 from desktop_ft.gui.run_work import ASKING
@@ -36,14 +37,14 @@ class TryIt(QWidget):
         self._nothing = nothing
         self.answers: list[Prediction] = []
         self.notice = Notice()
-        self.progress = Progress("photos")
+        self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
-        self.ask = button("Choose &photos…", self._choose_photos)
-        self.ask_folder = button("Choose a f&older…", self._choose_folder)
-        self.save = button("Save answers…", self._choose_table, tip="As a table (.csv) of file, answer and confidence.")
+        self.ask = button(tr("Choose &photos…"), self._choose_photos)
+        self.ask_folder = button(tr("Choose a f&older…"), self._choose_folder)
+        self.save = button(tr("Save answers…"), self._choose_table, tip=tr("As a table (.csv) of file, answer and confidence."))
         self.reason = label(role="muted", wrap=True)
         self.summary = label(role="heading")
-        self.wall = Wall(session.theme, "Answers", lines=2)
+        self.wall = Wall(session.theme, tr("Answers"), lines=2)
         self.wall.activated.connect(self._open)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -110,23 +111,23 @@ class TryIt(QWidget):
 
     def _choose_photos(self) -> None:
         settings = self._session.settings
-        files, _ = QFileDialog.getOpenFileNames(self, "Choose photos", settings.last_folder, "All files (*)")
+        files, _ = QFileDialog.getOpenFileNames(self, tr("Choose photos"), settings.last_folder, tr("All files (*)"))
         if files:
             settings.last_folder = str(Path(files[0]).parent)
             self.try_on([Path(file) for file in files])
 
     def _choose_folder(self) -> None:
-        if folder := choose_folder(self, self._session.settings, "Choose a folder of photos"):
+        if folder := choose_folder(self, self._session.settings, tr("Choose a folder of photos")):
             self.try_on((folder,))
 
     def _choose_table(self) -> None:
-        if file := choose_new_file(self, self._session.settings, "Save the answers", "answers.csv", "Tables (*.csv)"):
+        if file := choose_new_file(self, self._session.settings, tr("Save the answers"), "answers.csv", tr("Tables (*.csv)")):
             try:
                 self.write(file)
             except UserError as error:
                 self.notice.fail(error)
             else:
-                self.notice.say(f"The answers are saved as {file}.", "good")
+                self.notice.say(tr("The answers are saved as {file}.", file=file), "good")
 
     def _open(self) -> None:
         self.opened.emit(self.wall.currentIndex().row())
@@ -139,7 +140,7 @@ class TryIt(QWidget):
     def _began(self, what: str) -> None:
         if what == ASKING and self._session.runs.asked == self._model():
             self.clear()
-            self.progress.begin(what)
+            self.progress.begin(tr(what))
         self.refresh()
 
     def _progressed(self, done: int, total: int | None) -> None:
@@ -174,25 +175,32 @@ class TryIt(QWidget):
 
 def _invitation(model: Path) -> str:
     name = words.printable(model.name)
-    who = f"the best model of {name}" if model.is_dir() else name
-    return f"Drop photos or a folder on this page, or choose them; {who} answers."
+    if model.is_dir():
+        return tr("Drop photos or a folder on this page, or choose them; the best model of {name} answers.", name=name)
+    return tr("Drop photos or a folder on this page, or choose them; {name} answers.", name=name)
 
 
 def _thumb(answer: Prediction) -> Thumb:
     name, label_, sure = words.printable(answer.path.name), words.printable(answer.label), words.percent(answer.confidence)
     if answer.problem:
-        return Thumb(path=answer.path, caption=f"no answer\n{name}", tip=tip(str(answer.path), answer.problem), level="bad")
+        return Thumb(
+            path=answer.path, caption=f"{tr('no answer')}\n{name}", tip=tip(str(answer.path), answer.problem), level="bad"
+        )
     if not answer.sure:
-        said = tip(str(answer.path), f"Don't know: {label_} is most likely, but only {sure}.")
-        return Thumb(path=answer.path, caption=f"don't know\n{label_} {sure}", tip=said)
-    said = tip(str(answer.path), f"{label_}, {sure} sure.")
+        said = tip(str(answer.path), tr("Don't know: {name} is most likely, but only {share}.", name=label_, share=sure))
+        unsure = tr("don't know")
+        return Thumb(path=answer.path, caption=f"{unsure}\n{label_} {sure}", tip=said)
+    said = tip(str(answer.path), tr("{name}, {share} sure.", name=label_, share=sure))
     return Thumb(path=answer.path, caption=f"{label_} {sure}\n{name}", tip=said, level="good")
 
 
 def _summary(answers: Sequence[Prediction]) -> str:
     problems = sum(bool(answer.problem) for answer in answers)
     unsure = sum(not answer.problem and not answer.sure for answer in answers)
-    parts = [words.count(len(answers), "photo"), f"{len(answers) - problems - unsure:,} answered"]
-    parts += [f"{unsure:,} don't know"] if unsure else []
-    parts += [f"{problems:,} cannot be read"] if problems else []
+    parts = [
+        tr_n("{n:,} photo", "{n:,} photos", n=len(answers)),
+        tr_n("{n:,} answered", "{n:,} answered", n=len(answers) - problems - unsure),
+    ]
+    parts += [tr_n("{n:,} don't know", "{n:,} don't know", n=unsure)] if unsure else []
+    parts += [tr_n("{n:,} cannot be read", "{n:,} cannot be read", n=problems)] if problems else []
     return " · ".join(parts)

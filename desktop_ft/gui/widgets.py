@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.faults import traceback_of, words_of
 from desktop_ft.gui.settings import Settings
@@ -169,7 +170,7 @@ class Notice(QFrame):
         self._text = label(wrap=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy = button(
-            "Copy details", self._copy, tip="What a report needs: these words, versions and, if there is one, a trace."
+            tr("Copy details"), self._copy, tip=tr("What a report needs: these words, versions and, if there is one, a trace.")
         )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
@@ -215,7 +216,7 @@ class Notice(QFrame):
         above = self.parentWidget()
         while above is not None and not isinstance(above, Page | QDialog):
             above = above.parentWidget()
-        return above.windowTitle() if above is not None else "Window"
+        return above.windowTitle() if above is not None else tr("Window")
 
     def _copy(self) -> None:
         trace = "" if self._error is None or isinstance(self._error, UserError) else traceback_of(self._error)
@@ -223,7 +224,11 @@ class Notice(QFrame):
 
 
 class Progress(QFrame):
-    """Work under way: what, how far, how long still, and a way to stop it. Hidden while nothing runs."""
+    """Work under way: what, how far, how long still, and a way to stop it. Hidden while nothing runs.
+
+    Args:
+        noun: what is counted, in the plural. in_bytes: it is bytes.
+    """
 
     cancelled = Signal()
 
@@ -238,7 +243,7 @@ class Progress(QFrame):
         self._detail = label(role="muted")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
-        self._stop = button("Cancel", self._ask)
+        self._stop = button(tr("Cancel"), self._ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 10, 14, 10)
         layout.addLayout(row(self._what, None, self._detail, self._stop))
@@ -256,14 +261,16 @@ class Progress(QFrame):
 
     def advance(self, done: int, total: int | None) -> None:
         """Show how far it is; `total` is None while unknown."""
-        amount = words.size(done) if self._in_bytes else f"{done:,}"
         if not total:
-            self._detail.setText(f"{amount}{'' if self._in_bytes else ' ' + self._noun}")
+            self._detail.setText(words.size(done) if self._in_bytes else f"{done:,} {self._noun}")
             return
-        whole = words.size(total) if self._in_bytes else f"{total:,} {self._noun}"
+        if self._in_bytes:
+            how_far = tr("{done} of {total}", done=words.size(done), total=words.size(total))
+        else:
+            how_far = tr("{done:,} of {total:,} {things}", done=done, total=total, things=self._noun)
         self._bar.setRange(0, 1000)
         self._bar.setValue(round(1000 * done / total))
-        self._detail.setText(f"{amount} of {whole}{self._left(done / total)}")
+        self._detail.setText(f"{how_far}{self._left(done / total)}")
 
     def cancellable(self, can: bool) -> None:
         """Whether the work can be stopped at all."""
@@ -277,11 +284,11 @@ class Progress(QFrame):
         elapsed = time.monotonic() - self._began
         if share <= 0 or elapsed < 1:
             return ""
-        return f" · {words.duration(elapsed / share * (1 - share))} left"
+        return " · " + tr("{time} left", time=words.duration(elapsed / share * (1 - share)))
 
     def _ask(self) -> None:
         self._stop.setEnabled(False)
-        self._detail.setText("Stopping…")
+        self._detail.setText(tr("Stopping…"))
         self.cancelled.emit()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.language import tr
 from desktop_ft.runs.logbook import tell
 
 Report = Callable[[int, int | None], None]
@@ -145,7 +146,7 @@ class Worker(QObject):
 
     def _look(self, error: BaseException) -> None:
         if isinstance(error, UserError):
-            tell(logging.WARNING, str(error), "Background")
+            tell(logging.WARNING, str(error), tr("Background"))
         else:
             self.unforeseen.emit(error)
 

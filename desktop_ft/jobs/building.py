@@ -26,6 +26,7 @@ from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from desktop_ft.data.loaders import PictureBatches
@@ -157,10 +158,16 @@ def heeding(cancel: threading.Event | None) -> Callable[[], None]:
 
 
 def batches(
-    recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, plugins: Plugins, team: Team = ALONE
+    recipe: Recipe,
+    backbone: Backbone,
+    manifest: DatasetManifest,
+    plugins: Plugins,
+    device: torch.device,
+    team: Team = ALONE,
 ) -> PictureBatches:
-    """The pictures of `manifest` as the recipe shows them. A context manager. Imports torch."""
+    """The pictures of `manifest` as the recipe shows them, for `device`. A context manager. Imports torch."""
     from desktop_ft.data.loaders import PictureBatches
+    from desktop_ft.engine.device import free_memory
 
     transforms = augmenting.transforms(plugins, recipe.augmentation)
     return PictureBatches(
@@ -175,6 +182,8 @@ def batches(
         balance=recipe.optimisation.balance,
         threads=min(8, max(1, (os.cpu_count() or 1) // team.on_machine)),
         cache_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY // team.on_machine,
+        device=device,
+        device_bytes=free_memory(device) // _SHARE_OF_MEMORY if device.type == "cuda" else 0,
         part=team.rank,
         parts=team.size,
     )

@@ -92,7 +92,7 @@ def _rehearsed(
     single = tuple(spec for spec in recipe.augmentation if augmenting.changes_one_picture(plugins, spec))
     once = recipe.with_optimisation(views=1, batch_size=size).model_copy(update={"augmentation": single})
     try:
-        with batches(once, backbone, manifest, plugins) as shown:
+        with batches(once, backbone, manifest, plugins, device) as shown:
             return Rehearsal(
                 network=parts.network,
                 learner=parts.learner,

@@ -40,7 +40,7 @@ def find_rate(
     parts = build(recipe, backbone, manifest)
     device = parts.compute.device
     try:
-        with batches(recipe, backbone, manifest, plugins) as shown:
+        with batches(recipe, backbone, manifest, plugins, device) as shown:
             return sweep_rates(
                 network=parts.network,
                 learner=parts.learner,

@@ -177,7 +177,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
         trainer = Trainer(
             network=parts.network,
             learner=parts.learner,
-            batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins, team)),
+            batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins, parts.compute.device, team)),
             optimisation=parts.optimisation,
             compute=parts.compute,
             store=run.store(),

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from desktop_ft.core.language import tr
-from desktop_ft.models.modes import eval_mode
+from desktop_ft.models.modes import eval_mode, full_precision
 
 _CHANCE = ("drop", "rand", "bernoulli", "stochastic", "multinomial")
 _CLOSE = 1e-4
@@ -63,7 +63,8 @@ def cut(module: nn.Module, inputs: Tensor) -> Cut | None:
         Uncuttable: the network cannot be traced, or its parts do not answer as the whole does.
     """
     try:
-        return _cut(module, inputs)
+        with full_precision():
+            return _cut(module, inputs)
     except Uncuttable:
         raise
     except Exception as error:  # a network's own code runs here in ways that its makers may not have thought of

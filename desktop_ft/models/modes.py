@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -16,3 +17,10 @@ def eval_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Let fp32 be fp32 in the block: convolutions use TF32 on CUDA by default, which keeps 10 bits of 23."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield

@@ -49,6 +49,7 @@ def test_a_cuda_device_takes_the_fastest_arithmetic_it_has(monkeypatch, native_b
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native_bf16)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     compute = choose(DeviceChoice.AUTO, wanted)
     assert (compute.device.type, compute.precision, compute.scaler, compute.words) == ("cuda", precision, scaler, "NVIDIA H200")
 

@@ -39,6 +39,17 @@ def filled(folder: Path, memory_bytes: int = 1 << 20) -> Features:
     return features
 
 
+@pytest.mark.parametrize("memory_bytes", [1 << 20, 0])
+def test_rows_for_a_device_are_the_same_rows(tmp_path: Path, memory_bytes: int) -> None:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    features = filled(tmp_path, memory_bytes)
+    features.give_on(device)
+    for _ in range(2):
+        got = features.rows([KEYS[7], KEYS[3]])
+        assert torch.equal(got.cpu(), rows(10)[[7, 3]])
+        features.release()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("memory_bytes", [1 << 20, 0])
 def test_the_next_run_finds_what_this_one_kept(tmp_path: Path, dtype: torch.dtype, memory_bytes: int) -> None:

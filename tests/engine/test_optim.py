@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from desktop_ft.core.recipe import Optimisation, Optimizer, Schedule
-from desktop_ft.engine.optim import build_optimizer, factor, optimizer_tensors, restore_optimizer, set_rates
+from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, optimizer_tensors, restore_optimizer, set_rate
 from desktop_ft.models.freezing import ParameterGroup
 
 
@@ -56,12 +56,31 @@ def test_weight_decay_pulls_at_weights_and_spares_the_rest(optimizer):
 
 
 def test_each_layer_learns_at_its_own_rate():
-    head, body = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
-    built = build_optimizer(Optimisation(optimizer=Optimizer.SGD, momentum=0), [group("head", head), group("body", body)])
-    set_rates(built, 0.1, {"head": 1.0, "body": 0.1})
-    head.grad, body.grad = torch.ones(2), torch.ones(2)
+    head, neck, body = (nn.Parameter(torch.ones(2)) for _ in range(3))
+    groups = [group("head", head), group("neck", neck), group("body", body)]
+    built = build_optimizer(Optimisation(optimizer=Optimizer.SGD, momentum=0), groups)
+    group_by_rate(built, groups, {"head": 1.0, "neck": 1.0, "body": 0.1})
+    set_rate(built, 0.1)
+    assert len(built.param_groups) == 2  # what learns alike is stepped as one
+    for parameter in (head, neck, body):
+        parameter.grad = torch.ones(2)
     built.step()
-    assert torch.allclose(head, torch.full((2,), 0.9)) and torch.allclose(body, torch.full((2,), 0.99))
+    assert torch.allclose(head, torch.full((2,), 0.9)) and torch.equal(head, neck)
+    assert torch.allclose(body, torch.full((2,), 0.99))
+
+
+def test_what_was_grouped_by_rate_keeps_its_state_when_the_rates_change():
+    parameters = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    groups = [group(name, parameter) for name, parameter in zip("abc", parameters, strict=True)]
+    built = build_optimizer(Optimisation(), groups)
+    for rates in ({"a": 1.0, "b": 1.0, "c": 0.0}, {"a": 0.5, "b": 1.0, "c": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0}):
+        group_by_rate(built, groups, rates)
+        set_rate(built, 0.1)
+        for parameter in parameters:
+            parameter.grad = torch.ones(2)
+        built.step()
+    assert [int(built.state[parameter]["step"]) for parameter in parameters] == [3, 3, 3]
+    assert [parameter for held in built.param_groups for parameter in held["params"]] == parameters
 
 
 @pytest.mark.parametrize("optimizer", Optimizer)

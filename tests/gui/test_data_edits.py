@@ -11,13 +11,15 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.gui import opening
+from desktop_ft.data.scan import scan
+from desktop_ft.gui import opening, words
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.name_dialog import NameDialog
 from desktop_ft.gui.table import Table
 from desktop_ft.gui.thumbnails import Wall
 from tests.gui.test_window import click, opened, page
+from tests.pictures import class_folders, hostile_folder
 
 NONE, CTRL, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -295,3 +297,9 @@ def test_the_wall_is_walked_by_keys_and_by_a_rubber_band(data: DataPage, qtbot: 
     QTest.mouseMove(wall.viewport(), last.center())
     QTest.mouseRelease(wall.viewport(), Qt.MouseButton.LeftButton, NONE, last.center())
     assert wall.chosen_rows() == [1, 2, columns + 1, columns + 2]
+
+
+def test_every_kind_of_problem_has_a_name_that_is_translated(tmp_path: Path) -> None:
+    hostile_folder(class_folders(tmp_path, {"good": 3, "fine": 3}) / "good")
+    kinds = {problem.kind for problem in scan(tmp_path).problems}
+    assert len(kinds) > 5 and {words.english_title(words.problem(kind)) for kind in kinds} <= set(words.KINDS)

@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.gui.actions import ACTIONS
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.gui.palette import SETTINGS, Palette, Setting
+from desktop_ft.gui.palette import SETTINGS, Entry, Palette, Setting
 from desktop_ft.gui.theme import ThemeChoice
 
 
@@ -61,6 +61,15 @@ def test_a_word_of_what_it_does_is_enough(window: MainWindow) -> None:
     palette = asked(window, "overconfidence")
     assert texts(palette) == ["Label smoothing"]
     palette.reject()
+
+
+def test_an_entry_is_found_in_the_language_shown_and_in_english() -> None:
+    german = Entry(text="Dunkel", place="Ansicht", keys="", tip="Dunkle Farben.", run=print, english="Dark")
+    assert all(german.matches(typed) for typed in ("dunkel", "dark", "ansicht dark", "farben"))
+    assert not german.matches("unkel") and not german.matches("light")
+    assert german.rank("dark") == german.rank("dunkel") < german.rank("farben")
+    chinese = Entry(text="学习率", place="训练", keys="", tip="", run=print, english="Learning rate")
+    assert all(chinese.matches(typed) for typed in ("学习", "习率", "rate", "训练 率")) and not chinese.matches("冻结")
 
 
 @pytest.mark.parametrize(

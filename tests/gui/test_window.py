@@ -27,7 +27,7 @@ from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
-from desktop_ft.gui.kept_dialog import KeptDialog
+from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.state import PAGES
@@ -35,6 +35,7 @@ from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.augmenting import presets
+from desktop_ft.jobs.kept import all_kept
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
 
@@ -382,6 +383,10 @@ def test_what_is_kept_can_be_cleared(window: MainWindow, home: Path, qtbot: QtBo
     qtbot.waitUntil(lambda: "1.2 kB" not in [each.text() for each in said] and not window.session.worker.busy)
     assert not kept.exists() and not drop.isEnabled()
     dialog.reject()
+
+
+def test_there_is_a_question_for_all_that_is_not_dropped_lightly() -> None:
+    assert set(QUESTIONS) == {kept.name for kept in all_kept() if not kept.lightly}
 
 
 def test_what_may_be_the_only_copy_is_dropped_only_when_that_is_meant(window: MainWindow, home: Path, qtbot: QtBot) -> None:
