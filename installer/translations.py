@@ -19,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from desktop_ft.core.language import LANGUAGES
+from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui.words import title
@@ -174,8 +175,8 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _in_fields() -> Iterator[Said]:
-    where = "desktop_ft/core/recipe.py"
-    yield from ((text, where) for text in _of_fields(Recipe))
+    yield from ((text, "desktop_ft/core/recipe.py") for text in _of_fields(Recipe))
+    yield Threshold.model_fields["value"].description or "", "desktop_ft/core/metrics.py"
 
 
 def _of_fields(kind: type[Described]) -> Iterator[str]:
