@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from babel.messages import Catalog
@@ -18,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from desktop_ft.core.language import LANGUAGES
+from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui.words import title
@@ -128,7 +130,8 @@ def in_source(code: str, where: str) -> Iterator[str | tuple[str, str]]:
     """The literals that `code` looks up or marks.
 
     Raises:
-        ValueError: one is put together in the code, or looked up as soon as the module is imported.
+        ValueError: one is put together in the code, looked up as soon as the module is imported, or filled in with other values
+            than it has places for.
     """
     tree = ast.parse(code)
     inside = {id(node) for made in ast.walk(tree) for part in _bodies(made) for node in ast.walk(part)}
@@ -143,7 +146,18 @@ def in_source(code: str, where: str) -> Iterator[str | tuple[str, str]]:
             raise ValueError(f"{where}:{node.lineno}: the text of {name} is put together; write it as one literal")
         texts = [argument.value for argument in given if isinstance(argument, ast.Constant) and isinstance(argument.value, str)]
         if len(texts) == len(given) and all(texts):
+            if name != "marked" and (wrong := _misfits(node, texts)):
+                raise ValueError(f"{where}:{node.lineno}: {texts[0]!r} has no place, or {name} no value, for {', '.join(wrong)}")
             yield texts[0] if len(texts) == 1 else (texts[0], texts[1])
+
+
+def _misfits(call: ast.Call, texts: list[str]) -> list[str]:
+    """The places in `texts` that `call` gives no value for, and the values that have no place; the number may go unnamed."""
+    values = {keyword.arg for keyword in call.keywords}
+    if None in values:
+        return []  # `**values`: what they are shows only when it runs
+    places = {field.partition(".")[0] for text in texts for _, field, _, _ in Formatter().parse(text) if field is not None}
+    return sorted(str(name) for name in (places ^ values) - ({"n"} if len(texts) > 1 else set()))
 
 
 def _bodies(node: ast.AST) -> list[ast.AST]:
@@ -161,8 +175,8 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _in_fields() -> Iterator[Said]:
-    where = "desktop_ft/core/recipe.py"
-    yield from ((text, where) for text in _of_fields(Recipe))
+    yield from ((text, "desktop_ft/core/recipe.py") for text in _of_fields(Recipe))
+    yield Threshold.model_fields["value"].description or "", "desktop_ft/core/metrics.py"
 
 
 def _of_fields(kind: type[Described]) -> Iterator[str]:

@@ -4,11 +4,15 @@ import gettext
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from desktop_ft.core import language
+from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import LANGUAGES, tr, tr_n
+from desktop_ft.data.scan import scan
 from installer import translations
 
 COMPLETE: tuple[str, ...] = ()
@@ -23,10 +27,13 @@ def said() -> list[translations.Said]:
 
 @pytest.fixture
 def german() -> Iterator[None]:
-    """A catalogue of two texts is in use."""
+    """A catalogue of a few texts is in use."""
     texts = translations.Texts(locale="de", fuzzy=False)
     texts.add("Saved {name}.", "{name} ist gesichert.")
     texts.add(("{n} photo", "{n} photos"), ("{n} Foto", "{n} Fotos"))
+    texts.add("When", "Wann")
+    texts.add("Is text, not a picture.", "Ist Text, kein Bild.")
+    texts.add("{reason}, though it is named {suffix}.", "{reason}, obwohl der Name auf {suffix} endet.")
     language.use(io.BytesIO(translations.compiled(texts)))
     yield
     language.use(None)
@@ -47,6 +54,20 @@ def test_texts_are_looked_up_and_filled_in(german: None) -> None:
     assert [tr_n("{n} photo", "{n} photos", n=number) for number in (1, 2)] == ["1 Foto", "2 Fotos"]
     assert tr("Not {translated}") == "Not {translated}"
     assert tr("") == ""
+    assert language.code() == "de"
+
+
+def test_what_another_process_finds_wrong_is_told_in_the_language_of_this_one(german: None, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "picture.png")
+    (tmp_path / "one" / "note.png").write_text("nothing to see")
+    problem = next(problem for problem in scan(tmp_path).problems if problem.path == "one/note.png")
+    assert problem.reason == "Ist Text, kein Bild, obwohl der Name auf .png endet."
+
+
+def test_the_headings_of_a_card_are_looked_up_and_its_texts_are_as_read(german: None) -> None:
+    assert HelpCard(title="Rate", what="How fast.", when="Now.").text == "Rate\n\nHow fast.\n\nWann\nNow."
 
 
 def test_what_cannot_be_collected_is_refused() -> None:
@@ -57,6 +78,14 @@ def test_what_cannot_be_collected_is_refused() -> None:
     ]
     for code in ("tr('at import')", "def f(x=tr('a')): ...", "class A:\n  x = tr_n('a', 'b', n=1)"):
         with pytest.raises(ValueError, match="at import"):
+            list(translations.in_source(code, "x"))
+    for code in (
+        "def f(): tr('{x}', y=1)",
+        "def f(): tr('{x}')",
+        "def f(): tr('x', y=1)",
+        "def f(): tr_n('{n}', '{n} {x}', n=1)",
+    ):
+        with pytest.raises(ValueError, match="has no place"):
             list(translations.in_source(code, "x"))
     for code in ("def f(): tr(f'{x}')", "def f(): tr('a' + x)", "marked('%s' % x)"):
         with pytest.raises(ValueError, match="put together"):

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from desktop_ft.core.language import marked
+
 
 class Subset(StrEnum):
     """The part a sample plays in a run."""
 
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
+    TRAIN = marked("train")
+    VAL = marked("val")
+    TEST = marked("test")
 
 
 class Layout(StrEnum):
@@ -64,9 +66,9 @@ class Sample:
 class Severity(StrEnum):
     """What a finding means for the run."""
 
-    LEFT_OUT = "left out"
-    NOTE = "note"
-    IGNORED = "ignored"
+    LEFT_OUT = marked("left out")
+    NOTE = marked("note")
+    IGNORED = marked("ignored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,15 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from desktop_ft.core.changes import Change
+from desktop_ft.core.language import marked
 
 
 class RunStatus(StrEnum):
     """How a run ended."""
 
-    COMPLETED = "completed"
-    STOPPED = "stopped"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
+    COMPLETED = marked("completed")
+    STOPPED = marked("stopped")
+    CANCELLED = marked("cancelled")
+    FAILED = marked("failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

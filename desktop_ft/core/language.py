@@ -24,6 +24,11 @@ def use(catalogue: BinaryIO | None) -> None:
     _texts = gettext.NullTranslations() if catalogue is None else gettext.GNUTranslations(catalogue)
 
 
+def code() -> str:
+    """The code of the language in use, one of `LANGUAGES`."""
+    return _texts.info().get("language", "en")
+
+
 def tr(text: str, /, **values: object) -> str:
     """`text` in the person's language, with each `{name}` in it replaced as `str.format` does."""
     found = _texts.gettext(text) if text else ""  # an empty text names the catalogue's own heading

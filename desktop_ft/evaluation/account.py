@@ -8,8 +8,9 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import DatasetManifest, Problem, Severity, Subset
 from desktop_ft.core.events import EpochDone, RunStatus
 from desktop_ft.core.freezing import PRESETS, FreezePlan
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, MetricHistory
-from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe
+from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe, Schedule
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.words import duration
 from desktop_ft.evaluation.charts import Line, line_chart
@@ -18,10 +19,16 @@ from desktop_ft.evaluation.markup import facts, folded, interval, name, percent,
 
 _LISTED_PROBLEMS = 200
 _ENDED = {
-    RunStatus.COMPLETED: "completed",
-    RunStatus.STOPPED: "stopped early; what was learned was kept",
-    RunStatus.CANCELLED: "cancelled",
-    RunStatus.FAILED: "failed",
+    RunStatus.COMPLETED: marked("The run completed, after {epochs} epochs and {time}."),
+    RunStatus.STOPPED: marked("The run stopped early; what was learned was kept, after {epochs} epochs and {time}."),
+    RunStatus.CANCELLED: marked("The run cancelled, after {epochs} epochs and {time}."),
+    RunStatus.FAILED: marked("The run failed, after {epochs} epochs and {time}."),
+}
+_NOT_ENDED = marked("The run has not ended, after {epochs} epochs and {time}.")
+_SCHEDULES = {
+    Schedule.COSINE: marked("cosine schedule"),
+    Schedule.ONE_CYCLE: marked("one cycle schedule"),
+    Schedule.CONSTANT: marked("constant schedule"),
 }
 
 
@@ -31,42 +38,57 @@ def noted(note: RunNote) -> str:
         return ""
     paragraphs = "".join(f"<p>{text(line)}</p>" for line in note.text.splitlines() if line.strip())
     tags = f'<p class="soft">{text(note.words)}</p>' if note.tags else ""
-    return section("Notes", paragraphs, tags)
+    return section(tr("Notes"), paragraphs, tags)
 
 
 def asked(recipe: Recipe, history: MetricHistory) -> str:
     """The recipe in words, and where it really ran."""
     portable = recipe.portable()
-    size = f" at {recipe.backbone.image_size} pixels" if recipe.backbone.image_size else ""
-    start = f", starting from {name(portable.backbone.weights)}" if portable.backbone.weights else ""
+    network = text(recipe.backbone.name)
+    if recipe.backbone.image_size:
+        network = tr("{network} at {size} pixels", network=network, size=recipe.backbone.image_size)
+    if portable.backbone.weights:
+        network = tr("{network}, starting from {file}", network=network, file=name(portable.backbone.weights))
     rows = [
-        ("Network", f"{text(recipe.backbone.name)}{size}{start}"),
-        ("What learns", _plan(recipe.freeze, history)),
-        ("Changes to pictures", ", ".join(map(_change, recipe.augmentation)) or "none"),
-        ("Learning", _optimisation(recipe.optimisation)),
-        ("Seed", str(recipe.seed)),
-        ("To repeat it", "<code>desktop-ft train --recipe recipe.toml</code>, with the file that lies beside this report"),
+        (tr("Network"), network),
+        (tr("What learns"), _plan(recipe.freeze, history)),
+        (tr("Changes to pictures"), ", ".join(map(_change, recipe.augmentation)) or tr("none")),
+        (tr("Learning"), _optimisation(recipe.optimisation)),
+        (tr("Seed"), str(recipe.seed)),
+        (
+            tr("To repeat it"),
+            tr(
+                "{command}, with the file that lies beside this report",
+                command="<code>desktop-ft train --recipe recipe.toml</code>",
+            ),
+        ),
     ]
     if history.started:
-        rows.append(("Computed on", text(f"{history.started.device}, {history.precision}")))
-    full = folded(f"The recipe (SHA-256 {recipe.digest()[:12]}…)", f"<pre>{text(portable.to_toml())}</pre>")
-    return section("What was asked", facts(rows), full)
+        rows.append((tr("Computed on"), text(f"{history.started.device}, {history.precision}")))
+    full = folded(tr("The recipe (SHA-256 {digest}…)", digest=recipe.digest()[:12]), f"<pre>{text(portable.to_toml())}</pre>")
+    return section(tr("What was asked"), facts(rows), full)
 
 
 def _plan(plan: FreezePlan, history: MetricHistory) -> str:
     kind = plan.preset.partition(":")[0]
     described = next((words for preset, words in PRESETS.items() if preset.partition(":")[0] == kind), "")
-    parts = [f"<b>{text(plan.preset)}</b>: {text(described)}"]
+    parts = [f"<b>{text(plan.preset)}</b>: {text(tr(described))}"]
     if history.begun:
-        when = " in the first epoch" if plan.changes_over_time else ""
-        parts.append(f"{percent(history.begun.learning_share)} of the parameters learn{when}.")
+        share = percent(history.begun.learning_share)
+        parts.append(
+            tr("{share} of the parameters learn in the first epoch.", share=share)
+            if plan.changes_over_time
+            else tr("{share} of the parameters learn.", share=share)
+        )
     if plan.overrides:
-        parts.append(f"{len(plan.overrides)} layers were set by hand.")
+        parts.append(tr("{count} layers were set by hand.", count=len(plan.overrides)))
     if plan.batch_norm.value == "frozen":
-        parts.append("Every BatchNorm layer stays as it is.")
+        parts.append(tr("Every BatchNorm layer stays as it is."))
     for changed in history.replanned:
-        share = f" ({percent(changed.learning_share)} learn)" if changed.change.freeze is not None else ""
-        parts.append(f"Changed while it trained: from epoch {changed.epoch + 1} on {text(changed.change.words)}{share}.")
+        change = text(changed.change.words)
+        if changed.change.freeze is not None:
+            change = tr("{change} ({share} learn)", change=change, share=percent(changed.learning_share))
+        parts.append(tr("Changed while it trained: from epoch {epoch} on {change}.", epoch=changed.epoch + 1, change=change))
     return " ".join(parts)
 
 
@@ -77,16 +99,17 @@ def _change(spec: AugmentationSpec) -> str:
 
 def _optimisation(chosen: Optimisation) -> str:
     parts = [
-        f"{chosen.epochs} epochs in batches of {chosen.batch_size}",
-        f"{'AdamW' if chosen.optimizer is Optimizer.ADAMW else 'SGD'} at {chosen.lr:g}",
-        f"{chosen.schedule.value.replace('_', ' ')} schedule",
-        f"weight decay {chosen.weight_decay:g}",
-        f"label smoothing {chosen.label_smoothing:g}",
+        tr("{epochs} epochs in batches of {size}", epochs=chosen.epochs, size=chosen.batch_size),
+        tr("{optimizer} at {rate:g}", optimizer="AdamW" if chosen.optimizer is Optimizer.ADAMW else "SGD", rate=chosen.lr),
+        tr(_SCHEDULES[chosen.schedule]),
+        tr("weight decay {value:g}", value=chosen.weight_decay),
+        tr("label smoothing {value:g}", value=chosen.label_smoothing),
     ]
     if chosen.balance is not Balance.NONE:
-        parts.append("rare classes " + ("weigh more" if chosen.balance is Balance.CLASS_WEIGHTS else "are shown more often"))
+        weighed = chosen.balance is Balance.CLASS_WEIGHTS
+        parts.append(tr("rare classes weigh more") if weighed else tr("rare classes are shown more often"))
     if chosen.early_stopping:
-        parts.append(f"ends after {chosen.early_stopping} epochs without progress")
+        parts.append(tr("ends after {epochs} epochs without progress", epochs=chosen.early_stopping))
     return text("; ".join(parts))
 
 
@@ -95,16 +118,21 @@ def pictures(manifest: DatasetManifest) -> str:
     subsets = [subset for subset in Subset if manifest.of(subset)]
     counts = [manifest.counts(subset) for subset in subsets]
     rows = [(name(title), *(str(count[title]) for count in counts)) for title in manifest.classes]
-    rows.append(("<b>All</b>", *(f"<b>{sum(count.values())}</b>" for count in counts)))
+    rows.append((f"<b>{tr('All')}</b>", *(f"<b>{sum(count.values())}</b>" for count in counts)))
     found = Counter(problem.severity for problem in manifest.problems)
     source = name(Path(manifest.source).name or manifest.source)
-    said = (
-        f"<p>{source}: {len(manifest.samples)} pictures of {len(manifest.classes)} classes. "
-        f"Left out: {found[Severity.LEFT_OUT]}; used with a note: {found[Severity.NOTE]}.</p>"
+    said = tr(
+        "{source}: {pictures} pictures of {classes} classes. Left out: {left_out}; used with a note: {noted}.",
+        source=source,
+        pictures=len(manifest.samples),
+        classes=len(manifest.classes),
+        left_out=found[Severity.LEFT_OUT],
+        noted=found[Severity.NOTE],
     )
-    listed = '<div class="short">' + table(("Class", *(subset.value for subset in subsets)), rows) + "</div>"
+    listed = '<div class="short">' + table((tr("Class"), *(tr(subset.value) for subset in subsets)), rows) + "</div>"
     told = [problem for problem in manifest.problems if problem.severity is not Severity.IGNORED]
-    return section("The pictures", said, listed, folded(f"Problems ({len(told)})", _problems(told)) if told else "")
+    problems = folded(tr("Problems ({count})", count=len(told)), _problems(told)) if told else ""
+    return section(tr("The pictures"), f"<p>{said}</p>", listed, problems)
 
 
 def _problems(problems: Sequence[Problem]) -> str:
@@ -112,14 +140,14 @@ def _problems(problems: Sequence[Problem]) -> str:
         (
             name(problem.path),
             name(problem.class_name or ""),
-            text(problem.severity.value),
+            text(tr(problem.severity.value)),
             text(f"{problem.reason} {problem.cure}".strip()),
         )
         for problem in problems[:_LISTED_PROBLEMS]
     ]
     more = len(problems) - len(rows)
-    rest = f'<p class="soft">And {more} more; all are in manifest.json.</p>' if more else ""
-    return table(("File", "Class", "", "Reason and cure"), rows, numbers_from=4) + rest
+    rest = f'<p class="soft">{tr("And {count} more; all are in {file}.", count=more, file="manifest.json")}</p>' if more else ""
+    return table((tr("File"), tr("Class"), "", tr("Reason and cure")), rows, numbers_from=4) + rest
 
 
 def course(history: MetricHistory, validated: int) -> str:
@@ -128,46 +156,55 @@ def course(history: MetricHistory, validated: int) -> str:
     steps = [(step.epoch + (step.step + 1) / per_epoch, step) for step in history.steps]
     epochs = [(epoch.epoch + 1.0, epoch) for epoch in history.epochs]
     loss = line_chart(
-        "Loss",
-        "epoch",
-        "loss",
+        tr("Loss"),
+        tr("epoch"),
+        tr("loss"),
         [
-            Line("training, by step", "faint", tuple((at, step.loss) for at, step in steps)),
-            Line("training", "train", tuple((at, epoch.train_loss) for at, epoch in epochs)),
-            Line("validation", "val", tuple((at, epoch.val_loss) for at, epoch in epochs)),
+            Line(tr("training, by step"), "faint", tuple((at, step.loss) for at, step in steps)),
+            Line(tr("training"), "train", tuple((at, epoch.train_loss) for at, epoch in epochs)),
+            Line(tr("validation"), "val", tuple((at, epoch.val_loss) for at, epoch in epochs)),
         ],
     )
     accuracy = line_chart(
-        "Accuracy",
-        "epoch",
-        "share that is right",
+        tr("Accuracy"),
+        tr("epoch"),
+        tr("share that is right"),
         [
-            Line("training", "train", tuple((at, epoch.train_accuracy) for at, epoch in epochs)),
-            Line("validation", "val", tuple((at, epoch.val_accuracy) for at, epoch in epochs)),
+            Line(tr("training"), "train", tuple((at, epoch.train_accuracy) for at, epoch in epochs)),
+            Line(tr("validation"), "val", tuple((at, epoch.val_accuracy) for at, epoch in epochs)),
         ],
     )
     rate = line_chart(
-        "Learning rate", "epoch", "rate of the head", [Line("rate", "rate", tuple((at, step.lr) for at, step in steps))]
+        tr("Learning rate"),
+        tr("epoch"),
+        tr("rate of the head"),
+        [Line(tr("rate"), "rate", tuple((at, step.lr) for at, step in steps))],
     )
     warned = "".join(f"<li>{text(message)}</li>" for message in history.warnings)
     notes = f'<ul class="notes">{warned}</ul>' if warned else ""
-    return section("How it learned", _end(history, validated), notes, loss, accuracy, rate, _epochs(history, validated))
+    return section(tr("How it learned"), _end(history, validated), notes, loss, accuracy, rate, _epochs(history, validated))
 
 
 def _end(history: MetricHistory, validated: int) -> str:
     if not history.steps:
-        return "<p>Nothing was learned yet.</p>"
-    ended = f"The run {_ENDED[history.ended.status]}" if history.ended else "The run has not ended"
-    best = history.best
-    top = f" The best is epoch {best.epoch + 1}, with {_validation(best, validated)} on the validation pictures." if best else ""
+        return f"<p>{tr('Nothing was learned yet.')}</p>"
+    ended = tr(
+        _ENDED[history.ended.status] if history.ended else _NOT_ENDED,
+        epochs=len(history.epochs),
+        time=duration(history.work_seconds),
+    )
+    if best := history.best:
+        share = _validation(best, validated)
+        top = tr("The best is epoch {epoch}, with {accuracy} on the validation pictures.", epoch=best.epoch + 1, accuracy=share)
+        ended = f"{ended} {top}"
     error = f'<p class="bad">{text(history.ended.error)}</p>' if history.ended and history.ended.error else ""
-    return f"<p>{ended}, after {len(history.epochs)} epochs and {duration(history.work_seconds)}.{top}</p>{error}"
+    return f"<p>{ended}</p>{error}"
 
 
 def _epochs(history: MetricHistory, validated: int) -> str:
     rows = [
         (
-            f"{epoch.epoch + 1}{' (best)' if epoch is history.best else ''}",
+            tr("{epoch} (best)", epoch=epoch.epoch + 1) if epoch is history.best else str(epoch.epoch + 1),
             f"{epoch.train_loss:.4f}",
             f"{epoch.val_loss:.4f}",
             percent(epoch.train_accuracy),
@@ -175,8 +212,8 @@ def _epochs(history: MetricHistory, validated: int) -> str:
         )
         for epoch in history.epochs
     ]
-    head = ("Epoch", "Training loss", "Validation loss", "Training accuracy", "Validation accuracy")
-    return folded("The figures, epoch by epoch", table(head, rows)) if rows else ""
+    head = (tr("Epoch"), tr("Training loss"), tr("Validation loss"), tr("Training accuracy"), tr("Validation accuracy"))
+    return folded(tr("The figures, epoch by epoch"), table(head, rows)) if rows else ""
 
 
 def _validation(epoch: EpochDone, validated: int) -> str:
@@ -199,11 +236,10 @@ def exported(exports: Sequence[ExportReport]) -> str:
         )
         for report in exports
     ]
-    said = (
-        "<p>Each file was loaded again in a process without torch, which decoded the photos itself, and was compared with the "
+    said = tr(
+        "Each file was loaded again in a process without torch, which decoded the photos itself, and was compared with the "
         "trained model. The difference is that of the logits, relative to the largest logit; with more than 1e-4, or any changed "
-        "answer, the file would have been refused.</p>"
+        "answer, the file would have been refused."
     )
-    return section(
-        "The exported file", said, table(("File", "Size", "Photos compared", "Largest difference", "Changed answers"), rows)
-    )
+    head = (tr("File"), tr("Size"), tr("Photos compared"), tr("Largest difference"), tr("Changed answers"))
+    return section(tr("The exported file"), f"<p>{text(said)}</p>", table(head, rows))

@@ -11,12 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from desktop_ft.core.language import marked
 from desktop_ft.evaluation.explanation import Grid, Similarity
 from desktop_ft.models.modes import eval_mode
 from desktop_ft.models.network import Network
 
 _DRAWS = 3
-_STAGES = ((0.0, "the head"), (1 / 3, "the head and a third of the layers"), (2 / 3, "two thirds"), (1.0, "all layers"))
+_STAGES = (
+    (0.0, marked("the head")),
+    (1 / 3, marked("the head and a third of the layers")),
+    (2 / 3, marked("two thirds")),
+    (1.0, marked("all layers")),
+)
 """How much of the layers below the head is randomised, from the head down, and what it is called."""
 
 

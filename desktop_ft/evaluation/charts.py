@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from desktop_ft.core.language import tr
 from desktop_ft.evaluation.calibration import Bin
 from desktop_ft.evaluation.markup import text
 from desktop_ft.evaluation.selective import CoveragePoint
@@ -63,10 +64,10 @@ def reliability_chart(title: str, bins: Sequence[Bin]) -> str:
     x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     drawn = "".join(_bar(each, x, y) for each in bins if each.count)
     diagonal = f'<path class="line ideal" d="M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}"/>'
-    axes = _axes(x, y, ticks(0, 1, about=10), "confidence", "share that is right")
+    axes = _axes(x, y, ticks(0, 1, about=10), tr("confidence"), tr("share that is right"))
     keys = (
-        '<span class="key val">share that is right, and its interval</span>'
-        '<span class="key ideal">a model that knows how sure it is</span>'
+        f'<span class="key val">{text(tr("share that is right, and its interval"))}</span>'
+        f'<span class="key ideal">{text(tr("a model that knows how sure it is"))}</span>'
     )
     return _figure(title, axes + drawn + diagonal, keys)
 
@@ -74,7 +75,13 @@ def reliability_chart(title: str, bins: Sequence[Bin]) -> str:
 def _bar(each: Bin, x: _Scale, y: _Scale) -> str:
     left, right, top, middle = x(each.low) + 1.5, x(each.high) - 1.5, y(each.right.value), x((each.low + each.high) / 2)
     whisker = f"M{middle:.1f} {y(each.right.low):.1f}V{y(each.right.high):.1f}"
-    said = f"{each.count} pictures, {each.right.value:.0%} right ({each.right.low:.0%} to {each.right.high:.0%})"
+    said = tr(
+        "{count} pictures, {right:.0%} right ({low:.0%} to {high:.0%})",
+        count=each.count,
+        right=each.right.value,
+        low=each.right.low,
+        high=each.right.high,
+    )
     return (
         f'<g><title>{said}</title><rect class="val" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
         f'height="{y(0) - top:.1f}"/><path class="axis" d="{whisker}"/>'
@@ -90,8 +97,8 @@ def coverage_chart(title: str, curve: Sequence[CoveragePoint]) -> str:
     back = [f"{x(point.coverage):.1f} {y(point.accuracy.low):.1f}" for point in reversed(curve)]
     band = f'<path class="band" d="M{"L".join(ahead + back)}Z"/>'
     middle = _curve(Line("", "train", tuple((point.coverage, point.accuracy.value) for point in curve)), x, y)
-    axes = _axes(x, y, ticks(0, 1, about=10), "share answered", "share of the answered that is right")
-    keys = '<span class="key train">accuracy among the answered, and its interval</span>'
+    axes = _axes(x, y, ticks(0, 1, about=10), tr("share answered"), tr("share of the answered that is right"))
+    keys = f'<span class="key train">{text(tr("accuracy among the answered, and its interval"))}</span>'
     return _figure(title, axes + band + middle, keys)
 
 

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from desktop_ft.core.language import marked, tr
+
 Pixels = NDArray[np.uint8]
 Grid = NDArray[np.float32]
 
 ALIKE = 0.7
 """A map that stays this much alike (rank correlation) when layers forget what they learned explains nothing."""
 
-LIMITS = (
+LIMITS = marked(
     "The map is coarse, and shows where the network found what speaks for the class, not why, nor whether it would answer "
     "otherwise without it. It is no proof that the answer is right or fair."
 )
@@ -76,9 +78,12 @@ def overlay(picture: Pixels, grid: Grid, opacity: float) -> Pixels:
 def nothing_to_show(explanation: Explanation, number: int) -> str:
     """Why there is no map for the class shown `number`th; "" where there is one."""
     if not explanation.place:
-        return "No layer of this network tells the answer where in the picture things are, so there is no map."
+        return tr("No layer of this network tells the answer where in the picture things are, so there is no map.")
     if not explanation.grids[number].any():
-        return f"Nothing in the picture speaks for {explanation.classes[explanation.shown[number]]} there, so the map is empty."
+        return tr(
+            "Nothing in the picture speaks for {name} there, so the map is empty.",
+            name=explanation.classes[explanation.shown[number]],
+        )
     return ""
 
 
@@ -89,9 +94,9 @@ def explains(similarities: tuple[Similarity, ...], number: int) -> bool:
 
 def verdict(similarities: tuple[Similarity, ...], number: int) -> str:
     """What the sanity check says of the map of the class shown `number`th."""
-    values = ", ".join(f"{each.values[number]:.2f} ({each.what})" for each in similarities)
+    values = ", ".join(f"{each.values[number]:.2f} ({tr(each.what)})" for each in similarities)
     if explains(similarities, number):
-        said = "The map changes when the network forgets what it learned, as it must."
+        said = tr("The map changes when the network forgets what it learned, as it must.")
     else:
-        said = "This map explains nothing: it hardly changes when the network forgets what it learned."
-    return f"{said} Likeness with random weights, 1 is the same: {values}."
+        said = tr("This map explains nothing: it hardly changes when the network forgets what it learned.")
+    return f"{said} {tr('Likeness with random weights, 1 is the same: {values}.', values=values)}"

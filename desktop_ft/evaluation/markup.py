@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Interval
 
 # What no HTML document may hold: control characters, and the surrogates that stand for bytes that are not UTF-8.
@@ -27,7 +28,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 def interval(figure: Interval) -> str:
     """A figure's 95 % interval in per cent, such as `91.2 to 97.0 %`; with spaces that do not break."""
-    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %".replace(" ", "\u00a0")
+    return tr("{low:.1f} to {high:.1f} %", low=100 * figure.low, high=100 * figure.high).replace(" ", "\u00a0")
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import desktop_ft
+from desktop_ft.core import language
 from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
@@ -40,7 +42,7 @@ def render(
     """
     dataset = Path(manifest.source).name or manifest.source
     manifest, history = _placeless(manifest, history)
-    title = f"{dataset} with {recipe.backbone.name}"
+    title = tr("{dataset} with {network}", dataset=dataset, network=recipe.backbone.name)
     parts = [
         noted(note),
         asked(recipe, history),
@@ -49,14 +51,16 @@ def render(
         pictures(manifest),
         exported(exports),
     ]
+    heading = tr("{dataset} with {network}", dataset=name(dataset), network=name(recipe.backbone.name))
+    about = tr("What a fine-tuning run was asked, what it learned, and what it gets wrong.")
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<!DOCTYPE html>\n<html lang="{language.code()}"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>{CSS}</style></head>\n<body>\n"
-        f"<header><h1>{name(dataset)} with {name(recipe.backbone.name)}</h1>"
-        f'<p class="soft">What a fine-tuning run was asked, what it learned, and what it gets wrong.</p></header>\n'
-        f"<main>{''.join(parts)}</main>\n<footer>Written by Desktop FT {text(desktop_ft.__version__)}.</footer>\n</body></html>\n"
+        f'<header><h1>{heading}</h1><p class="soft">{text(about)}</p></header>\n'
+        f"<main>{''.join(parts)}</main>\n"
+        f"<footer>{text(tr('Written by Desktop FT {version}.', version=desktop_ft.__version__))}</footer>\n</body></html>\n"
     )
 
 

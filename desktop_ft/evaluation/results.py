@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from desktop_ft.core.backbone import Interpolation
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
 from desktop_ft.data.decode import UnreadablePicture, load
 from desktop_ft.evaluation.calibration import reliability
@@ -23,27 +24,42 @@ _MATRIX_CLASSES = 30
 _CONFUSED_PAIRS = 30
 _SIDE = 128
 _QUALITY = 78
+_LITTLE = 0.1
+_SELECTED = marked(
+    "Answers less sure than {threshold} are <i>don't know</i>: {answered} of {all} pictures ({coverage}; {coverage_interval}) "
+    "are answered, and of those {accuracy} is right ({accuracy_interval}); {remaining} of {mistakes} mistakes remain."
+)
+_NONE_SELECTED = marked(
+    "Answers less sure than {threshold} are <i>don't know</i>: {answered} of {all} pictures ({coverage}; {coverage_interval}) "
+    "are answered, and of those nothing can be said; {remaining} of {mistakes} mistakes remain."
+)
 
 
 def results(evaluation: Evaluation, root: Path | None, threshold: Threshold | None = None) -> str:
     """Accuracy, classes, confusions, calibration and mistakes; thumbnails where `root` is given."""
     told = figures(evaluation)
     return (
-        section("How well it does", _figures(evaluation, told), _classes(told.per_class))
-        + section("What it takes for what", _confusion(evaluation))
-        + section("How sure it is", _calibration(evaluation, told), _selection(evaluation, threshold))
-        + section("Mistakes", _mistakes(evaluation, root))
+        section(tr("How well it does"), _figures(evaluation, told), _classes(told.per_class))
+        + section(tr("What it takes for what"), _confusion(evaluation))
+        + section(tr("How sure it is"), _calibration(evaluation, told), _selection(evaluation, threshold))
+        + section(tr("Mistakes"), _mistakes(evaluation, root))
     )
 
 
 def _figures(evaluation: Evaluation, told: Figures) -> str:
     shown = [
-        (percent(told.accuracy.value), f"accuracy; 95 % interval {interval(told.accuracy)}"),
-        (str(len(evaluation.answers)), f"pictures ({evaluation.subset}), {len(evaluation.mistakes)} answered wrongly"),
-        (f"{told.macro_f1.value:.3f}", f"mean F1 of the classes; {told.macro_f1.low:.3f} to {told.macro_f1.high:.3f}"),
+        (percent(told.accuracy.value), tr("accuracy; 95 % interval {interval}", interval=interval(told.accuracy))),
+        (
+            str(len(evaluation.answers)),
+            tr("pictures ({subset}), {wrong} answered wrongly", subset=tr(evaluation.subset), wrong=len(evaluation.mistakes)),
+        ),
+        (
+            f"{told.macro_f1.value:.3f}",
+            tr("mean F1 of the classes; {low:.3f} to {high:.3f}", low=told.macro_f1.low, high=told.macro_f1.high),
+        ),
     ]
     if told.top5 is not None:
-        shown.append((percent(told.top5.value), f"right class among the first five; {interval(told.top5)}"))
+        shown.append((percent(told.top5.value), tr("right class among the first five; {interval}", interval=interval(told.top5))))
     return (
         '<div class="figures">' + "".join(f"<div><strong>{v}</strong><span>{text(w)}</span></div>" for v, w in shown) + "</div>"
     )
@@ -51,17 +67,21 @@ def _figures(evaluation: Evaluation, told: Figures) -> str:
 
 def _classes(scores: Sequence[ClassFigures]) -> str:
     rows = [(name(score.name), *map(_share, (score.precision, score.recall, score.f1)), str(score.support)) for score in scores]
-    explained = (
-        '<p class="soft">Precision: of the pictures called so, the share that is. Recall: of the pictures that are, the share '
-        "that was called so. F1: the harmonic mean of both. Each with its 95 % interval: the fewer the pictures, the wider.</p>"
+    explained = tr(
+        "Precision: of the pictures called so, the share that is. Recall: of the pictures that are, the share that was called "
+        "so. F1: the harmonic mean of both. Each with its 95 % interval: the fewer the pictures, the wider."
     )
-    return '<div class="short">' + table(("Class", "Precision", "Recall", "F1", "Pictures"), rows) + "</div>" + explained
+    head = (tr("Class"), tr("Precision"), tr("Recall"), "F1", tr("Pictures"))
+    return f'<div class="short">{table(head, rows)}</div><p class="soft">{text(explained)}</p>'
 
 
 def _share(figure: Interval | None) -> str:
     if figure is None:
         return "–"
-    return bar(figure.value, f"{figure.value:.3f}") + f' <span class="soft">{figure.low:.2f} to {figure.high:.2f}</span>'
+    return (
+        bar(figure.value, f"{figure.value:.3f}")
+        + f' <span class="soft">{tr("{low:.2f} to {high:.2f}", low=figure.low, high=figure.high)}</span>'
+    )
 
 
 def _confusion(evaluation: Evaluation) -> str:
@@ -71,11 +91,15 @@ def _confusion(evaluation: Evaluation) -> str:
     if len(evaluation.classes) <= _MATRIX_CLASSES:
         return _matrix(evaluation)
     if not pairs:
-        return "<p>No class was taken for another.</p>"
+        return f"<p>{text(tr('No class was taken for another.'))}</p>"
     rows = [(name(evaluation.classes[i]), name(evaluation.classes[j]), str(-count)) for count, i, j in pairs[:_CONFUSED_PAIRS]]
     more = len(pairs) - len(rows)
-    rest = f'<p class="soft">And {more} pairs more; all are in evaluation.json.</p>' if more else ""
-    return '<div class="short">' + table(("Is", "Was called", "Pictures"), rows, numbers_from=2) + "</div>" + rest
+    rest = (
+        f'<p class="soft">{tr("And {count} pairs more; all are in {file}.", count=more, file="evaluation.json")}</p>'
+        if more
+        else ""
+    )
+    return '<div class="short">' + table((tr("Is"), tr("Was called"), tr("Pictures")), rows, numbers_from=2) + "</div>" + rest
 
 
 def _matrix(evaluation: Evaluation) -> str:
@@ -85,11 +109,10 @@ def _matrix(evaluation: Evaluation) -> str:
         whole = max(1, sum(row))
         cells = "".join(_cell(i == j, count, whole) for j, count in enumerate(row))
         body += f'<tr><th scope="row" title="{text(title)}">{name(title)}</th>{cells}</tr>\n'
-    explained = (
-        '<p class="soft">Rows are what the pictures are, columns what they were called; colour tells the share of a row.</p>'
-    )
+    explained = tr("Rows are what the pictures are, columns what they were called; colour tells the share of a row.")
     top = f"<thead><tr><td></td>{head}</tr></thead>"
-    return f'{explained}<div class="scroll"><table class="matrix">{top}<tbody>\n{body}</tbody></table></div>'
+    said = f'<p class="soft">{text(explained)}</p>'
+    return f'{said}<div class="scroll"><table class="matrix">{top}<tbody>\n{body}</tbody></table></div>'
 
 
 def _cell(right: bool, count: int, whole: int) -> str:
@@ -105,39 +128,51 @@ def _calibration(evaluation: Evaluation, told: Figures) -> str:
     sure, accuracy = told.confidence, told.accuracy
     apart = abs(sure.value - accuracy.value)
     if accuracy.low <= sure.value <= accuracy.high:
-        verdict = "no more apart than chance explains."
+        verdict = tr("no more apart than chance explains.")
+    elif sure.value > accuracy.value:
+        verdict = tr("it overestimates itself a little.") if apart < _LITTLE else tr("it overestimates itself.")
     else:
-        gap = "over" if sure.value > accuracy.value else "under"
-        verdict = f"it {gap}estimates itself{' a little' if apart < 0.1 else ''}."
-    said = (
-        f"<p>Expected calibration error {percent(told.calibration_error.value)} ({interval(told.calibration_error)}): by so much "
-        f"its confidence is off on average. It is {percent(sure.value)} sure ({interval(sure)}) and {percent(accuracy.value)} "
-        f"right ({interval(accuracy)}): {verdict}</p>"
+        verdict = tr("it underestimates itself a little.") if apart < _LITTLE else tr("it underestimates itself.")
+    said = tr(
+        "Expected calibration error {error} ({error_interval}): by so much its confidence is off on average. It is {sure} sure "
+        "({sure_interval}) and {right} right ({right_interval}): {verdict}",
+        error=percent(told.calibration_error.value),
+        error_interval=interval(told.calibration_error),
+        sure=percent(sure.value),
+        sure_interval=interval(sure),
+        right=percent(accuracy.value),
+        right_interval=interval(accuracy),
+        verdict=verdict,
     )
-    return said + reliability_chart("Right answers by confidence", reliability(confidence, right))
+    return f"<p>{said}</p>" + reliability_chart(tr("Right answers by confidence"), reliability(confidence, right))
 
 
 def _selection(evaluation: Evaluation, threshold: Threshold | None) -> str:
-    chart = coverage_chart("Right answers by share answered, the surest first", coverage_curve(evaluation))
+    chart = coverage_chart(tr("Right answers by share answered, the surest first"), coverage_curve(evaluation))
     if threshold is None:
-        return "<p>No threshold was picked: it answers always, however unsure it is.</p>" + chart
+        return f"<p>{text(tr('No threshold was picked: it answers always, however unsure it is.'))}</p>{chart}"
     chosen = select(evaluation, threshold.value)
-    answered = f"{chosen.answered} of {chosen.of} pictures ({percent(chosen.coverage.value)}; {interval(chosen.coverage)})"
-    of_those = f"{percent(chosen.accuracy.value)} is right ({interval(chosen.accuracy)})"
-    said = (
-        f"<p>Answers less sure than {percent(threshold.value)} are <i>don't know</i>: {answered} are answered, and of those "
-        f"{of_those if chosen.answered else 'nothing can be said'}; {len(chosen.mistakes)} of {len(evaluation.mistakes)} "
-        "mistakes remain.</p>"
-    )
+    figures = {
+        "threshold": percent(threshold.value),
+        "answered": chosen.answered,
+        "all": chosen.of,
+        "coverage": percent(chosen.coverage.value),
+        "coverage_interval": interval(chosen.coverage),
+        "accuracy": percent(chosen.accuracy.value),
+        "accuracy_interval": interval(chosen.accuracy),
+        "remaining": len(chosen.mistakes),
+        "mistakes": len(evaluation.mistakes),
+    }
+    said = tr(_SELECTED if chosen.answered else _NONE_SELECTED, **figures)
     warned = caveat(threshold, evaluation)
-    return said + (f"<p>{text(warned)}</p>" if warned else "") + chart
+    return f"<p>{said}</p>" + (f"<p>{text(warned)}</p>" if warned else "") + chart
 
 
 def _mistakes(evaluation: Evaluation, root: Path | None) -> str:
     wrong = evaluation.mistakes
     if not wrong:
-        return "<p>None: every answer is right.</p>"
-    said = f"<p>{len(wrong)} of {len(evaluation.answers)} answers are wrong; the most confident come first.</p>"
+        return f"<p>{text(tr('None: every answer is right.'))}</p>"
+    said = tr("{wrong} of {all} answers are wrong; the most confident come first.", wrong=len(wrong), all=len(evaluation.answers))
     shown = wrong[:_SHOWN_MISTAKES] if root else ()
     gallery = "".join(_card(evaluation, answer, root) for answer in shown if root)
     rows = [
@@ -150,16 +185,18 @@ def _mistakes(evaluation: Evaluation, root: Path | None) -> str:
         for answer in wrong[:_LISTED_MISTAKES]
     ]
     more = len(wrong) - len(rows)
-    rest = f'<p class="soft">And {more} more; all are in evaluation.json.</p>' if more else ""
-    listed = table(("File", "Is", "Was called", "Confidence"), rows, numbers_from=3) + rest
-    return said + (f'<ul class="gallery">{gallery}</ul>' + folded("As a list", listed) if gallery else listed)
+    rest = f'<p class="soft">{tr("And {count} more; all are in {file}.", count=more, file="evaluation.json")}</p>' if more else ""
+    listed = table((tr("File"), tr("Is"), tr("Was called"), tr("Confidence")), rows, numbers_from=3) + rest
+    shown_first = f'<ul class="gallery">{gallery}</ul>' + folded(tr("As a list"), listed) if gallery else listed
+    return f"<p>{said}</p>{shown_first}"
 
 
 def _card(evaluation: Evaluation, answer: Answer, root: Path) -> str:
     is_, called = evaluation.classes[answer.label], evaluation.classes[answer.predicted]
+    right = f'<span class="good">{name(is_)}</span>'
     return (
         f'<li>{_thumbnail(root / answer.path, is_)}<span class="bad">{name(called)}</span> {percent(answer.confidence, 0)}<br>'
-        f'is <span class="good">{name(is_)}</span> {percent(answer.probabilities[answer.label], 0)}<br>'
+        f"{tr('is {name} {share}', name=right, share=percent(answer.probabilities[answer.label], 0))}<br>"
         f'<span class="file">{name(answer.path.rpartition("/")[2])}</span></li>\n'
     )
 

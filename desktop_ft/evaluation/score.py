@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Answer, ClassScore, Evaluation
 from desktop_ft.evaluation.calibration import calibration_error
 from desktop_ft.evaluation.intervals import wilson
@@ -40,12 +41,16 @@ def evaluate(
     """
     given = np.asarray(probabilities, dtype=np.float64)
     if not samples:
-        raise UserError("There are no pictures to evaluate on.", "Choose a folder with pictures, or hold out a larger share.")
+        raise UserError(
+            tr("There are no pictures to evaluate on."), tr("Choose a folder with pictures, or hold out a larger share.")
+        )
     if given.shape != (len(samples), len(classes)):
         raise ValueError(f"probabilities {given.shape} do not fit {len(samples)} samples of {len(classes)} classes")
     if not np.isfinite(given).all():
         worst = samples[int(np.argmin(np.isfinite(given).all(axis=1)))]
-        raise UserError(f"The model gives no usable answer for {worst.path}.", "Train again with a lower learning rate.")
+        raise UserError(
+            tr("The model gives no usable answer for {path}.", path=worst.path), tr("Train again with a lower learning rate.")
+        )
     labels = np.array([sample.label for sample in samples], dtype=np.int64)
     predicted = given.argmax(axis=1)
     confidence = given.max(axis=1)

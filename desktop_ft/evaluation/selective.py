@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
 from desktop_ft.evaluation.intervals import wilson
 
-FLATTERS = (
+FLATTERS = marked(
     "The threshold was picked on these very pictures, so the accuracy among the answered flatters it: judge it on "
     "pictures that had no part in the choice."
 )
@@ -100,4 +101,4 @@ def fingerprint(evaluation: Evaluation) -> str:
 
 def caveat(threshold: Threshold | None, evaluation: Evaluation) -> str:
     """What must be said of a threshold judged on `evaluation`; "" where it was not picked on these pictures."""
-    return FLATTERS if threshold is not None and threshold.fingerprint == fingerprint(evaluation) else ""
+    return tr(FLATTERS) if threshold is not None and threshold.fingerprint == fingerprint(evaluation) else ""

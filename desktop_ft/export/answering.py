@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.core.language import tr
 from desktop_ft.data.decode import UnreadablePicture, network_input
 
 BATCH = 16
@@ -73,7 +74,7 @@ def _answered(ask: Ask, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterat
 
 def _answer(path: Path, probabilities: Real, logits: Floats) -> PictureAnswer:
     if not np.isfinite(logits).all():
-        return PictureAnswer(path=path, problem="The model gives no usable answer for it.")
+        return PictureAnswer(path=path, problem=tr("The model gives no usable answer for it."))
     predicted = int(logits.argmax())
     return PictureAnswer(
         path=path,

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 import desktop_ft
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.language import marked, tr
 
 _ASK_CANCEL_EVERY_S = 0.1
-_AGAIN = "Export once more; if it happens again, choose another backbone."
+_AGAIN = marked("Export once more; if it happens again, choose another backbone.")
 
 Progress = Callable[[int, int | None], None]
 
@@ -45,12 +46,19 @@ def answers_without_torch(
     predicted: list[int] = []
     for told in _conversation(model, paths, cancel):
         if "what" in told:
-            raise UserError(f"The exported file cannot be used: {told['what']}", told["cure"])
+            raise UserError(tr("The exported file cannot be used: {what}", what=tr(told["what"])), tr(told["cure"]))
         if "ready" in told:
             _must_say(told["ready"], metadata)
             continue
         if "problem" in told:
-            raise UserError(f"The exported file gives no answer for {paths[len(logits)]}: {told['problem']}", _AGAIN)
+            raise UserError(
+                tr(
+                    "The exported file gives no answer for {file}: {problem}",
+                    file=paths[len(logits)],
+                    problem=tr(told["problem"]),
+                ),
+                tr(_AGAIN),
+            )
         logits.append(np.frombuffer(base64.b64decode(told["logits"]), dtype="<f4"))
         predicted.append(int(told["predicted"]))
         if progress:
@@ -63,8 +71,8 @@ def answers_without_torch(
 def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
     if wrong := [key for key, value in metadata.items() if said.get(key) != value]:
         raise UserError(
-            f"The exported file does not say what the trained model is: its {wrong[0]} is another one.",
-            "Export with another format, and tell the exporter's makers.",
+            tr("The exported file does not say what the trained model is: its {key} is another one.", key=wrong[0]),
+            tr("Export with another format, and tell the exporter's makers."),
         )
 
 
@@ -136,6 +144,6 @@ def _must_have_ended_well(code: int, complaints: IO[bytes]) -> None:
         return
     complaints.seek(0)
     last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
-    why = last[0] if last else f"it ended with code {code}"
-    cure = "Close other programs to free memory, and export again." if code < 0 or "MemoryError" in why else _AGAIN
-    raise UserError(f"The process that checks the exported file ended too early: {why}.", cure)
+    why = last[0] if last else tr("it ended with code {code}", code=code)
+    cure = marked("Close other programs to free memory, and export again.") if code < 0 or "MemoryError" in why else _AGAIN
+    raise UserError(tr("The process that checks the exported file ended too early: {why}.", why=why), tr(cure))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import desktop_ft
 from desktop_ft.core.backbone import BackboneSpec, ResizeRule
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, to_json
 
@@ -22,7 +23,7 @@ THRESHOLD = "desktop_ft.threshold"
 _LARGEST = 1 << 12
 """No network here takes pictures this large; a resize rule that asks for more would only fill the memory."""
 
-_ANEW = "Export the run again with `desktop-ft export`."
+_ANEW = marked("Export the run again with `desktop-ft export`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +63,17 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     """
     missing = [key for key in (VERSION, CLASSES, RESIZE) if key not in metadata]
     if missing:
-        raise UserError(f"{where} was not exported by Desktop FT: it does not say what its classes are.", _ANEW)
-    damaged = UserError(f"{where} is damaged: what it says of its classes, its input or its threshold cannot be used.", _ANEW)
+        raise UserError(tr("{file} was not exported by Desktop FT: it does not say what its classes are.", file=where), tr(_ANEW))
+    damaged = UserError(
+        tr("{file} is damaged: what it says of its classes, its input or its threshold cannot be used.", file=where), tr(_ANEW)
+    )
     try:
         classes, threshold = json.loads(metadata[CLASSES]), float(metadata.get(THRESHOLD, "0"))
     except ValueError as error:
         raise damaged from error
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
         raise damaged
-    rule = from_json(ResizeRule, metadata[RESIZE], f"the resize rule in {where}")
+    rule = from_json(ResizeRule, metadata[RESIZE], tr("the resize rule in {file}", file=where))
     if not (1 <= rule.crop <= _LARGEST and 1 <= rule.resize <= _LARGEST):
         raise damaged
     if not 0 <= threshold <= 1:

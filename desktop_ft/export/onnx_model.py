@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from onnx.external_data_helper import uses_external_data
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
 from desktop_ft.export.answering import BATCH, Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
@@ -19,7 +20,7 @@ _FATAL_ONLY = 4
 _BYTE_LIMIT = 1 << 31
 """No ONNX file that is whole in itself is larger: a protobuf message holds less."""
 
-_CHOOSE = "Choose a .onnx file that was exported by Desktop FT."
+_CHOOSE = marked("Choose a .onnx file that was exported by Desktop FT.")
 
 
 class OnnxModel:
@@ -56,7 +57,8 @@ class OnnxModel:
             probabilities, logits = self._session.run(OUTPUTS, {INPUT: scaled})
         except Exception as error:  # onnxruntime's errors share no base but Exception
             raise UserError(
-                f"{self._name} cannot be computed: {str(error).splitlines()[0]}", "Export the run again, or free some memory."
+                tr("{file} cannot be computed: {error}", file=self._name, error=str(error).splitlines()[0]),
+                tr("Export the run again, or free some memory."),
             ) from error
         return probabilities, logits
 
@@ -67,20 +69,24 @@ class OnnxModel:
 
 def _content(path: Path) -> bytes:
     if not path.exists():
-        raise UserError(f"There is no file {path}.", "Check the name, or export a run with `desktop-ft export`.")
+        raise UserError(
+            tr("There is no file {file}.", file=path), tr("Check the name, or export a run with `desktop-ft export`.")
+        )
     if not path.is_file():
-        raise UserError(f"{path} is not a file.", _CHOOSE)
+        raise UserError(tr("{file} is not a file.", file=path), tr(_CHOOSE))
     try:
         if path.stat().st_size >= _BYTE_LIMIT:
-            raise UserError(f"{path.name} is larger than any ONNX file (2 GiB).", _CHOOSE)
+            raise UserError(tr("{file} is larger than any ONNX file (2 GiB).", file=path.name), tr(_CHOOSE))
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check that you may read it.") from error
+        raise UserError(
+            tr("{file} cannot be read: {error}.", file=path, error=error.strerror), tr("Check that you may read it.")
+        ) from error
 
 
 def _checked_metadata(content: bytes, name: str) -> Mapping[str, str]:
     """The metadata of the ONNX file `content`, which must hold all of itself."""
-    not_onnx = UserError(f"{name} is not an ONNX file, or is damaged.", _CHOOSE)
+    not_onnx = UserError(tr("{file} is not an ONNX file, or is damaged.", file=name), tr(_CHOOSE))
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(content)
@@ -91,7 +97,10 @@ def _checked_metadata(content: bytes, name: str) -> Mapping[str, str]:
     # From bytes, onnxruntime would look for external data in the working folder: nothing outside the file is ever read.
     nodes = [node for function in proto.functions for node in function.node]
     if any(uses_external_data(tensor) for tensor in (*_tensors(proto.graph), *_node_tensors(nodes))):
-        raise UserError(f"{name} keeps its weights in a second file.", "Export the run again: Desktop FT writes a single file.")
+        raise UserError(
+            tr("{file} keeps its weights in a second file.", file=name),
+            tr("Export the run again: Desktop FT writes a single file."),
+        )
     return {entry.key: entry.value for entry in proto.metadata_props}
 
 
@@ -120,7 +129,8 @@ def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base but Exception
         raise UserError(
-            f"{name} cannot be loaded: {str(error).splitlines()[0]}", "Export the run again, or update onnxruntime."
+            tr("{file} cannot be loaded: {error}", file=name, error=str(error).splitlines()[0]),
+            tr("Export the run again, or update onnxruntime."),
         ) from error
 
 
@@ -130,4 +140,6 @@ def _check_ends(session: onnxruntime.InferenceSession, facts: ModelFacts, name: 
     outputs = {entry.name: entry.shape[1:] for entry in session.get_outputs()}
     side, columns = facts.rule.crop, len(facts.classes)
     if inputs != {INPUT: [3, side, side]} or any(outputs.get(output) != [columns] for output in OUTPUTS):
-        raise UserError(f"{name} is damaged: its inputs or outputs are not those it tells of.", "Export the run again.")
+        raise UserError(
+            tr("{file} is damaged: its inputs or outputs are not those it tells of.", file=name), tr("Export the run again.")
+        )

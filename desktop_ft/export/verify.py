@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.export.checking import Progress, answers_without_torch
 from desktop_ft.runs import atomic
@@ -51,7 +52,9 @@ def export_and_verify(
     if not len(reference) == len(paths):
         raise ValueError(f"{len(reference)} rows of logits for {len(paths)} photos")
     if not paths:
-        raise UserError("There is no photo to compare the exported file on.", "Put the run's pictures back in their folder.")
+        raise UserError(
+            tr("There is no photo to compare the exported file on."), tr("Put the run's pictures back in their folder.")
+        )
     temporary = _temporary(out)
     try:
         _write(exporter, ExportJob(model=model, size=size, metadata=metadata, path=temporary), out)
@@ -70,7 +73,8 @@ def export_and_verify(
 def _temporary(out: Path) -> Path:
     """A new empty file beside `out`: that the folder can be written to is found out before the long work, not after."""
     if out.exists() and not out.is_file():
-        raise UserError(f"{out} is {'a folder' if out.is_dir() else 'not a file'}.", "Name a file to write to.")
+        what = tr("{file} is a folder.", file=out) if out.is_dir() else tr("{file} is not a file.", file=out)
+        raise UserError(what, tr("Name a file to write to."))
     atomic.make_folder(out.parent)
     temporary = out.with_name(f".desktop-ft-{secrets.token_hex(6)}{out.suffix}")
     try:
@@ -98,8 +102,12 @@ def _compare(
 ) -> ExportReport:
     if logits.shape != reference.shape:
         raise UserError(
-            f"The exported file gives {logits.shape[1]} answers a photo, and the trained model {reference.shape[1]}.",
-            "Export with another format, and tell the exporter's makers.",
+            tr(
+                "The exported file gives {count} answers a photo, and the trained model {expected}.",
+                count=logits.shape[1],
+                expected=reference.shape[1],
+            ),
+            tr("Export with another format, and tell the exporter's makers."),
         )
     expected = reference.astype(np.float64)
     # NaN compares as different, never as equal; no logit at all (an untrained head) must be met exactly.
@@ -122,10 +130,17 @@ def _compare(
 def _must_agree(report: ExportReport) -> None:
     if report.accepted:
         return
-    changed = "1 answer" if report.changed_answers == 1 else f"{report.changed_answers} answers"
     raise UserError(
-        f"The exported file does not answer like the trained model, and was not kept: on {report.compared} photos its logits "
-        f"differ by up to {report.largest_difference:.1e} (allowed: {TOLERANCE:.0e}) and {changed} "
-        f"changed; worst is {report.worst_path}.",
-        "Train another backbone, or report this one; the run itself is kept.",
+        tr_n(
+            "The exported file does not answer like the trained model, and was not kept: on {photos} photos its logits differ by "
+            "up to {difference:.1e} (allowed: {allowed:.0e}) and {n} answer changed; worst is {worst}.",
+            "The exported file does not answer like the trained model, and was not kept: on {photos} photos its logits differ by "
+            "up to {difference:.1e} (allowed: {allowed:.0e}) and {n} answers changed; worst is {worst}.",
+            n=report.changed_answers,
+            photos=report.compared,
+            difference=report.largest_difference,
+            allowed=TOLERANCE,
+            worst=report.worst_path,
+        ),
+        tr("Train another backbone, or report this one; the run itself is kept."),
     )

@@ -159,7 +159,7 @@ class AugmentPage(Page):
     def _right(self) -> QWidget:
         self.seed = QSpinBox()
         self.seed.setRange(0, 999_999)
-        before, _, behind = tr("seed {n}").partition("{n}")
+        before, _, behind = tr("seed {n}", n="{n}").partition("{n}")
         self.seed.setPrefix(before)
         self.seed.setSuffix(behind)
         self.seed.setAccessibleName(tr("Seed of the preview"))

@@ -128,7 +128,7 @@ class LayersPage(Page):
         self.rate.setKeyboardTracking(False)
         self.epoch = QSpinBox()
         self.epoch.setRange(1, 10_000)
-        before, _, behind = tr("as in epoch {n}").partition("{n}")
+        before, _, behind = tr("as in epoch {n}", n="{n}").partition("{n}")
         self.epoch.setPrefix(before)
         self.epoch.setSuffix(behind)
         fields = FreezePlan.model_fields

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
@@ -55,7 +55,7 @@ def evaluate_run(
         samples = still_there(Path(given.root), opened.held_out, warn)
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
-        samples, subset = _understood(given, opened, warn), "all"
+        samples, subset = _understood(given, opened, warn), marked("all")
         if left_out := given.left_out():
             warn(tr("Left out, as they cannot be used: {count} files or folders. A scan of it says which.", count=len(left_out)))
         _warn_of_flattery(opened, samples, warn)
