@@ -21,7 +21,7 @@ _LISTED_PROBLEMS = 200
 _ENDED = {
     RunStatus.COMPLETED: marked("The run completed, after {epochs} epochs and {time}."),
     RunStatus.STOPPED: marked("The run stopped early; what was learned was kept, after {epochs} epochs and {time}."),
-    RunStatus.CANCELLED: marked("The run cancelled, after {epochs} epochs and {time}."),
+    RunStatus.CANCELLED: marked("The run was cancelled, after {epochs} epochs and {time}."),
     RunStatus.FAILED: marked("The run failed, after {epochs} epochs and {time}."),
 }
 _NOT_ENDED = marked("The run has not ended, after {epochs} epochs and {time}.")

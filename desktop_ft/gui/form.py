@@ -25,6 +25,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import with_help
+from desktop_ft.gui.widgets import letters_width
 from desktop_ft.jobs import help_texts
 
 _WIDEST = 2_000_000_000
@@ -111,7 +112,7 @@ class ModelForm(QWidget):
         control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.installEventFilter(self._guard)
         caption = QLabel(words.title(name))
-        caption.setMinimumWidth(self.fontMetrics().averageCharWidth() * 17)
+        caption.setMinimumWidth(letters_width(self, 17))
         caption.setToolTip(description)
         caption.setBuddy(control)
         card = self._card(name)

@@ -8,7 +8,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import tr
-from desktop_ft.gui.widgets import GAP, label
+from desktop_ft.gui.widgets import GAP, label, letters_width
 from desktop_ft.jobs import help_texts
 
 _CHARACTERS = 52
@@ -99,7 +99,7 @@ class CardPopup(QFrame):
         for text in made.findChildren(QLabel):
             text.ensurePolished()  # a heading is larger once it has its style, and the height depends on it
         room = control.screen().availableGeometry()
-        width = made.fontMetrics().averageCharWidth() * _CHARACTERS
+        width = letters_width(made, _CHARACTERS)
         size = QSize(width, min(made._column.heightForWidth(width - 2 * _BORDER) + 2 * _BORDER, room.height() - 2 * GAP))
         made.resize(size)
         made.move(_place(QRect(control.mapToGlobal(QPoint(0, 0)), control.size()), size, room))

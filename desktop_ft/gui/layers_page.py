@@ -21,7 +21,7 @@ from desktop_ft.gui.plan_edit import set_rate, tick
 from desktop_ft.gui.plan_menu import PlanMenu
 from desktop_ft.gui.rate_delegate import RateDelegate
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, caption_of, filling, label, row
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, caption_of, filling, label, letters_width, row
 
 PRESET_TITLES = {
     "head": marked("Only the head"),
@@ -180,7 +180,7 @@ class LayersPage(Page):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
         for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24), (COMPARED, 16)):
-            self.tree.setColumnWidth(column, self.tree.fontMetrics().averageCharWidth() * characters)
+            self.tree.setColumnWidth(column, max(letters_width(self.tree, characters), header.sectionSizeHint(column)))
         self.rate_delegate = RateDelegate(self.tree)
         self.tree.setColumnHidden(COMPARED, True)
         for column in (SHARE, RATE):

@@ -20,7 +20,7 @@ from desktop_ft.gui.network_chart import NetworkChart
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, scrolled, splitter
+from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, letters_width, row, scrolled, splitter
 from desktop_ft.gui.worker import Newest
 from desktop_ft.jobs import backbones
 from desktop_ft.jobs.devices import accelerated
@@ -286,7 +286,7 @@ class ModelPage(Page):
         layout.addWidget(self.input)
         layout.addWidget(self.own)
         layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
-        frame.setMinimumWidth(frame.fontMetrics().averageCharWidth() * 38)
+        frame.setMinimumWidth(letters_width(frame, 38))
         return scrolled(frame)
 
     def _look_again(self) -> None:

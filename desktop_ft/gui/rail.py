@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemD
 from desktop_ft.core.language import tr
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.widgets import letters_width
 
 _ICON = 20
 _PAD = 10
@@ -68,7 +69,7 @@ class Rail(QListWidget):
         self.setItemDelegate(RailDelegate(theme, self))
         self.setMouseTracking(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFixedWidth(self.fontMetrics().averageCharWidth() * 17 + _ICON + 4 * _PAD + 12)
+        self.setFixedWidth(letters_width(self, 17) + _ICON + 4 * _PAD + 12)
         self._theme = theme
         self._names = tuple(PAGE_TITLES)
         for name in self._names:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QStyledItemDelegat
 
 from desktop_ft.core.language import tr
 from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.widgets import letters_width
 
 SORT_ROLE = int(Qt.ItemDataRole.UserRole)
 ROW_ROLE = SORT_ROLE + 1
@@ -192,9 +193,7 @@ class Table(QTableView):
         header = self.horizontalHeader()
         for number, column in enumerate(columns):
             if column.width:
-                self.setColumnWidth(
-                    number, self.fontMetrics().averageCharWidth() * max(column.width, len(tr(column.title)) + 1) + 22
-                )
+                self.setColumnWidth(number, max(letters_width(self, column.width) + 22, header.sectionSizeHint(number)))
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
 

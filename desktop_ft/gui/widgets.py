@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_lowercase
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -63,6 +64,11 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
         made.setProperty("role", "primary")
     made.clicked.connect(clicked)
     return made
+
+
+def letters_width(widget: QWidget, count: int) -> int:
+    """Pixels that `count` small Latin letters take in the font of `widget`. (A font's own average counts Chinese letters too.)"""
+    return count * (widget.fontMetrics().horizontalAdvance(ascii_lowercase) // len(ascii_lowercase))
 
 
 def row(*things: QWidget | None) -> QHBoxLayout:
