@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DeviceChoice, Precision
 
 _one_at_a_time = threading.RLock()
@@ -60,8 +61,13 @@ def choose(device: DeviceChoice = DeviceChoice.AUTO, precision: Precision = Prec
     """
     kind = _first_there() if device is DeviceChoice.AUTO else device
     if not _is_there(kind):
-        cure = "Choose another device, or auto; `desktop-ft doctor` shows what there is."
-        raise UserError(f"There is no {kind.value.upper()} device here that torch {torch.__version__} can use.", cure)
+        cure = tr("Choose another device, or auto; `desktop-ft doctor` shows what there is.")
+        raise UserError(
+            tr(
+                "There is no {kind} device here that torch {version} can use.", kind=kind.value.upper(), version=torch.__version__
+            ),
+            cure,
+        )
     chosen = _best_precision(kind) if precision is Precision.AUTO else precision
     _check(kind, chosen)
     autocast = _AUTOCAST.get(chosen)
@@ -197,9 +203,9 @@ def _cpu_computes_in_bf16() -> bool:
 
 def _check(kind: DeviceChoice, precision: Precision) -> None:
     if kind is DeviceChoice.CPU and precision is Precision.FP16:
-        raise UserError("The CPU does not train in fp16.", "Choose fp32, bf16 or auto.")
+        raise UserError(tr("The CPU does not train in fp16."), tr("Choose fp32, bf16 or auto."))
     if kind is DeviceChoice.CUDA and precision is Precision.BF16 and not torch.cuda.is_bf16_supported():
-        raise UserError(f"{_words(kind)} does not compute in bf16.", "Choose fp16, fp32 or auto.")
+        raise UserError(tr("{device} does not compute in bf16.", device=_words(kind)), tr("Choose fp16, fp32 or auto."))
 
 
 def _words(kind: DeviceChoice) -> str:

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.models import tensor_file
 from desktop_ft.runs import atomic
 from desktop_ft.runs.kept import KeptFolder
@@ -87,7 +88,9 @@ class Features:
         refusal = store.folder.make_room(kind.bytes * len(self.missing), folder) if self.missing else ""
         self._writing = not refusal
         if refusal and not self.in_memory:
-            raise NoRoom(f"What the frozen layers answer ({self.bytes / 1e9:.1f} GB) cannot be kept: {refusal}.")
+            raise NoRoom(
+                tr("What the frozen layers answer ({size:.1f} GB) cannot be kept: {why}.", size=self.bytes / 1e9, why=refusal)
+            )
 
     def __len__(self) -> int:
         return len(self._wanted)
@@ -133,8 +136,10 @@ class Features:
             self._writing = False
             why = error.what if isinstance(error, UserError) else str(error)
             if not self.in_memory:
-                raise NoRoom(f"What the frozen layers answer cannot be kept any more: {why}") from error
-            self._warn(f"What the frozen layers answer is not kept for the next run: {why} This run goes on from memory.")
+                raise NoRoom(tr("What the frozen layers answer cannot be kept any more: {why}", why=why)) from error
+            self._warn(
+                tr("What the frozen layers answer is not kept for the next run: {why} This run goes on from memory.", why=why)
+            )
 
     def give_on(self, device: torch.device) -> None:
         """Let `rows` lie on `device` from now on, where what is held in memory has a copy there; all must be known."""
@@ -179,7 +184,7 @@ class Features:
             try:
                 self._take(path)
             except (SafetensorError, OSError, ValueError, KeyError) as error:
-                self._warn(f"A file of kept answers was damaged and is made again ({error}).")
+                self._warn(tr("A file of kept answers was damaged and is made again ({error}).", error=error))
                 with suppress(OSError):
                     path.unlink()
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.optim import optimizer_tensors, restore_optimizer
 from desktop_ft.engine.passes import Diverged, Passes
@@ -118,7 +119,7 @@ class Keeper:
     def _checkpoint(self, progress: Progress) -> Checkpoint:
         model, state = self._network.state_dict(), optimizer_tensors(self.optimizer, self._network)
         if bad := [name for name in (*_not_finite(model), *_not_finite(state)) if name not in self._never_finite]:
-            raise Diverged(f"The weights became infinite ({bad[0]})")
+            raise Diverged(tr("The weights became infinite ({name})", name=bad[0]))
         return Checkpoint(
             model=model,
             optimizer=state,
@@ -184,5 +185,6 @@ def _check_fits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> No
     if names:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise UserError(
-            f"The checkpoint is of another network; these tensors differ: {shown}.", "Resume with the run's own recipe."
+            tr("The checkpoint is of another network; these tensors differ: {names}.", names=shown),
+            tr("Resume with the run's own recipe."),
         )

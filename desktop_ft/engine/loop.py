@@ -24,6 +24,7 @@ from desktop_ft.core.events import (
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.language import tr
 from desktop_ft.core.layers import same_rate
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
@@ -119,8 +120,8 @@ class Loop:
         """Raise where the processes of a team have not found the same checkpoint."""
         at = self._progress.epoch * self._setup.batches.steps + self._progress.step
         if self._team.sums(at, 0, 0)[0] != at * self._team.size:
-            what = "The processes that train together have found different checkpoints."
-            raise UserError(what, "See to it that all of them see the same run folder.")
+            what = tr("The processes that train together have found different checkpoints.")
+            raise UserError(what, tr("See to it that all of them see the same run folder."))
 
     def run(self) -> RunStatus:
         """Train to an end; returns which.
@@ -161,7 +162,7 @@ class Loop:
         if self._resume and self._resume.note:
             self._warn(self._resume.note)
         if self._resume and (differences := self._keeper.differences(self._resume)):
-            self._warn(f"Continues, but not bit-identical: {differences}.")
+            self._warn(tr("Continues, but not bit-identical: {differences}.", differences=differences))
 
     @property
     def _stale(self) -> bool:
@@ -267,7 +268,7 @@ class Loop:
                 with self._told_when_diverged():
                     sums += self._passes.judge(inputs, targets)
         if not sums.seen:
-            raise UserError("There is nothing to validate on.", "Hold out a larger share of the samples.")
+            raise UserError(tr("There is nothing to validate on."), tr("Hold out a larger share of the samples."))
         return sums
 
     def _finish_epoch(self, validation: Sums) -> None:
@@ -350,11 +351,14 @@ class Loop:
         try:
             yield
         except Diverged as error:
-            where = f"epoch {at.epoch + 1}, " + (f"batch {at.step + 1}" if at.step < self._setup.batches.steps else "validation")
-            kept = "No epoch was finished yet."
+            where = tr("epoch {epoch}, validation", epoch=at.epoch + 1)
+            if at.step < self._setup.batches.steps:
+                where = tr("epoch {epoch}, batch {batch}", epoch=at.epoch + 1, batch=at.step + 1)
+            kept = tr("No epoch was finished yet.")
             if at.best_epoch is not None:
-                kept = f"The best so far (epoch {at.best_epoch + 1}) is kept."
-            raise UserError(f"{error} at {where} (learning rate {lr:g}). {kept}", "Try a rate ten times smaller.") from error
+                kept = tr("The best so far (epoch {epoch}) is kept.", epoch=at.best_epoch + 1)
+            what = tr("{problem} at {place} (learning rate {rate:g}). {kept}", problem=error, place=where, rate=lr, kept=kept)
+            raise UserError(what, tr("Try a rate ten times smaller.")) from error
 
 
 def _learning_share(network: nn.Module) -> float:

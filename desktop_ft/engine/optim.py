@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Optimisation, Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def build_optimizer(optimisation: Optimisation, groups: Sequence[ParameterGroup]
         UserError: there is no parameter that learns.
     """
     if not groups:
-        raise UserError("No layer may learn.", "Tick at least one layer, or take another preset.")
+        raise UserError(tr("No layer may learn."), tr("Tick at least one layer, or take another preset."))
     given = [{"params": list(group.parameters), "weight_decay": group.weight_decay} for group in groups]
     match optimisation.optimizer:
         case Optimizer.ADAMW:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.engine.device import Compute, give_memory_back, pass_size
 from desktop_ft.engine.recording import Recorder
 from desktop_ft.engine.team import ALONE, Team
@@ -113,7 +114,7 @@ class Passes:
         self._team.share_statistics()
         # With a scaler an overflow is part of the game: it skips that step and scales less.
         if not self.compute.scaler and not math.isfinite(norm):
-            raise Diverged("The gradient became infinite")
+            raise Diverged(tr("The gradient became infinite"))
         self._within_memory(lambda: self._scaler.step(optimizer), len(inputs))
         self._scaler.update()
         return sums
@@ -209,9 +210,9 @@ class Passes:
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            what = "Batch normalisation cannot learn from a single value: one sample at a time is too few at this input size."
+            what = tr("Batch normalisation cannot learn from a single value: one sample at a time is too few at this input size.")
             raise UserError(
-                what, "Take a batch size of 2 or more, a larger input, or keep batch normalisation frozen."
+                what, tr("Take a batch size of 2 or more, a larger input, or keep batch normalisation frozen.")
             ) from error
         return logits
 
@@ -231,19 +232,22 @@ class Passes:
 
     def _halve(self, size: int) -> None:
         if self._team.size > 1:
-            cure = "Take a smaller batch or picture size, let fewer layers learn, or train on the CPU."
-            raise UserError(f"Memory ran out: each process computes {size} samples of a batch at once.", cure)
+            cure = tr("Take a smaller batch or picture size, let fewer layers learn, or train on the CPU.")
+            raise UserError(tr("Memory ran out: each process computes {size} samples of a batch at once.", size=size), cure)
         if self.parts >= size:
-            cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
-            raise UserError("Memory ran out even with one sample at a time.", cure)
+            cure = tr("Choose a smaller picture size, let fewer layers learn, or train on the CPU.")
+            raise UserError(tr("Memory ran out even with one sample at a time."), cure)
         self.parts = min(2 * self.parts, size)
         give_memory_back(self.compute.device)
-        self._warn(f"Memory ran out. Each batch is now computed in {self.parts} parts; it goes on with the same samples.")
+        what = tr(
+            "Memory ran out. Each batch is now computed in {parts} parts; it goes on with the same samples.", parts=self.parts
+        )
+        self._warn(what)
 
 
 def _check(loss: float) -> None:
     if not math.isfinite(loss):
-        raise Diverged(f"Loss became {'NaN' if math.isnan(loss) else 'infinite'}")
+        raise Diverged(tr("Loss became NaN") if math.isnan(loss) else tr("Loss became infinite"))
 
 
 def _unless_out_of_memory(attempt: Callable[[], Result]) -> tuple[Result, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from desktop_ft import __version__
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute, pass_size, single_threads
 from desktop_ft.engine.feature_store import RowKind
@@ -85,9 +86,10 @@ class Prefix:
                 with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
                     self.onward(kept)  # may not fail
         except Exception as error:  # a network's own code runs here on tensors that lie otherwise in memory
-            raise Uncuttable(f"The way around its frozen layers fails ({type(error).__name__}: {error}).") from error
+            what = f"{type(error).__name__}: {error}"
+            raise Uncuttable(tr("The way around its frozen layers fails ({what}).", what=what)) from error
         if apart > _CLOSE_IN_HALF or (got - whole).abs().max() > _CLOSE * whole.abs().max().clamp_min(1e-12):
-            raise Uncuttable("The way around its frozen layers does not end where the whole network does.")
+            raise Uncuttable(tr("The way around its frozen layers does not end where the whole network does."))
         return RowKind(shape=tuple(rows.shape[1:]), dtype=rows.dtype)
 
     @property
@@ -110,7 +112,8 @@ class Prefix:
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise UserError(
-                        "Memory ran out even with one sample at a time.", "Choose a smaller picture size, or train on the CPU."
+                        tr("Memory ran out even with one sample at a time."),
+                        tr("Choose a smaller picture size, or train on the CPU."),
                     ) from error
             size = (size + 1) // 2
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.forecast import FASTER, USUAL_BATCH_SIZE, StageCosts, StepMemory
+from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Optimisation, Optimizer
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements
 from desktop_ft.engine.batches import RecurringBatches, closed_after
@@ -90,10 +91,12 @@ class Rehearsal:
                     memory = max(memory, self._memory(inputs, targets, memory.free), key=self._of_a_step)
                 by_batch_size = tuple(self._by_batch_size(stages[-1], inputs, targets, memory))
         except Diverged as error:
-            raise UserError(f"{error} in the very first steps.", "Take other weights, or another precision.") from error
+            raise UserError(
+                tr("{problem} in the very first steps.", problem=error), tr("Take other weights, or another precision.")
+            ) from error
         except torch.OutOfMemoryError as error:
-            cure = "Choose a smaller picture size, let fewer layers learn, or train on the CPU."
-            raise UserError("Memory ran out in the very first steps.", cure) from error
+            cure = tr("Choose a smaller picture size, let fewer layers learn, or train on the CPU.")
+            raise UserError(tr("Memory ran out in the very first steps."), cure) from error
         return Costs(
             stages=tuple(stages),
             precision=self._passes.compute.precision.value,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.engine.device import give_memory_back
 from desktop_ft.engine.process import trim
 
@@ -39,8 +40,8 @@ def resting(network: nn.Module, optimizer: torch.optim.Optimizer, device: torch.
             for tensor in away:
                 tensor.data = tensor.data.to(device)
     except torch.OutOfMemoryError as error:
-        what = "While the run waited, another program took the device's memory: it cannot go on there."
-        raise UserError(what, "It is saved. End that program, and resume the run.") from error
+        what = tr("While the run waited, another program took the device's memory: it cannot go on there.")
+        raise UserError(what, tr("It is saved. End that program, and resume the run.")) from error
 
 
 def _put_by(tensors: Iterable[Tensor], device: torch.device) -> list[Tensor]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from desktop_ft.core.events import PrefixProgress, PrefixReady, TrainEvent, Warned
+from desktop_ft.core.language import tr
 from desktop_ft.engine.ahead import Ahead
 from desktop_ft.engine.batches import Batches, KeyedBatch, RecurringBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
@@ -144,7 +145,7 @@ class Stages:
             with ahead.making() if ahead else nullcontext():
                 found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
         except Uncuttable as error:
-            self._warn(f"The frozen layers are computed anew in every step: {error}")
+            self._warn(tr("The frozen layers are computed anew in every step: {why}", why=error))
             return self._whole(epoch)
         if found is None:
             return self._whole(epoch)
@@ -210,7 +211,7 @@ class Stages:
             if self._compute.device.type == "cuda" and _SHARE_OF_DEVICE * features.bytes <= free_memory(self._compute.device):
                 features.give_on(self._compute.device)
         except NoRoom as error:
-            self._warn(f"{error} They are computed anew in every step.")
+            self._warn(tr("{problem} They are computed anew in every step.", problem=error))
             return None
         return features
 
