@@ -163,7 +163,7 @@ class Passes:
         """Leave the gradients of a batch, no longer than allowed, and give its totals.
 
         Returns:
-            float64 (3,) on the device: the sum of the losses, how many answers are right, the length of the gradient.
+            (3,) on the device: the sum of the losses, how many answers are right, the length of the gradient.
         """
         optimizer.zero_grad()
         totals = []
@@ -178,10 +178,10 @@ class Passes:
         norm = nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         if clip_norm:
             nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
-        return torch.cat([torch.stack(totals).sum(0), norm.double().reshape(1)])
+        return torch.cat([torch.stack(totals).sum(0), norm.to(totals[0].dtype).reshape(1)])
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean loss; and float64 (2,), without gradients: the sum of the losses, and how many answers are right."""
+        """The mean loss; and (2,) without gradients: the sum of the losses, and how many answers are right."""
         compute = self.compute
         with torch.autocast(compute.device.type, compute.autocast, enabled=compute.autocast is not None):
             logits = self._answers(inputs)
@@ -189,7 +189,8 @@ class Passes:
         loss = self._loss(logits, targets)
         labels = targets.argmax(1) if targets.is_floating_point() else targets
         correct = (logits.detach().argmax(1) == labels).sum()
-        return loss, torch.stack([loss.detach().double() * len(inputs), correct.double()])
+        exact = torch.float64 if compute.device.type in ("cpu", "cuda") else torch.float32  # others may not have it
+        return loss, torch.stack([loss.detach().to(exact) * len(inputs), correct.to(exact)])
 
     def _placed(self, inputs: Tensor) -> Tensor:
         """`inputs` on the device, laid out as the network computes fastest."""
