@@ -97,6 +97,8 @@ class QueueWork(QObject):
                 if self.now is not None:
                     self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:
+                if self.now is not None:
+                    self._queue.mark(self.now.number)  # it was not begun: nothing has broken off
                 self.now = None
                 self.failed.emit(error)
             if self.now is None:

@@ -16,6 +16,8 @@ from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
 
+_MOST_TRIES = 3
+
 Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
 
 
@@ -37,7 +39,8 @@ class QueuedRun:
 def next_run(queue: Queue, plugins: Plugins) -> QueuedRun | None:
     """What is to be trained next; None where nothing waits. What cannot be trained at all is marked so, and left out.
 
-    A run that broke off with its process, or was ended by a signal to it, goes on from its last checkpoint.
+    A run that broke off with its process, or was ended by a signal to it, goes on from its last checkpoint. One that takes its
+    process with it every time must not keep the others from their turn for ever.
     """
     while (waiting := queue.next) is not None:
         try:
@@ -51,8 +54,13 @@ def next_run(queue: Queue, plugins: Plugins) -> QueuedRun | None:
         if ended is not None and (ended.status is RunStatus.FAILED or (ended.status is RunStatus.COMPLETED and judged)):
             settle(queue, waiting.number, ended)  # its process could not any more
             continue
+        broken_off = waiting.broken_off + 1 if waiting.run and ended is None else 0
+        if broken_off >= _MOST_TRIES:
+            why = tr("Its process has died {count} times in a row. See the run's log, then add it again.", count=broken_off)
+            queue.mark(waiting.number, error=why)
+            continue
         path = begun.path if begun is not None else new_run_path(recipe)
-        queue.mark(waiting.number, run=str(path))
+        queue.mark(waiting.number, run=str(path), broken_off=broken_off)
         return QueuedRun(waiting.number, waiting.name, recipe, path, _fit(recipe, path, plugins, ended, begun=begun is not None))
     return None
 

@@ -27,6 +27,7 @@ class Waiting:
         data: the recipe as it stands in the file; it is looked at when its turn comes.
         run: the folder of its run, once its turn has come.
         error: why it could not be trained; it is left out until it is removed.
+        broken_off: how often in a row its process has died with it.
     """
 
     number: int
@@ -34,11 +35,13 @@ class Waiting:
     data: dict[str, Any]
     run: str = ""
     error: str = ""
+    broken_off: int = 0
 
     def __post_init__(self) -> None:
         """Raise TypeError where a hand put something else into the file."""
-        if not isinstance(self.number, int) or not all(isinstance(text, str) for text in (self.name, self.run, self.error)):
-            raise TypeError("`number` must be a whole number, and `name`, `run` and `error` texts")
+        whole = all(isinstance(number, int) for number in (self.number, self.broken_off))
+        if not whole or not all(isinstance(text, str) for text in (self.name, self.run, self.error)):
+            raise TypeError("`number` and `broken_off` must be whole numbers, and `name`, `run` and `error` texts")
 
     @property
     def recipe(self) -> Recipe:
@@ -111,9 +114,16 @@ class Queue:
 
         self._edit(moved)
 
-    def mark(self, number: int, *, run: str = "", error: str = "") -> None:
+    def mark(self, number: int, *, run: str = "", error: str = "", broken_off: int = 0) -> None:
         """Keep what became of one: the folder of its run, or why it failed."""
-        self._edit(lambda held, free: [replace(e, run=run or e.run, error=error) if e.number == number else e for e in held])
+
+        def marked_one(held: tuple[Waiting, ...], free: int) -> list[Waiting]:
+            return [
+                replace(each, run=run or each.run, error=error, broken_off=broken_off) if each.number == number else each
+                for each in held
+            ]
+
+        self._edit(marked_one)
 
     @property
     def next(self) -> Waiting | None:

@@ -77,6 +77,16 @@ def test_a_run_that_broke_off_with_its_process_goes_on(recipe: Recipe, plugins: 
     assert next_run(Queue(), plugins) is None and Queue().entries() == ()  # that it ended is seen, were it not settled
 
 
+def test_a_run_that_takes_its_process_with_it_every_time_leaves_the_others_their_turn(recipe: Recipe, plugins: Plugins) -> None:
+    queue = Queue()
+    queue.add(recipe, "deadly")
+    queue.add(recipe, "harmless")
+    tried = [next_run(Queue(), plugins) for _ in range(4)]  # each in a process that died before it could settle anything
+    assert [run.name for run in tried if run is not None] == ["deadly", "deadly", "deadly", "harmless"]
+    deadly, _ = queue.entries()
+    assert deadly.error == "Its process has died 3 times in a row. See the run's log, then add it again."
+
+
 def test_what_cannot_be_read_any_more_is_left_out(recipe: Recipe, plugins: Plugins) -> None:
     queue = Queue()
     queue.add(recipe, "damaged")

@@ -97,7 +97,7 @@ def test_a_number_that_a_hand_wrote_as_a_text_is_told() -> None:
     file = places.data() / "queue" / "queue.toml"
     file.write_text(file.read_text().replace("number = 1", 'number = "2"'))
     for do in (queue.entries, queue.clear, lambda: queue.add(RECIPE)):
-        with pytest.raises(UserError, match="is damaged: `number` must be a whole number"):
+        with pytest.raises(UserError, match="is damaged: `number` and `broken_off` must be whole numbers"):
             do()
 
 
