@@ -193,7 +193,8 @@ class Table(QTableView):
         header = self.horizontalHeader()
         for number, column in enumerate(columns):
             if column.width:
-                self.setColumnWidth(number, max(letters_width(self, column.width) + 22, header.sectionSizeHint(number)))
+                title = self.fontMetrics().horizontalAdvance(tr(column.title)) + letters_width(self, 1)
+                self.setColumnWidth(number, max(letters_width(self, column.width), title) + 22)
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
 

@@ -75,11 +75,10 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
         image_size=recipe.backbone.image_size,
         seed=recipe.seed,
     )
-    size = resize_rule(backbone.spec, recipe.backbone.image_size).crop
     for change in recipe.changes:
         check_change(change, change.epoch, recipe, lambda: network.backbone, backbone)
     course = recipe.followed(*(resumed_at or (0, 0)))
-    freezer, note = learner(network.backbone, course.freeze, backbone, size, since=course.since)
+    freezer, note = learner(network.backbone, course.freeze, backbone, since=course.since)
     optimisation = recipe.optimisation.model_copy(update={"lr": course.lr})
     return Parts(network, freezer, optimisation, compute, notes=(note,) if note else ())
 
@@ -103,10 +102,10 @@ def check_change(change: Change, epoch: int, recipe: Recipe, module: Callable[[]
     if change.freeze.pretrained is not recipe.freeze.pretrained:
         what = tr("Whether a run starts from pre-trained weights cannot be changed on its way.")
         raise UserError(what, tr("Train a new one; `--weights` starts it from what another run has learned."))
-    learner(module(), change.freeze, backbone, resize_rule(backbone.spec, recipe.backbone.image_size).crop)
+    learner(module(), change.freeze, backbone)
 
 
-def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size: int, *, since: int = 0) -> tuple[Freezer, str]:
+def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, *, since: int = 0) -> tuple[Freezer, str]:
     """What holds `module`, a network of `backbone` with its new head, to `plan` from the epoch `since` on; and a note for the
     person, "" if none.
 
@@ -116,7 +115,7 @@ def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, image_size:
     from desktop_ft.models.freezing import Freezer
     from desktop_ft.models.layer_tree import layer_tree
 
-    tree, head = layer_tree(module, image_size), backbone.spec.head
+    tree, head = layer_tree(module), backbone.spec.head
     if unknown := plan.unknown_overrides(tree):
         raise UserError(
             tr("The network has no layer '{path}'.", path=unknown[0]),

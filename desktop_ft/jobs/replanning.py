@@ -149,7 +149,7 @@ class Replanning:
         if plan is None:
             return None
         run = self._run
-        learning, note = learner(self._network.backbone, plan, run.backbone, run.rule.crop, since=epoch)
+        learning, note = learner(self._network.backbone, plan, run.backbone, since=epoch)
         if note:
             self._tell(Warned(message=note))
         return learning

@@ -14,6 +14,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.models import checkpoint, weights
 from desktop_ft.models.chance import chance_put_back
 from desktop_ft.models.layer_tree import output_shapes
+from desktop_ft.models.modes import eval_mode
 from desktop_ft.models.network import Network
 
 _ALLOCATORS = (torch.empty, torch.zeros, torch.ones)
@@ -186,7 +187,11 @@ def _fit_image_size(module: nn.Module, backbone: Backbone, image_size: int) -> N
         return
     _resize_positions(module, image_size)
     try:
-        output_shapes(module, image_size)
+        if any(parameter.is_meta for parameter in module.parameters()):
+            output_shapes(module, image_size)
+        else:  # a picture takes milliseconds; what it takes to compute nothing, half a second
+            with eval_mode(module), torch.no_grad():
+                module(torch.zeros(1, 3, image_size, image_size))
     # What a network raises on a size it cannot take is its own affair: the sentence is the same for all.
     except Exception as error:
         raise UserError(

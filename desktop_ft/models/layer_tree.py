@@ -32,12 +32,13 @@ def layers_of(backbone: Backbone, image_size: int = 0, classes: int | None = Non
     return layer_tree(outline(backbone, classes, image_size), resize_rule(backbone.spec, image_size).crop)
 
 
-def layer_tree(module: nn.Module, image_size: int) -> LayerNode:
-    """The tree of `module`; shapes are those of an input (1, 3, image_size, image_size).
+def layer_tree(module: nn.Module, image_size: int | None = None) -> LayerNode:
+    """The tree of `module`; with an image size, its shapes are those of an input (1, 3, image_size, image_size).
 
-    The pass runs on the meta device: no arithmetic is done, and `module` is left as it was.
+    That pass runs on the meta device: no arithmetic is done, and `module` is left as it was. It takes half a second and more all
+    the same, for what only a person wants to know.
     """
-    return _node("", module, output_shapes(module, image_size))
+    return _node("", module, {} if image_size is None else output_shapes(module, image_size))
 
 
 def output_shapes(module: nn.Module, image_size: int) -> Shapes:

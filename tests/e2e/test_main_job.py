@@ -85,6 +85,7 @@ def test_a_photo_is_explained(command: Command, photos: Path, tmp_path: Path) ->
     assert broken.code == 2 and "bad.png" in broken.err
 
 
+@pytest.mark.slow
 def test_train_evaluate_export_and_predict_agree_photo_by_photo(command: Command, photos: Path, tmp_path: Path) -> None:
     run, model = tmp_path / "run", tmp_path / "model.onnx"
     told = trained(command, photos, run, "--freeze", "last:1", "--augment", "light").json()
@@ -173,6 +174,7 @@ def test_an_evaluation_names_the_archive_and_counts_what_it_leaves_out(command: 
     assert "Left out, as they cannot be used: 1 " in judged.err
 
 
+@pytest.mark.slow
 def test_own_weights_are_found_again_from_another_folder(
     command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +276,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_never_stopped(command: Command, tmp_
     assert weights_of(tmp_path / "whole") == weights_of(tmp_path / "broken")
 
 
+@pytest.mark.slow
 def test_a_zip_trains_like_its_folder(command: Command, photos: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", photos)
     trained(command, photos, tmp_path / "a")
@@ -324,6 +327,7 @@ def test_what_frozen_layers_answered_is_kept_shown_and_cleared(command: Command,
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_other_layers_learn_in_a_run_that_was_stopped(command: Command, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trained(command, photos, run, "--epochs", 3, "--rate", "blocks.6=0.5")

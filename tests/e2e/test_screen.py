@@ -52,6 +52,7 @@ def window_named(env: dict[str, str], title: str) -> str:
     return xdotool(env, "search", "--sync", "--onlyvisible", "--name", title).splitlines()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.screen
 def test_a_folder_dragged_from_another_program_is_opened(screen: dict[str, str], photos: Path) -> None:
     with running(sys.executable, "-m", "desktop_ft", env=screen, stderr=subprocess.PIPE) as window:

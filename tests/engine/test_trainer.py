@@ -162,6 +162,7 @@ def test_resuming_on_another_machine_says_that_it_is_not_bit_identical(tmp_path)
     assert again.of(Warned) == [Warned(message=f"Continues, but not bit-identical: threads {threads} → {threads + 1}.")]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     moments=st.lists(

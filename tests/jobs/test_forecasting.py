@@ -92,6 +92,7 @@ def test_augmented_views_are_compared_and_mixed_ones_are_not(photos: Path, plugi
     assert not mixed.views_matter and mixed.mixed and mixed.seconds(1) == mixed.seconds(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "times"), [(Optimizer.ADAMW, 3), (Optimizer.SGD, 2)])
 def test_the_memory_of_a_step_is_counted(photos: Path, plugins: Plugins, optimizer: Optimizer, times: int) -> None:
     recipe = a_recipe(photos)
@@ -105,6 +106,7 @@ def test_the_memory_of_a_step_is_counted(photos: Path, plugins: Plugins, optimiz
     assert head.free > 100_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("faster", "sizes"), [(True, [32, 64]), (False, [32])])
 def test_larger_batches_are_tried_while_they_are_faster(
     tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch, faster: bool, sizes: list[int]

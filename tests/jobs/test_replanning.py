@@ -85,7 +85,8 @@ def run(tmp_path: Path, plugins: Plugins) -> Run:
 
 
 def same(one: Run, other: Run) -> bool:
-    return all(torch.equal(tensor, other.weights[name]) for name, tensor in one.weights.items())
+    weights, others = one.weights, other.weights  # each time they are asked for they are loaded
+    return all(torch.equal(tensor, others[name]) for name, tensor in weights.items())
 
 
 def test_other_layers_learn_from_the_next_epoch_on(recipe: Recipe, run: Run) -> None:
@@ -175,6 +176,7 @@ def test_what_is_planned_and_cannot_be_followed_is_refused_before_the_run_begins
         assert not run.path.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["taken", "in the recipe", "built", "told", "later"])
 def test_wherever_it_breaks_off_it_goes_on_as_if_it_had_not(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
@@ -224,6 +226,7 @@ def _fails_the_second_time(do: Callable[..., Any], after: int = 1) -> Callable[.
     return once
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_before_a_change_makes_it_again_in_its_epoch(
     recipe: Recipe, run: Run, plugins: Plugins, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ def test_what_is_asked_while_the_pictures_are_looked_at_leaves_nothing(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_before_its_first_checkpoint_resumes_from_its_start(
     recipe: Recipe, plugins: Plugins, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_lite0_is_on_this_machine_and_unchanged(backbones: Catalog[Backbone]) ->
     assert path.stat().st_size == backbones.get("efficientnet_lite0").spec.weights.bytes
 
 
+@pytest.mark.slow
 def test_the_facts_are_what_torchvision_says_now() -> None:
     plugin = importlib.import_module("desktop_ft_plugins.torchvision_backbones.collect_facts")
     assert json.loads(plugin.FACTS.read_text()) == json.loads(json.dumps(plugin.collect()))

@@ -76,6 +76,7 @@ def test_nothing_of_this_machine_is_in_the_file(written):
         assert told.encode() not in content, told
 
 
+@pytest.mark.slow
 def test_three_exports_leave_one_file_of_one_size(tmp_path):
     sizes = {export(trained(), tmp_path / "same.onnx").stat().st_size for _ in range(3)}
     assert len(sizes) == 1
