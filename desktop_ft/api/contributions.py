@@ -61,6 +61,7 @@ class PictureTransform(Protocol):
     def __call__(self, picture: Tensor, rng: random.Random, size: int) -> Tensor:
         """`picture` is uint8 (3, H, W), upright, shorter side at least `size`; so is the result.
 
+        It lies where training computes: on a GPU, tensors that are combined with it must be made there (`picture.device`).
         The network's input will be the middle `size` x `size` of the last transform's result.
         """
 

@@ -186,7 +186,9 @@ class PictureBatches:
             return in_order(self._pool, self._shown, looks, ahead)
         looks = list(looks)
         pictures = self._device.pictures(self._pool, [(look.sample, look.view is None) for look in looks], ahead)
-        return map(self._changed, looks, pictures)
+        # A transform is given a picture of its own, as ever: what is kept must not change.
+        own = (picture.contiguous() if look.view else picture for look, picture in zip(looks, pictures, strict=True))
+        return map(self._changed, looks, own)
 
     def _batch(self, looks: Sequence[_Look], made: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
         inputs = torch.stack(list(islice(made, len(looks))))

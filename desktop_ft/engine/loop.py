@@ -30,7 +30,7 @@ from desktop_ft.core.recipe import Optimisation
 from desktop_ft.engine.arithmetic import Arithmetic, Measurements, taken_up
 from desktop_ft.engine.batches import Batches, ReleasingBatches, closed_after
 from desktop_ft.engine.clock import WorkClock
-from desktop_ft.engine.coming import Coming
+from desktop_ft.engine.coming import Coming, stream_aside
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
@@ -100,6 +100,7 @@ class Loop:
         self._progress = self._keeper.restore(resume) if resume else Progress()
         self._check_together()
         self._clock = WorkClock()
+        self._aside = stream_aside(compute.device)
         self._stages = Stages(
             setup.network,
             setup.learner,
@@ -232,7 +233,7 @@ class Loop:
     def _learn(self, stage: Stage) -> None:
         setup = self._setup
         with closed_after(stage.train(self._progress.epoch, self._progress.step)) as batches:
-            coming = Coming(batches, setup.compute.device)
+            coming = Coming(batches, self._aside)
             while (batch := coming.take()) is not None:
                 self._heed()
                 self._learn_batch(*batch, meanwhile=coming.make)
@@ -330,6 +331,8 @@ class Loop:
 
     def _wait(self) -> None:
         self._save()
+        if self._aside is not None:
+            torch.cuda.synchronize(self._aside.device)  # what is given back may still be read
         self._passes.forget_recorded()
         self._stages.release()
         if isinstance(self._setup.batches, ReleasingBatches):

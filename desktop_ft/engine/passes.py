@@ -95,16 +95,16 @@ class Passes:
             Diverged: the loss or the gradient is not finite; the network did not step.
             UserError: memory runs out even with one sample at a time (in a team: at all).
         """
-        inputs, targets = self._placed(inputs), targets.to(self.compute.device)
 
         def gradients(inputs: Tensor, targets: Tensor) -> Tensor:
             return self._gradients(inputs, targets, optimizer, clip_norm)
 
         def compute() -> Tensor:
+            batch = self._placed(inputs), targets.to(self.compute.device)
             with seeded(seed):
                 if self.parts > 1:
-                    return gradients(inputs, targets)
-                return self._recorder.run(gradients, inputs, targets, key=(self.forward, self.compute, optimizer, clip_norm))
+                    return gradients(*batch)
+                return self._recorder.run(gradients, *batch, key=(self.forward, self.compute, optimizer, clip_norm))
 
         told = self._within_memory(compute, len(inputs))
         if meanwhile is not None and self.compute.device.type != "cpu":
@@ -115,7 +115,11 @@ class Passes:
         # With a scaler an overflow is part of the game: it skips that step and scales less.
         if not self.compute.scaler and not math.isfinite(norm):
             raise Diverged(tr("The gradient became infinite"))
-        self._within_memory(lambda: self._scaler.step(optimizer), len(inputs))
+        try:
+            self._scaler.step(optimizer)
+        except torch.OutOfMemoryError as error:  # half of the parameters may have been stepped: it cannot be tried again
+            cure = tr("Choose a smaller picture size, let fewer layers learn, or train on the CPU.")
+            raise UserError(tr("Memory ran out in the very first steps."), cure) from error
         self._scaler.update()
         return sums
 

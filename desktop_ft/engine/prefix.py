@@ -20,7 +20,7 @@ from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
 from desktop_ft.models.modes import eval_mode, full_precision
 
-_VERSION = 2
+_VERSION = 3
 _PLAIN = (bool, int, float, str, tuple, type(None))
 _CLOSE, _CLOSE_IN_HALF = 1e-3, 0.15
 """How far the two ways may be apart by rounding: the largest difference of a logit in fp32, relative to the largest; and the

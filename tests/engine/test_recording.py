@@ -1,11 +1,14 @@
 """A recorded step does what the step does, on a GPU; elsewhere, and where it cannot be recorded, steps are done as ever."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Optimisation
-from desktop_ft.engine.coming import Coming
+from desktop_ft.engine.coming import Coming, stream_aside
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.optim import build_optimizer, group_by_rate, set_rate
 from desktop_ft.engine.passes import Passes
@@ -30,7 +33,7 @@ def learned(made: nn.Module, steps: int = 8, short: int = 5) -> tuple[list[float
     optimizer = build_optimizer(Optimisation(), groups)
     group_by_rate(optimizer, groups, {"": 1.0})
     set_rate(optimizer, 0.01)
-    passes, losses = Passes(made, loss, compute, print), []
+    passes, losses = Passes(made, loss, compute, print), list[float]()
     for step in range(steps):
         chance = torch.Generator().manual_seed(step)
         rows = 3 if step == short else 6
@@ -83,9 +86,21 @@ def test_elsewhere_nothing_is_recorded() -> None:
 @pytest.mark.parametrize("device", [torch.device("cpu"), pytest.param(torch.device("cuda"), marks=on_a_gpu)])
 def test_batches_come_in_order_whether_made_ahead_or_not(device: torch.device) -> None:
     given = [(torch.full((2,), number, device=device), torch.zeros(2)) for number in range(5)]
-    coming, taken = Coming(iter(given), device), []
+    coming, taken = Coming(iter(given), stream_aside(device)), []
     while (batch := coming.take()) is not None:
         taken.append(int(batch[0][0]))
         if len(taken) % 2:
             coming.make()
     assert taken == [0, 1, 2, 3, 4]
+
+
+def test_what_goes_wrong_with_the_next_batch_is_told_when_it_is_taken() -> None:
+    def broken() -> Iterator[tuple[Tensor, Tensor]]:
+        yield torch.zeros(1), torch.zeros(1)
+        raise UserError("The picture is gone.", "Scan the folder again.")
+
+    coming = Coming(broken(), None)
+    assert coming.take() is not None
+    coming.make()
+    with pytest.raises(UserError, match="is gone"):
+        coming.take()
