@@ -27,7 +27,8 @@ class DevicePictures:
         self._device = device
         self._room = room
         self._full = False
-        self._copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # a copy must not wait for the steps that are under way
+        # A copy must not wait for the steps that are under way.
+        self._copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._kept: dict[tuple[str, bool], Tensor] = {}
 
     def pictures(self, pool: Executor, wanted: Sequence[tuple[Sample, bool]], ahead: int) -> Iterator[Tensor]:
