@@ -94,14 +94,15 @@ def reproducible(compute: Compute) -> Iterator[None]:
     devices = [torch.get_device_module(compute.device).current_device()] if on_accelerator else []
     kind = compute.device.type if on_accelerator else "cuda"
     with _one_at_a_time, torch.random.fork_rng(devices=devices, device_type=kind):
-        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        # `torch.use_deterministic_algorithms` would load the compiler to tell it too: two seconds.
+        before = torch.get_deterministic_debug_mode()
         filling = _fill_new_memory(False)  # it would write every new tensor twice
         try:
             if compute.device.type == "cpu":
-                torch.use_deterministic_algorithms(True, warn_only=True)
+                torch.set_deterministic_debug_mode("warn")
             yield
         finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.set_deterministic_debug_mode(before)
             _fill_new_memory(filling)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from inspect import unwrap
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +21,21 @@ _ONE_CYCLE_START = 1 / 25
 _ONE_CYCLE_END = 1 / 250_000
 
 
+class _Eager(torch.optim.Optimizer):
+    """torch wraps these for torch.compile, and the wrappers load the compiler: 2.3 s and 156 MB, though nothing is compiled."""
+
+    add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class _AdamW(_Eager, torch.optim.AdamW):
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
+class _SGD(_Eager, torch.optim.SGD):
+    step = torch.no_grad()(unwrap(torch.optim.SGD.step))
+
+
 def build_optimizer(optimisation: Optimisation, groups: Sequence[ParameterGroup]) -> torch.optim.Optimizer:
     """The optimiser of `optimisation` over `groups`, in torch's fused form. `group_by_rate` says how fast each of them learns.
 
@@ -31,9 +47,9 @@ def build_optimizer(optimisation: Optimisation, groups: Sequence[ParameterGroup]
     given = [{"params": list(group.parameters), "weight_decay": group.weight_decay} for group in groups]
     match optimisation.optimizer:
         case Optimizer.ADAMW:
-            return torch.optim.AdamW(given, lr=optimisation.lr, fused=True)
+            return _AdamW(given, lr=optimisation.lr, fused=True)
         case Optimizer.SGD:
-            sgd = torch.optim.SGD(given, lr=optimisation.lr, momentum=optimisation.momentum, fused=True)
+            sgd = _SGD(given, lr=optimisation.lr, momentum=optimisation.momentum, fused=True)
             if optimisation.momentum:  # torch cannot step what has momentum and what has none yet as one
                 for parameter in (parameter for group in groups for parameter in group.parameters):
                     sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)

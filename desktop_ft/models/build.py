@@ -100,14 +100,15 @@ def replace_head(module: nn.Module, path: str, classes: int, seed: int | None) -
     """
     old = module.get_submodule(path)
     new: nn.Linear | nn.Conv2d
-    if isinstance(old, nn.Linear):
-        new = nn.Linear(old.in_features, classes, device="meta")
-    elif isinstance(old, nn.Conv2d) and old.kernel_size == (1, 1):
-        new = nn.Conv2d(old.in_channels, classes, kernel_size=1, device="meta")
-    else:
-        raise TypeError(f"the head at '{path}' is a {type(old).__name__}, not a Linear or a 1x1 Conv2d")
+    with chance_put_back():
+        device = "meta" if seed is None else "cpu"
+        if isinstance(old, nn.Linear):
+            new = nn.Linear(old.in_features, classes, device=device)
+        elif isinstance(old, nn.Conv2d) and old.kernel_size == (1, 1):
+            new = nn.Conv2d(old.in_channels, classes, kernel_size=1, device=device)
+        else:
+            raise TypeError(f"the head at '{path}' is a {type(old).__name__}, not a Linear or a 1x1 Conv2d")
     if seed is not None:
-        new.to_empty(device="cpu")
         nn.init.trunc_normal_(new.weight, std=_HEAD_STD, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
             new.get_parameter("bias").zero_()

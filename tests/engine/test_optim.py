@@ -1,5 +1,9 @@
 """Optimisers and the shapes of the learning rate."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +13,8 @@ from torch import nn
 from desktop_ft.core.recipe import Optimisation, Optimizer, Schedule
 from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, optimizer_tensors, restore_optimizer, set_rate
 from desktop_ft.models.freezing import ParameterGroup
+
+ROOT = Path(__file__).parents[2]
 
 
 def curve(schedule, total, warmup):
@@ -109,3 +115,34 @@ def step(network, optimizer, gradient):
 
 def group(leaf, *parameters):
     return ParameterGroup(leaf, parameters, 0.0)
+
+
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_steps_are_those_of_torchs_own(optimizer):
+    plan = Optimisation(optimizer=optimizer, lr=0.05)
+    mine, torchs = (nn.Parameter(torch.linspace(-1, 1, 24).reshape(4, 6)) for _ in range(2))
+    own = build_optimizer(plan, [ParameterGroup("fc", (mine,), 0.1)])
+    if optimizer is Optimizer.ADAMW:
+        theirs: torch.optim.Optimizer = torch.optim.AdamW([torchs], lr=0.05, weight_decay=0.1, fused=True)
+    else:
+        theirs = torch.optim.SGD([torchs], lr=0.05, weight_decay=0.1, momentum=plan.momentum, fused=True)
+    for _ in range(5):
+        for stepped, parameter in ((own, mine), (theirs, torchs)):
+            stepped.zero_grad()
+            parameter.sin().sum().backward()
+            stepped.step()
+    assert torch.equal(mine, torchs)
+
+
+A_RUN = """
+import sys
+from pathlib import Path
+from tests.engine.tiny import Run
+Run(Path(sys.argv[1])).fit()
+print(*(name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules))
+"""
+
+
+def test_a_run_does_not_load_the_compiler(tmp_path):
+    done = subprocess.run([sys.executable, "-c", A_RUN, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
