@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or bad input (one line that says what 
 """
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -101,8 +102,10 @@ def _with_command(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _open_window(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    gc.disable()  # everything that is imported is there to stay: a search for garbage would only hold the window up
     from desktop_ft.app import run_window
 
+    gc.enable()
     if arguments.path is not None and not arguments.path.exists():
         raise UserError(f"There is nothing at {arguments.path}.", "Name a folder of pictures, a .zip, a recipe or a run.")
     return run_window(arguments.path)

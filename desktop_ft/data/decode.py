@@ -15,9 +15,10 @@ import PIL
 from PIL import Image, UnidentifiedImageError, features
 
 from desktop_ft.core.backbone import Interpolation, ResizeRule
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import marked
 from desktop_ft.data import pixels
-from desktop_ft.data.files import AnyPath, NotAFile, open_regular, picture_format, what_else
+from desktop_ft.data.files import AnyPath, picture_format, what_else
+from desktop_ft.data.picture_file import UnreadablePicture, open_picture
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 """The only decoders that a dataset's files ever reach (JPEG takes in the MPO of phones)."""
@@ -40,36 +41,6 @@ _FILTERS = {Interpolation.BILINEAR: Image.Resampling.BILINEAR, Interpolation.BIC
 # Pillow's own guard stands behind ours: it also looks at frames and tiles that open later.
 Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
-
-class UnreadablePicture(Exception):
-    """A file that gives no picture.
-
-    Attributes:
-        kind: a short stable word: `missing`, `unreadable`, `not-a-file`, `empty`, `not-an-image`, `truncated`, `broken`,
-            `too-large`.
-        said: a sentence without the file's name, in English, with places for `values`. remedy: what to do about it, likewise.
-    """
-
-    def __init__(self, kind: str, said: str, remedy: str, values: Mapping[str, str | float] = MappingProxyType({})) -> None:
-        super().__init__(kind, said, remedy, dict(values))
-        self.kind = kind
-        self.said = said
-        self.remedy = remedy
-        self.values = dict(values)
-
-    @property
-    def reason(self) -> str:
-        """What is wrong with it, as it is told to the person."""
-        return tr(self.said, **self.values)
-
-    @property
-    def cure(self) -> str:
-        """What to do about it, likewise."""
-        return tr(self.remedy)
-
-    def __str__(self) -> str:
-        return f"{self.reason} {self.cure}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,34 +120,6 @@ def examine(file: BinaryIO) -> Facts:
                 ("animated", pages if image.format == "TIFF" else marked("Has {frames} frames; 1 of {frames} used, the first.")),
             )
         return Facts(width=rgb.width, height=rgb.height, format=image.format or "", frames=frames, notes=notes)
-
-
-@contextmanager
-def open_picture(path: AnyPath) -> Iterator[BinaryIO]:
-    """The file at `path`, open for reading.
-
-    Raises:
-        UnreadablePicture: the operating system's refusal, in words.
-    """
-    try:
-        file = open_regular(path)
-    except NotAFile as error:
-        raise UnreadablePicture(
-            "not-a-file", marked("Is a pipe, socket, device or folder, not a file."), marked("Remove it.")
-        ) from error
-    except FileNotFoundError as error:
-        raise UnreadablePicture(
-            "missing", marked("Is not there any more."), marked("Bring it back, or scan the folder again.")
-        ) from error
-    except PermissionError as error:
-        raise UnreadablePicture("unreadable", marked("Permission denied."), marked("Allow yourself to read it.")) from error
-    except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnreadablePicture(
-            "unreadable", marked("Cannot be opened: {error}."), marked("Check the disk, or remove it."), {"error": words}
-        ) from error
-    with file:
-        yield file
 
 
 @contextmanager

@@ -1,11 +1,16 @@
 """Whether a divided dataset can be trained on, and what a person should know before."""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data.edits import EMPTIED, STALE
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _SKEWED = 5.0
 _FEW = 10
@@ -54,6 +59,8 @@ def class_weights(manifest: DatasetManifest) -> np.ndarray:
 
     Over all training pictures the weights are 1 on average, so that the loss keeps its size.
     """
+    import numpy as np  # the window starts without it
+
     counts = np.array(list(manifest.counts(Subset.TRAIN).values()), dtype=np.float64)
     present = counts > 0
     weights = np.zeros_like(counts)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from desktop_ft.data import decode
 from desktop_ft.data.files import sha256
+from desktop_ft.data.picture_file import UnreadablePicture, open_picture
 
 MEMORY_LIMIT = 1 << 30
 SECONDS_LIMIT = 20
@@ -39,11 +40,11 @@ def main() -> None:
 
 def _look_at(path: str) -> dict[str, Any]:
     try:
-        with decode.open_picture(path) as file:
+        with open_picture(path) as file:
             stat = os.fstat(file.fileno())
             digest = sha256(file) if 0 < stat.st_size <= decode.BYTE_LIMIT else ""
             facts = decode.examine(file)
-    except decode.UnreadablePicture as error:
+    except UnreadablePicture as error:
         return {"kind": error.kind, "reason": error.said, "cure": error.remedy, "values": error.values}
     return {
         "sha256": digest,

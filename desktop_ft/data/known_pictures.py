@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from desktop_ft.data import decode
 from desktop_ft.data.inspector import Inspection
 
 MOST = 3_000_000
@@ -76,7 +75,7 @@ class KnownPictures:
         except (sqlite3.Error, OverflowError):
             self._give_up()
             return None
-        if row is None or row[:4] != (now.st_size, now.st_mtime_ns, now.st_ctime_ns, decode.IDENTITY):
+        if row is None or row[:4] != (now.st_size, now.st_mtime_ns, now.st_ctime_ns, _decoder()):
             return None
         size, mtime_ns, _, _, sha256, width, height, format_, frames, notes = row
         return Inspection(
@@ -96,7 +95,7 @@ class KnownPictures:
         settled = time.time_ns() - found.mtime_ns > _SETTLED_NS
         if self._connection is None or found.problem is not None or not (same and settled):
             return
-        dates = (found.bytes, found.mtime_ns, before.st_ctime_ns, decode.IDENTITY)
+        dates = (found.bytes, found.mtime_ns, before.st_ctime_ns, _decoder())
         facts = (
             found.sha256,
             found.width,
@@ -133,3 +132,10 @@ def _is_damaged(error: Exception) -> bool:
     """Whether the file is no database, a broken one, or of another layout; busy or read-only it is as good as ever."""
     code = getattr(error, "sqlite_errorcode", None)
     return code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or "no such column" in str(error)
+
+
+def _decoder() -> str:
+    """All that decides what is found out of a file besides its bytes."""
+    from desktop_ft.data.decode import IDENTITY  # Pillow: not before it is needed
+
+    return IDENTITY

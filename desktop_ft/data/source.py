@@ -1,6 +1,5 @@
 """Pictures of a manifest as pixels, each checked against what the scan saw, and kept in memory as far as that goes."""
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,8 @@ from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.data import decode, files
+from desktop_ft.data import decode
+from desktop_ft.data.picture_file import UnreadablePicture, is_unchanged
 
 
 def read_picture(path: Path, make: Callable[[Path], np.ndarray]) -> np.ndarray:
@@ -22,7 +22,7 @@ def read_picture(path: Path, make: Callable[[Path], np.ndarray]) -> np.ndarray:
     """
     try:
         return make(path)
-    except decode.UnreadablePicture as error:
+    except UnreadablePicture as error:
         raise UserError(tr("The picture {path} cannot be read: {reason}", path=path, reason=error.reason), error.cure) from error
 
 
@@ -77,16 +77,3 @@ class PictureSource:
             if key not in self._kept and picture.nbytes <= self._room:
                 self._kept[key] = picture
                 self._room -= picture.nbytes
-
-
-def is_unchanged(path: Path, sample: Sample) -> bool:
-    """Whether the file still holds the bytes that were scanned; a new date alone is no change.
-
-    Raises:
-        UnreadablePicture: it is gone, or cannot be opened.
-    """
-    with decode.open_picture(path) as file:
-        now = os.fstat(file.fileno())
-        if (now.st_size, now.st_mtime_ns) == (sample.bytes, sample.mtime_ns):
-            return True
-        return now.st_size == sample.bytes and files.sha256(file) == sample.sha256

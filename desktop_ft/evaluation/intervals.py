@@ -1,11 +1,15 @@
 """How far a figure may be from the truth: 95 % intervals of shares, and of figures that are no shares."""
 
-import math
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
+from typing import TYPE_CHECKING
 
 from desktop_ft.core.metrics import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution for a two-sided 95 % interval."""
@@ -43,6 +47,8 @@ def resamples(size: int) -> NDArray[np.int64]:
 
     R is 1000; of more than a thousand things fewer, down to 200: their intervals are narrow, and nobody is to wait.
     """
+    import numpy as np  # the window starts without it
+
     replicates = min(_MOST, max(_FEWEST, _DRAWS // max(1, size)))
     return np.random.default_rng(_SEED).integers(0, size, (replicates, size))
 
@@ -53,6 +59,8 @@ def percentiles(value: float, replicates: NDArray[np.float64]) -> Interval:
     What a replicate could not tell (NaN) does not count. The interval always holds `value`: that of a biased figure, such as a
     calibration error, may lie beside it.
     """
+    import numpy as np
+
     known = replicates[np.isfinite(replicates)]
     low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (value, value)
     return Interval(value=value, low=min(value, float(low)), high=max(value, float(high)))

@@ -11,7 +11,8 @@ from PIL import Image
 from desktop_ft.core.backbone import Interpolation
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Answer, Evaluation, Interval, Threshold
-from desktop_ft.data.decode import UnreadablePicture, load
+from desktop_ft.data.decode import load
+from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.evaluation.calibration import reliability
 from desktop_ft.evaluation.certainty import ClassFigures, Figures, figures
 from desktop_ft.evaluation.charts import coverage_chart, reliability_chart

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.language import tr
-from desktop_ft.data.decode import UnreadablePicture, network_input
+from desktop_ft.data.decode import network_input
+from desktop_ft.data.picture_file import UnreadablePicture
 
 BATCH = 16
 

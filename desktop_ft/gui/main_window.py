@@ -4,7 +4,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -74,7 +74,7 @@ class MainWindow(QMainWindow):
         self._connect()
         self.resize(FIRST_SIZE)
         self.restoreGeometry(session.settings.geometry)
-        self.show_page(session.state.page)
+        self.rail.show_page(session.state.page)
         self.refresh()
 
     def page(self, name: str) -> Page:
@@ -147,12 +147,22 @@ class MainWindow(QMainWindow):
         self.session.log.book.close()
         event.accept()
 
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Make the first page once the window is there, so that it need not wait for its largest part."""
+        super().paintEvent(event)
+        if self.stack.currentWidget() is None:
+            QTimer.singleShot(0, self._show_first_page)
+
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """Refresh when the window comes to the front: files may have come or gone meanwhile."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
             self.notifier.clear()
             self._refresh_soon.start()
+
+    def _show_first_page(self) -> None:
+        if self.stack.currentWidget() is None:
+            self.show_page(self.session.state.page)
 
     def _build(self) -> None:
         self.actions_.fill_menu_bar(self.menuBar())
@@ -236,7 +246,7 @@ class MainWindow(QMainWindow):
 
     def _show_card(self) -> None:
         if explain(QApplication.focusWidget()) is None:
-            explain(self.stack.currentWidget())
+            explain(self.page(self.session.state.page))
 
     def _show_help(self, topic: str) -> None:
         reader = self.findChild(HelpReader) or HelpReader(self.session.plugins.augmentations, self.session.settings, self)

@@ -3,6 +3,7 @@
 import dataclasses
 import tomllib
 from enum import StrEnum
+from functools import cache
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
@@ -84,8 +85,9 @@ class Theme(QObject):
             (QIcon.Mode.Selected, self.colours.accent),
             (QIcon.Mode.Disabled, self.colours.disabled),
         ):
+            picture = QSvgRenderer(QByteArray(_svg(name).replace("currentColor", colour).encode()))
             for scale in (1, 2, 3):
-                icon.addPixmap(_drawn(name, colour, 20, scale), mode)
+                icon.addPixmap(_drawn(picture, 20, scale), mode)
         return icon
 
     def _name(self) -> str:
@@ -150,12 +152,16 @@ def _outlined(colours: Colours) -> QPalette:
     return palette
 
 
-def _drawn(name: str, colour: str, side: int, scale: int) -> QPixmap:
-    source = (places.shipped("resources") / "icons" / f"{name}.svg").read_text(encoding="utf-8").replace("currentColor", colour)
+@cache
+def _svg(name: str) -> str:
+    return (places.shipped("resources") / "icons" / f"{name}.svg").read_text(encoding="utf-8")
+
+
+def _drawn(picture: QSvgRenderer, side: int, scale: int) -> QPixmap:
     pixmap = QPixmap(side * scale, side * scale)
     pixmap.setDevicePixelRatio(scale)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
-    QSvgRenderer(QByteArray(source.encode())).render(painter, QRectF(0, 0, side, side))
+    picture.render(painter, QRectF(0, 0, side, side))
     painter.end()
     return pixmap

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, Q
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.backbone import Interpolation
-from desktop_ft.data import decode
+from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.gui import words
 from desktop_ft.gui.grid import Grid
 from desktop_ft.gui.theme import Theme
@@ -93,9 +93,11 @@ class Decoder(QObject):
 
 def square(path: Path, side: int) -> QImage | None:
     """The middle square of the picture at `path`, `side` pixels wide; None where it cannot be read (any more)."""
+    from desktop_ft.data import decode  # Pillow: not before it is needed
+
     try:
         pixels = decode.load(path, side, Interpolation.BILINEAR)
-    except decode.UnreadablePicture:
+    except UnreadablePicture:
         return None
     height, width, _ = pixels.shape
     top, left, edge = (height - min(height, width)) // 2, (width - min(height, width)) // 2, min(height, width)

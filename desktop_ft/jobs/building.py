@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from desktop_ft.api import Backbone
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.changes import Change
@@ -165,6 +163,8 @@ def batches(
     team: Team = ALONE,
 ) -> PictureBatches:
     """The pictures of `manifest` as the recipe shows them, for `device`. A context manager. Imports torch."""
+    import psutil
+
     from desktop_ft.data.loaders import PictureBatches
     from desktop_ft.engine.device import free_memory
 

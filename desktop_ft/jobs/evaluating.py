@@ -13,9 +13,6 @@ from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
-from desktop_ft.evaluation import report
-from desktop_ft.evaluation.score import evaluate, softmax
-from desktop_ft.evaluation.selective import caveat
 from desktop_ft.jobs.running import OpenRun, Warn, device_of, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
@@ -49,6 +46,8 @@ def evaluate_run(
     Raises:
         UserError: not a run, no usable checkpoint, or `folder` has a class that the model does not know.
     """
+    from desktop_ft.evaluation.score import evaluate, softmax
+
     opened = open_run(run, plugins)
     if folder is None:
         given, subset = opened.manifest, opened.held_out_subset.value
@@ -90,6 +89,8 @@ def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None, *, 
 
 def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
     """Say which of the `samples` of another folder the model, or its threshold, owes something to."""
+    from desktop_ft.evaluation.selective import caveat
+
     learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
     if known := sum(sample.sha256 in learned for sample in samples):
         warn(
@@ -118,6 +119,8 @@ def write_report(run: OpenRun, warn: Warn = silent) -> Path:
 
     A note or a threshold that cannot be read is left out; `warn` is told.
     """
+    from desktop_ft.evaluation import report
+
     folder: RunFolder = run.folder
     text = report.render(
         run.recipe,

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from desktop_ft import places
 from desktop_ft.core.language import tr
 from desktop_ft.data.known_pictures import KnownPictures
@@ -114,6 +112,8 @@ def is_kept_elsewhere() -> bool:
 
 def feature_store(processes: int = 1) -> FeatureStore:
     """What a run keeps its answers in; its `processes` here may hold a quarter of this machine's memory. Imports torch."""
+    import psutil
+
     from desktop_ft.engine.feature_store import FeatureStore
 
     return FeatureStore(kept_features(), memory_bytes=psutil.virtual_memory().total // _SHARE_OF_MEMORY // processes)

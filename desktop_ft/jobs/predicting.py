@@ -1,5 +1,7 @@
 """An exported file, without torch, or a run's own best model answers for pictures and folders, as it goes."""
 
+from __future__ import annotations
+
 import csv
 import io
 import itertools
@@ -7,16 +9,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.evaluation.score import softmax
-from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real, answers
 from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
 from desktop_ft.plugin_manager import Plugins, load_plugins
+
+if TYPE_CHECKING:
+    from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ def as_float32(threshold: float) -> float:
 
     An answer exactly at the threshold is sure in the run's own double precision, and so it is when it is rounded.
     """
+    import numpy as np
+
     near = np.float32(threshold)
     # float(): numpy would take the threshold for a float32, too, and find them equal.
     return float(near if float(near) <= threshold else np.nextafter(near, np.float32(0)))
@@ -136,12 +139,16 @@ class _RunModel:
         self._network = trained_network(run, warn)
 
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+        from desktop_ft.export.answering import answers
+
         return answers(self._ask, self._rule, paths)
 
     def _ask(self, pictures: Pixels) -> tuple[Real, Floats]:
+        import numpy as np
         import torch
 
         from desktop_ft.engine.inference import logits
+        from desktop_ft.evaluation.score import softmax
 
         batch = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
         # On the CPU each thread takes a batch of its own.

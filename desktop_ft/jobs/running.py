@@ -13,8 +13,7 @@ from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.data.decode import UnreadablePicture
-from desktop_ft.data.source import is_unchanged
+from desktop_ft.data.picture_file import UnreadablePicture, is_unchanged
 from desktop_ft.jobs.run_list import remember
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic

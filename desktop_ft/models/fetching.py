@@ -2,23 +2,23 @@
 
 import errno
 import hashlib
-import http.client
 import json
 import os
 import re
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from desktop_ft import __version__, places
 from desktop_ft.api import Backbone, WeightsOrigin
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
 
 _TIMEOUT_S = 6.0
 _CHUNK = 1 << 18
@@ -44,12 +44,6 @@ class Response(Protocol):
 
 
 Opener = Callable[[str, float], Response]
-
-
-class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _insist_on_https(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def cached_path(backbone: Backbone) -> Path:
@@ -104,6 +98,8 @@ def download(
     if source.origin is not WeightsOrigin.DOWNLOAD:
         cure = tr("They come with {package}.", package=source.package) if source.package else tr("They come with no file.")
         raise UserError(tr("The weights of {name} are not to be downloaded.", name=name), cure)
+    from http.client import HTTPException  # the window starts without it
+
     _insist_on_https(source.url)
     target = cached_path(backbone)
     partial: Path | None = None
@@ -119,7 +115,7 @@ def download(
         # The record first: weights without one are never taken for downloaded.
         _replace(record_of(target), json.dumps(record, indent=1).encode())
         partial.replace(target)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         raise _failed(backbone, error) from error
     finally:
         if partial is not None:
@@ -180,9 +176,23 @@ def _receive(
     return digest.hexdigest()
 
 
+def https_opener() -> "OpenerDirector":
+    """What opens addresses as Python's own does, but follows a redirect to https only."""
+    import urllib.request  # the window starts without it
+
+    class HttpsOnly(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+            _insist_on_https(newurl)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    return urllib.request.build_opener(HttpsOnly)
+
+
 def _open(url: str, timeout: float) -> Response:
-    request = urllib.request.Request(url, headers={"User-Agent": f"desktop-ft/{__version__}"})  # noqa: S310 (https: checked by the caller)
-    response: Response = urllib.request.build_opener(_HttpsOnly).open(request, timeout=timeout)
+    from urllib.request import Request
+
+    request = Request(url, headers={"User-Agent": f"desktop-ft/{__version__}"})  # noqa: S310 (https: checked by the caller)
+    response: Response = https_opener().open(request, timeout=timeout)
     return response
 
 
@@ -207,10 +217,12 @@ def _replace(path: Path, content: bytes) -> None:
             raise
 
 
-def _failed(backbone: Backbone, error: OSError | http.client.HTTPException) -> UserError:
+def _failed(backbone: Backbone, error: Exception) -> UserError:
+    from urllib.error import HTTPError
+
     source, name = backbone.spec.weights, backbone.spec.name
     host = urlsplit(source.url).hostname
-    if isinstance(error, urllib.error.HTTPError):
+    if isinstance(error, HTTPError):
         error.close()
         return UserError(
             tr("{host} answered {code} for the weights of {name}.", host=host, code=error.code, name=name), tr(_LATER)

@@ -193,9 +193,10 @@ def test_only_https_is_fetched(url: str) -> None:
 
 
 def test_a_redirect_away_from_https_is_refused() -> None:
-    request = urllib.request.Request(URL)
+    there = Message()
+    there["Location"] = "http://weights.example/w.pth"
     with pytest.raises(UserError, match="https only"):
-        fetching._HttpsOnly().redirect_request(request, None, 302, "Found", {}, "http://weights.example/w.pth")
+        fetching.https_opener().error("http", urllib.request.Request(URL), io.BytesIO(), 302, "Found", there)
 
 
 @pytest.mark.parametrize("change", ["content", "record", "no record"])
