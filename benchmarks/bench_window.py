@@ -358,7 +358,7 @@ def cycles(count: int) -> dict[str, object]:
             "seconds": round(time.monotonic() - began),
             "memory_mb": [round(taken[count * tenth // 10]) for tenth in range(10)] + [round(taken[-1])],
             "grown_mb": round(taken[-1] - first, 1),
-            "threads": sorted(thread.name for thread in threading.enumerate() if not thread.daemon),
+            "threads": sorted(each.name for each in {*threading.enumerate()} - {threading.main_thread()} if not each.daemon),
             "processes": [child.name() for child in own.children(recursive=True)],
             "widgets": len(QApplication.topLevelWidgets()),
         }

@@ -55,6 +55,31 @@ _GPU = """## Full fine-tuning on a GPU
 `benchmarks/bench_gpu.py`, pictures a second. The raw step is made on one batch that lies on the device.
 
 """
+_GAPS = """## Whether the window answers at once
+
+`benchmarks/bench_window.py gaps photos`, the whole application's own window ({platform}), asked for a turn of its event loop
+every 5 ms; a gap is the time between two of them, in milliseconds.
+
+"""
+_WALL = """## The wall of {photos:,} photos
+
+`benchmarks/bench_wall.py` ({platform}), in milliseconds: how long until it is painted, and how long the window could not answer
+meanwhile. The photos in sight are decoded {decoded_in_sight_ms:.0f} ms after the wall is shown.
+
+"""
+_PAINT = """## The first window
+
+`benchmarks/bench_window.py paint` ({platform}), {rounds} rounds, from the start of the process, with everything compiled and in
+the disk's cache: an empty window of Qt is painted after {bare_s:.2f} s, ours after {window_s:.2f} s, its first page after
+{page_s:.2f} s. Of torch, torchvision, numpy, Pillow, pyqtgraph, onnxruntime and http it has imported: {imported}."""
+_POINTS = """## A million steps in the curves
+
+`benchmarks/bench_window.py points` ({platform}): {points:,} steps are drawn in {first_drawn_ms} ms, one more in
+{one_more_point_ms} ms; panned they are painted {frames_per_s:.0f} times a second, the slowest time in {slowest_frame_ms} ms."""
+_CYCLES = """## Opened, trained, closed, {cycles:,} times
+
+`benchmarks/bench_window.py cycles` ({platform}), one process: from a tenth of the cycles on it has grown by {grown_mb:.1f} MB.
+{left} Memory of its own in MB, after every tenth: {memory}."""
 
 
 def rendered(lines: Sequence[Line]) -> str:
@@ -70,6 +95,11 @@ def rendered(lines: Sequence[Line]) -> str:
         *_depths(by_kind.get("depths", ())),
         *map(_growth, by_kind.get("growth", ())),
         *_gpu(by_kind.get("gpu", ())),
+        *map(_gaps, by_kind.get("window gaps", ())),
+        *map(_wall, by_kind.get("wall", ())),
+        *map(_paint, by_kind.get("window paint", ())),
+        *(_POINTS.format(**line) for line in by_kind.get("window points", ())),
+        *map(_cycles, by_kind.get("window cycles", ())),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -175,6 +205,33 @@ def _gpu(lines: Sequence[Line]) -> list[str]:
     ]
     told = [title for kind in kinds for title in (f"{kind} pictures", "share of raw", "GPU busy")]
     return [_GPU + table(["network", "batch", "raw step", *told], rows)]
+
+
+def _gaps(line: Line) -> str:
+    rows = [
+        [what, told["ticks"], told["p50_ms"], told["p99_ms"], told["most_ms"], told["over_100_ms"]]
+        for what, told in line.items()
+        if isinstance(told, dict)
+    ]
+    return _GAPS.format(**line) + table(["meanwhile", "turns", "median", "99th of 100", "longest", "over 100"], rows)
+
+
+def _wall(line: Line) -> str:
+    names = ("ms", "gap_p99_ms", "gap_max_ms", "busy_max_ms")
+    rows = [
+        [what.replace("_", " "), *(told.get(name, "") for name in names)] for what, told in line.items() if isinstance(told, dict)
+    ]
+    return _WALL.format(**line) + table(["what", "until painted", "99th of 100 gaps", "longest gap", "of it busy"], rows)
+
+
+def _paint(line: Line) -> str:
+    return _PAINT.format(**line | {"imported": ", ".join(line["imported"]) or "none"})
+
+
+def _cycles(line: Line) -> str:
+    left = ", ".join(f"{what} {', '.join(line[what])}" for what in ("threads", "processes") if line[what])
+    memory = ", ".join(map(str, line["memory_mb"]))
+    return _CYCLES.format(**line, left=f"Left are {left}." if left else "No process is left.", memory=memory)
 
 
 def _learns(preset: str) -> str:

@@ -55,6 +55,11 @@ def main() -> None:
         ["benchmarks/bench_depths.py", folder, *rounds, "--pictures", "200", "--epochs", "4", *three],
         ["benchmarks/bench_depths.py", folder, *small],
         ["benchmarks/bench_growth.py"],
+        ["benchmarks/bench_window.py", "gaps", folder],
+        ["benchmarks/bench_window.py", "paint"],
+        ["benchmarks/bench_window.py", "points"],
+        ["benchmarks/bench_window.py", "cycles"],
+        ["benchmarks/bench_wall.py"],
     ]
     if torch.cuda.is_available():
         commands.append(["benchmarks/bench_gpu.py", folder])

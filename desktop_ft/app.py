@@ -23,6 +23,8 @@ from desktop_ft.gui.warm_up import WarmUp
 from desktop_ft.plugin_manager import load_plugins
 
 _SIGNALS_EVERY_MS = 250
+_TURN_S = 0.001
+"""How long Python lets another thread work before the window's may go on; its own 5 ms add up in every answer to a key."""
 
 
 def run_window(given: Path | None = None) -> int:
@@ -98,6 +100,7 @@ def build_window(faults: Faults) -> MainWindow:
     theme.apply()
     window = MainWindow(session(load_plugins(), settings, theme, faults))
     theme.setParent(window)
+    sys.setswitchinterval(_TURN_S)
     window.setWindowIcon(theme.icon("app"))
     return window
 

@@ -1,6 +1,5 @@
 """Opens folders of pictures in the background and puts what it finds into the project."""
 
-import gc
 import threading
 from pathlib import Path
 
@@ -112,7 +111,6 @@ class Opening(QObject):
         """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures."""
         if self._task is not None:
             return
-        gc.unfreeze()
         self._source, self.what = source, what
         dataset = self._choice()
 
@@ -144,8 +142,6 @@ class Opening(QObject):
             self._folder = dataset.folder
             self._state.load(self._state.recipe.model_copy(update={"dataset": dataset}))
         self._scanned = scanned
-        if len(scanned.samples) > _AT_ONCE:
-            gc.freeze()  # a search for garbage need not walk all samples while this folder is open: it would halt the window
         self._state.set_manifest(manifest)
         self._follow()  # where the recipe was edited meanwhile
         self.moved.emit(dataset.folder)

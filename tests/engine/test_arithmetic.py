@@ -144,7 +144,7 @@ def test_where_the_precision_was_named_nothing_is_measured(tmp_path: Path) -> No
     assert notes.kept == {}
 
 
-@pytest.mark.parametrize("stop_at", [1, 4, 5, 8, 9])
+@pytest.mark.parametrize("stop_at", [4, 5, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 8, 9))])
 def test_a_resumed_run_goes_on_in_the_precision_it_had(tmp_path: Path, stop_at: int) -> None:
     options: dict[str, Any] = {"later": {2: ("norm", "fc")}, "plan": replace_epochs(PLAN, 45)}
     in_bf16, in_fp32 = Notes(told={"fp32": 10.0, "bf16": 1.0}), Notes(told={"fp32": 1.0, "bf16": 10.0})

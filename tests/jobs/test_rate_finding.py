@@ -30,7 +30,7 @@ def a_recipe(photos: Path, preset: str, **more: object) -> Recipe:
     )
 
 
-@pytest.mark.parametrize("preset", ["head", "last:1", "all", "gradual"])
+@pytest.mark.parametrize("preset", ["head", "last:1", pytest.param("all", marks=pytest.mark.slow), "gradual"])
 def test_the_loss_falls_and_a_rate_follows(photos: Path, plugins: Plugins, preset: str) -> None:
     told: list[RateSweep] = []
     sweep = find_rate(a_recipe(photos, preset), plugins, told=told.append)
