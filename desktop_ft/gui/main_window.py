@@ -24,6 +24,7 @@ from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
 from desktop_ft.gui.lesson_panel import LessonPanel
@@ -63,6 +64,7 @@ class MainWindow(QMainWindow):
         self.strip = Strip(session.training)
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
+        self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = False
@@ -145,6 +147,7 @@ class MainWindow(QMainWindow):
             page.shut_down()
         self.session.worker.shut_down()
         self.session.log.book.close()
+        self.garbage.shut_down()
         event.accept()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name

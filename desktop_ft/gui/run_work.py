@@ -179,7 +179,7 @@ class RunWork(QObject):
 
     def export(self, run: Path, out: Path, exporter: str) -> None:
         """Write the run's model to `out` and prove it."""
-        plugins, self._about = self._plugins, run
+        plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             from desktop_ft.jobs import exporting  # onnx and onnxruntime: not before they are needed
@@ -189,6 +189,7 @@ class RunWork(QObject):
             )
 
         self._begin(_EXPORTING, work)
+        self._about = run
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask a model, an exported file or a run, about pictures and folders."""

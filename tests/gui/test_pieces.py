@@ -4,6 +4,7 @@ import contextlib
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import Field
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QSpinBox
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QSpinBox, QWidget
 from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
@@ -26,6 +27,7 @@ from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.faults import FaultDialog, Faults
 from desktop_ft.gui.form import ModelForm, RateSpinBox
+from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.offer import Offer
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
@@ -266,3 +268,31 @@ def test_qt_does_not_eat_the_interpreter_s_constants(qtbot: QtBot) -> None:
     after = sys.getrefcount(None), sys.getrefcount(True)
     assert min(now - then for now, then in zip(after, before, strict=True)) > -200
     timer.deleteLater()
+
+
+def test_a_widget_in_a_cycle_is_taken_apart_in_the_window_s_thread(qtbot: QtBot) -> None:
+    """In another thread Qt's locks and Python's can wait for each other, and the window with them."""
+    threads: list[int] = []
+
+    class Holder(QWidget):
+        def __del__(self) -> None:
+            threads.append(threading.get_ident())
+
+    def make_garbage() -> None:
+        for _ in range(100_000):  # far more than Python lets pass without a search
+            cycle: list[object] = []
+            cycle.append(cycle)
+
+    owner = QObject()
+    garbage = Garbage(owner)
+    holder = Holder()
+    holder.itself = holder  # type: ignore[attr-defined]
+    del holder
+    worker = threading.Thread(target=make_garbage)
+    worker.start()
+    worker.join()
+    assert not threads
+    qtbot.waitUntil(lambda: bool(threads))
+    assert threads == [threading.get_ident()]
+    garbage.shut_down()
+    assert gc.isenabled()

@@ -79,6 +79,7 @@ def test_what_a_picture_costs_is_measured(photos: Path, plugins: Plugins, preset
     assert not told.views_matter and told.seconds(0) == told.seconds(1) > 0
 
 
+@pytest.mark.slow
 def test_every_stage_of_a_plan_that_changes_is_measured(photos: Path, plugins: Plugins) -> None:
     told = forecast(a_recipe(photos, "gradual:2", epochs=5), plugins)
     assert [stage.epochs for stage in told.stages] == [2, 2, 1]

@@ -130,6 +130,7 @@ def test_what_is_asked_for_while_another_change_is_made_is_not_lost(
     assert run.changes == [(1, DEEPER), (2, other)]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_one_after_the_other_is_done_together(recipe: Recipe, run: Run) -> None:
     run.asks[0, 0], run.asks[0, 1] = DEEPER, SLOWER
     run.train(recipe)
@@ -340,6 +341,7 @@ def test_what_was_asked_for_and_cannot_be_read_or_followed_is_told_and_the_run_g
     assert not (run.path / "asked_change.json").exists() and not (run.path / "taken_change.json").exists()
 
 
+@pytest.mark.slow
 def test_one_more_block_each_epoch_counts_from_the_change(recipe: Recipe, run: Run) -> None:
     recipe = lasting(recipe, 4)
     run.asks[1, 0] = Change(freeze=FreezePlan(preset="gradual"))

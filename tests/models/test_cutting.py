@@ -80,7 +80,7 @@ def get() -> Callable[[str], Backbone]:
     return load_plugins(safe_mode=True).backbones.get
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "convnext_tiny"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", pytest.param("convnext_tiny", marks=pytest.mark.slow)])
 def test_more_frozen_blocks_move_the_cut_towards_the_head(name: str, get: Callable[[str], Backbone]) -> None:
     in_front = []
     for preset in ("last:4", "last:2", "last:1", "head"):

@@ -101,6 +101,7 @@ def test_a_network_that_onnx_cannot_express_is_told_in_a_sentence(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_model_too_large_for_one_file_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("plugins.onnx_export.writer._LARGEST", 1000)
     with pytest.raises(UserError, match="too large for one ONNX file"):
