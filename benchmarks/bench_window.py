@@ -45,7 +45,6 @@ from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, 
 from desktop_ft.gui.data_page import DataPage  # noqa: E402
 from desktop_ft.gui.faults import Faults  # noqa: E402
 from desktop_ft.gui.main_window import MainWindow  # noqa: E402
-from desktop_ft.gui.warm_up import WarmUp  # noqa: E402
 
 TICK_MS = 5
 TINY = Path(__file__).parents[1] / "tests" / "tiny_backbone.py"
@@ -224,8 +223,6 @@ def gaps(photos: Path, files: int) -> dict[str, object]:
         session = window.session
         for name in ("data", "model", "layers", "augment", "train", "results", "export", "runs"):
             session.state.go(name)  # torch is imported here, once, for all that follows
-        until(lambda: not session.worker.busy)
-        WarmUp(session.worker).start()  # as the application does
         until(lambda: not session.worker.busy)
         session.state.go("data")
         drawn(place / "many", files)

@@ -164,7 +164,7 @@ class MainWindow(QMainWindow):
             self._refresh_soon.start()
 
     def _show_first_page(self) -> None:
-        if self.stack.currentWidget() is None:
+        if self.stack.currentWidget() is None and self.isVisible():  # it may have been closed meanwhile
             self.show_page(self.session.state.page)
 
     def _build(self) -> None:

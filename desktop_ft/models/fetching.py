@@ -18,6 +18,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
 
 if TYPE_CHECKING:
+    from http.client import HTTPException
     from urllib.request import OpenerDirector
 
 _TIMEOUT_S = 6.0
@@ -94,12 +95,12 @@ def download(
         UserError: nothing to download, no network, or not the file that its publisher describes.
         Cancelled: `cancel` was set.
     """
+    from http.client import HTTPException  # the window starts without it
+
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is not WeightsOrigin.DOWNLOAD:
         cure = tr("They come with {package}.", package=source.package) if source.package else tr("They come with no file.")
         raise UserError(tr("The weights of {name} are not to be downloaded.", name=name), cure)
-    from http.client import HTTPException  # the window starts without it
-
     _insist_on_https(source.url)
     target = cached_path(backbone)
     partial: Path | None = None
@@ -217,7 +218,7 @@ def _replace(path: Path, content: bytes) -> None:
             raise
 
 
-def _failed(backbone: Backbone, error: Exception) -> UserError:
+def _failed(backbone: Backbone, error: "OSError | HTTPException") -> UserError:
     from urllib.error import HTTPError
 
     source, name = backbone.spec.weights, backbone.spec.name

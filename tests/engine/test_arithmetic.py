@@ -112,7 +112,10 @@ def test_a_stage_that_goes_back_to_the_usual_one_says_so(tmp_path: Path) -> None
     assert MetricHistory.of(run.events).precision == "fp32"
 
 
-@pytest.mark.parametrize(("fp32", "bf16", "expected"), [(10.0, 8.0, "bf16"), (10.0, 9.5, "fp32"), (10.0, 30.0, "fp32")])
+@pytest.mark.parametrize(
+    ("fp32", "bf16", "expected"),
+    [(10.0, 8.0, "bf16"), (10.0, 9.5, "fp32"), (10.0, 30.0, "fp32"), pytest.param(10.0, 10.0, "fp32", marks=pytest.mark.slow)],
+)
 def test_another_one_must_be_clearly_faster(tmp_path: Path, fp32: float, bf16: float, expected: str) -> None:
     told = made(tmp_path / "a", Notes(told={"fp32": fp32, "bf16": bf16}))
     told.fit()
