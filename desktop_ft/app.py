@@ -23,8 +23,10 @@ from desktop_ft.gui.warm_up import WarmUp
 from desktop_ft.plugin_manager import load_plugins
 
 _SIGNALS_EVERY_MS = 250
-_TURN_S = 0.001
-"""How long Python lets another thread work before the window's may go on; its own 5 ms add up in every answer to a key."""
+_TURN_S = 0.0002
+"""How long Python lets another thread work before the window's may go on; its own 5 ms add up.
+
+Every call into Qt gives Python's lock away, and waits for it again: a curve that is painted takes hundreds of them."""
 
 
 def run_window(given: Path | None = None) -> int:

@@ -10,11 +10,12 @@ Measured on two cores of a virtual machine, full training steps of EfficientNet-
 """
 
 import ctypes
+import mmap
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,6 +23,17 @@ from typing import Any
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # malloc.h
 _USUAL_TRIM, _USUAL_MMAPS = 128 << 10, 65536
 _NEVER = (1 << 31) - 1
+_BACK = 5
+_PIECE = 1 << 20
+
+
+class _Heap(ctypes.Structure):
+    """`struct mallinfo2` of malloc.h; `fordblks` is what is free, in bytes."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    )
 
 
 @dataclass(slots=True)
@@ -42,6 +54,18 @@ def prepare() -> None:
         library.mallopt(_ARENA_MAX, 1)
 
 
+def stand_back() -> None:
+    """Let the calling thread, and those that it starts, compute only where the window's thread does not want to.
+
+    Where there are fewer cores than threads, a window beside a run waits for its turn otherwise: 39 ms instead of 16 in 1 of 100
+    turns while a folder is scanned, at the same speed. Linux alone has a priority for each thread, and never gives it back.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        with suppress(OSError):  # a thread that may not is as good as before
+            os.setpriority(os.PRIO_PROCESS, thread, max(os.getpriority(os.PRIO_PROCESS, thread), _BACK))
+
+
 @contextmanager
 def memory_kept() -> Iterator[bool]:
     """Keep freed memory in this process while the block runs, and give it back after the last such block; whether it could."""
@@ -59,15 +83,33 @@ def memory_kept() -> Iterator[bool]:
         with _keeping.lock:
             _keeping.blocks -= 1
             if not _keeping.blocks:
-                library.mallopt(_MMAP_MAX, _USUAL_MMAPS)
+                _give_back(library)
                 library.mallopt(_TRIM_THRESHOLD, _USUAL_TRIM)
-                library.malloc_trim(0)
+                library.mallopt(_MMAP_MAX, _USUAL_MMAPS)
 
 
 def trim() -> None:
     """Give the system back what this process has freed and the C library kept."""
     if library := _glibc():
-        library.malloc_trim(0)
+        _give_back(library)
+
+
+def _give_back(library: Any) -> None:
+    """Give back piece by piece, then what is left.
+
+    All at once it takes 0.4 s for 3 GB, and until then no other thread, not even the window's, gets or frees memory: the library
+    does it with the arena locked. It locks nothing for the pages of a piece that it has lent to us; 13 ms are left.
+    """
+    pieces, end = [], library.sbrk(0)
+    for _ in range(library.mallinfo2().fordblks // _PIECE):
+        pieces.append(piece := library.malloc(_PIECE))
+        if piece is None or library.sbrk(0) != end:
+            break  # that was no free memory but a new piece of the heap
+        start = -(-piece // mmap.PAGESIZE) * mmap.PAGESIZE
+        library.madvise(start, (piece + _PIECE - start) // mmap.PAGESIZE * mmap.PAGESIZE, mmap.MADV_DONTNEED)
+    for piece in pieces:
+        library.free(piece)
+    library.malloc_trim(0)
 
 
 @cache
@@ -76,4 +118,11 @@ def _glibc() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)
-    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
+    if not all(hasattr(library, name) for name in ("mallopt", "malloc_trim", "mallinfo2")):
+        return None
+    library.mallinfo2.restype = _Heap
+    library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
+    library.malloc.argtypes, library.free.argtypes = (ctypes.c_size_t,), (ctypes.c_void_p,)
+    library.sbrk.argtypes = (ctypes.c_ssize_t,)
+    library.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return library

@@ -88,6 +88,8 @@ class AugmentPage(Page):
 
     def refresh(self) -> None:
         """Show the list as the recipe has it."""
+        if self.puts_off(self.refresh):
+            return
         specs = self._specs
         self._quiet = True
         name = augmenting.preset_of(specs)
@@ -325,6 +327,8 @@ class AugmentPage(Page):
         self._soon.start()
 
     def _preview(self) -> None:
+        if self.puts_off(self._preview):
+            return
         recipe, manifest, plugins = self._session.state.recipe, self._session.state.manifest, self._session.plugins
         self.empty.setVisible(manifest is None)
         self.scroller.setVisible(manifest is not None)

@@ -54,7 +54,7 @@ class DataPage(Page):
         opening.progressed.connect(self.progress.advance)
         opening.failed.connect(self._failed)
         opening.ended.connect(self.refresh)
-        session.state.manifest_changed.connect(self._draw)
+        session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
@@ -64,6 +64,8 @@ class DataPage(Page):
 
     def refresh(self) -> None:
         """Show what fits the moment."""
+        if self.puts_off(self.refresh):
+            return
         manifest, running = self._session.state.manifest, self._session.opening.running
         self._show_health()
         self.empty.setVisible(manifest is None and not running)
@@ -76,6 +78,8 @@ class DataPage(Page):
             self.progress.end()
 
     def _show_health(self) -> None:
+        if self.puts_off(self._show_health):
+            return
         manifest = self._session.state.manifest
         batch_size = self._session.state.recipe.optimisation.batch_size
         trainable, said = verdict(manifest, batch_size) if manifest is not None else (True, ())
@@ -125,8 +129,13 @@ class DataPage(Page):
         caption = caption_of(self.val, tr("Validation &share"))
         return row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val"))
 
-    def _draw(self) -> None:
+    def _new_pictures(self) -> None:
         self.notice.clear()
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.puts_off(self._draw):
+            return
         self.refresh()
         manifest = self._session.state.manifest
         self.photos.show_manifest(manifest)

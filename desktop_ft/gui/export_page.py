@@ -84,6 +84,8 @@ class ExportPage(Page):
 
     def refresh(self) -> None:
         """Show what can be done now, and the proof."""
+        if self.puts_off(self.refresh):
+            return
         reason = self._reason()
         self.export.setEnabled(not reason)
         self.reason.setText(reason)

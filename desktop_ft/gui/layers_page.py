@@ -1,5 +1,7 @@
 """The page Layers: which layers learn, and how fast."""
 
+from functools import partial
+
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QSpinBox, QTreeView, QVBoxLayout
 
@@ -98,8 +100,15 @@ class LayersPage(Page):
         self._new_tree()
         session.networks.want_tree()
 
+    @property
+    def in_sight(self) -> bool:
+        """The tree may have a window of its own."""
+        return super().in_sight or self.panel.detached
+
     def refresh(self) -> None:
         """Show the plan as it stands."""
+        if self.puts_off(self.refresh):
+            return
         plan = self._session.state.recipe.freeze
         self._show_controls(plan)
         self._show_comparison(plan)
@@ -189,6 +198,8 @@ class LayersPage(Page):
         self.model.rated.connect(self._rate)
 
     def _new_tree(self) -> None:
+        if self.puts_off(self._new_tree):
+            return
         state = self._session.state
         tree = state.tree
         self.retry.hide()
@@ -366,6 +377,8 @@ class LayersPage(Page):
             self.tree.setCurrentIndex(current)
 
     def _failed(self, error: BaseException) -> None:
+        if self.puts_off(partial(self._failed, error)):  # after the building that it is about
+            return
         self.progress.end()
         self.notice.fail(error)
         self.retry.show()

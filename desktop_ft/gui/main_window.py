@@ -287,7 +287,11 @@ class MainWindow(QMainWindow):
 
     def _start(self) -> None:
         if (train := self._train()) is not None:
-            train.start_run()
+            self.setUpdatesEnabled(False)  # every button that comes or goes would have the curves painted at once
+            try:
+                train.start_run()
+            finally:
+                self.setUpdatesEnabled(True)
 
     def _add_to_queue(self) -> None:
         if (train := self._train()) is not None:

@@ -157,6 +157,8 @@ class ModelPage(Page):
 
     def refresh(self) -> None:
         """Show which network is chosen, and what can be done with the current one."""
+        if self.puts_off(self.refresh):
+            return
         self.table.rows.redraw()
         self._show_current()
         self._show_cards()
@@ -298,6 +300,8 @@ class ModelPage(Page):
         self._show_current()
 
     def _new_pictures(self) -> None:
+        if self.puts_off(self._new_pictures):
+            return
         manifest = self._session.state.manifest
         self._pictures = PictureFacts.of(manifest) if manifest is not None else None
         self._show_cards()

@@ -144,6 +144,8 @@ class ResultsPage(Page):
         return holder
 
     def _draw(self) -> None:
+        if self.puts_off(self._draw):
+            return
         state, training = self._session.state, self._session.training
         run, evaluation = state.run, state.evaluation
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())

@@ -50,11 +50,11 @@ class LearningView(View):
     def _draw(self, history: MetricHistory) -> None:
         colours, epochs = self._theme.colours, np.array([epoch.epoch + 1.0 for epoch in history.epochs])
         losses = smooth(self._steps.losses, self._smooth_over)
-        self._curve(self.loss, "steps", colours.plot_train, faint=True).setData(self._steps.at, losses)
+        self._trace(self.loss, "steps", colours.plot_train, self._steps.at, losses, faint=True)
         for plot, kind, unit in ((self.loss, "loss", 1), (self.accuracy, "accuracy", 100)):
             for subset, colour in (("train", colours.plot_train), ("val", colours.plot_val)):
                 values = np.array([unit * getattr(epoch, f"{subset}_{kind}") for epoch in history.epochs])
-                self._curve(plot, f"{subset}_{kind}", colour, dots=True).setData(epochs, values)
+                self._trace(plot, f"{subset}_{kind}", colour, epochs, values, dots=True)
         for line in self._best:
             line.setVisible(history.best is not None)
             line.setPen(self._pen(colours.good, 1, Qt.PenStyle.DashLine))
@@ -114,7 +114,7 @@ class RatesView(View):
             shares = np.array([held.get(name, np.nan) for held in told])
             # A rate that has fallen to nothing lies nowhere on a logarithmic scale.
             values = np.where(rates > 0, rates, np.nan) * shares[epochs] if len(epochs) else rates
-            self._curve(self.rate, name, SERIES[number % len(SERIES)]).setData(at, values, connect="finite")
+            self._trace(self.rate, name, SERIES[number % len(SERIES)], at, values)
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
@@ -152,10 +152,10 @@ class SpeedView(View):
         colour, speeds = self._theme.colours.plot_train, self._steps.speeds(history.started.batch_size if history.started else 0)
         known = ~np.isnan(speeds)
         values, at, epochs = speeds[known], self._steps.at[known], self._steps.epochs[known]
-        self._curve(self.speed, "steps", colour, faint=True).setData(at, smooth(values, self._smooth_over))
+        self._trace(self.speed, "steps", colour, at, smooth(values, self._smooth_over), faint=True)
         counts, seconds = np.bincount(epochs), np.bincount(epochs, 1 / values)
         done = [epoch.epoch for epoch in history.epochs if epoch.epoch < len(counts) and counts[epoch.epoch]]
-        self._curve(self.speed, "epochs", colour, dots=True).setData(np.array(done) + 1.0, counts[done] / seconds[done])
+        self._trace(self.speed, "epochs", colour, np.array(done) + 1.0, counts[done] / seconds[done], dots=True)
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
@@ -203,7 +203,7 @@ class MachineView(View):
         for plot, name, colour, told in series:
             known = np.array([value is not None for value in told], dtype=bool)
             values = np.array([value for value in told if value is not None], dtype=float)
-            self._curve(plot, name, colour).setData(minutes[known], smooth(values, self._smooth_over))
+            self._trace(plot, name, colour, minutes[known], smooth(values, self._smooth_over))
         self.heat.setVisible(any(each.gpu_celsius is not None for _, each in seen))
         self.memory.setYRange(0, max([1e-3, *(max(e.memory, e.gpu_memory or 0) / 1e9 for _, e in seen)]), padding=0.05)
 

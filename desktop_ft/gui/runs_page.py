@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QFile, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QHideEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -163,6 +163,8 @@ class RunsPage(Page):
 
     def refresh(self) -> None:
         """List the runs anew, in the background."""
+        if self.puts_off(self.refresh):
+            return
 
         def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
             return run_list.listed()
@@ -170,10 +172,10 @@ class RunsPage(Page):
         self._noted_since.clear()  # what is written so far stands in what is listed; what is written from now on need not
         self._listing.ask(work)
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Other processes make runs, too."""
-        super().showEvent(event)
-        self.refresh()
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
+        """Look again when the page is shown: other processes make runs, too."""
+        super().hideEvent(event)
+        self.puts_off(self.refresh)
 
     def shut_down(self) -> None:
         """Free the plot; what is still being read is not shown any more, what was typed is kept."""
@@ -259,6 +261,8 @@ class RunsPage(Page):
         self._comparing.ask(work)
 
     def _enable(self) -> None:
+        if self.puts_off(self._enable):
+            return
         runs, session = self.selected, self._session
         one = runs[0] if len(runs) == 1 else None
         whole = one is not None and one.status != _DAMAGED
@@ -277,7 +281,7 @@ class RunsPage(Page):
         self._show_differences()
 
     def _draw(self) -> None:
-        if self._shut:
+        if self._shut or self.puts_off(self._draw):
             return
         colours = self._session.theme.colours
         colour_plot(self.plot, colours)

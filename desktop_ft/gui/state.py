@@ -140,7 +140,9 @@ class ProjectState(QObject):
         self.undo_stack.clear()
 
     def set_manifest(self, manifest: DatasetManifest | None) -> None:
-        """Other pictures."""
+        """Other pictures, or none."""
+        if manifest is None and self._manifest is None:
+            return
         self._manifest = manifest
         self.manifest_changed.emit()
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QS
 
 from desktop_ft.core.backbone import Interpolation
 from desktop_ft.data.picture_file import UnreadablePicture
+from desktop_ft.engine import process
 from desktop_ft.gui import words
 from desktop_ft.gui.grid import Grid
 from desktop_ft.gui.theme import Theme
@@ -82,6 +83,7 @@ class Decoder(QObject):
         self._pool.waitForDone()
 
     def _work(self) -> None:
+        process.stand_back()
         while True:
             with self._lock:
                 if not self._wanted:

@@ -62,8 +62,15 @@ class TrainPage(Page):
         self._draw()
         self._ended()
 
+    @property
+    def in_sight(self) -> bool:
+        """The curves may have a window of their own."""
+        return super().in_sight or self.panel.detached
+
     def refresh(self) -> None:
         """Show the recipe, and whether a run can start."""
+        if self.puts_off(self.refresh):
+            return
         recipe = self._session.state.recipe
         self.optimisation.show_value(recipe.optimisation)
         self.machine.show_value(recipe)
@@ -173,7 +180,8 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
-        layout.addWidget(Detachable("curves", tr("Curves"), self.plots, self._session), 1)
+        self.panel = Detachable("curves", tr("Curves"), self.plots, self._session)
+        layout.addWidget(self.panel, 1)
         layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
         layout.addWidget(self.controls)
@@ -239,6 +247,8 @@ class TrainPage(Page):
         self._draw()
 
     def _draw(self) -> None:
+        if self.puts_off(self._draw):
+            return
         history = self._session.training.history
         self.plots.show_history(history, self._session.state.recipe.optimisation.epochs)
         last = history.epochs[-1] if history.epochs else None

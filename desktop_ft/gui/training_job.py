@@ -1,6 +1,7 @@
 """A run in a thread of its own, and the window's view of it."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus, Warned
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.engine import process
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.faults import describe
 
@@ -19,7 +21,9 @@ Phase = tuple[str, int, int | None]
 PhaseProgress = Callable[[str, int, int | None], None]
 Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
 
-DRAW_EVERY_MS = 50
+DRAW_EVERY_MS, DRAW_AT_LEAST_MS = 50, 1000
+DRAW_SHARE = 20
+"""The window spends one part in so many on drawing a run, as long as that leaves a picture a second."""
 GETTING_READY: Phase = (marked("Getting ready"), 0, None)
 
 
@@ -40,6 +44,7 @@ class TrainingJob(QObject):
 
     def run(self) -> None:
         """Do the run, here and now; called in the job's thread."""
+        process.stand_back()
         end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
             end = self._fit(self._emit, self._control, self._progress)
@@ -91,7 +96,7 @@ class TrainingJob(QObject):
 
 
 class Training(QObject):
-    """The run under way, as pages see it: its curves and state, drawn at most 20 times a second.
+    """The run under way, as pages see it: its curves and state, drawn up to 20 times a second.
 
     `updated` follows every batch of events; `ended` comes once, when the thread is gone.
     """
@@ -110,8 +115,8 @@ class Training(QObject):
         self._job: TrainingJob | None = None
         self._thread: QThread | None = None
         self._timer = QTimer(self)
-        self._timer.setInterval(DRAW_EVERY_MS)
-        self._timer.timeout.connect(self._draw)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._turn)
 
     @property
     def running(self) -> bool:
@@ -131,7 +136,7 @@ class Training(QObject):
         # Queued on purpose: the job's signal is sent in its thread, and what follows belongs to the window's.
         self._job.ended.connect(self._over, Qt.ConnectionType.QueuedConnection)
         self._thread.start()
-        self._timer.start()
+        self._timer.start(DRAW_EVERY_MS)
         self.started.emit()
 
     def show(self, run: Path, history: MetricHistory) -> None:
@@ -160,6 +165,16 @@ class Training(QObject):
         """Ask the run to end now."""
         self.control.cancel.set()
         self.updated.emit()
+
+    def _turn(self) -> None:
+        began = time.monotonic()
+        self._draw()
+        QTimer.singleShot(0, self, lambda: self._turn_over(began))  # when it is painted
+
+    def _turn_over(self, began: float) -> None:
+        if self._job is not None:
+            took_ms = 1000 * (time.monotonic() - began)
+            self._timer.start(round(min(max(DRAW_EVERY_MS, DRAW_SHARE * took_ms), DRAW_AT_LEAST_MS)))
 
     def _draw(self) -> None:
         if self._job is None:

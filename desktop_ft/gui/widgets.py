@@ -7,7 +7,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -127,6 +127,28 @@ class Page(QWidget):
         self.body.setContentsMargins(MARGIN, 14, MARGIN, 14)
         self.body.setSpacing(GAP)
         self.body.addLayout(self.header)
+        self._owed: dict[Callable[[], None], None] = {}
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether this page, or a part of it that has a window of its own, is shown."""
+        return self.isVisible()
+
+    def puts_off(self, draw: Callable[[], None]) -> bool:
+        """Whether nothing of this page is in sight; `draw` is then called once it is shown, in the order of asking.
+
+        A change of the project tells every page there is: those that nobody sees must not keep the window from its next turn.
+        """
+        if not self.in_sight:
+            self._owed[draw] = None
+        return not self.in_sight
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw what was put off."""
+        super().showEvent(event)
+        owed, self._owed = self._owed, {}
+        for draw in owed:
+            draw()
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Whether this page does something of its own with what was dropped; the window opens it otherwise."""
@@ -207,9 +229,10 @@ class Notice(QFrame):
         before = self.text.splitlines()
         self._error = error
         self._text.setText(words.printable(what))
-        self.setProperty("level", level)
-        self.style().unpolish(self)
-        self.style().polish(self)
+        if level != self.property("level"):  # a style is slow, and this is said again at every change of the project
+            self.setProperty("level", level)
+            self.style().unpolish(self)
+            self.style().polish(self)
         self.copy.setVisible(level == "bad")
         self.setVisible(bool(what))
         self.changed.emit()

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import tr
+from desktop_ft.engine import process
 from desktop_ft.runs.logbook import tell
 
 Report = Callable[[int, int | None], None]
@@ -30,6 +31,7 @@ class _Job:
 
     def run(self) -> None:
         """Do the work, here and now; called in a thread of the pool."""
+        process.stand_back()
         outcome: tuple[str, Any]
         try:
             outcome = ("finished", self._work(self._report, self.cancel))

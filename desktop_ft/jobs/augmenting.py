@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -48,14 +49,18 @@ class Shown:
     height: int
 
 
+@cache
 def presets() -> dict[str, AugmentationPreset]:
-    """The presets by name, from resources/presets/augmentation.toml."""
+    """The presets by name, in English, from resources/presets/augmentation.toml.
+
+    Read once: the window asks at every change which of them is chosen.
+    """
     data = tomllib.loads((places.shipped("resources") / "presets" / "augmentation.toml").read_text(encoding="utf-8"))
     return {
         name: AugmentationPreset(
             name=name,
-            title=tr(preset["title"]),
-            description=tr(preset["description"]),
+            title=preset["title"],
+            description=preset["description"],
             specs=tuple(AugmentationSpec.model_validate(spec) for spec in preset["transforms"]),
         )
         for name, preset in data.items()

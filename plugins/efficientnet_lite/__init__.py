@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,11 +72,16 @@ def _build(number: int) -> "nn.Module":
 def _packaged_weights(package: str) -> Path | None:
     """The weights file of an installed package, told by the package's own list of files: nothing of it is imported."""
     try:
-        files = importlib.metadata.files(package) or []
+        listed = _listed_weights(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-    found = (Path(str(file.locate())) for file in files if file.suffix == ".pth")
-    return next((path for path in found if path.is_file()), None)
+    return next((path for path in listed if path.is_file()), None)
+
+
+@cache
+def _listed_weights(package: str) -> tuple[Path, ...]:
+    """Read once: the window asks at every change whether they are there."""
+    return tuple(Path(str(file.locate())) for file in importlib.metadata.files(package) or [] if file.suffix == ".pth")
 
 
 def _in_order(published: "Mapping[str, Tensor]", model: "nn.Module") -> "Mapping[str, Tensor]":

@@ -4,7 +4,7 @@ import json
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QTabWidget
+from PySide6.QtWidgets import QPushButton, QSpinBox, QTabWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
@@ -54,6 +54,23 @@ def test_the_curves_go_out_and_come_back_from_the_keyboard(window: MainWindow, q
     back = next(button for button in panel.findChildren(QPushButton) if button.isVisible())
     QTest.mouseClick(back, Qt.MouseButton.LeftButton)
     assert page.plots.window() is window
+
+
+def test_a_page_is_drawn_when_it_is_shown_or_at_once_where_a_part_of_it_is_in_sight(window: MainWindow) -> None:
+    page, state = train_page(window), window.session.state
+    epochs = page.optimisation.control("epochs")
+    assert isinstance(epochs, QSpinBox)
+    before = epochs.value()
+    state.go("data")
+    state.edit_optimisation("epochs", 17)
+    assert epochs.value() == before, "nobody sees it"
+    state.go("train")
+    assert epochs.value() == 17
+    state.go("data")
+    panel_of(page).detach()
+    state.edit_optimisation("epochs", 18)
+    assert epochs.value() == 18, "its curves are in sight"
+    panel_of(page).attach()
 
 
 def test_a_page_without_such_a_panel_says_so(window: MainWindow) -> None:

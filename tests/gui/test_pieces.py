@@ -32,6 +32,7 @@ from desktop_ft.gui.offer import Offer
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.theme import Theme, ThemeChoice
+from desktop_ft.gui.widgets import Page
 
 
 class Mode(StrEnum):
@@ -296,3 +297,58 @@ def test_a_widget_in_a_cycle_is_taken_apart_in_the_window_s_thread(qtbot: QtBot)
     assert threads == [threading.get_ident()]
     garbage.shut_down()
     assert gc.isenabled()
+
+
+def test_a_full_search_waits_until_nobody_touches_anything(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a third of a second, in which no key is answered."""
+    now, searches, full = [0.0], [0], [0]
+
+    def clock() -> float:
+        searches[0] += 1
+        return now[0]
+
+    def watch(phase: str, told: dict[str, int]) -> None:
+        full[0] += phase == "start" and told["generation"] == 2
+
+    def search_at(seconds: float) -> None:
+        now[0], before = seconds, searches[0]
+        qtbot.waitUntil(lambda: searches[0] >= before + 3)
+
+    monkeypatch.setattr("desktop_ft.gui.garbage.time.monotonic", clock)
+    field, owner = QSpinBox(), QObject()
+    qtbot.addWidget(field)
+    garbage = Garbage(owner)
+    gc.callbacks.append(watch)
+    try:
+        search_at(299)
+        search_at(301)
+        now[0] = 303
+        QTest.keyClick(field, Qt.Key.Key_Up)
+        search_at(305)
+        assert full[0] == 0
+        search_at(307)
+        assert full[0] == 1
+        search_at(310)
+        assert full[0] == 1, "once is enough for the next five minutes"
+    finally:
+        gc.callbacks.remove(watch)
+        garbage.shut_down()
+
+
+def test_what_a_page_puts_off_is_drawn_once_and_in_order(qtbot: QtBot) -> None:
+    drawn: list[str] = []
+    page = Page("Page", "")
+    qtbot.addWidget(page)
+
+    def first() -> None:
+        drawn.append("first")
+
+    def second() -> None:
+        drawn.append("second")
+
+    assert [page.puts_off(each) for each in (first, second, first)] == [True] * 3
+    page.show()
+    assert drawn == ["first", "second"] and not page.puts_off(first)
+    page.hide()
+    page.show()
+    assert drawn == ["first", "second"]

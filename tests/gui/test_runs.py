@@ -284,7 +284,7 @@ def test_runs_that_lie_elsewhere_are_listed_once_known(window: MainWindow, photo
     assert drop(window, tmp_path) and len(runs.runs.rows.rows) == 1  # no run: it is opened as pictures
     qtbot.waitUntil(lambda: not window.session.opening.running)
     far.rename(tmp_path / "gone")
-    runs.refresh()
+    window.session.state.go("runs")
     qtbot.waitUntil(lambda: runs.empty.isVisibleTo(runs))
 
 
