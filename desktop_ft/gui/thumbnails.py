@@ -113,6 +113,7 @@ class ThumbnailModel(QAbstractListModel):
     def __init__(self, ratio: float, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thumbs: Sequence[Thumb] = ()
+        self._made: dict[int, Thumb] = {}
         self._captions: Iterable[str] | None = None
         self._rows: dict[Path, int] = {}
         self._ratio = ratio
@@ -129,6 +130,7 @@ class ThumbnailModel(QAbstractListModel):
         """
         self.beginResetModel()
         self._thumbs, self._captions = thumbs, captions
+        self._made.clear()
         self._rows = {}
         self._decoder.keep(lambda path: False)
         self.endResetModel()
@@ -174,7 +176,7 @@ class ThumbnailModel(QAbstractListModel):
         """Caption, tool tip, and the picture once it is there."""
         if not index.isValid():
             return None
-        thumb = self._thumbs[index.row()]
+        thumb = self._thumb(index.row())
         if role == Qt.ItemDataRole.DisplayRole:
             return thumb.caption
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -182,6 +184,15 @@ class ThumbnailModel(QAbstractListModel):
         if role == THUMB_ROLE:
             return thumb
         return self._pixmap(thumb.path, index.row()) if role == PIXMAP_ROLE else None
+
+    def _thumb(self, row: int) -> Thumb:
+        """Each is asked for twice whenever it is painted, and its tool tip has to be put together."""
+        thumb = self._made.get(row)
+        if thumb is None:
+            if len(self._made) >= _KEPT:
+                self._made.clear()
+            thumb = self._made[row] = self._thumbs[row]
+        return thumb
 
     def _pixmap(self, path: Path, row: int) -> QPixmap | None:
         self._rows[path] = row

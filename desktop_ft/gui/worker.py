@@ -3,10 +3,12 @@
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
+from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import tr
@@ -15,6 +17,7 @@ from desktop_ft.runs.logbook import tell
 
 Report = Callable[[int, int | None], None]
 Work = Callable[[Report, threading.Event], Any]
+_PACE_MS = 50
 
 
 class _Job:
@@ -43,6 +46,12 @@ class _Job:
             self._outcome = outcome
         self._news(self._number)
 
+    @property
+    def over(self) -> bool:
+        """Whether there is an outcome to take."""
+        with self._lock:
+            return self._outcome is not None
+
     def take(self) -> tuple[tuple[int, int | None] | None, tuple[str, Any] | None]:
         """The latest progress and the outcome, each once."""
         with self._lock:
@@ -61,7 +70,7 @@ class _Job:
 class Task(QObject):
     """One piece of background work. Every signal is sent in the window's thread; `ended` comes last, in every ending.
 
-    Progress is told at the pace at which the window takes it: what it missed in between is dropped.
+    Progress is told at the pace at which the window takes it, 20 times a second at most: what it missed in between is dropped.
     """
 
     progressed = Signal(object, object)
@@ -74,9 +83,16 @@ class Task(QObject):
         super().__init__(parent)
         self.cancel = job.cancel
         self._job = job
+        self._told_at = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next news can wait: they are no end, and the last ones have just been told."""
+        return time.monotonic() - self._told_at < _PACE_MS / 1000 and not self._job.over
 
     def tell(self) -> bool:
         """Send what there is to tell; returns whether that was the end."""
+        self._told_at = time.monotonic()
         progress, outcome = self._job.take()
         if progress is not None:
             self.progressed.emit(*progress)
@@ -154,7 +170,9 @@ class Worker(QObject):
 
     def _tell(self, number: int) -> None:
         task = self._tasks.get(number)
-        if task is not None and task.tell():
+        if task is not None and task.waits:
+            QTimer.singleShot(_PACE_MS, self, partial(self._tell, number))
+        elif task is not None and task.tell():
             del self._tasks[number]
             task.deleteLater()
 
