@@ -95,13 +95,13 @@ def trim() -> None:
 
 
 def _give_back(library: Any) -> None:
-    """Give back piece by piece, then what is left.
+    """Give back piece by piece, then what is left. To be called while large blocks come from the heap, or no piece would.
 
     All at once it takes 0.4 s for 3 GB, and until then no other thread, not even the window's, gets or frees memory: the library
     does it with the arena locked. It locks nothing for the pages of a piece that it has lent to us; 13 ms are left.
     """
     pieces, end = [], library.sbrk(0)
-    for _ in range(library.mallinfo2().fordblks // _PIECE):
+    for _ in range(library.mallinfo2().fordblks // _PIECE if hasattr(library, "mallinfo2") else 0):  # glibc 2.33
         pieces.append(piece := library.malloc(_PIECE))
         if piece is None or library.sbrk(0) != end:
             break  # that was no free memory but a new piece of the heap
@@ -118,9 +118,10 @@ def _glibc() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     library = ctypes.CDLL(None)
-    if not all(hasattr(library, name) for name in ("mallopt", "malloc_trim", "mallinfo2")):
+    if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
         return None
-    library.mallinfo2.restype = _Heap
+    if hasattr(library, "mallinfo2"):
+        library.mallinfo2.restype = _Heap
     library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
     library.malloc.argtypes, library.free.argtypes = (ctypes.c_size_t,), (ctypes.c_void_p,)
     library.sbrk.argtypes = (ctypes.c_ssize_t,)

@@ -1,7 +1,5 @@
 """The page Layers: which layers learn, and how fast."""
 
-from functools import partial
-
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QSpinBox, QTreeView, QVBoxLayout
 
@@ -198,22 +196,25 @@ class LayersPage(Page):
         self.model.rated.connect(self._rate)
 
     def _new_tree(self) -> None:
-        if self.puts_off(self._new_tree):
-            return
         state = self._session.state
-        tree = state.tree
         self.retry.hide()
         self.notice.clear()
+        if state.tree is None:
+            self.progress.begin(tr("Building {network} to see its layers", network=state.recipe.backbone.name))
+            self.progress.cancellable(False)
+        else:
+            self.progress.end()
+        self._draw_tree()
+
+    def _draw_tree(self) -> None:
+        if self.puts_off(self._draw_tree):
+            return
+        tree = self._session.state.tree
         self.model.set_tree(tree, self._head())
         self.picture.show_network(tree, self._head())
         for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
         self.panel.way.setEnabled(tree is not None)
-        if tree is None:
-            self.progress.begin(tr("Building {network} to see its layers", network=state.recipe.backbone.name))
-            self.progress.cancellable(False)
-        else:
-            self.progress.end()
         self.refresh()
         self._collapse()
 
@@ -377,8 +378,6 @@ class LayersPage(Page):
             self.tree.setCurrentIndex(current)
 
     def _failed(self, error: BaseException) -> None:
-        if self.puts_off(partial(self._failed, error)):  # after the building that it is about
-            return
         self.progress.end()
         self.notice.fail(error)
         self.retry.show()

@@ -1,9 +1,10 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -51,6 +52,8 @@ SMALLEST = QSize(1000, 560)
 class MainWindow(QMainWindow):
     """Draws the session; holds nothing of its own but widgets."""
 
+    begun = Signal()
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
@@ -67,7 +70,7 @@ class MainWindow(QMainWindow):
         self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
-        self._closing = False
+        self._closing = self._has_begun = False
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
@@ -153,8 +156,8 @@ class MainWindow(QMainWindow):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Make the first page once the window is there, so that it need not wait for its largest part."""
         super().paintEvent(event)
-        if self.stack.currentWidget() is None:
-            QTimer.singleShot(0, self._show_first_page)
+        if not self._has_begun:
+            QTimer.singleShot(0, self._begin)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
         """Refresh when the window comes to the front: files may have come or gone meanwhile."""
@@ -163,9 +166,17 @@ class MainWindow(QMainWindow):
             self.notifier.clear()
             self._refresh_soon.start()
 
-    def _show_first_page(self) -> None:
-        if self.stack.currentWidget() is None and self.isVisible():  # it may have been closed meanwhile
+    def begin_with(self, given: Path | None) -> None:
+        """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
+        self.begun.connect(lambda: self.commands.open_first(given))
+
+    def _begin(self) -> None:
+        if self._has_begun or not self.isVisible():  # it may have been closed meanwhile
+            return
+        self._has_begun = True
+        if self.stack.currentWidget() is None:
             self.show_page(self.session.state.page)
+        self.begun.emit()
 
     def _build(self) -> None:
         self.actions_.fill_menu_bar(self.menuBar())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QFile, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QHideEvent
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -159,11 +159,10 @@ class RunsPage(Page):
         session.theme.changed.connect(self._draw)
         self.contents.hide()
         self._selected()
-        self.refresh()
 
     def refresh(self) -> None:
-        """List the runs anew, in the background."""
-        if self.puts_off(self.refresh):
+        """List the runs anew, in the background; nothing where nobody sees them, as they are listed whenever they are shown."""
+        if not self.isVisible():
             return
 
         def work(report: Report, cancel: threading.Event) -> list[RunSummary]:
@@ -172,10 +171,10 @@ class RunsPage(Page):
         self._noted_since.clear()  # what is written so far stands in what is listed; what is written from now on need not
         self._listing.ask(work)
 
-    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 - Qt's name
-        """Look again when the page is shown: other processes make runs, too."""
-        super().hideEvent(event)
-        self.puts_off(self.refresh)
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Other processes make runs, too."""
+        super().showEvent(event)
+        self.refresh()
 
     def shut_down(self) -> None:
         """Free the plot; what is still being read is not shown any more, what was typed is kept."""

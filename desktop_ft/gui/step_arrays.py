@@ -23,6 +23,7 @@ class StepArrays:
         # A run that is resumed goes on with another list.
         if history.steps is not self._of or per != self._per or len(history.steps) < self._count:
             self._of, self._per, self._count = history.steps, per, 0
+            self._rows = np.empty_like(self._rows)  # a curve may still be drawn from the other's
         new = len(history.steps) - self._count
         if not new:
             return

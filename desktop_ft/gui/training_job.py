@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal
@@ -168,8 +169,10 @@ class Training(QObject):
 
     def _turn(self) -> None:
         began = time.monotonic()
-        self._draw()
-        QTimer.singleShot(0, self, lambda: self._turn_over(began))  # when it is painted
+        try:
+            self._draw()
+        finally:
+            QTimer.singleShot(0, self, partial(self._turn_over, began))  # when it is painted
 
     def _turn_over(self, began: float) -> None:
         if self._job is not None:

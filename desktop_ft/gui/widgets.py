@@ -1,6 +1,7 @@
 """Small pieces that every page is made of."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,11 +136,12 @@ class Page(QWidget):
         return self.isVisible()
 
     def puts_off(self, draw: Callable[[], None]) -> bool:
-        """Whether nothing of this page is in sight; `draw` is then called once it is shown, in the order of asking.
+        """Whether nothing of this page is in sight; `draw` is then called when it is shown, once, after what was put off before.
 
         A change of the project tells every page there is: those that nobody sees must not keep the window from its next turn.
         """
         if not self.in_sight:
+            self._owed.pop(draw, None)
             self._owed[draw] = None
         return not self.in_sight
 
@@ -148,7 +150,10 @@ class Page(QWidget):
         super().showEvent(event)
         owed, self._owed = self._owed, {}
         for draw in owed:
-            draw()
+            try:
+                draw()
+            except Exception:  # told as that of any slot: it must not keep the others from being drawn
+                sys.excepthook(*sys.exc_info())
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Whether this page does something of its own with what was dropped; the window opens it otherwise."""

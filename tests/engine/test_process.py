@@ -38,9 +38,13 @@ print(min(faults))
 
 GIVEN_BACK = """
 import psutil
-from desktop_ft.engine.process import memory_kept, prepare
+import sys
+from desktop_ft.engine.process import _glibc, memory_kept, prepare
 prepare()
 import torch
+
+if "untrimmed" in sys.argv:
+    _glibc().malloc_trim = lambda pad: 0
 
 def resident():
     return psutil.Process().memory_info().rss
@@ -94,10 +98,16 @@ def test_steps_in_any_thread_take_no_fresh_pages() -> None:
 
 def test_a_thread_and_those_it_starts_stand_back_and_the_window_s_does_not() -> None:
     started, own, before, after = _run(PRIORITY)
-    assert own == started > before == after
+    assert own == started == max(before, 5) and after == before
 
 
 def test_memory_is_given_back_when_the_last_one_ends() -> None:
     kept, after = _run(GIVEN_BACK)
     assert kept > 150e6
-    assert after < 60e6 + 6 * 8e6
+    assert after < 60e6
+
+
+def test_nearly_all_is_given_back_before_the_c_library_locks_everybody_out() -> None:
+    kept, after = _run(GIVEN_BACK, "untrimmed")
+    assert kept > 150e6
+    assert after < 60e6

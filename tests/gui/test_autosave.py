@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
@@ -33,8 +34,9 @@ def edit(window: MainWindow, epochs: int) -> None:
 def next_start(faults: Faults, qtbot: QtBot, given: Path | None = None) -> Iterator[MainWindow]:
     """Another window, as the next process would open it."""
     window = app.build_window(faults)
-    window.show()
-    window.commands.open_first(given)
+    window.begin_with(given)
+    with qtbot.waitSignal(window.begun):
+        window.show()
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
     yield window
     window.close()
@@ -49,6 +51,21 @@ def test_an_edit_is_kept_without_being_asked(window: MainWindow, photos: Path, q
     edit(window, 7)
     qtbot.waitUntil(file.exists, timeout=10_000)  # the process may be killed from here on
     qtbot.waitUntil(lambda: Recipe.from_toml(file.read_text(), "it") == window.session.state.recipe, timeout=10_000)
+
+
+def test_a_start_says_what_became_of_the_last_project(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
+    """It is opened once there is a page to say it on, and what is said stays."""
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    photos.rename(photos.with_name("unplugged"))
+    with next_start(faults, qtbot) as again:
+        data = again.page("data")
+        assert isinstance(data, DataPage) and str(photos) in data.notice.text
+    (places.data() / "project.toml").write_text("damaged")
+    with next_start(faults, qtbot) as again:
+        assert "project.toml" in again.notice.text
 
 
 def test_the_next_start_goes_on_where_the_last_one_ended(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:

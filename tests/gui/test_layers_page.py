@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit, QStyle, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.gui.layer_model import COMPARED, PATH_ROLE, SHARE
 from desktop_ft.gui.layers_page import LayersPage
@@ -33,6 +34,21 @@ def layers(window: MainWindow, qtbot: QtBot) -> LayersPage:
 @pytest.fixture
 def plan(window: MainWindow) -> Callable[[], FreezePlan]:
     return lambda: window.session.state.recipe.freeze
+
+
+def test_a_network_that_could_not_be_built_is_forgotten_with_the_next(layers: LayersPage, window: MainWindow) -> None:
+    state, networks = window.session.state, window.session.networks
+    tree = state.tree
+    for seen in ("layers", "data"):
+        state.go(seen)
+        state.set_tree(None)
+        networks.tree_failed.emit(UserError("It cannot be built.", "Choose another."))
+        state.go("layers")
+        assert "cannot be built" in layers.notice.text and layers.retry.isVisible() and layers.progress.isHidden()
+        state.go(seen)
+        state.set_tree(tree)
+        state.go("layers")
+        assert not layers.notice.text and layers.retry.isHidden() and layers.tree.isVisible()
 
 
 def select(layers: LayersPage, *paths: str) -> None:

@@ -346,9 +346,14 @@ def test_what_a_page_puts_off_is_drawn_once_and_in_order(qtbot: QtBot) -> None:
     def second() -> None:
         drawn.append("second")
 
-    assert [page.puts_off(each) for each in (first, second, first)] == [True] * 3
-    page.show()
-    assert drawn == ["first", "second"] and not page.puts_off(first)
+    def broken() -> None:
+        raise ValueError("broken")
+
+    assert [page.puts_off(each) for each in (first, second, broken, first)] == [True] * 4
+    with capture_exceptions() as told:
+        page.show()
+    assert drawn == ["second", "first"] and not page.puts_off(first)
+    assert [str(each[1]) for each in told] == ["broken"], "the others are drawn all the same"
     page.hide()
     page.show()
-    assert drawn == ["first", "second"]
+    assert drawn == ["second", "first"]

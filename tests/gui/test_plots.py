@@ -48,6 +48,15 @@ def test_smoothing_draws_means_and_nothing_else(train: TrainPage) -> None:
     assert list(drawn(train, "steps")) == list(raw)
 
 
+def test_another_run_of_as_many_steps_is_drawn(train: TrainPage, window: MainWindow) -> None:
+    other = history(2, 50)
+    other.steps = [replace(step, loss=5 + step.loss) for step in other.steps]
+    train.grab()
+    window.session.training.show(Path("another run"), other)
+    train.grab()  # the range follows when it is painted
+    assert train.plots.learning.loss.getPlotItem().getViewBox().viewRange()[1][1] > 5
+
+
 def test_the_loss_can_be_drawn_on_a_logarithmic_scale(train: TrainPage) -> None:
     raw = drawn(train, "steps")
     train.controls.log.click()
