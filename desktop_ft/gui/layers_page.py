@@ -44,6 +44,7 @@ class LayersPage(Page):
         )
         self._session = session
         self._quiet = False
+        self._drawn: object = self  # neither a tree nor None, so that the first is drawn
         self._other: tuple[FreezePlan, str] | None = None
         self.notice = Notice()
         self.retry = button(tr("Try again"), self._retry)
@@ -107,6 +108,8 @@ class LayersPage(Page):
         """Show the plan as it stands."""
         if self.puts_off(self.refresh):
             return
+        if self._session.state.tree is not self._drawn:
+            self._draw_tree()
         plan = self._session.state.recipe.freeze
         self._show_controls(plan)
         self._show_comparison(plan)
@@ -204,18 +207,15 @@ class LayersPage(Page):
             self.progress.cancellable(False)
         else:
             self.progress.end()
-        self._draw_tree()
+        self.refresh()
 
     def _draw_tree(self) -> None:
-        if self.puts_off(self._draw_tree):
-            return
-        tree = self._session.state.tree
+        tree = self._drawn = self._session.state.tree
         self.model.set_tree(tree, self._head())
         self.picture.show_network(tree, self._head())
         for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
         self.panel.way.setEnabled(tree is not None)
-        self.refresh()
         self._collapse()
 
     def _show_controls(self, plan: FreezePlan) -> None:

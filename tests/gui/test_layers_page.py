@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui.layer_model import COMPARED, PATH_ROLE, SHARE
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
@@ -49,6 +50,26 @@ def test_a_network_that_could_not_be_built_is_forgotten_with_the_next(layers: La
         state.set_tree(tree)
         state.go("layers")
         assert not layers.notice.text and layers.retry.isHidden() and layers.tree.isVisible()
+
+
+def test_other_layers_and_another_plan_are_drawn_together_when_the_page_is_shown(
+    layers: LayersPage, window: MainWindow, qtbot: QtBot
+) -> None:
+    state = window.session.state
+    state.go("data")
+    recipe = state.recipe
+    state.edit("plan", recipe.model_copy(update={"freeze": FreezePlan(preset="all")}))
+    state.edit("network", state.recipe.model_copy(update={"backbone": BackboneChoice(name="efficientnet_lite1")}))
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=60_000)
+    state.go("layers")
+    assert layers.preset.currentData() == "all"
+    assert set(layers.model.rates) == {leaf.path for leaf in state.tree.leaves()} if state.tree else False
+    state.undo_stack.undo()
+    state.undo_stack.undo()
+    state.go("data")
+    qtbot.waitUntil(lambda: state.tree is not None, timeout=60_000)
+    state.go("layers")
+    assert layers.preset.currentData() == recipe.freeze.preset
 
 
 def select(layers: LayersPage, *paths: str) -> None:
