@@ -395,7 +395,7 @@ class Commands(QObject):
         self._session.theme.choose(choice)
 
     def _load_recipe(self, path: Path) -> None:
-        recipe = Recipe.from_toml(atomic.read(path).decode(), path.name)
+        recipe = Recipe.from_toml(atomic.read(path).decode("utf-8", "replace"), path.name)
         self._session.state.go("data")
         self._session.opening.open_recipe(recipe)
 

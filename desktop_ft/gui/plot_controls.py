@@ -40,14 +40,18 @@ class PlotControls(QWidget):
         self.smooth.valueChanged.connect(plots.set_smoothing)
         caption = caption_of(self.smooth, tr("S&mooth over"))
         self.save = button(tr("Save curves…"), self._choose, tip=tr("As a picture (.png, .svg) or as a table (.csv)."))
-        self.pointed = label(tr("Point at a curve to read its values."), "muted", wrap=True)
-        plots.pointed.connect(self.pointed.setText)
+        self.pointed = label(role="muted", wrap=True)
+        plots.pointed.connect(self._tell)
+        self._tell("")
         plots.changed.connect(self._show)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.pointed))
         layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
         self._show()
+
+    def _tell(self, pointed: str) -> None:
+        self.pointed.setText(pointed or tr("Point at a curve to read its values."))
 
     def _set_log(self, log: bool) -> None:
         self._plots.shown.set_log(log)

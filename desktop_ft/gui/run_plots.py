@@ -221,7 +221,7 @@ class MachineView(View):
 
 
 class Plots(QWidget):
-    """The views of a run, one of them shown. `pointed` tells what lies under the mouse there."""
+    """The views of a run, one of them shown. `pointed` tells what lies under the mouse there; "": nothing any more."""
 
     pointed = Signal(str)
     changed = Signal()
@@ -252,6 +252,8 @@ class Plots(QWidget):
 
     def show_history(self, history: MetricHistory, planned: int = 1) -> None:
         """Draw `history` as it stands; `planned` epochs are shown while none has begun."""
+        if history is not self._history:
+            self.pointed.emit("")  # what was read is the other run's
         self._history, self._planned = history, planned
         self.shown.show_history(history, planned)  # the others when they are shown
 

@@ -158,6 +158,7 @@ class RunsPage(Page):
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
         self.contents.hide()
+        self.empty.hide()  # nobody has looked yet
         self._selected()
 
     def refresh(self) -> None:

@@ -247,6 +247,7 @@ class TrainPage(Page):
         self._draw()
 
     def _draw(self) -> None:
+        self._show_end()
         if self.puts_off(self._draw):
             return
         history = self._session.training.history
@@ -263,7 +264,6 @@ class TrainPage(Page):
         self._show_legend()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
         self.controls.save.setEnabled(bool(history.steps))
-        self._show_end()
 
     def _show_legend(self) -> None:
         self.legend.setText(self.plots.shown.legend)

@@ -122,7 +122,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert (state.run, state.evaluation, state.export, training.end) == (None, None, None, None)
     assert window.strip.text == "No run is under way."
     assert train.notice.text == ""
-    assert train.plots.learning.points("steps") == 0
+    assert page(window, "train") is train and train.plots.learning.points("steps") == 0
 
 
 @pytest.mark.parametrize("preset", ["last:1", "last:25", "gradual", "gradual:30", "gradual:300", "discriminative:0.5"])

@@ -52,7 +52,9 @@ def test_another_run_of_as_many_steps_is_drawn(train: TrainPage, window: MainWin
     other = history(2, 50)
     other.steps = [replace(step, loss=5 + step.loss) for step in other.steps]
     train.grab()
+    train.plots.pointed.emit("epoch 2, batch 25: loss 1")
     window.session.training.show(Path("another run"), other)
+    assert "batch" not in train.controls.pointed.text()
     train.grab()  # the range follows when it is painted
     assert train.plots.learning.loss.getPlotItem().getViewBox().viewRange()[1][1] > 5
 
