@@ -314,3 +314,10 @@ def test_a_run_opens_as_a_report(window: MainWindow, photos: Path, qtbot: QtBot,
     assert asked == [str(run / "report.html")] and asked[0] in runs.notice.text
     text = (run / "report.html").read_text()
     assert "&lt;b&gt;remember&lt;/b&gt;" in text and "desktop-ft train --recipe recipe.toml" in text and "@media print" in text
+
+
+def test_a_recipe_that_is_no_text_is_told(window: MainWindow, tmp_path: Path) -> None:
+    file = tmp_path / "bytes.toml"
+    file.write_bytes(bytes(range(128, 256)))
+    assert drop(window, file)
+    assert "bytes.toml" in window.notice.text and "not a recipe" in window.notice.text
