@@ -50,7 +50,7 @@ class TrainPage(Page):
         self.body.addWidget(splitter("train", session.settings, self._left(), self._right(), shares=(3, 7)), 1)
         training = session.training
         training.started.connect(self._started)
-        training.updated.connect(self._draw)
+        training.updated.connect(self._updated)
         training.ended.connect(self._ended)
         state = session.state
         for signal in (state.recipe_changed, state.manifest_changed, session.opening.began, session.opening.ended):
@@ -246,8 +246,11 @@ class TrainPage(Page):
         self.refresh()
         self._draw()
 
+    def _updated(self) -> None:
+        self._show_end()  # at once: put off, it would take away what is said here meanwhile
+        self._draw()
+
     def _draw(self) -> None:
-        self._show_end()
         if self.puts_off(self._draw):
             return
         history = self._session.training.history

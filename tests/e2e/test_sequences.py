@@ -69,8 +69,9 @@ class Person(RuleBasedStateMachine):
     def open(self) -> MainWindow:
         window = app.build_window(self.faults)
         window.resize(1280, 720)
-        window.show()
-        window.commands.open_first(None)
+        window.begin_with(None)
+        with self.qtbot.waitSignal(window.begun, timeout=LONG):
+            window.show()
         self.qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
         self.window = window
         return window

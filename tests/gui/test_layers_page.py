@@ -62,8 +62,9 @@ def test_other_layers_and_another_plan_are_drawn_together_when_the_page_is_shown
     state.edit("network", state.recipe.model_copy(update={"backbone": BackboneChoice(name="efficientnet_lite1")}))
     qtbot.waitUntil(lambda: state.tree is not None, timeout=60_000)
     state.go("layers")
+    tree = state.tree
+    assert tree is not None and set(layers.model.rates) == {leaf.path for leaf in tree.leaves()}
     assert layers.preset.currentData() == "all"
-    assert set(layers.model.rates) == {leaf.path for leaf in state.tree.leaves()} if state.tree else False
     state.undo_stack.undo()
     state.undo_stack.undo()
     state.go("data")
