@@ -94,7 +94,7 @@ def explains(similarities: tuple[Similarity, ...], number: int) -> bool:
 
 def verdict(similarities: tuple[Similarity, ...], number: int) -> str:
     """What the sanity check says of the map of the class shown `number`th."""
-    values = ", ".join(f"{each.values[number]:.2f} ({tr(each.what)})" for each in similarities)
+    values = ", ".join(f"{round(each.values[number], 2) + 0.0:.2f} ({tr(each.what)})" for each in similarities)
     if explains(similarities, number):
         said = tr("The map changes when the network forgets what it learned, as it must.")
     else:

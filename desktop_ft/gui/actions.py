@@ -1,6 +1,6 @@
 """Every command of the window as data: menu, tool bar, shortcuts and tool tips are drawn from one list."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject
@@ -18,6 +18,7 @@ class ActionSpec:
     Attributes:
         id: stable name.
         menu: the menu that it stands in, with the letter that opens it.
+        other_keys: what does it besides `shortcut`, for hands that are used to that.
         handler: the method that does it, of the object that the actions are built for.
         enabled: the property of that object that says whether it can be done now; "" for always.
         tool: whether it stands in the tool bar.
@@ -25,7 +26,6 @@ class ActionSpec:
         checked: the property that says whether it is switched on; "" for commands that are no switch.
         submenu: the menu within `menu` where it stands; "" for none.
         value: for one of several choices: what `handler` is given, and what `checked` is while this one is chosen.
-        obstacle: what its tool tip says where `enabled` does not hold; "": the same as ever.
     """
 
     id: str
@@ -34,6 +34,7 @@ class ActionSpec:
     tip: str
     handler: str
     shortcut: str = ""
+    other_keys: tuple[str, ...] = ()
     enabled: str = ""
     icon: str = ""
     tool: bool = False
@@ -41,7 +42,6 @@ class ActionSpec:
     separated: bool = False
     submenu: str = ""
     value: str | None = None
-    obstacle: str = ""
 
 
 _FILE, _EDIT, _GO, _RUN = marked("&File"), marked("&Edit"), marked("&Go"), marked("&Run")
@@ -60,7 +60,6 @@ def _language(code: str, text: str) -> ActionSpec:
         value=code,
         separated=not code,
         enabled=f"can_draw_{code}" if code in ("ja", "zh") else "",
-        obstacle=marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk."),
     )
 
 
@@ -194,6 +193,7 @@ ACTIONS = (
         handler="redo",
         enabled="can_redo",
         shortcut="Ctrl+Shift+Z",
+        other_keys=("Ctrl+Y",),
         icon="redo",
         tool=True,
     ),
@@ -422,10 +422,17 @@ ACTIONS = (
 
 
 class Actions(QObject):
-    """The QActions of a list of specs, bound to the methods and properties of one object."""
+    """The QActions of a list of specs, bound to the methods and properties of one object.
 
-    def __init__(self, specs: tuple[ActionSpec, ...], target: QObject, theme: Theme) -> None:
+    Args:
+        obstacle: why the property that it is given (see `ActionSpec.enabled`) does not hold now, in a sentence; "": not known.
+    """
+
+    def __init__(
+        self, specs: tuple[ActionSpec, ...], target: QObject, theme: Theme, obstacle: Callable[[str], str] = lambda enabled: ""
+    ) -> None:
         super().__init__(target)
+        self._obstacle = obstacle
         self._specs = specs
         self._target = target
         self._theme = theme
@@ -435,6 +442,11 @@ class Actions(QObject):
 
     def __getitem__(self, name: str) -> QAction:
         return self._actions[name]
+
+    def obstacle(self, name: str) -> str:
+        """Why the action `name` cannot be done now; "" where it can, or that is not known."""
+        enabled = next(spec.enabled for spec in self._specs if spec.id == name)
+        return "" if self._actions[name].isEnabled() else self._obstacle(enabled)
 
     def listed(self) -> list[tuple[str, str, QAction]]:
         """Menu, text and action of each, in order; the text without the sign that a question follows."""
@@ -465,30 +477,28 @@ class Actions(QObject):
         for spec in self._specs:
             action = self._actions[spec.id]
             if spec.enabled:
-                action.setEnabled(bool(getattr(self._target, spec.enabled)))
-                if spec.obstacle:
-                    action.setToolTip(tr(spec.tip if action.isEnabled() else spec.obstacle))
+                can = bool(getattr(self._target, spec.enabled))
+                action.setEnabled(can)
+                action.setToolTip(_tip(spec, "" if can else self._obstacle(spec.enabled)))
             if spec.checked:
                 state = getattr(self._target, spec.checked)
                 action.setChecked(bool(state) if spec.value is None else state == spec.value)
 
     def say_edit(self, name: str, edit: str) -> None:
         """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
-        action = self._actions[name]
-        what = f"{action.text()}: {edit}" if edit else action.statusTip()
-        action.setToolTip(f"{what} ({action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)})")
+        if edit:
+            action = self._actions[name]
+            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+            action.setToolTip(f"{action.text()}: {edit} ({keys})")
 
     def _make(self, spec: ActionSpec) -> QAction:
         action = QAction(tr(spec.text), self._target)
         action.setObjectName(spec.id)
         action.setCheckable(bool(spec.checked))
-        keys = QKeySequence(spec.shortcut)
         if spec.shortcut:
-            action.setShortcut(keys)
-        shown = keys.toString(QKeySequence.SequenceFormat.NativeText)
-        tip = tr(spec.tip)
-        action.setToolTip(f"{tip} ({shown})" if shown else tip)
-        action.setStatusTip(tip)
+            action.setShortcuts([QKeySequence(keys) for keys in (spec.shortcut, *spec.other_keys)])
+        action.setToolTip(_tip(spec))
+        action.setStatusTip(tr(spec.tip))
         handler = getattr(self._target, spec.handler)
         action.triggered.connect(handler if spec.value is None else lambda: handler(spec.value))
         return action
@@ -497,3 +507,10 @@ class Actions(QObject):
         for spec in self._specs:
             if spec.icon:
                 self._actions[spec.id].setIcon(self._theme.icon(spec.icon))
+
+
+def _tip(spec: ActionSpec, obstacle: str = "") -> str:
+    """What it does and its keys; where it cannot be done, why."""
+    keys = QKeySequence(spec.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
+    tip = f"{tr(spec.tip)} ({keys})" if keys else tr(spec.tip)
+    return f"{tip}\n{obstacle}" if obstacle else tip

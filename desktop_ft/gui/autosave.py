@@ -1,21 +1,28 @@
 """The project is saved by itself, a moment after each edit, and is there again at the next start, its open run too."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.state import ProjectState
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, lock
 
 _AFTER_MS = 1000
+_MOST_WINDOWS = 20
+_HELD_BY = marked("Process {pid} on {host} has had this project open since {since}.")
 
 
 class Autosave(QObject):
-    """Keeps the recipe, and which run is open, in the person's data folder; `failed` tells where that cannot be written."""
+    """Keeps the recipe, and which run is open, in the person's data folder; `failed` tells where that cannot be written.
+
+    Each of several windows has a place of its own there, held until `release`: none writes over what another was told.
+    """
 
     failed = Signal(object)
 
@@ -24,6 +31,8 @@ class Autosave(QObject):
         self._state = state
         self._saved: Recipe | None = None
         self._saved_run: tuple[Path | None, str] = (None, "")
+        self._name = ""
+        self._held = ExitStack()
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_AFTER_MS)
@@ -34,12 +43,13 @@ class Autosave(QObject):
     @property
     def file(self) -> Path:
         """Where the project is kept."""
-        return places.data() / "project.toml"
+        self._name = self._name or self._free_name()
+        return places.data() / f"{self._name}.toml"
 
     @property
     def previous(self) -> Path:
         """Where the project before it is kept, if it was never opened again."""
-        return self.file.with_name("project.previous.toml")
+        return self.file.with_name(f"{self.file.stem}.previous.toml")
 
     def save(self) -> bool:
         """Keep the project as it stands, if it has pictures; returns whether it is kept now.
@@ -79,9 +89,26 @@ class Autosave(QObject):
             return None
         return Path(found) if isinstance(found, str) and found else None
 
+    def release(self) -> None:
+        """Leave the project to the next window that opens."""
+        self._held.close()
+        self._name = ""
+
+    def _free_name(self) -> str:
+        """The first name that no other window has; of a folder that cannot be written to `save` tells."""
+        names = ["project", *(f"project-{number}" for number in range(2, _MOST_WINDOWS + 1))]
+        for name in names:
+            try:
+                atomic.make_folder(places.data())
+                self._held.enter_context(lock.held(places.data() / f"{name}.lock", _HELD_BY))
+            except UserError:
+                continue
+            return name
+        return names[0]
+
     @property
     def _run_file(self) -> Path:
-        return self.file.with_name("project.run.json")
+        return self.file.with_name(f"{self.file.stem}.run.json")
 
     def _save_recipe(self, recipe: Recipe) -> None:
         if recipe != self._saved:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from desktop_ft import __version__, places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui import languages
 from desktop_ft.gui.kept_dialog import KeptDialog
@@ -19,6 +19,22 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
+
+_NO_FONT = marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk.")
+_NO_RUN = marked("No run is under way.")
+OBSTACLES = {
+    "can_open": marked("Something is under way: wait for it, or stop it."),
+    "has_data": marked("There are no pictures yet."),
+    "can_undo": marked("There is no change to take back."),
+    "can_redo": marked("No change was taken back."),
+    "can_forecast": marked("Other work is under way, beside which nothing can be measured."),
+    "running": _NO_RUN,
+    "can_replan": marked("No run is under way that could go on with them, or it has these layers already."),
+    "can_change": marked("No run is under way that has an epoch left."),
+    "can_draw_ja": _NO_FONT,
+    "can_draw_zh": _NO_FONT,
+}
+"""Why what an action needs does not hold, in English."""
 
 
 class Commands(QObject):
@@ -43,6 +59,14 @@ class Commands(QObject):
         self._session = session
         self._window = window
         self._last_run: Path | None = None
+
+    def obstacle(self, enabled: str) -> str:
+        """Why the property `enabled` does not hold now, in a sentence."""
+        blocker = {
+            "can_start": self._session.blocker, "can_forecast": self._session.blocker, "can_queue": self._session.queue_blocker
+        }.get(enabled)  # fmt: skip
+        found = blocker() if blocker is not None else None
+        return found.reason if found is not None else tr(OBSTACLES.get(enabled, ""))
 
     @property
     def can_open(self) -> bool:

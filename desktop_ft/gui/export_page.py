@@ -56,10 +56,7 @@ class ExportPage(Page):
     """Where to, the button with its reason, the proof, and a place to try the file."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(
-            tr("Export"),
-            tr("One file with everything inside: normalisation, classes, and the proof that it answers like the model."),
-        )
+        super().__init__(tr("Export"), _about())
         self._session = session
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
@@ -200,6 +197,7 @@ class ExportPage(Page):
         run = self._session.state.run
         self.notice.clear()
         self.trying.clear()
+        self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self.file.setText(str(run / "exports" / "model.onnx") if run else "")
         self.refresh()
 
@@ -248,3 +246,7 @@ class ExportPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self.refresh()
+
+
+def _about() -> str:
+    return tr("One file with everything inside: normalisation, classes, and the proof that it answers like the model.")

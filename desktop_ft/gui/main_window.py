@@ -61,7 +61,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(SMALLEST)
         self.setAcceptDrops(True)
         self.commands = Commands(session, self)
-        self.actions_ = Actions(ACTIONS, self.commands, session.theme)
+        self.actions_ = Actions(ACTIONS, self.commands, session.theme, self.commands.obstacle)
         self.rail = Rail(session.theme)
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         for page in self._pages.values():
             page.shut_down()
         self.session.worker.shut_down()
+        self.session.autosave.release()
         self.session.log.book.close()
         self.garbage.shut_down()
         event.accept()
@@ -228,6 +229,7 @@ class MainWindow(QMainWindow):
         self.commands.wait_asked.connect(self._add_to_queue)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
+        session.runs.unread.connect(self.notice.fail)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (

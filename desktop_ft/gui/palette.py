@@ -63,7 +63,9 @@ SETTINGS = (
 class Entry:
     """One thing to be found: its name, where it belongs, its keys, what it does; and whether it can be done now.
 
-    `english` is the name as manuals and other people may have it.
+    Attributes:
+        obstacle: why not, where it cannot.
+        english: the name as manuals and other people may have it.
     """
 
     text: str
@@ -72,6 +74,7 @@ class Entry:
     tip: str
     run: Callable[[], object]
     enabled: bool = True
+    obstacle: str = ""
     english: str = ""
 
     def matches(self, typed: str) -> bool:
@@ -111,6 +114,7 @@ def entries(actions: Actions, page_of: Callable[[str], Page], go: Callable[[str]
             tip=action.statusTip(),
             run=action.trigger,
             enabled=action.isEnabled(),
+            obstacle=actions.obstacle(action.objectName()),
             english=specs[action.objectName()].text,
         )
         for menu, text, action in actions.listed()
@@ -147,6 +151,7 @@ def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object
             tip=words.printable(path),
             run=partial(open_paths, (Path(path),)),
             enabled=Path(path).exists(),
+            obstacle=tr("It is not there any more, or its disk is not connected."),
         )
         for path in paths
     ]
@@ -222,7 +227,8 @@ class Palette(QDialog):
     def _explain(self, item: QTreeWidgetItem | None) -> None:
         if item is not None:
             entry = self._shown[self.list.indexOfTopLevelItem(item)]
-            self.tip.setText(entry.tip if entry.enabled else tr("Cannot be done now. {what}", what=entry.tip))
+            told = [entry.tip] if entry.enabled else [tr("Cannot be done now."), entry.obstacle, entry.tip]
+            self.tip.setText(" ".join(filter(None, told)))
 
     def _do(self, item: QTreeWidgetItem | None) -> None:
         entry = self._shown[self.list.indexOfTopLevelItem(item)] if item is not None else None

@@ -137,14 +137,19 @@ class PhotoDialog(QDialog):
         self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
         what = caption_of(self.shown, tr("What &speaks for"))
         strength = caption_of(self.opacity, tr("&Opacity"))
+        self.answer = QWidget()
+        answer = QVBoxLayout(self.answer)
+        answer.setContentsMargins(0, 0, 0, 0)
+        answer.setSpacing(GAP)
+        answer.addWidget(self.classes)
+        answer.addLayout(row(what, self.shown, None))
+        answer.addLayout(row(self.map, strength, self.opacity))
+        answer.addWidget(self.verdict)
+        answer.addWidget(label(tr(LIMITS), "muted", wrap=True))
         side = QVBoxLayout()
         side.setSpacing(GAP)
-        for thing in (self.title, self.file, self.notice, self.classes):
+        for thing in (self.title, self.file, self.notice, self.answer):
             side.addWidget(thing)
-        side.addLayout(row(what, self.shown, None))
-        side.addLayout(row(self.map, strength, self.opacity))
-        side.addWidget(self.verdict)
-        side.addWidget(label(tr(LIMITS), "muted", wrap=True))
         side.addStretch(1)
         side.addLayout(row(self.previous, self.next, None, button(tr("Close"), self.reject)))
         return side
@@ -197,6 +202,7 @@ class PhotoDialog(QDialog):
 
     def _show(self, told: Explanation) -> None:
         self._told, explainer = told, self._explainer
+        self.answer.show()
         names = [words.printable(told.classes[index]) for index in told.shown]
         photo = self._photos[self.number]
         if photo.label is None:
@@ -243,6 +249,7 @@ class PhotoDialog(QDialog):
         self.title.setText(tr("No answer") if self._told is None else self.title.text())
         if self._told is None:
             self.picture.show_pixels(None)
+            self.answer.hide()  # what went wrong needs the room
             self.classes.rows.set_rows(())
         self.notice.fail(error)
 

@@ -1,8 +1,8 @@
-"""What can be done with the curves that are shown: another scale, smoothing, and taking them along as a picture or a table."""
+"""Below the curves: what they are, what lies under the mouse, and another scale, smoothing, taking them along."""
 
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QIODevice, QPoint, QSize
+from PySide6.QtCore import QBuffer, QIODevice, QPoint, QSize, Qt
 from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
+from desktop_ft.gui import words
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_plots import Plots
@@ -22,7 +23,7 @@ _MOST = 1000
 
 
 class PlotControls(QWidget):
-    """A row below the curves, and what lies under the mouse there."""
+    """Legend, whose curves they are, reading, and what can be done with them; goes with them into a window of their own."""
 
     def __init__(self, session: Session, plots: Plots, notice: Notice) -> None:
         super().__init__()
@@ -43,25 +44,35 @@ class PlotControls(QWidget):
         self.pointed = label(role="muted", wrap=True)
         plots.pointed.connect(self._tell)
         self._tell("")
-        plots.changed.connect(self._show)
+        plots.changed.connect(self.refresh)
+        self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.run = label(role="muted", wrap=True)
+        self.run.setAlignment(Qt.AlignmentFlag.AlignRight)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(self.pointed))
+        layout.addLayout(row(self.legend, self.run))
+        layout.addWidget(self.pointed)
         layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
-        self._show()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Say what the curves are, and offer what makes sense for those that are shown."""
+        shown = self._plots.shown
+        self.legend.setText(shown.legend)
+        run = self._session.training.run
+        self.run.setText(tr("Run {name}", name=words.printable(run.name)) if run is not None else "")
+        self.run.setToolTip(words.printable(str(run or "")))
+        self.log.setEnabled(shown.takes_log)
+        self.log.setChecked(shown.log)
+        self.smooth.setEnabled(shown.smooths)
+        self.save.setEnabled(bool(self._session.training.history.steps))
 
     def _tell(self, pointed: str) -> None:
         self.pointed.setText(pointed or tr("Point at a curve to read its values."))
 
     def _set_log(self, log: bool) -> None:
         self._plots.shown.set_log(log)
-
-    def _show(self) -> None:
-        """Offer what makes sense for the plots that are shown."""
-        shown = self._plots.shown
-        self.log.setEnabled(shown.takes_log)
-        self.log.setChecked(shown.log)
-        self.smooth.setEnabled(shown.smooths)
 
     def _choose(self) -> None:
         kinds = ";;".join((tr("Pictures (*.png)"), tr("Drawings (*.svg)"), tr("Tables (*.csv)")))

@@ -25,9 +25,13 @@ from desktop_ft.gui.sureness import Sureness
 from desktop_ft.gui.table import table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.trying import TryIt
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter, stacked
 from desktop_ft.gui.words import SUBSET_WORDS
+from desktop_ft.gui.worker import Newest
 from desktop_ft.runs.run_folder import RunFolder
+
+_AT_ONCE = 2_000
+"""The figures of so many answers are worked out in less than a blink; those of more in the background."""
 
 
 class ResultsPage(Page):
@@ -38,7 +42,7 @@ class ResultsPage(Page):
         self._session = session
         self._drawn: Evaluation | None = None
         self._told: Figures | None = None
-        self._run_root: Path | None = None
+        self._newest = Newest(session.worker, self._counted, self._not_counted, self)
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -75,7 +79,8 @@ class ResultsPage(Page):
         self._draw()
 
     def shut_down(self) -> None:
-        """Decode no more thumbnails."""
+        """Decode no more thumbnails, and count no more."""
+        self._newest.stop()
         self.mistakes.stop()
         self.cell.stop()
         self.sureness.shut_down()
@@ -119,13 +124,13 @@ class ResultsPage(Page):
         self.cell_title = label(tr("Pick a cell to see its photos."), "muted", wrap=True)
         self.no_mistakes = Empty(tr("No mistakes"), tr("Every held-out photo was named rightly."))
         self.tabs = QTabWidget()
-        self.tabs.addTab(_padded(self.mistakes, self.no_mistakes), tr("Mistakes"))
-        photos = _padded(self.cell_title, self.cell)
-        matrix = _padded(label(tr("Rows: what the photo is. Columns: what it was called."), "muted"), self.confusion)
+        self.tabs.addTab(_in_tab(self.mistakes, self.no_mistakes), tr("Mistakes"))
+        photos = _in_tab(self.cell_title, self.cell)
+        matrix = _in_tab(label(tr("Rows: what the photo is. Columns: what it was called."), "muted"), self.confusion)
         self.tabs.addTab(splitter("confusion", self._session.settings, matrix, photos, shares=(3, 2)), tr("Confusion"))
-        self.tabs.addTab(_padded(self.classes), tr("Classes"))
+        self.tabs.addTab(_in_tab(self.classes), tr("Classes"))
         self.tabs.addTab(self.sureness, tr("How sure"))
-        self.try_tab = self._try_tab()
+        self.try_tab = _in_tab(self.offer, self.trying)
         self.tabs.addTab(self.try_tab, tr("Try it"))
         contents = QWidget()
         layout = QVBoxLayout(contents)
@@ -134,14 +139,6 @@ class ResultsPage(Page):
         layout.addWidget(self.figures)
         layout.addWidget(self.tabs, 1)
         return contents
-
-    def _try_tab(self) -> QWidget:
-        holder = QWidget()
-        layout = QVBoxLayout(holder)
-        layout.setContentsMargins(0, 8, 0, 0)
-        layout.addWidget(self.offer)
-        layout.addWidget(self.trying, 1)
-        return holder
 
     def _draw(self) -> None:
         if self.puts_off(self._draw):
@@ -154,7 +151,8 @@ class ResultsPage(Page):
         unfinished = run is not None and (
             training.history.ended is None or training.history.ended.status is not RunStatus.COMPLETED
         )
-        free = not training.running and not self._session.runs.busy
+        reading = self._session.runs.reading
+        free = not (training.running or self._session.runs.busy or reading)
         self.resume.setVisible(bool(unfinished) and training.run == run and free)
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
@@ -164,7 +162,9 @@ class ResultsPage(Page):
         if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
         self._drawn = evaluation
-        if evaluation is None and run is not None:
+        if reading:
+            self.empty.words.setText(tr("Reading the results…"))
+        elif evaluation is None and run is not None:
             self.empty.words.setText(
                 tr("This run was not evaluated yet: ask its best model about every held-out photo, or go on training.")
             )
@@ -181,9 +181,14 @@ class ResultsPage(Page):
         self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
 
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
-        kept, self._told = self._kept(), figures(evaluation)
-        self._draw_figures(evaluation, self._told, kept)
-        self.classes.rows.set_rows(self._told.per_class)
+        kept, self._told = self._kept(), None
+        if len(evaluation.answers) <= _AT_ONCE:
+            self._counted((evaluation, figures(evaluation)))
+        else:
+            self.accuracy.setText(tr("{share} right", share=words.percent(evaluation.accuracy.value)))
+            self.figures.setText(tr("Working out how sure that is…"))
+            self.classes.rows.set_rows(())
+            self._newest.ask(lambda report, cancel: (evaluation, figures(evaluation)))
         self._remaining = ()
         self.sureness.wall.thumbs.set_thumbs(())
         self.sureness.show_evaluation(evaluation, kept)
@@ -196,6 +201,16 @@ class ResultsPage(Page):
         self._in_cell = ()
         self.cell.thumbs.set_thumbs(())
         self.cell_title.setText(tr("Pick a cell to see its photos."))
+
+    def _counted(self, counted: tuple[Evaluation, Figures]) -> None:
+        evaluation, told = counted
+        if evaluation is self._session.state.evaluation:
+            self._told = told
+            self._draw_figures(evaluation, told, self._kept())
+            self.classes.rows.set_rows(told.per_class)
+
+    def _not_counted(self, error: BaseException) -> None:
+        self.notice.fail(error)
 
     def _kept(self) -> Threshold | None:
         run = self._session.state.run
@@ -211,9 +226,10 @@ class ResultsPage(Page):
 
     def _threshold_kept(self, run: Path) -> None:
         evaluation = self._session.state.evaluation
-        if run == self._session.state.run and evaluation is not None and self._told is not None:
+        if run == self._session.state.run and evaluation is not None:
             kept = self._kept()
-            self._draw_figures(evaluation, self._told, kept)
+            if self._told is not None:
+                self._draw_figures(evaluation, self._told, kept)
             self.sureness.show_kept(kept)
 
     def _threshold_failed(self, run: Path, error: BaseException) -> None:
@@ -293,16 +309,7 @@ class ResultsPage(Page):
         ]
 
     def _root(self) -> Path:
-        """Where the photos of the evaluation lie. A run's manifest may be long: it is read once."""
-        run, root = self._session.state.run, self._session.state.root or self._run_root
-        if root is None:
-            try:
-                root = Path(RunFolder.open(run).manifest.root) if run else Path()
-            except UserError as error:
-                self.notice.fail(error)
-                root = Path()
-            self._run_root = root
-        return root
+        return self._session.state.root or Path()
 
     def _choose_run(self) -> None:
         places.runs().mkdir(parents=True, exist_ok=True)
@@ -351,7 +358,6 @@ class ResultsPage(Page):
         self.notice.clear()
         self.offer.hide()
         self.trying.clear()
-        self._run_root = None
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:
@@ -380,10 +386,5 @@ def _caption(actual: str, called: str, confidence: float) -> str:
     return tr("called {called} {percent:.0f} %\nis {actual}", called=called, percent=100 * confidence, actual=actual)
 
 
-def _padded(*things: QWidget) -> QWidget:
-    holder = QWidget()
-    layout = QVBoxLayout(holder)
-    layout.setContentsMargins(0, 8, 0, 0)
-    for thing in things:
-        layout.addWidget(thing)
-    return holder
+def _in_tab(*things: QWidget) -> QWidget:
+    return stacked(*things, top=8)

@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -11,17 +12,19 @@ from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.metrics import ExportReport, Threshold
+from desktop_ft.core.metrics import ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
-from desktop_ft.gui.worker import Report, Task, Work, Worker
+from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.jobs import evaluating, predicting, replanning, run_list, training
 from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
+_AT_ONCE = 1_000_000
+"""So many bytes of results are read in less than a blink; more of them in the background."""
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
@@ -31,7 +34,8 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
     in English.
 
-    `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
+    `reading` is whether what is kept of the run just opened is still to come; `unread` tells why it cannot be shown. `answers`
+    are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
     `threshold_failed` tell of which run.
     """
 
@@ -40,6 +44,7 @@ class RunWork(QObject):
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
+    unread = Signal(object)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
     replanned = Signal(object, bool)
@@ -63,6 +68,8 @@ class RunWork(QObject):
         self._asking = False
         self._asked: Change | None = None
         self._told_before = 0
+        self.reading = False
+        self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
@@ -149,15 +156,12 @@ class RunWork(QObject):
         self._worker.run(work, finished=asked, failed=failed)
 
     def open(self, run: Path) -> None:
-        """Show the results of the run in the folder `run`.
+        """Show the results of the run in the folder `run`; where these are many, they come when they are read.
 
         Raises:
-            UserError: it is no run, or damaged.
+            UserError: it is no run, or damaged; of damage that is found later `unread` tells.
         """
-        folder = RunFolder.open(run)
-        history = folder.history()
-        self._show_results(folder)
-        self._live.show(run, history)
+        self._show_results(RunFolder.open(run), with_history=True)
 
     def leave_others(self, folder: str) -> None:
         """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
@@ -282,14 +286,54 @@ class RunWork(QObject):
         if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
             return
         try:
-            self._show_results(RunFolder.open(run))
+            self._show_results(RunFolder.open(run), with_history=False)
         except UserError as error:
-            self.failed.emit(error)
+            self.unread.emit(error)
 
-    def _show_results(self, folder: RunFolder) -> None:
-        evaluation, reports = folder.evaluation, folder.export_reports
+    def _show_results(self, folder: RunFolder, *, with_history: bool) -> None:
+        at_once = folder.result_bytes <= _AT_ONCE
+        found = _read(folder, with_history) if at_once else _Read(run=folder.path)
+        reports = folder.export_reports
         run_list.remember(folder.path)
-        self._state.set_run(folder.path, evaluation, reports[-1] if reports else None)
+        self.reading = not at_once
+        judged = found.judged
+        if judged is not None:
+            self._state.set_run(folder.path, judged.evaluation, reports[-1] if reports else None, judged.root)
+        else:
+            self._state.set_run(folder.path, None, reports[-1] if reports else None)
+        if with_history:
+            self._live.show(folder.path, found.history or MetricHistory())
+        if not at_once:
+            self._newest.ask(lambda report, cancel: _read(folder, with_history))
+
+    def _was_read(self, found: "_Read") -> None:
+        self.reading = False
+        if found.run != self._state.run:
+            return  # another run, or none, is shown meanwhile
+        if found.history is not None and self._live.run == found.run:
+            self._live.show(found.run, found.history)
+        if found.judged is not None:
+            self._state.set_evaluation(found.judged.evaluation, None, found.judged.root)
+        else:
+            self._state.set_evaluation(None)
+
+    def _not_read(self, error: BaseException) -> None:
+        self.reading = False
+        self.unread.emit(error)
+        self._state.set_evaluation(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What is kept of a run. `history`: None where it was not asked for; `judged`: None where it was not evaluated."""
+
+    run: Path
+    history: MetricHistory | None = None
+    judged: evaluating.Judged | None = None
+
+
+def _read(folder: RunFolder, with_history: bool) -> _Read:
+    return _Read(run=folder.path, history=folder.history() if with_history else None, judged=evaluating.kept(folder))
 
 
 def _pictures_of(run: Path) -> Path | None:

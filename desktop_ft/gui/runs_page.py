@@ -308,8 +308,10 @@ class RunsPage(Page):
         self.differences.setColumnCount(len(compared))
         self.differences.setRowCount(len(told))
         self.differences.setHorizontalHeaderLabels([_when(each.run) for each in compared])
-        self.differences.setVerticalHeaderLabels(list(told))
-        for line, values in enumerate(told.values()):
+        for line, (name, values) in enumerate(told.items()):
+            header = QTableWidgetItem(words.path_title(name))
+            header.setToolTip(name)  # as it stands in the recipe
+            self.differences.setVerticalHeaderItem(line, header)
             for place, value in enumerate(values):
                 self.differences.setItem(line, place, QTableWidgetItem(words.printable(str(value))))
         self.differences.resizeColumnsToContents()

@@ -50,10 +50,14 @@ class Session:
         """Why a run cannot start now; None when it can."""
         return _blocker(self.state, self.opening, self.plugins, running=self.training.running)
 
+    def queue_blocker(self) -> Blocker | None:
+        """Why the recipe as it stands could not be trained even if no other run were under way; None when it could."""
+        return _blocker(self.state, self.opening, self.plugins, running=False)
+
     @property
     def can_queue(self) -> bool:
         """Whether the recipe as it stands could be trained, once no other run is under way."""
-        return _blocker(self.state, self.opening, self.plugins, running=False) is None
+        return self.queue_blocker() is None
 
 
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
@@ -70,6 +74,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     training = Training(state)
     opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
     opening.moved.connect(runs.leave_others)
+    training.started.connect(state.used)
 
     def alone() -> bool:
         # What is measured beside other work is no measure.

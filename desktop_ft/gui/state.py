@@ -21,18 +21,24 @@ def empty_recipe() -> Recipe:
 
 
 class RecipeEdit(QUndoCommand):
-    """One change of the recipe. Changes of one field in a row (`merge_key`) are undone together."""
+    """One change of the recipe. Changes of one field in a row (`merge_key`) are undone together, as long as nothing came between.
 
-    def __init__(self, text: str, before: Recipe, after: Recipe, put: Callable[[Recipe], None], merge_key: str) -> None:
+    Args:
+        since: how often the recipe had been used before: what a run began with can be gone back to.
+    """
+
+    def __init__(
+        self, text: str, before: Recipe, after: Recipe, put: Callable[[Recipe], None], merge_key: str, since: int
+    ) -> None:
         super().__init__(text)
         self._before = before
         self._after = after
         self._put = put
-        self._key = merge_key
+        self._key = (merge_key, since)
 
     def id(self) -> int:
         """What Qt asks to see which edits may merge; -1 never merges."""
-        return abs(hash(self._key)) % 0x7FFFFFFF if self._key else -1
+        return abs(hash(self._key)) % 0x7FFFFFFF if self._key[0] else -1
 
     def mergeWith(self, other: QUndoCommand) -> bool:  # noqa: N802 - Qt's name
         """Take in `other`, which followed on the same field."""
@@ -79,6 +85,7 @@ class ProjectState(QObject):
         self._root: Path | None = None
         self._export: ExportReport | None = None
         self._page = PAGES[0]
+        self._uses = 0
 
     @property
     def recipe(self) -> Recipe:
@@ -112,7 +119,7 @@ class ProjectState(QObject):
 
     @property
     def root(self) -> Path | None:
-        """Where the paths of the evaluation's answers lie; None: where the run's manifest says."""
+        """Where the paths of the evaluation's answers lie."""
         return self._root
 
     @property
@@ -128,7 +135,11 @@ class ProjectState(QObject):
     def edit(self, text: str, after: Recipe, merge_key: str = "") -> None:
         """Change the recipe in a way that can be undone; `text` names the change in the menu."""
         if after != self._recipe:
-            self.undo_stack.push(RecipeEdit(text, self._recipe, after, self._put, merge_key))
+            self.undo_stack.push(RecipeEdit(text, self._recipe, after, self._put, merge_key, self._uses))
+
+    def used(self) -> None:
+        """A run was begun with the recipe as it stands, or it was put away for one: the edits from now on are others."""
+        self._uses += 1
 
     def edit_optimisation(self, field: str, value: object) -> None:
         """Change one field of how the network learns."""
@@ -151,9 +162,11 @@ class ProjectState(QObject):
         self._tree = tree
         self.tree_changed.emit()
 
-    def set_run(self, run: Path | None, evaluation: Evaluation | None, export: ExportReport | None = None) -> None:
+    def set_run(
+        self, run: Path | None, evaluation: Evaluation | None, export: ExportReport | None = None, root: Path | None = None
+    ) -> None:
         """Another run's results."""
-        self._run, self._evaluation, self._judged, self._root, self._export = run, evaluation, None, None, export
+        self._run, self._evaluation, self._judged, self._root, self._export = run, evaluation, None, root, export
         self.run_changed.emit()
         self.evaluation_changed.emit()
         self.export_changed.emit()

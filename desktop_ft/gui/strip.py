@@ -46,7 +46,8 @@ def left_words(training: Training) -> str:
     """How long the run still takes, and the best so far."""
     history, parts = training.history, []
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
-    if training.running and eta is not None and not history.paused and training.phase is None:
+    ending = training.control.stop.is_set() or training.control.cancel.is_set()
+    if training.running and eta is not None and not (history.paused or ending) and training.phase is None:
         time = words.duration(eta)
         whole = history.eta_is_whole or history.prefix is not None
         parts.append(tr("{time} left", time=time) if whole else tr("at least {time} left", time=time))
@@ -103,7 +104,7 @@ class Strip(QFrame):
         """Show where the run is."""
         training, control = self._training, self._training.control
         running = training.running
-        shown = running or (training.end is not None and training.end is not self._dismissed)
+        shown = running or (training.news and training.end is not None and training.end is not self._dismissed)
         self._state.setText(state_words(training) if shown else "")
         self._left.setText(left_words(training) if shown else tr("No run is under way."))
         self._bar.setVisible(running)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, Q
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.backbone import Interpolation
+from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.engine import process
 from desktop_ft.gui import words
@@ -25,7 +26,7 @@ _PENDING = 400
 _THREADS = 2
 _Index = QModelIndex | QPersistentModelIndex
 THUMB_ROLE = int(Qt.ItemDataRole.UserRole)
-PIXMAP_ROLE = THUMB_ROLE + 1
+PIXMAP_ROLE, UNREADABLE_ROLE = THUMB_ROLE + 1, THUMB_ROLE + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,8 @@ class ThumbnailModel(QAbstractListModel):
         self._thumbs, self._captions = thumbs, captions
         self._made.clear()
         self._rows = {}
+        for path in [path for path, pixmap in self._pixmaps.items() if pixmap is None]:
+            del self._pixmaps[path]  # a disk may be there again
         self._decoder.keep(lambda path: False)
         self.endResetModel()
 
@@ -183,6 +186,8 @@ class ThumbnailModel(QAbstractListModel):
             return thumb.tip
         if role == THUMB_ROLE:
             return thumb
+        if role == UNREADABLE_ROLE:
+            return thumb.path in self._pixmaps and self._pixmaps[thumb.path] is None
         return self._pixmap(thumb.path, index.row()) if role == PIXMAP_ROLE else None
 
     def _thumb(self, row: int) -> Thumb:
@@ -240,6 +245,9 @@ class ThumbnailDelegate(QStyledItemDelegate):
             painter.drawPixmap(box, pixmap)
         else:
             painter.fillRect(box, QColor(colours.border))
+            if index.data(UNREADABLE_ROLE):
+                painter.setPen(QColor(colours.muted))
+                painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), tr("Cannot be read"))
         if option.state & QStyle.StateFlag.State_Selected:
             pen = painter.pen()
             pen.setColor(QColor(colours.accent))

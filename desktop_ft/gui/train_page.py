@@ -25,7 +25,7 @@ from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS, best_words
-from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter
+from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
 
 _ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation", "changes")
 
@@ -172,19 +172,14 @@ class TrainPage(Page):
         self.details = label(role="muted", wrap=True)
         self.details.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         self.details.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.legend = label(role="muted", wrap=True)
-        self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.plots.changed.connect(self._show_legend)
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.figures, self.details, self.warnings):
             layout.addWidget(widget)
-        self.panel = Detachable("curves", tr("Curves"), self.plots, self._session)
-        layout.addWidget(self.panel, 1)
-        layout.addWidget(self.legend)
         self.controls = PlotControls(self._session, self.plots, self.notice)
-        layout.addWidget(self.controls)
+        self.panel = Detachable("curves", tr("Curves"), stacked(self.plots, self.controls), self._session)
+        layout.addWidget(self.panel, 1)
         return right
 
     def _say_in_the_header(self) -> None:
@@ -264,15 +259,14 @@ class TrainPage(Page):
                 tr("Epoch {epoch}: {val} on validation, {train} on training", epoch=last.epoch + 1, val=val, train=train)
             )
         self.details.setText(self._details() or tr("Nothing is learned yet."))
-        self._show_legend()
+        self.controls.refresh()
         self.warnings.say("\n".join(dict.fromkeys(history.warnings)), "warn")
-        self.controls.save.setEnabled(bool(history.steps))
-
-    def _show_legend(self) -> None:
-        self.legend.setText(self.plots.shown.legend)
 
     def _details(self) -> str:
-        history, parts = self._session.training.history, []
+        training = self._session.training
+        history, parts = training.history, []
+        if training.end is not None and not training.news:
+            parts.append(words.state(training.end.status))
         if history.best is not None:
             parts.append(best_words(history.best))
             if idle := history.epochs_without_improvement:
@@ -296,8 +290,8 @@ class TrainPage(Page):
         if training.running:
             return
         end = training.end
-        if end is None:
-            self.notice.clear()
+        if end is None or not training.news:
+            self.notice.clear()  # of an earlier run, the line above the curves says it
         elif end.status is RunStatus.FAILED:
             lines = end.error.strip().splitlines() or [tr("It did not say why.")]
             self.notice.say(f"{tr(ENDINGS[end.status])}: {lines[-1]}", "bad")

@@ -100,6 +100,9 @@ class Training(QObject):
     """The run under way, as pages see it: its curves and state, drawn up to 20 times a second.
 
     `updated` follows every batch of events; `ended` comes once, when the thread is gone.
+
+    Attributes:
+        news: whether the run shown began while this window was open, so that its end is worth telling.
     """
 
     started = Signal()
@@ -112,6 +115,7 @@ class Training(QObject):
         self.run: Path | None = None
         self.phase: Phase | None = None
         self.end: RunEnded | None = None
+        self.news = False
         self.control = RunControl()
         self._job: TrainingJob | None = None
         self._thread: QThread | None = None
@@ -129,6 +133,7 @@ class Training(QObject):
         if self._job is not None:
             raise UserError(tr("A run is under way already."), tr("Wait for it, or stop it first."))
         self.history, self.run, self.phase, self.end = before or MetricHistory(), run, GETTING_READY, None
+        self.news = True
         self.control = RunControl()
         self._job = TrainingJob(fit, self.control)
         self._thread = QThread()
@@ -143,13 +148,14 @@ class Training(QObject):
     def show(self, run: Path, history: MetricHistory) -> None:
         """Show the curves of a run that is over, while none is under way."""
         if self._job is None:
+            self.news = self.news and run == self.run
             self.run, self.history, self.phase, self.end = run, history, None, history.ended
             self.updated.emit()
 
     def forget(self) -> None:
         """Show no run, while none is under way."""
         if self._job is None:
-            self.run, self.history, self.phase, self.end = None, MetricHistory(), None, None
+            self.run, self.history, self.phase, self.end, self.news = None, MetricHistory(), None, None, False
             self.updated.emit()
 
     def pause(self, paused: bool) -> None:

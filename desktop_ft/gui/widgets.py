@@ -175,6 +175,16 @@ def filling(*things: QWidget) -> QWidget:
     return holder
 
 
+def stacked(*things: QWidget, top: int = 0) -> QWidget:
+    """Things below each other, `top` pixels below what is above them."""
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(0, top, 0, 0)
+    for thing in things:
+        layout.addWidget(thing)
+    return holder
+
+
 def scrolled(thing: QWidget) -> QScrollArea:
     """`thing`, as wide as there is room, with a scroll bar where it is higher."""
     area = QScrollArea()

@@ -55,6 +55,14 @@ def rate(value: float) -> str:
     return f"{value:.3g}"
 
 
+def path_title(path: str) -> str:
+    """What a field of the recipe, by its dotted path, is called: `augmentation.2.magnitude` is 'Magnitude 2'."""
+    *above, last = path.split(".")
+    number = next((part for part in (*above, last) if part.isdigit()), "")
+    named = above[-1] if above and (last.isdigit() or last == "name") else last
+    return f"{title(named)} {number}".strip()
+
+
 def english_title(name: str) -> str:
     """What `title` looks up."""
     return _TITLES.get(name) or name.replace("_", " ").capitalize()

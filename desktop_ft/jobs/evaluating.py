@@ -24,10 +24,26 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What `evaluate_run` found; the paths of its answers lie in `root`, of a .zip where it was unpacked."""
+    """What a model gets right and wrong; the paths of its answers lie in `root`, of a .zip where it was unpacked."""
 
     evaluation: Evaluation
     root: Path
+
+
+def kept(folder: RunFolder) -> Judged | None:
+    """What is kept of the evaluation of a run's held-out pictures; None while nobody has asked.
+
+    Raises:
+        UserError: it cannot be read, or is damaged.
+    """
+    evaluation = folder.evaluation
+    if evaluation is None:
+        return None
+    try:
+        root = Path(folder.manifest.root)
+    except UserError:  # the figures are worth showing without the pictures, which may well lie there
+        root = Path(folder.recipe.dataset.folder)
+    return Judged(evaluation=evaluation, root=root)
 
 
 def evaluate_run(

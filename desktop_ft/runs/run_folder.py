@@ -227,6 +227,12 @@ class RunFolder:
         return self.path / "note.json"
 
     @property
+    def result_bytes(self) -> int:
+        """How large what `history`, `manifest` and `evaluation` read is."""
+        files = (self.path / name for name in ("events.jsonl", "manifest.json", "evaluation.json"))
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    @property
     def evaluation(self) -> Evaluation | None:
         """What the model gets right and wrong; None while nobody has asked."""
         path = self.path / "evaluation.json"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
@@ -32,7 +32,10 @@ def edit(window: MainWindow, epochs: int) -> None:
 
 @contextmanager
 def next_start(faults: Faults, qtbot: QtBot, given: Path | None = None) -> Iterator[MainWindow]:
-    """Another window, as the next process would open it."""
+    """Another window, as the next process would open it: what the last one held, the system has let go of."""
+    for last in QApplication.topLevelWidgets():
+        if isinstance(last, MainWindow):
+            last.session.autosave.release()
     window = app.build_window(faults)
     window.begin_with(given)
     with qtbot.waitSignal(window.begun):
@@ -206,3 +209,17 @@ def test_a_run_that_is_gone_is_not_missed(window: MainWindow, photos: Path, faul
     with next_start(faults, qtbot) as again:
         qtbot.wait(50)
         assert again.session.state.run is None and not again.notice.text
+
+
+def test_two_windows_keep_a_project_each(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    assert window.session.autosave.save()
+    second = app.build_window(faults)
+    opened(second, photos, qtbot)
+    edit(second, 9)
+    assert second.session.autosave.save() and window.session.autosave.save()
+    second.close()
+    second.deleteLater()
+    with next_start(faults, qtbot) as again:
+        assert again.session.state.recipe.optimisation.epochs == 7

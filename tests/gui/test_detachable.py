@@ -40,6 +40,7 @@ def test_the_curves_go_out_and_come_back_from_the_keyboard(window: MainWindow, q
     QTest.keyClick(window, Qt.Key.Key_D, CTRL_SHIFT)
     own = page.plots.window()
     assert isinstance(own, PanelWindow) and own.isVisible() and page.plots.isVisible()
+    assert page.controls.window() is own and page.controls.legend.text() and page.controls.pointed.isVisible()
     window.session.state.go("data")
     assert page.plots.isVisible(), "it stays in sight whatever page is shown"
     own.resize(640, 480)

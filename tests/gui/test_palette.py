@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.gui.actions import ACTIONS
+from desktop_ft.gui.commands import OBSTACLES
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import SETTINGS, Entry, Palette, Setting
 from desktop_ft.gui.theme import ThemeChoice
@@ -43,10 +44,20 @@ def test_what_cannot_be_done_now_comes_last_and_is_not_done(window: MainWindow) 
     assert not palette.found[-1].enabled and any(entry.enabled for entry in palette.found)
     while palette.list.currentIndex().row() < len(palette.found) - 1:
         QTest.keyClick(palette.line, Qt.Key.Key_Down)
-    assert palette.tip.text().startswith("Cannot be done now.")
+    assert palette.tip.text().startswith("Cannot be done now. Choose a folder of pictures first.")
     QTest.keyClick(palette.line, Qt.Key.Key_Return)
     assert palette.isVisible() and not window.session.training.running
     palette.reject()
+
+
+def test_why_an_action_cannot_be_done_is_always_said(window: MainWindow) -> None:
+    window.actions_.refresh()
+    idle = [spec.id for spec in ACTIONS if not window.actions_[spec.id].isEnabled()]
+    assert "run.start" in idle and "run.pause" in idle
+    for name in idle:
+        assert (why := window.actions_.obstacle(name)).endswith(".") and why in window.actions_[name].toolTip()
+    assert not window.actions_.obstacle("palette") and not window.actions_.obstacle("open.folder")
+    assert {spec.enabled for spec in ACTIONS if spec.enabled} <= {*OBSTACLES, "can_start", "can_queue"}
 
 
 def test_nothing_found_is_said(window: MainWindow) -> None:

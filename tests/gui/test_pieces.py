@@ -67,7 +67,7 @@ def test_every_action_can_be_done_and_no_shortcut_is_taken_twice() -> None:
         for condition in (spec.enabled, spec.checked):
             assert not condition or isinstance(getattr(Commands, condition), property), spec.id
         assert spec.tip.endswith("."), spec.id
-    keys = [QKeySequence(spec.shortcut).toString() for spec in ACTIONS if spec.shortcut]
+    keys = [QKeySequence(key).toString() for spec in ACTIONS for key in (spec.shortcut, *spec.other_keys) if key]
     assert len(keys) == len(set(keys))
     assert all(keys)
     assert len({spec.id for spec in ACTIONS}) == len(ACTIONS)
@@ -127,6 +127,14 @@ def test_edits_are_undone_and_made_again(qtbot: QtBot) -> None:
     assert state.recipe == last
     state.edit("nothing", last)
     assert state.undo_stack.count() == 2
+    for epochs in (6, 7):
+        state.edit_optimisation("epochs", epochs)
+    state.used()  # a run began with 7: one can go back to it
+    state.edit_optimisation("epochs", 8)
+    state.undo_stack.undo()
+    assert state.recipe.optimisation.epochs == 7
+    state.undo_stack.undo()
+    assert state.recipe == last
     state.deleteLater()
 
 

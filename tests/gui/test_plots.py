@@ -125,7 +125,7 @@ def test_rates_are_drawn_by_group(train: TrainPage, window: MainWindow) -> None:
     assert np.isnan(block[:4]).all()
     assert list(block[4:8]) == pytest.approx([0.1 * rate for rate in rates[4:8]])
     assert list(block[8:]) == pytest.approx([0.2 * rate for rate in rates[8:]])
-    assert "head" in train.legend.text() and "blocks.5" in train.legend.text()
+    assert "head" in train.controls.legend.text() and "blocks.5" in train.controls.legend.text()
     assert train.plots.rates._told_at(1.25) == "epoch 2, batch 1: head 0.5, blocks.5 0.05"
 
 
@@ -145,7 +145,7 @@ def test_speed_and_the_machine_are_drawn_pointed_at_and_saved(train: TrainPage, 
     assert plots.speed._told_at(0.2) == "epoch 1, batch 1: 20.0 pictures a second"
     plots.tabs.setCurrentWidget(plots.machine)
     assert list(drawn(train, "cpu")) == [0.0, 25.0, 50.0, 75.0] and list(drawn(train, "gpu_memory")) == [2.0] * 4
-    assert plots.machine.heat.isVisible() and "GPU" in train.legend.text()
+    assert plots.machine.heat.isVisible() and "GPU" in train.controls.legend.text()
     assert plots.machine._told_at(2.1) == "after 2 min 00 s: processor 50 %, memory 1.0 GB, GPU 50 %, GPU memory 2.0 GB, 61 °C"
     for name in ("machine.png", "machine.svg", "machine.csv"):
         train.controls.write(tmp_path / name)

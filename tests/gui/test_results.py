@@ -125,6 +125,32 @@ def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWin
     assert figures.cell.currentIndex().row() == 0
 
 
+def test_what_is_long_to_read_comes_when_it_is_read(
+    window: MainWindow, judged: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """Of 20,000 held-out pictures reading and counting takes more than a second, in which the window must go on."""
+    monkeypatch.setattr("desktop_ft.gui.run_work._AT_ONCE", 0)
+    monkeypatch.setattr("desktop_ft.gui.results_page._AT_ONCE", 0)
+    results, state = opened(window, judged), window.session.state
+    assert (state.run, state.evaluation) == (judged, None) and results.empty.words.text() == "Reading the results…"
+    assert not (results.evaluate.isVisible() or results.open_button.isEnabled())
+    qtbot.waitUntil(lambda: "95 % sure" in results.figures.text(), timeout=LONG)
+    assert results.accuracy.text().endswith("right") and results.classes.rows.rows and results.open_button.isEnabled()
+    assert {path.parent for path in photos_in_cell(results, 1, 0)} == {photos / "light"}
+    assert window.session.training.run == judged
+    file = judged / "evaluation.json"
+    whole = file.read_bytes()
+    file.write_text("{")
+    window.session.runs.open(judged)
+    qtbot.waitUntil(lambda: "evaluation.json" in window.notice.text, timeout=LONG)
+    assert state.evaluation is None and not window.session.runs.reading
+    file.write_bytes(whole)
+    window.session.runs.open(judged)
+    state.set_run(None, None)  # what comes for a run that is not shown any more is not shown
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert state.evaluation is None and results.empty.isVisible()
+
+
 def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
     evaluation = window.session.state.evaluation
     assert evaluation is not None
@@ -303,7 +329,7 @@ def test_a_photo_that_is_gone_is_told_in_the_dialog(
     dialog = results.findChild(PhotoDialog)
     assert dialog is not None
     qtbot.waitUntil(lambda: bool(dialog.notice.text), timeout=LONG)
-    assert "00.png" in dialog.notice.text
+    assert "00.png" in dialog.notice.text and not dialog.answer.isVisible()
     dialog.close()
 
 

@@ -91,7 +91,7 @@ def test_another_rate_is_typed_used_and_marked(window: MainWindow, live: Live, a
     assert asked == [Change(lr=0.001)] and not rate.use.isEnabled()
     step = StepDone(epoch=1, step=0, loss=1.0, lr=0.001, seconds=2.0)
     live.tell(done(0), PlanChanged(epoch=1, change=Change(lr=0.001), learning_share=1.0), step)
-    assert rate.rate.value() == 0.001 and "dotted: changed" in train.legend.text()
+    assert rate.rate.value() == 0.001 and "dotted: changed" in train.controls.legend.text()
     assert [line.label.format for _, line in train.plots.learning._marks] == ["rate 0.001", ""]
     assert rate.rate.isEnabled()  # the last epoch is still to come
     live.tell(done(1))

@@ -21,6 +21,7 @@ from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
+from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs import run_list
 from desktop_ft.runs import atomic
 from desktop_ft.runs.index import RunSummary
@@ -88,7 +89,7 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
     assert "Select two runs" in runs.same.text()
     select(runs, 0, 1)
     qtbot.waitUntil(lambda: runs.differences.rowCount() > 0)
-    assert runs.differences.verticalHeaderItem(0).text() == "freeze.preset"
+    assert runs.differences.verticalHeaderItem(0).text() == "Preset"
     assert [runs.differences.item(0, place).text() for place in range(2)] == ["last:2", "head"]
     curves = runs.plot.getPlotItem().listDataItems()
     assert [len(curve.getData()[0]) for curve in curves] == [2, 3]
@@ -106,6 +107,11 @@ def test_a_run_leads_to_its_results_and_its_recipe(window: MainWindow, photos: P
     assert shlex.split(QGuiApplication.clipboard().text()) == ["desktop-ft", "train", "--recipe", str(run / "recipe.toml")]
     click(runs.open)
     assert window.session.state.page == "results" and window.session.state.run == run
+    assert window.strip.text == "No run is under way."  # that it ended is no news
+    train = window.page("train")
+    window.session.state.go("train")
+    assert isinstance(train, TrainPage) and not train.notice.text
+    assert train.controls.run.text() == f"Run {run.name}" and train.details.text().startswith("completed")
     window.session.state.go("runs")
     click(runs.again)
     qtbot.waitUntil(lambda: not window.session.opening.running and window.session.state.manifest is not None)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
@@ -32,7 +33,7 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
-from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
+from desktop_ft.gui.thumbnails import SIDE, UNREADABLE_ROLE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.augmenting import presets
 from desktop_ft.jobs.kept import all_kept
@@ -369,6 +370,23 @@ def test_captions_of_mistakes_are_shown_in_full(qtbot: QtBot, tmp_path: Path) ->
     assert wall.gridSize().height() >= SIDE + 2 * wall.fontMetrics().height()
     wall.thumbs.set_thumbs([Thumb(path=tmp_path / "no.jpg", caption="w" * 400, tip="")])
     assert wall.gridSize().width() < 3 * SIDE
+
+
+def test_a_photo_that_is_gone_says_so_in_its_place(qtbot: QtBot, tmp_path: Path) -> None:
+    wall = Wall(Theme(ThemeChoice.LIGHT), "Mistakes")
+    qtbot.addWidget(wall)
+    thumb = Thumb(path=tmp_path / "gone.jpg", caption="ants", tip="")
+    wall.thumbs.set_thumbs([thumb])
+    index = wall.thumbs.index(0)
+    assert not index.data(UNREADABLE_ROLE)
+    with qtbot.waitExposed(wall):
+        wall.show()
+    qtbot.waitUntil(lambda: bool(index.data(UNREADABLE_ROLE)))
+    Image.new("RGB", (50, 40)).save(thumb.path)  # the disk is there again
+    wall.thumbs.set_thumbs([thumb])
+    qtbot.waitUntil(lambda: wall.thumbs.decoded == 1)
+    assert not wall.thumbs.index(0).data(UNREADABLE_ROLE)
+    wall.stop()
 
 
 def test_what_is_kept_can_be_cleared(window: MainWindow, home: Path, qtbot: QtBot) -> None:
