@@ -433,6 +433,7 @@ class Actions(QObject):
     ) -> None:
         super().__init__(target)
         self._obstacle = obstacle
+        self._edits: dict[str, str] = {}
         self._specs = specs
         self._target = target
         self._theme = theme
@@ -479,17 +480,16 @@ class Actions(QObject):
             if spec.enabled:
                 can = bool(getattr(self._target, spec.enabled))
                 action.setEnabled(can)
-                action.setToolTip(_tip(spec, "" if can else self._obstacle(spec.enabled)))
+                tip = _tip(spec, self._edits.get(spec.id, ""), "" if can else self._obstacle(spec.enabled))
+                if tip != action.toolTip():  # each change tells every menu and button
+                    action.setToolTip(tip)
             if spec.checked:
                 state = getattr(self._target, spec.checked)
                 action.setChecked(bool(state) if spec.value is None else state == spec.value)
 
     def say_edit(self, name: str, edit: str) -> None:
-        """Let the tool tip of undo or redo name the edit that it is about; "": there is none."""
-        if edit:
-            action = self._actions[name]
-            keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            action.setToolTip(f"{action.text()}: {edit} ({keys})")
+        """Let the tool tip of undo or redo name the edit that it is about, from the next `refresh` on; "": there is none."""
+        self._edits[name] = edit
 
     def _make(self, spec: ActionSpec) -> QAction:
         action = QAction(tr(spec.text), self._target)
@@ -509,8 +509,9 @@ class Actions(QObject):
                 self._actions[spec.id].setIcon(self._theme.icon(spec.icon))
 
 
-def _tip(spec: ActionSpec, obstacle: str = "") -> str:
-    """What it does and its keys; where it cannot be done, why."""
+def _tip(spec: ActionSpec, edit: str = "", obstacle: str = "") -> str:
+    """What it does, or the edit that it is about, and its keys; where it cannot be done, why."""
     keys = QKeySequence(spec.shortcut).toString(QKeySequence.SequenceFormat.NativeText)
-    tip = f"{tr(spec.tip)} ({keys})" if keys else tr(spec.tip)
+    what = f"{tr(spec.text)}: {edit}" if edit else tr(spec.tip)
+    tip = f"{what} ({keys})" if keys else what
     return f"{tip}\n{obstacle}" if obstacle else tip

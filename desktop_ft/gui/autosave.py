@@ -14,7 +14,7 @@ from desktop_ft.gui.state import ProjectState
 from desktop_ft.runs import atomic, lock
 
 _AFTER_MS = 1000
-_MOST_WINDOWS = 20
+_NAMES = ("project", *(f"project-{number}" for number in range(2, 10)))
 _HELD_BY = marked("Process {pid} on {host} has had this project open since {since}.")
 
 
@@ -22,6 +22,9 @@ class Autosave(QObject):
     """Keeps the recipe, and which run is open, in the person's data folder; `failed` tells where that cannot be written.
 
     Each of several windows has a place of its own there, held until `release`: none writes over what another was told.
+
+    Attributes:
+        refused: why the place used last could not be had; None: it could.
     """
 
     failed = Signal(object)
@@ -33,6 +36,7 @@ class Autosave(QObject):
         self._saved_run: tuple[Path | None, str] = (None, "")
         self._name = ""
         self._held = ExitStack()
+        self.refused: UserError | None = None
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_AFTER_MS)
@@ -43,8 +47,7 @@ class Autosave(QObject):
     @property
     def file(self) -> Path:
         """Where the project is kept."""
-        self._name = self._name or self._free_name()
-        return places.data() / f"{self._name}.toml"
+        return places.data() / f"{self._name or _NAMES[0]}.toml"
 
     @property
     def previous(self) -> Path:
@@ -57,6 +60,7 @@ class Autosave(QObject):
         What lies there and was neither read nor written by this window is put aside, not lost.
         """
         self._soon.stop()
+        self.hold()
         recipe = self._state.recipe
         if not recipe.dataset.folder:
             return True
@@ -70,16 +74,19 @@ class Autosave(QObject):
         return True
 
     def last(self) -> Recipe | None:
-        """The project that was open when the window last closed, or ended; None if there was none.
+        """The project that was used last, and is not open in another window; None if there is none.
 
         Raises:
             UserError: it cannot be read.
         """
+        self.hold()
         if not self.file.is_file():
             return None
-        recipe = Recipe.from_toml(atomic.read(self.file).decode("utf-8", "replace"), str(self.file))
+        return Recipe.from_toml(atomic.read(self.file).decode("utf-8", "replace"), str(self.file))
+
+    def go_on_with(self, recipe: Recipe) -> None:
+        """`recipe` is what `last` gave, and is the window's now: nothing would be lost where it is written over."""
         self._saved = recipe
-        return recipe
 
     def last_run(self) -> Path | None:
         """The run that was open with the last project; None if there was none, or that cannot be read."""
@@ -89,22 +96,27 @@ class Autosave(QObject):
             return None
         return Path(found) if isinstance(found, str) and found else None
 
-    def release(self) -> None:
-        """Leave the project to the next window that opens."""
-        self._held.close()
-        self._name = ""
+    def hold(self) -> None:
+        """Find a place that no other window has, the one used last first, and keep others out until `release`.
 
-    def _free_name(self) -> str:
-        """The first name that no other window has; of a folder that cannot be written to `save` tells."""
-        names = ["project", *(f"project-{number}" for number in range(2, _MOST_WINDOWS + 1))]
-        for name in names:
+        Where no lock can be had, as on some disks of a network, it goes on without.
+        """
+        if self._name:
+            return
+        for name in sorted(_NAMES, key=_last_used):
             try:
                 atomic.make_folder(places.data())
                 self._held.enter_context(lock.held(places.data() / f"{name}.lock", _HELD_BY))
-            except UserError:
+            except UserError as error:
+                self.refused = self.refused or error
                 continue
-            return name
-        return names[0]
+            self._name = name
+            return
+        self._name = _NAMES[0]
+
+    def release(self) -> None:
+        """Leave the project to the next window that opens."""
+        self._held.close()
 
     @property
     def _run_file(self) -> Path:
@@ -122,3 +134,11 @@ class Autosave(QObject):
         if self._saved_run != (run, folder):
             atomic.write(self._run_file, json.dumps(str(run or "")).encode())
             self._saved_run = (run, folder)
+
+
+def _last_used(name: str) -> float:
+    """Sorts what was used last first, and what never was to the end."""
+    try:
+        return -(places.data() / f"{name}.toml").stat().st_mtime
+    except OSError:
+        return 0.0

@@ -207,14 +207,18 @@ class Commands(QObject):
 
     def open_first(self, given: Path | None) -> None:
         """What the window opens when it starts: `given`, or the project that was open last; with both the same, that project."""
+        autosave = self._session.autosave
         try:
-            last = self._session.autosave.last()
+            last = autosave.last()
         except UserError as error:
             last = None
             if given is None:
                 self.told.emit(error)
+        if autosave.refused is not None:
+            self.noted.emit(f"{autosave.refused} {tr('This window keeps a project of its own.')}")
         if last is not None and (given is None or str(given) == last.dataset.folder):
-            self._last_run = self._session.autosave.last_run()
+            autosave.go_on_with(last)
+            self._last_run = autosave.last_run()
             self._session.opening.open_recipe(last)
             self._session.opening.ended.connect(self._show_last_run_soon)
         elif given is not None:

@@ -99,9 +99,9 @@ class MainWindow(QMainWindow):
 
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
-        self.actions_.refresh()
         self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
+        self.actions_.refresh()
         for name, (note, tip) in notes(self.session).items():
             self.rail.set_note(name, note, tip)
         folder = self.session.state.recipe.dataset.folder
@@ -229,7 +229,8 @@ class MainWindow(QMainWindow):
         self.commands.wait_asked.connect(self._add_to_queue)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
-        session.runs.unread.connect(self.notice.fail)
+        # Queued: opening a run leads to another page, which takes away what was said on the one before.
+        session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         for signal in (

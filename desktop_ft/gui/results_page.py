@@ -59,7 +59,7 @@ class ResultsPage(Page):
         self.own = button(tr("Held-out photos"), self._show_own, tip=tr("Back to the results on the run's own held-out photos."))
         for way in (self.evaluate, self.resume, self.own, self.other, self.open_button):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
-        self.empty = Empty(tr("No results yet"), tr("Train a model, or open the folder of an earlier run."))
+        self.empty = Empty(tr("No results yet"), "")
         self.contents = self._contents()
         self.body.addWidget(self.notice)
         self.body.addWidget(self.progress)
@@ -89,6 +89,9 @@ class ResultsPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once a run is open; runs and recipes are opened as ever."""
         state, runs = self._session.state, self._session.runs
+        if runs.reading:
+            self.notice.say(tr("The results are being read. Wait for them, then drop it again."), "warn")
+            return True
         if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
             return False
         if runs.busy:
@@ -162,12 +165,8 @@ class ResultsPage(Page):
         if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
         self._drawn = evaluation
-        if reading:
-            self.empty.words.setText(tr("Reading the results…"))
-        elif evaluation is None and run is not None:
-            self.empty.words.setText(
-                tr("This run was not evaluated yet: ask its best model about every held-out photo, or go on training.")
-            )
+        if evaluation is None:
+            self.empty.words.setText(_why_empty(run, reading=reading))
 
     def _draw_figures(self, evaluation: Evaluation, told: Figures, kept: Threshold | None) -> None:
         self.accuracy.setText(tr("{share} right", share=words.percent(told.accuracy.value)))
@@ -183,7 +182,7 @@ class ResultsPage(Page):
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
         kept, self._told = self._kept(), None
         if len(evaluation.answers) <= _AT_ONCE:
-            self._counted((evaluation, figures(evaluation)))
+            self._show_figures(evaluation, figures(evaluation), kept)
         else:
             self.accuracy.setText(tr("{share} right", share=words.percent(evaluation.accuracy.value)))
             self.figures.setText(tr("Working out how sure that is…"))
@@ -205,12 +204,16 @@ class ResultsPage(Page):
     def _counted(self, counted: tuple[Evaluation, Figures]) -> None:
         evaluation, told = counted
         if evaluation is self._session.state.evaluation:
-            self._told = told
-            self._draw_figures(evaluation, told, self._kept())
-            self.classes.rows.set_rows(told.per_class)
+            self._show_figures(evaluation, told, self._kept())
 
     def _not_counted(self, error: BaseException) -> None:
+        self.figures.setText("")
         self.notice.fail(error)
+
+    def _show_figures(self, evaluation: Evaluation, told: Figures, kept: Threshold | None) -> None:
+        self._told = told
+        self._draw_figures(evaluation, told, kept)
+        self.classes.rows.set_rows(told.per_class)
 
     def _kept(self) -> Threshold | None:
         run = self._session.state.run
@@ -380,6 +383,14 @@ class ResultsPage(Page):
 
 def _about() -> str:
     return tr("What the model gets right and wrong on photos it never learned from.")
+
+
+def _why_empty(run: Path | None, *, reading: bool) -> str:
+    if run is None:
+        return tr("Train a model, or open the folder of an earlier run.")
+    if reading:
+        return tr("Reading the results…")
+    return tr("This run was not evaluated yet: ask its best model about every held-out photo, or go on training.")
 
 
 def _caption(actual: str, called: str, confidence: float) -> str:

@@ -34,9 +34,8 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
     in English.
 
-    `reading` is whether what is kept of the run just opened is still to come; `unread` tells why it cannot be shown. `answers`
-    are those of the model `asked` last, as they come: with each `progressed` there may be more. `threshold_kept` and
-    `threshold_failed` tell of which run.
+    `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with
+    each `progressed` there may be more. `threshold_kept` and `threshold_failed` tell of which run.
     """
 
     began = Signal(str)
@@ -68,7 +67,7 @@ class RunWork(QObject):
         self._asking = False
         self._asked: Change | None = None
         self._told_before = 0
-        self.reading = False
+        self._reading: Path | None = None
         self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
@@ -119,6 +118,11 @@ class RunWork(QObject):
         if self.course is None or self._asking or started is None:
             return False
         return max(started.first_epoch, epochs[-1].epoch + 1 if epochs else 0) < started.epochs - 1
+
+    @property
+    def reading(self) -> bool:
+        """Whether what is kept of the run that is shown is still to come."""
+        return self._reading is not None and self._reading == self._state.run
 
     @property
     def can_replan(self) -> bool:
@@ -291,49 +295,70 @@ class RunWork(QObject):
             self.unread.emit(error)
 
     def _show_results(self, folder: RunFolder, *, with_history: bool) -> None:
-        at_once = folder.result_bytes <= _AT_ONCE
-        found = _read(folder, with_history) if at_once else _Read(run=folder.path)
-        reports = folder.export_reports
         run_list.remember(folder.path)
-        self.reading = not at_once
-        judged = found.judged
-        if judged is not None:
-            self._state.set_run(folder.path, judged.evaluation, reports[-1] if reports else None, judged.root)
-        else:
-            self._state.set_run(folder.path, None, reports[-1] if reports else None)
-        if with_history:
-            self._live.show(folder.path, found.history or MetricHistory())
+        reports = folder.export_reports
+        export = reports[-1] if reports else None
+        at_once = folder.result_bytes <= _AT_ONCE
+        self._reading = None if at_once else folder.path
         if not at_once:
+            self._state.set_run(folder.path, None, export)
+            if with_history:
+                self._live.show(folder.path, MetricHistory())
             self._newest.ask(lambda report, cancel: _read(folder, with_history))
+            return
+        found = _read(folder, with_history)
+        if found.faults and found.judged is None:
+            raise found.faults[0]
+        judged = found.judged
+        self._state.set_run(folder.path, judged.evaluation if judged else None, export, judged.root if judged else None)
+        if found.history is not None:
+            self._live.show(folder.path, found.history)
+        self._tell(found)
 
     def _was_read(self, found: "_Read") -> None:
-        self.reading = False
+        if found.run != self._reading:
+            return  # another run was opened meanwhile
+        self._reading = None
         if found.run != self._state.run:
-            return  # another run, or none, is shown meanwhile
+            return  # none is shown any more
         if found.history is not None and self._live.run == found.run:
             self._live.show(found.run, found.history)
-        if found.judged is not None:
-            self._state.set_evaluation(found.judged.evaluation, None, found.judged.root)
-        else:
-            self._state.set_evaluation(None)
+        judged = found.judged
+        self._state.set_evaluation(judged.evaluation if judged else None, None, judged.root if judged else None)
+        self._tell(found)
 
     def _not_read(self, error: BaseException) -> None:
-        self.reading = False
-        self.unread.emit(error)
-        self._state.set_evaluation(None)
+        if self._reading is not None:
+            self._was_read(_Read(run=self._reading))
+            self.unread.emit(error)
+
+    def _tell(self, found: "_Read") -> None:
+        for fault in found.faults:
+            self.unread.emit(fault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What is kept of a run. `history`: None where it was not asked for; `judged`: None where it was not evaluated."""
+    """What is kept of a run: the curves, where they were asked for; the evaluation, if there is one; and what is damaged."""
 
     run: Path
     history: MetricHistory | None = None
     judged: evaluating.Judged | None = None
+    faults: tuple[UserError, ...] = ()
 
 
 def _read(folder: RunFolder, with_history: bool) -> _Read:
-    return _Read(run=folder.path, history=folder.history() if with_history else None, judged=evaluating.kept(folder))
+    """One that is damaged costs nothing of the others."""
+    history, judged, faults = None, None, list[UserError]()
+    try:
+        history = folder.history() if with_history else None
+    except UserError as error:
+        faults.append(error)
+    try:
+        judged = evaluating.kept(folder, faults.append)
+    except UserError as error:
+        faults.append(error)
+    return _Read(run=folder.path, history=history, judged=judged, faults=tuple(faults))
 
 
 def _pictures_of(run: Path) -> Path | None:

@@ -73,7 +73,6 @@ class Strip(QFrame):
         super().__init__(parent)
         self.setObjectName("strip")
         self._training = training
-        self._dismissed: object = None
         self._state = label(role="heading")
         self._left = label(role="muted")
         self._bar = QProgressBar()
@@ -86,7 +85,7 @@ class Strip(QFrame):
             tr("Cancel"), training.cancel, tip=tr("End now; what was learned since the last checkpoint is dropped.")
         )
         self.results = button(tr("See results"), self.shown_results.emit, primary=True)
-        self.dismiss = button(tr("Dismiss"), self._dismiss, tip=tr("Say nothing of this run any more."))
+        self.dismiss = button(tr("Dismiss"), training.dismiss, tip=tr("Say nothing of this run any more."))
         layout = row(self._state, self._left, None, self.pause, self.stop, self.cancel, self.results, self.dismiss)
         layout.setContentsMargins(MARGIN, 4, MARGIN, 4)
         layout.insertWidget(2, self._bar, 4)
@@ -104,7 +103,7 @@ class Strip(QFrame):
         """Show where the run is."""
         training, control = self._training, self._training.control
         running = training.running
-        shown = running or (training.news and training.end is not None and training.end is not self._dismissed)
+        shown = running or (training.news and training.end is not None)
         self._state.setText(state_words(training) if shown else "")
         self._left.setText(left_words(training) if shown else tr("No run is under way."))
         self._bar.setVisible(running)
@@ -127,10 +126,6 @@ class Strip(QFrame):
     def text(self) -> str:
         """What is said."""
         return " ".join(filter(None, (self._state.text(), self._left.text())))
-
-    def _dismiss(self) -> None:
-        self._dismissed = self._training.end
-        self.refresh()
 
     def _toggle_pause(self) -> None:
         self._training.pause(not self._training.control.pause.is_set())

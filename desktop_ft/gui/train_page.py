@@ -166,6 +166,8 @@ class TrainPage(Page):
                 self._session.queue.add(self._session.state.recipe)
             except UserError as error:
                 self.notice.fail(error)
+            else:
+                self._session.state.used()
 
     def _right(self) -> QWidget:
         self.figures = label(role="heading", wrap=True)
@@ -266,7 +268,7 @@ class TrainPage(Page):
         training = self._session.training
         history, parts = training.history, []
         if training.end is not None and not training.news:
-            parts.append(words.state(training.end.status))
+            parts += [words.state(training.end.status), *training.end.error.strip().splitlines()[-1:]]
         if history.best is not None:
             parts.append(best_words(history.best))
             if idle := history.epochs_without_improvement:

@@ -102,7 +102,8 @@ class Training(QObject):
     `updated` follows every batch of events; `ended` comes once, when the thread is gone.
 
     Attributes:
-        news: whether the run shown began while this window was open, so that its end is worth telling.
+        news: whether the end of the run shown is worth telling: it began in this window, no other was shown since, and nobody has
+            dismissed it.
     """
 
     started = Signal()
@@ -157,6 +158,11 @@ class Training(QObject):
         if self._job is None:
             self.run, self.history, self.phase, self.end, self.news = None, MetricHistory(), None, None, False
             self.updated.emit()
+
+    def dismiss(self) -> None:
+        """Its end is no news any more."""
+        self.news = False
+        self.updated.emit()
 
     def pause(self, paused: bool) -> None:
         """Ask the run to wait, or to go on."""

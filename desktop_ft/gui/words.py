@@ -59,8 +59,10 @@ def path_title(path: str) -> str:
     """What a field of the recipe, by its dotted path, is called: `augmentation.2.magnitude` is 'Magnitude 2'."""
     *above, last = path.split(".")
     number = next((part for part in (*above, last) if part.isdigit()), "")
-    named = above[-1] if above and (last.isdigit() or last == "name") else last
-    return f"{title(named)} {number}".strip()
+    named = title(above[-1] if above and (last.isdigit() or last == "name") else last)
+    if path.startswith("changes."):
+        return tr("{field} from epoch {epoch}", field=named, epoch=int(number))
+    return f"{named} {number}".strip()
 
 
 def english_title(name: str) -> str:

@@ -30,8 +30,11 @@ class Judged:
     root: Path
 
 
-def kept(folder: RunFolder) -> Judged | None:
+def kept(folder: RunFolder, tell: Callable[[UserError], object]) -> Judged | None:
     """What is kept of the evaluation of a run's held-out pictures; None while nobody has asked.
+
+    Args:
+        tell: is given why it is not known where the pictures lie; they are then looked for where the recipe says.
 
     Raises:
         UserError: it cannot be read, or is damaged.
@@ -41,7 +44,8 @@ def kept(folder: RunFolder) -> Judged | None:
         return None
     try:
         root = Path(folder.manifest.root)
-    except UserError:  # the figures are worth showing without the pictures, which may well lie there
+    except UserError as error:  # the figures are worth showing without the pictures
+        tell(error)
         root = Path(folder.recipe.dataset.folder)
     return Judged(evaluation=evaluation, root=root)
 

@@ -53,7 +53,8 @@ def make_folder(path: Path) -> None:
 class LineFile:
     """A file that only grows, line by line. Every line is with the system when `append` returns, so a crash keeps it.
 
-    A last line without its end (the writer was killed, or the disk was full) never counted: opening cuts it off.
+    A last line without its end (the writer was killed, or the disk was full) never counted: opening cuts it off. So does what
+    follows a place where the power failed before the disk had it, which reads as zeros.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,8 +96,7 @@ class LineFile:
 
     def _cut_torn_line(self) -> None:
         self._file.seek(0)
-        whole = self._file.read().rfind(b"\n") + 1
-        self._file.truncate(whole)
+        self._file.truncate(len(_whole(self._file.read())))
 
 
 def whole_lines(path: Path, start: int = 0) -> list[bytes]:
@@ -108,11 +108,17 @@ def whole_lines(path: Path, start: int = 0) -> list[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(start)
-            return file.read().split(b"\n")[:-1]
+            return _whole(file.read()).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise cannot_read(path, error) from error
+
+
+def _whole(data: bytes) -> bytes:
+    """The lines at the beginning of `data` that were written to their end."""
+    written = data.partition(b"\0")[0]
+    return written[: written.rfind(b"\n") + 1]
 
 
 def read(path: Path) -> bytes:

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
@@ -40,7 +40,10 @@ def held(path: Path, held_by: str = TRAINED) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(path, 0, error) from error
     try:
-        free = _take_soon(handle)
+        try:
+            free = _take_soon(handle)
+        except OSError as error:  # such as on a disk of a network that knows no locks
+            raise cannot_write(path, 0, error) from error
         holder = _holder(handle)
         if not free or holder.get("host", platform.node()) != platform.node():
             raise _taken(path, held_by, holder, free)
@@ -48,7 +51,8 @@ def held(path: Path, held_by: str = TRAINED) -> Iterator[None]:
         try:
             yield
         finally:
-            os.ftruncate(handle, 0)
+            with suppress(OSError):  # the system lets go of it all the same
+                os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

@@ -229,8 +229,11 @@ class RunFolder:
     @property
     def result_bytes(self) -> int:
         """How large what `history`, `manifest` and `evaluation` read is."""
-        files = (self.path / name for name in ("events.jsonl", "manifest.json", "evaluation.json"))
-        return sum(file.stat().st_size for file in files if file.is_file())
+        found = 0
+        for name in ("events.jsonl", "manifest.json", "evaluation.json"):
+            with suppress(OSError):  # whoever reads it tells
+                found += (self.path / name).stat().st_size
+        return found
 
     @property
     def evaluation(self) -> Evaluation | None:

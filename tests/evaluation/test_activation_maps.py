@@ -70,6 +70,7 @@ def test_a_map_of_what_was_learned_changes_when_that_is_forgotten():
     assert checked[-1].values[0] < 0.7 and explains(checked, 0)
     assert "as it must" in verdict(checked, 0)
     assert told[-1] == (12, 12)
+    assert "0.00 (the head)" in verdict((Similarity(what="the head", values=(-0.001,)),), 0), "nothing is less than nothing alike"
     assert checked == sanity_check(taught, picture(), (1,), maps.place, maps.grids), "the same draws at every call"
     assert all(torch.equal(value, before[name]) for name, value in taught.state_dict().items())
     assert not any(parameter.grad is not None for parameter in taught.parameters())

@@ -32,7 +32,7 @@ def edit(window: MainWindow, epochs: int) -> None:
 
 @contextmanager
 def next_start(faults: Faults, qtbot: QtBot, given: Path | None = None) -> Iterator[MainWindow]:
-    """Another window, as the next process would open it: what the last one held, the system has let go of."""
+    """Another window, as the next process would open it, after the last one has gone and the system has let go of its locks."""
     for last in QApplication.topLevelWidgets():
         if isinstance(last, MainWindow):
             last.session.autosave.release()
@@ -221,5 +221,29 @@ def test_two_windows_keep_a_project_each(window: MainWindow, photos: Path, fault
     assert second.session.autosave.save() and window.session.autosave.save()
     second.close()
     second.deleteLater()
+    assert (places.data() / "project-2.toml").is_file()
+    os.utime(places.data() / "project.toml", (1e9, 1e9))
     with next_start(faults, qtbot) as again:
-        assert again.session.state.recipe.optimisation.epochs == 7
+        assert again.session.state.recipe.optimisation.epochs == 9, "what was used last"
+        beside = app.build_window(faults)
+        beside.begin_with(None)
+        with qtbot.waitSignal(beside.begun):
+            beside.show()
+        qtbot.waitUntil(lambda: not beside.session.opening.running, timeout=30_000)
+        assert beside.session.state.recipe.optimisation.epochs == 7, "what no other window has"
+        assert "This window keeps a project of its own" in beside.notice.text
+        beside.close()
+        qtbot.waitUntil(lambda: not beside.session.worker.busy)
+        beside.deleteLater()
+
+
+def test_a_disk_without_locks_keeps_the_project_all_the_same(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(handle: int) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("desktop_ft.runs.lock._take", no_locks)
+    opened(window, photos, qtbot)
+    edit(window, 7)
+    assert window.session.autosave.save() and (places.data() / "project.toml").is_file()

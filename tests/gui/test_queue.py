@@ -17,7 +17,7 @@ from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs import queueing
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
-from tests.gui.test_window import click, page
+from tests.gui.test_window import click, opened, page
 
 BEGUN = RunStarted(
     epochs=1, steps_per_epoch=1, first_epoch=0, first_step=0, device="CPU", precision="fp32", learning_share=1.0, time=0.0
@@ -118,6 +118,23 @@ def test_they_are_put_in_another_order_and_taken_out(window: MainWindow) -> None
     click(dialog.remove)
     assert [each.name for each in Queue().entries()] == ["one", "two"]
     dialog.close()
+
+
+def test_what_was_put_into_the_queue_can_be_gone_back_to(
+    window: MainWindow, trained: list[str], photos: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    state, train = window.session.state, window.page("train")
+    state.edit_optimisation("epochs", 7)
+    train.add_to_queue()
+    assert [each.recipe.optimisation.epochs for each in Queue().entries()] == [7]
+    state.edit_optimisation("epochs", 8)
+    qtbot.waitUntil(window.actions_["edit.undo"].isEnabled)
+    QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert state.recipe.optimisation.epochs == 7
+    qtbot.waitUntil(window.actions_["edit.redo"].isEnabled)
+    QTest.keyClick(window, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert state.recipe.optimisation.epochs == 8
 
 
 def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[str], qtbot: QtBot) -> None:

@@ -147,8 +147,33 @@ def test_what_is_long_to_read_comes_when_it_is_read(
     file.write_bytes(whole)
     window.session.runs.open(judged)
     state.set_run(None, None)  # what comes for a run that is not shown any more is not shown
+    assert results.open_button.isEnabled() and "Train a model" in results.empty.words.text()
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
     assert state.evaluation is None and results.empty.isVisible()
+
+
+def test_what_was_read_of_one_run_is_never_shown_as_another_s(
+    window: MainWindow, judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    long = Path(shutil.copytree(judged, tmp_path / "long"))
+    (long / "evaluation.json").write_text("{")
+    monkeypatch.setattr(RunFolder, "result_bytes", property(lambda run: 10**9 if run.path == long else 0))
+    window.session.runs.open(long)
+    assert window.session.runs.reading
+    results = opened(window, judged)
+    told = window.session.state.evaluation
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert window.session.state.evaluation is told is not None and "right" in results.accuracy.text()
+    assert not window.notice.text, "it was left before it was known to be damaged"
+
+
+def test_photos_are_looked_for_where_the_recipe_says_when_the_run_does_not_know(
+    window: MainWindow, judged: Path, qtbot: QtBot
+) -> None:
+    (judged / "manifest.json").write_text("{")
+    results = opened(window, judged)
+    qtbot.waitUntil(lambda: "manifest.json" in window.notice.text)
+    assert "right" in results.accuracy.text()
 
 
 def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:

@@ -118,6 +118,16 @@ def test_a_run_leads_to_its_results_and_its_recipe(window: MainWindow, photos: P
     assert window.session.state.recipe.freeze.preset == "last:1" and window.session.state.page == "data"
 
 
+def test_why_an_old_run_failed_is_told_with_its_curves(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    run = made("one", photos)
+    with RunFolder(run).log() as log:
+        log.append(RunEnded(status=RunStatus.FAILED, error="Loss became infinite at epoch 2."))
+    window.session.runs.open(run)
+    window.session.state.go("train")
+    train = window.page("train")
+    assert isinstance(train, TrainPage) and "failed · Loss became infinite at epoch 2." in train.details.text()
+
+
 def test_a_run_that_another_process_trains_by_now_is_not_trashed(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     run = made("one", photos)
     runs = shown(window, qtbot, 1)

@@ -1,6 +1,7 @@
 """A run in a thread: whatever happens in there, exactly one RunEnded is the last event."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.engine.control import RunControl
+from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.training_job import Emit, PhaseProgress, Training, TrainingJob
 
 STARTED = RunStarted(
@@ -77,6 +80,42 @@ def test_the_window_s_view_of_a_run(qtbot: QtBot, tmp_path: Path) -> None:
     assert not training.running
     assert len(training.history.steps) == 2
     assert training.end == END
+    training.deleteLater()
+
+
+def test_how_a_run_ended_is_told_until_it_is_dismissed_or_another_is_shown(qtbot: QtBot, tmp_path: Path) -> None:
+    training = Training()
+    strip = Strip(training)
+    qtbot.addWidget(strip)
+    for leave in (training.dismiss, lambda: training.show(tmp_path / "other", MetricHistory())):
+        with qtbot.waitSignal(training.ended, timeout=5000):
+            training.start(tmp_path, well)
+        assert strip.text.startswith("Training is complete")
+        training.show(tmp_path, training.history)  # the same run, read again
+        assert strip.text.startswith("Training is complete")
+        leave()
+        training.show(tmp_path, training.history)
+        assert strip.text == "No run is under way."
+    training.deleteLater()
+
+
+def test_a_run_that_is_stopping_has_no_time_left_to_tell(qtbot: QtBot, tmp_path: Path) -> None:
+    def slow(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        emit(replace(STARTED, epochs=3))
+        emit(step(0))
+        emit(EpochDone(epoch=0, train_loss=1, train_accuracy=1, val_loss=1, val_accuracy=1, seconds=60, best=True))
+        assert control.cancel.wait(10)
+        return END
+
+    training = Training()
+    strip = Strip(training)
+    qtbot.addWidget(strip)
+    with qtbot.waitSignal(training.ended, timeout=10_000):
+        training.start(tmp_path, slow)
+        qtbot.waitUntil(lambda: " left" in strip.text)
+        training.stop()
+        assert " left" not in strip.text and "Stopping" in strip.text
+        training.cancel()
     training.deleteLater()
 
 
