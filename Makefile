@@ -6,7 +6,7 @@ BENCH_READY := .venv-bench/.ready
 FOLDER ?= ../shared/data/hymenoptera
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
-.PHONY: help setup demo run test slow lint bench translations lock clean
+.PHONY: help setup demo run test slow lint bench reliability translations lock clean
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -35,6 +35,9 @@ slow: $(READY) ## the tests that take longer: real photos, many kills, every net
 
 bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val/ in it; makes docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python benchmarks/run_all.py "$(FOLDER)"
+
+reliability: $(READY) ## try every fault as often as is promised; makes docs/reliability.md
+	$(BIN)/python -m tests.reliability --out docs/reliability.md
 
 $(BENCH_READY): requirements/bench.txt $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench

@@ -118,6 +118,15 @@ def test_a_torn_last_line_never_counted(tmp_path):
     assert path.read_bytes() == b"one\ntwo\nthree\n"
 
 
+def test_lines_behind_a_hole_that_a_power_cut_left_never_counted(tmp_path):
+    path = tmp_path / "lines"
+    path.write_bytes(b"one\ntwo\n\0\0\0\0\0o\nfour\n")
+    assert atomic.whole_lines(path) == [b"one", b"two"]
+    with atomic.LineFile(path) as lines:
+        lines.append(b"three")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
 def test_lines_are_on_the_disk_at_once(tmp_path):
     with atomic.LineFile(tmp_path / "lines") as lines:
         lines.append(b"one")

@@ -1,0 +1,142 @@
+"""Faults of the disk and of the process: whatever happens, a run is there, whole, and goes on as if nothing had been."""
+
+import re
+import shutil
+from pathlib import Path
+
+from desktop_ft.models.checkpoint import CheckpointStore, Progress
+from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
+from tests.reliability.disk import DiskLog
+from tests.reliability.killed import KILLED, Children, Whole, check_and_finish, children, whole
+from tests.reliability.trial import Faults, Trial
+
+FAULTS = Faults()
+CALLS = ("write", "fsync", "rename")
+_GOES_ON = "The run is listed as interrupted; *Go on training* goes on from its last checkpoint."
+
+
+@FAULTS.fault(
+    "The process is killed while it trains",
+    seen=_GOES_ON,
+    tried="SIGKILL at random moments, up to three times a run; finished, every checkpoint, step and curve equals an "
+    "uninterrupted run's to the bit",
+)
+def killed_at_random(trial: Trial) -> None:
+    started = trial.shared.get(children)
+    expected = whole(started, trial.folder / "whole")
+    run = 0
+    while trial.tried < trial.count(200, 6):
+        run += 1
+        folder, kills = trial.folder / str(run), 0
+        while kills < 3 and _killed(started, folder, trial.chance.uniform(0, expected.seconds)):
+            kills += 1
+        if kills:  # else it ended first
+            with trial.attempt(f"run {run}"):
+                check_and_finish(started, folder, expected)
+            trial.tried += kills - 1
+        shutil.rmtree(folder)
+
+
+@FAULTS.fault(
+    "The process is killed after any batch",
+    seen=_GOES_ON,
+    tried="SIGKILL after each batch of a run of 3 epochs; finished as above",
+)
+def killed_after_each_batch(trial: Trial) -> None:
+    started = trial.shared.get(children)
+    expected = whole(started, trial.folder / "whole")
+    for step in trial.some(list(range(1, expected.steps + 1)), 3):
+        with trial.attempt(f"batch {step}"):
+            assert started.train(trial.folder / str(step), die_at_step=step) == KILLED
+            check_and_finish(started, trial.folder / str(step), expected)
+
+
+@FAULTS.fault(
+    "The process is killed at any call of a save",
+    seen=_GOES_ON,
+    tried="SIGKILL at each fsync, rename and deletion of a run of 3 epochs that saves after every batch; finished as above",
+)
+def killed_at_each_call(trial: Trial) -> None:
+    started = trial.shared.get(children)
+    expected = whole(started, trial.folder / "whole")
+    calls = list(range(1, 24)) if not trial.whole else range(1, 10_000)
+    for call in trial.some(calls, 12):
+        folder = trial.folder / str(call)
+        if started.train(folder, die_at_call=call) != KILLED:
+            break  # so many calls it does not make
+        with trial.attempt(f"call {call}"):
+            check_and_finish(started, folder, expected)
+        shutil.rmtree(folder)
+
+
+@FAULTS.fault(
+    "The system kills it, or refuses, at any write, fsync or rename",
+    seen="Killed: as above. Refused: the run ends as failed, with a sentence that names the file, the cause and the cure; what "
+    "was saved before is safe, and once there is room it goes on from there.",
+    tried="`strace -e inject`: each call of a run of one epoch, in turn killed, out of space, and failed; what was reported as "
+    "saved is there; a refusal is told; finished as above",
+)
+def refused_at_each_call(trial: Trial) -> None:
+    started = trial.shared.get(children)
+    expected = whole(started, trial.folder / "whole", epochs=1)
+    log = trial.folder / "calls"
+    started.traced(trial.folder / "counted", "-o", str(log), "-e", f"trace={','.join(CALLS)}", epochs=1)
+    made = re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE)
+    places = [(call, number, fault) for call in CALLS for number in range(1, made.count(call) + 1) for fault in _INJECTED]
+    for call, number, fault in trial.some(places, 9):
+        with trial.attempt(f"{call} {number} {fault}"):
+            _inject(started, trial.folder / f"{call}-{number}-{fault.rpartition('=')[2]}", call, number, fault, expected)
+
+
+@FAULTS.fault(
+    "The power fails (simulated)",
+    seen=_GOES_ON,
+    tried="every call of a run that changes the disk is recorded, then cut off at random places with what was not flushed lost, "
+    "cut or kept at random: what was reported as saved is there and whole, and the curves can be read",
+)
+def power_fails(trial: Trial) -> None:
+    started = trial.shared.get(children)
+    folder, log, notes = trial.folder / "run", trial.folder / "calls", trial.folder / "notes"
+    assert started.traced(folder, *DiskLog.options(log), notes=str(notes)) == 0
+    disk = DiskLog(log, folder, notes)
+    for number in range(trial.count(600, 25)):
+        with trial.attempt(f"state {number}"):
+            left = trial.folder / "left"
+            saved = disk.lose_power(trial.chance, left)
+            _check_what_is_left(left, saved)
+        shutil.rmtree(trial.folder / "left", ignore_errors=True)
+
+
+_INJECTED = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
+
+
+def _killed(started: Children, folder: Path, after_s: float) -> bool:
+    return started.train(folder, kill_after_s=after_s) == KILLED
+
+
+def _inject(started: Children, folder: Path, call: str, number: int, fault: str, expected: Whole) -> None:
+    notes = folder.with_suffix(".notes")
+    status = started.traced(
+        folder, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={number}", notes=str(notes), epochs=1
+    )
+    said = notes.read_text().splitlines() if notes.exists() else []
+    if fault == _INJECTED[0]:
+        assert status == KILLED
+    else:
+        assert status == 0, f"exit status {status}: {said}"
+        told = [line for line in said if line.startswith("told ")]
+        assert told and str(folder) in told[0], f"nothing was told of it: {said}"
+    saved = [Progress(epoch=int(line.split()[1]), step=int(line.split()[2])) for line in said if line.startswith("saved ")]
+    _check_what_is_left(folder, saved[-1] if saved else None)
+    check_and_finish(started, folder, expected, epochs=1)
+    shutil.rmtree(folder)
+
+
+def _check_what_is_left(folder: Path, saved: Progress | None) -> None:
+    """What was reported as saved can be loaded, or something later; the curves can be read."""
+    RunFolder(folder).history()
+    if saved is not None:
+        last = CheckpointStore(folder / "checkpoints", atomic.write).load("last")
+        assert (last.progress.epoch, last.progress.step) >= (saved.epoch, saved.step), "what was reported as saved is gone"
+        assert not last.note, last.note

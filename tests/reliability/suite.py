@@ -1,0 +1,6 @@
+"""Every fault there is, by the part of the application that it strikes."""
+
+from tests.reliability import storage
+
+PARTS = {"Runs survive": storage.FAULTS}
+FAULTS = [fault for faults in PARTS.values() for fault in faults]
