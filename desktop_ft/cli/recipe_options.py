@@ -19,7 +19,7 @@ from desktop_ft.data.scan import folder_of
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.forecasting import with_fastest_batches
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, seals
 
 OPTIONS = {
     "--backbone": "backbone.name",
@@ -292,7 +292,7 @@ def _multipliers(rates: list[str]) -> dict[str, str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return seals.open_text(path.read_bytes(), str(path)).decode()
     except OSError as error:
         what = f"The recipe {path} cannot be read: {error.strerror}."
     except UnicodeDecodeError:

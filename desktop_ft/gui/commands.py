@@ -18,7 +18,7 @@ from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.jobs import help_texts
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, seals
 
 _NO_FONT = marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk.")
 _NO_RUN = marked("No run is under way.")
@@ -423,7 +423,7 @@ class Commands(QObject):
         self._session.theme.choose(choice)
 
     def _load_recipe(self, path: Path) -> None:
-        recipe = Recipe.from_toml(atomic.read(path).decode("utf-8", "replace"), path.name)
+        recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
         self._session.state.go("data")
         self._session.opening.open_recipe(recipe)
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from desktop_ft.core.language import tr
 
 _REPLACE_RETRIES = 25
 _REPLACE_WAIT_S = 0.1
+_HOLE = re.compile(rb"\0\0|\}\0")
+"""What was lost from somewhere in a line of JSON to its end, and reads as zeros. A lone zero within one is damage, to be told."""
 _HELD_BY_ANOTHER = (5, 32)
 """Windows' access denied and sharing violation: a virus scanner holds the file for a moment."""
 
@@ -84,9 +87,16 @@ class LineFile:
             raise cannot_write(self._path, len(data), error) from error
 
     def close(self) -> None:
-        """Wait until the disk has every line, and let go of the file."""
-        with self._file:
-            os.fsync(self._file.fileno())
+        """Wait until the disk has every line, and let go of the file.
+
+        Raises:
+            UserError: it cannot be known that the disk has them.
+        """
+        try:
+            with self._file:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self._path, 0, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +127,8 @@ def whole_lines(path: Path, start: int = 0) -> list[bytes]:
 
 def _whole(data: bytes) -> bytes:
     """The lines at the beginning of `data` that were written to their end."""
-    written = data.partition(b"\0")[0]
+    hole = _HOLE.search(data)
+    written = data[: hole.start()] if hole else data
     return written[: written.rfind(b"\n") + 1]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
@@ -15,8 +16,9 @@ from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Thr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.runs import atomic, lock
+from desktop_ft.runs import atomic, lock, seals
 
+T = TypeVar("T")
 _CHOOSE = marked("Choose one of your runs; `desktop-ft runs` lists them.")
 
 
@@ -34,7 +36,7 @@ class EventLog:
         Raises:
             UserError: it cannot be written.
         """
-        self._lines.append(to_json(event), durable=isinstance(event, CheckpointSaved | RunEnded))
+        self._lines.append(seals.seal_line(to_json(event)), durable=isinstance(event, CheckpointSaved | RunEnded))
 
 
 class EventFollower:
@@ -52,7 +54,14 @@ class EventFollower:
         """
         lines = atomic.whole_lines(self._path, self._read)
         self._read += len(_joined(lines))
-        return [from_json(TrainEvent, line, str(self._path)) for line in lines]
+        return [_from_line(TrainEvent, line, str(self._path)) for line in lines]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exports:
+    """What is known of the files exported from a run, the oldest first."""
+
+    reports: tuple[ExportReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ class RunFolder:
         """
         path = self.path / "recipe.toml"
         try:
-            text = atomic.read(path).decode()
+            text = seals.open_text(atomic.read(path), str(path)).decode()
         except UnicodeDecodeError as error:
             raise UserError(
                 tr("{path} is not a recipe: it is not text ({error}).", path=path, error=error.reason),
@@ -142,7 +151,7 @@ class RunFolder:
         """Changes told as they were while no recipe held any; of one epoch's, the latest comes first."""
         path = self.path / "events.jsonl"
         lines = [line for line in atomic.whole_lines(path) if b'"plan_changed"' in line and b'"plan":' in line]
-        return [from_json(PlanChanged, line, str(path)) for line in reversed(lines)]
+        return [_from_line(PlanChanged, line, str(path)) for line in reversed(lines)]
 
     def _take_over_asked_plan(self) -> None:
         """What was asked for while only a plan could be."""
@@ -150,7 +159,7 @@ class RunFolder:
         if not asked.is_file():
             return
         try:
-            self.ask_change(Change(freeze=from_json(FreezePlan, atomic.read(asked), str(asked))))
+            self.ask_change(Change(freeze=_read(FreezePlan, asked)))
             asked.unlink(missing_ok=True)
         except UserError:  # damaged, which whoever trains the run tells; or nobody may write here
             with suppress(OSError):
@@ -158,7 +167,7 @@ class RunFolder:
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Keep what the run follows; this is what makes the folder a run."""
-        atomic.write(self.path / "recipe.toml", recipe.to_toml().encode())
+        atomic.write(self.path / "recipe.toml", seals.seal_text(recipe.to_toml().encode()))
 
     def asked_change(self) -> Change | None:
         """What is asked for, whether or not it is taken up yet, as far as it can be read."""
@@ -167,7 +176,7 @@ class RunFolder:
 
     def ask_change(self, change: Change) -> None:
         """Ask for `change`, beside what is asked for already: the process that trains the run, now or later, will see it."""
-        atomic.write(self._asked, to_json(change.after(_readable(self._asked))))
+        _write(self._asked, change.after(_readable(self._asked)))
 
     def withdraw(self) -> bool:
         """Ask for nothing any more; whether there was something that nobody had taken up."""
@@ -185,10 +194,10 @@ class RunFolder:
         """
         if self._asked.is_file():
             if (earlier := _readable(self._taken)) is not None and (later := _readable(self._asked)) is not None:
-                atomic.write(self._asked, to_json(later.after(earlier)))
+                _write(self._asked, later.after(earlier))
             with suppress(FileNotFoundError):  # withdrawn meanwhile
                 self._asked.replace(self._taken)
-        return from_json(Change, atomic.read(self._taken), str(self._taken)) if self._taken.is_file() else None
+        return _read(Change, self._taken) if self._taken.is_file() else None
 
     def forget_taken(self) -> None:
         """What was taken up is done, or cannot be."""
@@ -205,22 +214,21 @@ class RunFolder:
     @property
     def manifest(self) -> DatasetManifest:
         """The pictures of the run, as they were when it began. Raises UserError where the file is missing or damaged."""
-        path = self.path / "manifest.json"
-        return from_json(DatasetManifest, atomic.read(path), str(path))
+        return _read(DatasetManifest, self.path / "manifest.json")
 
     def write_manifest(self, manifest: DatasetManifest) -> None:
         """Keep which pictures the run is about."""
-        atomic.write(self.path / "manifest.json", to_json(manifest))
+        _write(self.path / "manifest.json", manifest)
 
     @property
     def note(self) -> RunNote:
         """What the person wrote about the run. Raises UserError where the file is damaged."""
-        return from_json(RunNote, atomic.read(self._note), str(self._note)) if self._note.exists() else RunNote()
+        return _read(RunNote, self._note) if self._note.exists() else RunNote()
 
     def write_note(self, note: RunNote) -> None:
         """Keep what the person wrote about the run. A damaged file may be mended by hand: it raises UserError, as `note` does."""
         if self.note != note:
-            atomic.write(self._note, to_json(note))
+            _write(self._note, note)
 
     @property
     def _note(self) -> Path:
@@ -239,23 +247,23 @@ class RunFolder:
     def evaluation(self) -> Evaluation | None:
         """What the model gets right and wrong; None while nobody has asked."""
         path = self.path / "evaluation.json"
-        return from_json(Evaluation, atomic.read(path), str(path)) if path.exists() else None
+        return _read(Evaluation, path) if path.exists() else None
 
     def write_evaluation(self, evaluation: Evaluation) -> None:
         """Keep what the model gets right and wrong."""
-        atomic.write(self.path / "evaluation.json", to_json(evaluation))
+        _write(self.path / "evaluation.json", evaluation)
 
     @property
     def threshold(self) -> Threshold | None:
         """How sure an answer of the run's model must be; None: it answers always. Raises UserError where the file is damaged."""
-        return from_json(Threshold, atomic.read(self._threshold), str(self._threshold)) if self._threshold.exists() else None
+        return _read(Threshold, self._threshold) if self._threshold.exists() else None
 
     def write_threshold(self, threshold: Threshold | None) -> None:
         """Keep how sure an answer must be; None: the model answers always."""
         if threshold is None:
             self._threshold.unlink(missing_ok=True)
         else:
-            atomic.write(self._threshold, to_json(threshold))
+            _write(self._threshold, threshold)
 
     @property
     def _threshold(self) -> Path:
@@ -264,15 +272,16 @@ class RunFolder:
     @property
     def export_reports(self) -> tuple[ExportReport, ...]:
         """What is known of the files exported from this run, the oldest first."""
-        path = self.exports / "reports.jsonl"
-        return tuple(from_json(ExportReport, line, str(path)) for line in atomic.whole_lines(path))
+        path, older = self.exports / "reports.json", self.exports / "reports.jsonl"
+        if path.exists():
+            return _read(_Exports, path).reports
+        return tuple(_from_line(ExportReport, line, str(older)) for line in atomic.whole_lines(older))
 
     def add_export_report(self, report: ExportReport) -> None:
         """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""
         atomic.make_folder(self.exports)
         kept = [known for known in self.export_reports if known.file != report.file]
-        lines = [to_json(known) + b"\n" for known in (*kept, report)]
-        atomic.write(self.exports / "reports.jsonl", b"".join(lines))
+        _write(self.exports / "reports.json", _Exports(reports=(*kept, report)))
 
     def events(self) -> list[TrainEvent]:
         """All that the run told, in order. A last line that a crash cut short never counted.
@@ -282,7 +291,7 @@ class RunFolder:
         """
         path = self.path / "events.jsonl"
         return [
-            from_json(TrainEvent, line, tr("{path}, line {number}", path=path, number=number))
+            _from_line(TrainEvent, line, tr("{path}, line {number}", path=path, number=number))
             for number, line in enumerate(atomic.whole_lines(path), start=1)
         ]
 
@@ -314,10 +323,22 @@ class RunFolder:
         return lock.is_held(self.path / "run.lock")
 
 
+def _write(path: Path, value: object) -> None:
+    atomic.write(path, seals.seal_line(to_json(value)))
+
+
+def _read(kind: type[T], path: Path) -> T:
+    return cast(T, _from_line(kind, atomic.read(path), str(path)))
+
+
+def _from_line(kind: Any, line: bytes, where: str) -> Any:
+    return from_json(kind, seals.open_line(line, where), where)
+
+
 def _readable(path: Path) -> Change | None:
     with suppress(UserError):  # a damaged one is replaced by the next
         if path.is_file():
-            return from_json(Change, atomic.read(path), str(path))
+            return _read(Change, path)
     return None
 
 

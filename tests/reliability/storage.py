@@ -1,9 +1,23 @@
 """Faults of the disk and of the process: whatever happens, a run is there, whole, and goes on as if nothing had been."""
 
+import contextlib
+import itertools
+import json
+import random
 import re
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.metrics import ExportReport, Threshold
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.run_note import RunNote
+from desktop_ft.evaluation.score import evaluate
 from desktop_ft.models.checkpoint import CheckpointStore, Progress
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -106,6 +120,114 @@ def power_fails(trial: Trial) -> None:
             saved = disk.lose_power(trial.chance, left)
             _check_what_is_left(left, saved)
         shutil.rmtree(trial.folder / "left", ignore_errors=True)
+
+
+@FAULTS.fault(
+    "A bit rots in what is kept of a run",
+    seen="A sentence that names the file and says what to do; for a damaged checkpoint the one before it is used, and told.",
+    tried="one bit, in turn in each kind of file, is flipped at random; reading it must tell",
+)
+def a_bit_rots(trial: Trial) -> None:
+    _spoil(trial, [_flipped] * trial.count(1000, 60))
+
+
+@FAULTS.fault(
+    "What is kept of a run is cut off",
+    seen="As above; curves that are cut off show the run as interrupted.",
+    tried="each kind of file in turn is cut at each hundredth of its length; reading it must tell",
+)
+def a_file_is_cut(trial: Trial) -> None:
+    shares = trial.some([number / 100 for number in range(100)], 4)
+    _spoil(trial, [partial(_cut, share) for share in shares for _ in _READ])
+
+
+_READ: dict[str, Callable[[RunFolder], object]] = {
+    "recipe.toml": lambda run: run.recipe,
+    "manifest.json": lambda run: run.manifest,
+    "evaluation.json": lambda run: run.evaluation,
+    "events.jsonl": lambda run: _completed(run),
+    "note.json": lambda run: run.note,
+    "threshold.json": lambda run: run.threshold,
+    "exports/reports.json": lambda run: run.export_reports,
+    "checkpoints/index.json": lambda run: _undamaged(run),
+    "checkpoints/*.safetensors": lambda run: _undamaged(run),
+}
+"""What reads each kind of file; it raises UserError where that is damaged."""
+
+
+def _spoil(trial: Trial, ways: list[Callable[[bytes, random.Random], bytes]]) -> None:
+    """Spoil the kinds of files in turn, each in the next of `ways`, and read them."""
+    run = _run_with_everything(trial)
+    kinds = itertools.cycle(_READ)
+    for number, (way, kind) in enumerate(zip(ways, kinds, strict=False)):
+        file = _last_saved(run) if "*" in kind else run.path / kind
+        whole_content = file.read_bytes()
+        with trial.attempt(f"{kind} {number}"):
+            file.write_bytes(way(whole_content, trial.chance))
+            with contextlib.suppress(UserError):
+                _READ[kind](run)
+                raise AssertionError("nothing was told")
+        file.write_bytes(whole_content)
+        _READ[kind](run)
+
+
+def _flipped(content: bytes, chance: random.Random) -> bytes:
+    place = chance.randrange(len(content))
+    return content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
+
+
+def _cut(share: float, content: bytes, chance: random.Random) -> bytes:
+    return content[: int(share * len(content))]
+
+
+def _run_with_everything(trial: Trial) -> RunFolder:
+    folder = trial.folder / "run"
+    assert trial.shared.get(children).train(folder) == 0
+    run = RunFolder(folder)
+    samples = tuple(
+        Sample(
+            path=f"{name}/{n} @ home.png",
+            label=label,
+            subset=Subset.VAL,
+            sha256=f"{n:064}",
+            width=8,
+            height=8,
+            bytes=99,
+            mtime_ns=n,
+        )
+        for label, name in enumerate(("cat", "dog"))
+        for n in range(20)
+    )
+    manifest = DatasetManifest(
+        source="/photos", root="/photos", layout=Layout.CLASS_FOLDERS, classes=("cat", "dog"), samples=samples, problems=()
+    )
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder="/photos of @pets")))
+    run.write_manifest(manifest)
+    probabilities = np.tile(np.array([[0.7, 0.3], [0.4, 0.6]]), (20, 1))
+    run.write_evaluation(evaluate(probabilities, samples, ("cat", "dog"), dataset="photos", subset="val"))
+    run.write_note(RunNote(tags=("night",), text="a first try"))
+    run.write_threshold(Threshold(value=0.5, dataset="photos", subset="val", pictures=40, fingerprint="0" * 64))
+    for name in ("one.onnx", "two.onnx"):
+        run.add_export_report(
+            ExportReport(
+                file=name, bytes=9, compared=4, largest_difference=1e-6, changed_answers=0, worst_path="cat/1.png", accepted=True
+            )
+        )
+    return run
+
+
+def _last_saved(run: RunFolder) -> Path:
+    return run.checkpoints / json.loads((run.checkpoints / "index.json").read_bytes().split(b"\n")[0])["last"]["file"]
+
+
+def _completed(run: RunFolder) -> None:
+    if run.history().ended is None:
+        raise UserError("The run is shown as interrupted.", "")
+
+
+def _undamaged(run: RunFolder) -> None:
+    if note := CheckpointStore(run.checkpoints, atomic.write).load("last").note:
+        raise UserError(note, "")
 
 
 _INJECTED = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")

@@ -26,6 +26,7 @@ from desktop_ft.core.events import (
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval, Threshold
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.values import to_json
 from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -119,6 +120,19 @@ def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_pat
     assert run.export_reports == (report("b", 2), report("a", 3))
 
 
+def test_what_an_older_version_kept_carries_no_seal_and_is_read_all_the_same(tmp_path):
+    run = make(tmp_path / "run", EVENTS)
+    known = ExportReport(file="a", bytes=1, compared=1, largest_difference=0.0, changed_answers=0, worst_path="", accepted=True)
+    (run.path / "recipe.toml").write_text(recipe().to_toml())
+    (run.path / "manifest.json").write_bytes(to_json(manifest()))
+    (run.path / "events.jsonl").write_bytes(b"".join(to_json(event) + b"\n" for event in EVENTS))
+    (run.exports / "reports.jsonl").write_bytes(to_json(known) + b"\n")
+    assert (run.recipe, run.manifest, run.events()) == (recipe(), manifest(), EVENTS)
+    assert run.export_reports == (known,)
+    run.add_export_report(known)
+    assert run.export_reports == (known,)
+
+
 def test_a_folder_that_holds_something_is_not_taken(tmp_path):
     make(tmp_path / "run")
     (tmp_path / "photos").mkdir()
@@ -167,7 +181,7 @@ def test_a_damaged_line_is_named(tmp_path):
     run = make(tmp_path / "run", EVENTS)
     path = run.path / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"step_done"', b'"step_dome"'))
-    with pytest.raises(UserError, match=r"events\.jsonl, line 2 is not valid"):
+    with pytest.raises(UserError, match=r"events\.jsonl, line 2 is damaged"):
         run.events()
 
 
