@@ -14,7 +14,7 @@ from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
 from desktop_ft.jobs.replanning import current, replan
-from desktop_ft.jobs.training import new_run_path, resume, train
+from desktop_ft.jobs.training import keep_best, new_run_path, resume, train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -42,6 +42,9 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         epilog="Example: desktop-ft resume run",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument(
+        "--keep-best", action="store_true", help="do not train on: end it as if it had been stopped, and evaluate its best model"
+    )
     finish(parser, _resume)
 
     parser = commands.add_parser(
@@ -76,8 +79,8 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    run, plugins = arguments.run_folder, load_plugins()
-    ended = watched(terminal, lambda emit, control, progress: resume(run, plugins, emit, control, progress=progress))
+    run, plugins, go_on = arguments.run_folder, load_plugins(), keep_best if arguments.keep_best else resume
+    ended = watched(terminal, lambda emit, control, progress: go_on(run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
 
 

@@ -28,6 +28,7 @@ from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.help_reader import HelpReader
+from desktop_ft.gui.interrupted import InterruptedRun
 from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.notifier import Notifier
@@ -67,6 +68,7 @@ class MainWindow(QMainWindow):
         self.strip = Strip(session.training)
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
+        self.interrupted = InterruptedRun(session)
         self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
@@ -170,6 +172,7 @@ class MainWindow(QMainWindow):
     def begin_with(self, given: Path | None) -> None:
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
+        self.begun.connect(self.interrupted.look)
 
     def _begin(self) -> None:
         if self._has_begun or not self.isVisible():  # it may have been closed meanwhile
@@ -195,6 +198,10 @@ class MainWindow(QMainWindow):
         notice_row.setContentsMargins(20, 0, 20, 0)
         notice_row.addWidget(self.notice)
         right.addLayout(notice_row)
+        interrupted_row = QHBoxLayout()
+        interrupted_row.setContentsMargins(20, 0, 20, 0)
+        interrupted_row.addWidget(self.interrupted)
+        right.addLayout(interrupted_row)
         right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QFile, QObject, Signal
 
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
@@ -97,6 +97,23 @@ class RunWork(QObject):
             return training.resume(run, plugins, emit, control, progress=progress)
 
         self.begin(RunFolder.open(run).recipe, run, fit)
+
+    def keep_best(self, run: Path) -> None:
+        """Let a run that was broken off end here: keep the best it has, and evaluate it."""
+        plugins = self._plugins
+
+        def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+            return training.keep_best(run, plugins, emit, control, progress=progress)
+
+        self.begin(RunFolder.open(run).recipe, run, fit)
+
+    def trash(self, run: Path) -> bool:
+        """Move `run` to where the system keeps what was deleted; whether it could be. What another process trains stays."""
+        gone = not RunFolder(run).is_locked and QFile(str(run)).moveToTrash()
+        if gone and self._state.run == run:
+            self._live.forget()
+            self._state.set_run(None, None)
+        return gone
 
     @property
     def course(self) -> Course | None:

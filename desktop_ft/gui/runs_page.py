@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QFile, Qt, QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -395,7 +395,7 @@ class RunsPage(Page):
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
 
     def _trash(self) -> None:
-        left = [run for run in self.selected if not self._trashed(Path(run.path))]
+        left = [run for run in self.selected if not self._session.runs.trash(Path(run.path))]
         if left:
             what = tr("{folder} cannot be moved to the trash.", folder=words.printable(left[0].path))
             self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
@@ -403,13 +403,6 @@ class RunsPage(Page):
             moved = tr_n("{n:,} run moved to the trash.", "{n:,} runs moved to the trash.", n=len(self.selected))
             self.notice.say(moved, "good")
         self.refresh()
-
-    def _trashed(self, run: Path) -> bool:
-        gone = not RunFolder(run).is_locked and QFile(str(run)).moveToTrash()  # another process may train it by now
-        if gone and self._session.state.run == run:
-            self._session.training.forget()
-            self._session.state.set_run(None, None)
-        return gone
 
     def _not_compared(self, error: BaseException) -> None:
         self._show_compared(())

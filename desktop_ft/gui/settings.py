@@ -23,6 +23,7 @@ _KNOWN = {
     "windows": dict,
     "detached": dict,
     "notify": bool,
+    "left_interrupted": str,
 }
 _MOST_RECENT = 12
 
@@ -131,6 +132,15 @@ class Settings:
     def remember_window(self, name: str, geometry: QByteArray) -> None:
         """Keep size and place of the window or dialog `name`."""
         self._values.setdefault("windows", {})[name] = bytes(geometry.toBase64().data()).decode()
+
+    @property
+    def left_interrupted(self) -> str:
+        """The folder of the interrupted run about which nobody wants to be asked again; "": none."""
+        return str(self._values.get("left_interrupted", ""))
+
+    @left_interrupted.setter
+    def left_interrupted(self, run: str) -> None:
+        self._values["left_interrupted"] = run
 
     def detached(self, name: str) -> bool:
         """Whether the panel `name` was in a window of its own when the main window was closed."""

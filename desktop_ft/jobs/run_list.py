@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -42,6 +43,40 @@ def listed(root: Path | None = None) -> list[RunSummary]:
     index = RunIndex(places.data() / "runs.sqlite", root or places.runs(), others)
     index.rescan()
     return index.rows()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """A run that ended without a word: its process was killed, or the power failed.
+
+    Attributes:
+        place: how far it had come, in words.
+        has_best: whether an epoch was judged, so that there is a best model.
+    """
+
+    run: Path
+    place: str
+    has_best: bool
+
+
+def interrupted() -> Interrupted | None:
+    """The run of the person's that was begun last, if it was interrupted.
+
+    Raises:
+        UserError: the index cannot be written.
+    """
+    last = next(iter(listed()), None)
+    if last is None or last.status != "interrupted":
+        return None
+    try:
+        history = RunFolder.open(Path(last.path)).history()
+    except UserError:  # the page Runs tells of it
+        return None
+    if history.steps:
+        place = tr("epoch {epoch}, batch {batch}", epoch=history.steps[-1].epoch + 1, batch=history.steps[-1].step + 1)
+    else:
+        place = tr("its beginning")
+    return Interrupted(run=Path(last.path), place=place, has_best=history.best is not None)
 
 
 def accuracy_of(run: RunSummary) -> Interval | None:

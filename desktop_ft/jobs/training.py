@@ -96,6 +96,16 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
     return _judged(opened, ended, plugins, control, progress, team)
 
 
+def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
+    """Let a run that was broken off end as if it had been stopped in that moment: keep the best it has, and evaluate it.
+
+    Raises:
+        As `resume`.
+    """
+    control.stop.set()
+    return resume(run, plugins, emit, control, progress=progress)
+
+
 def take_part(run: OpenRun, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
     """Be one of the processes that train `run`, from its last checkpoint or its start. Who started them evaluates it."""
     with gathered(run.recipe.device) as team, team.together():

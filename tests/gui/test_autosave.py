@@ -14,14 +14,18 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.events import RunStatus
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_runs import made
-from tests.gui.test_window import opened
+from tests.gui.test_window import click, opened
+from tests.jobs.test_train_and_resume import break_off
 
 
 def edit(window: MainWindow, epochs: int) -> None:
@@ -247,3 +251,50 @@ def test_a_disk_without_locks_keeps_the_project_all_the_same(
     opened(window, photos, qtbot)
     edit(window, 7)
     assert window.session.autosave.save() and (places.data() / "project.toml").is_file()
+
+
+def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    with next_start(faults, qtbot) as again:
+        qtbot.waitUntil(again.interrupted.isVisible)
+        assert again.interrupted.notice.text == "The run one was interrupted at its beginning."
+        click(again.interrupted.later)
+        assert not again.interrupted.isVisible()
+    with next_start(faults, qtbot) as again:
+        qtbot.waitUntil(lambda: not again.session.worker.busy)
+        assert not again.interrupted.isVisible(), "nobody is asked twice"
+        again.session.settings.left_interrupted = ""
+    with next_start(faults, qtbot) as again:
+        qtbot.waitUntil(again.interrupted.isVisible)
+        with RunFolder(run).lock():
+            click(again.interrupted.discard)
+            assert run.is_dir() and "Wait for the run to end" in again.interrupted.notice.text
+        click(again.interrupted.discard)
+        assert not run.exists() and not again.interrupted.isVisible()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["go_on", "keep"])
+def test_an_interrupted_run_goes_on_or_keeps_its_best(photos: Path, faults: Faults, qtbot: QtBot, way: str) -> None:
+    recipe = Recipe(
+        dataset=DatasetChoice(folder=str(photos), val=0.5),
+        backbone=BackboneChoice(image_size=64),
+        optimisation=Optimisation(epochs=3, batch_size=8),
+    )
+    run = places.runs() / "run"
+    break_off(recipe, run, load_plugins(safe_mode=True))
+    with next_start(faults, qtbot) as again:
+        qtbot.waitUntil(again.interrupted.isVisible)
+        click(getattr(again.interrupted, way))
+        assert again.session.training.running and not again.interrupted.isVisible() and again.session.state.page == "train"
+        qtbot.waitUntil(lambda: not again.session.training.running, timeout=120_000)
+        ended = again.session.training.end
+        assert ended is not None
+        assert ended.status is (RunStatus.COMPLETED if way == "go_on" else RunStatus.STOPPED), ended
+    assert RunFolder(run).evaluation is not None

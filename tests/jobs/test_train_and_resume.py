@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from desktop_ft import places
 from desktop_ft.api import EventSink, TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.jobs.run_list import interrupted
 from desktop_ft.jobs.running import open_run
-from desktop_ft.jobs.training import new_run_path, resume, train
+from desktop_ft.jobs.training import keep_best, new_run_path, resume, train
 from desktop_ft.plugin_manager import Plugins
 
 
@@ -52,6 +54,35 @@ def test_a_run_that_ended_before_its_first_checkpoint_resumes_from_its_start(
     broken, whole = (open_run(tmp_path / name, plugins) for name in ("run", "whole"))
     assert broken.store().best == whole.store().best != ""  # the name holds the digest of the file
     assert broken.folder.evaluation == whole.folder.evaluation
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def break_off(recipe: Recipe, run: Path, plugins: Plugins) -> None:
+    """Leave a run as one whose process was killed in its second epoch, when the first was saved."""
+
+    def kill(event: TrainEvent) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, run, plugins, kill, RunControl())
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+
+
+def test_a_run_that_was_broken_off_ends_with_the_best_it_has(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    run = places.runs() / "run"
+    break_off(recipe.with_optimisation(epochs=3), run, plugins)
+    found = interrupted()
+    assert found is not None and (found.run, found.has_best) == (run, True) and found.place.startswith("epoch 2, batch")
+    assert keep_best(run, plugins, nowhere, RunControl()).status is RunStatus.STOPPED
+    folder = open_run(run, plugins).folder
+    assert folder.evaluation is not None and len(folder.history().epochs) == 1, "what was saved"
+    assert interrupted() is None
+    assert resume(run, plugins, nowhere, RunControl()).status is RunStatus.COMPLETED, "one can still go on with it"
 
 
 def test_lost_checkpoints_are_not_mistaken_for_none_yet(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:

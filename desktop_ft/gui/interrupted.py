@@ -1,0 +1,92 @@
+"""What the window offers at its start where the last run ended without a word: go on, keep the best, or throw it away."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
+from desktop_ft.gui import words
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import Notice, button
+from desktop_ft.gui.worker import Report
+from desktop_ft.jobs import run_list
+from desktop_ft.jobs.run_list import Interrupted
+
+
+class InterruptedRun(QWidget):
+    """A line with the ways on; hidden until `look` finds such a run, and gone once one is taken, or a run begins."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._found: Interrupted | None = None
+        self.notice = Notice()
+        self.go_on = button(
+            tr("Go on training"),
+            self._go_on,
+            primary=True,
+            tip=tr("From the last checkpoint, as if it had never stopped."),
+        )
+        self.keep = button(
+            tr("Keep the best"), self._keep, tip=tr("Let it end here: keep the best model it has, and evaluate that.")
+        )
+        self.discard = button(
+            tr("Move to trash"), self._discard, tip=tr("Where the system keeps what was deleted, until it is emptied.")
+        )
+        self.later = button(tr("Not now"), self._later, tip=tr("The page Runs lists it, and can go on with it at any time."))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.notice, 1)
+        for way in (self.go_on, self.keep, self.discard, self.later):
+            layout.addWidget(way)
+        self.hide()
+        session.training.started.connect(self.hide)
+
+    def look(self) -> None:
+        """Find out in the background whether the last run was interrupted, and offer what can be done."""
+
+        def work(report: Report, cancel: threading.Event) -> Interrupted | None:
+            return run_list.interrupted()
+
+        self._session.worker.run(work, finished=self._offer, failed=lambda error: None)  # the page Runs tells of it
+
+    def _offer(self, found: Interrupted | None) -> None:
+        if found is None or self._session.training.running or self._session.settings.left_interrupted == str(found.run):
+            return
+        self._found = found
+        name = words.printable(found.run.name)
+        self.notice.say(tr("The run {name} was interrupted at {place}.", name=name, place=found.place), "warn")
+        self.keep.setEnabled(found.has_best)
+        self.show()
+
+    def _go_on(self) -> None:
+        self._do(self._session.runs.resume)
+
+    def _keep(self) -> None:
+        self._do(self._session.runs.keep_best)
+
+    def _do(self, verb: Callable[[Path], object]) -> None:
+        if self._found is None:
+            return
+        self._session.state.go("train")
+        try:
+            verb(self._found.run)
+        except UserError as error:
+            self.notice.fail(error)
+
+    def _discard(self) -> None:
+        if self._found is None:
+            return
+        if self._session.runs.trash(self._found.run):
+            self.hide()
+        else:
+            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(str(self._found.run)))
+            self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
+
+    def _later(self) -> None:
+        if self._found is not None:
+            self._session.settings.left_interrupted = str(self._found.run)
+        self.hide()
