@@ -36,7 +36,7 @@ slow: $(READY) ## the tests that take longer: real photos, many kills, every net
 bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val/ in it; makes docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python benchmarks/run_all.py "$(FOLDER)"
 
-reliability: $(READY) ## try every fault as often as is promised; makes docs/reliability.md
+reliability: $(READY) ## try what strikes a run as often as is promised; makes docs/reliability.md
 	$(BIN)/python -m tests.reliability --out docs/reliability.md
 
 $(BENCH_READY): requirements/bench.txt $(READY)

@@ -18,7 +18,7 @@ from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, m
 from desktop_ft.jobs.devices import accelerated
 from desktop_ft.jobs.replanning import current
 from desktop_ft.plugin_manager import Plugins, load_plugins
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, seals
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -209,7 +209,9 @@ def _plan(said: str) -> FreezePlan:
         is_folder = is_file = False
     if is_folder:
         return current(RunFolder.open(path)).freeze
-    return plan_in(atomic.read(path).decode("utf-8", "replace") if is_file else f"--freeze {said}")
+    if is_file:
+        return plan_in(seals.open_text(atomic.read(path), said).decode("utf-8", "replace"))
+    return plan_in(f"--freeze {said}")
 
 
 def layer_document(node: LayerNode) -> dict[str, object]:

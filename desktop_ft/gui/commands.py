@@ -215,7 +215,7 @@ class Commands(QObject):
             if given is None:
                 self.told.emit(error)
         if autosave.refused is not None:
-            self.noted.emit(f"{autosave.refused} {tr('This window keeps a project of its own.')}")
+            self.noted.emit(_beside(autosave.refused))
         if last is not None and (given is None or str(given) == last.dataset.folder):
             autosave.go_on_with(last)
             self._last_run = autosave.last_run()
@@ -445,3 +445,11 @@ class Commands(QObject):
             verb()
         except UserError as error:
             self.told.emit(error)
+
+
+def _beside(refused: UserError) -> str:
+    """Why this window does not go on with the project used last."""
+    own = tr("This window keeps a project of its own.")
+    if ".lock" in refused.cure:  # of another machine, or of this one under another name: nobody knows whether it still runs
+        return f"{refused} {own}"
+    return f"{tr('Another window has the project that was used last.')} {own}"

@@ -173,10 +173,10 @@ class ExportPage(Page):
     def _reason(self) -> str:
         if self._session.state.run is None:
             return tr("Train a model or open a run first.")
-        if self._session.training.running:
-            return tr("Wait until the run is over.")
         if self._session.runs.busy:
             return tr("{work} is under way.", work=tr(self._session.runs.busy))
+        if self._session.training.running:
+            return tr("Wait until the run is over.")
         if not Path(self.file.text().strip()).is_absolute():
             return tr("Choose a file to write to.")
         return "" if self.format.count() else tr("No export format is on offer.")

@@ -180,7 +180,7 @@ class RunWork(QObject):
         """Show the results of the run in the folder `run`; where these are many, they come when they are read.
 
         Raises:
-            UserError: it is no run, or damaged; of damage that is found later `unread` tells.
+            UserError: it is no run. Of what is damaged in it `unread` tells.
         """
         self._show_results(RunFolder.open(run), with_history=True)
 
@@ -324,8 +324,6 @@ class RunWork(QObject):
             self._newest.ask(lambda report, cancel: _read(folder, with_history))
             return
         found = _read(folder, with_history)
-        if found.faults and found.judged is None:
-            raise found.faults[0]
         judged = found.judged
         self._state.set_run(folder.path, judged.evaluation if judged else None, export, judged.root if judged else None)
         if found.history is not None:
@@ -367,6 +365,10 @@ class _Read:
 def _read(folder: RunFolder, with_history: bool) -> _Read:
     """One that is damaged costs nothing of the others."""
     history, judged, faults = None, None, list[UserError]()
+    try:
+        folder.recipe  # noqa: B018 - it is read where it is needed; that it is damaged is told here
+    except UserError as error:
+        faults.append(error)
     try:
         history = folder.history() if with_history else None
     except UserError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, QThreadPool, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPalette, QPixmap
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPalette, QPixmap, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.backbone import Interpolation
@@ -133,10 +133,14 @@ class ThumbnailModel(QAbstractListModel):
         self._thumbs, self._captions = thumbs, captions
         self._made.clear()
         self._rows = {}
-        for path in [path for path, pixmap in self._pixmaps.items() if pixmap is None]:
-            del self._pixmaps[path]  # a disk may be there again
+        self.try_again()
         self._decoder.keep(lambda path: False)
         self.endResetModel()
+
+    def try_again(self) -> None:
+        """Forget which pictures could not be read: their disk may be there again."""
+        for path in [path for path, pixmap in self._pixmaps.items() if pixmap is None]:
+            del self._pixmaps[path]
 
     def add_thumbs(self, thumbs: Sequence[Thumb]) -> None:
         """Show more pictures behind those that are shown."""
@@ -282,6 +286,11 @@ class Wall(Grid):
         self.setAccessibleName(name)
         self._fit()
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """What could not be read is tried again."""
+        super().showEvent(event)
+        self.thumbs.try_again()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """The pictures in sight; those that are not need not be decoded."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -56,15 +57,23 @@ def make_folder(path: Path) -> None:
 class LineFile:
     """A file that only grows, line by line. Every line is with the system when `append` returns, so a crash keeps it.
 
-    A last line without its end (the writer was killed, or the disk was full) never counted: opening cuts it off. So does what
-    follows a place where the power failed before the disk had it, which reads as zeros.
+    A last line without its end (the writer was killed, or the disk was full) never counted: opening cuts it off. So it does with
+    what follows a place that the disk did not have yet when the power failed, which reads as zeros.
+
+    Args:
+        lasting: what lines have in them that were appended durably: what lies before one of them was on the disk, too, and is
+            damaged if it is not there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lasting: tuple[bytes, ...] = ()) -> None:
         self._path = path
         try:
+            is_new = not path.exists()
             self._file = path.open("ab+", buffering=0)
-            self._cut_torn_line()
+            if is_new:
+                _sync_folder(path.parent)
+            self._file.seek(0)
+            self._file.truncate(len(_whole(self._file.read(), lasting)))
         except OSError as error:
             raise cannot_write(path, 0, error) from error
 
@@ -83,7 +92,8 @@ class LineFile:
             if durable:
                 os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(before)
+            with suppress(OSError):  # opening cuts off what remains of it
+                self._file.truncate(before)
             raise cannot_write(self._path, len(data), error) from error
 
     def close(self) -> None:
@@ -102,15 +112,18 @@ class LineFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
+        try:
+            self.close()
+        except UserError:
+            if error is None:  # else that one says more
+                raise
 
-    def _cut_torn_line(self) -> None:
-        self._file.seek(0)
-        self._file.truncate(len(_whole(self._file.read())))
 
-
-def whole_lines(path: Path, start: int = 0) -> list[bytes]:
+def whole_lines(path: Path, start: int = 0, lasting: tuple[bytes, ...] = ()) -> list[bytes]:
     """The lines of `path` from the byte `start` on, without a torn last one; none where there is no such file.
+
+    Args:
+        lasting: as of `LineFile`.
 
     Raises:
         UserError: the file cannot be read.
@@ -118,16 +131,18 @@ def whole_lines(path: Path, start: int = 0) -> list[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(start)
-            return _whole(file.read()).split(b"\n")[:-1]
+            return _whole(file.read(), lasting).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise cannot_read(path, error) from error
 
 
-def _whole(data: bytes) -> bytes:
+def _whole(data: bytes, lasting: tuple[bytes, ...]) -> bytes:
     """The lines at the beginning of `data` that were written to their end."""
-    hole = _HOLE.search(data)
+    hole = _HOLE.search(data) if b"\0" in data else None
+    if hole and any(data.find(mark, hole.end()) >= 0 for mark in lasting):
+        hole = None  # the disk had it once: whoever reads the line tells
     written = data[: hole.start()] if hole else data
     return written[: written.rfind(b"\n") + 1]
 

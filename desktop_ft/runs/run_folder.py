@@ -18,7 +18,9 @@ from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.runs import atomic, lock, seals
 
-T = TypeVar("T")
+_LASTING = (b'"type":"checkpoint_saved"', b'"type":"run_ended"')
+"""Marks of the events that are appended durably."""
+_Kept = TypeVar("_Kept")
 _CHOOSE = marked("Choose one of your runs; `desktop-ft runs` lists them.")
 
 
@@ -292,7 +294,7 @@ class RunFolder:
         path = self.path / "events.jsonl"
         return [
             _from_line(TrainEvent, line, tr("{path}, line {number}", path=path, number=number))
-            for number, line in enumerate(atomic.whole_lines(path), start=1)
+            for number, line in enumerate(atomic.whole_lines(path, lasting=_LASTING), start=1)
         ]
 
     def follow(self) -> EventFollower:
@@ -306,7 +308,7 @@ class RunFolder:
     @contextmanager
     def log(self) -> Iterator[EventLog]:
         """Append events while the block runs."""
-        with atomic.LineFile(self.path / "events.jsonl") as lines:
+        with atomic.LineFile(self.path / "events.jsonl", _LASTING) as lines:
             yield EventLog(lines)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -327,8 +329,8 @@ def _write(path: Path, value: object) -> None:
     atomic.write(path, seals.seal_line(to_json(value)))
 
 
-def _read(kind: type[T], path: Path) -> T:
-    return cast(T, _from_line(kind, atomic.read(path), str(path)))
+def _read(kind: type[_Kept], path: Path) -> _Kept:
+    return cast(_Kept, _from_line(kind, atomic.read(path), str(path)))
 
 
 def _from_line(kind: Any, line: bytes, where: str) -> Any:

@@ -8,9 +8,11 @@ import hashlib
 from dataclasses import dataclass
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 
 _LETTERS = 16
+_MOST_WRONG = 2
+"""What looks like a seal but for so many letters is a damaged one; what never was one differs in more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class _Frame:
 
     before: bytes
     behind: bytes
+    cure: str
 
     def sealed(self, body: bytes) -> bytes:
         return self._of(body) + body
@@ -27,23 +30,24 @@ class _Frame:
         """What was sealed in `data`; None where that was never sealed."""
         length = len(self.before) + _LETTERS + len(self.behind)
         seal, body = data[:length], data[length:]
+        if seal == self._of(body):
+            return body
         around = seal[: len(self.before)] + seal[len(self.before) + _LETTERS :]
         wrong = sum(one != other for one, other in zip(around, self.before + self.behind, strict=False))
-        if len(seal) < length or wrong > 1:  # more than one letter is another
+        if len(seal) < length or wrong > _MOST_WRONG:
             return None
-        if seal != self._of(body):
-            raise UserError(
-                tr("{where} is damaged: it is not what was written (checksum).", where=where),
-                tr("Restore it from a copy. If you changed it yourself, take off the seal at its beginning."),
-            )
-        return body
+        raise UserError(tr("{where} is damaged: it is not what was written (checksum).", where=where), tr(self.cure))
 
     def _of(self, body: bytes) -> bytes:
         return self.before + hashlib.sha256(body).hexdigest()[:_LETTERS].encode() + self.behind
 
 
-_MEMBER = _Frame(b'{"seal":"', b'",')
-_LINE = _Frame(b"# seal ", b" of what follows: take this line off where you change it by hand\n")
+_MEMBER = _Frame(b'{"seal":"', b'",', marked("Restore it from a copy, or make it anew."))
+_LINE = _Frame(
+    b"# seal ",
+    b" of what follows: take this line off where you change it by hand\n",
+    marked("Restore it from a copy. If you changed it yourself, take off the seal at its beginning."),
+)
 
 
 def seal_line(line: bytes) -> bytes:

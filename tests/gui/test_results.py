@@ -167,6 +167,21 @@ def test_what_was_read_of_one_run_is_never_shown_as_another_s(
     assert not window.notice.text, "it was left before it was known to be damaged"
 
 
+def test_what_is_damaged_in_a_run_is_told_and_costs_nothing_else(window: MainWindow, judged: Path, qtbot: QtBot) -> None:
+    recipe, evaluation = judged / "recipe.toml", judged / "evaluation.json"
+    whole = recipe.read_bytes()
+    recipe.write_bytes(whole.replace(b"lite0", b"lyte0"))
+    assert recipe.read_bytes() != whole
+    results = opened(window, judged)
+    qtbot.waitUntil(lambda: "recipe.toml is damaged" in window.notice.text)
+    assert "right" in results.accuracy.text()
+    recipe.write_bytes(whole)
+    evaluation.write_bytes(evaluation.read_bytes()[:100])
+    results = opened(window, judged)
+    qtbot.waitUntil(lambda: "evaluation.json" in window.notice.text)
+    assert results.evaluate.isVisible(), "it can be made anew"
+
+
 def test_photos_are_looked_for_where_the_recipe_says_when_the_run_does_not_know(
     window: MainWindow, judged: Path, qtbot: QtBot
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -386,6 +387,13 @@ def test_a_photo_that_is_gone_says_so_in_its_place(qtbot: QtBot, tmp_path: Path)
     wall.thumbs.set_thumbs([thumb])
     qtbot.waitUntil(lambda: wall.thumbs.decoded == 1)
     assert not wall.thumbs.index(0).data(UNREADABLE_ROLE)
+    thumb.path.unlink()
+    wall.thumbs.set_thumbs([replace(thumb, path=tmp_path / "other.jpg")])
+    qtbot.waitUntil(lambda: bool(wall.thumbs.index(0).data(UNREADABLE_ROLE)))
+    Image.new("RGB", (50, 40)).save(tmp_path / "other.jpg")
+    wall.hide()
+    wall.show()
+    qtbot.waitUntil(lambda: not wall.thumbs.index(0).data(UNREADABLE_ROLE) and wall.thumbs.decoded == 2)
     wall.stop()
 
 

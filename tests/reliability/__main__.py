@@ -29,6 +29,8 @@ Power loss is simulated. `make test` tries a few of each.
 
 def main() -> int:
     """Try all; the exit status says whether all survived."""
+    if not __debug__:
+        sys.exit("Python must not leave out what is asserted: unset PYTHONOPTIMIZE.")
     arguments = _parser().parse_args()
     found: dict[str, list[Outcome]] = {}
     began = time.monotonic()

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from desktop_ft.models.checkpoint import Progress
-
 _CALLS = ("openat", "write", "writev", "fsync", "rename", "unlink", "ftruncate", "mkdir")
 _LINE = re.compile(r"^\d+ +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>\d+)(?:<.*>)?$")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
+_FOLDERS = ("", "checkpoints")
+"""Those that are there before the process begins."""
 _HANDLE = re.compile(r"^\d+<((?:\\x[0-9a-f]{2})*)>")
 
 
@@ -44,14 +44,14 @@ class _State:
     files: dict[int, _File] = field(default_factory=dict)
     names: list[tuple[str, str, int | str]] = field(default_factory=list)
     for_good: int = 0
-    saved: Progress | None = None
+    notes: bytes = b""
 
 
 class DiskLog:
     """The calls that a process made to change `folder`.
 
     The order of changes to names is kept, as by every file system with a journal: a beginning of them survives, at least up to
-    the last flush of their folder. Data survives where it was flushed; where not, any part of it may.
+    the last that was made in a folder before that was flushed. Data survives where it was flushed; where not, any part may.
 
     Args:
         log: what `strace` wrote with `options`.
@@ -68,20 +68,20 @@ class DiskLog:
         """What makes `strace` record all that is needed in `log`."""
         return ("-y", "-xx", "-s", "100000000", "-e", f"trace={','.join(_CALLS)}", "-o", str(log))
 
-    def lose_power(self, chance: random.Random, into: Path) -> Progress | None:
-        """Put into the folder `into` what may be left where the power fails at a random moment; what was saved by then."""
+    def lose_power(self, chance: random.Random, into: Path, notes: Path) -> None:
+        """Put into `into` what may be left where the power fails at a random moment, and into `notes` what was said by then."""
         state = _State()
         for call in self._calls[: chance.randrange(len(self._calls) + 1)]:
             self._apply(state, call["call"], call["arguments"])
         names: dict[str, int] = {}
-        folders = {"", "checkpoints"}
+        folders = set(_FOLDERS)
         for kind, name, what in state.names[: chance.randint(state.for_good, len(state.names))]:
             _change(names, folders, kind, name, what)
         for name in folders:
             (into / name).mkdir(parents=True, exist_ok=True)
         for name, number in names.items():
             (into / name).write_bytes(state.files[number].after_power_failed(chance))
-        return state.saved
+        notes.write_bytes(state.notes)
 
     def _apply(self, state: _State, call: str, arguments: str) -> None:
         paths = [self._inside(text) for text in _texts(arguments)]
@@ -100,7 +100,7 @@ class DiskLog:
             self._change_file(state, call, handle, arguments)
 
     def _open(self, state: _State, name: str, *, cut: bool) -> None:
-        number = _named(state).get(name)
+        number = _names_now(state).get(name)
         if number is None:
             number = len(state.files)
             state.files[number] = _File()
@@ -109,10 +109,11 @@ class DiskLog:
             state.files[number].since.append((0, None))
 
     def _change_file(self, state: _State, call: str, name: str, arguments: str) -> None:
-        number = _named(state).get(name)
+        number = _names_now(state).get(name)
         if number is None:
-            if call == "fsync":  # a folder
-                state.for_good = len(state.names)
+            if call == "fsync" and name in _FOLDERS:
+                made = [place for place, change in enumerate(state.names, start=1) if _folder_of(change) == name]
+                state.for_good = max([state.for_good, *made])
             return
         file = state.files[number]
         if call == "write":
@@ -124,9 +125,7 @@ class DiskLog:
 
     def _hear(self, state: _State, arguments: str) -> None:
         if _decoded(_HANDLE.match(arguments)[1]) == self._notes.encode():
-            said = _decoded(_TEXT.search(arguments)[1]).split()
-            if said[0] == b"saved":
-                state.saved = Progress(epoch=int(said[1]), step=int(said[2]))
+            state.notes += _decoded(_TEXT.search(arguments)[1])
 
     def _inside(self, path: bytes) -> str | None:
         """`path` as seen from the folder; None where it lies elsewhere."""
@@ -136,7 +135,12 @@ class DiskLog:
         return text.removeprefix(f"{self._folder}/") if text.startswith(f"{self._folder}/") else None
 
 
-def _named(state: _State) -> dict[str, int]:
+def _folder_of(change: tuple[str, str, int | str]) -> str:
+    kind, name, what = change
+    return str(what if kind == "rename" else name).rpartition("/")[0]
+
+
+def _names_now(state: _State) -> dict[str, int]:
     names: dict[str, int] = {}
     for kind, name, what in state.names:
         _change(names, set(), kind, name, what)

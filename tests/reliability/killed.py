@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.events import CheckpointSaved, RunEnded, RunStatus
 from desktop_ft.models.checkpoint import CheckpointStore
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 from tests.reliability.killed_run import Job
 
 KILLED = -signal.SIGKILL
+_PATIENCE_S = 60.0
+"""A run takes less than a second; one that takes so long hangs."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -31,33 +33,43 @@ class Children:
     def train(self, folder: Path, *, kill_after_s: float | None = None, **how: int | str) -> int:
         """Exit status of one child in `folder`, `KILLED` where it was killed; `how` as `Job` says."""
         child = self._begin(folder, how)
-        if kill_after_s is not None and not select.select([self._server.stdout], [], [], kill_after_s)[0]:
-            with contextlib.suppress(ProcessLookupError):  # it ended in the very moment
-                os.kill(child, signal.SIGKILL)
+        self._wait(child, _PATIENCE_S if kill_after_s is None else kill_after_s)
         return self._end()
 
     def traced(self, folder: Path, *options: str, **how: int | str) -> int:
         """The same with every call of the child under `strace OPTIONS`."""
         child = self._begin(folder, how | {"waits": True})
-        _until_stopped(child)
-        command = ["strace", "-f", "-p", str(child), *options]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
-            if not (said := tracer.stderr.readline()).endswith(b"attached\n"):
-                os.kill(child, signal.SIGKILL)
-                self._end()
-                raise OSError(f"strace: {said.decode()}")
-            os.kill(child, signal.SIGCONT)
-            tracer.stderr.read()
+        try:
+            _until_stopped(child)
+            with subprocess.Popen(["strace", "-f", "-p", str(child), *options], stderr=subprocess.PIPE) as tracer:
+                if not (said := tracer.stderr.readline()).endswith(b"attached\n"):
+                    raise OSError(f"strace: {said.decode()}")
+                os.kill(child, signal.SIGCONT)
+                self._wait(child, _PATIENCE_S)
+        except BaseException:  # strace is not there, or may not
+            _kill(child)
+            self._end()
+            raise
         return self._end()
 
     def _begin(self, folder: Path, how: dict) -> int:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         self._server.stdin.write(Job(folder=str(folder), **how).line())
         self._server.stdin.flush()
-        return int(self._server.stdout.readline())
+        return self._hear("pid")
+
+    def _wait(self, child: int, seconds: float) -> None:
+        """Until the child has ended; what has not after so long is killed."""
+        if not select.select([self._server.stdout], [], [], seconds)[0]:
+            _kill(child)
 
     def _end(self) -> int:
-        return int(self._server.stdout.readline())
+        return self._hear("status")
+
+    def _hear(self, what: str) -> int:
+        said, _, number = self._server.stdout.readline().decode().partition(" ")
+        assert said == what, f"{said} instead of {what}"
+        return int(number)
 
 
 @contextlib.contextmanager
@@ -97,11 +109,24 @@ def outcome(folder: Path) -> tuple:
     return index["last"]["sha256"], index["best"]["sha256"], steps, epochs
 
 
+def said_in(notes: Path) -> list[str]:
+    """What children wrote into `notes`."""
+    return notes.read_text().splitlines() if notes.exists() else []
+
+
+def check_what_is_left(folder: Path, notes: Path) -> None:
+    """What was reported as saved can be loaded, or something later, and the curves know of it."""
+    saved = [(int(epoch), int(step)) for verb, epoch, step in map(_split, said_in(notes)) if verb == "saved"]
+    known = [(event.epoch, event.step) for event in RunFolder(folder).events() if isinstance(event, CheckpointSaved)]
+    if saved:
+        last = CheckpointStore(folder / "checkpoints", atomic.write).load("last")
+        assert (last.progress.epoch, last.progress.step) >= saved[-1], "what was reported as saved is gone"
+        assert not last.note, last.note
+        assert max(known) >= saved[-1], "the curves do not know of what was saved"
+
+
 def check_and_finish(children: Children, folder: Path, expected: Whole, **how: int | str) -> None:
-    """What is there can be loaded, and going on with it ends exactly as if nothing had happened."""
-    store = CheckpointStore(folder / "checkpoints", atomic.write)
-    if store.best:
-        assert not store.load("last").note, store.load("last").note
+    """Going on with what is there ends exactly as if nothing had happened."""
     assert len([event for event in RunFolder(folder).events() if isinstance(event, RunEnded)]) <= 1
     assert children.train(folder, **how) == 0, "it could not be gone on with"
     ended = RunFolder(folder).history().ended
@@ -109,8 +134,21 @@ def check_and_finish(children: Children, folder: Path, expected: Whole, **how: i
     assert outcome(folder) == expected.outcome, "it went on differently"
 
 
+def _split(line: str) -> tuple[str, str, str]:
+    verb, _, rest = line.partition(" ")
+    first, _, second = rest.partition(" ")
+    return verb, first, second
+
+
+def _kill(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended in the very moment
+        os.kill(child, signal.SIGKILL)
+
+
 def _until_stopped(child: int) -> None:
     """Wait until `child`, which is another process's, has stopped itself."""
     status = Path(f"/proc/{child}/stat")
-    while status.read_text().rpartition(")")[2].split()[0] != "T":
-        os.sched_yield()
+    while (state := status.read_text().rpartition(")")[2].split()[0]) != "T":
+        if state in "ZX":
+            raise OSError(f"child {child} died before it began")
+        time.sleep(0.001)

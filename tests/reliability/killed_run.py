@@ -1,6 +1,7 @@
 """A process that trains tiny runs in children, to be killed; each child goes on from what the one before it left.
 
-A line of JSON on standard input starts a child, a `Job`. Its pid is printed, and its exit status when it has ended.
+A line of JSON on standard input starts a child, a `Job`. Its pid is printed (`pid 7`), and its exit status when it has ended
+(`status 0`).
 """
 
 import json
@@ -117,9 +118,9 @@ def live(job: Job) -> None:
     os._exit(0)
 
 
-def tell(number: int) -> None:
+def tell(what: str, number: int) -> None:
     """Write a line to standard output."""
-    sys.stdout.write(f"{number}\n")
+    sys.stdout.write(f"{what} {number}\n")
     sys.stdout.flush()
 
 
@@ -129,8 +130,8 @@ def main() -> None:
         child = os.fork()
         if not child:
             live(Job(**json.loads(line)))
-        tell(child)
-        tell(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        tell("pid", child)
+        tell("status", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Faults of the disk and of the process: whatever happens, a run is there, whole, and goes on as if nothing had been."""
 
-import contextlib
+import hashlib
 import itertools
 import json
+import os
 import random
 import re
 import shutil
@@ -18,11 +19,21 @@ from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.evaluation.score import evaluate
-from desktop_ft.models.checkpoint import CheckpointStore, Progress
+from desktop_ft.models.checkpoint import CheckpointStore
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 from tests.reliability.disk import DiskLog
-from tests.reliability.killed import KILLED, Children, Whole, check_and_finish, children, whole
+from tests.reliability.killed import (
+    KILLED,
+    Children,
+    Whole,
+    check_and_finish,
+    check_what_is_left,
+    children,
+    outcome,
+    said_in,
+    whole,
+)  # fmt: skip
 from tests.reliability.trial import Faults, Trial
 
 FAULTS = Faults()
@@ -42,13 +53,14 @@ def killed_at_random(trial: Trial) -> None:
     run = 0
     while trial.tried < trial.count(200, 6):
         run += 1
-        folder, kills = trial.folder / str(run), 0
-        while kills < 3 and _killed(started, folder, trial.chance.uniform(0, expected.seconds)):
+        folder, notes, kills = trial.folder / str(run), trial.folder / f"{run}.notes", 0
+        while kills < 3 and _killed(started, folder, notes, trial.chance.uniform(0, expected.seconds)):
             kills += 1
+            with trial.attempt(f"run {run}, what kill {kills} left"):
+                check_what_is_left(folder, notes)
         if kills:  # else it ended first
-            with trial.attempt(f"run {run}"):
+            with trial.attempt(f"run {run}", counts=0):
                 check_and_finish(started, folder, expected)
-            trial.tried += kills - 1
         shutil.rmtree(folder)
 
 
@@ -62,7 +74,9 @@ def killed_after_each_batch(trial: Trial) -> None:
     expected = whole(started, trial.folder / "whole")
     for step in trial.some(list(range(1, expected.steps + 1)), 3):
         with trial.attempt(f"batch {step}"):
-            assert started.train(trial.folder / str(step), die_at_step=step) == KILLED
+            notes = trial.folder / f"{step}.notes"
+            assert started.train(trial.folder / str(step), die_at_step=step, notes=str(notes)) == KILLED
+            check_what_is_left(trial.folder / str(step), notes)
             check_and_finish(started, trial.folder / str(step), expected)
 
 
@@ -76,20 +90,23 @@ def killed_at_each_call(trial: Trial) -> None:
     expected = whole(started, trial.folder / "whole")
     calls = list(range(1, 24)) if not trial.whole else range(1, 10_000)
     for call in trial.some(calls, 12):
-        folder = trial.folder / str(call)
-        if started.train(folder, die_at_call=call) != KILLED:
+        folder, notes = trial.folder / str(call), trial.folder / f"{call}.notes"
+        status = started.train(folder, die_at_call=call, notes=str(notes))
+        if status == 0:
             break  # so many calls it does not make
         with trial.attempt(f"call {call}"):
+            assert status == KILLED
+            check_what_is_left(folder, notes)
             check_and_finish(started, folder, expected)
         shutil.rmtree(folder)
 
 
 @FAULTS.fault(
     "The system kills it, or refuses, at any write, fsync or rename",
-    seen="Killed: as above. Refused: the run ends as failed, with a sentence that names the file, the cause and the cure; what "
-    "was saved before is safe, and once there is room it goes on from there.",
-    tried="`strace -e inject`: each call of a run of one epoch, in turn killed, out of space, and failed; what was reported as "
-    "saved is there; a refusal is told; finished as above",
+    seen="Killed: as above. Refused: the run ends with a sentence that names the file, the cause and the cure; what was saved "
+    "before is safe, and once there is room it goes on from there.",
+    tried="`strace -e inject`: each call of a run of one epoch, in turn killed, out of space or failed, once and from then on; "
+    "what was reported as saved is there; a refusal is told; finished as above",
 )
 def refused_at_each_call(trial: Trial) -> None:
     started = trial.shared.get(children)
@@ -99,33 +116,40 @@ def refused_at_each_call(trial: Trial) -> None:
     made = re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE)
     places = [(call, number, fault) for call in CALLS for number in range(1, made.count(call) + 1) for fault in _INJECTED]
     for call, number, fault in trial.some(places, 9):
-        with trial.attempt(f"{call} {number} {fault}"):
-            _inject(started, trial.folder / f"{call}-{number}-{fault.rpartition('=')[2]}", call, number, fault, expected)
+        with trial.attempt(f"{call} {fault.format(number)}"):
+            _inject(started, trial.folder / str(trial.tried), call, number, fault, expected)
 
 
 @FAULTS.fault(
     "The power fails (simulated)",
     seen=_GOES_ON,
-    tried="every call of a run that changes the disk is recorded, then cut off at random places with what was not flushed lost, "
-    "cut or kept at random: what was reported as saved is there and whole, and the curves can be read",
+    tried="every call of a run that changes the disk is recorded, then cut off at random places, with changes of names in their "
+    "order and what was not flushed lost, cut or kept at random: so many different states, in each of which what was reported as "
+    "saved is there and whole, and the curves know of it; finished as above",
 )
 def power_fails(trial: Trial) -> None:
     started = trial.shared.get(children)
     folder, log, notes = trial.folder / "run", trial.folder / "calls", trial.folder / "notes"
     assert started.traced(folder, *DiskLog.options(log), notes=str(notes)) == 0
-    disk = DiskLog(log, folder, notes)
-    for number in range(trial.count(600, 25)):
-        with trial.attempt(f"state {number}"):
-            left = trial.folder / "left"
-            saved = disk.lose_power(trial.chance, left)
-            _check_what_is_left(left, saved)
-        shutil.rmtree(trial.folder / "left", ignore_errors=True)
+    disk, expected = DiskLog(log, folder, notes), Whole(outcome(folder), 0, 0)
+    seen = set[bytes]()
+    while len(seen) < trial.count(600, 12):
+        left, said = trial.folder / "left", trial.folder / "said"
+        disk.lose_power(trial.chance, left, said)
+        state = _digest(left)
+        if state not in seen:
+            seen.add(state)
+            with trial.attempt(f"state {len(seen)}"):
+                check_what_is_left(left, said)
+                check_and_finish(started, left, expected)
+        shutil.rmtree(left)
 
 
 @FAULTS.fault(
     "A bit rots in what is kept of a run",
     seen="A sentence that names the file and says what to do; for a damaged checkpoint the one before it is used, and told.",
-    tried="one bit, in turn in each kind of file, is flipped at random; reading it must tell",
+    tried="one bit, in turn in each kind of file, is flipped at random; reading it must tell (where the end "
+    "of the curves is hit, by showing the run as interrupted)",
 )
 def a_bit_rots(trial: Trial) -> None:
     _spoil(trial, [_flipped] * trial.count(1000, 60))
@@ -138,37 +162,57 @@ def a_bit_rots(trial: Trial) -> None:
 )
 def a_file_is_cut(trial: Trial) -> None:
     shares = trial.some([number / 100 for number in range(100)], 4)
-    _spoil(trial, [partial(_cut, share) for share in shares for _ in _READ])
+    _spoil(trial, [partial(_cut, share) for share in shares for _ in _SAID])
 
 
-_READ: dict[str, Callable[[RunFolder], object]] = {
-    "recipe.toml": lambda run: run.recipe,
-    "manifest.json": lambda run: run.manifest,
-    "evaluation.json": lambda run: run.evaluation,
-    "events.jsonl": lambda run: _completed(run),
-    "note.json": lambda run: run.note,
-    "threshold.json": lambda run: run.threshold,
-    "exports/reports.json": lambda run: run.export_reports,
-    "checkpoints/index.json": lambda run: _undamaged(run),
-    "checkpoints/*.safetensors": lambda run: _undamaged(run),
+def _said_reading(read: Callable[[RunFolder], object]) -> Callable[[RunFolder], str]:
+    """What a person is told where `read` fails; "" where it does not."""
+
+    def said(run: RunFolder) -> str:
+        try:
+            read(run)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    return said
+
+
+def _said_of_curves(run: RunFolder) -> str:
+    said = _said_reading(lambda run: run.events())(run)
+    return said or ("" if run.history().ended else "The run is shown as interrupted.")
+
+
+def _said_of_checkpoints(run: RunFolder) -> str:
+    """What is told with the one that is used: there is one, whatever happened to the last."""
+    return CheckpointStore(run.checkpoints, atomic.write).load("last").note
+
+
+_SAID: dict[str, Callable[[RunFolder], str]] = {
+    "recipe.toml": _said_reading(lambda run: run.recipe),
+    "manifest.json": _said_reading(lambda run: run.manifest),
+    "evaluation.json": _said_reading(lambda run: run.evaluation),
+    "events.jsonl": _said_of_curves,
+    "note.json": _said_reading(lambda run: run.note),
+    "threshold.json": _said_reading(lambda run: run.threshold),
+    "exports/reports.json": _said_reading(lambda run: run.export_reports),
+    "checkpoints/index.json": _said_of_checkpoints,
+    "checkpoints/*.safetensors": _said_of_checkpoints,
 }
-"""What reads each kind of file; it raises UserError where that is damaged."""
+"""What a person is told when each kind of file is read; "": nothing."""
 
 
 def _spoil(trial: Trial, ways: list[Callable[[bytes, random.Random], bytes]]) -> None:
     """Spoil the kinds of files in turn, each in the next of `ways`, and read them."""
     run = _run_with_everything(trial)
-    kinds = itertools.cycle(_READ)
-    for number, (way, kind) in enumerate(zip(ways, kinds, strict=False)):
+    for number, (way, kind) in enumerate(zip(ways, itertools.cycle(_SAID), strict=False)):
         file = _last_saved(run) if "*" in kind else run.path / kind
         whole_content = file.read_bytes()
         with trial.attempt(f"{kind} {number}"):
             file.write_bytes(way(whole_content, trial.chance))
-            with contextlib.suppress(UserError):
-                _READ[kind](run)
-                raise AssertionError("nothing was told")
+            assert _SAID[kind](run), "nothing was told"
         file.write_bytes(whole_content)
-        _READ[kind](run)
+        assert not _SAID[kind](run)
 
 
 def _flipped(content: bytes, chance: random.Random) -> bytes:
@@ -220,45 +264,37 @@ def _last_saved(run: RunFolder) -> Path:
     return run.checkpoints / json.loads((run.checkpoints / "index.json").read_bytes().split(b"\n")[0])["last"]["file"]
 
 
-def _completed(run: RunFolder) -> None:
-    if run.history().ended is None:
-        raise UserError("The run is shown as interrupted.", "")
+def _digest(folder: Path) -> bytes:
+    """What tells apart what two folders hold."""
+    found = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.update(os.fsencode(file.relative_to(folder)) + hashlib.sha256(file.read_bytes()).digest())
+    return found.digest()
 
 
-def _undamaged(run: RunFolder) -> None:
-    if note := CheckpointStore(run.checkpoints, atomic.write).load("last").note:
-        raise UserError(note, "")
+_REFUSED = {"ENOSPC": "The disk is full", "EIO": "Input/output error"}
+"""What is told of each error."""
+_KILLED_AT, _ONCE, _FROM_THEN_ON = "signal=SIGKILL:when={}", "error={}:when={{}}", "error={}:when={{}}+"
+_INJECTED = (_KILLED_AT, *(form.format(error) for error in _REFUSED for form in (_ONCE, _FROM_THEN_ON)))
 
 
-_INJECTED = ("signal=SIGKILL", "error=ENOSPC", "error=EIO")
-
-
-def _killed(started: Children, folder: Path, after_s: float) -> bool:
-    return started.train(folder, kill_after_s=after_s) == KILLED
+def _killed(started: Children, folder: Path, notes: Path, after_s: float) -> bool:
+    status = started.train(folder, kill_after_s=after_s, notes=str(notes))
+    assert status in (0, KILLED), f"exit status {status}: {said_in(notes)}"
+    return status == KILLED
 
 
 def _inject(started: Children, folder: Path, call: str, number: int, fault: str, expected: Whole) -> None:
-    notes = folder.with_suffix(".notes")
-    status = started.traced(
-        folder, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={number}", notes=str(notes), epochs=1
-    )
-    said = notes.read_text().splitlines() if notes.exists() else []
-    if fault == _INJECTED[0]:
+    notes = folder.with_name(f"{folder.name}.notes")
+    options = ("-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault.format(number)}")
+    status = started.traced(folder, *options, notes=str(notes), epochs=1)
+    if fault == _KILLED_AT:
         assert status == KILLED
     else:
-        assert status == 0, f"exit status {status}: {said}"
-        told = [line for line in said if line.startswith("told ")]
-        assert told and str(folder) in told[0], f"nothing was told of it: {said}"
-    saved = [Progress(epoch=int(line.split()[1]), step=int(line.split()[2])) for line in said if line.startswith("saved ")]
-    _check_what_is_left(folder, saved[-1] if saved else None)
+        assert status == 0, f"exit status {status}: {said_in(notes)}"
+        told = [line for line in said_in(notes) if line.startswith("told ")]
+        error = fault.partition("=")[2].partition(":")[0]
+        assert told and str(folder) in told[0] and _REFUSED[error] in told[0], f"what was told: {told}"
+    check_what_is_left(folder, notes)
     check_and_finish(started, folder, expected, epochs=1)
     shutil.rmtree(folder)
-
-
-def _check_what_is_left(folder: Path, saved: Progress | None) -> None:
-    """What was reported as saved can be loaded, or something later; the curves can be read."""
-    RunFolder(folder).history()
-    if saved is not None:
-        last = CheckpointStore(folder / "checkpoints", atomic.write).load("last")
-        assert (last.progress.epoch, last.progress.step) >= (saved.epoch, saved.step), "what was reported as saved is gone"
-        assert not last.note, last.note

@@ -44,6 +44,7 @@ class Trial:
     shared: Shared
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))
     tried: int = 0
+    failed: int = 0
     failures: list[str] = field(default_factory=list)
 
     def count(self, promised: int, few: int) -> int:
@@ -57,18 +58,22 @@ class Trial:
         return [all_of[place * (len(all_of) - 1) // (few - 1)] for place in range(few)]
 
     @contextmanager
-    def attempt(self, what: str) -> Iterator[None]:
-        """One try, named by `what`; whatever is raised in it makes it a failure, and the next is tried nevertheless."""
-        self.tried += 1
+    def attempt(self, what: str, counts: int = 1) -> Iterator[None]:
+        """One try, or `counts` of them that are judged together, named by `what`.
+
+        Whatever is raised in it makes it a failure, and the next is tried nevertheless.
+        """
+        self.tried += counts
         try:
             yield
         except Exception as error:
+            self.failed += counts
             self.failures.append(f"{what}: {type(error).__name__}: {error}".strip())
 
     @property
     def survived(self) -> int:
         """How many tries ended well."""
-        return self.tried - len(self.failures)
+        return self.tried - self.failed
 
     @property
     def verdict(self) -> str:
@@ -117,6 +122,7 @@ def attempted(fault: Fault, folder: Path, shared: Shared, *, whole: bool) -> Out
         fault.run(trial)
     except Exception as error:
         trial.tried += 1
+        trial.failed += 1
         trial.failures.append(f"it could not be tried: {type(error).__name__}: {error}")
     return Outcome(fault, trial, time.monotonic() - began)
 
