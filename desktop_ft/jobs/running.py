@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from desktop_ft.models.checkpoint import CheckpointStore
     from desktop_ft.models.network import Network
+    from desktop_ft.models.tensor_file import Write
 
 Warn = Callable[[str], None]
 
@@ -60,11 +61,11 @@ class OpenRun:
         """Which subset the run is judged on."""
         return Subset.TEST if self.manifest.of(Subset.TEST) else Subset.VAL
 
-    def store(self) -> CheckpointStore:
-        """The run's checkpoints. Imports torch."""
+    def store(self, write: Write = atomic.write) -> CheckpointStore:
+        """The run's checkpoints, written by `write`. Imports torch."""
         from desktop_ft.models.checkpoint import CheckpointStore
 
-        return CheckpointStore(self.folder.checkpoints, atomic.write)
+        return CheckpointStore(self.folder.checkpoints, write)
 
 
 def open_run(path: Path, plugins: Plugins) -> OpenRun:

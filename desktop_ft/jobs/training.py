@@ -31,7 +31,7 @@ from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from desktop_ft.models.checkpoint import Checkpoint
+    from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 
 Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
@@ -177,7 +177,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
     if work.processes > 1:
         return distributed.fit(run, work.processes, emit, control, cut=cut)
     with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(_kept(run, plugins, emit)) if team.is_first else _nowhere
+        tell, store = stack.enter_context(_kept(run, plugins, emit)) if team.is_first else (_nowhere, run.store())
         if not run.folder.events():
             for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes):
                 tell(Warned(message=message))
@@ -190,7 +190,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             batches=stack.enter_context(batches(run.recipe, run.backbone, run.manifest, plugins, parts.compute.device, team)),
             optimisation=parts.optimisation,
             compute=parts.compute,
-            store=run.store(),
+            store=store,
             seed=run.recipe.seed,
             loss=loss(run.recipe, run.manifest),
             features=feature_store(team.on_machine) if cut else None,
@@ -214,8 +214,11 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
 
 
 @contextlib.contextmanager
-def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[Emit]:
-    """What to tell events to, while this process alone may train the run: its folder keeps them, sinks and `emit` hear them."""
+def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[tuple[Emit, CheckpointStore]]:
+    """What to tell events to, and what keeps checkpoints, while this process alone may train the run.
+
+    Its folder keeps the events, sinks and `emit` hear them.
+    """
     with run.folder.lock(), run.folder.log() as log:
         sinks = Sinks(plugins.sinks, run.folder.path)
 
@@ -224,7 +227,7 @@ def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[Emit]:
                 log.append(each)
                 emit(each)
 
-        yield tell
+        yield tell, run.store(log.write)
 
 
 def _nowhere(event: TrainEvent) -> None:

@@ -67,6 +67,7 @@ class LineFile:
 
     def __init__(self, path: Path, lasting: tuple[bytes, ...] = ()) -> None:
         self._path = path
+        self._dirty = False
         try:
             is_new = not path.exists()
             self._file = path.open("ab+", buffering=0)
@@ -85,16 +86,29 @@ class LineFile:
         """
         before = os.fstat(self._file.fileno()).st_size
         data = line + b"\n"
+        self._dirty = True
         try:
             written = self._file.write(data)
             if written != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if durable:
-                os.fsync(self._file.fileno())
+                self._sync()
         except OSError as error:
             with suppress(OSError):  # opening cuts off what remains of it
                 self._file.truncate(before)
             raise cannot_write(self._path, len(data), error) from error
+
+    def flush(self) -> None:
+        """Wait until the disk has every line.
+
+        Raises:
+            UserError: it cannot be known that it has.
+        """
+        try:
+            if self._dirty:
+                self._sync()
+        except OSError as error:
+            raise cannot_write(self._path, 0, error) from error
 
     def close(self) -> None:
         """Wait until the disk has every line, and let go of the file.
@@ -104,9 +118,13 @@ class LineFile:
         """
         try:
             with self._file:
-                os.fsync(self._file.fileno())
+                self._sync()
         except OSError as error:
             raise cannot_write(self._path, 0, error) from error
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._dirty = False
 
     def __enter__(self) -> Self:
         return self

@@ -40,6 +40,11 @@ class EventLog:
         """
         self._lines.append(seals.seal_line(to_json(event)), durable=isinstance(event, CheckpointSaved | RunEnded))
 
+    def write(self, path: Path, *parts: bytes | memoryview) -> None:
+        """As `atomic.write`, with all that was told so far on the disk first: a checkpoint never survives without its curves."""
+        self._lines.flush()
+        atomic.write(path, *parts)
+
 
 class EventFollower:
     """Reads the events that another process appends to `path` from now on."""

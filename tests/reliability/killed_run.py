@@ -75,7 +75,7 @@ def train(job: Job, notes: Notes) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     with RunFolder(folder).lock(), RunFolder(folder).log() as log:
-        run.on_event = hear
+        run.on_event, run.write = hear, log.write
         try:
             checkpoint = run.store.load("last")
         except UserError:  # killed before the first save
