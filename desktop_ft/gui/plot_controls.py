@@ -48,12 +48,12 @@ class PlotControls(QWidget):
         self.legend = label(role="muted", wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.run = label(role="muted", wrap=True)
-        self.run.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.run.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(self.legend, self.run))
+        layout.addWidget(self.legend)
         layout.addWidget(self.pointed)
-        layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
+        layout.addLayout(row(self.log, caption, self.smooth, self.run, self.save))
         self.refresh()
 
     def refresh(self) -> None:

@@ -27,6 +27,8 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import ENDINGS, best_words
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
 
+_BESIDE_BAR = 8
+"""Between the fields and the scroll bar of the form."""
 _ELSEWHERE = ("version", "dataset", "backbone", "freeze", "augmentation", "optimisation", "changes")
 
 
@@ -112,7 +114,7 @@ class TrainPage(Page):
         inside = QWidget()
         inside.setObjectName("form")
         column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 8, 0)
+        column.setContentsMargins(0, 0, _BESIDE_BAR, 0)
         self.find_rate = button(
             tr("Find a rate…"), self._find_rate, tip=tr("Try rising learning rates, and see where the loss is lowest.")
         )
@@ -148,6 +150,7 @@ class TrainPage(Page):
         self.run_rate = RunRate(self._session, self.notice)
         self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
         self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.below.setContentsMargins(0, 0, scroll.verticalScrollBar().sizeHint().width() + _BESIDE_BAR, 0)
         self.below.addWidget(self.forecast)
         self.below.addWidget(self.run_rate)
         layout.addWidget(self.below)
