@@ -10,7 +10,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Notice, button
+from desktop_ft.gui.widgets import GAP, Notice, button
 from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.run_list import Interrupted
@@ -38,7 +38,7 @@ class InterruptedRun(QWidget):
         )
         self.later = button(tr("Not now"), self._later, tip=tr("The page Runs lists it, and can go on with it at any time."))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, GAP, 0, 0)
         layout.addWidget(self.notice, 1)
         for way in (self.go_on, self.keep, self.discard, self.later):
             layout.addWidget(way)
