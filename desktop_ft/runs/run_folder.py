@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent
+from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent, Warned
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
@@ -20,6 +20,7 @@ from desktop_ft.runs import atomic, lock, seals
 
 _LASTING = (b'"type":"checkpoint_saved"', b'"type":"run_ended"')
 """Marks of the events that are appended durably."""
+_NAMED = 10
 _Kept = TypeVar("_Kept")
 _CHOOSE = marked("Choose one of your runs; `desktop-ft runs` lists them.")
 
@@ -293,14 +294,22 @@ class RunFolder:
     def events(self) -> list[TrainEvent]:
         """All that the run told, in order. A last line that a crash cut short never counted.
 
+        Lines that are damaged are left out, and a warning at the end says which: they must not keep anybody from what is whole.
+
         Raises:
-            UserError: a line is damaged; names it.
+            UserError: the file cannot be read.
         """
         path = self.path / "events.jsonl"
-        return [
-            _from_line(TrainEvent, line, tr("{path}, line {number}", path=path, number=number))
-            for number, line in enumerate(atomic.whole_lines(path, lasting=_LASTING), start=1)
-        ]
+        found, damaged = list[TrainEvent](), list[int]()
+        for number, line in enumerate(atomic.whole_lines(path, lasting=_LASTING), start=1):
+            try:
+                found.append(_from_line(TrainEvent, line, str(path)))
+            except UserError:
+                damaged.append(number)
+        if damaged:
+            lines = ", ".join(map(str, damaged[:_NAMED])) + ("…" if len(damaged) > _NAMED else "")
+            found.append(Warned(message=tr("{file}: damaged lines are left out ({lines}).", file=path, lines=lines)))
+        return found
 
     def follow(self) -> EventFollower:
         """Hear what another process tells of this run from now on."""

@@ -179,8 +179,8 @@ def _said_reading(read: Callable[[RunFolder], object]) -> Callable[[RunFolder], 
 
 
 def _said_of_curves(run: RunFolder) -> str:
-    said = _said_reading(lambda run: run.events())(run)
-    return said or ("" if run.history().ended else "The run is shown as interrupted.")
+    history = run.history()
+    return " ".join(history.warnings) or ("" if history.ended else "The run is shown as interrupted.")
 
 
 def _said_of_checkpoints(run: RunFolder) -> str:

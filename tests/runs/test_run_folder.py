@@ -181,8 +181,9 @@ def test_a_damaged_line_is_named(tmp_path):
     run = make(tmp_path / "run", EVENTS)
     path = run.path / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"step_done"', b'"step_dome"'))
-    with pytest.raises(UserError, match=r"events\.jsonl, line 2 is damaged"):
-        run.events()
+    assert run.events()[:-1] == [EVENTS[0], *EVENTS[2:]]
+    assert run.history().warnings[-1] == f"{path}: damaged lines are left out (2)."
+    assert run.history().ended == EVENTS[-1], "and the run can be shown, gone on with and evaluated"
 
 
 HOLDER = """
