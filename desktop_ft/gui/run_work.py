@@ -34,8 +34,9 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
     in English.
 
-    `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with
-    each `progressed` there may be more. `threshold_kept` and `threshold_failed` tell of which run.
+    `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
+    cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
+    `threshold_kept` and `threshold_failed` tell of which run.
     """
 
     began = Signal(str)
@@ -44,6 +45,7 @@ class RunWork(QObject):
     warned = Signal(str)
     ended = Signal()
     unread = Signal(object)
+    done_elsewhere = Signal(str)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
     replanned = Signal(object, bool)
@@ -285,11 +287,21 @@ class RunWork(QObject):
             self.warned.emit("\n".join(self._warnings))
         self._over()
         if isinstance(value, evaluating.Judged | ExportReport) and self._about != self._state.run:
-            return  # another run, or none, is shown meanwhile
+            self._tell_elsewhere(value)  # another run, or none, is shown meanwhile
+            return
         if isinstance(value, evaluating.Judged):
             self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
+
+    def _tell_elsewhere(self, value: "evaluating.Judged | ExportReport") -> None:
+        name = self._about.name if self._about is not None else ""
+        if isinstance(value, evaluating.Judged):
+            self.done_elsewhere.emit(tr("The run {name} is evaluated.", name=name))
+        elif value.accepted:
+            self.done_elsewhere.emit(tr("The run {name} is exported and proven: {file}.", name=name, file=value.file))
+        else:
+            self.done_elsewhere.emit(tr("The export of the run {name} was refused: it answers otherwise.", name=name))
 
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.

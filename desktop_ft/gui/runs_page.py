@@ -267,7 +267,8 @@ class RunsPage(Page):
         one = runs[0] if len(runs) == 1 else None
         whole = one is not None and one.status != _DAMAGED
         free = session.can_open
-        for way in (self.open, self.again, self.repeat):
+        self.open.setEnabled(one is not None and free)  # it says what is damaged, and shows the rest
+        for way in (self.again, self.repeat):
             way.setEnabled(whole and free)
         for way in (self.command, self.report):
             way.setEnabled(whole)

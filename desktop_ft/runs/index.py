@@ -12,6 +12,7 @@ from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted
 from desktop_ft.core.language import tr
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -169,28 +170,37 @@ def _summary(path: Path) -> RunSummary:
     written = found.st_mtime if found else 0.0
     note = _note(run)
     try:
-        recipe, events = run.recipe, run.events()
+        events = run.events()
     except UserError:
-        return RunSummary(
-            path=str(path), name=run.name, created=written, dataset="", backbone="", preset="",
-            status="damaged", epochs=0, accuracy=None, tags=note.words, note=note.text,
-        )  # fmt: skip
-    history = run.history()
+        events = []
+    try:
+        recipe = run.recipe
+    except UserError:
+        recipe = None
+    history = MetricHistory.of(events)
     best = max((event.val_accuracy for event in history.epochs), default=None)
+    told = next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), None)
+    plan = told or (recipe.freeze if recipe else None)
     return RunSummary(
         path=str(path),
         name=run.name,
         created=next((event.time for event in events if isinstance(event, RunStarted)), written),
-        dataset=recipe.portable().dataset.folder,
-        backbone=recipe.backbone.name,
-        preset=next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), recipe.freeze).words,
-        status="running" if _is_locked(run) else history.ended.status.value if history.ended else "interrupted",
+        dataset=recipe.portable().dataset.folder if recipe else "",
+        backbone=recipe.backbone.name if recipe else "",
+        preset=plan.words if plan else "",
+        status=_status(run, history) if recipe else "damaged",
         epochs=len(history.epochs),
         accuracy=best,
         tags=note.words,
         note=note.text,
         judged=0 if best is None else _judged(run),
     )
+
+
+def _status(run: RunFolder, history: MetricHistory) -> str:
+    if _is_locked(run):
+        return "running"
+    return history.ended.status.value if history.ended else "interrupted"
 
 
 def _judged(run: RunFolder) -> int:

@@ -460,6 +460,19 @@ def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trai
 
 
 @pytest.mark.slow
+def test_what_was_found_of_a_run_that_is_not_shown_any_more_is_told(
+    window: MainWindow, results: ResultsPage, run: Path, qtbot: QtBot
+) -> None:
+    window.session.runs.evaluate(run)
+    window.session.state.set_run(None, None)  # as where another run ends meanwhile
+    qtbot.waitUntil(lambda: window.notice.text == f"The run {run.name} is evaluated.", timeout=LONG)
+    assert window.session.state.evaluation is None
+    window.session.runs.export(run, run / "exports" / "model.onnx", "onnx")
+    qtbot.waitUntil(lambda: "is exported and proven" in window.notice.text, timeout=LONG)
+    assert str(run / "exports" / "model.onnx") in window.notice.text
+
+
+@pytest.mark.slow
 def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
     window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -158,11 +158,15 @@ def test_a_run_goes_to_the_trash(
     assert window.session.state.run == (None if can else run)
 
 
-def test_a_damaged_run_is_listed_and_can_only_be_looked_at(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+def test_a_damaged_run_is_listed_and_says_why_when_it_is_opened(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     (made("one", photos) / "recipe.toml").write_text("no recipe = [")
     runs = shown(window, qtbot, 1)
     assert runs.selected[0].status == "damaged"
-    assert not runs.open.isEnabled() and not runs.again.isEnabled() and runs.folder.isEnabled() and runs.trash.isEnabled()
+    assert (runs.selected[0].created, runs.selected[0].epochs) == (1e9, 2), "what is whole of it is told"
+    assert not runs.again.isEnabled() and runs.folder.isEnabled() and runs.trash.isEnabled()
+    click(runs.open)
+    qtbot.waitUntil(lambda: "recipe.toml is not a recipe" in window.notice.text)
+    assert window.session.state.page == "results" and len(window.session.training.history.epochs) == 2
 
 
 def test_return_opens_the_run(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
