@@ -26,7 +26,6 @@ _PENDING = 400
 _THREADS = 2
 _Index = QModelIndex | QPersistentModelIndex
 THUMB_ROLE = int(Qt.ItemDataRole.UserRole)
-PIXMAP_ROLE, UNREADABLE_ROLE = THUMB_ROLE + 1, THUMB_ROLE + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +187,16 @@ class ThumbnailModel(QAbstractListModel):
             return thumb.caption
         if role == Qt.ItemDataRole.ToolTipRole:
             return thumb.tip
-        if role == THUMB_ROLE:
-            return thumb
-        if role == UNREADABLE_ROLE:
-            return thumb.path in self._pixmaps and self._pixmaps[thumb.path] is None
-        return self._pixmap(thumb.path, index.row()) if role == PIXMAP_ROLE else None
+        return thumb if role == THUMB_ROLE else None
+
+    def cell(self, row: int) -> tuple[Thumb, QPixmap | None, bool]:
+        """What is drawn in a row: the thumb, its picture once that is there, and whether it could not be read.
+
+        Not asked for through an index: that leads through Qt and back, with a wait for Python's lock each time.
+        """
+        thumb = self._thumb(row)
+        pixmap = self._pixmap(thumb.path, row)
+        return thumb, pixmap, pixmap is None and thumb.path in self._pixmaps
 
     def _thumb(self, row: int) -> Thumb:
         """Each is asked for twice whenever it is painted, and its tool tip has to be put together."""
@@ -221,14 +225,15 @@ class ThumbnailModel(QAbstractListModel):
             self._pixmaps.popitem(last=False)
         row = self._rows.get(path)
         if row is not None:
-            self.dataChanged.emit(self.index(row), self.index(row), [PIXMAP_ROLE])
+            self.dataChanged.emit(self.index(row), self.index(row), [Qt.ItemDataRole.DecorationRole])
 
 
 class ThumbnailDelegate(QStyledItemDelegate):
-    """Draws a picture with its caption of `lines` lines below."""
+    """Draws a picture of `thumbs` with its caption of `lines` lines below."""
 
-    def __init__(self, theme: Theme, lines: int, parent: QObject | None = None) -> None:
+    def __init__(self, theme: Theme, thumbs: ThumbnailModel, lines: int, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._thumbs = thumbs
         self._theme = theme
         self._lines = lines
         self.text_width = 0
@@ -240,16 +245,15 @@ class ThumbnailDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """Picture, frame where selected or focused, caption."""
         colours = self._theme.colours
-        thumb = index.data(THUMB_ROLE)
-        pixmap = index.data(PIXMAP_ROLE)
+        thumb, pixmap, unreadable = self._thumbs.cell(index.row())
         box = QRect(option.rect.x() + (option.rect.width() - SIDE) // 2, option.rect.y() + 4, SIDE, SIDE)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        if isinstance(pixmap, QPixmap):
+        if pixmap is not None:
             painter.drawPixmap(box, pixmap)
         else:
             painter.fillRect(box, QColor(colours.border))
-            if index.data(UNREADABLE_ROLE):
+            if unreadable:
                 painter.setPen(QColor(colours.muted))
                 painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), tr("Cannot be read"))
         if option.state & QStyle.StateFlag.State_Selected:
@@ -279,7 +283,7 @@ class Wall(Grid):
         self.thumbs = ThumbnailModel(self.devicePixelRatioF(), self)
         self.setModel(self.thumbs)
         self._lines = lines
-        self._delegate = ThumbnailDelegate(theme, lines, self)
+        self._delegate = ThumbnailDelegate(theme, self.thumbs, lines, self)
         self.setItemDelegate(self._delegate)
         self.thumbs.modelReset.connect(self._fit)
         self.thumbs.rowsInserted.connect(self._fit)
