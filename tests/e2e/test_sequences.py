@@ -60,7 +60,8 @@ class Person(RuleBasedStateMachine):
         self.faults = Faults()
         self.window: MainWindow | None = None
         self.history: list[int] = []
-        self.place = 0
+        self.place = self.begun = 0
+        self.edited_after: list[int] = []
         self.asked: set[str] = set()
         self.runs: dict[Path, set[str]] = {}
 
@@ -97,6 +98,10 @@ class Person(RuleBasedStateMachine):
         training = self.it.session.training
         self.qtbot.waitUntil(lambda: not training.running, timeout=LONG)
 
+    def begin_history(self, epochs: int) -> None:
+        """Nothing can be undone: the first state was made before any run."""
+        self.history, self.edited_after, self.place = [epochs], [-1], 0
+
     # The rules.
 
     @initialize(epochs=st.integers(1, 9))
@@ -114,7 +119,7 @@ class Person(RuleBasedStateMachine):
         self.qtbot.waitUntil(lambda: window.session.state.manifest is not None, timeout=LONG)
         self.qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
         self.recipe = recipe
-        self.history, self.place = [epochs], 0
+        self.begin_history(epochs)
 
     @precondition(lambda self: self.window is not None and not self.running)
     @rule()
@@ -129,6 +134,7 @@ class Person(RuleBasedStateMachine):
         assert run is not None
         assert run not in self.runs
         self.asked = self.runs[run] = set()
+        self.begun += 1
 
     @precondition(lambda self: self.running)
     @rule()
@@ -197,10 +203,11 @@ class Person(RuleBasedStateMachine):
         QTest.keyClicks(spin, str(epochs))
         QTest.keyClick(spin, Qt.Key.Key_Return)
         if epochs != self.history[self.place]:
-            # Edits of one field that follow each other are one step back.
-            del self.history[max(1, self.place) :]
-            self.history.append(epochs)
-            self.place = len(self.history) - 1
+            # Edits of one field that follow each other are one step back, unless a run has begun between them.
+            last = self.edited_after[self.place]
+            self.place += last != self.begun
+            self.history[self.place :] = [epochs]
+            self.edited_after[self.place :] = [self.begun]
 
     @precondition(lambda self: self.window is not None and self.place > 0)
     @rule()
@@ -235,7 +242,7 @@ class Person(RuleBasedStateMachine):
     def open_again(self) -> None:
         self.open()
         # Edits are kept; what could be undone is not.
-        self.history, self.place = [self.history[self.place]], 0
+        self.begin_history(self.history[self.place])
 
     # What must hold.
 
