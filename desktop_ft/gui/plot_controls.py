@@ -1,5 +1,6 @@
 """Below the curves: what they are, what lies under the mouse, and another scale, smoothing, taking them along."""
 
+import html
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QPoint, QSize, Qt
@@ -47,22 +48,20 @@ class PlotControls(QWidget):
         plots.changed.connect(self.refresh)
         self.legend = label(role="muted", wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.run = label(role="muted", wrap=True)
-        self.run.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.legend)
         layout.addWidget(self.pointed)
-        layout.addLayout(row(self.log, caption, self.smooth, self.run, self.save))
+        layout.addLayout(row(self.log, caption, self.smooth, None, self.save))
         self.refresh()
 
     def refresh(self) -> None:
         """Say what the curves are, and offer what makes sense for those that are shown."""
         shown = self._plots.shown
-        self.legend.setText(shown.legend)
         run = self._session.training.run
-        self.run.setText(tr("Run {name}", name=words.printable(run.name)) if run is not None else "")
-        self.run.setToolTip(words.printable(str(run or "")))
+        named = [html.escape(words.printable(run.name))] if run is not None else []
+        self.legend.setText(" &nbsp; ".join([shown.legend, *named]))
+        self.legend.setToolTip(words.printable(str(run or "")))
         self.log.setEnabled(shown.takes_log)
         self.log.setChecked(shown.log)
         self.smooth.setEnabled(shown.smooths)
