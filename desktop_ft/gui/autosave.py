@@ -112,7 +112,7 @@ class Autosave(QObject):
                 continue
             self._name = name
             return
-        self._name = _NAMES[0]
+        self._name, self.refused = _NAMES[0], None  # no lock is to be had: that says nothing of other windows
 
     def release(self) -> None:
         """Leave the project to the next window that opens."""

@@ -44,6 +44,8 @@ class InterruptedRun(QWidget):
             layout.addWidget(way)
         self.hide()
         session.training.started.connect(self.hide)
+        for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
+            signal.connect(self._enable)
 
     def look(self) -> None:
         """Find out in the background whether the last run was interrupted, and offer what can be done."""
@@ -59,8 +61,15 @@ class InterruptedRun(QWidget):
         self._found = found
         name = words.printable(found.run.name)
         self.notice.say(tr("The run {name} was interrupted at {place}.", name=name, place=found.place), "warn")
-        self.keep.setEnabled(found.has_best)
+        self._enable()
         self.show()
+
+    def _enable(self) -> None:
+        """As on the page Runs: nothing of it while something else is under way, such as a look at the project's pictures."""
+        free = self._session.can_open
+        for way in (self.go_on, self.discard):
+            way.setEnabled(free)
+        self.keep.setEnabled(free and self._found is not None and self._found.has_best)
 
     def _go_on(self) -> None:
         self._do(self._session.runs.resume)

@@ -2,9 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from PySide6.QtCore import QFile, QObject, Signal
 
@@ -23,6 +24,7 @@ from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
+_Kept = TypeVar("_Kept")
 _AT_ONCE = 1_000_000
 """So many bytes of results are read in less than a blink; more of them in the background."""
 EVALUATING = marked("Evaluating")
@@ -294,7 +296,7 @@ class RunWork(QObject):
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
 
-    def _tell_elsewhere(self, value: "evaluating.Judged | ExportReport") -> None:
+    def _tell_elsewhere(self, value: evaluating.Judged | ExportReport) -> None:
         name = self._about.name if self._about is not None else ""
         if isinstance(value, evaluating.Judged):
             self.done_elsewhere.emit(tr("The run {name} is evaluated.", name=name))
@@ -325,19 +327,17 @@ class RunWork(QObject):
 
     def _show_results(self, folder: RunFolder, *, with_history: bool) -> None:
         run_list.remember(folder.path)
-        reports = folder.export_reports
-        export = reports[-1] if reports else None
         at_once = folder.result_bytes <= _AT_ONCE
         self._reading = None if at_once else folder.path
         if not at_once:
-            self._state.set_run(folder.path, None, export)
+            self._state.set_run(folder.path, None)
             if with_history:
                 self._live.show(folder.path, MetricHistory())
             self._newest.ask(lambda report, cancel: _read(folder, with_history))
             return
         found = _read(folder, with_history)
         judged = found.judged
-        self._state.set_run(folder.path, judged.evaluation if judged else None, export, judged.root if judged else None)
+        self._state.set_run(folder.path, judged.evaluation if judged else None, found.export, judged.root if judged else None)
         if found.history is not None:
             self._live.show(folder.path, found.history)
         self._tell(found)
@@ -351,6 +351,7 @@ class RunWork(QObject):
         if found.history is not None and self._live.run == found.run:
             self._live.show(found.run, found.history)
         judged = found.judged
+        self._state.set_export(found.export)
         self._state.set_evaluation(judged.evaluation if judged else None, None, judged.root if judged else None)
         self._tell(found)
 
@@ -366,30 +367,34 @@ class RunWork(QObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What is kept of a run: the curves, where they were asked for; the evaluation, if there is one; and what is damaged."""
+    """What is kept of a run: the curves, where they were asked for; the evaluation and the last export, if there is one; and what
+    is damaged.
+    """
 
     run: Path
     history: MetricHistory | None = None
     judged: evaluating.Judged | None = None
+    export: ExportReport | None = None
     faults: tuple[UserError, ...] = ()
 
 
 def _read(folder: RunFolder, with_history: bool) -> _Read:
-    """One that is damaged costs nothing of the others."""
-    history, judged, faults = None, None, list[UserError]()
-    try:
-        folder.recipe  # noqa: B018 - it is read where it is needed; that it is damaged is told here
-    except UserError as error:
-        faults.append(error)
-    try:
-        history = folder.history() if with_history else None
-    except UserError as error:
-        faults.append(error)
-    try:
-        judged = evaluating.kept(folder, faults.append)
-    except UserError as error:
-        faults.append(error)
-    return _Read(run=folder.path, history=history, judged=judged, faults=tuple(faults))
+    """What is damaged costs nothing of the rest."""
+    faults = list[UserError]()
+
+    def whole(read: Callable[[], _Kept]) -> _Kept | None:
+        try:
+            return read()
+        except UserError as error:
+            faults.append(error)
+            return None
+
+    whole(lambda: folder.recipe)  # read where it is needed; that it is damaged is told here
+    history = whole(folder.history) if with_history else None
+    judged = whole(lambda: evaluating.kept(folder, faults.append))
+    exports = whole(lambda: folder.export_reports)
+    export = exports[-1] if exports else None
+    return _Read(run=folder.path, history=history, judged=judged, export=export, faults=tuple(faults))
 
 
 def _pictures_of(run: Path) -> Path | None:

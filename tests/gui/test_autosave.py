@@ -251,6 +251,7 @@ def test_a_disk_without_locks_keeps_the_project_all_the_same(
     opened(window, photos, qtbot)
     edit(window, 7)
     assert window.session.autosave.save() and (places.data() / "project.toml").is_file()
+    assert window.session.autosave.refused is None, "that says nothing of other windows"
 
 
 def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
@@ -275,6 +276,9 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         with RunFolder(run).lock():
             click(again.interrupted.discard)
             assert run.is_dir() and "Wait for the run to end" in again.interrupted.notice.text
+        again.session.opening.open(photos)
+        assert not again.interrupted.go_on.isEnabled() and not again.interrupted.discard.isEnabled()
+        qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
 

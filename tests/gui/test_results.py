@@ -180,6 +180,11 @@ def test_what_is_damaged_in_a_run_is_told_and_costs_nothing_else(window: MainWin
     results = opened(window, judged)
     qtbot.waitUntil(lambda: "evaluation.json" in window.notice.text)
     assert results.evaluate.isVisible(), "it can be made anew"
+    (judged / "exports").mkdir(exist_ok=True)
+    (judged / "exports" / "reports.json").write_text("{")
+    window.session.runs.open(judged)
+    qtbot.waitUntil(lambda: "reports.json" in window.notice.text)
+    assert window.session.state.run == judged and window.session.state.export is None
 
 
 def test_photos_are_looked_for_where_the_recipe_says_when_the_run_does_not_know(

@@ -39,7 +39,7 @@ class _File:
 
 @dataclass
 class _State:
-    """A moment: the names of a folder as they are, how many changes of names are there for good, and what was reported saved."""
+    """A moment: the files, all changes of names so far, how many of those are there for good, and what the process said."""
 
     files: dict[int, _File] = field(default_factory=dict)
     names: list[tuple[str, str, int | str]] = field(default_factory=list)
@@ -60,7 +60,9 @@ class DiskLog:
 
     def __init__(self, log: Path, folder: Path, notes: Path) -> None:
         self._folder, self._notes = os.fspath(folder), os.fspath(notes)
-        self._calls = [found for line in log.read_text().splitlines() if (found := _LINE.match(line))]
+        lines = log.read_text().splitlines()
+        assert not any("unfinished" in line for line in lines), "calls of several threads are told in parts"
+        self._calls = [found for line in lines if (found := _LINE.match(line))]
         assert len(self._calls) > 100, "strace recorded next to nothing"
 
     @staticmethod

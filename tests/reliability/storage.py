@@ -70,14 +70,9 @@ def killed_at_random(trial: Trial) -> None:
     tried="SIGKILL after each batch of a run of 3 epochs; finished as above",
 )
 def killed_after_each_batch(trial: Trial) -> None:
-    started = trial.shared.get(children)
-    expected = whole(started, trial.folder / "whole")
+    expected = whole(trial.shared.get(children), trial.folder / "whole")
     for step in trial.some(list(range(1, expected.steps + 1)), 3):
-        with trial.attempt(f"batch {step}"):
-            notes = trial.folder / f"{step}.notes"
-            assert started.train(trial.folder / str(step), die_at_step=step, notes=str(notes)) == KILLED
-            check_what_is_left(trial.folder / str(step), notes)
-            check_and_finish(started, trial.folder / str(step), expected)
+        assert _dies_and_goes_on(trial, expected, f"batch {step}", die_at_step=step), f"there was no batch {step}"
 
 
 @FAULTS.fault(
@@ -86,19 +81,11 @@ def killed_after_each_batch(trial: Trial) -> None:
     tried="SIGKILL at each fsync, rename and deletion of a run of 3 epochs that saves after every batch; finished as above",
 )
 def killed_at_each_call(trial: Trial) -> None:
-    started = trial.shared.get(children)
-    expected = whole(started, trial.folder / "whole")
+    expected = whole(trial.shared.get(children), trial.folder / "whole")
     calls = list(range(1, 24)) if not trial.whole else range(1, 10_000)
     for call in trial.some(calls, 12):
-        folder, notes = trial.folder / str(call), trial.folder / f"{call}.notes"
-        status = started.train(folder, die_at_call=call, notes=str(notes))
-        if status == 0:
+        if not _dies_and_goes_on(trial, expected, f"call {call}", die_at_call=call):
             break  # so many calls it does not make
-        with trial.attempt(f"call {call}"):
-            assert status == KILLED
-            check_what_is_left(folder, notes)
-            check_and_finish(started, folder, expected)
-        shutil.rmtree(folder)
 
 
 @FAULTS.fault(
@@ -282,6 +269,20 @@ def _killed(started: Children, folder: Path, notes: Path, after_s: float) -> boo
     status = started.train(folder, kill_after_s=after_s, notes=str(notes))
     assert status in (0, KILLED), f"exit status {status}: {said_in(notes)}"
     return status == KILLED
+
+
+def _dies_and_goes_on(trial: Trial, expected: Whole, what: str, **when: int) -> bool:
+    """Try a run that dies `when` the job says; whether it came so far."""
+    started, folder, notes = trial.shared.get(children), trial.folder / what, trial.folder / f"{what}.notes"
+    status = started.train(folder, notes=str(notes), **when)
+    if status == 0:
+        return False
+    with trial.attempt(what):
+        assert status == KILLED, f"exit status {status}: {said_in(notes)}"
+        check_what_is_left(folder, notes)
+        check_and_finish(started, folder, expected)
+    shutil.rmtree(folder)
+    return True
 
 
 def _inject(started: Children, folder: Path, call: str, number: int, fault: str, expected: Whole) -> None:

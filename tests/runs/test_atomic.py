@@ -109,22 +109,23 @@ def test_a_read_only_disk_is_named(small_disk):
             attempt()
 
 
-def test_a_torn_last_line_never_counted(tmp_path):
+@pytest.mark.parametrize("tail", [b"thr", b"\0\0\0\0\0o\nfour\n"], ids=["torn", "behind a hole that a power cut left"])
+def test_what_was_not_written_to_its_end_never_counted(tmp_path, tail):
     path = tmp_path / "lines"
-    path.write_bytes(b"one\ntwo\nthr")
+    path.write_bytes(b"one\ntwo\n" + tail)
     assert atomic.whole_lines(path) == [b"one", b"two"]
     with atomic.LineFile(path) as lines:
         lines.append(b"three")
     assert path.read_bytes() == b"one\ntwo\nthree\n"
 
 
-def test_lines_behind_a_hole_that_a_power_cut_left_never_counted(tmp_path):
+def test_a_hole_behind_which_something_lasting_lies_is_damage_and_stays(tmp_path):
     path = tmp_path / "lines"
-    path.write_bytes(b"one\ntwo\n\0\0\0\0\0o\nfour\n")
-    assert atomic.whole_lines(path) == [b"one", b"two"]
-    with atomic.LineFile(path) as lines:
-        lines.append(b"three")
-    assert path.read_bytes() == b"one\ntwo\nthree\n"
+    path.write_bytes(content := b"one\n\0\0\0\0\nsaved\n")
+    assert atomic.whole_lines(path, lasting=(b"saved",)) == [b"one", b"\0\0\0\0", b"saved"]
+    with atomic.LineFile(path, (b"saved",)):
+        pass
+    assert path.read_bytes() == content
 
 
 def test_lines_are_on_the_disk_at_once(tmp_path):
