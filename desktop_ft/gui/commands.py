@@ -12,7 +12,6 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui import languages
-from desktop_ft.gui.kept_dialog import KeptDialog
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
@@ -328,6 +327,8 @@ class Commands(QObject):
 
     def show_kept(self) -> None:
         """Show what is kept for the next run, and let it be dropped."""
+        from desktop_ft.gui.kept_dialog import KeptDialog
+
         KeptDialog(self._session, self._window).open()
 
     def close(self) -> None:

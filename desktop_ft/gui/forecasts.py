@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop_ft import jobs
 from desktop_ft.core.forecast import Forecast
 from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Report, Task, Worker
-from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.plugin_manager import Plugins
 
 
@@ -58,7 +58,7 @@ class Forecasts(QObject):
         recipe, manifest, plugins = self._state.recipe, self._state.manifest, self._plugins
 
         def work(report: Report, cancel: threading.Event) -> Forecast:
-            return forecast(recipe, plugins, manifest, cancel=cancel)
+            return jobs.forecasting.forecast(recipe, plugins, manifest, cancel=cancel)
 
         self.told, self.fault = None, ""
         self._task = self._worker.run(work, finished=self._know, failed=self._fail, cancelled=self._over)

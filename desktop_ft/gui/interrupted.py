@@ -1,19 +1,24 @@
 """What the window offers at its start where the last run ended without a word: go on, keep the best, or throw it away."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, Notice, button
 from desktop_ft.gui.worker import Report
-from desktop_ft.jobs import run_list
-from desktop_ft.jobs.run_list import Interrupted
+
+if TYPE_CHECKING:
+    from desktop_ft.jobs.run_list import Interrupted
 
 
 class InterruptedRun(QWidget):
@@ -51,7 +56,7 @@ class InterruptedRun(QWidget):
         """Find out in the background whether the last run was interrupted, and offer what can be done."""
 
         def work(report: Report, cancel: threading.Event) -> Interrupted | None:
-            return run_list.interrupted()
+            return jobs.run_list.interrupted()
 
         self._session.worker.run(work, finished=self._offer, failed=lambda error: None)  # the page Runs tells of it
 

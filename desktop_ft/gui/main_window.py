@@ -27,14 +27,10 @@ from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.drops import local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
-from desktop_ft.gui.help_reader import HelpReader
 from desktop_ft.gui.interrupted import InterruptedRun
 from desktop_ft.gui.lesson_panel import LessonPanel
-from desktop_ft.gui.log_dialog import LogDialog
 from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.pages import make_page
-from desktop_ft.gui.palette import Palette, entries, recent
-from desktop_ft.gui.queue_dialog import show_queue
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
@@ -169,6 +165,12 @@ class MainWindow(QMainWindow):
             self.notifier.clear()
             self._refresh_soon.start()
 
+    def event(self, event: QEvent) -> bool:
+        """Keep icons sharp when the window comes to another screen, or its screen to another scale."""
+        if event.type() is QEvent.Type.DevicePixelRatioChange:
+            self.session.theme.look_at_screens()
+        return super().event(event)
+
     def begin_with(self, given: Path | None) -> None:
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
@@ -263,10 +265,14 @@ class MainWindow(QMainWindow):
         session.training.ended.connect(self._trained)
 
     def _show_palette(self) -> None:
+        from desktop_ft.gui.palette import Palette, entries
+
         self.actions_.refresh()
         Palette(entries(self.actions_, self.page, self.session.state.go), self).open()
 
     def _show_recent(self) -> None:
+        from desktop_ft.gui.palette import Palette, recent
+
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
 
     def _show_card(self) -> None:
@@ -274,6 +280,8 @@ class MainWindow(QMainWindow):
             explain(self.page(self.session.state.page))
 
     def _show_help(self, topic: str) -> None:
+        from desktop_ft.gui.help_reader import HelpReader
+
         reader = self.findChild(HelpReader) or HelpReader(self.session.plugins.augmentations, self.session.settings, self)
         reader.read(topic)
         reader.show()
@@ -281,6 +289,8 @@ class MainWindow(QMainWindow):
         reader.activateWindow()
 
     def _show_log(self) -> None:
+        from desktop_ft.gui.log_dialog import LogDialog
+
         shown = self.findChild(LogDialog) or LogDialog(self.session, self)
         shown.show()
         shown.raise_()
@@ -301,6 +311,8 @@ class MainWindow(QMainWindow):
         )
 
     def _show_queue(self) -> None:
+        from desktop_ft.gui.queue_dialog import show_queue
+
         show_queue(self.session, self)
 
     def _ask_rate(self) -> None:

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop_ft import jobs
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.edits import prepared
-from desktop_ft.data.scan import scan
 from desktop_ft.data.splits import names_validation
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
-from desktop_ft.jobs.scanning import write_sample
 from desktop_ft.plugin_manager import Plugins
 
 _AT_ONCE = 5_000
@@ -65,7 +64,7 @@ class Opening(QObject):
         """Look at `source`, a folder or .zip, and make it the project's pictures."""
 
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return scan(source, progress=report, cancel=cancel)
+            return _scan(source, report, cancel)
 
         self.look(source, tr("Looking at {name}", name=source.name), work)
 
@@ -74,7 +73,7 @@ class Opening(QObject):
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return scan(write_sample(plugins, name, folder), progress=report, cancel=cancel)
+            return _scan(jobs.scanning.write_sample(plugins, name, folder), report, cancel)
 
         self.look(folder, tr("Opening the sample"), work)
 
@@ -193,6 +192,12 @@ class Opening(QObject):
         self._task = None
         self.ended.emit()
         self._go_on()
+
+
+def _scan(source: Path, report: Report, cancel: threading.Event) -> DatasetManifest:
+    from desktop_ft.data.scan import scan  # archives, picture formats: not before there is something to look at
+
+    return scan(source, progress=report, cancel=cancel)
 
 
 def _looked(scanned: DatasetManifest, dataset: DatasetChoice, before: DatasetManifest | None = None) -> Looked:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.training_job import Training
-from desktop_ft.jobs.queueing import QueuedRun, next_run, settle
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue, Waiting
+
+if TYPE_CHECKING:
+    from desktop_ft.jobs.queueing import QueuedRun
 
 
 class QueueWork(QObject):
@@ -93,7 +97,7 @@ class QueueWork(QObject):
         """Begin the next run, unless one is under way or nothing waits any more."""
         if self.working and not self._training.running:
             try:
-                self.now = next_run(self._queue, self._plugins)
+                self.now = jobs.queueing.next_run(self._queue, self._plugins)
                 if self.now is not None:
                     self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:
@@ -110,7 +114,7 @@ class QueueWork(QObject):
         if queued is not None:
             ended = self._training.end or RunEnded(status=RunStatus.CANCELLED)
             try:
-                settle(self._queue, queued.number, ended)
+                jobs.queueing.settle(self._queue, queued.number, ended)
             except UserError as error:
                 self.failed.emit(error)
                 self.working = False

@@ -1,5 +1,7 @@
 """Runs: start, resume, open, evaluate, export and try one, each in the background."""
 
+from __future__ import annotations
+
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,6 +11,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QFile, QObject, Signal
 
+from desktop_ft import jobs
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
@@ -19,8 +22,6 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
-from desktop_ft.jobs import evaluating, predicting, replanning, run_list, training
-from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -63,7 +64,7 @@ class RunWork(QObject):
         self._warnings: list[str] = []
         self.busy = ""
         self.asked: Path | None = None
-        self.answers: list[Prediction] = []
+        self.answers: list[jobs.predicting.Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
         self._to_keep: deque[tuple[Path, Threshold | None]] = deque()
@@ -77,10 +78,10 @@ class RunWork(QObject):
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
-        plugins, path = self._plugins, run or training.new_run_path(recipe)
+        plugins, path = self._plugins, run or jobs.training.new_run_path(recipe)
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return training.train(recipe, path, plugins, emit, control, progress=progress)
+            return jobs.training.train(recipe, path, plugins, emit, control, progress=progress)
 
         self.begin(recipe, path, fit)
 
@@ -98,7 +99,7 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return training.resume(run, plugins, emit, control, progress=progress)
+            return jobs.training.resume(run, plugins, emit, control, progress=progress)
 
         self.begin(RunFolder.open(run).recipe, run, fit)
 
@@ -107,7 +108,7 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return training.keep_best(run, plugins, emit, control, progress=progress)
+            return jobs.training.keep_best(run, plugins, emit, control, progress=progress)
 
         self.begin(RunFolder.open(run).recipe, run, fit)
 
@@ -166,7 +167,7 @@ class RunWork(QObject):
             return
 
         def work(report: Report, cancel: threading.Event) -> bool:
-            return replanning.replan(run, change, plugins)
+            return jobs.replanning.replan(run, change, plugins)
 
         def asked(training: bool) -> None:
             self._asking = False
@@ -200,8 +201,8 @@ class RunWork(QObject):
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
         plugins = self._plugins
 
-        def work(report: Report, cancel: threading.Event) -> evaluating.Judged:
-            return evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
+        def work(report: Report, cancel: threading.Event) -> jobs.evaluating.Judged:
+            return jobs.evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
         self._begin(EVALUATING, work)
         self._about, self._judged = run, folder
@@ -211,9 +212,7 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
-            from desktop_ft.jobs import exporting  # onnx and onnxruntime: not before they are needed
-
-            return exporting.export_run(
+            return jobs.exporting.export_run(
                 run, out, plugins, exporter=exporter, progress=report, cancel=cancel, warn=self._warnings.append
             )
 
@@ -222,10 +221,10 @@ class RunWork(QObject):
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask a model, an exported file or a run, about pictures and folders."""
-        plugins, answers = self._plugins, list[Prediction]()
+        plugins, answers = self._plugins, list[jobs.predicting.Prediction]()
 
         def work(report: Report, cancel: threading.Event) -> None:
-            for answer in predicting.predict(model, paths, plugins, warn=self._warnings.append):
+            for answer in jobs.predicting.predict(model, paths, plugins, warn=self._warnings.append):
                 if cancel.is_set():
                     raise Cancelled
                 answers.append(answer)
@@ -248,7 +247,7 @@ class RunWork(QObject):
         (run, threshold), plugins = self._to_keep[0], self._plugins
 
         def work(report: Report, cancel: threading.Event) -> None:
-            evaluating.keep_threshold(run, plugins, threshold)
+            jobs.evaluating.keep_threshold(run, plugins, threshold)
 
         def over() -> None:
             self._to_keep.popleft()
@@ -288,17 +287,17 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
-        if isinstance(value, evaluating.Judged | ExportReport) and self._about != self._state.run:
+        if isinstance(value, jobs.evaluating.Judged | ExportReport) and self._about != self._state.run:
             self._tell_elsewhere(value)  # another run, or none, is shown meanwhile
             return
-        if isinstance(value, evaluating.Judged):
+        if isinstance(value, jobs.evaluating.Judged):
             self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
 
-    def _tell_elsewhere(self, value: evaluating.Judged | ExportReport) -> None:
+    def _tell_elsewhere(self, value: jobs.evaluating.Judged | ExportReport) -> None:
         name = self._about.name if self._about is not None else ""
-        if isinstance(value, evaluating.Judged):
+        if isinstance(value, jobs.evaluating.Judged):
             self.done_elsewhere.emit(tr("The run {name} is evaluated.", name=name))
         elif value.accepted:
             self.done_elsewhere.emit(tr("The run {name} is exported and proven: {file}.", name=name, file=value.file))
@@ -326,7 +325,7 @@ class RunWork(QObject):
             self.unread.emit(error)
 
     def _show_results(self, folder: RunFolder, *, with_history: bool) -> None:
-        run_list.remember(folder.path)
+        jobs.run_list.remember(folder.path)
         at_once = folder.result_bytes <= _AT_ONCE
         self._reading = None if at_once else folder.path
         if not at_once:
@@ -342,7 +341,7 @@ class RunWork(QObject):
             self._live.show(folder.path, found.history)
         self._tell(found)
 
-    def _was_read(self, found: "_Read") -> None:
+    def _was_read(self, found: _Read) -> None:
         if found.run != self._reading:
             return  # another run was opened meanwhile
         self._reading = None
@@ -360,7 +359,7 @@ class RunWork(QObject):
             self._was_read(_Read(run=self._reading))
             self.unread.emit(error)
 
-    def _tell(self, found: "_Read") -> None:
+    def _tell(self, found: _Read) -> None:
         for fault in found.faults:
             self.unread.emit(fault)
 
@@ -373,7 +372,7 @@ class _Read:
 
     run: Path
     history: MetricHistory | None = None
-    judged: evaluating.Judged | None = None
+    judged: jobs.evaluating.Judged | None = None
     export: ExportReport | None = None
     faults: tuple[UserError, ...] = ()
 
@@ -391,7 +390,7 @@ def _read(folder: RunFolder, with_history: bool) -> _Read:
 
     whole(lambda: folder.recipe)  # read where it is needed; that it is damaged is told here
     history = whole(folder.history) if with_history else None
-    judged = whole(lambda: evaluating.kept(folder, faults.append))
+    judged = whole(lambda: jobs.evaluating.kept(folder, faults.append))
     exports = whole(lambda: folder.export_reports)
     export = exports[-1] if exports else None
     return _Read(run=folder.path, history=history, judged=judged, export=export, faults=tuple(faults))

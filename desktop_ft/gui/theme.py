@@ -1,6 +1,7 @@
 """Dark and light: an explicit Fusion palette and a small style sheet, since the system's choice is not always to be had."""
 
 import dataclasses
+import math
 import tomllib
 from enum import StrEnum
 from functools import cache
@@ -58,6 +59,7 @@ class Theme(QObject):
         super().__init__(parent)
         self.choice = choice
         self.colours = _read(self._name())
+        self._drawn_for = _scales()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
 
     def choose(self, choice: ThemeChoice) -> None:
@@ -77,16 +79,22 @@ class Theme(QObject):
             application.setStyleSheet(_style_sheet(self.colours))
         self.changed.emit()
 
+    def look_at_screens(self) -> None:
+        """Draw icons anew where a screen has come that wants finer ones."""
+        before, self._drawn_for = self._drawn_for, _scales()
+        if before != self._drawn_for:
+            self.changed.emit()
+
     def icon(self, name: str) -> QIcon:
-        """The icon `name` in this theme's text colour, with its accent where selected."""
-        icon = QIcon()
+        """The icon `name` in this theme's text colour, with its accent where selected; as sharp as the screens there are."""
+        icon, scales = QIcon(), _scales()
         for mode, colour in (
             (QIcon.Mode.Normal, self.colours.text),
             (QIcon.Mode.Selected, self.colours.accent),
             (QIcon.Mode.Disabled, self.colours.disabled),
         ):
             picture = QSvgRenderer(QByteArray(_svg(name).replace("currentColor", colour).encode()))
-            for scale in (1, 2, 3):
+            for scale in scales:
                 icon.addPixmap(_drawn(picture, 20, scale), mode)
         return icon
 
@@ -150,6 +158,10 @@ def _outlined(colours: Colours) -> QPalette:
     palette = _palette(colours)
     palette.setColor(QPalette.ColorRole.Window, QColor(colours.outline).lighter(_FUSION_DARKENS))
     return palette
+
+
+def _scales() -> list[int]:
+    return sorted({math.ceil(screen.devicePixelRatio()) for screen in QGuiApplication.screens()})
 
 
 @cache

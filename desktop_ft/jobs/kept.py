@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from desktop_ft import places
 from desktop_ft.core.language import tr
-from desktop_ft.data.known_pictures import KnownPictures
 from desktop_ft.runs import kept
 from desktop_ft.runs.kept import KeptFolder, KeptMeasurements
 
@@ -51,6 +50,8 @@ class Kept:
 
 def all_kept() -> tuple[Kept, ...]:
     """All that is kept on this machine so that the next run is quick."""
+    from desktop_ft.data.known_pictures import KnownPictures  # SQLite: the window needs no part of it to open
+
     return (
         Kept(
             name="answers",
