@@ -15,6 +15,11 @@ def shipped(name: str) -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
+def catalogue(code: str) -> Path:
+    """The texts of the language `code`; English needs none, and has none."""
+    return shipped("resources") / "translations" / f"{code}.mo"
+
+
 def cache() -> Path:
     """What can be made again: unpacked archives, downloaded weights. `DESKTOP_FT_HOME` moves it, for tests and labs."""
     return _under("cache", platformdirs.user_cache_path(_APP))

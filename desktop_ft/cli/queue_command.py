@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 
 from desktop_ft.cli.recipe_options import add_recipe_options, freeze_help, recipe_from
-from desktop_ft.cli.run_commands import finish, watched
+from desktop_ft.cli.run_commands import add_isolate, finish, verbs_of, watched
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus
@@ -39,7 +39,7 @@ def add_queue_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     add.add_argument("--name", default="", help="what to call it (default: pictures, network and what learns)")
     add_recipe_options(add)
     verb("list", "show what waits, and what failed", _list, "list")
-    verb("run", "train what waits, one after another", _run, "run")
+    add_isolate(verb("run", "train what waits, one after another", _run, "run"))
     remove = verb("remove", "take one out", _remove, "remove 2")
     remove.add_argument("number", type=int, metavar="NUMBER", help="as `queue list` shows it")
     move = verb("move", "let one come earlier or later", _move, "move 2 -1")
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     told: list[dict[str, object]] = []
     interrupted = False
     with queue.worked():
-        while not interrupted and (queued := next_run(queue, plugins)) is not None:
+        while not interrupted and (queued := next_run(queue, plugins, verbs_of(arguments))) is not None:
             terminal.note(f"{queued.name}, in {queued.path}")
             try:
                 ended = watched(terminal, queued.fit)

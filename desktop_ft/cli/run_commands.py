@@ -13,8 +13,9 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
+from desktop_ft.jobs import isolated, training
 from desktop_ft.jobs.replanning import current, replan
-from desktop_ft.jobs.training import keep_best, new_run_path, resume, train
+from desktop_ft.jobs.training import Verbs, new_run_path
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -32,6 +33,7 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, metavar="RUN", help="new folder for the run (default: among your runs)")
+    add_isolate(parser)
     add_recipe_options(parser)
     finish(parser, _train)
 
@@ -45,6 +47,7 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--keep-best", action="store_true", help="do not train on: end it as if it had been stopped, and evaluate its best model"
     )
+    add_isolate(parser)
     finish(parser, _resume)
 
     parser = commands.add_parser(
@@ -62,6 +65,20 @@ def add_run_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     finish(parser, _replan)
 
 
+def add_isolate(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets a process of its own train."""
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="train in a process of its own: a crash is told in a sentence, and takes nothing along",
+    )
+
+
+def verbs_of(arguments: argparse.Namespace) -> Verbs:
+    """Who trains: this process, or one of its own."""
+    return isolated if arguments.isolate else training
+
+
 def finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Terminal], int]) -> None:
     """Give a command its `--json` and its function."""
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
@@ -74,12 +91,14 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if size_here() > 1 and not arguments.out:
         raise UserError("The processes that train together must keep the run in one folder.", "Name it with --out.")
     run = arguments.out or new_run_path(recipe)
-    ended = watched(terminal, lambda emit, control, progress: train(recipe, run, plugins, emit, control, progress=progress))
+    verbs = verbs_of(arguments)
+    ended = watched(terminal, lambda emit, control, progress: verbs.train(recipe, run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
 
 
 def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    run, plugins, go_on = arguments.run_folder, load_plugins(), keep_best if arguments.keep_best else resume
+    run, plugins, verbs = arguments.run_folder, load_plugins(), verbs_of(arguments)
+    go_on = verbs.keep_best if arguments.keep_best else verbs.resume
     ended = watched(terminal, lambda emit, control, progress: go_on(run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
 

@@ -327,6 +327,14 @@ ACTIONS = (
         separated=True,
     ),
     ActionSpec(
+        id="run.isolate",
+        menu=_RUN,
+        text=marked("Train in a process of its own"),
+        tip=marked("From the next run on: a crash leaves this window as it is, and a pause gives back all that a run holds."),
+        handler="toggle_isolate",
+        checked="isolates",
+    ),
+    ActionSpec(
         id="run.notify",
         menu=_RUN,
         text=marked("Tell me when it ends"),

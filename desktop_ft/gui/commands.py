@@ -128,6 +128,11 @@ class Commands(QObject):
         return self._session.settings.notify
 
     @property
+    def isolates(self) -> bool:
+        """Whether runs are trained in a process of their own."""
+        return self._session.settings.isolate
+
+    @property
     def theme_is_system(self) -> bool:
         """Whether colours follow the system."""
         return self._session.theme.choice is ThemeChoice.SYSTEM
@@ -308,6 +313,10 @@ class Commands(QObject):
     def show_queue(self) -> None:
         """Show what waits."""
         self.queue_asked.emit()
+
+    def toggle_isolate(self) -> None:
+        """Train the next runs in a process of their own, or in this one."""
+        self._session.settings.isolate = not self._session.settings.isolate
 
     def toggle_notify(self) -> None:
         """Tell of the end of runs, or not."""

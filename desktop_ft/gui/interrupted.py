@@ -1,4 +1,4 @@
-"""What the window offers at its start where the last run ended without a word: go on, keep the best, or throw it away."""
+"""What the window offers where a run has broken off: go on, keep the best, or throw it away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
@@ -18,16 +19,16 @@ from desktop_ft.gui.widgets import GAP, Notice, button
 from desktop_ft.gui.worker import Report
 
 if TYPE_CHECKING:
-    from desktop_ft.jobs.run_list import Interrupted
+    from desktop_ft.jobs.run_list import BrokenOff
 
 
 class InterruptedRun(QWidget):
-    """A line with the ways on; hidden until `look` finds such a run, and gone once one is taken, or a run begins."""
+    """A line with the ways on; hidden until a run fails or `look` finds one, and gone once a way is taken, or a run begins."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._found: Interrupted | None = None
+        self._found: BrokenOff | None = None
         self.notice = Notice()
         self.go_on = button(
             tr("Go on training"),
@@ -49,23 +50,38 @@ class InterruptedRun(QWidget):
             layout.addWidget(way)
         self.hide()
         session.training.started.connect(self.hide)
+        session.training.ended.connect(self._ended)
         for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
             signal.connect(self._enable)
 
     def look(self) -> None:
         """Find out in the background whether the last run was interrupted, and offer what can be done."""
 
-        def work(report: Report, cancel: threading.Event) -> Interrupted | None:
+        def last() -> BrokenOff | None:
             return jobs.run_list.interrupted()
+
+        self._find(last)
+
+    def _ended(self, fault: BaseException | None) -> None:
+        run, end = self._session.training.run, self._session.training.end
+        if run is not None and end is not None and end.status is RunStatus.FAILED:
+            self._find(lambda: jobs.run_list.broken_off(run))
+
+    def _find(self, find: Callable[[], BrokenOff | None]) -> None:
+        def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
+            return find()
 
         self._session.worker.run(work, finished=self._offer, failed=lambda error: None)  # the page Runs tells of it
 
-    def _offer(self, found: Interrupted | None) -> None:
+    def _offer(self, found: BrokenOff | None) -> None:
         if found is None or self._session.training.running or self._session.settings.left_interrupted == str(found.run):
             return
         self._found = found
         name = words.printable(found.run.name)
-        self.notice.say(tr("The run {name} was interrupted at {place}.", name=name, place=found.place), "warn")
+        if found.failed:
+            self.notice.say(tr("The run {name} failed at {place}.", name=name, place=found.place), "warn")
+        else:
+            self.notice.say(tr("The run {name} was interrupted at {place}.", name=name, place=found.place), "warn")
         self._enable()
         self.show()
 

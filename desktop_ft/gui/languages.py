@@ -44,7 +44,7 @@ def speak(application: QApplication, chosen: str) -> str:
     Numbers stay as they are: fields that need a point for a comma say so themselves.
     """
     code = choose(chosen, QLocale.system().uiLanguages(), drawable())
-    catalogue = places.shipped("resources") / "translations" / f"{code}.mo"
+    catalogue = places.catalogue(code)
     if code == _ENGLISH or not catalogue.is_file():
         language.use(None)
         return _ENGLISH

@@ -97,7 +97,7 @@ class QueueWork(QObject):
         """Begin the next run, unless one is under way or nothing waits any more."""
         if self.working and not self._training.running:
             try:
-                self.now = jobs.queueing.next_run(self._queue, self._plugins)
+                self.now = jobs.queueing.next_run(self._queue, self._plugins, self._runs.verbs)
                 if self.now is not None:
                     self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QFile, QObject, Signal
 
@@ -25,6 +25,9 @@ from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from desktop_ft.jobs.training import Verbs
+
 _Kept = TypeVar("_Kept")
 _AT_ONCE = 1_000_000
 """So many bytes of results are read in less than a blink; more of them in the background."""
@@ -40,6 +43,9 @@ class RunWork(QObject):
     `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
     cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
     `threshold_kept` and `threshold_failed` tell of which run.
+
+    Args:
+        isolates: whether a run that begins now is to be trained in a process of its own.
     """
 
     began = Signal(str)
@@ -54,12 +60,15 @@ class RunWork(QObject):
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
-    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training) -> None:
+    def __init__(
+        self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training, isolates: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(state)
         self._state = state
         self._worker = worker
         self._plugins = plugins
         self._live = live
+        self._isolates = isolates
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
@@ -76,12 +85,17 @@ class RunWork(QObject):
         self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
+    @property
+    def verbs(self) -> Verbs:
+        """What trains a run that begins now: this process, or one of its own."""
+        return jobs.isolated if self._isolates() else jobs.training
+
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
-        plugins, path = self._plugins, run or jobs.training.new_run_path(recipe)
+        plugins, verbs, path = self._plugins, self.verbs, run or jobs.training.new_run_path(recipe)
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return jobs.training.train(recipe, path, plugins, emit, control, progress=progress)
+            return verbs.train(recipe, path, plugins, emit, control, progress=progress)
 
         self.begin(recipe, path, fit)
 
@@ -96,19 +110,19 @@ class RunWork(QObject):
 
     def resume(self, run: Path) -> None:
         """Go on with a run that did not end."""
-        plugins = self._plugins
+        plugins, verbs = self._plugins, self.verbs
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return jobs.training.resume(run, plugins, emit, control, progress=progress)
+            return verbs.resume(run, plugins, emit, control, progress=progress)
 
         self.begin(RunFolder.open(run).recipe, run, fit)
 
     def keep_best(self, run: Path) -> None:
         """Let a run that was broken off end here: keep the best it has, and evaluate it."""
-        plugins = self._plugins
+        plugins, verbs = self._plugins, self.verbs
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
-            return jobs.training.keep_best(run, plugins, emit, control, progress=progress)
+            return verbs.keep_best(run, plugins, emit, control, progress=progress)
 
         self.begin(RunFolder.open(run).recipe, run, fit)
 

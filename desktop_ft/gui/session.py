@@ -72,7 +72,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     worker = Worker(state)
     worker.unforeseen.connect(faults.report)
     training = Training(state)
-    opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training)
+    opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training, lambda: settings.isolate)
     opening.moved.connect(runs.leave_others)
     training.started.connect(state.used)
 

@@ -23,6 +23,7 @@ _KNOWN = {
     "windows": dict,
     "detached": dict,
     "notify": bool,
+    "isolate": bool,
     "left_interrupted": str,
 }
 _MOST_RECENT = 12
@@ -97,6 +98,15 @@ class Settings:
     @notify.setter
     def notify(self, wanted: bool) -> None:
         self._values["notify"] = wanted
+
+    @property
+    def isolate(self) -> bool:
+        """Whether runs are trained in a process of their own."""
+        return bool(self._values.get("isolate", False))
+
+    @isolate.setter
+    def isolate(self, wanted: bool) -> None:
+        self._values["isolate"] = wanted
 
     @property
     def geometry(self) -> QByteArray:

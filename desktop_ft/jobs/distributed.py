@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import DatasetManifest, Subset
@@ -25,25 +25,17 @@ from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DeviceChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import DESK, LAST_WORDS, size_here
+from desktop_ft.jobs.children import APART, Emit, Wishes, environment, tell_end
 from desktop_ft.jobs.running import OpenRun
 from desktop_ft.runs.run_folder import EventFollower
 
 _MEMBER = "desktop_ft.jobs.team_member"
 _ERRORS = "error.json"
-_PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
 _RESTARTS = 3
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 _LOOK_EVERY_S = 0.05
 _CANCEL_WITHIN_S = 30.0
 _END_WITHIN_S = 5.0
-# Ctrl-C in the terminal is for this process alone, who asks the others to stop.
-_APART: dict[str, Any]
-if sys.platform == "win32":
-    _APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-else:
-    _APART = {"start_new_session": True}
-
-Emit = Callable[[TrainEvent], None]
 
 
 def processes(recipe: Recipe, manifest: DatasetManifest) -> int:
@@ -93,7 +85,7 @@ def fit(run: OpenRun, count: int, emit: Emit, control: RunControl, *, cut: bool 
     def closed(untold: RunEnded) -> RunEnded:
         """The end that they have told, or else `untold`, passed on."""
         if ended is None:
-            return _tell(run, untold, emit)
+            return tell_end(run, untold, emit)
         emit(ended)
         return ended
 
@@ -129,16 +121,13 @@ def _followed(team: _Launched, news: EventFollower, emit: Emit, control: RunCont
 
 
 class _Launched:
-    """torchrun, and through it the processes that it has started.
+    """torchrun, and through it the processes that it has started."""
 
-    The line to their standard input carries what is asked of the run. It also holds them: when it is cut, they end.
-    """
-
-    def __init__(self, torchrun: subprocess.Popen[bytes], desk: Path) -> None:
+    def __init__(self, torchrun: subprocess.Popen[bytes], line: IO[bytes], desk: Path) -> None:
         self._torchrun = torchrun
+        self._line = line
+        self._wishes = Wishes(line)
         self._desk = desk
-        self._asked: dict[str, bool] = {}
-        self._cancel_by = float("inf")
 
     @property
     def is_running(self) -> bool:
@@ -147,21 +136,14 @@ class _Launched:
 
     def ask(self, control: RunControl) -> None:
         """Pass on what is asked of the run, if it is something new. Who does not heed a cancellation in time is ended."""
-        wishes = {name: getattr(control, name).is_set() for name in ("cancel", "stop", "pause")}
-        if wishes != self._asked:
-            self._asked = wishes
-            self._cancel_by = time.monotonic() + _CANCEL_WITHIN_S if wishes["cancel"] else float("inf")
-            if self._torchrun.stdin is not None:
-                with suppress(OSError, ValueError):  # they have just ended
-                    self._torchrun.stdin.write(json.dumps(wishes).encode() + b"\n")
-                    self._torchrun.stdin.flush()
-        if time.monotonic() > self._cancel_by:
+        self._wishes.tell(control)
+        if control.cancel.is_set() and time.monotonic() > self._wishes.told_at + _CANCEL_WITHIN_S:
             self.end()
 
     def hear(self, event: TrainEvent) -> None:
         """Take notice of what they told."""
         if isinstance(event, RunStarted):
-            self._asked = {}  # who was started anew has heard nothing yet
+            self._wishes.tell_anew()
 
     def untold_end(self, control: RunControl) -> RunEnded:
         """How a run ended of which they told no end."""
@@ -183,9 +165,8 @@ class _Launched:
 
     def end(self) -> None:
         """See to it that they end."""
-        if self._torchrun.stdin is not None:
-            with suppress(OSError):
-                self._torchrun.stdin.close()
+        with suppress(OSError):
+            self._line.close()
         for end_it in (self._torchrun.terminate, self._torchrun.kill):
             end_it()
             self.let_end()
@@ -201,13 +182,12 @@ def _started(run: OpenRun, count: int, cut: bool) -> Iterator[_Launched]:
         # They find each other in files that are this person's alone: a port would be open to all machines around.
         torchrun += ["--rdzv-backend", "c10d", "--rdzv-endpoint", str(Path(desk) / "torchrun"), "--rdzv-conf", "store_type=file"]
         member = ["-m", _MEMBER, str(run.folder.path.resolve()), *([] if cut else ["--whole"])]
-        environment = _environment(count) | {"TORCHELASTIC_ERROR_FILE": str(Path(desk) / _ERRORS), DESK: desk}
-        team = _Launched(
-            subprocess.Popen(  # noqa: S603 (our own module, no shell)
-                [*torchrun, *member], stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, **_APART
-            ),
-            Path(desk),
+        around = _environment(count) | {"TORCHELASTIC_ERROR_FILE": str(Path(desk) / _ERRORS), DESK: desk}
+        launched = subprocess.Popen(  # noqa: S603 (our own module, no shell)
+            [*torchrun, *member], stdin=subprocess.PIPE, stdout=said, stderr=said, env=around, **APART
         )
+        assert launched.stdin is not None
+        team = _Launched(launched, launched.stdin, Path(desk))
         try:
             yield team
         finally:
@@ -215,24 +195,10 @@ def _started(run: OpenRun, count: int, cut: bool) -> Iterator[_Launched]:
 
 
 def _environment(count: int) -> dict[str, str]:
-    """This environment, so that the processes find this package first, and share the processors."""
-    paths = [_PACKAGE_HOME, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    """What they find around them, so that they share the processors and speak with each other alone."""
     threads = str(max(1, (os.cpu_count() or 1) // count))
     usual = {"OMP_NUM_THREADS": threads, **dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK)}
-    ours = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
-    return usual | dict(os.environ) | ours
-
-
-def _tell(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
-    """Keep and pass on an end that the processes did not tell, once the last of them has let go of the run."""
-    latest = time.monotonic() + _END_WITHIN_S
-    while run.folder.is_locked and time.monotonic() < latest:
-        time.sleep(_LOOK_EVERY_S)
-    whole = RunEnded(status=ended.status, checkpoint=run.store().best, error=ended.error)
-    with suppress(UserError), run.folder.lock(), run.folder.log() as log:  # a full disk may have been what ended them
-        log.append(whole)
-    emit(whole)
-    return whole
+    return usual | environment() | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def _gpus(device: DeviceChoice) -> int:

@@ -11,7 +11,8 @@ from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.training import Emit, PhaseProgress, judge, new_run_path, resume, train
+from desktop_ft.jobs import training
+from desktop_ft.jobs.training import Emit, PhaseProgress, Verbs, judge, new_run_path
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
@@ -36,11 +37,14 @@ class QueuedRun:
     fit: Fit
 
 
-def next_run(queue: Queue, plugins: Plugins) -> QueuedRun | None:
+def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedRun | None:
     """What is to be trained next; None where nothing waits. What cannot be trained at all is marked so, and left out.
 
     A run that broke off with its process, or was ended by a signal to it, goes on from its last checkpoint. One that takes its
     process with it every time must not keep the others from their turn for ever.
+
+    Args:
+        verbs: who trains it: `training` or `isolated`.
     """
     while (waiting := queue.next) is not None:
         try:
@@ -61,17 +65,18 @@ def next_run(queue: Queue, plugins: Plugins) -> QueuedRun | None:
             continue
         path = begun.path if begun is not None else new_run_path(recipe)
         queue.mark(waiting.number, run=str(path), broken_off=broken_off)
-        return QueuedRun(waiting.number, waiting.name, recipe, path, _fit(recipe, path, plugins, ended, begun=begun is not None))
+        fit = _fit(recipe, path, plugins, ended, verbs, begun=begun is not None)
+        return QueuedRun(waiting.number, waiting.name, recipe, path, fit)
     return None
 
 
-def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, *, begun: bool) -> Fit:
+def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, verbs: Verbs, *, begun: bool) -> Fit:
     def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
         if ended is not None and ended.status is RunStatus.COMPLETED:
             return judge(path, ended, plugins, control, progress=progress)
         if begun:
-            return resume(path, plugins, emit, control, progress=progress)
-        return train(recipe, path, plugins, emit, control, progress=progress)
+            return verbs.resume(path, plugins, emit, control, progress=progress)
+        return verbs.train(recipe, path, plugins, emit, control, progress=progress)
 
     return fit
 

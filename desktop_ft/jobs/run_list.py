@@ -1,5 +1,7 @@
 """The person's runs: which there are, wherever they lie, and what is written about them."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,37 +48,42 @@ def listed(root: Path | None = None) -> list[RunSummary]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupted:
-    """A run that ended without a word: its process was killed, or the power failed.
+class BrokenOff:
+    """A run that did not come to its end.
 
     Attributes:
         place: how far it had come, in words.
         has_best: whether an epoch was judged, so that there is a best model.
+        failed: whether it told why; otherwise its process was killed, or the power failed.
     """
 
     run: Path
     place: str
     has_best: bool
+    failed: bool
 
 
-def interrupted() -> Interrupted | None:
+def interrupted() -> BrokenOff | None:
     """The run of the person's that was begun last, if it was interrupted.
 
     Raises:
         UserError: the index cannot be written.
     """
     last = next(iter(listed()), None)
-    if last is None or last.status != "interrupted":
-        return None
+    return broken_off(Path(last.path)) if last is not None and last.status == "interrupted" else None
+
+
+def broken_off(run: Path) -> BrokenOff | None:
+    """How far `run`, which is not complete, has come; None where it cannot be read, of which the page Runs tells."""
     try:
-        history = RunFolder.open(Path(last.path)).history()
-    except UserError:  # the page Runs tells of it
+        history = RunFolder.open(run).history()
+    except UserError:
         return None
     if history.steps:
         place = tr("epoch {epoch}, batch {batch}", epoch=history.steps[-1].epoch + 1, batch=history.steps[-1].step + 1)
     else:
         place = tr("its beginning")
-    return Interrupted(run=Path(last.path), place=place, has_best=history.best is not None)
+    return BrokenOff(run=run, place=place, has_best=history.best is not None, failed=history.ended is not None)
 
 
 def accuracy_of(run: RunSummary) -> Interval | None:

@@ -4,7 +4,6 @@ Standard input belongs to the first of them. A line of JSON says what is asked o
 to train for: then all end. The first writes what happens into the run's events, where who started them reads it.
 """
 
-import json
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.engine import process
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import DESK, LAST_WORDS, TeamBroken, rank_here
+from desktop_ft.jobs.children import heed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import take_part
 from desktop_ft.plugin_manager import load_plugins
@@ -76,10 +76,7 @@ def _leave_words(sentence: str) -> None:
 
 
 def _listen(control: RunControl, torchrun: int) -> None:
-    for line in sys.stdin:
-        for name, wanted in json.loads(line).items():
-            wish: threading.Event = getattr(control, name)
-            (wish.set if wanted else wish.clear)()
+    heed(sys.stdin, control)
     _end_all(torchrun)
 
 

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 
 Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
+
+
+class Verbs(Protocol):
+    """What this module and `isolated` both are: they train here, or in a process of its own."""
+
+    train: Callable[..., RunEnded]
+    resume: Callable[..., RunEnded]
+    keep_best: Callable[..., RunEnded]
 
 
 def new_run_path(recipe: Recipe) -> Path:

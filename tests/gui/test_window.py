@@ -317,12 +317,34 @@ def test_the_first_window_and_its_page_need_nothing_heavy(home: Path) -> None:
         "assert not window.grab().isNull()\n"
         "window.page('data')\n"
         "libraries = {'torch', 'torchvision', 'sklearn', 'scipy', 'onnx', 'onnxruntime', 'pyqtgraph', 'numpy', 'PIL'}\n"
-        "heavy = (libraries | {'psutil', 'ssl', 'http.client'}) & set(sys.modules)\n"
+        "heavy = (libraries | {'psutil', 'ssl', 'http.client', 'sqlite3', 'desktop_ft.jobs.training'}) & set(sys.modules)\n"
         "window.close()\n"
         "print(sorted(heavy))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
+
+
+def test_qt_reads_no_source_of_what_is_imported_and_a_plugin_may_still_ask_for_its_other_names(tmp_path: Path) -> None:
+    (tmp_path / "other_names.py").write_text(
+        "from PySide6.QtCore import QObject\n"
+        "from __feature__ import snake_case\n"
+        "def named():\n"
+        "    made = QObject()\n"
+        "    made.set_object_name('by its other name')\n"
+        "    return made\n"
+    )
+    code = (
+        "import desktop_ft.gui\n"
+        "import linecache, sys\n"
+        "import desktop_ft.app, desktop_ft.jobs.training\n"
+        "read = [name for name in linecache.cache if 'desktop_ft' in name]\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import other_names\n"
+        "print(read, other_names.named().objectName())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[] by its other name", 0), done.stderr
 
 
 def test_what_a_labels_csv_holds_out_stays_held_out(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

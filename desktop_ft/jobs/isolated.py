@@ -1,0 +1,335 @@
+"""A process of its own trains a run, and this one supervises it: whatever ends that process takes nothing else with it.
+
+The verbs are those of `training`, with the same events. What the child (`isolated_child`) says comes in lines of JSON, which are
+read as values of the vocabulary and nothing else. What it prints, and how it crashed, stands in the run's trainer.log.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Annotated, Literal
+
+from pydantic import Field
+
+from desktop_ft.api import TrainEvent
+from desktop_ft.core import language
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import Paused, RunEnded, RunStatus, Warned
+from desktop_ft.core.language import tr
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import from_json, to_json
+from desktop_ft.engine.control import RunControl
+from desktop_ft.jobs.children import APART, Emit, Wishes, environment, tell_end
+from desktop_ft.jobs.running import open_run
+from desktop_ft.jobs.training import PhaseProgress
+from desktop_ft.plugin_manager import Plugins
+
+_CHILD = "desktop_ft.jobs.isolated_child"
+_LOOK_EVERY_S = 0.05
+_QUIET_S = 30.0
+_END_WITHIN_S = 2.0
+_LAST_LINES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a child is to do: the name of a verb of `training`, and what it is done with.
+
+    Attributes:
+        recipe: as TOML; "" where the run has one.
+        language: the code of the one to speak.
+    """
+
+    verb: Literal["train", "resume", "keep_best"]
+    run: str
+    recipe: str = ""
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What `progress` is told."""
+
+    what: str
+    done: int
+    total: int | None = None
+    type: Literal["phase"] = "phase"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The verb is done."""
+
+    ended: RunEnded
+    type: Literal["returned"] = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """It ended in a UserError."""
+
+    what: str
+    cure: str
+    type: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """It ended as it was cancelled."""
+
+    type: Literal["given_up"] = "given_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unforeseen:
+    """It ended in an error that nobody foresaw."""
+
+    traceback: str
+    type: Literal["unforeseen"] = "unforeseen"
+
+
+Said = Annotated[TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen, Field(discriminator="type")]
+"""What a child says, a line each."""
+
+
+class TrainerFailed(Exception):
+    """An error in the child that nobody foresaw; the message is its traceback."""
+
+
+def train(
+    recipe: Recipe, run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None
+) -> RunEnded:
+    """As `training.train`.
+
+    Raises:
+        As it does; and TrainerFailed where it raises what nobody foresaw.
+    """
+    order = Order(verb="train", run=str(run.absolute()), recipe=recipe.to_toml(), language=language.code())
+    return _Supervisor(order, plugins, emit, control, progress).whole()
+
+
+def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
+    """As `training.resume`, and `train` here."""
+    order = Order(verb="resume", run=str(run.absolute()), language=language.code())
+    return _Supervisor(order, plugins, emit, control, progress).whole()
+
+
+def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
+    """As `training.keep_best`, and `train` here."""
+    order = Order(verb="keep_best", run=str(run.absolute()), language=language.code())
+    return _Supervisor(order, plugins, emit, control, progress).whole()
+
+
+class _Supervisor:
+    """Lets one child after another do a run: a pause ends one, which then holds neither memory nor GPU, and another goes on."""
+
+    def __init__(self, order: Order, plugins: Plugins, emit: Emit, control: RunControl, progress: PhaseProgress | None) -> None:
+        self._order = order
+        self._run = Path(order.run)
+        self._plugins = plugins
+        self._emit = emit
+        self._control = control
+        self._progress = progress
+        self._told: RunEnded | None = None
+
+    def whole(self) -> RunEnded:
+        """All of the run."""
+        while True:
+            with _child(self._order) as child:
+                ended = self._follow(child)
+            if ended is not None:
+                return ended
+            with open_run(self._run, self._plugins).folder.lock():  # nobody else may go on with it meanwhile
+                self._wait()
+            if self._control.cancel.is_set():
+                return self._closed(RunEnded(status=RunStatus.CANCELLED))
+            self._emit(Paused(paused=False))
+            verb: Literal["keep_best", "resume"] = "keep_best" if self._control.stop.is_set() else "resume"
+            self._order = replace(self._order, verb=verb, recipe="")
+
+    def _follow(self, child: _Child) -> RunEnded | None:
+        """Pass on what is asked and what is told, until the end; None: it is paused, and all it knows is saved."""
+        while True:
+            said = child.hear(self._control)
+            if said is None:
+                if child.must_be_ended(self._control):
+                    child.end()
+                    return self._given_up(child)
+                self._tell_quiet(child)
+            elif isinstance(said, _Gone):
+                return self._gone(child, said)
+            elif isinstance(said, Returned):
+                return said.ended
+            else:
+                self._pass_on(said)
+                if isinstance(said, Paused) and said.paused:
+                    return None
+
+    def _pass_on(self, said: TrainEvent | Phase | Refused | GivenUp | Unforeseen) -> None:
+        match said:
+            case Phase():
+                if self._progress is not None:
+                    self._progress(said.what, said.done, said.total)
+            case Refused():
+                raise UserError(said.what, said.cure)
+            case GivenUp():
+                raise Cancelled
+            case Unforeseen():
+                raise TrainerFailed(said.traceback)
+            case _:
+                self._told = said if isinstance(said, RunEnded) else self._told
+                self._emit(said)
+
+    def _tell_quiet(self, child: _Child) -> None:
+        if self._progress is not None and (seconds := child.quiet_for()) is not None:
+            self._progress(tr("No sign of life from the training for {n} s", n=seconds), 0, None)
+
+    def _given_up(self, child: _Child) -> RunEnded:
+        """It did not end when it was asked to."""
+        if self._control.cancel.is_set():
+            if self._told is not None:
+                raise Cancelled  # out of what follows training
+            return self._closed(RunEnded(status=RunStatus.CANCELLED))
+        child.keep_log(self._run)
+        self._emit(Warned(message=tr("The training gave no sign of life, and was ended. What it had saved is kept.")))
+        return self._told or self._closed(RunEnded(status=RunStatus.STOPPED))
+
+    def _gone(self, child: _Child, gone: _Gone) -> RunEnded:
+        """It died."""
+        child.keep_log(self._run)
+        error = UserError(gone.why, tr("What was saved is safe: go on with the run. Its trainer.log has the details."))
+        if self._told is not None:
+            raise error  # what it died of is no part of the training
+        return self._closed(RunEnded(status=RunStatus.FAILED, error=str(error)), error)
+
+    def _closed(self, ended: RunEnded, error: UserError | None = None) -> RunEnded:
+        """The end of a run whose process can tell none."""
+        if not (self._run / "recipe.toml").is_file():  # it had not begun
+            raise error or Cancelled
+        return tell_end(open_run(self._run, self._plugins), ended, self._emit)
+
+    def _wait(self) -> None:
+        control = self._control
+        while control.pause.is_set() and not control.stop.is_set() and not control.cancel.wait(_LOOK_EVERY_S):
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """It ended without a word; `why` is a sentence."""
+
+    why: str
+
+
+class _Child:
+    """The process that trains, as its supervisor sees it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], line: IO[bytes], log: IO[bytes]) -> None:
+        self._process = process
+        self._line = line
+        self._log = log
+        self._said = queue.SimpleQueue[bytes]()
+        self._heard_at = time.monotonic()
+        self._quiet_told = 0
+        self.wishes = Wishes(line)
+        self._reader = threading.Thread(target=self._read, name="what-the-trainer-says")
+        self._reader.start()
+
+    def hear(self, control: RunControl) -> TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | _Gone | None:
+        """What it says next, after it was told what is asked; None: nothing for a moment."""
+        self.wishes.tell(control)
+        try:
+            line = self._said.get(timeout=_LOOK_EVERY_S)
+        except queue.Empty:
+            return None
+        self._heard_at, self._quiet_told = time.monotonic(), 0
+        if not line:
+            return _Gone(self._why())
+        try:
+            return from_json(Said, line, tr("What the trainer says"))  # type: ignore[no-any-return]
+        except UserError as error:
+            self.end()
+            return _Gone(error.what)
+
+    def must_be_ended(self, control: RunControl) -> bool:
+        """Whether it was asked to end and does not: at once for what is dropped anyway, else after a long silence."""
+        silence = _QUIET_S if not control.cancel.is_set() else 0.0
+        asked = control.cancel.is_set() or control.stop.is_set()
+        now = time.monotonic()
+        return asked and now > self.wishes.told_at + _END_WITHIN_S and now > self._heard_at + silence
+
+    def quiet_for(self) -> int | None:
+        """For how many seconds it has said nothing, once each second after a long silence; else None."""
+        seconds = int(time.monotonic() - self._heard_at)
+        if seconds < _QUIET_S or seconds == self._quiet_told:
+            return None
+        self._quiet_told = seconds
+        return seconds
+
+    def keep_log(self, run: Path) -> None:
+        """Add what it printed to the run's own log."""
+        self._log.seek(0)
+        with suppress(OSError), (run / "trainer.log").open("ab") as kept:
+            kept.write(self._log.read())
+
+    def end(self) -> None:
+        """See to it that it ends, and that all it said is heard."""
+        with suppress(OSError):
+            self._line.close()
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.put(line)
+        self._said.put(b"")
+
+    def _why(self) -> str:
+        try:
+            code = self._process.wait(_END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            return tr("The process that trains says nothing any more.")
+        if code == -getattr(signal, "SIGKILL", 0):
+            return tr("The system has ended the process that trains (SIGKILL), as it does where memory runs out.")
+        name = signal.Signals(-code).name if code < 0 else tr("exit code {code}", code=code)
+        self._log.seek(max(0, self._log.seek(0, 2) - _LAST_LINES))
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        last = f": {lines[-1]}" if lines and code > 0 else ""
+        return tr("The process that trains has ended ({how}).", how=f"{name}{last}")
+
+
+@contextmanager
+def _child(order: Order) -> Iterator[_Child]:
+    """A new one; whatever happens in the block, it is gone after it."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603 (our own module, no shell)
+            [sys.executable, "-X", "faulthandler", "-m", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment(),
+            **APART,
+        )
+        assert process.stdin is not None
+        child = _Child(process, process.stdin, log)
+        try:
+            with suppress(OSError):  # it has died already, which is heard
+                process.stdin.write(to_json(order) + b"\n")
+                process.stdin.flush()
+            yield child
+        finally:
+            child.end()

@@ -1,0 +1,228 @@
+"""A process of its own trains: the same run, the same events, and nothing of it left when it dies or pauses."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop_ft import places
+from desktop_ft.api import TrainEvent
+from desktop_ft.core import language
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.events import EpochDone, Paused, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import from_json
+from desktop_ft.engine.control import RunControl
+from desktop_ft.jobs import isolated, training
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+
+Heard = Callable[[TrainEvent], None]
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def strike(number: int) -> None:
+    for child in children():
+        child.send_signal(number)
+
+
+def longer(recipe: Recipe, epochs: int) -> Recipe:
+    return recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"epochs": epochs})})
+
+
+def weights(run: Path) -> bytes:
+    folder = RunFolder.open(run)
+    ended = folder.history().ended
+    assert ended is not None
+    return (run / ended.checkpoint).read_bytes()
+
+
+def at(kind: type, do: Callable[[], object], heard: list[TrainEvent]) -> Heard:
+    """Hear every event, and `do` something at the first of `kind`."""
+
+    def hear(event: TrainEvent) -> None:
+        first = isinstance(event, kind) and not any(isinstance(before, kind) for before in heard)
+        heard.append(event)
+        if first:
+            do()
+
+    return hear
+
+
+@pytest.fixture
+def whole(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> tuple[list[TrainEvent], bytes]:
+    """What a run of three epochs in this process tells, and what it has learned."""
+    told: list[TrainEvent] = []
+    training.train(longer(recipe, 3), tmp_path / "here", plugins, told.append, RunControl())
+    return told, weights(tmp_path / "here")
+
+
+def test_it_tells_and_learns_the_same_and_a_pause_leaves_no_process(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, whole: tuple[list[TrainEvent], bytes]
+) -> None:
+    run, control = tmp_path / "run", RunControl()
+    heard: list[TrainEvent] = []
+    modules: list[str] = []
+    left: list[object] = []
+
+    def look() -> None:
+        modules.extend(mapped.path for child in children() for mapped in child.memory_maps())
+
+    def pause() -> None:
+        look()
+        control.pause.set()
+
+    def paused() -> None:
+        def go_on() -> None:
+            with contextlib.suppress(UserError):
+                training.resume(run, plugins, lambda event: None, RunControl())
+                left.append("another process could go on with it")
+            left.extend(children())
+            control.pause.clear()
+
+        threading.Timer(1.0, go_on).start()
+
+    hears_pause = at(Paused, paused, [])
+
+    def hear(event: TrainEvent) -> None:
+        hears_pause(event)
+        at(StepDone, pause, heard)(event)
+
+    ended = isolated.train(longer(recipe, 3), run, plugins, hear, control)
+    assert ended.status is RunStatus.COMPLETED
+    assert left == []
+    assert any("torch" in path for path in modules)
+    assert not any("Qt6" in path for path in modules)
+    told, learned = whole
+    assert weights(run) == learned
+    assert [event.loss for event in heard if isinstance(event, StepDone)] == [e.loss for e in told if isinstance(e, StepDone)]
+    assert [event.val_loss for event in heard if isinstance(event, EpochDone)] == [
+        e.val_loss for e in told if isinstance(e, EpochDone)
+    ]
+    assert RunFolder.open(run).evaluation is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_it_crashes_and_goes_on_from_where_it_had_saved(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, whole: tuple[list[TrainEvent], bytes]
+) -> None:
+    run = tmp_path / "run"
+    heard: list[TrainEvent] = []
+    ended = isolated.train(longer(recipe, 3), run, plugins, at(EpochDone, lambda: strike(signal.SIGSEGV), heard), RunControl())
+    assert ended.status is RunStatus.FAILED
+    assert "SIGSEGV" in ended.error
+    assert heard[-1] == ended == RunFolder.open(run).history().ended
+    assert "Segmentation fault" in (run / "trainer.log").read_text()
+    assert children() == []
+    assert isolated.resume(run, plugins, heard.append, RunControl()).status is RunStatus.COMPLETED
+    assert weights(run) == whole[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_one_that_hangs_is_told_of_and_can_be_stopped(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "_QUIET_S", 1.0)
+    run, control = tmp_path / "run", RunControl()
+    heard: list[TrainEvent] = []
+    told: list[str] = []
+
+    def progress(what: str, done: int, total: int | None) -> None:
+        if "No sign of life" in what and any(isinstance(event, EpochDone) for event in heard):
+            told.append(what)
+            control.stop.set()
+
+    hang = at(EpochDone, lambda: strike(signal.SIGSTOP), heard)
+    ended = isolated.train(longer(recipe, 50), run, plugins, hang, control, progress=progress)
+    assert told
+    assert ended.status is RunStatus.STOPPED
+    assert any(isinstance(event, Warned) and "was ended" in event.message for event in heard)
+    assert RunFolder.open(run).history().ended == ended
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_one_that_hangs_is_cancelled_at_once(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    run, control = tmp_path / "run", RunControl()
+    began = list[float]()
+
+    def hang() -> None:
+        strike(signal.SIGSTOP)
+        control.cancel.set()
+        began.append(time.monotonic())
+
+    ended = isolated.train(longer(recipe, 50), run, plugins, at(RunStarted, hang, []), control)
+    assert ended.status is RunStatus.CANCELLED
+    assert time.monotonic() - began[0] < 10
+    assert RunFolder.open(run).history().ended == ended
+
+
+def test_what_it_refuses_is_told_in_the_persons_language_and_leaves_no_run(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, german: None
+) -> None:
+    nowhere = recipe.model_copy(update={"dataset": recipe.dataset.model_copy(update={"folder": str(tmp_path / "gone")})})
+    with pytest.raises(UserError) as here:
+        training.train(nowhere, tmp_path / "run", plugins, lambda event: None, RunControl())
+    with pytest.raises(UserError) as there:
+        isolated.train(nowhere, tmp_path / "run", plugins, lambda event: None, RunControl())
+    assert there.value == here.value
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def german() -> Iterator[None]:
+    with places.catalogue("de").open("rb") as texts:
+        language.use(texts)
+    yield
+    language.use(None)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_one_that_dies_before_it_has_begun_leaves_no_run(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    def progress(what: str, done: int, total: int | None) -> None:
+        strike(signal.SIGKILL)
+
+    with pytest.raises(UserError, match="SIGKILL"):
+        isolated.train(recipe, tmp_path / "run", plugins, lambda event: None, RunControl(), progress=progress)
+    assert not (tmp_path / "run").exists()
+    control = RunControl()
+    control.cancel.set()
+    with pytest.raises(Cancelled):
+        isolated.train(recipe, tmp_path / "run", plugins, lambda event: None, control)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_it_ends_with_who_supervises_it(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(longer(recipe, 500).to_toml())
+    command = [sys.executable, "-m", "desktop_ft", "train", "--recipe", "recipe.toml", "--out", "run", "--isolate"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as window:
+        assert window.stderr is not None
+        assert any("Epoch 1/" in line for line in window.stderr)
+        trainers = psutil.Process(window.pid).children(recursive=True)
+        assert trainers
+        window.kill()
+    _gone, alive = psutil.wait_procs(trainers, timeout=10)
+    assert not alive
+    assert not RunFolder.open(tmp_path / "run").is_locked
+
+
+@given(st.binary(max_size=200) | st.dictionaries(st.text(max_size=5), st.integers()).map(lambda d: str(d).encode()))
+def test_what_comes_over_the_line_is_something_it_may_say_or_is_refused(line: bytes) -> None:
+    with contextlib.suppress(UserError):  # anything else that it raises fails
+        assert from_json(isolated.Said, line, "it").type in line.decode()
