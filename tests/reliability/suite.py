@@ -1,6 +1,6 @@
 """Every fault there is, by the part of the application that it strikes."""
 
-from tests.reliability import sharing, storage
+from tests.reliability import sharing, storage, training
 
-PARTS = {"Runs survive": [*storage.FAULTS, *sharing.FAULTS]}
+PARTS = {"Runs survive": [*storage.FAULTS, *sharing.FAULTS], "Training survives": [*training.FAULTS]}
 FAULTS = [fault for faults in PARTS.values() for fault in faults]
