@@ -6,7 +6,7 @@ from pathlib import Path
 import platformdirs
 
 _APP = "desktop-ft"
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
@@ -33,6 +33,12 @@ def data() -> Path:
 def runs() -> Path:
     """Where runs go when no folder is named."""
     return data() / "runs"
+
+
+def environment() -> dict[str, str]:
+    """The environment for a child process, which finds this package in it before any other, and nothing in its working folder."""
+    paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _under(name: str, usual: Path) -> Path:

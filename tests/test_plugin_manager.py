@@ -139,6 +139,74 @@ def test_what_a_plugin_prints_stays_off_standard_output(folder: Path, capsys: py
     assert capsys.readouterr() == ("", "hello\n")
 
 
+def test_a_plugin_whose_files_change_is_off_until_it_is_enabled_anew(folder: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "imported"
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED
+    (folder / "mine" / "more.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n")
+    changed = record("mine")
+    assert changed.state is PluginState.DISABLED
+    assert "not those that you enabled" in changed.reason
+    assert not marker.exists()
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED
+
+
+def test_plugins_enabled_before_their_files_were_looked_at_stay_so(folder: Path, home: Path) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    (home / "data" / "plugins.json").write_text(json.dumps({"enabled": ["mine"]}))
+    assert record("mine").state is PluginState.LOADED
+
+
+@pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), 9)", "os.execv('/bin/true', ['true'])"])
+def test_a_plugin_that_ends_its_process_is_named_and_never_tried_twice(folder: Path, tmp_path: Path, how: str) -> None:
+    marker = tmp_path / "tries"
+    code = f"import os\nwith open({str(marker)!r}, 'a') as tries:\n    tries.write('x')\n{how}\n"
+    (folder / "deadly.py").write_text(f'DESKTOP_FT_API = ">=1,<2"\n{code}')
+    set_enabled("deadly", on=True)
+    for _ in range(2):
+        assert record("deadly").state is PluginState.DISABLED
+        assert "ended the process in which it was tried" in record("deadly").reason
+    assert marker.read_text() == "x"
+
+
+def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(folder: Path, tmp_path: Path) -> None:
+    deadly = "import os, sys\nif not sys.argv[0].endswith('probe.py'):\n    os._exit(3)\n"
+    (folder / "deadly.py").write_text(GOOD.format(name="deadly") + deadly)
+    set_enabled("deadly", on=True)
+    command = [sys.executable, "-m", "desktop_ft", "plugins", "--json"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 3
+    again = subprocess.run(command, capture_output=True, check=True)
+    told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
+    assert told["state"] == "disabled"
+    assert "ended the application" in told["reason"]
+
+
+def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", json.loads)  # put back afterwards
+    (folder / "meddler.py").write_text(
+        GOOD.format(name="m") + "import json\nread = json.loads\njson.loads = lambda *a: read(*a)\n"
+    )
+    set_enabled("meddler", on=True)
+    plugins = load_plugins()
+    told = next(record for record in plugins.records if record.name == "meddler")
+    assert told.state is PluginState.LOADED
+    assert "json.loads" in told.reason
+    assert any("meddler" in remark for remark in plugins.remarks)
+
+
+def test_without_plugins_only_built_ins_are_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    command = [sys.executable, "-m", "desktop_ft", "--no-plugins", "plugins", "--json"]
+    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert next(each for each in told if each["name"] == "mine")["state"] == "disabled"
+    assert "safe mode" in next(each for each in told if each["name"] == "mine")["reason"]
+    assert record("mine").state is PluginState.LOADED
+
+
 def test_a_shadowed_plugin_is_the_built_in_one_to_the_person(folder: Path) -> None:
     (folder / "onnx_export.py").write_text(GOOD.format(name="other"))
     with pytest.raises(UserError, match="built in"):

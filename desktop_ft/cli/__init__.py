@@ -20,14 +20,27 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.engine import process
 from desktop_ft.engine.team import TeamBroken, rank_here
 
-_WINDOW = "window"
+_WINDOW, _NO_PLUGINS = "window", "--no-plugins"
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; without one, open the window. Returns the exit code."""
     process.prepare()
-    asked = _with_command(sys.argv[1:] if argv is None else argv)
+    asked = list(sys.argv[1:] if argv is None else argv)
+    if _NO_PLUGINS not in asked:
+        return _main(_with_command(asked))
+    from desktop_ft.plugin_manager import NO_PLUGINS
+
+    before = os.environ.get(NO_PLUGINS, "")
+    os.environ[NO_PLUGINS] = "1"  # for the processes that it starts, too
+    try:
+        return _main(_with_command([each for each in asked if each != _NO_PLUGINS]))
+    finally:
+        os.environ[NO_PLUGINS] = before
+
+
+def _main(asked: Sequence[str]) -> int:
     parser = build_parser(for_window=not asked or asked[0] == _WINDOW)
     arguments = parser.parse_args(asked)
     # Of processes that train together the first speaks for all, and torchrun hears how it ended from that one alone.
@@ -79,6 +92,7 @@ def build_parser(*, for_window: bool = False) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"desktop-ft {__version__}")
     parser.set_defaults(run=_open_window, path=None)
+    parser.add_argument(_NO_PLUGINS, action="store_true", help="load built-in plugins only, in the window or any command")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     if not for_window:
         from desktop_ft.cli.all_commands import add_all_commands

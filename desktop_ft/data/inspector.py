@@ -12,20 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from desktop_ft import places
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.language import tr
 from desktop_ft.data.files import AnyPath
 
-CHILD = (sys.executable, "-P", "-m", "desktop_ft.data.inspect_child")
+CHILD = (sys.executable, "-m", "desktop_ft.data.inspect_child")
 SECONDS_LIMIT = 30.0
 _AHEAD = 16
 _TICK = 0.1
 _LEAVE_SECONDS = 2.0
-_PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,10 +200,9 @@ def _exchange(process: subprocess.Popen[bytes], question: dict[str, str] | None)
 
 
 def _environment() -> dict[str, str]:
-    """This environment, so that the child finds this package and computes in one thread."""
-    paths = [_PACKAGE_HOME, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    """The child's environment, in which it computes in one thread."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **one, "PYTHONPATH": os.pathsep.join(paths)}
+    return places.environment() | one
 
 
 def _inspection(answer: dict[str, Any]) -> Inspection:

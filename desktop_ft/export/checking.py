@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-import desktop_ft
+from desktop_ft import places
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
 
@@ -97,17 +97,14 @@ def _conversation(model: Path, paths: Sequence[Path], cancel: threading.Event | 
 
 
 def _start(complaints: IO[bytes]) -> subprocess.Popen[str]:
-    package = str(Path(desktop_ft.__file__).parent.parent)
-    found = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        # -P: the folder that the person happens to be in is no place to import from.
-        [sys.executable, "-P", "-m", "desktop_ft.export.check_child"],
+        [sys.executable, "-m", "desktop_ft.export.check_child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "PYTHONPATH": found, "PYTHONIOENCODING": "utf-8"},
+        env=places.environment() | {"PYTHONIOENCODING": "utf-8"},
     )
 
 

@@ -7,14 +7,12 @@ them: when it is cut, since this process has died or closed it, they end.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from desktop_ft.api import TrainEvent
@@ -24,7 +22,6 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.running import OpenRun
 
 Emit = Callable[[TrainEvent], None]
-_PACKAGE_HOME = str(Path(__file__).resolve().parents[2])
 _LOOK_EVERY_S = 0.05
 _LETS_GO_WITHIN_S = 5.0
 
@@ -34,12 +31,6 @@ if sys.platform == "win32":
     APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
 else:
     APART = {"start_new_session": True}
-
-
-def environment() -> dict[str, str]:
-    """This environment, so that a child finds this package before any other."""
-    paths = [_PACKAGE_HOME, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 class Wishes:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
@@ -25,7 +26,7 @@ from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DeviceChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import DESK, LAST_WORDS, size_here
-from desktop_ft.jobs.children import APART, Emit, Wishes, environment, tell_end
+from desktop_ft.jobs.children import APART, Emit, Wishes, tell_end
 from desktop_ft.jobs.running import OpenRun
 from desktop_ft.runs.run_folder import EventFollower
 
@@ -198,7 +199,7 @@ def _environment(count: int) -> dict[str, str]:
     """What they find around them, so that they share the processors and speak with each other alone."""
     threads = str(max(1, (os.cpu_count() or 1) // count))
     usual = {"OMP_NUM_THREADS": threads, **dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK)}
-    return usual | environment() | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    return usual | places.environment() | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def _gpus(device: DeviceChoice) -> int:

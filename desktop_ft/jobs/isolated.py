@@ -21,6 +21,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import Field
 
+from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core import language
 from desktop_ft.core.errors import Cancelled, UserError
@@ -29,7 +30,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.children import APART, Emit, Wishes, environment, tell_end
+from desktop_ft.jobs.children import APART, Emit, Wishes, tell_end
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import PhaseProgress
 from desktop_ft.plugin_manager import Plugins
@@ -321,7 +322,7 @@ def _child(order: Order) -> Iterator[_Child]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment(),
+            env=places.environment(),
             **APART,
         )
         assert process.stdin is not None

@@ -187,7 +187,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
     with contextlib.ExitStack() as stack:
         tell, store = stack.enter_context(_kept(run, plugins, emit)) if team.is_first else (_nowhere, run.store())
         if not run.folder.events():
-            for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes):
+            for message in (*check_trainable(run.manifest, run.recipe.optimisation.batch_size), *parts.notes, *plugins.remarks):
                 tell(Warned(message=message))
         if team.restarts:
             tell(Warned(message=tr("A process that took part has died. All were started anew, from the last checkpoint.")))

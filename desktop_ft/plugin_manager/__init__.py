@@ -1,8 +1,9 @@
 """Finds plugins, loads them one by one behind a guard, and gives the catalogs of what they bring.
 
 Plugins are found in this order: built-ins, the person's plugin folder, installed distributions. Built-ins are on; any other
-is off until a person enables it by name. What a plugin declares is read from its source without importing it; a disabled
-plugin is never imported. A plugin that raises takes nothing down: it is left out, with its traceback kept for the person.
+is off until a person enables it by name, and off again once its files have changed (see `trust`). What a plugin declares is read
+from its source without importing it; a disabled plugin is never imported. A plugin that raises takes nothing down: it is left
+out, with its traceback kept for the person. One that ends the process, or never comes to an end, does so in a process of its own.
 """
 
 import ast
@@ -11,7 +12,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import importlib.util
-import json
+import os
 import sys
 import traceback
 import types
@@ -29,7 +30,7 @@ from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Expor
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
-from desktop_ft.runs import atomic
+from desktop_ft.plugin_manager import tampering, trust
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
@@ -63,11 +64,12 @@ class Candidate:
     module: str
     version: str
     source: Path | None
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginRecord:
-    """What became of a plugin, and why."""
+    """What became of a plugin, and why; of one that is loaded, what a person should know of it."""
 
     name: str
     origin: Origin
@@ -75,6 +77,7 @@ class PluginRecord:
     state: PluginState
     reason: str = ""
     traceback: str = ""
+    tampers: bool = False
 
 
 class Plugins:
@@ -90,6 +93,12 @@ class Plugins:
         self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
         self.records: list[PluginRecord] = []
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what else than bringing something the plugins have done, for the record of a run."""
+        told = (record for record in self.records if record.tampers)
+        return tuple(tr("Trained beside the plugin {name}: {reason}.", name=each.name, reason=each.reason) for each in told)
+
     def hooks(self) -> dict[str, Catalog[Any]]:
         """Hook name to the catalog it fills."""
         return {
@@ -101,28 +110,84 @@ class Plugins:
         }
 
 
+NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
+"""Set to anything but nothing in the environment, only built-in plugins are loaded, in child processes too."""
+
+
 def load_plugins(*, safe_mode: bool = False) -> Plugins:
-    """Find and load every enabled plugin. `safe_mode` loads the built-ins only."""
+    """Find and load every enabled plugin. `safe_mode` loads the built-ins only, as does `NO_PLUGINS`."""
     plugins = Plugins()
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    enabled = set() if safe_mode else enabled_names()
+    manager = _manager()
+    safe_mode = safe_mode or bool(os.environ.get(NO_PLUGINS))
+    before = trust.read() if not safe_mode else trust.Trust()
+    trusted = trust.blamed(before) if not safe_mode else before
     seen: dict[str, Origin] = {}
     for candidate in find_plugins():
         if candidate.name in seen:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(seen[candidate.name]))
             record = _record(candidate, PluginState.SHADOWED, reason)
-        elif candidate.origin is not Origin.BUILT_IN and candidate.name not in enabled:
-            turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=candidate.name)
-            reason = tr("safe mode loads built-in plugins only") if safe_mode else turn_on
+        elif candidate.origin is not Origin.BUILT_IN and (reason := _untrusted(candidate, trusted, safe_mode)):
             record = _record(candidate, PluginState.DISABLED, reason)
         elif reason := _incompatible(candidate):
             record = _record(candidate, PluginState.INCOMPATIBLE, reason)
-        else:
+        elif candidate.origin is Origin.BUILT_IN:
             record = _load(manager, plugins, candidate)
+        else:
+            trusted, record = _load_foreign(manager, plugins, candidate, trusted)
         seen.setdefault(candidate.name, candidate.origin)
         plugins.records.append(record)
+    if trusted != before:
+        with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
+            trust.write(trusted)
     return plugins
+
+
+def try_alone(name: str) -> None:
+    """Load the plugin `name` and no other; what it raises is caught, as in `load_plugins`."""
+    for candidate in find_plugins():
+        if candidate.name == name and candidate.origin is not Origin.BUILT_IN:
+            _load(_manager(), Plugins(), candidate)
+            return
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> str:
+    """Why a plugin that is not built in stays off; "" where it is trusted."""
+    turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=candidate.name)
+    if safe_mode:
+        return tr("safe mode loads built-in plugins only")
+    if candidate.name not in trusted.enabled:
+        return turn_on
+    if why := trusted.stopped.get(candidate.name):
+        return f"{tr(why)} {turn_on}"
+    if (kept := trusted.enabled[candidate.name]) and kept != trust.fingerprint(candidate.files):
+        return tr("its files are not those that you enabled; look at them, then {turn_on}", turn_on=turn_on)
+    return ""
+
+
+def _load_foreign(
+    manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate, trusted: trust.Trust
+) -> tuple[trust.Trust, PluginRecord]:
+    """Load what is not ours: first in a process of its own, then here, with an eye on what it does."""
+    name, files = candidate.name, trust.fingerprint(candidate.files)
+    if trusted.tried.get(name) != files:
+        if why := trust.tried(name):
+            trusted = dataclasses.replace(trusted, stopped={**trusted.stopped, name: why})
+            turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=name)
+            return trusted, _record(candidate, PluginState.DISABLED, f"{tr(why)} {turn_on}")
+        trusted = dataclasses.replace(trusted, tried={**trusted.tried, name: files})
+    before = tampering.watched()
+    with trust.loading(name):
+        record = _load(manager, plugins, candidate)
+    if replaced := tampering.replaced(before):
+        what = tr("it has replaced {names}", names=", ".join(replaced))
+        record = dataclasses.replace(record, reason="; ".join(filter(None, (record.reason, what))), tampers=True)
+    return trusted, record
 
 
 def find_plugins() -> Iterator[Candidate]:
@@ -137,23 +202,15 @@ def find_plugins() -> Iterator[Candidate]:
     _mount(_FOLDER_PACKAGE, folder)
     for source in _sources(folder):
         name = source.parent.name if source.name == "__init__.py" else source.stem
-        yield Candidate(name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", version="", source=source)
+        files = _files(source.parent) if source.name == "__init__.py" else (source,)
+        yield Candidate(
+            name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", version="", source=source, files=files
+        )
     for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         version = point.dist.version if point.dist else ""
-        yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, version=version, source=None)
-
-
-def enabled_names() -> set[str]:
-    """The plugins, other than built-ins, that the person has turned on."""
-    try:
-        names = json.loads(_settings().read_text())["enabled"]
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise atomic.cannot_read(_settings(), error) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(tr("{file} is damaged.", file=_settings()), tr("Delete it, then enable your plugins again.")) from error
-    return {name for name in names if isinstance(name, str)}
+        known = (point.dist.files or []) if point.dist else []
+        files = tuple(Path(str(file.locate())) for file in known if file.suffix != ".pyc")
+        yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, version=version, source=None, files=files)
 
 
 def set_enabled(name: str, on: bool) -> None:
@@ -162,22 +219,17 @@ def set_enabled(name: str, on: bool) -> None:
     Raises:
         UserError: there is no such plugin, or it is built in.
     """
-    origin = next((candidate.origin for candidate in find_plugins() if candidate.name == name), None)
-    names = enabled_names()
+    found = next((candidate for candidate in find_plugins() if candidate.name == name), None)
+    origin, trusted = found.origin if found is not None else None, trust.read()
     # One that is gone can still be turned off, lest another of its name come in its place.
-    if origin is None and (on or name not in names):
+    if found is None and (on or name not in trusted.enabled):
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
     if origin is Origin.BUILT_IN:
         raise UserError(
             tr("'{name}' is built in and always on.", name=name), tr("Only plugins of your own can be turned on and off.")
         )
-    names = names | {name} if on else names - {name}
-    atomic.make_folder(_settings().parent)
-    atomic.write(_settings(), json.dumps({"enabled": sorted(names)}).encode())
-
-
-def _settings() -> Path:
-    return places.data() / "plugins.json"
+    on_now = trusted.with_enabled(name, trust.fingerprint(found.files)) if on and found is not None else trusted.without(name)
+    trust.write(on_now)
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -185,6 +237,11 @@ def _sources(folder: Path) -> list[Path]:
         return []
     inside = (entry / "__init__.py" if entry.is_dir() else entry for entry in sorted(folder.iterdir()))
     return [source for source in inside if source.suffix == ".py" and source.is_file() and not source.name.startswith(".")]
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    """All in `folder` but what Python keeps there for itself."""
+    return tuple(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
 
 
 def _mount(package: str, folder: Path) -> None:
