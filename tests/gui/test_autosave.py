@@ -14,12 +14,14 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
-from desktop_ft.core.events import RunStatus
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -281,6 +283,32 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
+
+
+def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    run = made("one", photos)
+
+    def fails(emit: object, control: object, progress: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some of it.")
+
+    window.session.training.start(run, fails)
+    qtbot.waitUntil(window.interrupted.isVisible)
+    assert window.interrupted.notice.text == "The run one failed at its beginning."
+    assert window.interrupted.go_on.isEnabled() and window.interrupted.keep.isEnabled()
+    window.session.training.start(run, lambda emit, control, progress: RunEnded(status=RunStatus.CANCELLED))
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert not window.interrupted.isVisible()
+
+
+def test_training_in_a_process_of_its_own_is_asked_for_once(window: MainWindow, faults: Faults, qtbot: QtBot) -> None:
+    assert window.session.runs.verbs is training
+    window.actions_["run.isolate"].trigger()
+    assert window.actions_["run.isolate"].isChecked()
+    assert window.session.runs.verbs is isolated
+    window.close()
+    with next_start(faults, qtbot) as again:
+        assert again.session.runs.verbs is isolated
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ from tests.reliability.trial import Faults, Trial
 
 FAULTS = Faults()
 _DEATHS = ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS", "hang")
-_EPOCHS = 12
+_EPOCHS, _STRUCK_BY = 60, 120
+"""The run is struck within so many steps: its end, and what follows it, is far."""
 _OFFERED_WITHIN_S = 2.0
 _ENDED_WITHIN_S = 4.0
 _GOES_ON = 5
@@ -47,7 +48,7 @@ def the_trainer_dies(trial: Trial) -> None:
             how = _DEATHS[number % len(_DEATHS)]
             with trial.attempt(f"{number}, {how}"):
                 run = trial.folder / str(number)
-                _struck(made, unharmed.recipe, run, how, trial.chance.randrange(_EPOCHS * 4))
+                _struck(made, unharmed.recipe, run, how, trial.chance.randrange(_STRUCK_BY))
                 if number % _GOES_ON == 0:
                     made.interrupted.go_on.click()
                     until(lambda: not made.session.training.running)
@@ -129,7 +130,7 @@ def it_sleeps(trial: Trial) -> None:
         training, left = made.session.training, list[float]()
         training.updated.connect(lambda: left.append(training.history.eta_seconds or 0.0))
         for number in range(trial.count(5, 1)):
-            run, after = trial.folder / str(number), trial.chance.randrange(_EPOCHS * 3)
+            run, after = trial.folder / str(number), trial.chance.randrange(_STRUCK_BY)
             with trial.attempt(f"asleep after step {after}"):
                 made.session.runs.start(unharmed.recipe, run)
                 trainer = _trainer(made, after)
