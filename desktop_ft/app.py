@@ -51,6 +51,8 @@ def run_window(given: Path | None = None) -> int:
         faults.uninstall()
         qInstallMessageHandler(None)
         logging.captureWarnings(False)
+    if window.left:
+        _leave(code)  # a run that is saved may still wait to go on
     _leave_at_once(code)
     return code
 
@@ -108,13 +110,14 @@ def build_window(faults: Faults) -> MainWindow:
 
 
 def _quit_on_signals(application: QApplication, window: MainWindow) -> None:
-    """Ctrl-C in a terminal, and a shutdown's SIGTERM, close the window as its button does."""
+    """Ctrl-C in a terminal closes the window as its button does; a SIGTERM, or the end of the session, waits for nobody."""
 
     def close(number: int, frame: object) -> None:
-        QTimer.singleShot(0, window.close)
+        QTimer.singleShot(0, window.close if number == signal.SIGINT else window.leave)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, close)
+    application.commitDataRequest.connect(window.leave)
     # Python looks at signals only between its own instructions: wake it now and then.
     timer = QTimer(application)
     timer.setInterval(_SIGNALS_EVERY_MS)

@@ -1,10 +1,11 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QEventLoop, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
+_SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3500, 500, 20
+"""Whoever ends a session waits five seconds for its windows, as a rule."""
 
 
 class MainWindow(QMainWindow):
@@ -68,7 +71,7 @@ class MainWindow(QMainWindow):
         self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
-        self._closing = self._has_begun = False
+        self._closing = self._has_begun = self.left = False
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
@@ -141,16 +144,45 @@ class MainWindow(QMainWindow):
             self.setEnabled(True)
             event.ignore()
             return
+        self._go()
+        event.accept()
+
+    def leave(self) -> None:
+        """End within seconds and ask nothing, as the system wants it: the project and a run under way are saved.
+
+        The next start has the one, and offers to go on with the other.
+        """
+        if self.left:
+            return
+        self.left = True
+        training = self.session.training
+        if training.running:
+            training.pause(True)
+            self._wait_for(lambda: training.history.paused or not training.running)
+        self.session.autosave.save()
+        self._go(within_ms=_GO_WITHIN_MS)
+        QApplication.exit(0)
+
+    def _go(self, within_ms: int = -1) -> None:
+        """Remember what is to be remembered, and let go of everything; -1: wait for what is under way as long as it takes."""
         self.session.queue.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
             page.shut_down()
-        self.session.worker.shut_down()
+        self.session.worker.shut_down(within_ms)
         self.session.autosave.release()
         self.session.log.book.close()
         self.garbage.shut_down()
-        event.accept()
+
+    def _wait_for(self, done: Callable[[], bool]) -> None:
+        """Let the event loop run until `done`, for a few seconds at most."""
+        loop, look = QEventLoop(), QTimer()
+        look.timeout.connect(lambda: loop.quit() if done() else None)
+        look.start(_LOOK_EVERY_MS)
+        QTimer.singleShot(_SAVE_WITHIN_MS, loop, loop.quit)
+        loop.exec()
+        look.stop()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Make the first page once the window is there, so that it need not wait for its largest part."""

@@ -1,5 +1,6 @@
 """A run in a thread of its own, and the window's view of it."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
 DRAW_EVERY_MS, DRAW_AT_LEAST_MS = 50, 1000
 DRAW_SHARE = 20
 """The window spends one part in so many on drawing a run, as long as that leaves a picture a second."""
+_AT_ONCE, _TAKES_S = 200, 0.02
+"""Events are taken up so many at a time, and so long in a turn; of a flood of them the rest waits for the next ones."""
 GETTING_READY: Phase = (marked("Getting ready"), 0, None)
 
 
@@ -57,11 +60,18 @@ class TrainingJob(QObject):
             self._append(end)
             self.ended.emit()
 
-    def drain(self) -> list[TrainEvent]:
-        """The events since the last call, oldest first."""
+    def drain(self, most: int = sys.maxsize) -> list[TrainEvent]:
+        """The oldest `most` events that nobody has asked for yet, in their order."""
         with self._lock:
-            events, self._events = self._events, []
+            events = self._events[:most]
+            del self._events[:most]
         return events
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all events were asked for."""
+        with self._lock:
+            return not self._events
 
     @property
     def phase(self) -> Phase | None:
@@ -194,10 +204,12 @@ class Training(QObject):
     def _draw(self) -> None:
         if self._job is None:
             return
-        events, phase = self._job.drain(), self._job.phase
-        for event in events:
-            self.history.add(event)
-        if events or phase != self.phase:
+        told, phase, until = False, self._job.phase, time.monotonic() + _TAKES_S
+        while time.monotonic() < until and (events := self._job.drain(_AT_ONCE)):
+            told = True
+            for event in events:
+                self.history.add(event)
+        if told or phase != self.phase:
             self.phase = phase
             self.updated.emit()
 
@@ -206,6 +218,9 @@ class Training(QObject):
             return
         self._timer.stop()
         self._draw()
+        if not self._job.is_drained:
+            QTimer.singleShot(0, self, self._over)
+            return
         self._thread.quit()
         self._thread.wait()
         job, self._job, self._thread = self._job, None, None

@@ -243,7 +243,7 @@ class _Child:
         self._heard_at = time.monotonic()
         self._quiet_told = 0
         self.wishes = Wishes(line)
-        self._reader = threading.Thread(target=self._read, name="what-the-trainer-says")
+        self._reader = threading.Thread(target=self._read, name="what-the-trainer-says", daemon=True)
         self._reader.start()
 
     def hear(self, control: RunControl) -> TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | _Gone | None:

@@ -35,7 +35,7 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 @contextmanager
 def window() -> Iterator[MainWindow]:
-    """One that is shown, and closed afterwards. What nobody foresaw in it fails."""
+    """One that is shown, and closed afterwards. What nobody foresaw in it fails, unless it was taken out of `faults.seen`."""
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     faults = Faults()
