@@ -56,7 +56,7 @@ def a_plugin_is_wrong(trial: Trial) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "good.py").write_text(GOOD.format(name="good"))
     set_enabled("good", on=True)
-    kinds = list(_KINDS) if trial.whole else ["raises_at_import", "crashes", "ends_in_a_hook", "replaces_json"]
+    kinds = list(_KINDS) if trial.whole else ["crashes", "replaces_json"]
     for kind in kinds:
         wrong = folder / f"{kind}.py"
         wrong.write_text(_KINDS[kind])
@@ -99,7 +99,7 @@ def a_plugin_is_not_trusted(trial: Trial) -> None:
         "one added": lambda: (package / "more.py").write_text(touch),
         "one taken away": parts[1].unlink,
     }
-    for name, change in changes.items():
+    for name, change in trial.some(list(changes.items()), 2):
         for part in parts:
             part.write_text("")
         (package / "more.py").unlink(missing_ok=True)
