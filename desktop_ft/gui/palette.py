@@ -83,9 +83,9 @@ class Entry:
         return all(_begins_one(word, own) or word in self.tip.lower() for word in typed.lower().split())
 
     def rank(self, typed: str) -> tuple[bool, bool]:
-        """Sorts what can be done, and what is called so, first."""
+        """Sorts what is called so, and of that what can be done, first."""
         names = f"{self.text} {self.english}".lower()
-        return (not self.enabled, not all(word in names for word in typed.lower().split()))
+        return (not all(word in names for word in typed.lower().split()), not self.enabled)
 
 
 def _begins_one(word: str, text: str) -> bool:
@@ -229,6 +229,14 @@ class Palette(QDialog):
             entry = self._shown[self.list.indexOfTopLevelItem(item)]
             told = [entry.tip] if entry.enabled else [tr("Cannot be done now."), entry.obstacle, entry.tip]
             self.tip.setText(" ".join(filter(None, told)))
+            self.list.setPalette(self.palette() if entry.enabled else self._pale())
+
+    def _pale(self) -> QPalette:
+        """Colours in which what is chosen and cannot be done does not look as if it could."""
+        pale, disabled = QPalette(self.palette()), QPalette.ColorGroup.Disabled
+        pale.setBrush(QPalette.ColorRole.Highlight, pale.brush(QPalette.ColorRole.Mid))
+        pale.setBrush(QPalette.ColorRole.HighlightedText, pale.brush(disabled, QPalette.ColorRole.Text))
+        return pale
 
     def _do(self, item: QTreeWidgetItem | None) -> None:
         entry = self._shown[self.list.indexOfTopLevelItem(item)] if item is not None else None
