@@ -43,7 +43,9 @@ def _augmentation(session: Session) -> str:
 
 def _train(session: Session) -> Note:
     if session.training.running:
-        history = session.training.history
+        history, phase = session.training.history, session.training.phase
+        if phase is not None:  # before the first step, and after the last
+            return tr("running"), tr(phase[0])
         state = tr("paused") if history.paused else tr("running")
         return f"{state}, {100 * history.progress:.0f} %", tr("A run is under way.")
     blocker = session.blocker()
