@@ -1,6 +1,7 @@
 """Unpacks a .zip of pictures by our own hand: contained, bounded, no links, nothing half done left behind."""
 
 import hashlib
+import lzma
 import os
 import shutil
 import stat
@@ -41,7 +42,7 @@ def unpack(archive: Path, into: Path, cancel: threading.Event | None = None) -> 
             return target
     except files.NotAFile as error:
         raise UserError(tr("{file} is not a file.", file=archive), tr("Choose a folder or a .zip.")) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeError) as error:
         raise UserError(
             tr("The archive {archive} is damaged or not a .zip ({error}).", archive=archive, error=error),
             tr("Copy or download it again."),
@@ -149,6 +150,8 @@ def _path(name: str) -> PurePosixPath | None:
 def _check_size(entries: list[zipfile.ZipInfo], archive: Path, into: Path) -> None:
     whole = sum(entry.file_size for entry in entries)
     packed = archive.stat().st_size
+    if sum(entry.compress_size for entry in entries) > packed:
+        raise zipfile.BadZipFile("its files overlap")  # so a small archive can hold much, however little each file grows
     if whole > max(RATIO_FLOOR, RATIO_LIMIT * packed):
         raise UserError(
             tr("The archive {archive} would unpack to {times} times its size.", archive=archive, times=whole // max(1, packed)),

@@ -1,85 +1,13 @@
 """Hostile archives: refused in one sentence, nothing written outside, nothing left behind."""
 
-import io
-import stat
-import struct
 import threading
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.data import archive
-
-
-def packed(*entries: tuple[str | zipfile.ZipInfo, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", kind) as file:
-        for name, content in entries:
-            file.writestr(name, content)
-    return buffer.getvalue()
-
-
-def special(name: str, mode: int) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)
-    info.create_system = 3
-    info.external_attr = (mode | 0o777) << 16
-    return info
-
-
-def encrypted() -> bytes:
-    data = bytearray(packed(("a.txt", b"secret")))
-    data[6] |= 1
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(data)
-
-
-def lying() -> bytes:
-    """Says 10 bytes in both headers, holds more."""
-    data = packed(("a.bin", b"x" * 5000), kind=zipfile.ZIP_DEFLATED)
-    return data.replace(struct.pack("<I", 5000), struct.pack("<I", 10))
-
-
-def flipped() -> bytes:
-    data = bytearray(packed(("a.bin", b"hello world" * 10)))
-    data[50] ^= 0xFF
-    return bytes(data)
-
-
-def twice() -> bytes:
-    with pytest.warns(UserWarning, match="Duplicate"):
-        return packed(("a.txt", b"1"), ("a.txt", b"2"))
-
-
-HOSTILE: dict[str, Callable[[], bytes]] = {
-    "up": lambda: packed(("../evil.txt", b"x")),
-    "deep up": lambda: packed(("a/../../evil.txt", b"x")),
-    "absolute": lambda: packed(("/tmp/evil.txt", b"x")),
-    "backslash": lambda: packed(("..\\evil.txt", b"x")),
-    "drive": lambda: packed(("C:\\evil.txt", b"x")),
-    "drive, relative": lambda: packed(("C:evil.txt", b"x")),
-    "stream": lambda: packed(("a.txt:hidden", b"x")),
-    "share": lambda: packed(("\\\\host\\share\\evil.txt", b"x")),
-    "good, then up": lambda: packed(("a.txt", b"x"), ("../evil.txt", b"x")),
-    "symlink": lambda: packed((special("link", stat.S_IFLNK), b"/etc")),
-    "symlink, then through it": lambda: packed((special("link", stat.S_IFLNK), b".."), ("link/evil.txt", b"x")),
-    "fifo": lambda: packed((special("pipe", stat.S_IFIFO), b"")),
-    "device": lambda: packed((special("dev", stat.S_IFCHR), b"")),
-    "bomb": lambda: packed(("zeros", bytes(40 << 20)), kind=zipfile.ZIP_DEFLATED),
-    "bomb in parts": lambda: packed(*((f"{n}", bytes(4 << 20)) for n in range(10)), kind=zipfile.ZIP_DEFLATED),
-    "encrypted": encrypted,
-    "size that lies": lying,
-    "flipped byte": flipped,
-    "twice": twice,
-    "same but for case": lambda: packed(("a.txt", b"1"), ("A.TXT", b"2")),
-    "file as folder": lambda: packed(("a", b"1"), ("a/b.txt", b"2")),
-    "cut": lambda: packed(("a.txt", b"x" * 1000))[:500],
-    "no archive": lambda: b"just text",
-    "nothing": lambda: b"",
-    "no name": lambda: packed((".", b"x")),
-}
+from tests.archives import HOSTILE, packed
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
