@@ -23,7 +23,7 @@ from desktop_ft.data.picture_file import UnreadablePicture, open_picture
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
 """The only decoders that a dataset's files ever reach (JPEG takes in the MPO of phones)."""
 
-VERSION = 1
+VERSION = 2
 """Counts up when any picture comes out with other pixels than before: what was computed from them then counts no more."""
 
 IDENTITY = f"{VERSION} pillow {PIL.__version__} jpeg {features.version('jpg')} zlib {features.version('zlib')}"
@@ -157,6 +157,7 @@ def _open(file: BinaryIO) -> Image.Image:
             marked("Has {width} x {height} pixels, more than the limit of 100 million."),
             {"width": image.width, "height": image.height},
         )
+    pixels.match_transparency(image)
     return image
 
 

@@ -5,7 +5,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from desktop_ft.core.language import marked
 
@@ -24,6 +24,7 @@ _TURNS = {
 }
 _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 262, 339, 258
 _WHITE_IS_ZERO, _SIGNED = 0, 2
+_GREY_STEPS = {"L;2": 85, "L;4": 17}  # what one level of a PNG of 2 or 4 bits becomes
 _ROWS = 64
 
 
@@ -52,6 +53,19 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[tuple[str, str], ...]
             opaque = laid
         return opaque, tuple(notes)
     return _coloured(turned, icc), tuple(notes)
+
+
+def match_transparency(image: Image.Image) -> None:
+    """Bring the colour that a PNG calls transparent to 8 bits, as Pillow brings its pixels: it leaves the colour as it stands.
+
+    To be called before `image` is loaded; afterwards Pillow no longer tells the depth of the file.
+    """
+    clear = image.info.get("transparency")
+    stored = image.tile[0].args if isinstance(image, PngImagePlugin.PngImageFile) and image.tile else None
+    if isinstance(clear, int) and stored in _GREY_STEPS:
+        image.info["transparency"] = clear * _GREY_STEPS[stored]
+    elif isinstance(clear, tuple) and stored == "RGB;16B":
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
 
 
 def orientation(image: Image.Image) -> int:
