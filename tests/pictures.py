@@ -1,5 +1,6 @@
 """Good and hostile pictures for tests, made on the spot: small, quick, and the same every time."""
 
+import hashlib
 import os
 import struct
 import zlib
@@ -43,6 +44,16 @@ def class_folders(root: Path, counts: dict[str, int], *, start: int = 0, size: t
             write(root / name / f"{number:03}.png", encoded(photo(seed, *size)))
             seed += 1
     return root
+
+
+def fingerprint(folder: Path) -> str:
+    """Of all names, dates and bytes below `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(f"{path} {path.lstat().st_mtime_ns}".encode())
+        if path.is_file() and not path.is_symlink():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -69,11 +69,11 @@ def _names_subsets(folders: list[os.DirEntry[str]]) -> bool:
     """Whether the folders are subsets: one of them holds class folders, and all, or two of different meaning, are called so.
 
     A class may be called train, too (beside car and plane): one such name among others is a class. A test folder often
-    has no class folders.
+    has no class folders. A link is not looked into: it may leave the folder.
     """
     named = [entry for entry in folders if entry.name.casefold() in SUBSETS]
     kinds = {SUBSETS[entry.name.casefold()] for entry in named}
-    return any(_holds_folders(entry.path) for entry in named) and (len(kinds) > 1 or len(named) == len(folders))
+    return any(entry.is_symlink() or _holds_folders(entry.path) for entry in named) and (len(kinds) > 1 or len(named) == len(folders))
 
 
 def _split_places(folders: list[os.DirEntry[str]], walker: Walker) -> list[tuple[str, Place]]:

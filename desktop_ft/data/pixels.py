@@ -113,6 +113,8 @@ def _transform(icc: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 def _deep_to_rgb(image: Image.Image, turned: Image.Image) -> Image.Image:
     values = np.asarray(turned)
+    if image.mode == "I" and _tag(image, _BITS) == 32 and _tag(image, _SAMPLE_FORMAT) != _SIGNED:
+        values = values.view(np.uint32)  # Pillow knows no unsigned numbers of 32 bits: it reads them as signed ones
     grey = _scaled(values, image)
     clear = image.info.get("transparency")
     if isinstance(clear, int) and image.mode.startswith("I;16"):

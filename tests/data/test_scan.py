@@ -14,7 +14,7 @@ import pytest
 from desktop_ft.core.dataset import DatasetManifest, Layout, Severity, Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.data.scan import scan
-from tests.pictures import HOSTILE, class_folders, encoded, hostile_folder, photo, write
+from tests.pictures import HOSTILE, class_folders, encoded, fingerprint, hostile_folder, photo, write
 
 REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -22,16 +22,6 @@ REAL = Path(__file__).parents[2] / ".." / "shared" / "data"
 def kinds(manifest: DatasetManifest, severity: Severity | None = None) -> dict[str, str]:
     """Path to kind of the problems."""
     return {p.path: p.kind for p in manifest.problems if severity is None or p.severity is severity}
-
-
-def fingerprint(folder: Path) -> str:
-    """Of all names, dates and bytes below `folder`."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        digest.update(f"{path} {path.lstat().st_mtime_ns}".encode())
-        if path.is_file() and not path.is_symlink():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def test_class_folders(tmp_path: Path) -> None:
