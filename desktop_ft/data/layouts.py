@@ -73,7 +73,8 @@ def _names_subsets(folders: list[os.DirEntry[str]]) -> bool:
     """
     named = [entry for entry in folders if entry.name.casefold() in SUBSETS]
     kinds = {SUBSETS[entry.name.casefold()] for entry in named}
-    return any(entry.is_symlink() or _holds_folders(entry.path) for entry in named) and (len(kinds) > 1 or len(named) == len(folders))
+    divided = any(entry.is_symlink() or _holds_folders(entry.path) for entry in named)
+    return divided and (len(kinds) > 1 or len(named) == len(folders))
 
 
 def _split_places(folders: list[os.DirEntry[str]], walker: Walker) -> list[tuple[str, Place]]:
