@@ -128,7 +128,8 @@ class Walker:
         except OSError as error:
             denied = isinstance(error, PermissionError)
             reason = tr("Permission denied.") if denied else tr("Cannot be read: {error}.", error=error.strerror)
-            self.problem(folder, class_name, "unreadable", Severity.LEFT_OUT, reason, tr("Allow yourself to read the folder."))
+            cure = tr("Allow yourself to read the folder.") if denied else tr("Check the disk, or remove it.")
+            self.problem(folder, class_name, "unreadable", Severity.LEFT_OUT, reason, cure)
 
     def _folder(self, folder: str, place: Place, links: list[_Link]) -> Iterator[Found]:
         """Depth first, without recursion: a deep folder cannot exhaust the stack."""

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms
 from desktop_ft.core.backbone import Interpolation, ResizeRule
 from desktop_ft.data import decode
 from tests.pictures import HOSTILE, encoded, photo, png_chunks, png_header, write
+from tests.reliability.known_pixels import tiff
 
 RULE = ResizeRule(crop=32, resize=36, interpolation=Interpolation.BILINEAR)
 UNTURN = {
@@ -83,6 +84,10 @@ def modes() -> dict[str, tuple[bytes, np.ndarray]]:
             white,
         ),
         "RGB tRNS": (encoded(clear, transparency=(9, 9, 9)), white),
+        "L tRNS, 2 bits": (
+            png_chunks(png_header(4, 1, 2, 0), (b"tRNS", b"\0\1"), (b"IDAT", zlib.compress(b"\0\x1b")), (b"IEND", b"")),
+            np.repeat([[[0], [255], [170], [255]]], 3, axis=2),
+        ),
         "L tRNS": (encoded(clear_grey, transparency=9), np.array([[[255] * 3, [200] * 3]])),
         "1": (encoded(bits), np.asarray(bits.convert("RGB"))),
         "1 tiff": (encoded(bits, "TIFF"), np.asarray(bits.convert("RGB"))),
@@ -110,10 +115,16 @@ def deep() -> dict[str, tuple[bytes, np.ndarray]]:
         "png 16 rgb": (png_chunks(png_header(256, 256, 16), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")), wanted),
         "pgm 16": (b"P5 256 256 65535\n" + ramp.astype(">u2").tobytes(), wanted),
         "tiff 32": (encoded((ramp.astype(np.int64) * 32768).astype(np.int32), "TIFF"), wanted),
+        "tiff 32 unsigned": (_unsigned(ramp), wanted),
         "tiff float 0..1": (encoded((ramp / 65535).astype(np.float32), "TIFF"), wanted),
         "tiff float 0..65535": (encoded(ramp.astype(np.float32), "TIFF"), wanted),
         "tiff float, below zero": (encoded((ramp / 65535 * 4 - 2).astype(np.float32), "TIFF"), wanted),
     }
+
+
+def _unsigned(ramp: np.ndarray) -> bytes:
+    tags = {256: (256,), 257: (256,), 258: (32,), 259: (1,), 262: (1,), 277: (1,), 278: (256,)}
+    return tiff(tags, (ramp.astype("<u4") * 65537).tobytes())
 
 
 @pytest.mark.parametrize("name", list(deep()))

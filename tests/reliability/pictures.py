@@ -456,7 +456,7 @@ def odd_names(trial: Trial) -> None:
     for number, name in enumerate(files):
         write(root / os.fsdecode(name), encoded(photo(1000 + number, 8, 8)))
     for name in _TWINS:
-        write(root / name / "x.png", encoded(photo(hash_of(name), 8, 8)))
+        write(root / name / "x.png", encoded(photo(_seed_of(name), 8, 8)))
     deep = _deep_folders(root / "good", 5000)
     with _patience() as cancel:
         manifest = scan(root, cancel=cancel)
@@ -476,11 +476,13 @@ def odd_names(trial: Trial) -> None:
         assert len(within) == deep.reachable, f"{len(within)} of {deep.reachable} found"
         told = [problem for problem in manifest.left_out() if "/deep" in problem.path]
         assert told, "what cannot be reached is passed over in silence"
-        _check_sentences(told[0].reason, told[0].cure)
+        for problem in told:
+            _check_sentences(problem.reason, problem.cure)
+            assert "too long" in problem.reason and "Allow" not in problem.cure
     shutil.rmtree(root)
 
 
-def hash_of(name: str) -> int:
+def _seed_of(name: str) -> int:
     """A seed for a picture."""
     return int.from_bytes(os.fsencode(name), "big") % 2**32
 
@@ -596,10 +598,10 @@ def folder_changes(trial: Trial) -> None:
 def _moved(trial: Trial, source: Path, root: Path) -> DatasetManifest:
     """What a scan of `root`, a copy of `source`, finds; its dates are the same."""
     manifest = trial.shared.get(_scans)(source)
-    return DatasetManifest(**{**vars_of(manifest), "root": str(root), "source": str(root)})
+    return DatasetManifest(**{**_fields(manifest), "root": str(root), "source": str(root)})
 
 
-def vars_of(manifest: DatasetManifest) -> dict[str, object]:
+def _fields(manifest: DatasetManifest) -> dict[str, object]:
     """The fields of a manifest."""
     return {name: getattr(manifest, name) for name in manifest.__dataclass_fields__}
 
