@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper
 from PIL import Image
 
@@ -215,9 +216,7 @@ def known_pictures(trial: Trial) -> None:
 def _check_pixels(cell: known_pixels.Cell, manifest: DatasetManifest, sample: Sample, echo: OnnxModel) -> None:
     path, middle = Path(manifest.root, sample.path), cell.shown[4:20]
     assert (sample.height, sample.width) == cell.shown.shape[:2]
-    alone = manifest.with_samples([sample.placed(sample.label, Subset.TRAIN)])
-    with PictureBatches(alone, _RULE, batch_size=1, seed=0, threads=1) as batches:
-        ((inputs, _),) = batches.train(0)
+    inputs = _trained_on(manifest, sample)
     (answer,) = echo.answer([path])
     assert not answer.problem, answer.problem
     seen = {
@@ -468,8 +467,7 @@ def odd_names(trial: Trial) -> None:
         with trial.attempt(f"{what.decode()}: {name!r}"):
             sample = kept[os.fsdecode(name)]
             assert run.manifest.classes[sample.label] == os.fsdecode(name.split(b"/")[0])
-            (inputs, _) = _trained_on(run.manifest, sample)
-            assert inputs.shape == (1, 3, 16, 16)
+            assert _trained_on(run.manifest, sample).shape == (1, 3, 16, 16)
     _check_twins(trial, manifest)
     with trial.attempt("too deep to be reached"):
         within = [sample.path for sample in manifest.samples if "/deep" in sample.path]
@@ -487,10 +485,12 @@ def _seed_of(name: str) -> int:
     return int.from_bytes(os.fsencode(name), "big") % 2**32
 
 
-def _trained_on(manifest: DatasetManifest, sample: Sample):  # type: ignore[no-untyped-def]
+def _trained_on(manifest: DatasetManifest, sample: Sample) -> torch.Tensor:
+    """What a step of training is given of this picture."""
     alone = manifest.with_samples([sample.placed(sample.label, Subset.TRAIN)])
     with PictureBatches(alone, _RULE, batch_size=1, seed=0, threads=1) as batches:
-        return next(batches.train(0))
+        ((inputs, _),) = batches.train(0)
+    return inputs
 
 
 _ODD_NAMES = (
