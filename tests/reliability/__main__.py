@@ -21,8 +21,8 @@ _VERSIONS = ("torch", "PySide6-Essentials", "Pillow", "onnx", "onnxruntime", "sa
 _HEAD = """# Reliability, in figures
 
 Made by `make reliability`, which tries each fault as often as is given here. A try that could not be made counts as failed.
-Power loss is simulated, from the calls that a real run made; so is memory that runs out, by the error that torch raises. No GPU was
-used. `make test` tries a few of each.
+Power loss is simulated, from the calls that a real run made; so is memory that runs out, by the error that torch raises. No GPU
+was used. `make test` tries a few of each.
 
 | Fault | What a person sees | How it is tried | Tried | Survived | Seconds |
 |---|---|---|---:|---:|---:|"""
