@@ -40,6 +40,7 @@ _LOOK_EVERY_S = 0.05
 _QUIET_S = 30.0
 _END_WITHIN_S = 2.0
 _LAST_LINES = 4096
+_LOST_GPU = "CUDA error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +143,17 @@ class _Supervisor:
         self._control = control
         self._progress = progress
         self._told: RunEnded | None = None
+        self._is_second = False
 
     def whole(self) -> RunEnded:
         """All of the run."""
         while True:
-            with _child(self._order) as child:
-                ended = self._follow(child)
+            try:
+                with _child(self._order) as child:
+                    ended = self._follow(child)
+            except TrainerFailed as error:
+                self._begin_anew(error)
+                continue
             if ended is not None:
                 return ended
             with open_run(self._run, self._plugins).folder.lock():  # nobody else may go on with it meanwhile
@@ -157,6 +163,17 @@ class _Supervisor:
             self._emit(Paused(paused=False))
             verb: Literal["keep_best", "resume"] = "keep_best" if self._control.stop.is_set() else "resume"
             self._order = replace(self._order, verb=verb, recipe="")
+
+    def _begin_anew(self, error: TrainerFailed) -> None:
+        """Let a new process go on, once, where a GPU has failed: whatever is asked of it in the old one fails from then on."""
+        if self._is_second or _LOST_GPU not in str(error) or not (self._run / "recipe.toml").is_file():
+            raise error
+        self._is_second = True
+        last = str(error).strip().splitlines()[-1]
+        self._emit(
+            Warned(message=tr("The GPU has failed ({error}). A new process goes on from the last checkpoint.", error=last))
+        )
+        self._order = replace(self._order, verb="resume", recipe="")
 
     def _follow(self, child: _Child) -> RunEnded | None:
         """Pass on what is asked and what is told, until the end; None: it is paused, and all it knows is saved."""

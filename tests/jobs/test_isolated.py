@@ -24,7 +24,7 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import isolated, training
-from desktop_ft.plugin_manager import Plugins
+from desktop_ft.plugin_manager import Plugins, set_enabled
 from desktop_ft.runs.run_folder import RunFolder
 
 Heard = Callable[[TrainEvent], None]
@@ -204,6 +204,48 @@ def test_one_that_dies_before_it_has_begun_leaves_no_run(recipe: Recipe, plugins
     control.cancel.set()
     with pytest.raises(Cancelled):
         isolated.train(recipe, tmp_path / "run", plugins, lambda event: None, control)
+
+
+FAILING = """
+from pathlib import Path
+from desktop_ft.api import SampleDataset, EventSink, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+@hookimpl
+def register_event_sinks(register):
+    register(EventSink(name="failing", title="Failing", open=lambda run: listen))
+
+def listen(event):
+    tries = Path({tries!r})
+    if event.type == "epoch_done" and (count := len(list(tries.iterdir()))) < {times}:
+        (tries / str(count)).touch()
+        raise Lost("CUDA error: device-side assert triggered")
+
+class Lost(BaseException):
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
+def test_where_a_gpu_fails_a_new_process_goes_on_once(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, whole: tuple[list[TrainEvent], bytes], times: int
+) -> None:
+    """The error is planted by a listener, since there is no GPU: after an epoch, as torch raises it."""
+    (tmp_path / "tries").mkdir()
+    folder = places.data() / "plugins"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "failing.py").write_text(FAILING.format(tries=str(tmp_path / "tries"), times=times))
+    set_enabled("failing", on=True)
+    heard: list[TrainEvent] = []
+    run = tmp_path / "run"
+    if times == 2:
+        with pytest.raises(isolated.TrainerFailed, match="device-side assert"):
+            isolated.train(longer(recipe, 3), run, plugins, heard.append, RunControl())
+        return
+    assert isolated.train(longer(recipe, 3), run, plugins, heard.append, RunControl()).status is RunStatus.COMPLETED
+    assert any(isinstance(event, Warned) and "A new process goes on" in event.message for event in heard)
+    assert weights(run) == whole[1]
 
 
 @pytest.mark.slow
