@@ -1,7 +1,6 @@
 """A freeze plan as text, to be copied, kept in a note and pasted: a piece of a recipe, or options of the command line."""
 
 import shlex
-import tomllib
 from typing import Any
 
 import tomli_w
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.values import explain
+from desktop_ft.core.values import explain, plain_toml
 
 PLAN_OPTIONS = {"--freeze": "preset", "--backbone-rate": "backbone_rate", "--batch-norm": "batch_norm"}
 """The options of the command line that set a field of a plan."""
@@ -54,8 +53,8 @@ def plan_in(text: str) -> FreezePlan:
 
 def _from_toml(text: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = plain_toml(text)
+    except ValueError as error:
         raise UserError(tr("There is no freeze plan in that text."), tr(_CURE)) from error
     found = data.get(_SECTION, data)
     return found if isinstance(found, dict) else {}

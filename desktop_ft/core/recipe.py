@@ -1,7 +1,6 @@
 """All that decides a run, as data: saved as TOML, versioned, migrated."""
 
 import hashlib
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -15,7 +14,7 @@ from desktop_ft.core.changes import Change, Course, PlannedChange, in_order
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
-from desktop_ft.core.values import Described, explain
+from desktop_ft.core.values import Described, explain, plain_toml
 
 VERSION = 1
 SMALLEST_SIZE = 32
@@ -238,8 +237,8 @@ class Recipe(Described):
             UserError: not TOML, written by a newer version, or a field that is unknown or out of bounds.
         """
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            data = plain_toml(text)
+        except ValueError as error:
             raise UserError(
                 tr("{where} is not a recipe: {error}.", where=where, error=error),
                 tr("Save one to start from: File, Save recipe in the window, or `--save-recipe`."),

@@ -1,6 +1,8 @@
 """How values are described, checked and written: shared by every type of the vocabulary."""
 
 import json
+import re
+import tomllib
 from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast, overload
@@ -11,6 +13,9 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 
 T = TypeVar("T")
+_WORD = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{100}}")
+"""A TOML key of so many parts; what is meant has five. Its reader needs memory by the square of them."""
 
 
 class Described(BaseModel):
@@ -20,6 +25,32 @@ class Described(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def plain_json(text: bytes | str) -> Any:
+    """What the JSON in `text` holds, as plain values.
+
+    Raises:
+        ValueError: it is not JSON, or is nested deeper than anything that was meant.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError(tr("it is nested too deeply")) from error
+
+
+def plain_toml(text: str) -> dict[str, Any]:
+    """What the TOML in `text` holds, as plain values.
+
+    Raises:
+        ValueError: it is not TOML, or is nested deeper than anything that was meant.
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError(tr("it is nested too deeply"))
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError(tr("it is nested too deeply")) from error
 
 
 def to_json(value: Any) -> bytes:
@@ -46,10 +77,10 @@ def from_json(kind: Any, text: bytes | str, where: str) -> Any:
     """
     cure = tr("Restore it from a copy, or make it anew.")
     try:
-        return _adapter(kind).validate_python(json.loads(text))
+        return _adapter(kind).validate_python(plain_json(text))
     except ValidationError as error:
         raise UserError(tr("{where} is not valid: {error}.", where=where, error=explain(error)), cure) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(tr("{where} is not valid: {error}.", where=where, error=error), cure) from error
 
 

@@ -9,7 +9,7 @@ from desktop_ft.core.backbone import BackboneSpec, ResizeRule
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.core.values import from_json, to_json
+from desktop_ft.core.values import from_json, plain_json, to_json
 
 VERSION = "desktop_ft.version"
 CLASSES = "desktop_ft.classes"
@@ -68,7 +68,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
         tr("{file} is damaged: what it says of its classes, its input or its threshold cannot be used.", file=where), tr(_ANEW)
     )
     try:
-        classes, threshold = json.loads(metadata[CLASSES]), float(metadata.get(THRESHOLD, "0"))
+        classes, threshold = plain_json(metadata[CLASSES]), float(metadata.get(THRESHOLD, "0"))
     except ValueError as error:
         raise damaged from error
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):

@@ -94,9 +94,11 @@ def _checked_metadata(content: bytes, name: str) -> Mapping[str, str]:
         raise not_onnx from error
     if not proto.graph.node:
         raise not_onnx
+    # Functions that call one another twice are inlined for ever, and a loop may have no end: we write neither.
+    if proto.functions or any(node.op_type == "Loop" for node in _nodes(proto.graph)):
+        raise UserError(tr("{file} holds functions or loops, which no network here needs.", file=name), tr(_CHOOSE))
     # From bytes, onnxruntime would look for external data in the working folder: nothing outside the file is ever read.
-    nodes = [node for function in proto.functions for node in function.node]
-    if any(uses_external_data(tensor) for tensor in (*_tensors(proto.graph), *_node_tensors(nodes))):
+    if any(uses_external_data(tensor) for tensor in _tensors(proto.graph)):
         raise UserError(
             tr("{file} keeps its weights in a second file.", file=name),
             tr("Export the run again: Desktop FT writes a single file."),
@@ -104,20 +106,27 @@ def _checked_metadata(content: bytes, name: str) -> Mapping[str, str]:
     return {entry.key: entry.value for entry in proto.metadata_props}
 
 
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """`graph`, and all that its nodes hold."""
+    yield graph
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+            yield from _graphs(inner)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    return (node for each in _graphs(graph) for node in each.node)
+
+
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for attribute in (attribute for node in nodes for attribute in node.attribute):
+    for each in _graphs(graph):
+        yield from each.initializer
+        for sparse in each.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for attribute in (attribute for node in _nodes(graph) for attribute in node.attribute):
         yield from (attribute.t, *attribute.tensors)
         for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
             yield from (sparse.values, sparse.indices)
-        for graph in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-            yield from _tensors(graph)
 
 
 def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:

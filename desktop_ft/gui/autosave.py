@@ -10,6 +10,7 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import plain_json
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.runs import atomic, lock
 
@@ -91,7 +92,7 @@ class Autosave(QObject):
     def last_run(self) -> Path | None:
         """The run that was open with the last project; None if there was none, or that cannot be read."""
         try:
-            found = json.loads(atomic.read(self._run_file))
+            found = plain_json(atomic.read(self._run_file))
         except (UserError, ValueError):
             return None
         return Path(found) if isinstance(found, str) and found else None

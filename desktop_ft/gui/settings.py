@@ -8,6 +8,7 @@ from PySide6.QtCore import QByteArray
 
 from desktop_ft import places
 from desktop_ft.core.language import LANGUAGES
+from desktop_ft.core.values import plain_json
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
@@ -163,7 +164,7 @@ class Settings:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(file.read_bytes())
+        values = plain_json(file.read_bytes())
     except (OSError, ValueError):
         return {}
     if not isinstance(values, dict):

@@ -37,6 +37,10 @@ Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
 
 
+_MOST_LETTERS = 48
+"""Of the pictures' folder in a run's name: with time and network, it must be a name that every disk takes."""
+
+
 class Verbs(Protocol):
     """What this module and `isolated` both are: they train here, or in a process of its own."""
 
@@ -48,6 +52,7 @@ class Verbs(Protocol):
 def new_run_path(recipe: Recipe) -> Path:
     """A folder for a new run that does not exist yet: dataset, backbone and time in its name."""
     name = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
+    name = name[:_MOST_LETTERS]
     stamp = datetime.datetime.now().strftime("%Y-%m-%d %H.%M.%S")
     first = places.runs() / f"{stamp} {name} {recipe.backbone.name}"
     others = (first.with_name(f"{first.name} {number}") for number in itertools.count(2))

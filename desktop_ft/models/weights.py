@@ -6,7 +6,6 @@ Looking up (`local_file`, `is_local`) and downloading import no torch.
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import warnings
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from desktop_ft.api import Backbone, WeightsOrigin
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.values import plain_json
 from desktop_ft.models import fetching
 from desktop_ft.models.fetching import download as download
 
@@ -112,7 +112,7 @@ def _how_to_get(backbone: Backbone) -> str:
 def _remembered(path: Path) -> str:
     record = fetching.record_of(path)
     try:
-        digest = json.loads(record.read_text())["sha256"]
+        digest = plain_json(record.read_text())["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             tr("{file}, the record of a download, is damaged.", file=record), tr("Download the weights again.")

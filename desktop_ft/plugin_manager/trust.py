@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.values import plain_json
 from desktop_ft.runs import atomic, lock
 
 _TRIED_WITHIN_S = 10
@@ -58,7 +59,7 @@ def read() -> Trust:
         UserError: it cannot be read, or is damaged.
     """
     try:
-        kept = json.loads(_kept().read_text())
+        kept = plain_json(_kept().read_text())
         if isinstance(kept["enabled"], list):  # as it was before files were looked at
             kept["enabled"] = {name: "" for name in kept["enabled"] if isinstance(name, str)}
         return TypeAdapter(Trust).validate_python(kept)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.values import plain_json
 from desktop_ft.runs import atomic, lock
 
 
@@ -41,7 +42,7 @@ class KnownRuns:
 
 def _text(line: bytes) -> str:
     try:
-        found = json.loads(line)
+        found = plain_json(line)
     except ValueError:
         return ""
     return found if isinstance(found, str) else ""

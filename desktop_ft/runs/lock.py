@@ -13,6 +13,7 @@ from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.values import plain_json
 from desktop_ft.runs.atomic import cannot_read, cannot_write
 
 TRAINED = marked("The run {name} is being trained by process {pid} on {host}, since {since}.")
@@ -113,7 +114,7 @@ def _name_holder(path: Path, handle: int) -> None:
 def _holder(handle: int) -> dict[str, object]:
     os.lseek(handle, 0, os.SEEK_SET)
     try:
-        found = json.loads(os.read(handle, 1000) or b"{}")
+        found = plain_json(os.read(handle, 1000) or b"{}")
     except ValueError:  # killed while it wrote its name
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,7 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.values import plain_toml
 from desktop_ft.runs import atomic, lock
 
 
@@ -73,9 +73,9 @@ class Queue:
         if not self._file.is_file():
             return (), 0
         try:
-            held = tomllib.loads(atomic.read(self._file).decode())
+            held = plain_toml(atomic.read(self._file).decode())
             return tuple(Waiting(data=dict(each.pop("recipe")), **each) for each in held["waiting"]), int(held["last"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 tr("The queue in {file} is damaged: {error}.", file=self._file, error=error),
                 tr("Correct the file, or delete it."),
