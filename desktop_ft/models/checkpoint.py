@@ -1,7 +1,6 @@
 """Everything a run needs to go on exactly as if it had never stopped, and the folder where that is kept."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -9,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 from torch import Tensor
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.values import from_json, to_json
+from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.models import tensor_file
 
 VERSION = 1
@@ -208,8 +208,9 @@ class CheckpointStore:
 
     def _checked(self, entry: _Entry) -> tuple[bytes, str]:
         """What the file of `entry` holds, and what is wrong with it ("" if nothing)."""
+        path = self._folder / entry.file
         try:
-            data = (self._folder / entry.file).read_bytes()
+            data = path.read_bytes() if path.is_file() or not path.exists() else b""  # a pipe would be waited for
         except OSError as error:
             return b"", error.strerror or str(error)
         return data, "" if _sha256([data]) == entry.sha256 else tr(_CHECKSUM)
@@ -231,8 +232,11 @@ class CheckpointStore:
             return None
         if hashlib.sha256(body).hexdigest().encode() != seal:
             return None
-        _refuse_newer(json.loads(body), self._index_path.name)
-        return from_json(_Index, body, str(self._index_path))
+        where = str(self._index_path)
+        _refuse_newer(_object(body, where), self._index_path.name)
+        index: _Index = from_json(_Index, body, where)
+        # A run may be a stranger's: its checkpoints lie beside the index, and nowhere else.
+        return index if all(_NAME.fullmatch(entry.file) for entry in index.entries("last")) else None
 
     def _index_of_files(self) -> _Index | None:
         """An index made from the files themselves: those that are whole by the digest in their name."""
@@ -282,10 +286,13 @@ def _sha256(parts: Iterable[bytes | memoryview]) -> str:
 
 def _unpacked(data: bytes, where: str) -> Checkpoint:
     length = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + length])["__metadata__"]["checkpoint"]
-    _refuse_newer(json.loads(metadata), where)
+    try:
+        metadata = plain_json(data[8 : 8 + length])["__metadata__"]["checkpoint"]
+        tensors = safetensors.torch.load(data)
+    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise UserError(tr("{where} is not valid: {error}.", where=where, error=error), tr("Train it again.")) from error
+    _refuse_newer(_object(metadata, where), where)
     header = from_json(_Header, metadata, where)
-    tensors = safetensors.torch.load(data)
     return Checkpoint(
         model=_under(_MODEL, tensors),
         optimizer=_under(_OPTIMIZER, tensors),
@@ -304,8 +311,13 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+def _object(text: bytes | str, where: str) -> dict[str, Any]:
+    """What `text` says of itself, whichever version wrote it."""
+    return from_json(dict[str, Any], text, where)
+
+
 def _refuse_newer(found: dict[str, Any], where: str) -> None:
-    if found["version"] > VERSION:
+    if isinstance(found.get("version"), int) and found["version"] > VERSION:
         raise UserError(
             tr("{file} was written by a newer Desktop FT (checkpoint version {version}).", file=where, version=found["version"]),
             tr("Update Desktop FT."),

@@ -205,3 +205,30 @@ def flip(path, bit):
     data = bytearray(path.read_bytes())
     data[bit // 8] ^= 1 << bit % 8
     path.write_bytes(data)
+
+
+def forged(folder, **fields):
+    """Let the index, with a seal that fits, say something else of the last checkpoint."""
+    index = json.loads((folder / "index.json").read_bytes().split(b"\n")[0])
+    index["last"] |= fields
+    body = json.dumps(index, separators=(",", ":")).encode()
+    (folder / "index.json").write_bytes(body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n")
+
+
+@pytest.mark.parametrize("file", ["../secret", "/dev/zero", "sub/epoch0001-step000000-0123456789abcdef.safetensors"])
+def test_an_index_of_a_stranger_leads_nowhere_else(store, folder, file):
+    store.save(checkpoint(1), best=True)
+    (folder.parent / "secret").write_bytes(b"not yours")
+    forged(folder, file=file)
+    assert "The list of checkpoints is damaged." in store.load("last").note
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 8, b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 64, b"\x08\0\0\0\0\0\0\0[[[[[[[["])
+def test_a_file_of_a_stranger_that_is_no_checkpoint_is_told(store, folder, content):
+    store.save(checkpoint(1), best=True)
+    digest = hashlib.sha256(content).hexdigest()
+    name = f"epoch0001-step000000-{digest[:16]}.safetensors"
+    (folder / name).write_bytes(content)
+    forged(folder, file=name, sha256=digest)
+    with pytest.raises(UserError, match="is not valid"):
+        store.load("last")

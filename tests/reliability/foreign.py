@@ -162,9 +162,8 @@ def recipes_and_projects(trial: Trial) -> None:
 @FAULTS.fault(
     "A download is not what was published",
     seen="A sentence that says so and what to do; nothing is kept, and what was there before stays.",
-    tried="a server of this machine gives a file with one byte changed at a random place, a part of it, more than "
-    "it, or sends on to "
-    "another address; a file is changed or renamed after it was downloaded",
+    tried="what answers in a server's place gives a file with one byte changed at a random place, a part of it, more than it, or "
+    "sends on to another address; a file is changed or renamed after it was downloaded",
 )
 def downloads(trial: Trial) -> None:
     before = os.environ.get("DESKTOP_FT_HOME")
@@ -392,9 +391,8 @@ _NAMES = [
 @FAULTS.fault(
     "Something could connect, or listen",
     seen="Nothing: no command and no page connects to anything, or waits for anybody, unless a download is asked for.",
-    tried="the command line scans, trains, evaluates, exports, predicts, compares and checks itself, and the window "
-    "opens, trains, "
-    "exports and closes, under `strace`: no socket but of this machine's own processes, no connection, nobody is listened to",
+    tried="the command line scans, trains, evaluates, exports, predicts and checks itself, and the window opens, trains, exports "
+    "and closes, under `strace`: no socket but of this machine's own processes, no connection, nobody is listened to",
 )
 def nothing_connects(trial: Trial) -> None:
     someone = trial.shared.get(person)
