@@ -110,14 +110,16 @@ def build_window(faults: Faults) -> MainWindow:
 
 
 def _quit_on_signals(application: QApplication, window: MainWindow) -> None:
-    """Ctrl-C in a terminal closes the window as its button does; a SIGTERM, or the end of the session, waits for nobody."""
+    """Ctrl-C in a terminal closes the window as its button does; a SIGTERM waits for nobody."""
 
     def close(number: int, frame: object) -> None:
         QTimer.singleShot(0, window.close if number == signal.SIGINT else window.leave)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, close)
-    application.commitDataRequest.connect(window.leave)
+    application.commitDataRequest.connect(
+        window.save_all
+    )  # only a question: somebody else may still keep the session from ending
     # Python looks at signals only between its own instructions: wake it now and then.
     timer = QTimer(application)
     timer.setInterval(_SIGNALS_EVERY_MS)

@@ -20,6 +20,7 @@ ALLOWED = {
     ("desktop_ft/models/weights.py", "safetensors"),
     ("desktop_ft/models/weights.py", "safetensors.torch"),
     # What this application itself wrote: checkpoints, and what frozen layers answered.
+    ("desktop_ft/models/checkpoint.py", "safetensors"),
     ("desktop_ft/models/checkpoint.py", "safetensors.torch"),
     ("desktop_ft/engine/feature_store.py", "safetensors"),
 }

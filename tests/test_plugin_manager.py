@@ -144,6 +144,9 @@ def test_a_plugin_whose_files_change_is_off_until_it_is_enabled_anew(folder: Pat
     (folder / "mine").mkdir()
     (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
     set_enabled("mine", on=True)
+    loaded = record("mine")
+    assert (loaded.state, loaded.reason) == (PluginState.LOADED, ""), "a harmless one is accused of nothing"
+    (folder / "mine" / ".swap").write_text("an editor's own")
     assert record("mine").state is PluginState.LOADED
     (folder / "mine" / "more.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n")
     changed = record("mine")
@@ -158,6 +161,8 @@ def test_plugins_enabled_before_their_files_were_looked_at_stay_so(folder: Path,
     (folder / "mine.py").write_text(GOOD.format(name="mine"))
     (home / "data" / "plugins.json").write_text(json.dumps({"enabled": ["mine"]}))
     assert record("mine").state is PluginState.LOADED
+    (folder / "mine.py").write_text(GOOD.format(name="other"))
+    assert record("mine").state is PluginState.DISABLED, "from then on they are"
 
 
 @pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), 9)", "os.execv('/bin/true', ['true'])"])
@@ -181,7 +186,7 @@ def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(fol
     again = subprocess.run(command, capture_output=True, check=True)
     told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
     assert told["state"] == "disabled"
-    assert "ended the application" in told["reason"]
+    assert "The application ended while it was last loaded" in told["reason"]
 
 
 def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ class InterruptedRun(QWidget):
         for way in (self.go_on, self.keep, self.discard, self.later):
             layout.addWidget(way)
         self.hide()
-        session.training.started.connect(self.hide)
+        session.training.started.connect(self._began)
         session.training.ended.connect(self._ended)
         for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
             signal.connect(self._enable)
@@ -61,6 +61,11 @@ class InterruptedRun(QWidget):
             return jobs.run_list.interrupted()
 
         self._find(last)
+
+    def _began(self) -> None:
+        self.hide()
+        if self._session.settings.left_interrupted == str(self._session.training.run):
+            self._session.settings.left_interrupted = ""  # it was taken up after all
 
     def _ended(self, fault: BaseException | None) -> None:
         run, end = self._session.training.run, self._session.training.end

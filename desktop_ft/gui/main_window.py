@@ -131,6 +131,9 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Ask about a run under way; end it, wait for it, and only then go."""
+        if self.left:
+            event.ignore()  # it goes already
+            return
         if self.session.training.running:
             event.ignore()
             if not self._closing:
@@ -155,13 +158,19 @@ class MainWindow(QMainWindow):
         if self.left:
             return
         self.left = True
+        self.setEnabled(False)  # nothing may begin any more
+        self.save_all()
+        self._go(within_ms=_GO_WITHIN_MS)
+        QApplication.exit(0)
+
+    def save_all(self) -> None:
+        """Save the project, and a run under way, which then waits to go on: the session may be about to end."""
         training = self.session.training
+        self.session.queue.pause()
         if training.running:
             training.pause(True)
             self._wait_for(lambda: training.history.paused or not training.running)
         self.session.autosave.save()
-        self._go(within_ms=_GO_WITHIN_MS)
-        QApplication.exit(0)
 
     def _go(self, within_ms: int = -1) -> None:
         """Remember what is to be remembered, and let go of everything; -1: wait for what is under way as long as it takes."""
@@ -396,6 +405,8 @@ class MainWindow(QMainWindow):
         queue.pause()
         box.exec()
         chosen = box.clickedButton()
+        if self.left:
+            return  # the session ended while the question stood
         if chosen not in (keep, drop):
             if worked:
                 self._work_on(queue)

@@ -161,7 +161,7 @@ def _outlined(colours: Colours) -> QPalette:
 
 
 def _scales() -> list[int]:
-    return sorted({math.ceil(screen.devicePixelRatio()) for screen in QGuiApplication.screens()})
+    return sorted({math.ceil(screen.devicePixelRatio()) for screen in QGuiApplication.screens()}) or [1]
 
 
 @cache

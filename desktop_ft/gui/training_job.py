@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ class TrainingJob(QObject):
         self._fit = fit
         self._control = control
         self._lock = threading.Lock()
-        self._events: list[TrainEvent] = []
+        self._events: deque[TrainEvent] = deque()
         self._phase: Phase | None = GETTING_READY
         self._told_end: RunEnded | None = None
         self.fault: BaseException | None = None
@@ -63,9 +64,7 @@ class TrainingJob(QObject):
     def drain(self, most: int = sys.maxsize) -> list[TrainEvent]:
         """The oldest `most` events that nobody has asked for yet, in their order."""
         with self._lock:
-            events = self._events[:most]
-            del self._events[:most]
-        return events
+            return [self._events.popleft() for _ in range(min(most, len(self._events)))]
 
     @property
     def is_drained(self) -> bool:
@@ -82,7 +81,7 @@ class TrainingJob(QObject):
     def _failed(self, error: BaseException) -> RunEnded:
         if not isinstance(error, UserError):
             self.fault = error
-        if self._told_end is None:
+        if self._told_end is None or self._told_end.status is RunStatus.FAILED:
             return RunEnded(status=RunStatus.FAILED, error=str(error) if isinstance(error, UserError) else describe(error))
         # The training itself had ended: what failed is the evaluation that follows, and the model is there.
         self._append(Warned(message=tr("The evaluation after training failed: {error}", error=error)))

@@ -67,11 +67,16 @@ def heed(line: Iterable[str], control: RunControl) -> None:
             (wish.set if wanted else wish.clear)()
 
 
-def tell_end(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
-    """Keep and pass on an end that those who trained did not tell, once the last of them has let go of the run."""
+def let_go(run: OpenRun) -> None:
+    """Wait, for some seconds at most, until the last of those who trained has let go of the run."""
     latest = time.monotonic() + _LETS_GO_WITHIN_S
     while run.folder.is_locked and time.monotonic() < latest:
         time.sleep(_LOOK_EVERY_S)
+
+
+def tell_end(run: OpenRun, ended: RunEnded, emit: Emit) -> RunEnded:
+    """Keep and pass on an end that those who trained did not tell, once the last of them has let go of the run."""
+    let_go(run)
     whole = RunEnded(status=ended.status, checkpoint=run.store().best, error=ended.error)
     with suppress(UserError), run.folder.lock(), run.folder.log() as log:  # a full disk may have been what ended them
         log.append(whole)

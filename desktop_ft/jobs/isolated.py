@@ -6,6 +6,7 @@ read as values of the vocabulary and nothing else. What it prints, and how it cr
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Literal
 
@@ -30,7 +32,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.children import APART, Emit, Wishes, tell_end
+from desktop_ft.jobs.children import APART, Emit, Wishes, let_go, tell_end
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import PhaseProgress
 from desktop_ft.plugin_manager import Plugins
@@ -100,12 +102,25 @@ class Unforeseen:
     type: Literal["unforeseen"] = "unforeseen"
 
 
-Said = Annotated[TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen, Field(discriminator="type")]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alive:
+    """Nothing is new; said every few seconds."""
+
+    type: Literal["alive"] = "alive"
+
+
+Said = Annotated[TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive, Field(discriminator="type")]
 """What a child says, a line each."""
 
 
 class TrainerFailed(Exception):
-    """An error in the child that nobody foresaw; the message is its traceback."""
+    """An error in the child that nobody foresaw: its last sentence, with the traceback as a note."""
+
+    def __init__(self, traceback: str) -> None:
+        lines = [line for line in traceback.strip().splitlines() if line and not line.startswith(" ")]
+        # What torch adds to an error of CUDA, on how to look for its cause, helps nobody here.
+        super().__init__(next((line for line in lines if _LOST_GPU in line), lines[-1] if lines else ""))
+        self.add_note(traceback)
 
 
 def train(
@@ -128,6 +143,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
 
 def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
     """As `training.keep_best`, and `train` here."""
+    control.stop.set()  # here as well, or the child would be told otherwise
     order = Order(verb="keep_best", run=str(run.absolute()), language=language.code())
     return _Supervisor(order, plugins, emit, control, progress).whole()
 
@@ -142,6 +158,7 @@ class _Supervisor:
         self._emit = emit
         self._control = control
         self._progress = progress
+        self._begun = order.verb != "train"
         self._told: RunEnded | None = None
         self._is_second = False
 
@@ -156,7 +173,9 @@ class _Supervisor:
                 continue
             if ended is not None:
                 return ended
-            with open_run(self._run, self._plugins).folder.lock():  # nobody else may go on with it meanwhile
+            run = open_run(self._run, self._plugins)
+            let_go(run)
+            with run.folder.lock():  # nobody else may go on with it meanwhile
                 self._wait()
             if self._control.cancel.is_set():
                 return self._closed(RunEnded(status=RunStatus.CANCELLED))
@@ -166,14 +185,21 @@ class _Supervisor:
 
     def _begin_anew(self, error: TrainerFailed) -> None:
         """Let a new process go on, once, where a GPU has failed: whatever is asked of it in the old one fails from then on."""
-        if self._is_second or _LOST_GPU not in str(error) or not (self._run / "recipe.toml").is_file():
+        over = self._told is not None and self._told.status is not RunStatus.FAILED
+        if self._is_second or over or not self._begun or _LOST_GPU not in str(error):
             raise error
-        self._is_second = True
-        last = str(error).strip().splitlines()[-1]
-        self._emit(
-            Warned(message=tr("The GPU has failed ({error}). A new process goes on from the last checkpoint.", error=last))
-        )
+        self._is_second, self._told = True, None
+        self._warn(tr("The GPU has failed ({error}). A new process goes on from the last checkpoint.", error=error))
         self._order = replace(self._order, verb="resume", recipe="")
+
+    def _warn(self, message: str) -> None:
+        """Tell a person, and keep it with the run, that nobody trains now."""
+        warned = Warned(message=message)
+        run = open_run(self._run, self._plugins)
+        let_go(run)
+        with suppress(UserError), run.folder.lock(), run.folder.log() as log:
+            log.append(warned)
+        self._emit(warned)
 
     def _follow(self, child: _Child) -> RunEnded | None:
         """Pass on what is asked and what is told, until the end; None: it is paused, and all it knows is saved."""
@@ -182,8 +208,11 @@ class _Supervisor:
             if said is None:
                 if child.must_be_ended(self._control):
                     child.end()
+                    for last in child.rest():
+                        self._pass_on(last)
                     return self._given_up(child)
-                self._tell_quiet(child)
+                if self._progress is not None and (seconds := child.silent_for()):
+                    self._progress(tr("No sign of life from the training: Cancel ends it"), seconds, None)
             elif isinstance(said, _Gone):
                 return self._gone(child, said)
             elif isinstance(said, Returned):
@@ -193,8 +222,10 @@ class _Supervisor:
                 if isinstance(said, Paused) and said.paused:
                     return None
 
-    def _pass_on(self, said: TrainEvent | Phase | Refused | GivenUp | Unforeseen) -> None:
+    def _pass_on(self, said: _Said) -> None:
         match said:
+            case Alive() | Returned():
+                return
             case Phase():
                 if self._progress is not None:
                     self._progress(said.what, said.done, said.total)
@@ -205,12 +236,9 @@ class _Supervisor:
             case Unforeseen():
                 raise TrainerFailed(said.traceback)
             case _:
+                self._begun = True
                 self._told = said if isinstance(said, RunEnded) else self._told
                 self._emit(said)
-
-    def _tell_quiet(self, child: _Child) -> None:
-        if self._progress is not None and (seconds := child.quiet_for()) is not None:
-            self._progress(tr("No sign of life from the training for {n} s", n=seconds), 0, None)
 
     def _given_up(self, child: _Child) -> RunEnded:
         """It did not end when it was asked to."""
@@ -218,13 +246,15 @@ class _Supervisor:
             if self._told is not None:
                 raise Cancelled  # out of what follows training
             return self._closed(RunEnded(status=RunStatus.CANCELLED))
-        child.keep_log(self._run)
-        self._emit(Warned(message=tr("The training gave no sign of life, and was ended. What it had saved is kept.")))
+        if self._told is None and self._begun:
+            child.keep_log(self._run)
+            self._warn(tr("The training gave no sign of life, and was ended. What it had saved is kept."))
         return self._told or self._closed(RunEnded(status=RunStatus.STOPPED))
 
     def _gone(self, child: _Child, gone: _Gone) -> RunEnded:
         """It died."""
-        child.keep_log(self._run)
+        if self._begun:
+            child.keep_log(self._run)
         error = UserError(gone.why, tr("What was saved is safe: go on with the run. Its trainer.log has the details."))
         if self._told is not None:
             raise error  # what it died of is no part of the training
@@ -232,7 +262,7 @@ class _Supervisor:
 
     def _closed(self, ended: RunEnded, error: UserError | None = None) -> RunEnded:
         """The end of a run whose process can tell none."""
-        if not (self._run / "recipe.toml").is_file():  # it had not begun
+        if not self._begun:  # what lies in the folder, if anything, is not of this run
             raise error or Cancelled
         return tell_end(open_run(self._run, self._plugins), ended, self._emit)
 
@@ -240,6 +270,14 @@ class _Supervisor:
         control = self._control
         while control.pause.is_set() and not control.stop.is_set() and not control.cancel.wait(_LOOK_EVERY_S):
             pass
+
+
+_Said = TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive
+
+
+def _read(line: bytes) -> _Said:
+    said: _Said = from_json(Said, line, tr("What the trainer says"))
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,40 +296,53 @@ class _Child:
         self._log = log
         self._said = queue.SimpleQueue[bytes]()
         self._heard_at = time.monotonic()
-        self._quiet_told = 0
+        self._silence_told = 0
         self.wishes = Wishes(line)
         self._reader = threading.Thread(target=self._read, name="what-the-trainer-says", daemon=True)
         self._reader.start()
 
-    def hear(self, control: RunControl) -> TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | _Gone | None:
+    def hear(self, control: RunControl) -> _Said | _Gone | None:
         """What it says next, after it was told what is asked; None: nothing for a moment."""
         self.wishes.tell(control)
         try:
             line = self._said.get(timeout=_LOOK_EVERY_S)
         except queue.Empty:
-            return None
-        self._heard_at, self._quiet_told = time.monotonic(), 0
+            # What it has started may hold its end of the line, and say nothing.
+            gone = self._process.poll() is not None and self.silence > _END_WITHIN_S
+            return _Gone(self._why()) if gone else None
+        self._heard_at, self._silence_told = time.monotonic(), 0
         if not line:
             return _Gone(self._why())
         try:
-            return from_json(Said, line, tr("What the trainer says"))  # type: ignore[no-any-return]
+            return _read(line)
         except UserError as error:
             self.end()
             return _Gone(error.what)
 
+    def rest(self) -> Iterator[_Said]:
+        """What it had said before it was ended, and nobody has heard."""
+        while not self._said.empty():
+            if line := self._said.get():
+                with suppress(UserError):  # cut off in the middle
+                    yield _read(line)
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds it has said nothing."""
+        return time.monotonic() - self._heard_at
+
     def must_be_ended(self, control: RunControl) -> bool:
         """Whether it was asked to end and does not: at once for what is dropped anyway, else after a long silence."""
-        silence = _QUIET_S if not control.cancel.is_set() else 0.0
+        patience = 0.0 if control.cancel.is_set() else _QUIET_S
         asked = control.cancel.is_set() or control.stop.is_set()
-        now = time.monotonic()
-        return asked and now > self.wishes.told_at + _END_WITHIN_S and now > self._heard_at + silence
+        return asked and time.monotonic() > self.wishes.told_at + _END_WITHIN_S and self.silence > patience
 
-    def quiet_for(self) -> int | None:
-        """For how many seconds it has said nothing, once each second after a long silence; else None."""
-        seconds = int(time.monotonic() - self._heard_at)
-        if seconds < _QUIET_S or seconds == self._quiet_told:
-            return None
-        self._quiet_told = seconds
+    def silent_for(self) -> int:
+        """Whole seconds of a long silence, each once; else 0."""
+        seconds = int(self.silence)
+        if seconds < _QUIET_S or seconds == self._silence_told:
+            return 0
+        self._silence_told = seconds
         return seconds
 
     def keep_log(self, run: Path) -> None:
@@ -301,13 +352,15 @@ class _Child:
             kept.write(self._log.read())
 
     def end(self) -> None:
-        """See to it that it ends, and that all it said is heard."""
+        """See to it that it ends, with all that it has started, and that what it said is there to be heard."""
         with suppress(OSError):
             self._line.close()
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        if self._process.stdout is not None:
+        with suppress(OSError):  # it has ended already
+            (self._process.kill if sys.platform == "win32" else partial(os.killpg, self._process.pid, signal.SIGKILL))()
+        with suppress(subprocess.TimeoutExpired):  # it is stuck in the system, which will end it once it can
+            self._process.wait(_END_WITHIN_S)
+        self._reader.join(_END_WITHIN_S)
+        if self._process.stdout is not None and not self._reader.is_alive():
             self._process.stdout.close()
 
     def _read(self) -> None:
@@ -321,9 +374,10 @@ class _Child:
             code = self._process.wait(_END_WITHIN_S)
         except subprocess.TimeoutExpired:
             return tr("The process that trains says nothing any more.")
-        if code == -getattr(signal, "SIGKILL", 0):
+        if code < 0 and -code == getattr(signal, "SIGKILL", None):
             return tr("The system has ended the process that trains (SIGKILL), as it does where memory runs out.")
-        name = signal.Signals(-code).name if code < 0 else tr("exit code {code}", code=code)
+        named = -code in set(signal.Signals)
+        name = signal.Signals(-code).name if named else tr("exit code {code}", code=code)
         self._log.seek(max(0, self._log.seek(0, 2) - _LAST_LINES))
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         last = f": {lines[-1]}" if lines and code > 0 else ""

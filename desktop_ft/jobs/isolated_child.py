@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,10 @@ from desktop_ft.engine import process
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import training
 from desktop_ft.jobs.children import heed
-from desktop_ft.jobs.isolated import GivenUp, Order, Phase, Refused, Returned, Unforeseen
+from desktop_ft.jobs.isolated import Alive, GivenUp, Order, Phase, Refused, Returned, Unforeseen
 from desktop_ft.plugin_manager import load_plugins
+
+_ALIVE_EVERY_S = 5.0
 
 
 def main() -> None:
@@ -36,9 +39,17 @@ def main() -> None:
     _speak(order.language)
     threading.Thread(target=_listen, args=(control,), name="what-is-asked", daemon=True).start()
 
-    def say(value: object) -> None:
-        line.write(to_json(value) + b"\n")
+    speaking = threading.Lock()
 
+    def say(value: object) -> None:
+        said = to_json(value) + b"\n"
+        try:
+            with speaking:
+                line.write(said)
+        except OSError:
+            os._exit(1)  # nobody is there any more: a run that is broken off tells no end
+
+    threading.Thread(target=_show_life, args=(say,), name="alive", daemon=True).start()
     say(_done(order, control, say))
     sys.stderr.flush()
     os._exit(0)  # the thread cannot be ended, and waking up while the interpreter ends it would abort the process
@@ -63,6 +74,12 @@ def _done(order: Order, control: RunControl, say: Callable[[object], None]) -> R
     except BaseException:
         return Unforeseen(traceback=traceback.format_exc())
     return Returned(ended=ended)
+
+
+def _show_life(say: Callable[[object], None]) -> None:
+    while True:
+        time.sleep(_ALIVE_EVERY_S)
+        say(Alive())
 
 
 def _speaking_line() -> IO[bytes]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.run_note import RunNote, changed
@@ -74,10 +75,13 @@ def interrupted() -> BrokenOff | None:
 
 
 def broken_off(run: Path) -> BrokenOff | None:
-    """How far `run`, which is not complete, has come; None where it cannot be read, of which the page Runs tells."""
+    """How far `run` has come, which nobody trains and is not complete; else None, as where it cannot be read."""
     try:
-        history = RunFolder.open(run).history()
-    except UserError:
+        folder = RunFolder.open(run)
+        history = folder.history()
+        if folder.is_locked or (history.ended is not None and history.ended.status is RunStatus.COMPLETED):
+            return None
+    except UserError:  # the page Runs tells of it
         return None
     if history.steps:
         place = tr("epoch {epoch}, batch {batch}", epoch=history.steps[-1].epoch + 1, batch=history.steps[-1].step + 1)

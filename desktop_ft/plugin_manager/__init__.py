@@ -16,9 +16,10 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property, partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from desktop_ft.plugin_manager import tampering, trust
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
+
+
+_Change = Callable[[trust.Trust], trust.Trust]
 
 
 class PluginState(StrEnum):
@@ -55,7 +59,7 @@ class Origin(StrEnum):
     INSTALLED = marked("installed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A plugin that was found, and nothing of it imported yet."""
 
@@ -64,7 +68,12 @@ class Candidate:
     module: str
     version: str
     source: Path | None
-    files: tuple[Path, ...] = ()
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of its files, by their names."""
+        return trust.fingerprint(self.files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +128,10 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
     plugins = Plugins()
     manager = _manager()
     safe_mode = safe_mode or bool(os.environ.get(NO_PLUGINS))
-    before = trust.read() if not safe_mode else trust.Trust()
-    trusted = trust.blamed(before) if not safe_mode else before
+    trusted = trust.Trust() if safe_mode else trust.read()
+    blamed = {} if safe_mode else trust.blamed()
+    news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
+    trusted = reduce(lambda one, to: to(one), news, trusted)
     seen: dict[str, Origin] = {}
     for candidate in find_plugins():
         if candidate.name in seen:
@@ -133,12 +144,17 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
         elif candidate.origin is Origin.BUILT_IN:
             record = _load(manager, plugins, candidate)
         else:
-            trusted, record = _load_foreign(manager, plugins, candidate, trusted)
+            if trusted.tried.get(candidate.name) != candidate.fingerprint:
+                news.append(_tried(candidate))
+                trusted = news[-1](trusted)
+            reason = _untrusted(candidate, trusted, safe_mode)
+            record = _record(candidate, PluginState.DISABLED, reason) if reason else _load_foreign(manager, plugins, candidate)
         seen.setdefault(candidate.name, candidate.origin)
         plugins.records.append(record)
-    if trusted != before:
+    if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
-            trust.write(trusted)
+            trust.change(lambda kept: reduce(lambda one, to: to(one), news, kept))
+            trust.forget_blame(blamed)
     return plugins
 
 
@@ -148,6 +164,13 @@ def try_alone(name: str) -> None:
         if candidate.name == name and candidate.origin is not Origin.BUILT_IN:
             _load(_manager(), Plugins(), candidate)
             return
+
+
+def _tried(candidate: Candidate) -> _Change:
+    """Try `candidate` in a process of its own: what is to be kept of that."""
+    if why := trust.tried(candidate.name):
+        return partial(trust.Trust.with_stopped, name=candidate.name, why=why)
+    return partial(trust.Trust.with_tried, name=candidate.name, files=candidate.fingerprint)
 
 
 def _manager() -> pluggy.PluginManager:
@@ -165,29 +188,20 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> s
         return turn_on
     if why := trusted.stopped.get(candidate.name):
         return f"{tr(why)} {turn_on}"
-    if (kept := trusted.enabled[candidate.name]) and kept != trust.fingerprint(candidate.files):
+    if (kept := trusted.enabled[candidate.name]) and kept != candidate.fingerprint:
         return tr("its files are not those that you enabled; look at them, then {turn_on}", turn_on=turn_on)
     return ""
 
 
-def _load_foreign(
-    manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate, trusted: trust.Trust
-) -> tuple[trust.Trust, PluginRecord]:
-    """Load what is not ours: first in a process of its own, then here, with an eye on what it does."""
-    name, files = candidate.name, trust.fingerprint(candidate.files)
-    if trusted.tried.get(name) != files:
-        if why := trust.tried(name):
-            trusted = dataclasses.replace(trusted, stopped={**trusted.stopped, name: why})
-            turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=name)
-            return trusted, _record(candidate, PluginState.DISABLED, f"{tr(why)} {turn_on}")
-        trusted = dataclasses.replace(trusted, tried={**trusted.tried, name: files})
+def _load_foreign(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:
+    """Load what is not ours, with an eye on what it does."""
     before = tampering.watched()
-    with trust.loading(name):
+    with trust.loading(candidate.name):
         record = _load(manager, plugins, candidate)
     if replaced := tampering.replaced(before):
         what = tr("it has replaced {names}", names=", ".join(replaced))
         record = dataclasses.replace(record, reason="; ".join(filter(None, (record.reason, what))), tampers=True)
-    return trusted, record
+    return record
 
 
 def find_plugins() -> Iterator[Candidate]:
@@ -202,34 +216,36 @@ def find_plugins() -> Iterator[Candidate]:
     _mount(_FOLDER_PACKAGE, folder)
     for source in _sources(folder):
         name = source.parent.name if source.name == "__init__.py" else source.stem
-        files = _files(source.parent) if source.name == "__init__.py" else (source,)
+        files = _files(source.parent) if source.name == "__init__.py" else {source.name: source}
         yield Candidate(
             name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", version="", source=source, files=files
         )
     for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         version = point.dist.version if point.dist else ""
         known = (point.dist.files or []) if point.dist else []
-        files = tuple(Path(str(file.locate())) for file in known if file.suffix != ".pyc")
+        files = {str(file): Path(str(file.locate())) for file in known if file.suffix != ".pyc"}
         yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, version=version, source=None, files=files)
 
 
 def set_enabled(name: str, on: bool) -> None:
-    """Turn a plugin on or off from the next start.
+    """Turn a plugin on or off from the next start. One that is turned on is tried first, in a process of its own.
 
     Raises:
         UserError: there is no such plugin, or it is built in.
     """
     found = next((candidate for candidate in find_plugins() if candidate.name == name), None)
-    origin, trusted = found.origin if found is not None else None, trust.read()
     # One that is gone can still be turned off, lest another of its name come in its place.
-    if found is None and (on or name not in trusted.enabled):
+    if found is None and (on or name not in trust.read().enabled):
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
-    if origin is Origin.BUILT_IN:
+    if found is not None and found.origin is Origin.BUILT_IN:
         raise UserError(
             tr("'{name}' is built in and always on.", name=name), tr("Only plugins of your own can be turned on and off.")
         )
-    on_now = trusted.with_enabled(name, trust.fingerprint(found.files)) if on and found is not None else trusted.without(name)
-    trust.write(on_now)
+    if not on or found is None:
+        trust.change(lambda kept: kept.without(name))
+        return
+    files, tried = found.fingerprint, None if _incompatible(found) else _tried(found)
+    trust.change(lambda kept: (tried or (lambda one: one))(kept.with_enabled(name, files)))
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -239,9 +255,16 @@ def _sources(folder: Path) -> list[Path]:
     return [source for source in inside if source.suffix == ".py" and source.is_file() and not source.name.startswith(".")]
 
 
-def _files(folder: Path) -> tuple[Path, ...]:
-    """All in `folder` but what Python keeps there for itself."""
-    return tuple(file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+def _files(folder: Path) -> dict[str, Path]:
+    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once."""
+    found, seen = dict[str, Path](), set[Path]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        folders[:] = [] if real in seen else [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        names = [] if real in seen else [name for name in names if not name.startswith(".")]
+        seen.add(real)
+        found |= {str(Path(place, name).relative_to(folder)): Path(place, name) for name in names}
+    return found
 
 
 def _mount(package: str, folder: Path) -> None:

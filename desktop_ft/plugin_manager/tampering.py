@@ -55,7 +55,8 @@ def watched() -> dict[str, object]:
 
 def replaced(before: dict[str, object]) -> list[str]:
     """Names of what is another thing than `before`; of what was not imported then, what is not its own library's."""
-    return [name for name, thing in watched().items() if thing is not before.get(name, thing) or _is_foreign(name, thing)]
+    now = watched().items()
+    return [name for name, thing in now if (thing is not before[name] if name in before else _is_foreign(name, thing))]
 
 
 def _is_foreign(name: str, thing: object) -> bool:

@@ -1,7 +1,7 @@
 """Which plugins a person trusts: each is enabled by name, as its files are at that time, and is trusted no more once they change.
 
 What is enabled is tried in a process of its own before it is imported here for the first time. While it is imported, its name
-stands in a file that is held: where it takes the whole application with it, the file is left behind, and the next start knows.
+stands in a file that is held: where the application ends meanwhile, the file is left behind, and the next start knows.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,11 +22,12 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import plain_json
 from desktop_ft.runs import atomic, lock
 
-_TRIED_WITHIN_S = 10
-_ENDED = marked("It ended the application when it was last loaded.")
+TRIED_WITHIN_S = 30
+_ENDED = marked("The application ended while it was last loaded.")
 _ENDED_ITS_TRIAL = marked("It ended the process in which it was tried.")
 _ENDLESS = marked("When it was tried, its import did not come to an end.")
 _PROBE = "desktop_ft.plugin_manager.probe"
+_CHANGED = marked("The list of plugins is being changed by process {pid} on {host}, since {since}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Trust:
     """What is kept of the plugins that are not built in.
 
     Attributes:
-        enabled: name to the fingerprint of what the person enabled; "" where that was not kept.
+        enabled: name to the fingerprint of what the person enabled; "" where that is not known yet.
         tried: name to the fingerprint of what came well out of its trial.
         stopped: name to why it is not loaded again until it is enabled anew, in English.
     """
@@ -45,11 +46,21 @@ class Trust:
 
     def with_enabled(self, name: str, files: str) -> Trust:
         """The same with `name` enabled as it is now, whatever it did before."""
-        return Trust({**self.enabled, name: files}, _without(self.tried, name), _without(self.stopped, name))
+        cleared = self.without(name)
+        return replace(cleared, enabled={**cleared.enabled, name: files})
+
+    def with_tried(self, name: str, files: str) -> Trust:
+        """The same with `name` as it is now out of its trial; so it is known from now on."""
+        enabled = {**self.enabled, name: files} if self.enabled.get(name) == "" else self.enabled
+        return replace(self, enabled=enabled, tried={**self.tried, name: files})
+
+    def with_stopped(self, name: str, why: str) -> Trust:
+        """The same with `name` not to be loaded again."""
+        return replace(self, stopped={**self.stopped, name: why})
 
     def without(self, name: str) -> Trust:
         """The same without `name`."""
-        return Trust(_without(self.enabled, name), _without(self.tried, name), _without(self.stopped, name))
+        return Trust(*({key: value for key, value in each.items() if key != name} for each in asdict(self).values()))
 
 
 def read() -> Trust:
@@ -71,43 +82,61 @@ def read() -> Trust:
         raise UserError(tr("{file} is damaged.", file=_kept()), tr("Delete it, then enable your plugins again.")) from error
 
 
-def write(trust: Trust) -> None:
-    """Keep it."""
+def change(to: Callable[[Trust], Trust]) -> None:
+    """Keep what `to` makes of what is kept; what another process keeps meanwhile stays.
+
+    Raises:
+        UserError: it cannot be read or written.
+    """
     atomic.make_folder(_kept().parent)
-    kept = {"enabled": trust.enabled, "tried": trust.tried, "stopped": trust.stopped}
-    atomic.write(_kept(), json.dumps(kept, sort_keys=True).encode())
+    with lock.held_soon(_kept().with_suffix(".lock"), _CHANGED):
+        atomic.write(_kept(), json.dumps(asdict(to(read())), sort_keys=True).encode())
 
 
-def fingerprint(files: Iterable[Path]) -> str:
-    """A hash of the names and contents of `files`; what cannot be read counts as empty."""
+def fingerprint(files: Mapping[str, Path]) -> str:
+    """A hash of names and contents of `files`; what cannot be read counts as empty."""
     found = hashlib.sha256()
-    for file in sorted(files):
-        content = b""
-        with suppress(OSError):
-            content = file.read_bytes()
-        found.update(json.dumps([str(file), hashlib.sha256(content).hexdigest()]).encode())
+    for name, file in sorted(files.items()):
+        digest = ""
+        with suppress(OSError), file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        found.update(json.dumps([name, digest]).encode())
     return found.hexdigest()
 
 
-def blamed(trust: Trust) -> Trust:
-    """`trust`, and which plugins have taken the application with them since it was written."""
-    for left in sorted(_loading().glob("*")) if _loading().is_dir() else ():
-        if not lock.is_held(left):
-            trust = replace(trust, stopped={**trust.stopped, left.name: _ENDED})
-            left.unlink(missing_ok=True)
-    return trust
+def blamed() -> dict[str, str]:
+    """The plugins while which the application ended, with the reason, in English; until `forget_blame`."""
+    found = {}
+    with suppress(OSError, UserError):
+        for left in sorted(_loading().iterdir()):
+            if left.stat().st_size and not lock.is_held(left):  # who lets go of it leaves it empty
+                found[left.name] = _ENDED
+    return found
+
+
+def forget_blame(names: Mapping[str, str]) -> None:
+    """It is kept elsewhere now."""
+    for name in names:
+        with suppress(OSError):
+            (_loading() / name).unlink(missing_ok=True)
 
 
 @contextmanager
 def loading(name: str) -> Iterator[None]:
-    """The block imports the plugin `name`; should it end the process, the next one will know."""
+    """The block imports the plugin `name`; should the process end meanwhile, the next one will know."""
     mark = _loading() / name
-    with ExitStack() as stack:
-        with suppress(UserError):  # another process is importing it just now, or nothing can be written: then there is no mark
-            atomic.make_folder(mark.parent)
-            stack.enter_context(lock.held(mark))
-            stack.callback(mark.unlink, missing_ok=True)
+    try:
+        atomic.make_folder(mark.parent)
+        held = lock.held(mark)
+        held.__enter__()
+    except UserError:  # another process is importing it just now, or nothing can be written: then there is no mark
         yield
+        return
+    try:
+        yield
+    finally:
+        held.__exit__(None, None, None)
+        forget_blame({name: ""})
 
 
 def tried(name: str) -> str:
@@ -117,24 +146,19 @@ def tried(name: str) -> str:
     """
     import subprocess  # who has no plugins need not wait for it
 
-    probe = [sys.executable, "-m", _PROBE, name]
     try:
         done = subprocess.run(  # noqa: S603 (our own module, no shell)
-            probe,
+            [sys.executable, "-m", _PROBE, name],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=places.environment(),
-            timeout=_TRIED_WITHIN_S,
+            timeout=TRIED_WITHIN_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
         return _ENDLESS
     return "" if done.stdout.endswith(b"done\n") else _ENDED_ITS_TRIAL
-
-
-def _without(names: dict[str, str], name: str) -> dict[str, str]:
-    return {each: value for each, value in names.items() if each != name}
 
 
 def _kept() -> Path:

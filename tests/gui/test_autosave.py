@@ -292,8 +292,14 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
         raise UserError("The disk is full.", "Free some of it.")
 
     window.session.training.start(run, fails)
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert not window.interrupted.isVisible(), "it was complete, and is refused"
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    window.session.training.start(run, fails)
     qtbot.waitUntil(window.interrupted.isVisible)
-    assert window.interrupted.notice.text == "The run one failed at its beginning."
+    assert window.interrupted.notice.text == "The run one was interrupted at its beginning."
     assert window.interrupted.go_on.isEnabled() and window.interrupted.keep.isEnabled()
     window.session.training.start(run, lambda emit, control, progress: RunEnded(status=RunStatus.CANCELLED))
     qtbot.waitUntil(lambda: not window.session.training.running)

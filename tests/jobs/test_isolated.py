@@ -70,6 +70,7 @@ def whole(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> tuple[list[TrainE
     return told, weights(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_it_tells_and_learns_the_same_and_a_pause_leaves_no_process(
     recipe: Recipe, plugins: Plugins, tmp_path: Path, whole: tuple[list[TrainEvent], bytes]
 ) -> None:

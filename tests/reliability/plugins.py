@@ -13,7 +13,7 @@ from tests.test_plugin_manager import GOOD, WRONG
 
 FAULTS = Faults()
 _STARTS_WITHIN_S = 5.0
-_TRIED_WITHIN_S = 10.0
+_HANGS_AFTER_S = 120.0
 _API = "DESKTOP_FT_API = '>=1,<2'\n"
 _KINDS = WRONG | {
     "ends_quietly": f"{_API}import os\nos._exit(0)",
@@ -49,7 +49,7 @@ _KINDS = WRONG | {
     seen="The application starts; *plugins* says what is wrong with that one, and all others are there. What ended the process, "
     "or never came to an end, did so in a process of its own and is not tried again until it is enabled anew.",
     tried="each of these kinds, enabled beside a good one: raising, ending, crashing or never ending at import or in a hook, "
-    "replacing what belongs to others, registering nonsense; started twice, within 5 s, at first beside a trial of 10 s at most",
+    "replacing what belongs to others, registering nonsense; the application starts twice with it, within 5 s each time",
 )
 def a_plugin_is_wrong(trial: Trial) -> None:
     folder = places.data() / "plugins"
@@ -62,11 +62,11 @@ def a_plugin_is_wrong(trial: Trial) -> None:
         wrong.write_text(_KINDS[kind])
         set_enabled(kind, on=True)
         with trial.attempt(kind):
-            for most in (_STARTS_WITHIN_S + _TRIED_WITHIN_S, _STARTS_WITHIN_S):
+            for _ in range(2):
                 began = time.monotonic()
                 states = _started()
-                assert time.monotonic() - began < most, time.monotonic() - began
-                assert states["good"]["state"] == PluginState.LOADED, states["good"]
+                assert time.monotonic() - began < _STARTS_WITHIN_S * trial.patience, time.monotonic() - began
+                assert (states["good"]["state"], states["good"]["reason"]) == (PluginState.LOADED, ""), states["good"]
                 assert all(told["state"] == PluginState.LOADED for told in states.values() if told["origin"] == "built in")
                 assert states[kind]["reason"], states[kind]
                 assert states[kind]["state"] != PluginState.LOADED or "has replaced" in states[kind]["reason"]
@@ -77,7 +77,9 @@ def a_plugin_is_wrong(trial: Trial) -> None:
 def _started() -> dict[str, dict[str, str]]:
     """What a new process says of its plugins."""
     command = [sys.executable, "-m", "desktop_ft", "plugins", "--json"]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, stdin=subprocess.DEVNULL, check=True)
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, stdin=subprocess.DEVNULL, check=True, timeout=_HANGS_AFTER_S
+    )
     return {told["name"]: told for told in json.loads(done.stdout)}
 
 
@@ -95,7 +97,7 @@ def a_plugin_is_not_trusted(trial: Trial) -> None:
     parts = [package / "__init__.py", package / "part.py", package / "inner" / "data.txt"]
     changes = {
         "never enabled": lambda: None,
-        **{f"{part.name} changed": lambda part=part: part.write_text(f"{part.read_text()}\n# changed\n") for part in parts},
+        **{f"{part.name} changed": lambda part=part: part.write_text(f"{part.read_text()}\n{touch}") for part in parts},
         "one added": lambda: (package / "more.py").write_text(touch),
         "one taken away": parts[1].unlink,
     }
@@ -103,7 +105,7 @@ def a_plugin_is_not_trusted(trial: Trial) -> None:
         for part in parts:
             part.write_text("")
         (package / "more.py").unlink(missing_ok=True)
-        parts[0].write_text(GOOD.format(name="mine"))
+        parts[0].write_text(GOOD.format(name="mine") + "from . import part\n")
         set_enabled("mine", on=True)
         if name == "never enabled":
             set_enabled("mine", on=False)

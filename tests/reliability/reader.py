@@ -109,7 +109,7 @@ def _plan(path: Path) -> object:
 
 def _plugins(path: Path) -> object:
     _move_home(path)
-    return plugin_manager.enabled_names()
+    return plugin_manager.trust.read()
 
 
 def _move_home(path: Path) -> None:

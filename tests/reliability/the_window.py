@@ -39,6 +39,7 @@ def window() -> Iterator[MainWindow]:
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     faults = Faults()
+    faults.install()
     made = app.build_window(faults)
     made.show()
     try:
@@ -50,6 +51,7 @@ def window() -> Iterator[MainWindow]:
         made.close()
         until(lambda: not made.session.worker.busy)
         made.deleteLater()
+        faults.uninstall()
         faults.deleteLater()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 

@@ -48,7 +48,7 @@ def the_trainer_dies(trial: Trial) -> None:
             how = _DEATHS[number % len(_DEATHS)]
             with trial.attempt(f"{number}, {how}"):
                 run = trial.folder / str(number)
-                _struck(made, unharmed.recipe, run, how, trial.chance.randrange(_STRUCK_BY))
+                _struck(made, unharmed.recipe, run, how, trial)
                 if number % _GOES_ON == 0:
                     made.interrupted.go_on.click()
                     until(lambda: not made.session.training.running)
@@ -90,21 +90,23 @@ def _weights(run: Path) -> bytes:
     return (run / ended.checkpoint).read_bytes()
 
 
-def _struck(made: MainWindow, recipe: Recipe, run: Path, how: str, after_steps: int) -> None:
-    """Start a run, and strike its process after so many steps have been told, or a little later."""
+def _struck(made: MainWindow, recipe: Recipe, run: Path, how: str, trial: Trial) -> None:
+    """Start a run, and strike its process after some steps have been told, or a little later."""
     training = made.session.training
+    training.cancel()  # what a try that failed has left
+    until(lambda: not training.running)
     made.session.runs.start(recipe, run)
-    trainer = _trainer(made, after_steps)
+    trainer = _trainer(made, trial.chance.randrange(_STRUCK_BY))
     trainer.send_signal(signal.SIGSTOP if how == "hang" else getattr(signal, how))
     began = time.monotonic()
     if how == "hang":
         made.strip.cancel.click()
         until(lambda: not training.running, seconds=30)
-        assert time.monotonic() - began < _ENDED_WITHIN_S
+        assert time.monotonic() - began < _ENDED_WITHIN_S * trial.patience
         assert training.end is not None and training.end.status is RunStatus.CANCELLED, training.end
     else:
         until(made.interrupted.isVisible, seconds=30)
-        assert time.monotonic() - began < _OFFERED_WITHIN_S
+        assert time.monotonic() - began < _OFFERED_WITHIN_S * trial.patience
         assert training.end is not None and training.end.status is RunStatus.FAILED and how in training.end.error, training.end
         assert run.name in made.interrupted.notice.text
         assert made.interrupted.go_on.isEnabled() and made.interrupted.discard.isEnabled()
@@ -114,7 +116,7 @@ def _struck(made: MainWindow, recipe: Recipe, run: Path, how: str, after_steps: 
 def _trainer(made: MainWindow, after_steps: int) -> psutil.Process:
     """The process that trains, once it has told of so many steps."""
     until(lambda: len(made.session.training.history.steps) > after_steps)
-    (trainer,) = psutil.Process().children()
+    (trainer,) = (each for each in psutil.Process().children() if any("isolated_child" in word for word in each.cmdline()))
     return trainer
 
 

@@ -47,6 +47,11 @@ class Trial:
     failed: int = 0
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def patience(self) -> float:
+        """How many times as long something may take: beside other tests the machine is not its own."""
+        return 1.0 if self.whole else 5.0
+
     def count(self, promised: int, few: int) -> int:
         """How often to try."""
         return promised if self.whole else few
