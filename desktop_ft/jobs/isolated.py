@@ -275,7 +275,8 @@ class _Supervisor:
 _Said = TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive
 
 
-def _read(line: bytes) -> _Said:
+def _understood(line: bytes) -> _Said:
+    """What a line says. Raises UserError where that is nothing that a child may say."""
     said: _Said = from_json(Said, line, tr("What the trainer says"))
     return said
 
@@ -314,7 +315,7 @@ class _Child:
         if not line:
             return _Gone(self._why())
         try:
-            return _read(line)
+            return _understood(line)
         except UserError as error:
             self.end()
             return _Gone(error.what)
@@ -324,7 +325,7 @@ class _Child:
         while not self._said.empty():
             if line := self._said.get():
                 with suppress(UserError):  # cut off in the middle
-                    yield _read(line)
+                    yield _understood(line)
 
     @property
     def silence(self) -> float:
