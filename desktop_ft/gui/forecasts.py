@@ -1,4 +1,4 @@
-"""How long the run will take and what its steps need: measured for the recipe as it stands, and forgotten when that changes."""
+"""How long the run will take and what its steps need: measured for the recipe as it stands, and told of no other."""
 
 import threading
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
+from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.forecast import Forecast
 from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.state import ProjectState
@@ -38,8 +39,11 @@ class Forecasts(QObject):
         self._task: Task | None = None
         self.told: Forecast | None = None
         self.fault = ""
-        for signal in (state.recipe_changed, state.manifest_changed, training.started):
-            signal.connect(self._forget)
+        self._known: dict[str, Forecast] = {}
+        self._known_of: DatasetManifest | None = None
+        for signal in (state.recipe_changed, state.manifest_changed):
+            signal.connect(self._changed)
+        training.started.connect(self._forget)
 
     @property
     def running(self) -> bool:
@@ -72,6 +76,7 @@ class Forecasts(QObject):
     def _know(self, told: Forecast) -> None:
         if self._asked:
             self.told = told
+            self._remember(told)
         self._over()
 
     def _fail(self, error: BaseException) -> None:
@@ -88,3 +93,20 @@ class Forecasts(QObject):
         if self._task is not None:
             self._task.cancel.set()
         self.changed.emit()
+
+    def _changed(self) -> None:
+        self._forget()
+        if (told := self._recalled()) is not None:
+            self.told = told
+            self.changed.emit()
+
+    def _remember(self, told: Forecast) -> None:
+        if self._known_of is not self._state.manifest:
+            self._known, self._known_of = {}, self._state.manifest
+        self._known[self._state.recipe.model_dump_json()] = told
+
+    def _recalled(self) -> Forecast | None:
+        """What was measured before of the same recipe and pictures, as after an edit that was undone."""
+        if self._known_of is not self._state.manifest:
+            return None
+        return self._known.get(self._state.recipe.model_dump_json())

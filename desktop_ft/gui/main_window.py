@@ -97,16 +97,22 @@ class MainWindow(QMainWindow):
         self.notice.clear()
         self.stack.setCurrentWidget(self.page(name))
         self.rail.show_page(name)
+        self._say_whose_results()
 
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
         self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
+        self._say_whose_results()
         for name, (note, tip) in notes(self.session).items():
             self.rail.set_note(name, note, tip)
         folder = self.session.state.recipe.dataset.folder
         self.setWindowTitle(f"{folder.rstrip('/').rpartition('/')[2]} – Desktop FT" if folder else "Desktop FT")
+
+    def _say_whose_results(self) -> None:
+        state, run = self.session.state, self.session.training.run
+        self.strip.say_shown(state.page == "results" and run is not None and run == state.run)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Take local files and folders; nothing else."""

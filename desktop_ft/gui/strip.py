@@ -73,6 +73,7 @@ class Strip(QFrame):
         super().__init__(parent)
         self.setObjectName("strip")
         self._training = training
+        self._results_shown = False
         self._state = label(role="heading")
         self._left = label(role="muted")
         self._bar = QProgressBar()
@@ -119,8 +120,14 @@ class Strip(QFrame):
         self.stop.setEnabled(not ending)
         self.cancel.setEnabled(not control.cancel.is_set())
         kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
-        self.results.setVisible(shown and not running and kept)
+        self.results.setVisible(shown and not running and kept and not self._results_shown)
         self.dismiss.setVisible(shown and not running)
+
+    def say_shown(self, results: bool) -> None:
+        """Whether the results of that run are what the page before the person shows."""
+        if results is not self._results_shown:
+            self._results_shown = results
+            self.refresh()
 
     @property
     def text(self) -> str:

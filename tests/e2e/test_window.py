@@ -90,6 +90,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     assert train.plots.learning.points("steps") == len(training.history.steps) > 2
 
     click(window.strip.results)
+    assert not window.strip.results.isVisible(), "there they are"
     results = window.page("results")
     assert isinstance(results, ResultsPage)
     assert state.evaluation is not None

@@ -237,6 +237,8 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     assert not row.take_views.isVisible() and not row.answer.text()  # it was measured for another recipe
     state.undo_stack.undo()
     assert state.recipe.optimisation.views == 0
+    assert row.answer.text().startswith("About"), "what was measured of this recipe still holds"
+    assert not window.session.forecasts.running
 
 
 def test_a_forecast_gives_way_to_what_is_changed_meanwhile(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
