@@ -60,8 +60,9 @@ def _recipe() -> Iterator[Path]:
         set_enabled("tiny", on=False)
 
 
-def _ended(recipe: Path, run: Path, how: str, after: float) -> _Ended:
+def _ended(recipe: Path, run: Path, how: str, after: float, *, isolate: bool) -> _Ended:
     command = [sys.executable, "-m", "tests.reliability.window_run", str(recipe), str(run), how, str(after)]
+    command += ["--isolate"] if isolate else []
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "QT_LOGGING_RULES": "qt.qpa.*=false"}
     it = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, env=environment, timeout=_ENDED_WITHIN_S, check=False)
     asked = (run.parent / f"{run.name}.asked").stat().st_mtime
@@ -71,8 +72,8 @@ def _ended(recipe: Path, run: Path, how: str, after: float) -> _Ended:
 @FAULTS.fault(
     "The window is closed while it trains",
     seen="It asks what shall become of the run, and goes once that is done.",
-    tried="the application, closed at a random moment after training was asked for and answered *keep* or *cancel* in turn, ends "
-    "with status 0, prints nothing, and leaves a run that ended so",
+    tried="the application, closed at a random moment after training was asked for (half of them in a process of its own) and "
+    "answered *keep* or *cancel* in turn, ends with status 0, prints nothing, and leaves a run that ended so",
 )
 def it_is_closed(trial: Trial) -> None:
     with _recipe() as recipe:
@@ -80,7 +81,7 @@ def it_is_closed(trial: Trial) -> None:
             how = ("keep", "cancel")[number % 2]
             run, after = trial.folder / str(number), trial.chance.uniform(0, _AFTER_S)
             with trial.attempt(f"{how} after {after:.2f} s"):
-                ended = _ended(recipe, run, how, after)
+                ended = _ended(recipe, run, how, after, isolate=number % 4 > 1)
                 assert (ended.code, ended.said) == (0, ""), ended
                 if (run / "recipe.toml").is_file():
                     history = RunFolder.open(run).history()
@@ -93,15 +94,15 @@ def it_is_closed(trial: Trial) -> None:
 @FAULTS.fault(
     "The system ends the application, or the session",
     seen="It goes within five seconds, and asks nothing. The next start offers to go on with the run, which lost nothing.",
-    tried="SIGTERM at a random moment after training was asked for; the application ends with status 0 and prints nothing; one "
-    "run in five goes on with the step after its last",
+    tried="SIGTERM at a random moment after training was asked for (half of them in a process of its own); the application ends "
+    "with status 0 and prints nothing; one run in five goes on with the step after its last",
 )
 def the_system_ends_it(trial: Trial) -> None:
     with _recipe() as recipe:
         for number in range(trial.count(25, 1)):
             run, after = trial.folder / str(number), trial.chance.uniform(0, _AFTER_S)
             with trial.attempt(f"after {after:.2f} s"):
-                ended = _ended(recipe, run, "SIGTERM", after)
+                ended = _ended(recipe, run, "SIGTERM", after, isolate=number % 2 == 1)
                 assert (ended.code, ended.said) == (0, ""), ended
                 assert ended.seconds < _GONE_WITHIN_S * trial.patience, ended
                 if (run / "recipe.toml").is_file():

@@ -1,6 +1,6 @@
 """The application, as `desktop-ft` starts it, in which a recipe is trained and which is ended after a while. To be run by others.
 
-python -m tests.reliability.window_run RECIPE RUN HOW SECONDS
+python -m tests.reliability.window_run RECIPE RUN HOW SECONDS [--isolate]
 HOW is `keep` or `cancel`, as a person who closes the window answers, or the name of a signal.
 """
 
@@ -24,7 +24,7 @@ _ANSWERS = {"keep": QMessageBox.ButtonRole.AcceptRole, "cancel": QMessageBox.But
 def main() -> int:
     """Run the window until it ends."""
     process.prepare()
-    recipe, run, how, seconds = Recipe.from_toml(Path(sys.argv[1]).read_text(), "recipe"), Path(sys.argv[2]), *sys.argv[3:]
+    recipe, run, how, seconds = Recipe.from_toml(Path(sys.argv[1]).read_text(), "recipe"), Path(sys.argv[2]), *sys.argv[3:5]
     build = app.build_window
 
     def built(faults: Faults) -> MainWindow:
@@ -34,6 +34,7 @@ def main() -> int:
         return window
 
     def begin(window: MainWindow) -> None:
+        window.session.settings.isolate = "--isolate" in sys.argv
         window.session.runs.start(recipe, run)
         QTimer.singleShot(round(1000 * float(seconds)), lambda: end(window))
 
