@@ -150,7 +150,7 @@ def test_a_plugin_whose_files_change_is_off_until_it_is_enabled_anew(folder: Pat
     assert record("mine").state is PluginState.LOADED
     (folder / "mine" / "more.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n")
     changed = record("mine")
-    assert changed.state is PluginState.DISABLED
+    assert changed.state is PluginState.STOPPED
     assert "not those that you enabled" in changed.reason
     assert not marker.exists()
     set_enabled("mine", on=True)
@@ -162,7 +162,7 @@ def test_plugins_enabled_before_their_files_were_looked_at_stay_so(folder: Path,
     (home / "data" / "plugins.json").write_text(json.dumps({"enabled": ["mine"]}))
     assert record("mine").state is PluginState.LOADED
     (folder / "mine.py").write_text(GOOD.format(name="other"))
-    assert record("mine").state is PluginState.DISABLED, "from then on they are"
+    assert record("mine").state is PluginState.STOPPED, "from then on they are"
 
 
 @pytest.mark.parametrize("how", ["os._exit(0)", "os.kill(os.getpid(), 9)", "os.execv('/bin/true', ['true'])"])
@@ -172,7 +172,7 @@ def test_a_plugin_that_ends_its_process_is_named_and_never_tried_twice(folder: P
     (folder / "deadly.py").write_text(f'DESKTOP_FT_API = ">=1,<2"\n{code}')
     set_enabled("deadly", on=True)
     for _ in range(2):
-        assert record("deadly").state is PluginState.DISABLED
+        assert record("deadly").state is PluginState.STOPPED
         assert "ended the process in which it was tried" in record("deadly").reason
     assert marker.read_text() == "x"
 
@@ -185,7 +185,7 @@ def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(fol
     assert subprocess.run(command, capture_output=True, check=False).returncode == 3
     again = subprocess.run(command, capture_output=True, check=True)
     told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
-    assert told["state"] == "disabled"
+    assert told["state"] == "stopped"
     assert "The application ended while it was last loaded" in told["reason"]
 
 

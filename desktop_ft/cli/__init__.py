@@ -21,6 +21,7 @@ from desktop_ft.engine import process
 from desktop_ft.engine.team import TeamBroken, rank_here
 
 _WINDOW, _NO_PLUGINS = "window", "--no-plugins"
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 FAILED, BAD_INPUT, CANCELLED = 1, 2, 130
 
 
@@ -116,6 +117,10 @@ def _with_command(argv: Sequence[str]) -> Sequence[str]:
 
 
 def _open_window(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in _SCREENS):
+        raise UserError(
+            "There is no screen to open the window on.", "Set DISPLAY, or use a command: desktop-ft --help lists them."
+        )
     gc.disable()  # everything that is imported is there to stay: a search for garbage would only hold the window up
     from desktop_ft.app import run_window
 

@@ -40,7 +40,7 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.rounds < 1:
         raise UserError(f"--rounds {arguments.rounds} measures nothing.", "Give at least 1.")
     recipe, plugins = recipe_from(arguments, terminal), load_plugins()
-    with ask_to_stop_on_signals() as control:
+    with ask_to_stop_on_signals(terminal) as control:
         result = benchmark(
             recipe,
             plugins,

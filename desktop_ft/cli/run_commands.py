@@ -118,7 +118,7 @@ def _replan(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def watched(terminal: Terminal, fit: Callable[[Emit, RunControl, PhaseProgress], RunEnded]) -> RunEnded:
     """Run `fit` with its progress shown, and signals that ask it to stop."""
-    with ask_to_stop_on_signals() as control, watch(terminal) as (emit, progress):
+    with ask_to_stop_on_signals(terminal) as control, watch(terminal) as (emit, progress):
         return fit(emit, control, progress)
 
 
@@ -133,7 +133,9 @@ def tell_end(ended: RunEnded, run: Path, terminal: Terminal) -> int:
         show_accuracy(evaluation, terminal)
     terminal.document(document)
     if ended.status is RunStatus.FAILED:
-        return terminal.fail(ended.error, _EXIT[ended.status])
+        code = terminal.fail(ended.error, _EXIT[ended.status])
+        terminal.note(f"Go on with it by: desktop-ft resume '{run}'")
+        return code
     if ended.status is RunStatus.COMPLETED:
         terminal.say(f"Run kept in {run}; its report is {folder.report}.")
     else:

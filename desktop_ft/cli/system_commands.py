@@ -64,6 +64,10 @@ def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table(
         ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records]
     )
+    if arguments.action == "enable":
+        wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
+        if wrong is not None:
+            return terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.reason}.", 1)
     if arguments.details:
         for record in records:
             if record.traceback:
@@ -114,7 +118,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
     problems = [
         f"The plugin {r.name} is {r.state}: {r.reason}."
         for r in records
-        if r.state in (PluginState.FAILED, PluginState.INCOMPATIBLE)
+        if r.state in (PluginState.FAILED, PluginState.STOPPED, PluginState.INCOMPATIBLE)
     ]
     if free < 2e9:
         problems.append(f"Less than 2 GB are free at {home}: make room before training.")

@@ -1,6 +1,7 @@
 """How a run looks on the command line, and how Ctrl-C asks it to stop."""
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,15 +29,21 @@ Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
 _REFRESH_S = 0.1
 _FROZEN = "Frozen layers, once for all epochs"
+_STOPPING = "Stopping after this step, and keeping the best. Once more ends it at once, without what is not saved."
 
 
 @contextmanager
-def ask_to_stop_on_signals() -> Iterator[RunControl]:
+def ask_to_stop_on_signals(terminal: Terminal) -> Iterator[RunControl]:
     """A control that the first Ctrl-C (or SIGTERM) asks to stop and keep what there is, and the second to cancel."""
     control = RunControl()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        (control.cancel if control.stop.is_set() else control.stop).set()
+        if control.stop.is_set():
+            control.cancel.set()
+        else:
+            control.stop.set()
+            # Not from here: a signal may come while the terminal is written to.
+            threading.Thread(target=terminal.note, args=(_STOPPING,), name="stopping").start()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

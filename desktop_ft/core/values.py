@@ -14,6 +14,7 @@ from desktop_ft.core.language import marked, tr
 
 T = TypeVar("T")
 _WORD = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_COMPLAINTS = 3
 _LONG_KEY = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{100}}")
 """A TOML key of so many parts; what is meant has five. Its reader needs memory by the square of them."""
 
@@ -110,11 +111,15 @@ _WORDS = {
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint of a validation, as a phrase: which field, what is wrong."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    message = tr(_WORDS[first["type"]], **first.get("ctx", {})) if first["type"] in _WORDS else first["msg"]
+    """The first complaints of a validation, as a phrase: which field, what is wrong."""
+    complaints = error.errors(include_url=False, include_input=False)
+    said = "; ".join(_complaint(each) for each in complaints[:_COMPLAINTS])
+    more = len(complaints) - _COMPLAINTS
+    return tr("{error} (and {count} more)", error=said, count=more) if more > 0 else said
+
+
+def _complaint(error: Any) -> str:
+    field = ".".join(str(part) for part in error["loc"])
+    message = tr(_WORDS[error["type"]], **error.get("ctx", {})) if error["type"] in _WORDS else error["msg"]
     message = message.removeprefix("Value error, ")
-    more = error.error_count() - 1
-    said = f"{field}: {message}" if field else message
-    return tr("{error} (and {count} more)", error=said, count=more) if more else said
+    return f"{field}: {message}" if field else message

@@ -83,10 +83,14 @@ class InterruptedRun(QWidget):
             return
         self._found = found
         name = words.printable(found.run.name)
-        if found.failed:
-            self.notice.say(tr("The run {name} failed at {place}.", name=name, place=found.place), "warn")
-        else:
-            self.notice.say(tr("The run {name} was interrupted at {place}.", name=name, place=found.place), "warn")
+        said = tr("The run {name} failed at {place}.", name=name, place=found.place)
+        if not found.failed:
+            said = tr("The run {name} was interrupted at {place}.", name=name, place=found.place)
+        if not found.saved:
+            said += " " + tr("Nothing of it is saved: it starts again.")
+        elif found.saved != found.place:
+            said += " " + tr("It is saved up to {place}; what came after that is done again.", place=found.saved)
+        self.notice.say(said, "warn")
         self._enable()
         self.show()
 

@@ -18,6 +18,7 @@ from desktop_ft.runs.logbook import LogBook, tell
 _Named = Callable[[str], str]
 _BROKEN = {
     PluginState.FAILED: marked("The plugin {name} is failed: {reason}."),
+    PluginState.STOPPED: marked("The plugin {name} is stopped: {reason}."),
     PluginState.INCOMPATIBLE: marked("The plugin {name} is incompatible: {reason}."),
 }
 

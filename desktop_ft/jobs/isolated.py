@@ -255,7 +255,10 @@ class _Supervisor:
         """It died."""
         if self._begun:
             child.keep_log(self._run)
-        error = UserError(gone.why, tr("What was saved is safe: go on with the run. Its trainer.log has the details."))
+        cure = tr("Go on with the run from where it is saved.")
+        if child.has_log and self._begun:
+            cure += " " + tr("The run's trainer.log has the details.")
+        error = UserError(gone.why, cure if self._begun else tr("Start it again."))
         if self._told is not None:
             raise error  # what it died of is no part of the training
         return self._closed(RunEnded(status=RunStatus.FAILED, error=str(error)), error)
@@ -346,8 +349,15 @@ class _Child:
         self._silence_told = seconds
         return seconds
 
+    @property
+    def has_log(self) -> bool:
+        """Whether it has printed anything."""
+        return self._log.seek(0, 2) > 0
+
     def keep_log(self, run: Path) -> None:
         """Add what it printed to the run's own log."""
+        if not self.has_log:
+            return
         self._log.seek(0)
         with suppress(OSError), (run / "trainer.log").open("ab") as kept:
             kept.write(self._log.read())

@@ -6,6 +6,7 @@ any more to train for.
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ def main() -> None:
     """Do as ordered."""
     process.prepare()
     process.stand_back()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever supervises it is asked, and asks it
     line, control = _speaking_line(), RunControl()
     order: Order = from_json(Order, sys.stdin.readline(), "the order")
     _speak(order.language)

@@ -74,11 +74,13 @@ def predict(
     least = opened.threshold if threshold is None else threshold
     if not model.is_dir():
         least = as_float32(least)
-    found = _files(paths)
+    leaving: list[Path] = []
+    found = _files(paths, leaving)
     first = next(found, None)
-    if first is None:
+    if first is None and not leaving:
         raise UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
-    for answer in opened.answer(itertools.chain([first], found)):
+    for answer in opened.answer(itertools.chain([first], found) if first is not None else ()):
+        yield from _not_followed(leaving)
         if answer.problem:
             yield Prediction(path=answer.path, problem=answer.problem)
         else:
@@ -89,6 +91,7 @@ def predict(
                 sure=answer.confidence >= least,
                 probabilities=answer.probabilities,
             )
+    yield from _not_followed(leaving)
 
 
 def as_float32(threshold: float) -> float:
@@ -157,13 +160,24 @@ class _RunModel:
         return softmax(found), found
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
+def _not_followed(leaving: list[Path]) -> Iterator[Prediction]:
+    while leaving:
+        yield Prediction(path=leaving.pop(0), problem=tr("Is a link that leaves the folder; not followed."))
+
+
+def _files(paths: Sequence[Path], leaving: list[Path]) -> Iterator[Path]:
+    """Each file named, and each in the folders named; links in these that lead out of them are added to `leaving`."""
     from desktop_ft.data.scan import is_junk
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
+        root = path.resolve()
         for folder, inside, files in os.walk(path):
             inside[:] = sorted(name for name in inside if not is_junk(name))
-            yield from (Path(folder) / name for name in sorted(files) if not is_junk(name))
+            for file in (Path(folder) / name for name in sorted(files) if not is_junk(name)):
+                if file.is_symlink() and not file.resolve().is_relative_to(root):
+                    leaving.append(file)
+                else:
+                    yield file

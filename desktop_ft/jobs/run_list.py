@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import RunStatus
+from desktop_ft.core.events import CheckpointSaved, RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.run_note import RunNote, changed
@@ -53,13 +53,14 @@ class BrokenOff:
     """A run that did not come to its end.
 
     Attributes:
-        place: how far it had come, in words.
+        place: how far it had come, in words. saved: how far it is saved; "" where nothing is.
         has_best: whether an epoch was judged, so that there is a best model.
         failed: whether it told why; otherwise its process was killed, or the power failed.
     """
 
     run: Path
     place: str
+    saved: str
     has_best: bool
     failed: bool
 
@@ -83,11 +84,24 @@ def broken_off(run: Path) -> BrokenOff | None:
             return None
     except UserError:  # the page Runs tells of it
         return None
-    if history.steps:
+    if history.epochs and history.steps and history.epochs[-1].epoch == history.steps[-1].epoch:
+        place = tr("the end of epoch {epoch}", epoch=history.epochs[-1].epoch + 1)
+    elif history.steps:
         place = tr("epoch {epoch}, batch {batch}", epoch=history.steps[-1].epoch + 1, batch=history.steps[-1].step + 1)
     else:
         place = tr("its beginning")
-    return BrokenOff(run=run, place=place, has_best=history.best is not None, failed=history.ended is not None)
+    failed = history.ended is not None
+    return BrokenOff(run=run, place=place, saved=_saved(folder), has_best=history.best is not None, failed=failed)
+
+
+def _saved(folder: RunFolder) -> str:
+    """How far the run is saved, in words; "" where nothing is."""
+    last = next((event for event in reversed(folder.events()) if isinstance(event, CheckpointSaved)), None)
+    if last is None:
+        return ""
+    if last.step:
+        return tr("epoch {epoch}, batch {batch}", epoch=last.epoch + 1, batch=last.step)
+    return tr("the end of epoch {epoch}", epoch=last.epoch)
 
 
 def accuracy_of(run: RunSummary) -> Interval | None:

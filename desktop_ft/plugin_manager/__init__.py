@@ -46,6 +46,7 @@ class PluginState(StrEnum):
 
     LOADED = marked("loaded")
     DISABLED = marked("disabled")
+    STOPPED = marked("stopped")
     FAILED = marked("failed")
     INCOMPATIBLE = marked("incompatible")
     SHADOWED = marked("shadowed")
@@ -137,8 +138,8 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
         if candidate.name in seen:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(seen[candidate.name]))
             record = _record(candidate, PluginState.SHADOWED, reason)
-        elif candidate.origin is not Origin.BUILT_IN and (reason := _untrusted(candidate, trusted, safe_mode)):
-            record = _record(candidate, PluginState.DISABLED, reason)
+        elif candidate.origin is not Origin.BUILT_IN and (untrusted := _untrusted(candidate, trusted, safe_mode)):
+            record = untrusted
         elif reason := _incompatible(candidate):
             record = _record(candidate, PluginState.INCOMPATIBLE, reason)
         elif candidate.origin is Origin.BUILT_IN:
@@ -147,8 +148,7 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
             if trusted.tried.get(candidate.name) != candidate.fingerprint:
                 news.append(_tried(candidate))
                 trusted = news[-1](trusted)
-            reason = _untrusted(candidate, trusted, safe_mode)
-            record = _record(candidate, PluginState.DISABLED, reason) if reason else _load_foreign(manager, plugins, candidate)
+            record = _untrusted(candidate, trusted, safe_mode) or _load_foreign(manager, plugins, candidate)
         seen.setdefault(candidate.name, candidate.origin)
         plugins.records.append(record)
     if news:
@@ -179,18 +179,20 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> str:
-    """Why a plugin that is not built in stays off; "" where it is trusted."""
-    turn_on = tr("`desktop-ft plugins enable {name}` turns it on", name=candidate.name)
+def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> PluginRecord | None:
+    """Why a plugin that is not built in stays off; None where it is trusted."""
+    name = candidate.name
+    again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:
-        return tr("safe mode loads built-in plugins only")
-    if candidate.name not in trusted.enabled:
-        return turn_on
-    if why := trusted.stopped.get(candidate.name):
-        return f"{tr(why)} {turn_on}"
-    if (kept := trusted.enabled[candidate.name]) and kept != candidate.fingerprint:
-        return tr("its files are not those that you enabled; look at them, then {turn_on}", turn_on=turn_on)
-    return ""
+        return _record(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
+    if name not in trusted.enabled:
+        return _record(candidate, PluginState.DISABLED, tr("`desktop-ft plugins enable {name}` turns it on", name=name))
+    if why := trusted.stopped.get(name):
+        return _record(candidate, PluginState.STOPPED, f"{tr(why)} {again}")
+    if (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
+        reason = tr("its files are not those that you enabled; look at them, then {turn_on}", turn_on=again)
+        return _record(candidate, PluginState.STOPPED, reason)
+    return None
 
 
 def _load_foreign(manager: pluggy.PluginManager, plugins: Plugins, candidate: Candidate) -> PluginRecord:

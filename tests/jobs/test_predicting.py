@@ -53,6 +53,29 @@ class Says(torch.nn.Module):
         return self.logits.expand(len(pictures), -1)
 
 
+def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    run.write_recipe(recipe)
+    run.write_manifest(scan(Path(recipe.dataset.folder)))
+    monkeypatch.setattr(predicting, "trained_network", lambda run, warn: Says(torch.tensor([[1.0, 0.0, 0.0]])))
+    picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
+    mixed, only = tmp_path / "mixed", tmp_path / "only"
+    for folder in (mixed, only):
+        folder.mkdir()
+        (folder / "out.png").symlink_to(picture)
+    (mixed / "own.png").write_bytes(picture.read_bytes())
+    (mixed / "twice.png").symlink_to(mixed / "own.png")
+    told = {answer.path.name: answer.problem for answer in predict(run.path, [mixed], plugins)}
+    assert (told["own.png"], told["twice.png"]) == ("", "")
+    assert "leaves the folder" in told["out.png"]
+    (left,) = predict(run.path, [only], plugins)
+    assert "leaves the folder" in left.problem
+    (named,) = predict(run.path, [only / "out.png"], plugins)
+    assert named.label and not named.problem, "what is named is meant"
+
+
 def test_a_table_of_answers_is_read_again_and_holds_no_formula() -> None:
     hostile = '=HYPERLINK("http://evil.example")'
     given = [
