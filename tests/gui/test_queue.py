@@ -14,7 +14,7 @@ from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.queue_dialog import QueueDialog
 from desktop_ft.gui.train_page import TrainPage
-from desktop_ft.jobs import queueing
+from desktop_ft.jobs import queueing, training
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_window import click, opened, page
@@ -50,7 +50,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 emit(event)
         return ended
 
-    monkeypatch.setattr(queueing, "train", train)
+    monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(queueing, "new_run_path", lambda recipe: places.runs() / Path(recipe.dataset.folder).name)
     return done
 
@@ -181,7 +181,7 @@ def test_a_run_that_cannot_go_on_says_why_and_stays_in_the_queue(
     def resume(*given: object, **more: object) -> RunEnded:
         raise UserError("The last checkpoint is lost.", "Train a new run.")
 
-    monkeypatch.setattr(queueing, "resume", resume)
+    monkeypatch.setattr(training, "resume", resume)
     broken = RunFolder.create(places.runs() / "broken off")
     broken.write_recipe(Recipe(dataset=DatasetChoice(folder="/photos/some")))
     with broken.log() as log:

@@ -14,7 +14,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs import queueing, training
+from desktop_ft.jobs import training
 from desktop_ft.jobs.queueing import next_run, settle
 from desktop_ft.jobs.training import Emit
 from desktop_ft.plugin_manager import Plugins
@@ -107,8 +107,8 @@ class Trained:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.did: list[str] = []
         self.ends: dict[str, RunStatus | Exception] = {}
-        monkeypatch.setattr(queueing, "train", self._train)
-        monkeypatch.setattr(queueing, "resume", self._resume)
+        monkeypatch.setattr(training, "train", self._train)
+        monkeypatch.setattr(training, "resume", self._resume)
         monkeypatch.setattr(training, "evaluate_run", lambda run, plugins, **how: self.did.append("judged"))
 
     def _train(self, recipe: Recipe, path: Path, plugins: Plugins, emit: Emit, control: RunControl, **how: object) -> RunEnded:
