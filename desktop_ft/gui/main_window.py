@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
-_SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3500, 500, 20
+_SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3000, 500, 20
 """Whoever ends a session waits five seconds for its windows, as a rule."""
 
 
@@ -175,7 +175,8 @@ class MainWindow(QMainWindow):
         self.session.queue.pause()
         if training.running:
             training.pause(True)
-            self._wait_for(lambda: training.history.paused or not training.running)
+            # Before its first step there is nothing to save, and after its last it is saved.
+            self._wait_for(lambda: training.history.paused or training.phase is not None or not training.running)
         self.session.autosave.save()
 
     def _go(self, within_ms: int = -1) -> None:
