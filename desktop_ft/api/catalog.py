@@ -29,9 +29,11 @@ class Catalog(Generic[T]):
         """Take in `item`.
 
         Raises:
-            ValueError: the name is taken; names both plugins.
+            ValueError: it has no name; or the name is taken, and both plugins are named.
         """
         name = self._name_of(item)
+        if not name:
+            raise ValueError(f"a {self.kind} of plugin {plugin} has no name")
         if name in self._items:
             raise ValueError(f"the {self.kind} '{name}' of plugin {plugin} is already brought by plugin {self._authors[name]}")
         self._items[name] = item
