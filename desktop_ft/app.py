@@ -117,9 +117,8 @@ def _quit_on_signals(application: QApplication, window: MainWindow) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, close)
-    application.commitDataRequest.connect(
-        window.save_all
-    )  # only a question: somebody else may still keep the session from ending
+    # Only a question: somebody else may still keep the session from ending.
+    application.commitDataRequest.connect(window.save_all)
     # Python looks at signals only between its own instructions: wake it now and then.
     timer = QTimer(application)
     timer.setInterval(_SIGNALS_EVERY_MS)

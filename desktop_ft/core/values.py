@@ -14,9 +14,9 @@ from desktop_ft.core.language import marked, tr
 
 T = TypeVar("T")
 _WORD = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_COMPLAINTS = 3
 _LONG_KEY = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{100}}")
 """A TOML key of so many parts; what is meant has five. Its reader needs memory by the square of them."""
+_COMPLAINTS = 3
 
 
 class Described(BaseModel):

@@ -42,7 +42,7 @@ class Forecasts(QObject):
         self._known: dict[str, Forecast] = {}
         self._known_of: DatasetManifest | None = None
         for signal in (state.recipe_changed, state.manifest_changed):
-            signal.connect(self._changed)
+            signal.connect(self._edited)
         training.started.connect(self._forget)
 
     @property
@@ -88,17 +88,15 @@ class Forecasts(QObject):
         self._task = None
         self.changed.emit()
 
-    def _forget(self) -> None:
-        self.told, self.fault = None, ""
+    def _edited(self) -> None:
+        self._forget(self._recalled())
+
+    def _forget(self, recalled: Forecast | None = None) -> None:
+        """What was told was of another recipe; `recalled` is what is known of this one."""
+        self.told, self.fault = recalled, ""
         if self._task is not None:
             self._task.cancel.set()
         self.changed.emit()
-
-    def _changed(self) -> None:
-        self._forget()
-        if (told := self._recalled()) is not None:
-            self.told = told
-            self.changed.emit()
 
     def _remember(self, told: Forecast) -> None:
         if self._known_of is not self._state.manifest:

@@ -1,7 +1,7 @@
 """A process of its own trains a run, and this one supervises it: whatever ends that process takes nothing else with it.
 
-The verbs are those of `training`, with the same events. What the child (`isolated_child`) says comes in lines of JSON, which are
-read as values of the vocabulary and nothing else. What it prints, and how it crashed, stands in the run's trainer.log.
+The verbs are those of `training`, with the same events. The child is `isolated_child`, what goes between the two is in
+`isolated_line`. What the child prints, and how it crashed, stands in the run's trainer.log.
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Literal
-
-from pydantic import Field
+from typing import IO, Literal
 
 from desktop_ft import places
-from desktop_ft.api import TrainEvent
 from desktop_ft.core import language
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import Paused, RunEnded, RunStatus, Warned
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.core.values import from_json, to_json
+from desktop_ft.core.values import to_json
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.children import APART, Emit, Wishes, let_go, tell_end
+from desktop_ft.jobs.isolated_line import Alive, GivenUp, Order, Phase, Refused, Returned, Said, Unforeseen, understood
 from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import PhaseProgress
 from desktop_ft.plugin_manager import Plugins
@@ -43,74 +41,6 @@ _QUIET_S = 30.0
 _END_WITHIN_S = 2.0
 _LAST_LINES = 4096
 _LOST_GPU = "CUDA error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a child is to do: the name of a verb of `training`, and what it is done with.
-
-    Attributes:
-        recipe: as TOML; "" where the run has one.
-        language: the code of the one to speak.
-    """
-
-    verb: Literal["train", "resume", "keep_best"]
-    run: str
-    recipe: str = ""
-    language: str = "en"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """What `progress` is told."""
-
-    what: str
-    done: int
-    total: int | None = None
-    type: Literal["phase"] = "phase"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
-    """The verb is done."""
-
-    ended: RunEnded
-    type: Literal["returned"] = "returned"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """It ended in a UserError."""
-
-    what: str
-    cure: str
-    type: Literal["refused"] = "refused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenUp:
-    """It ended as it was cancelled."""
-
-    type: Literal["given_up"] = "given_up"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unforeseen:
-    """It ended in an error that nobody foresaw."""
-
-    traceback: str
-    type: Literal["unforeseen"] = "unforeseen"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alive:
-    """Nothing is new; said every few seconds."""
-
-    type: Literal["alive"] = "alive"
-
-
-Said = Annotated[TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive, Field(discriminator="type")]
-"""What a child says, a line each."""
 
 
 class TrainerFailed(Exception):
@@ -222,7 +152,7 @@ class _Supervisor:
                 if isinstance(said, Paused) and said.paused:
                     return None
 
-    def _pass_on(self, said: _Said) -> None:
+    def _pass_on(self, said: Said) -> None:
         match said:
             case Alive() | Returned():
                 return
@@ -275,15 +205,6 @@ class _Supervisor:
             pass
 
 
-_Said = TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive
-
-
-def _understood(line: bytes) -> _Said:
-    """What a line says. Raises UserError where that is nothing that a child may say."""
-    said: _Said = from_json(Said, line, tr("What the trainer says"))
-    return said
-
-
 @dataclass(frozen=True, slots=True)
 class _Gone:
     """It ended without a word; `why` is a sentence."""
@@ -305,7 +226,7 @@ class _Child:
         self._reader = threading.Thread(target=self._read, name="what-the-trainer-says", daemon=True)
         self._reader.start()
 
-    def hear(self, control: RunControl) -> _Said | _Gone | None:
+    def hear(self, control: RunControl) -> Said | _Gone | None:
         """What it says next, after it was told what is asked; None: nothing for a moment."""
         self.wishes.tell(control)
         try:
@@ -318,17 +239,17 @@ class _Child:
         if not line:
             return _Gone(self._why())
         try:
-            return _understood(line)
+            return understood(line)
         except UserError as error:
             self.end()
             return _Gone(error.what)
 
-    def rest(self) -> Iterator[_Said]:
+    def rest(self) -> Iterator[Said]:
         """What it had said before it was ended, and nobody has heard."""
         while not self._said.empty():
             if line := self._said.get():
                 with suppress(UserError):  # cut off in the middle
-                    yield _understood(line)
+                    yield understood(line)
 
     @property
     def silence(self) -> float:

@@ -4,7 +4,6 @@ The first line of standard input is the order; the lines after it say what is as
 any more to train for.
 """
 
-import json
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -25,7 +25,7 @@ from desktop_ft.engine import process
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import training
 from desktop_ft.jobs.children import heed
-from desktop_ft.jobs.isolated import Alive, GivenUp, Order, Phase, Refused, Returned, Unforeseen
+from desktop_ft.jobs.isolated_line import Alive, GivenUp, Order, Phase, Refused, Returned, Unforeseen
 from desktop_ft.plugin_manager import load_plugins
 
 _ALIVE_EVERY_S = 5.0
@@ -98,12 +98,9 @@ def _speak(code: str) -> None:
 
 
 def _listen(control: RunControl) -> None:
-    try:
+    with suppress(ValueError):  # the last line was cut in the middle
         heed(sys.stdin, control)
-    except (json.JSONDecodeError, UnicodeDecodeError):  # cut in the middle
-        pass
-    finally:
-        os._exit(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -173,11 +173,11 @@ def _files(paths: Sequence[Path], leaving: list[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        root = path.resolve()
+        root = os.path.realpath(path)
         for folder, inside, files in os.walk(path):
             inside[:] = sorted(name for name in inside if not is_junk(name))
             for file in (Path(folder) / name for name in sorted(files) if not is_junk(name)):
-                if file.is_symlink() and not file.resolve().is_relative_to(root):
+                if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(root):
                     leaving.append(file)
                 else:
                     yield file

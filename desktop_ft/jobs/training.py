@@ -21,6 +21,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import Team, gathered
 from desktop_ft.jobs import augmenting, distributed
 from desktop_ft.jobs.building import Parts, batches, build, loss
+from desktop_ft.jobs.children import Emit as Emit
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.replanning import Replanning
 from desktop_ft.jobs.run_list import remember
@@ -33,7 +34,6 @@ from desktop_ft.runs.run_folder import RunFolder
 if TYPE_CHECKING:
     from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore
 
-Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
 
 

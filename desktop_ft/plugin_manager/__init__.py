@@ -16,7 +16,7 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, partial, reduce
@@ -132,7 +132,7 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
     trusted = trust.Trust() if safe_mode else trust.read()
     blamed = {} if safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
-    trusted = reduce(lambda one, to: to(one), news, trusted)
+    trusted = _after(news, trusted)
     seen: dict[str, Origin] = {}
     for candidate in find_plugins():
         if candidate.name in seen:
@@ -153,7 +153,7 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
         plugins.records.append(record)
     if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
-            trust.change(lambda kept: reduce(lambda one, to: to(one), news, kept))
+            trust.change(partial(_after, news))
             trust.forget_blame(blamed)
     return plugins
 
@@ -171,6 +171,11 @@ def _tried(candidate: Candidate) -> _Change:
     if why := trust.tried(candidate.name):
         return partial(trust.Trust.with_stopped, name=candidate.name, why=why)
     return partial(trust.Trust.with_tried, name=candidate.name, files=candidate.fingerprint)
+
+
+def _after(changes: Sequence[_Change], trusted: trust.Trust) -> trust.Trust:
+    """`trusted` once all `changes` are made."""
+    return reduce(lambda one, change: change(one), changes, trusted)
 
 
 def _manager() -> pluggy.PluginManager:
@@ -246,8 +251,10 @@ def set_enabled(name: str, on: bool) -> None:
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
-    files, tried = found.fingerprint, None if _incompatible(found) else _tried(found)
-    trust.change(lambda kept: (tried or (lambda one: one))(kept.with_enabled(name, files)))
+    changes: list[_Change] = [partial(trust.Trust.with_enabled, name=name, files=found.fingerprint)]
+    if not _incompatible(found):  # else it is never imported
+        changes.append(_tried(found))
+    trust.change(partial(_after, changes))
 
 
 def _sources(folder: Path) -> list[Path]:

@@ -26,12 +26,18 @@ def test_an_answer_exactly_at_the_threshold_stays_sure_in_an_exported_file(confi
     assert least <= confidence < float(np.nextafter(np.float32(least), np.float32(2)))
 
 
+@pytest.fixture
+def run(recipe: Recipe, tmp_path: Path) -> RunFolder:
+    """One that nobody has trained."""
+    made = RunFolder.create(tmp_path / "run")
+    made.write_recipe(recipe)
+    made.write_manifest(scan(Path(recipe.dataset.folder)))
+    return made
+
+
 def test_an_answer_exactly_at_the_threshold_is_sure(
-    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = RunFolder.create(tmp_path / "run")
-    run.write_recipe(recipe)
-    run.write_manifest(scan(Path(recipe.dataset.folder)))
     asked = [torch.randn(1, 3, generator=torch.Generator().manual_seed(seed)) for seed in range(40)]
     picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
     for found in asked:
@@ -54,11 +60,8 @@ class Says(torch.nn.Module):
 
 
 def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
-    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = RunFolder.create(tmp_path / "run")
-    run.write_recipe(recipe)
-    run.write_manifest(scan(Path(recipe.dataset.folder)))
     monkeypatch.setattr(predicting, "trained_network", lambda run, warn: Says(torch.tensor([[1.0, 0.0, 0.0]])))
     picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
     mixed, only = tmp_path / "mixed", tmp_path / "only"
@@ -67,9 +70,11 @@ def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
         (folder / "out.png").symlink_to(picture)
     (mixed / "own.png").write_bytes(picture.read_bytes())
     (mixed / "twice.png").symlink_to(mixed / "own.png")
+    (mixed / "itself.png").symlink_to(mixed / "itself.png")
     told = {answer.path.name: answer.problem for answer in predict(run.path, [mixed], plugins)}
     assert (told["own.png"], told["twice.png"]) == ("", "")
     assert "leaves the folder" in told["out.png"]
+    assert told["itself.png"]
     (left,) = predict(run.path, [only], plugins)
     assert "leaves the folder" in left.problem
     (named,) = predict(run.path, [only / "out.png"], plugins)

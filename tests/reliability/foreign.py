@@ -55,8 +55,8 @@ _ONNX_MEMORY = 1 << 30
 
 @FAULTS.fault(
     "Weights that want to run code",
-    seen="A sentence that names the file, what it wants to run where that can be told, and which files to take instead. There is "
-    "no way around it.",
+    seen="A sentence that names the file, what it wants to run where that can be told, and which files to take instead. "
+    "There is no way around it.",
     tried=f"pickles that call what runs something, by every opcode, in each format of torch and of others, and under false "
     f"names; {_READ_ALONE}; nothing of them is run, and nothing else is opened, written or called",
 )
@@ -162,8 +162,8 @@ def recipes_and_projects(trial: Trial) -> None:
 @FAULTS.fault(
     "A download is not what was published",
     seen="A sentence that says so and what to do; nothing is kept, and what was there before stays.",
-    tried="what answers in a server's place gives a file with one byte changed at a random place, a part of it, more than it, or "
-    "sends on to another address; a file is changed or renamed after it was downloaded",
+    tried="what answers in a server's place gives a file with one byte changed at a random place, a part of it, more than "
+    "it, or sends on to another address; a file is changed or renamed after it was downloaded",
 )
 def downloads(trial: Trial) -> None:
     before = os.environ.get("DESKTOP_FT_HOME")
@@ -259,11 +259,10 @@ def archives(trial: Trial) -> None:
 
 @FAULTS.fault(
     "Something foreign is dropped or pasted",
-    seen="Nothing: only files and folders of this machine are taken, and of the clipboard only a plan in plain "
-    "text; else a sentence.",
-    tried="addresses of other machines and kinds, paths that are none, serialised objects in every format that Qt "
-    "would revive, and "
-    "changes of these by chance, are dropped on the window's own reader and pasted as a plan",
+    seen="Nothing: only files and folders of this machine are taken, and of the clipboard only a plan in plain text; else "
+    "a sentence.",
+    tried="addresses of other machines and kinds, paths that are none, serialised objects in every format that Qt would "
+    "revive, and changes of these by chance, are dropped on the window's own reader and pasted as a plan",
 )
 def dropped(trial: Trial) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -310,12 +309,11 @@ def _short(known: list[tuple[str, bytes]], trial: Trial) -> bytes:
 
 @FAULTS.fault(
     "Names are markup, formulas or paths",
-    seen="The name, letter by letter: in the report as text, in tables with an apostrophe before what a "
-    "spreadsheet would compute; no "
-    "name becomes a path.",
-    tried="classes and files whose names are elements of HTML, formulas, ways up, lines, 10,000 letters, not UTF-8 "
-    "or to be read from "
-    "right to left: in the report, in the table of answers, in the name of a new run and as a text of the window",
+    seen="The name, letter by letter: in the report as text, in tables with an apostrophe before what a spreadsheet would "
+    "compute; no name becomes a path.",
+    tried="classes and files whose names are elements of HTML, formulas, ways up, lines, 10,000 letters, not UTF-8 or to "
+    "be read from right to left: in the report, in the table of answers, in the name of a new run and as a text of "
+    "the window",
 )
 def names(trial: Trial) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -391,8 +389,9 @@ _NAMES = [
 @FAULTS.fault(
     "Something could connect, or listen",
     seen="Nothing: no command and no page connects to anything, or waits for anybody, unless a download is asked for.",
-    tried="the command line scans, trains, evaluates, exports, predicts and checks itself, and the window opens, trains, exports "
-    "and closes, under `strace`: no socket but of this machine's own processes, no connection, nobody is listened to",
+    tried="the command line scans, trains, evaluates, exports, predicts and checks itself, and the window opens, trains, "
+    "exports and closes, under `strace`: no socket but of this machine's own processes, no connection, nobody is "
+    "listened to",
 )
 def nothing_connects(trial: Trial) -> None:
     someone = trial.shared.get(person)
@@ -406,8 +405,8 @@ def nothing_connects(trial: Trial) -> None:
 @FAULTS.fault(
     "Secrets travel with what is shared",
     seen="Nothing: an exported file, a report of a run and a report from the log name no folder, person or machine.",
-    tried="a person whose home, folders, name and machine have names of their own trains and exports; every byte of the exported "
-    "file, of the report and of what the log hands out is looked through for them",
+    tried="a person whose home, folders, name and machine have names of their own trains and exports; every byte of the "
+    "exported file, of the report and of what the log hands out is looked through for them",
 )
 def secrets_travel(trial: Trial) -> None:
     someone = trial.shared.get(person)
