@@ -189,8 +189,12 @@ class _Supervisor:
         if child.has_log and self._begun:
             cure += " " + tr("The run's trainer.log has the details.")
         error = UserError(gone.why, cure if self._begun else tr("Start it again."))
+        if self._told is not None and self._told.status in (RunStatus.COMPLETED, RunStatus.STOPPED):
+            raise UserError(
+                gone.why, tr("The model is kept: evaluate the run on the page Results, or with `desktop-ft evaluate`.")
+            )
         if self._told is not None:
-            raise error  # what it died of is no part of the training
+            return self._told
         return self._closed(RunEnded(status=RunStatus.FAILED, error=str(error)), error)
 
     def _closed(self, ended: RunEnded, error: UserError | None = None) -> RunEnded:

@@ -135,6 +135,21 @@ def test_it_crashes_and_goes_on_from_where_it_had_saved(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_one_that_dies_while_it_evaluates_leaves_a_complete_run(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def progress(what: str, done: int, total: int | None) -> None:
+        if what == "Evaluating":
+            strike(signal.SIGKILL)
+
+    with pytest.raises(UserError, match="evaluate the run"):
+        isolated.train(recipe, run, plugins, lambda event: None, RunControl(), progress=progress)
+    ended = RunFolder.open(run).history().ended
+    assert ended is not None and ended.status is RunStatus.COMPLETED
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_one_that_hangs_is_told_of_and_can_be_stopped(
     recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
