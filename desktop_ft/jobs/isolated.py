@@ -185,16 +185,15 @@ class _Supervisor:
         """It died."""
         if self._begun:
             child.keep_log(self._run)
-        cure = tr("Go on with the run from where it is saved.")
-        if child.has_log and self._begun:
-            cure += " " + tr("The run's trainer.log has the details.")
-        error = UserError(gone.why, cure if self._begun else tr("Start it again."))
         if self._told is not None and self._told.status in (RunStatus.COMPLETED, RunStatus.STOPPED):
-            raise UserError(
-                gone.why, tr("The model is kept: evaluate the run on the page Results, or with `desktop-ft evaluate`.")
-            )
+            cure = tr("The model is kept: evaluate the run on the page Results, or with `desktop-ft evaluate`.")
+            raise UserError(gone.why, cure)
         if self._told is not None:
             return self._told
+        cure = tr("Go on with the run from where it is saved.") if self._begun else tr("Start it again.")
+        if child.has_log and self._begun:
+            cure += " " + tr("The run's trainer.log has the details.")
+        error = UserError(gone.why, cure)
         return self._closed(RunEnded(status=RunStatus.FAILED, error=str(error)), error)
 
     def _closed(self, ended: RunEnded, error: UserError | None = None) -> RunEnded:
