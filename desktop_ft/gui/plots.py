@@ -11,7 +11,7 @@ from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from desktop_ft.core.changes import Change
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui.step_arrays import StepArrays
 from desktop_ft.gui.theme import Colours, Theme
@@ -135,6 +135,12 @@ class View(QWidget):
     def _pen(self, colour: Any, width: int, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
         # pyqtgraph's pens are as wide in the pixels of the screen, which are half as large at double scale.
         return pg.mkPen(colour, width=width * self.devicePixelRatioF(), style=style)
+
+    @property
+    def _thinned(self) -> list[str]:
+        """What a legend says of points that are more than one step."""
+        every = self._steps.every
+        return [tr_n("a point is the mean of {n} batch", "a point is the mean of {n} batches", n=every)] if every > 1 else []
 
     def _over_epochs(self, history: MetricHistory) -> None:
         """Show all epochs, and mark where the run was changed."""

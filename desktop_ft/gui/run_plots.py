@@ -1,7 +1,6 @@
 """The curves of a run, drawn from its history: what it learned, how fast, and what it took."""
 
 import html
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -40,7 +39,7 @@ class LearningView(View):
         colours = self._theme.colours
         named = (square(colours.plot_train, tr("training")), square(colours.plot_val, tr("validation")))
         changed = [tr("dotted: changed")] if self._history.replanned else []
-        return " &nbsp; ".join((*named, tr("dashed: best epoch"), *changed))
+        return " &nbsp; ".join((*named, tr("dashed: best epoch"), *changed, *self._thinned))
 
     def set_log(self, log: bool) -> None:
         """Draw the loss on a logarithmic scale, or not."""
@@ -98,7 +97,8 @@ class RatesView(View):
         groups = self.groups[: len(SERIES)]
         left = len(self.groups) - len(groups)
         more = [tr_n("and {n} more", "and {n} more", n=left)] if left else []
-        return " &nbsp; ".join([*(square(SERIES[at], html.escape(name)) for at, name in enumerate(groups)), *more])
+        named = [square(SERIES[at], html.escape(name)) for at, name in enumerate(groups)]
+        return " &nbsp; ".join((*named, *more, *self._thinned))
 
     def set_log(self, log: bool) -> None:
         """Draw the rates on a logarithmic scale, or not."""
@@ -141,7 +141,8 @@ class SpeedView(View):
     @property
     def legend(self) -> str:
         """What the curves are."""
-        return square(self._theme.colours.plot_train, tr("every batch, faint, and the mean of each epoch"))
+        named = square(self._theme.colours.plot_train, tr("every batch, faint, and the mean of each epoch"))
+        return " &nbsp; ".join((named, *self._thinned))
 
     def set_log(self, log: bool) -> None:
         """Draw the speed on a logarithmic scale, or not."""
@@ -151,18 +152,19 @@ class SpeedView(View):
     def _draw(self, history: MetricHistory) -> None:
         colour, speeds = self._theme.colours.plot_train, self._steps.speeds(history.started.batch_size if history.started else 0)
         known = ~np.isnan(speeds)
-        values, at, epochs = speeds[known], self._steps.at[known], self._steps.epochs[known]
-        self._trace(self.speed, "steps", colour, at, smooth(values, self._smooth_over), faint=True)
-        counts, seconds = np.bincount(epochs), np.bincount(epochs, 1 / values)
-        done = [epoch.epoch for epoch in history.epochs if epoch.epoch < len(counts) and counts[epoch.epoch]]
-        self._trace(self.speed, "epochs", colour, np.array(done) + 1.0, counts[done] / seconds[done], dots=True)
+        self._trace(self.speed, "steps", colour, self._steps.at[known], smooth(speeds[known], self._smooth_over), faint=True)
+        epochs, counts = self._steps.epochs, np.where(known, self._steps.timed[0], 0.0)
+        taken, seconds = np.bincount(epochs, counts), np.bincount(epochs, np.where(known, counts / speeds, 0.0))
+        done = [epoch.epoch for epoch in history.epochs if epoch.epoch < len(taken) and taken[epoch.epoch]]
+        self._trace(self.speed, "epochs", colour, np.array(done) + 1.0, taken[done] / seconds[done], dots=True)
         self._over_epochs(history)
 
     def _told_at(self, at: float) -> str:
-        place, started = self._steps.nearest(at), self._history.started
-        if place is None or started is None or np.isnan(speed := self._steps.speeds(started.batch_size)[place]):
+        point, started = nearest(self._steps.at, at), self._history.started
+        if point is None or started is None or np.isnan(speed := self._steps.speeds(started.batch_size)[point]):
             return ""
-        return f"{_where(self._history.steps[place])}: " + tr("{speed:,.1f} pictures a second", speed=speed)
+        step, _ = _found(self._history, self._steps, at)
+        return (f"{_where(step)}: " if step else "") + tr("{speed:,.1f} pictures a second", speed=speed)
 
 
 class MachineView(View):
@@ -281,8 +283,7 @@ def _grid(view: QWidget) -> QGridLayout:
 
 def _found(history: MetricHistory, steps: StepArrays, at: float) -> tuple[StepDone | None, EpochDone | None]:
     """The step nearest to `at`, and its epoch where that is done."""
-    place = steps.nearest(at)
-    step: Any = history.steps[place] if place is not None else None
+    step = steps.nearest(history, at)
     return step, next((each for each in history.epochs if step is not None and each.epoch == step.epoch), None)
 
 
