@@ -32,7 +32,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.children import APART, Emit, Wishes, let_go, tell_end
 from desktop_ft.jobs.isolated_line import Alive, GivenUp, Order, Phase, Refused, Returned, Said, Unforeseen, understood
 from desktop_ft.jobs.running import open_run
-from desktop_ft.jobs.training import PhaseProgress
+from desktop_ft.jobs.training import PhaseProgress, ended_before
 from desktop_ft.plugin_manager import Plugins
 
 _CHILD = "desktop_ft.jobs.isolated_child"
@@ -78,10 +78,24 @@ def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, p
     return _Supervisor(order, plugins, emit, control, progress).whole()
 
 
+def judge(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
+    """As `training.judge`, and `train` here."""
+    order = Order(verb="judge", run=str(run.absolute()), language=language.code())
+    return _Supervisor(order, plugins, emit, control, progress, told=ended_before(run)).whole()
+
+
 class _Supervisor:
     """Lets one child after another do a run: a pause ends one, which then holds neither memory nor GPU, and another goes on."""
 
-    def __init__(self, order: Order, plugins: Plugins, emit: Emit, control: RunControl, progress: PhaseProgress | None) -> None:
+    def __init__(
+        self,
+        order: Order,
+        plugins: Plugins,
+        emit: Emit,
+        control: RunControl,
+        progress: PhaseProgress | None,
+        told: RunEnded | None = None,
+    ) -> None:
         self._order = order
         self._run = Path(order.run)
         self._plugins = plugins
@@ -89,7 +103,7 @@ class _Supervisor:
         self._control = control
         self._progress = progress
         self._begun = order.verb != "train"
-        self._told: RunEnded | None = None
+        self._told = told
         self._is_second = False
 
     def whole(self) -> RunEnded:

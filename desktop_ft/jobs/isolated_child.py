@@ -67,8 +67,12 @@ def _done(order: Order, control: RunControl, say: Callable[[object], None]) -> R
             recipe = Recipe.from_toml(order.recipe, "the order")
             ended = training.train(recipe, run, plugins, say, control, progress=progress)
         else:
-            go_on: Callable[..., RunEnded] = {"resume": training.resume, "keep_best": training.keep_best}[order.verb]
-            ended = go_on(run, plugins, say, control, progress=progress)
+            with_the_run: dict[str, Callable[..., RunEnded]] = {
+                "resume": training.resume,
+                "keep_best": training.keep_best,
+                "judge": training.judge,
+            }
+            ended = with_the_run[order.verb](run, plugins, say, control, progress=progress)
     except UserError as error:
         return Refused(what=error.what, cure=error.cure)
     except Cancelled:

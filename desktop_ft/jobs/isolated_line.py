@@ -24,7 +24,7 @@ class Order:
         language: the code of the one to speak.
     """
 
-    verb: Literal["train", "resume", "keep_best"]
+    verb: Literal["train", "resume", "keep_best", "judge"]
     run: str
     recipe: str = ""
     language: str = "en"

@@ -12,7 +12,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs import training
-from desktop_ft.jobs.training import Emit, PhaseProgress, Verbs, judge, new_run_path
+from desktop_ft.jobs.training import Emit, PhaseProgress, Verbs, new_run_path
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
@@ -73,7 +73,7 @@ def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedR
 def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, verbs: Verbs, *, begun: bool) -> Fit:
     def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
         if ended is not None and ended.status is RunStatus.COMPLETED:
-            return judge(path, ended, plugins, control, progress=progress)
+            return verbs.judge(path, plugins, emit, control, progress=progress)
         if begun:
             return verbs.resume(path, plugins, emit, control, progress=progress)
         return verbs.train(recipe, path, plugins, emit, control, progress=progress)

@@ -47,6 +47,7 @@ class Verbs(Protocol):
     train: Callable[..., RunEnded]
     resume: Callable[..., RunEnded]
     keep_best: Callable[..., RunEnded]
+    judge: Callable[..., RunEnded]
 
 
 def new_run_path(recipe: Recipe) -> Path:
@@ -117,6 +118,29 @@ def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, p
     """
     control.stop.set()
     return resume(run, plugins, emit, control, progress=progress)
+
+
+def judge(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
+    """Evaluate a run that has ended, and whose evaluation is missing; how it had ended is given back, and nothing emitted.
+
+    Raises:
+        UserError: as `evaluate_run`, or the run has not ended. Cancelled: asked to cancel or to stop, where the run is complete.
+    """
+    ended = ended_before(run)
+    _judge(run, ended, plugins, control, progress)
+    return ended
+
+
+def ended_before(run: Path) -> RunEnded:
+    """How a run has ended.
+
+    Raises:
+        UserError: it has not, or it is no run.
+    """
+    folder = RunFolder.open(run)
+    if (ended := folder.history().ended) is None:
+        raise UserError(tr("The run '{name}' has not ended.", name=folder.name), tr("Go on with it first."))
+    return ended
 
 
 def take_part(run: OpenRun, plugins: Plugins, control: RunControl, *, cut: bool) -> RunEnded:
@@ -253,16 +277,11 @@ def _judged(
     """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
     told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
     if team.is_first and told and run.folder.history().best is not None:
-        judge(run.folder.path, ended, plugins, control, progress=progress)
+        _judge(run.folder.path, ended, plugins, control, progress)
     return ended
 
 
-def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, progress: PhaseProgress | None) -> RunEnded:
-    """Evaluate a run that `ended` so, which is given back.
-
-    Raises:
-        UserError: as `evaluate_run`. Cancelled: asked to cancel or to stop, where the run is complete.
-    """
+def _judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> None:
     stopped_before = ended.status is RunStatus.STOPPED
 
     def evaluating(done: int, total: int | None) -> None:
@@ -278,4 +297,3 @@ def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, 
         # A run that was stopped already ends as it did; one that was complete is told to be without its score.
         if not stopped_before:
             raise
-    return ended

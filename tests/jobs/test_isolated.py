@@ -144,8 +144,14 @@ def test_one_that_dies_while_it_evaluates_leaves_a_complete_run(recipe: Recipe, 
 
     with pytest.raises(UserError, match="evaluate the run"):
         isolated.train(recipe, run, plugins, lambda event: None, RunControl(), progress=progress)
+    with pytest.raises(UserError, match="evaluate the run"):
+        isolated.judge(run, plugins, lambda event: None, RunControl(), progress=progress)
     ended = RunFolder.open(run).history().ended
     assert ended is not None and ended.status is RunStatus.COMPLETED
+    (run / "evaluation.json").unlink(missing_ok=True)  # it may have been quicker than the signal
+    others: list[object] = []
+    assert isolated.judge(run, plugins, others.append, RunControl(), progress=lambda *said: others.extend(children())) == ended
+    assert others and RunFolder.open(run).evaluation is not None
 
 
 @pytest.mark.slow
