@@ -1,0 +1,164 @@
+"""Finds plugins, and reads what they say of themselves, without importing any.
+
+They are found in this order: built-ins, the person's plugin folder, installed distributions.
+"""
+
+import ast
+import dataclasses
+import importlib.metadata
+import keyword
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+from desktop_ft import __version__, places
+from desktop_ft.api import hookspecs
+from desktop_ft.core.language import marked
+from desktop_ft.plugin_manager import trust
+
+BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
+_BUILT_IN_PACKAGE = "desktop_ft_plugins"
+_FOLDER_PACKAGE = "desktop_ft_user_plugins"
+_FACTS = ("Author", "Author-email"), ("Summary",)
+
+
+class Origin(StrEnum):
+    """Where a plugin was found."""
+
+    BUILT_IN = marked("built in")
+    FOLDER = marked("plugin folder")
+    INSTALLED = marked("installed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a plugin says of itself, in constants at the head of its source: nothing of it was run.
+
+    Attributes:
+        api: its `DESKTOP_FT_API`; None where it says none, or not as a constant.
+        version, author: its `__version__` and `__author__`; "" where it says none.
+        about: the first line of its docstring; "" where it has none.
+    """
+
+    api: str | None = None
+    version: str = ""
+    author: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A plugin that was found, and nothing of it imported yet.
+
+    Attributes:
+        source: the file that is imported first; None of one that is installed, where only the import can tell.
+        package: what it was installed with.
+    """
+
+    name: str
+    origin: Origin
+    module: str
+    source: Path | None = None
+    files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    package: importlib.metadata.Distribution | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of its files, by their names."""
+        return trust.fingerprint(self.files)
+
+    @cached_property
+    def said(self) -> Said:
+        """What it says of itself."""
+        if self.package is not None:
+            facts = self.package.metadata
+            author, about = (next((facts[name] for name in names if name in facts), "") for names in _FACTS)
+            return Said(version=self.package.version, author=author, about=about)
+        said = said_by(self.source) if self.source is not None else Said()
+        if self.origin is Origin.BUILT_IN:
+            return dataclasses.replace(said, version=__version__, author="Desktop FT")
+        return said
+
+
+def find_plugins() -> Iterator[Candidate]:
+    """Every plugin there is, in the order in which they are loaded; imports none of them."""
+    _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
+    for name in BUILT_INS:
+        source = places.shipped("plugins") / name / "__init__.py"
+        yield Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
+    _mount(_FOLDER_PACKAGE, folder())
+    for source in _sources(folder()):
+        name = source.parent.name if source.name == "__init__.py" else source.stem
+        files = files_below(source.parent) if source.name == "__init__.py" else {source.name: source}
+        yield Candidate(name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", source=source, files=files)
+    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        known = (point.dist.files or []) if point.dist else []
+        files = {str(file): Path(str(file.locate())) for file in known if file.suffix != ".pyc"}
+        yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, files=files, package=point.dist)
+
+
+def folder() -> Path:
+    """Where a person's plugins lie."""
+    return places.data() / "plugins"
+
+
+def is_name(name: str) -> bool:
+    """Whether a plugin can be called so."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def said_by(source: Path) -> Said:
+    """What the plugin in the file `source` says of itself."""
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return Said()  # the import will fail, with a traceback for the person
+    constants = {
+        target.id: str(statement.value.value)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    return Said(
+        api=constants.get("DESKTOP_FT_API"),
+        version=constants.get("__version__", ""),
+        author=constants.get("__author__", ""),
+        about=(ast.get_docstring(tree) or "").partition("\n")[0],
+    )
+
+
+def _sources(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    inside = (entry / "__init__.py" if entry.is_dir() else entry for entry in sorted(folder.iterdir()))
+    return [source for source in inside if source.suffix == ".py" and source.is_file() and not source.name.startswith(".")]
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once."""
+    found, seen = dict[str, Path](), set[Path]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        folders[:] = [] if real in seen else [name for name in folders if name != "__pycache__" and not name.startswith(".")]
+        names = [] if real in seen else [name for name in names if not name.startswith(".")]
+        seen.add(real)
+        found |= {str(Path(place, name).relative_to(folder)): Path(place, name) for name in names}
+    return found
+
+
+def _mount(package: str, folder: Path) -> None:
+    """Make the modules in `folder` importable below `package`, without putting the folder on sys.path."""
+    mounted = sys.modules.get(package)
+    if mounted is not None and list(mounted.__path__) == [str(folder)]:
+        return
+    for name in [name for name in sys.modules if name.startswith(package + ".")]:
+        del sys.modules[name]
+    module = types.ModuleType(package, "Plugins found in one folder.")
+    module.__path__ = [str(folder)]
+    sys.modules[package] = module

@@ -1,0 +1,146 @@
+"""Copies a person's plugin into the plugin folder, and takes it out again. Nothing of it is imported, and it stays off."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from desktop_ft import places
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
+from desktop_ft.data import archive
+from desktop_ft.plugin_manager import finding, trust
+from desktop_ft.plugin_manager.finding import BUILT_INS, Origin
+from desktop_ft.runs import atomic
+
+MOST_BYTES = 1 << 30
+_CACHES = shutil.ignore_patterns("__pycache__", ".*")
+
+
+def install(source: Path) -> str:
+    """Copy the plugin in `source`: a .py file, a package, a folder or .zip that holds one of these; gives its name.
+
+    Raises:
+        UserError: there is none in it or more than one, its name is taken or cannot be one, it holds links, is larger than
+            `MOST_BYTES`, or cannot be copied.
+    """
+    with _unpacked(source) as place:
+        plugin = _plugin_in(place, source)
+        name = plugin.stem if plugin.is_file() else plugin.name
+        _check(name, plugin)
+        atomic.make_folder(finding.folder())
+        try:
+            # In a folder of its own first, beside the one where plugins are looked for: all of it comes, or nothing.
+            with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
+                copy = Path(temporary) / plugin.name
+                if plugin.is_file():
+                    shutil.copyfile(plugin, copy)
+                else:
+                    shutil.copytree(plugin, copy, symlinks=True, ignore=_CACHES)
+                copy.rename(finding.folder() / plugin.name)
+        except OSError as error:
+            raise atomic.cannot_write(finding.folder() / plugin.name, 0, error) from error
+    return name
+
+
+def remove(name: str, discard: Callable[[Path], bool] | None = None) -> Path:
+    """Turn the plugin `name` off for good, and let `discard` (None: delete it) take its files away; gives where they were.
+
+    Raises:
+        UserError: there is none of this name in the plugin folder, or its files cannot be taken away.
+    """
+    found = next((each for each in finding.find_plugins() if each.name == name), None)
+    if found is None:
+        raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
+    if found.origin is not Origin.FOLDER or found.source is None:
+        raise UserError(
+            tr("'{name}' does not lie in the plugin folder.", name=name),
+            tr("One that was installed with pip is uninstalled with pip; a built-in one stays."),
+        )
+    trust.change(lambda kept: kept.without(name))
+    place = found.source.parent if found.source.name == "__init__.py" else found.source
+    try:
+        gone = discard(place) if discard is not None else _delete(place)
+    except OSError as error:
+        raise atomic.cannot_write(place, 0, error) from error
+    if not gone:
+        raise UserError(tr("{place} cannot be taken away.", place=place), tr("The plugin is off. Delete it yourself."))
+    return place
+
+
+def _delete(place: Path) -> bool:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+    return True
+
+
+@contextmanager
+def _unpacked(source: Path) -> Iterator[Path]:
+    """`source`, or what is in it where it is a .zip."""
+    if not source.exists():
+        raise UserError(tr("There is nothing at {path}.", path=source), tr("Name a plugin's folder, .zip or .py file."))
+    if source.is_dir() or source.suffix == ".py":
+        yield source
+        return
+    atomic.make_folder(places.data())
+    with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
+        yield archive.unpack(source, Path(temporary))
+
+
+def _plugin_in(place: Path, source: Path) -> Path:
+    """The plugin's file or package: `place` itself, or the one that lies in it, or in the one folder that it holds."""
+    if place.is_file() or (place / "__init__.py").is_file():
+        return place
+    found = _declared_in(place)
+    inside = [each for each in place.iterdir() if not each.name.startswith((".", "__"))]
+    if not found and len(inside) == 1 and inside[0].is_dir():  # a .zip of a folder holds that folder
+        return _plugin_in(inside[0], source)
+    if not found:
+        raise UserError(
+            tr("There is no plugin in {path}.", path=source),
+            tr("A plugin is a .py file or a package that says DESKTOP_FT_API, as `desktop-ft plugins new` writes one."),
+        )
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise UserError(tr("There is more than one plugin in {path}: {names}.", path=source, names=names), tr("Take one of them."))
+    return found[0]
+
+
+def _declared_in(place: Path) -> list[Path]:
+    """What in `place` says which plugin API it is written for."""
+    sources = {each: each / "__init__.py" if each.is_dir() else each for each in sorted(place.iterdir())}
+    return [each for each, file in sources.items() if file.suffix == ".py" and finding.said_by(file).api is not None]
+
+
+def _check(name: str, plugin: Path) -> None:
+    if not finding.is_name(name):
+        raise UserError(
+            tr("'{name}' cannot be a plugin's name.", name=name),
+            tr("Give the file or folder a name of letters, digits and underscores that does not begin with a digit."),
+        )
+    if name in BUILT_INS:
+        raise UserError(tr("'{name}' is the name of a built-in plugin.", name=name), tr("Give yours another one."))
+    if any((finding.folder() / taken).exists() for taken in (name, f"{name}.py")):
+        raise UserError(
+            tr("There is a plugin '{name}' already.", name=name),
+            tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name),
+        )
+    size = 0
+    for path in [plugin] if plugin.is_file() else _everything(plugin):
+        if path.is_symlink():
+            raise UserError(tr("The plugin holds a link: {path}.", path=path), tr("Put what it leads to in its place."))
+        size += path.stat().st_size
+    if size > MOST_BYTES:
+        raise UserError(
+            tr("The plugin '{name}' is larger than {limit:.0f} GB.", name=name, limit=MOST_BYTES / (1 << 30)),
+            tr("Let it fetch or look for what is so large when it is used."),
+        )
+
+
+def _everything(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        yield from (Path(place, name) for name in (*folders, *names))

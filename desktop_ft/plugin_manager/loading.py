@@ -1,0 +1,201 @@
+"""Loads plugins one by one behind a guard, and gives the catalogs of what they bring.
+
+A plugin that raises takes nothing down: it is left out, with its traceback kept for the person.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import sys
+import traceback
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pluggy
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, hookspecs
+from desktop_ft.api.catalog import Catalog
+from desktop_ft.core.language import marked, tr
+from desktop_ft.plugin_manager import tampering, trust
+from desktop_ft.plugin_manager.finding import Candidate, Origin
+
+
+class PluginState(StrEnum):
+    """What became of a plugin."""
+
+    LOADED = marked("loaded")
+    DISABLED = marked("disabled")
+    STOPPED = marked("stopped")
+    FAILED = marked("failed")
+    INCOMPATIBLE = marked("incompatible")
+    SHADOWED = marked("shadowed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRecord:
+    """What became of a plugin, and why; of one that is loaded, what a person should know of it.
+
+    Attributes:
+        author, about: what it says of itself, or its package does.
+        brings: the names of what it brought, by their kind, in English.
+        tampers: whether it has replaced something of Python or of a library.
+    """
+
+    name: str
+    origin: Origin
+    version: str
+    state: PluginState
+    author: str = ""
+    about: str = ""
+    reason: str = ""
+    traceback: str = ""
+    brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    tampers: bool = False
+
+
+class Plugins:
+    """The catalogs of everything that the loaded plugins bring, and a record of every plugin found.
+
+    Attributes:
+        safe_mode: whether built-in plugins alone are loaded.
+        imported: by name, what was imported of them, whether well or not, and what became of it.
+        records: of every plugin that was found when last was looked.
+    """
+
+    def __init__(self, *, safe_mode: bool = False) -> None:
+        self.backbones: Catalog[Backbone] = Catalog(
+            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name
+        )
+        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name)
+        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name)
+        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name)
+        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
+        self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self.manager.add_hookspecs(hookspecs)
+        self.safe_mode = safe_mode
+        self.imported: dict[str, tuple[Candidate, PluginRecord]] = {}
+        self.records: list[PluginRecord] = []
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what else than bringing something the plugins have done, for the record of a run."""
+        told = (record for record in self.records if record.tampers)
+        return tuple(tr("Trained beside the plugin {name}: {reason}.", name=each.name, reason=each.reason) for each in told)
+
+    def hooks(self) -> dict[str, Catalog[Any]]:
+        """Hook name to the catalog it fills."""
+        return {
+            "register_backbones": self.backbones,
+            "register_augmentations": self.augmentations,
+            "register_exporters": self.exporters,
+            "register_sample_datasets": self.samples,
+            "register_event_sinks": self.sinks,
+        }
+
+
+def record_of(candidate: Candidate, state: PluginState, reason: str = "", trace: str = "") -> PluginRecord:
+    """What became of `candidate`."""
+    said = candidate.said
+    return PluginRecord(
+        name=candidate.name,
+        origin=candidate.origin,
+        version=said.version,
+        author=said.author,
+        about=said.about,
+        state=state,
+        reason=reason,
+        traceback=trace,
+    )
+
+
+def incompatible(candidate: Candidate) -> str:
+    """Why the plugin does not fit this version of the door; "" where it does or where only its import can tell."""
+    return _unfit(candidate.said.api) if candidate.said.api else ""
+
+
+def load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
+    """Import one plugin and take in what it brings: all of it or nothing. What it prints goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        record = _guarded_load(plugins, candidate)
+    plugins.imported[candidate.name] = candidate, record
+    return record
+
+
+def load_foreign(plugins: Plugins, candidate: Candidate) -> PluginRecord:
+    """Load what is not ours, with an eye on what it does."""
+    before = tampering.watched()
+    with trust.loading(candidate.name):
+        record = load(plugins, candidate)
+    if replaced := tampering.replaced(before):
+        what = tr("it has replaced {names}", names=", ".join(replaced))
+        record = dataclasses.replace(record, reason="; ".join(filter(None, (record.reason, what))), tampers=True)
+        plugins.imported[candidate.name] = candidate, record
+    return record
+
+
+def unload(plugins: Plugins, name: str) -> None:
+    """Let go of what the plugin `name` brought, and of its modules, so that it is imported anew should it come again.
+
+    What it was already used for goes on with it; what it has replaced elsewhere stays replaced until the application ends.
+    """
+    if (imported := plugins.imported.pop(name, None)) is None:
+        return
+    _drop(plugins, name)
+    module = imported[0].module.partition(":")[0]
+    for each in [each for each in sys.modules if each == module or each.startswith(f"{module}.")]:
+        del sys.modules[each]
+    importlib.invalidate_caches()
+
+
+def _drop(plugins: Plugins, name: str) -> None:
+    for catalog in plugins.hooks().values():
+        catalog.drop(name)
+    if plugins.manager.has_plugin(name):
+        plugins.manager.unregister(name=name)
+
+
+def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
+    manager, name = plugins.manager, candidate.name
+    try:
+        module = importlib.import_module(candidate.module)
+        declared = getattr(module, "DESKTOP_FT_API", None)
+        if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):
+            return record_of(candidate, PluginState.INCOMPATIBLE, reason)
+        manager.register(module, name)
+        manager.check_pending()  # a hook whose name is misspelt would never be called
+        for hook, catalog in plugins.hooks().items():
+            _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
+    except (Exception, SystemExit) as error:
+        _drop(plugins, name)
+        return record_of(candidate, PluginState.FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
+    brings = {catalog.kind: tuple(names) for catalog in plugins.hooks().values() if (names := catalog.brought_by(name))}
+    return dataclasses.replace(record_of(candidate, PluginState.LOADED), brings=brings)
+
+
+def _unfit(declared: object) -> str:
+    try:
+        fits = SpecifierSet(str(declared)).contains(API_VERSION)
+    except InvalidSpecifier:
+        return tr("its DESKTOP_FT_API is {declared!r}, not a version range such as '>=1,<2'", declared=declared)
+    if fits:
+        return ""
+    return tr("it is written for plugin API {declared}, and this is {version}", declared=declared, version=API_VERSION)
+
+
+def _collect(impls: Iterable[Any], module: types.ModuleType, register: Callable[[Any], None]) -> None:
+    for impl in impls:
+        if impl.plugin is module:
+            impl.function(register)
+
+
+def _taker(catalog: Catalog[Any], plugin: str) -> Callable[[Any], None]:
+    def register(item: Any) -> None:
+        if isinstance(item, Backbone):
+            item = dataclasses.replace(item, spec=dataclasses.replace(item.spec, plugin=plugin))
+        catalog.add(item, plugin)
+
+    return register
