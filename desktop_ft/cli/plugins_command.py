@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.plugin_manager import PluginRecord, PluginState, load_plugins, set_enabled
@@ -34,6 +35,10 @@ def add_plugins_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     enable.add_argument("name", metavar="NAME", help="the plugin to turn on")
     disable = verb("disable", "turn a plugin off", _disable, "disable my_backbones")
     disable.add_argument("name", metavar="NAME", help="the plugin to turn off")
+    add = verb("install", "copy a plugin into the plugin folder; it stays off until it is enabled", _install, "install mine.zip")
+    add.add_argument("source", type=Path, metavar="PATH", help="its folder, .zip or .py file")
+    remove = verb("remove", "delete a plugin from the plugin folder", _remove, "remove my_backbones")
+    remove.add_argument("name", metavar="NAME", help="the plugin to delete")
 
 
 def _add_list_options(parser: argparse.ArgumentParser, default: object = False) -> None:
@@ -52,7 +57,7 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     records = load_plugins().records
     _tell(records, arguments, terminal)
     wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
-    return 0 if wrong is None else terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.reason}.", _FAILED)
+    return 0 if wrong is None else terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.told}.", _FAILED)
 
 
 def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -60,11 +65,31 @@ def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return _list(arguments, terminal)
 
 
+def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from desktop_ft.plugin_manager import installing  # the window, which starts here too, need not wait for it
+
+    name = installing.install(arguments.source)
+    _list(arguments, terminal)
+    terminal.note(f"{name} is copied, and off. Look at it; `desktop-ft plugins enable {name}` turns it on.")
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from desktop_ft.plugin_manager import installing
+
+    place = installing.remove(arguments.name)
+    _list(arguments, terminal)
+    terminal.note(f"{arguments.name} is off, and {place} deleted.")
+    return 0
+
+
 def _tell(records: list[PluginRecord], arguments: argparse.Namespace, terminal: Terminal) -> None:
-    facts = ("name", "origin", "version", "state", "reason", "traceback")
-    terminal.document([{fact: str(getattr(record, fact)) for fact in facts} for record in records])
+    facts = ("name", "origin", "version", "author", "about", "state", "reason", "cure", "traceback")
+    terminal.document(
+        [{**{fact: str(getattr(record, fact)) for fact in facts}, "brings": dict(record.brings)} for record in records]
+    )
     terminal.table(
-        ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records]
+        ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.told] for r in records]
     )
     if arguments.details:
         for record in (record for record in records if record.traceback):

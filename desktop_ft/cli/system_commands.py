@@ -79,7 +79,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
         "plugins": ", ".join(f"{record.name} ({record.state})" for record in records),
     }
     problems = [
-        f"The plugin {r.name} is {r.state}: {r.reason}."
+        f"The plugin {r.name} is {r.state}: {r.told}."
         for r in records
         if r.state in (PluginState.FAILED, PluginState.STOPPED, PluginState.INCOMPATIBLE)
     ]

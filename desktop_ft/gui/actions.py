@@ -72,6 +72,7 @@ PAGE_TITLES = {
     "results": marked("Results"),
     "export": marked("Export"),
     "runs": marked("Runs"),
+    "plugins": marked("Plugins"),
 }
 _PAGE_TIPS = (
     marked("Show the page Data."),
@@ -82,6 +83,7 @@ _PAGE_TIPS = (
     marked("Show the page Results."),
     marked("Show the page Export."),
     marked("Show the page Runs."),
+    marked("Show the page Plugins."),
 )
 
 

@@ -83,6 +83,7 @@ class AugmentPage(Page):
         self._pictures: list[Shown] = []
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._soon.start)
+        session.plugin_work.changed.connect(self._other_transforms)
         self.refresh()
         self._preview()
 
@@ -123,10 +124,7 @@ class AugmentPage(Page):
         self.preset.activated.connect(self._take_preset)
         self.add = QComboBox()
         self.add.setAccessibleName(tr("Add a transform"))
-        self.add.addItem(tr("Add a transform…"), "")
-        for augmentation in self._session.plugins.augmentations:
-            self.add.addItem(tr(augmentation.title), augmentation.name)
-            self.add.setItemData(self.add.count() - 1, tr(augmentation.description), Qt.ItemDataRole.ToolTipRole)
+        self._fill_add()
         self.add.activated.connect(self._add)
         self.up = button(tr("Up"), self._move_up, tip=tr("Apply it earlier (Alt+Up)."))
         self.down = button(tr("Down"), self._move_down, tip=tr("Apply it later (Alt+Down)."))
@@ -187,6 +185,20 @@ class AugmentPage(Page):
         layout.addWidget(self.scroller, 1)
         layout.addWidget(self.empty, 1)
         return right
+
+    def _fill_add(self) -> None:
+        self.add.clear()
+        self.add.addItem(tr("Add a transform…"), "")
+        for augmentation in self._session.plugins.augmentations:
+            self.add.addItem(tr(augmentation.title), augmentation.name)
+            self.add.setItemData(self.add.count() - 1, tr(augmentation.description), Qt.ItemDataRole.ToolTipRole)
+
+    def _other_transforms(self) -> None:
+        """A plugin may have come or gone, and transforms with it."""
+        if self.puts_off(self._other_transforms):
+            return
+        self._fill_add()
+        self.refresh()
 
     def _item(self, spec: AugmentationSpec) -> QListWidgetItem:
         catalog = self._session.plugins.augmentations

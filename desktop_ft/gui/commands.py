@@ -428,6 +428,10 @@ class Commands(QObject):
         """Show the page Runs."""
         self._session.state.go("runs")
 
+    def go_plugins(self) -> None:
+        """Show the page Plugins."""
+        self._session.state.go("plugins")
+
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice
         self._session.theme.choose(choice)

@@ -75,6 +75,7 @@ class ExportPage(Page):
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
         state.export_changed.connect(self.refresh)
+        session.plugin_work.changed.connect(self._fill_formats)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
         self._new_run()
@@ -89,6 +90,13 @@ class ExportPage(Page):
         self.reason.setVisible(bool(reason))
         self._show_proof(self._session.state.export)
         self.trying.refresh()
+
+    def _fill_formats(self) -> None:
+        chosen = self.format.currentData()
+        self.format.clear()
+        for exporter in self._session.plugins.exporters:
+            self.format.addItem(tr(exporter.title), exporter.name)
+        self.format.setCurrentIndex(max(0, self.format.findData(chosen)))
 
     def _show_proof(self, report: ExportReport | None) -> None:
         shown = report is not None and self.notice.text == ""
@@ -135,8 +143,7 @@ class ExportPage(Page):
         frame, layout = card()
         self.format = QComboBox()
         self.format.setAccessibleName(tr("Format"))
-        for exporter in self._session.plugins.exporters:
-            self.format.addItem(tr(exporter.title), exporter.name)
+        self._fill_formats()
         self.file = QLineEdit()
         self.file.setAccessibleName(tr("File"))
         self.file.textChanged.connect(self.refresh)

@@ -16,7 +16,7 @@ from desktop_ft.plugin_manager import Plugins, PluginState
 from desktop_ft.runs.logbook import LogBook, tell
 
 _Named = Callable[[str], str]
-_BROKEN = {
+BROKEN = {
     PluginState.FAILED: marked("The plugin {name} is failed: {reason}."),
     PluginState.STOPPED: marked("The plugin {name} is stopped: {reason}."),
     PluginState.INCOMPATIBLE: marked("The plugin {name} is incompatible: {reason}."),
@@ -39,8 +39,8 @@ class Log(QObject):
         """Begin, with the plugins that could not be loaded."""
         self.book.open()
         for record in plugins.records:
-            if record.state in _BROKEN:
-                said = tr(_BROKEN[record.state], name=record.name, reason=record.reason)
+            if record.state in BROKEN:
+                said = tr(BROKEN[record.state], name=record.name, reason=record.told)
                 tell(logging.WARNING, said, tr("Plugins"))
 
 

@@ -301,6 +301,7 @@ class MainWindow(QMainWindow):
             session.opening.ended,
             session.networks.download_ended,
             session.forecasts.changed,
+            session.plugin_work.changed,
             session.runs.began,
             session.queue.changed,
             session.runs.ended,

@@ -150,8 +150,8 @@ class ModelPage(Page):
         networks.download_ended.connect(self._download_ended)
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
-        self.table.rows.set_rows(backbones.offers(session.plugins))
-        self.table.select(self._is_chosen)
+        session.plugin_work.changed.connect(self._other_networks)
+        self._list()
         self._new_pictures()
         self._filter()
 
@@ -290,6 +290,18 @@ class ModelPage(Page):
         layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
         frame.setMinimumWidth(letters_width(frame, 38))
         return scrolled(frame)
+
+    def _list(self) -> None:
+        self.table.rows.set_rows(backbones.offers(self._session.plugins))
+        self.table.select(self._is_chosen)
+
+    def _other_networks(self) -> None:
+        """A plugin may have come or gone, and networks with it."""
+        if self.puts_off(self._other_networks):
+            return
+        self._list()
+        self._filter()
+        self._look_again()
 
     def _look_again(self) -> None:
         """Weights, or a speed, are there that were not; which networks there are has not changed."""

@@ -39,5 +39,9 @@ def make_page(name: str, session: Session) -> Page:
             from desktop_ft.gui.runs_page import RunsPage
 
             return RunsPage(session)
+        case "plugins":
+            from desktop_ft.gui.plugins_page import PluginsPage
+
+            return PluginsPage(session)
         case _:
             raise ValueError(f"there is no page '{name}'")

@@ -2,6 +2,7 @@
 
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
+from desktop_ft.gui.log import BROKEN
 from desktop_ft.gui.session import Session
 from desktop_ft.jobs import augmenting
 
@@ -19,6 +20,7 @@ def notes(session: Session) -> dict[str, Note]:
         "train": _train(session),
         "results": _results(session),
         "export": _export(session),
+        "plugins": (_plugins(session), tr("What others made for Desktop FT, or you: networks, augmentations, file formats.")),
         "runs": ("", tr("Your runs: compare them, go on with one, or start from its recipe.")),
     }
 
@@ -32,6 +34,11 @@ def _data(session: Session) -> Note:
     pictures = tr_n("{n:,} picture", "{n:,} pictures", n=len(manifest.samples))
     where = manifest.source
     return pictures, tr_n("{n:,} class in {folder}", "{n:,} classes in {folder}", n=len(manifest.classes), folder=where)
+
+
+def _plugins(session: Session) -> str:
+    broken = sum(record.state in BROKEN for record in session.plugins.records)
+    return tr_n("{n} needs attention", "{n} need attention", n=broken) if broken else ""
 
 
 def _augmentation(session: Session) -> str:

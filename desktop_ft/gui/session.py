@@ -10,6 +10,7 @@ from desktop_ft.gui.lesson import Lesson
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.plugin_work import PluginWork
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.readiness import Blocker, blocker
 from desktop_ft.gui.run_work import RunWork
@@ -39,6 +40,7 @@ class Session:
     forecasts: Forecasts
     autosave: Autosave
     log: Log
+    plugin_work: PluginWork
     lesson: Lesson
 
     @property
@@ -83,6 +85,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
     networks = Networks(state, worker, plugins)
+    plugin_work = PluginWork(state, worker, plugins)
+    plugin_work.changed.connect(networks.retry_tree)
     Diary(opening, networks, runs, training)
     return Session(
         plugins=plugins,
@@ -99,5 +103,6 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         forecasts=forecasts,
         autosave=Autosave(state),
         log=Log(state),
+        plugin_work=plugin_work,
         lesson=Lesson(state, training, settings),
     )

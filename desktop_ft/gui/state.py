@@ -12,7 +12,7 @@ from desktop_ft.core.metrics import Evaluation, ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.gui import words
 
-PAGES = ("data", "model", "layers", "augment", "train", "results", "export", "runs")
+PAGES = ("data", "model", "layers", "augment", "train", "results", "export", "runs", "plugins")
 
 
 def empty_recipe() -> Recipe:

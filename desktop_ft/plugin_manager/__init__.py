@@ -13,7 +13,7 @@ from functools import partial, reduce
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.plugin_manager import trust
-from desktop_ft.plugin_manager.finding import BUILT_INS, Candidate, Origin, find_plugins
+from desktop_ft.plugin_manager.finding import BUILT_INS, Candidate, Origin, find_plugins, plugin_folder
 from desktop_ft.plugin_manager.loading import (
     PluginRecord,
     Plugins,
@@ -27,7 +27,7 @@ from desktop_ft.plugin_manager.loading import (
 
 __all__ = [
     "BUILT_INS", "NO_PLUGINS", "Origin", "PluginRecord", "PluginState", "Plugins",
-    "load_plugins", "look_again", "set_enabled", "try_alone", "turn",
+    "load_plugins", "look_again", "plugin_folder", "set_enabled", "try_alone", "turn",
 ]  # fmt: skip
 
 _Change = Callable[[trust.Trust], trust.Trust]
@@ -153,10 +153,10 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
     if safe_mode:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
     if name not in trusted.enabled:
-        return record_of(candidate, PluginState.DISABLED, tr("`desktop-ft plugins enable {name}` turns it on", name=name))
+        return record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
     if why := trusted.stopped.get(name):
-        return record_of(candidate, PluginState.STOPPED, f"{tr(why)} {again}")
+        return record_of(candidate, PluginState.STOPPED, tr(why).rstrip(".。"), cure=again)
     if (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
-        reason = tr("its files are not those that you enabled; look at them, then {turn_on}", turn_on=again)
-        return record_of(candidate, PluginState.STOPPED, reason)
+        reason = tr("its files are not those that you enabled")
+        return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))
     return None

@@ -91,8 +91,8 @@ def find_plugins() -> Iterator[Candidate]:
     for name in BUILT_INS:
         source = places.shipped("plugins") / name / "__init__.py"
         yield Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
-    _mount(_FOLDER_PACKAGE, folder())
-    for source in _sources(folder()):
+    _mount(_FOLDER_PACKAGE, plugin_folder())
+    for source in _sources(plugin_folder()):
         name = source.parent.name if source.name == "__init__.py" else source.stem
         files = files_below(source.parent) if source.name == "__init__.py" else {source.name: source}
         yield Candidate(name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", source=source, files=files)
@@ -102,7 +102,7 @@ def find_plugins() -> Iterator[Candidate]:
         yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, files=files, package=point.dist)
 
 
-def folder() -> Path:
+def plugin_folder() -> Path:
     """Where a person's plugins lie."""
     return places.data() / "plugins"
 

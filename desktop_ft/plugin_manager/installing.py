@@ -30,7 +30,7 @@ def install(source: Path) -> str:
         plugin = _plugin_in(place, source)
         name = plugin.stem if plugin.is_file() else plugin.name
         _check(name, plugin)
-        atomic.make_folder(finding.folder())
+        atomic.make_folder(finding.plugin_folder())
         try:
             # In a folder of its own first, beside the one where plugins are looked for: all of it comes, or nothing.
             with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
@@ -39,9 +39,9 @@ def install(source: Path) -> str:
                     shutil.copyfile(plugin, copy)
                 else:
                     shutil.copytree(plugin, copy, symlinks=True, ignore=_CACHES)
-                copy.rename(finding.folder() / plugin.name)
+                copy.rename(finding.plugin_folder() / plugin.name)
         except OSError as error:
-            raise atomic.cannot_write(finding.folder() / plugin.name, 0, error) from error
+            raise atomic.cannot_write(finding.plugin_folder() / plugin.name, 0, error) from error
     return name
 
 
@@ -106,7 +106,9 @@ def _plugin_in(place: Path, source: Path) -> Path:
         )
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
-        raise UserError(tr("There is more than one plugin in {path}: {names}.", path=source, names=names), tr("Take one of them."))
+        raise UserError(
+            tr("There is more than one plugin in {path}: {names}.", path=source, names=names), tr("Take one of them.")
+        )
     return found[0]
 
 
@@ -124,7 +126,7 @@ def _check(name: str, plugin: Path) -> None:
         )
     if name in BUILT_INS:
         raise UserError(tr("'{name}' is the name of a built-in plugin.", name=name), tr("Give yours another one."))
-    if any((finding.folder() / taken).exists() for taken in (name, f"{name}.py")):
+    if any((finding.plugin_folder() / taken).exists() for taken in (name, f"{name}.py")):
         raise UserError(
             tr("There is a plugin '{name}' already.", name=name),
             tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name),

@@ -41,6 +41,7 @@ class PluginRecord:
 
     Attributes:
         author, about: what it says of itself, or its package does.
+        reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
         brings: the names of what it brought, by their kind, in English.
         tampers: whether it has replaced something of Python or of a library.
     """
@@ -52,9 +53,15 @@ class PluginRecord:
     author: str = ""
     about: str = ""
     reason: str = ""
+    cure: str = ""
     traceback: str = ""
     brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     tampers: bool = False
+
+    @property
+    def told(self) -> str:
+        """Why it is so, and what to do about it."""
+        return "; ".join(filter(None, (self.reason, self.cure)))
 
 
 class Plugins:
@@ -97,7 +104,7 @@ class Plugins:
         }
 
 
-def record_of(candidate: Candidate, state: PluginState, reason: str = "", trace: str = "") -> PluginRecord:
+def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cure: str = "", trace: str = "") -> PluginRecord:
     """What became of `candidate`."""
     said = candidate.said
     return PluginRecord(
@@ -108,6 +115,7 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", trace:
         about=said.about,
         state=state,
         reason=reason,
+        cure=cure,
         traceback=trace,
     )
 
@@ -171,7 +179,7 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
             _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
     except (Exception, SystemExit) as error:
         _drop(plugins, name)
-        return record_of(candidate, PluginState.FAILED, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return record_of(candidate, PluginState.FAILED, f"{type(error).__name__}: {error}", trace=traceback.format_exc())
     brings = {catalog.kind: tuple(names) for catalog in plugins.hooks().values() if (names := catalog.brought_by(name))}
     return dataclasses.replace(record_of(candidate, PluginState.LOADED), brings=brings)
 

@@ -1,0 +1,96 @@
+"""Plugins that come and go while the window is open: each verb works in the background, one at a time."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QFile, QObject, Signal
+
+from desktop_ft.core.language import tr
+from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.worker import Report, Worker
+from desktop_ft.plugin_manager import PluginRecord, Plugins, look_again, turn
+
+
+class PluginWork(QObject):
+    """What a person does with plugins. `changed` follows where the catalogs may hold other things than before.
+
+    Attributes:
+        busy: what is under way, as a sentence's beginning; "" where nothing is.
+    """
+
+    began = Signal(str)
+    changed = Signal()
+    installed = Signal(str)
+    turned = Signal(object)
+    failed = Signal(object)
+    ended = Signal()
+
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
+        super().__init__(state)
+        self._worker = worker
+        self._plugins = plugins
+        self.busy = ""
+
+    def turn(self, name: str, *, on: bool) -> None:
+        """Turn a plugin on, which tries it in a process of its own first, or off."""
+
+        def work() -> PluginRecord | None:
+            return turn(self._plugins, name, on=on)
+
+        self._do(tr("Trying {name}", name=name) if on else tr("Turning {name} off", name=name), work, self.turned.emit)
+
+    def install(self, source: Path) -> None:
+        """Copy the plugin in `source`; it stays off."""
+        from desktop_ft.plugin_manager import installing
+
+        def work() -> str:
+            name = installing.install(source)
+            look_again(self._plugins)
+            return name
+
+        self._do(tr("Copying {name}", name=source.name), work, self.installed.emit)
+
+    def remove(self, name: str) -> None:
+        """Turn a plugin off, and move its files to the trash."""
+        from desktop_ft.plugin_manager import installing
+
+        def work() -> None:
+            try:
+                installing.remove(name, discard=lambda place: QFile(str(place)).moveToTrash())
+            finally:
+                look_again(self._plugins)  # it is off, whether or not its files are gone
+
+        self._do(tr("Removing {name}", name=name), work)
+
+    def look_again(self) -> None:
+        """Find out what was put into the plugin folder, or changed there, meanwhile."""
+        self._do(tr("Looking for plugins"), lambda: look_again(self._plugins))
+
+    def _do(self, what: str, work: Callable[[], Any], done: Callable[[Any], object] | None = None) -> None:
+        if self.busy:
+            return
+        self.busy = what
+        before = list(self._plugins.records)
+
+        def whole(report: Report, cancel: threading.Event) -> Any:
+            return work()
+
+        def finished(result: Any) -> None:
+            self._over(before)
+            if done is not None:
+                done(result)
+
+        def failed(error: BaseException) -> None:
+            self._over(before)
+            self.failed.emit(error)
+
+        self._worker.run(whole, finished=finished, failed=failed)
+        self.began.emit(what)
+
+    def _over(self, before: list[PluginRecord]) -> None:
+        self.busy = ""
+        if self._plugins.records != before:
+            self.changed.emit()
+        self.ended.emit()

@@ -1,0 +1,119 @@
+"""The page Plugins: a plugin is dropped, turned on, used, turned off and taken away, and the window is never started again."""
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.gui.augment_page import AugmentPage
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.plugins_page import PluginsPage
+from desktop_ft.plugin_manager import PluginState
+from tests.gui.test_window import click, drop
+
+CODE = '''"""Pictures upside down."""
+from desktop_ft.api import Augmentation, AugmentationKind, Described, hookimpl
+
+DESKTOP_FT_API = ">=1,<2"
+__version__ = "2.1"
+__author__ = "Ada"
+
+
+class Nothing(Described):
+    pass
+
+
+@hookimpl
+def register_augmentations(register):
+    register(
+        Augmentation(
+            name="upside_down", title="Upside down", description="Turned by half.", kind=AugmentationKind.PICTURE,
+            parameters=Nothing, make=lambda parameters: lambda picture, chance: picture.transpose(3),
+        )
+    )
+'''
+
+
+def page(window: MainWindow) -> PluginsPage:
+    window.session.state.go("plugins")
+    shown = window.page("plugins")
+    assert isinstance(shown, PluginsPage)
+    return shown
+
+
+def idle(window: MainWindow) -> bool:
+    return not window.session.plugin_work.busy
+
+
+def offered(window: MainWindow) -> list[str]:
+    augment = window.page("augment")
+    assert isinstance(augment, AugmentPage)
+    window.session.state.go("augment")
+    return [augment.add.itemData(row) for row in range(augment.add.count())]
+
+
+def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_path: Path, home: Path) -> None:
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    assert "upside_down" not in offered(window)
+    file = tmp_path / "mine.py"
+    file.write_text(CODE)
+    page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    drop(window, file)
+    qtbot.waitUntil(lambda: idle(window))
+    assert "is off" in plugins.notice.text and plugins.name.text() == "mine"
+    assert "Nothing of it has been run" in plugins.state.text()
+    assert plugins.facts.text() == "Version 2.1 · by Ada · plugin folder" and plugins.about.text() == "Pictures upside down."
+    assert plugins.trust.isVisible() and plugins.turn.text() == "Turn on" and not plugins.trace.isVisible()
+
+    click(plugins.turn)
+    assert plugins.progress.isVisible() and not plugins.turn.isEnabled()
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert plugins.state.text() == "It is on." and plugins.brings.text() == "Augmentations: upside_down"
+    assert "upside_down" in offered(window), "without a new start"
+
+    page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window))
+    assert plugins.turn.text() == "Turn on" and "upside_down" not in offered(window)
+
+    page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    click(plugins.remove)
+    qtbot.waitUntil(lambda: idle(window))
+    assert not (home / "data" / "plugins" / "mine.py").exists()
+    assert all(record.name != "mine" for record in window.session.plugins.records)
+
+
+def test_one_that_fails_says_where_and_is_copied(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "wrong.py").write_text("DESKTOP_FT_API = '>=1,<2'\n1 / 0\n")
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window) and plugins.table.current() is not None)
+    plugins.table.select(lambda each: each.name == "wrong")
+    assert plugins.name.text() == "wrong" and plugins.table.rows.rows[0].name == "wrong", "own ones come first"
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert "could not be loaded: ZeroDivisionError" in plugins.notice.text
+    assert "1 / 0" in plugins.trace.toPlainText() and plugins.trace.isVisible()
+    assert window.rail.item(8).data(Qt.ItemDataRole.UserRole) == "1 needs attention"
+    click(plugins.copy)
+    assert "ZeroDivisionError" in QGuiApplication.clipboard().text()
+    assert plugins.turn.text() == "Turn off"
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window))
+    assert plugins.table.current().state is PluginState.DISABLED and not plugins.trace.isVisible()
+
+
+def test_what_is_no_plugin_is_refused_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    drop(window, tmp_path)
+    qtbot.waitUntil(lambda: idle(window))
+    assert "There is no plugin in" in plugins.notice.text and window.session.state.page == "plugins"
+    built_in = plugins.table.current()
+    assert built_in is not None and not plugins.turn.isVisible() and not plugins.remove.isVisible() and plugins.brings.text()

@@ -1,0 +1,162 @@
+"""A person's plugin is copied, stays off until it is enabled, and comes and goes while the application runs."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.plugin_manager import PluginRecord, Plugins, PluginState, load_plugins, look_again, turn
+from desktop_ft.plugin_manager.installing import install, remove
+
+CODE = '''"""Samples of mine.
+
+More about them.
+"""
+from pathlib import Path
+from desktop_ft.api import SampleDataset, hookimpl
+
+DESKTOP_FT_API = ">=1,<2"
+__version__ = "2.1"
+__author__ = "Ada"
+Path("{marker}").touch()
+
+
+@hookimpl
+def register_sample_datasets(register):
+    register(SampleDataset(name="mine", title="T", description="D", licence="CC0", write=lambda folder: None))
+'''
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "imported"
+
+
+@pytest.fixture
+def project(tmp_path: Path, marker: Path) -> Path:
+    """A plugin as its author keeps it: a project with a package, tests, and things that are hidden."""
+    package = tmp_path / "project" / "mine"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "__init__.py").write_text(CODE.format(marker=marker))
+    (package / "more.py").write_text("x = 1\n")
+    (package / "__pycache__" / "old.pyc").touch()
+    (package.parent / ".git").mkdir()
+    (package.parent / "tests").mkdir()
+    (package.parent / "tests" / "__init__.py").touch()
+    (package.parent / "setup.py").write_text("raise SystemExit('nobody runs this')\n")
+    return package.parent
+
+
+def record(plugins: Plugins, name: str = "mine") -> PluginRecord | None:
+    return next((record for record in plugins.records if record.name == name), None)
+
+
+@pytest.mark.parametrize("given", ["project", "package", "zip", "zip of the inside", "file"])
+def test_it_is_copied_and_nothing_of_it_is_run(given: str, project: Path, marker: Path, home: Path, tmp_path: Path) -> None:
+    source = {"project": project, "package": project / "mine"}.get(given)
+    if given == "file":
+        source = shutil.copy(project / "mine" / "__init__.py", tmp_path / "mine.py")
+    if source is None:
+        inside = given == "zip of the inside"
+        packed = shutil.make_archive(
+            str(tmp_path / "packed"), "zip", project if inside else tmp_path, None if inside else "project"
+        )
+        source = Path(packed)
+    assert install(Path(source)) == "mine"
+    found = record(load_plugins())
+    assert found is not None and found.state is PluginState.DISABLED
+    assert (found.version, found.author, found.about) == ("2.1", "Ada", "Samples of mine.")
+    assert not marker.exists()
+    place = home / "data" / "plugins"
+    kept = {"mine.py"} if given == "file" else {"mine", "mine/__init__.py", "mine/more.py"}
+    assert {path.relative_to(place).as_posix() for path in place.rglob("*")} == kept
+    assert not list((home / "data").glob("installing-*"))
+
+
+def test_it_comes_and_goes_while_the_application_runs(project: Path, marker: Path, home: Path) -> None:
+    plugins = load_plugins()
+    built_in = list(plugins.samples)
+    install(project)
+    look_again(plugins)
+    assert "mine" not in plugins.samples
+    turned = turn(plugins, "mine", on=True)
+    assert turned is not None and turned.state is PluginState.LOADED and turned.brings == {"sample": ("mine",)}
+    assert [*plugins.samples][:-1] == built_in and plugins.samples.author("mine") == "mine" and marker.exists()
+    other = turn(plugins, "mine", on=False)
+    assert other is not None and other.state is PluginState.DISABLED and [*plugins.samples] == built_in
+
+    file = home / "data" / "plugins" / "mine" / "__init__.py"
+    file.write_text(file.read_text().replace('name="mine"', 'name="other"'))
+    turn(plugins, "mine", on=True)
+    assert "other" in plugins.samples and "mine" not in plugins.samples, "it is imported anew"
+
+    file.write_text(file.read_text() + "# changed\n")
+    look_again(plugins)
+    changed = record(plugins)
+    assert changed is not None and changed.state is PluginState.STOPPED and "other" not in plugins.samples
+
+    turn(plugins, "mine", on=True)
+    remove("mine")
+    look_again(plugins)
+    assert record(plugins) is None and [*plugins.samples] == built_in and not file.parent.exists()
+    install(project)
+    look_again(plugins)
+    again = record(plugins)
+    assert again is not None and again.state is PluginState.DISABLED, "another of its name is not trusted for it"
+
+
+def test_one_that_stays_is_left_alone(project: Path, marker: Path, home: Path) -> None:
+    install(project)
+    plugins = load_plugins()
+    turn(plugins, "mine", on=True)
+    marker.unlink()
+    sample = plugins.samples.get("mine")
+    (home / "data" / "plugins" / "wrong.py").write_text("DESKTOP_FT_API = '>=1,<2'\n1 / 0\n")
+    wrong = turn(plugins, "wrong", on=True)
+    assert wrong is not None and wrong.state is PluginState.FAILED and "ZeroDivisionError" in wrong.traceback
+    assert plugins.samples.get("mine") is sample and not marker.exists()
+
+
+def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, home: Path, tmp_path: Path) -> None:
+    code = (project / "mine" / "__init__.py").read_text()
+
+    def folder(name: str, **files: str) -> Path:
+        place = tmp_path / "refused" / name
+        place.mkdir(parents=True)
+        for each, text in files.items():
+            (place / f"{each}.py").write_text(text)
+        return place
+
+    linked = folder("linked", __init__=code)
+    (linked / "secret.txt").symlink_to("/etc/hostname")
+    refused = {
+        tmp_path / "nowhere": "There is nothing at",
+        folder("empty"): "There is no plugin in",
+        folder("no_plugin", module="x = 1\n"): "There is no plugin in",
+        folder("two", one=code, other=code): "more than one plugin in .*: one.py, other.py",
+        folder("onnx_export", __init__=code): "name of a built-in plugin",
+        folder("my-plugin", __init__=code): "cannot be a plugin's name",
+        folder("class", __init__=code): "cannot be a plugin's name",
+        linked: "holds a link",
+    }
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK no archive")
+    refused[broken] = "damaged or not a .zip"
+    for source, why in refused.items():
+        with pytest.raises(UserError, match=why):
+            install(source)
+    assert not list((home / "data").rglob("*.py")) and not list((home / "data").glob("installing-*"))
+    install(project)
+    with pytest.raises(UserError, match="There is a plugin 'mine' already"):
+        install(project)
+
+
+def test_what_does_not_lie_in_the_plugin_folder_is_not_removed(project: Path) -> None:
+    with pytest.raises(UserError, match="There is no plugin 'mine'"):
+        remove("mine")
+    with pytest.raises(UserError, match="does not lie in the plugin folder"):
+        remove("onnx_export")
+    install(project)
+    with pytest.raises(UserError, match="cannot be taken away"):
+        remove("mine", discard=lambda place: False)
