@@ -80,7 +80,10 @@ def get() -> Callable[[str], Backbone]:
     return load_plugins(safe_mode=True).backbones.get
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", pytest.param("convnext_tiny", marks=pytest.mark.slow)])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("efficientnet_lite0", "convnext_tiny")]
+
+
+@pytest.mark.parametrize("name", ["resnet18", *SLOW])
 def test_more_frozen_blocks_move_the_cut_towards_the_head(name: str, get: Callable[[str], Backbone]) -> None:
     in_front = []
     for preset in ("last:4", "last:2", "last:1", "head"):
