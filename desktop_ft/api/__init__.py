@@ -12,8 +12,10 @@ from desktop_ft.api.contributions import (
     EventSink,
     Exporter,
     ExportJob,
+    PanelHost,
     PictureTransform,
     SampleDataset,
+    WindowPanel,
 )
 from desktop_ft.api.hookspecs import API_VERSION, hookimpl
 from desktop_ft.core.augmentation import AugmentationSpec
@@ -54,6 +56,7 @@ __all__ = [
     "Exporter",
     "Interpolation",
     "MachineUse",
+    "PanelHost",
     "Paused",
     "PictureTransform",
     "PlanChanged",
@@ -72,5 +75,6 @@ __all__ = [
     "Warned",
     "WeightsOrigin",
     "WeightsSource",
+    "WindowPanel",
     "hookimpl",
 ]

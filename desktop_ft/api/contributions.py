@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from desktop_ft.core.backbone import BackboneSpec
-from desktop_ft.core.events import TrainEvent
+from desktop_ft.core.events import EpochDone, StepDone, TrainEvent
 from desktop_ft.core.values import Described
 
 if TYPE_CHECKING:
     import random
 
+    from PySide6.QtWidgets import QWidget
     from torch import Tensor, nn
 
 
@@ -141,3 +142,37 @@ class EventSink:
     name: str
     title: str
     open: Callable[[Path], Callable[[TrainEvent], None]]
+
+
+class PanelHost(Protocol):
+    """What a window panel sees of the run whose curves the window shows. Everything here belongs to the window's thread."""
+
+    @property
+    def run(self) -> Path | None:
+        """Its folder; None where no run is shown."""
+
+    @property
+    def steps(self) -> Sequence[StepDone]:
+        """Every batch learned so far."""
+
+    @property
+    def epochs(self) -> Sequence[EpochDone]:
+        """Every epoch done so far, with its validation."""
+
+    def follow(self, told: Callable[[], None]) -> None:
+        """Have `told` called whenever another run is shown, or more is known of it: up to 20 times a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPanel:
+    """A panel in a window of its own, beside the application's.
+
+    Attributes:
+        description: what it shows, in a sentence.
+        make: gives the widget, new; Qt (PySide6) is imported by it, never at the head of the module.
+    """
+
+    name: str
+    title: str
+    description: str
+    make: Callable[[PanelHost], QWidget]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pluggy
 
-from desktop_ft.api.contributions import Augmentation, Backbone, EventSink, Exporter, SampleDataset
+from desktop_ft.api.contributions import Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel
 
 API_VERSION = "1.0"
 PROJECT = "desktop_ft"
@@ -39,3 +39,8 @@ def register_sample_datasets(register: Callable[[SampleDataset], None]) -> None:
 @hookspec
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
     """Bring listeners to the events of runs: call `register` with each `EventSink`."""
+
+
+@hookspec
+def register_window_panels(register: Callable[[WindowPanel], None]) -> None:
+    """Bring panels that are shown beside the window: call `register` with each `WindowPanel`."""

@@ -380,6 +380,14 @@ ACTIONS = (
         separated=True,
     ),
     ActionSpec(
+        id="panel.plugin",
+        menu=_VIEW,
+        text=marked("Panels of plugins…"),
+        tip=marked("Choose among the panels that plugins bring, each in a window of its own."),
+        handler="open_panel",
+        enabled="has_panels",
+    ),
+    ActionSpec(
         id="lesson.start",
         menu=_HELP,
         text=marked("Lesson: fine-tuning in seven steps"),

@@ -30,6 +30,7 @@ OBSTACLES = {
     "running": _NO_RUN,
     "can_replan": marked("No run is under way that could go on with them, or it has these layers already."),
     "can_change": marked("No run is under way that has an epoch left."),
+    "has_panels": marked("No plugin that is on brings a panel."),
     "can_draw_ja": _NO_FONT,
     "can_draw_zh": _NO_FONT,
 }
@@ -47,6 +48,7 @@ class Commands(QObject):
     help_asked = Signal(str)
     log_asked = Signal()
     panel_asked = Signal()
+    plugin_panel_asked = Signal()
     rate_asked = Signal()
     start_asked = Signal()
     wait_asked = Signal()
@@ -131,6 +133,11 @@ class Commands(QObject):
     def isolates(self) -> bool:
         """Whether runs are trained in a process of their own."""
         return self._session.settings.isolate
+
+    @property
+    def has_panels(self) -> bool:
+        """Whether a plugin brings a panel."""
+        return len(self._session.plugins.panels) > 0
 
     @property
     def theme_is_system(self) -> bool:
@@ -380,6 +387,10 @@ class Commands(QObject):
     def toggle_panel(self) -> None:
         """Show a panel of the page in a window of its own, or bring it back."""
         self.panel_asked.emit()
+
+    def open_panel(self) -> None:
+        """Choose among the panels that plugins bring."""
+        self.plugin_panel_asked.emit()
 
     def show_log(self) -> None:
         """Show everything that was told."""

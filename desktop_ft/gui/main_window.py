@@ -281,6 +281,7 @@ class MainWindow(QMainWindow):
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
         self.commands.panel_asked.connect(self._toggle_panel)
+        self.commands.plugin_panel_asked.connect(self._show_plugin_panels)
         self.commands.rate_asked.connect(self._ask_rate)
         self.commands.start_asked.connect(self._start)
         self.commands.wait_asked.connect(self._add_to_queue)
@@ -323,6 +324,12 @@ class MainWindow(QMainWindow):
         from desktop_ft.gui.palette import Palette, recent
 
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
+
+    def _show_plugin_panels(self) -> None:
+        from desktop_ft.gui.palette import Palette
+        from desktop_ft.gui.plugin_panels import entries
+
+        Palette(entries(self.session, self, self.notice.fail), self, tr("Open a panel")).open()
 
     def _show_card(self) -> None:
         if explain(QApplication.focusWidget()) is None:

@@ -33,6 +33,7 @@ _KINDS = {
     "export format": marked("File formats"),
     "sample": marked("Samples"),
     "event sink": marked("Listeners to runs"),
+    "window panel": marked("Panels"),
 }
 """What a catalog's kind is called as a heading."""
 COLUMNS = (

@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, hookspecs
+from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel, hookspecs
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.language import marked, tr
 from desktop_ft.plugin_manager import tampering, trust
@@ -81,6 +81,7 @@ class Plugins:
         self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name)
         self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name)
         self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
+        self.panels: Catalog[WindowPanel] = Catalog(marked("window panel"), "", lambda p: p.name)
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.safe_mode = safe_mode
@@ -101,6 +102,7 @@ class Plugins:
             "register_exporters": self.exporters,
             "register_sample_datasets": self.samples,
             "register_event_sinks": self.sinks,
+            "register_window_panels": self.panels,
         }
 
 
