@@ -44,8 +44,10 @@ def record(name: str) -> PluginRecord:
 
 def test_the_built_ins_load_and_say_who_brought_what() -> None:
     plugins = load_plugins()
-    assert [record.name for record in plugins.records if record.origin is Origin.BUILT_IN] == list(BUILT_INS)
-    assert {record.state for record in plugins.records} == {PluginState.LOADED}
+    assert [record.name for record in plugins.records if record.always_on] == list(BUILT_INS)
+    assert {record.state for record in plugins.records if record.always_on} == {PluginState.LOADED}
+    offered = [record for record in plugins.records if record.origin is Origin.BUILT_IN and not record.always_on]
+    assert offered and {record.state for record in offered} == {PluginState.DISABLED}
     assert plugins.samples.author("digits") == "handwritten_digits"
     assert plugins.backbones.get("efficientnet_lite0").spec.plugin == "efficientnet_lite"
 

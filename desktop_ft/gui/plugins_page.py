@@ -75,7 +75,7 @@ class PluginsPage(Page):
         chosen = self.table.current()
         name = chosen.name if chosen is not None else ""
         records = self._session.plugins.records
-        own_first = sorted(records, key=lambda each: each.origin is Origin.BUILT_IN)
+        own_first = sorted(records, key=lambda each: (each.origin is Origin.BUILT_IN, each.always_on))
         self.table.rows.set_rows(own_first)
         self.table.select(lambda each: each.name == name)
         if self.table.current() is None and own_first:
@@ -138,8 +138,8 @@ class PluginsPage(Page):
     def _show(self) -> None:
         found: PluginRecord | None = self.table.current()
         self._shown = found
-        own = found is not None and found.origin is not Origin.BUILT_IN and found.state is not PluginState.SHADOWED
-        self.trust.setVisible(own)
+        own = found is not None and not found.always_on and found.state is not PluginState.SHADOWED
+        self.trust.setVisible(own and found is not None and found.origin is not Origin.BUILT_IN)
         self.turn.setVisible(own)
         self.remove.setVisible(own and found is not None and found.origin is Origin.FOLDER)
         self.trace.setVisible(found is not None and bool(found.traceback))
@@ -229,6 +229,8 @@ def _is_off(found: PluginRecord) -> bool:
 
 def _meaning(found: PluginRecord) -> str:
     said = tr(_MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
+    if found.state is PluginState.FAILED and found.cure:
+        return f"{said} {words.printable(found.cure)}"
     return f"{said} {words.printable(found.reason)}." if found.tampers else said
 
 

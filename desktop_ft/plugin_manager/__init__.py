@@ -99,15 +99,13 @@ def set_enabled(name: str, on: bool) -> None:
     # One that is gone can still be turned off, lest another of its name come in its place.
     if found is None and (on or name not in trust.read().enabled):
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
-    if found is not None and found.origin is Origin.BUILT_IN:
-        raise UserError(
-            tr("'{name}' is built in and always on.", name=name), tr("Only plugins of your own can be turned on and off.")
-        )
+    if found is not None and found.always_on:
+        raise UserError(tr("'{name}' is always on.", name=name), tr("`desktop-ft plugins` lists what can be turned on and off."))
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
     changes: list[_Change] = [partial(trust.Trust.with_enabled, name=name, files=found.fingerprint)]
-    if not incompatible(found):  # else it is never imported
+    if found.origin is not Origin.BUILT_IN and not incompatible(found):  # else it is never imported
         changes.append(_tried(found))
     trust.change(partial(_after, changes))
 
@@ -115,7 +113,7 @@ def set_enabled(name: str, on: bool) -> None:
 def _settled(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> PluginRecord:
     """What becomes of `candidate`, which is loaded unless it is already, or must not be."""
     name, built_in = candidate.name, candidate.origin is Origin.BUILT_IN
-    if not built_in and (untrusted := _untrusted(candidate, trusted, plugins.safe_mode)):
+    if not candidate.always_on and (untrusted := _untrusted(candidate, trusted, plugins.safe_mode)):
         unload(plugins, name)
         return untrusted
     if name in plugins.imported:
@@ -148,7 +146,7 @@ def _after(changes: Sequence[_Change], trusted: trust.Trust) -> trust.Trust:
 
 def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> PluginRecord | None:
     """Why a plugin that is not built in stays off; None where it is trusted."""
-    name = candidate.name
+    name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
@@ -156,7 +154,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         return record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why).rstrip(".。"), cure=again)
-    if (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
+    if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))
     return None

@@ -22,6 +22,8 @@ from desktop_ft.core.language import marked
 from desktop_ft.plugin_manager import trust
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
+OFFERED = ("csv_sink", "tensorboard_sink", "webhook_sink")
+"""What ships, and is off until a person turns it on."""
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 _FACTS = ("Author", "Author-email"), ("Summary",)
@@ -67,6 +69,11 @@ class Candidate:
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     package: importlib.metadata.Distribution | None = None
 
+    @property
+    def always_on(self) -> bool:
+        """Whether nobody needs to turn it on, and nobody can turn it off."""
+        return self.origin is Origin.BUILT_IN and self.name in BUILT_INS
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of its files, by their names."""
@@ -88,7 +95,7 @@ class Candidate:
 def find_plugins() -> Iterator[Candidate]:
     """Every plugin there is, in the order in which they are loaded; imports none of them."""
     _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
-    for name in BUILT_INS:
+    for name in (*BUILT_INS, *OFFERED):
         source = places.shipped("plugins") / name / "__init__.py"
         yield Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
     _mount(_FOLDER_PACKAGE, plugin_folder())

@@ -12,7 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.data import archive
 from desktop_ft.plugin_manager import finding, trust
-from desktop_ft.plugin_manager.finding import BUILT_INS, Origin
+from desktop_ft.plugin_manager.finding import BUILT_INS, OFFERED, Origin
 from desktop_ft.runs import atomic
 
 MOST_BYTES = 1 << 30
@@ -124,7 +124,7 @@ def _check(name: str, plugin: Path) -> None:
             tr("'{name}' cannot be a plugin's name.", name=name),
             tr("Give the file or folder a name of letters, digits and underscores that does not begin with a digit."),
         )
-    if name in BUILT_INS:
+    if name in (*BUILT_INS, *OFFERED):
         raise UserError(tr("'{name}' is the name of a built-in plugin.", name=name), tr("Give yours another one."))
     if any((finding.plugin_folder() / taken).exists() for taken in (name, f"{name}.py")):
         raise UserError(

@@ -19,6 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel, hookspecs
 from desktop_ft.api.catalog import Catalog
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.plugin_manager import tampering, trust
 from desktop_ft.plugin_manager.finding import Candidate, Origin
@@ -40,6 +41,7 @@ class PluginRecord:
     """What became of a plugin, and why; of one that is loaded, what a person should know of it.
 
     Attributes:
+        always_on: whether it can be turned off at all.
         author, about: what it says of itself, or its package does.
         reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
         brings: the names of what it brought, by their kind, in English.
@@ -50,6 +52,7 @@ class PluginRecord:
     origin: Origin
     version: str
     state: PluginState
+    always_on: bool = False
     author: str = ""
     about: str = ""
     reason: str = ""
@@ -116,6 +119,7 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cur
         author=said.author,
         about=said.about,
         state=state,
+        always_on=candidate.always_on,
         reason=reason,
         cure=cure,
         traceback=trace,
@@ -181,6 +185,8 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
             _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
     except (Exception, SystemExit) as error:
         _drop(plugins, name)
+        if isinstance(error, UserError):  # it says itself what it lacks
+            return record_of(candidate, PluginState.FAILED, error.what.rstrip(".。"), cure=error.cure)
         return record_of(candidate, PluginState.FAILED, f"{type(error).__name__}: {error}", trace=traceback.format_exc())
     brings = {catalog.kind: tuple(names) for catalog in plugins.hooks().values() if (names := catalog.brought_by(name))}
     return dataclasses.replace(record_of(candidate, PluginState.LOADED), brings=brings)

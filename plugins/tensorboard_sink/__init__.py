@@ -1,0 +1,41 @@
+"""Every run's curves for TensorBoard, in the folder tensorboard of the run. Look at all of them: tensorboard --logdir RUNS."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from desktop_ft.api import EpochDone, EventSink, RunEnded, StepDone, TrainEvent, UserError, hookimpl
+
+DESKTOP_FT_API = ">=1,<2"
+FOLDER = "tensorboard"
+
+
+@hookimpl
+def register_event_sinks(register: Callable[[EventSink], None]) -> None:
+    """Bring the listener, where TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise UserError("TensorBoard is not installed.", "Install it: pip install 'desktop-ft[tensorboard]'.")
+    register(EventSink(name="tensorboard", title="TensorBoard", open=listen))
+
+
+def listen(run: Path) -> Callable[[TrainEvent], None]:
+    """Write loss and rate of each step, and loss and accuracy of each epoch, counted in steps from the start of the run."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer, steps = SummaryWriter(str(run / FOLDER)), 0
+
+    def told(event: TrainEvent) -> None:
+        nonlocal steps
+        if isinstance(event, StepDone):
+            steps += 1
+            writer.add_scalar("step/loss", event.loss, steps)
+            writer.add_scalar("step/learning rate", event.lr, steps)
+        elif isinstance(event, EpochDone):
+            for subset in ("train", "val"):
+                for what in ("loss", "accuracy"):
+                    writer.add_scalar(f"{what}/{subset}", getattr(event, f"{subset}_{what}"), event.epoch + 1)
+            writer.flush()
+        elif isinstance(event, RunEnded):
+            writer.close()
+
+    return told

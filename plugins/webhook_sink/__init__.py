@@ -1,0 +1,61 @@
+"""Tells the address in DESKTOP_FT_WEBHOOK that a run began, did an epoch or ended: as JSON, over https or to this machine."""
+
+import json
+import os
+import queue
+import threading
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEvent, UserError, hookimpl
+
+DESKTOP_FT_API = ">=1,<2"
+ADDRESS = "DESKTOP_FT_WEBHOOK"
+_HERE = ("localhost", "127.0.0.1", "::1")
+_WITHIN_S = 5.0
+
+
+@hookimpl
+def register_event_sinks(register: Callable[[EventSink], None]) -> None:
+    """Bring the listener, where there is an address to tell."""
+    address = urlsplit(os.environ.get(ADDRESS, ""))
+    if not address.hostname:
+        raise UserError(f"{ADDRESS} is not set.", f"Set it to the address to tell, and start again: {ADDRESS}=https://…")
+    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _HERE):
+        raise UserError(f"{ADDRESS} is not an https address.", "Only this machine itself is told without encryption.")
+    register(EventSink(name="webhook", title="Webhook", open=listen))
+
+
+def listen(run: Path) -> Callable[[TrainEvent], None]:
+    """Post each event with the run's name, in order, from a thread of its own: training never waits for the answer."""
+    address, posts = os.environ[ADDRESS], queue.SimpleQueue[bytes | None]()
+    failed: list[Exception] = []
+
+    def post() -> None:
+        while (body := posts.get()) is not None:
+            request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
+            try:
+                with urllib.request.urlopen(request, timeout=_WITHIN_S):  # noqa: S310
+                    pass
+            except (OSError, ValueError) as error:
+                failed.append(error)
+                return
+
+    thread = threading.Thread(target=post, name="webhook", daemon=True)
+    thread.start()
+
+    def told(event: TrainEvent) -> None:
+        if failed:
+            raise failed[0]  # the run tells of it, and goes on without this
+        if isinstance(event, RunStarted | EpochDone | RunEnded):
+            posts.put(json.dumps({"run": run.name, **asdict(event)}).encode())
+        if isinstance(event, RunEnded):
+            posts.put(None)
+            thread.join(2 * _WITHIN_S)
+            if failed:
+                raise failed[0]
+
+    return told
