@@ -74,6 +74,7 @@ class ExportPage(Page):
         runs.ended.connect(self._over)
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
+        state.export_changed.connect(self.trying.show_model)
         state.export_changed.connect(self.refresh)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
@@ -196,7 +197,7 @@ class ExportPage(Page):
     def _new_run(self) -> None:
         run = self._session.state.run
         self.notice.clear()
-        self.trying.clear()
+        self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self.file.setText(str(run / "exports" / "model.onnx") if run else "")
         self.refresh()

@@ -360,7 +360,7 @@ class ResultsPage(Page):
     def _new_run(self) -> None:
         self.notice.clear()
         self.offer.hide()
-        self.trying.clear()
+        self.trying.show_model()
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:

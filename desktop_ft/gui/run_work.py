@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _Kept = TypeVar("_Kept")
 _AT_ONCE = 1_000_000
 """So many bytes of results are read in less than a blink; more of them in the background."""
+_OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
@@ -329,8 +330,13 @@ class RunWork(QObject):
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
-        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live."""
+        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live.
+
+        Whoever looks at another run keeps it in sight: the bottom of the window says that this one is over, and leads to it.
+        """
         run, folder = self._live.run, self._state.recipe.dataset.folder
+        if self._state.run not in (None, run) and self._state.page in _OF_A_RUN:
+            return
         if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
             return
         try:

@@ -482,13 +482,39 @@ def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
     window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     other = Path(shutil.copytree(run, tmp_path / "other"))
-    assert drop(window, trained[0])
-    assert results.trying.progress.isVisible()
-    window.session.runs.open(other)  # as a run that was under way does at its end
-    assert results.trying.progress.isHidden()
+    trying = results.trying
+    trying.try_on((trained[0] / "disc" / "00.png",))
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert results.trying.answers == [] and results.trying.wall.thumbs.rowCount() == 0
-    assert results.trying.ask.isEnabled(), "and the next can be asked"
+    (given,) = trying.answers
+    window.session.runs.open(other)
+    assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0
+    window.session.runs.open(run)
+    assert trying.answers == [given] and trying.wall.thumbs.rowCount() == 1, "they belong to the run that is shown"
+    assert drop(window, trained[0])
+    assert trying.progress.isVisible()
+    window.session.runs.open(other)
+    assert trying.progress.isHidden()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0
+    assert trying.ask.isEnabled(), "and the next can be asked"
+
+
+def test_a_run_that_ends_takes_no_other_out_of_sight(
+    window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    ended = Path(shutil.copytree(judged, tmp_path / "ended"))
+    recipe = RunFolder.open(judged).recipe
+    window.session.opening.open_recipe(recipe)
+    qtbot.waitUntil(lambda: not window.session.opening.running)
+    for page_shown, run_shown in (("results", judged), ("train", ended)):
+        window.session.state.go(page_shown)
+        window.session.runs.open(judged)
+        window.session.runs.begin(recipe, ended, lambda emit, control, progress: RunEnded(status=RunStatus.COMPLETED))
+        qtbot.waitUntil(lambda: not window.session.training.running)
+        assert window.session.state.run == run_shown
+        assert window.session.training.run == ended and window.strip.results.isVisibleTo(window)
+        click(window.strip.results)
+        assert window.session.state.run == ended and figures.isVisible()
 
 
 def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:
