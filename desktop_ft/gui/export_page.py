@@ -71,6 +71,7 @@ class ExportPage(Page):
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
@@ -243,6 +244,10 @@ class ExportPage(Page):
     def _warned(self, text: str) -> None:
         if not self.progress.isHidden():
             self.notice.say(text, "warn")
+
+    def _given_up(self, kept: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(kept)
 
     def _over(self) -> None:
         self.progress.end()

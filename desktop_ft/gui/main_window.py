@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QToolBar,
     QVBoxLayout,
@@ -20,8 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
-from desktop_ft.gui import layout_memory
+from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.detachable import Detachable
@@ -37,7 +37,7 @@ from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
-from desktop_ft.gui.widgets import Notice, Page
+from desktop_ft.gui.widgets import MARGIN, Notice, Page
 from desktop_ft.jobs import help_texts
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ class MainWindow(QMainWindow):
             if not self._closing:
                 self._ask_to_close()
             return
-        if (under_way := self._work_under_way()) and not self._closing and not self._sure_to_drop(under_way):
+        if (under_way := self._work_under_way()) and not self._closing and not closing.sure_to_drop(under_way, self):
             event.ignore()
             return
-        if not self.session.autosave.save() and not self._sure_to_lose_edits():
+        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
             self._closing = False
             self.setEnabled(True)
             event.ignore()
@@ -244,14 +244,11 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         right = QVBoxLayout()
         right.setSpacing(0)
-        notice_row = QHBoxLayout()
-        notice_row.setContentsMargins(20, 0, 20, 0)
-        notice_row.addWidget(self.notice)
-        right.addLayout(notice_row)
-        interrupted_row = QHBoxLayout()
-        interrupted_row.setContentsMargins(20, 0, 20, 0)
-        interrupted_row.addWidget(self.interrupted)
-        right.addLayout(interrupted_row)
+        for line in (self.notice, self.interrupted):
+            beside = QHBoxLayout()
+            beside.setContentsMargins(MARGIN, 0, MARGIN, 0)
+            beside.addWidget(line)
+            right.addLayout(beside)
         right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()
@@ -398,23 +395,13 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.close)
 
     def _ask_to_close(self) -> None:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("A run is under way"))
-        box.setText(tr("A run is under way. What shall become of it?"))
-        keep = box.addButton(tr("Stop, keep the best, and close"), QMessageBox.ButtonRole.AcceptRole)
-        drop = box.addButton(tr("Cancel it and close"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(tr("Go on training"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
         # Nothing else may begin while the question stands: the answer is about this run.
         queue, worked = self.session.queue, self.session.queue.working
         queue.pause()
-        box.exec()
-        chosen = box.clickedButton()
+        chosen = closing.ask_about_run(self.session, self)
         if self.left:
             return  # the session ended while the question stood
-        if chosen not in (keep, drop):
+        if chosen is None:
             if worked:
                 self._work_on(queue)
             return
@@ -422,7 +409,7 @@ class MainWindow(QMainWindow):
         self.setEnabled(False)
         if not self.session.training.running:
             QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
-        elif chosen is keep:
+        elif chosen is RunStatus.STOPPED:
             self.session.training.stop()
         else:
             self.session.training.cancel()
@@ -443,29 +430,6 @@ class MainWindow(QMainWindow):
     def _work_under_way(self) -> str:
         """What a person began that is not done, in words; "" where there is nothing."""
         return tr(self.session.runs.busy) or (tr("A download") if self.session.networks.downloading else "")
-
-    def _sure_to_drop(self, what: str) -> bool:
-        """Whether the person wants to close although `what` is under way."""
-        box = QMessageBox(self)
-        box.setWindowTitle(tr("Something is under way"))
-        box.setText(tr("{work} is under way, and is dropped when the window closes.", work=what))
-        drop = box.addButton(tr("Drop it and close"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
-        box.exec()
-        return box.clickedButton() is drop
-
-    def _sure_to_lose_edits(self) -> bool:
-        """Whether the person wants to close although the project could not be saved."""
-        box = QMessageBox(self)
-        box.setWindowTitle(tr("The project is not saved"))
-        box.setText(tr("The last changes of the project could not be saved."))
-        box.setInformativeText(self.notice.text)
-        lose = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole))
-        box.exec()
-        return box.clickedButton() is lose
 
     def _remember_opened(self, path: str) -> None:
         self.session.settings.remember_opened(path)

@@ -148,6 +148,7 @@ class ModelPage(Page):
         networks.download_progressed.connect(self.progress.advance)
         networks.download_failed.connect(self.notice.fail)
         networks.download_ended.connect(self._download_ended)
+        networks.given_up.connect(self.notice.say)
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         self.table.rows.set_rows(backbones.offers(session.plugins))

@@ -69,6 +69,7 @@ class ResultsPage(Page):
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
@@ -375,6 +376,10 @@ class ResultsPage(Page):
     def _warned(self, text: str) -> None:
         if not self.progress.isHidden():
             self.notice.say(text, "warn")
+
+    def _given_up(self, kept: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(kept)
 
     def _over(self) -> None:
         self.progress.end()

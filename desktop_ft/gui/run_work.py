@@ -35,11 +35,16 @@ _OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
+_KEPT = {
+    EVALUATING: marked("The evaluation was cancelled: nothing of it is kept, and the results from before stay."),
+    ASKING: marked("Cancelled. The answers that came before are kept here."),
+    _EXPORTING: marked("The export was cancelled: no file was written, and one from before stays as it was."),
+}
 
 
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
-    in English.
+    in English; `given_up` says what is kept of one that was cancelled.
 
     `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
     cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
@@ -54,6 +59,7 @@ class RunWork(QObject):
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
+    given_up = Signal(str)
     unread = Signal(object)
     done_elsewhere = Signal(str)
     threshold_kept = Signal(object)
@@ -212,6 +218,11 @@ class RunWork(QObject):
             self._live.forget()
             self._state.set_run(None, None)
 
+    @property
+    def keeps_another_shown(self) -> bool:
+        """Whether the results of another run than the one that trained last are looked at."""
+        return self._state.run not in (None, self._live.run) and self._state.page in _OF_A_RUN
+
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
         plugins = self._plugins
@@ -294,7 +305,7 @@ class RunWork(QObject):
             raise UserError(tr("{work} is still under way.", work=tr(self.busy)), tr("Wait for it, or cancel it first."))
         self.busy, self._warnings = what, []
         self._task = self._worker.run(
-            work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
+            work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )
         self.began.emit(what)
 
@@ -319,6 +330,10 @@ class RunWork(QObject):
         else:
             self.done_elsewhere.emit(tr("The export of the run {name} was refused: it answers otherwise.", name=name))
 
+    def _cancelled(self) -> None:
+        self.given_up.emit(tr(_KEPT[self.busy]))
+        self._over()
+
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.
         self.failed.emit(error)
@@ -335,7 +350,7 @@ class RunWork(QObject):
         Whoever looks at another run keeps it in sight: the bottom of the window says that this one is over, and leads to it.
         """
         run, folder = self._live.run, self._state.recipe.dataset.folder
-        if self._state.run not in (None, run) and self._state.page in _OF_A_RUN:
+        if self.keeps_another_shown:
             return
         if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
             return

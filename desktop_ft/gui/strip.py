@@ -3,8 +3,10 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
-from desktop_ft.core.events import EpochDone, RunStatus
+from desktop_ft import jobs
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui import words
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.widgets import MARGIN, button, label, row
@@ -21,7 +23,7 @@ ENDINGS = {
 def state_words(training: Training) -> str:
     """What the run is doing, in a line."""
     if training.end is not None and not training.running:
-        return tr(ENDINGS[training.end.status])
+        return ending_words(training.end, training.history)
     control, history = training.control, training.history
     if control.cancel.is_set():
         return tr("Cancelling…")
@@ -42,9 +44,28 @@ def state_words(training: Training) -> str:
     return f"{text} · {tr('pausing…')}" if control.pause.is_set() else text
 
 
+def ending_words(end: RunEnded, history: MetricHistory) -> str:
+    """How a run ended, without a full stop."""
+    if end.status is RunStatus.STOPPED and history.best is None:
+        return tr("Training was stopped before an epoch was judged")
+    return tr(ENDINGS[end.status])
+
+
+def kept_words(end: RunEnded, history: MetricHistory) -> str:
+    """What is kept of a run that a person has ended, in a sentence; "" where that is its best model, or it came to its end."""
+    if end.status in (RunStatus.COMPLETED, RunStatus.FAILED) or (end.status is RunStatus.STOPPED and history.best is not None):
+        return ""
+    saved = jobs.run_list.saved_words(history.saved)
+    if not saved:
+        return tr("Nothing of it was saved yet.")
+    return tr("It is saved up to {place}: the page Runs can go on with it.", place=saved)
+
+
 def left_words(training: Training) -> str:
-    """How long the run still takes, and the best so far."""
+    """How long the run still takes, what is kept of one that was cancelled, and the best so far."""
     history, parts = training.history, []
+    if training.end is not None and not training.running and (kept := kept_words(training.end, history)):
+        parts.append(kept)
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     ending = training.control.stop.is_set() or training.control.cancel.is_set()
     if training.running and eta is not None and not (history.paused or ending) and training.phase is None:

@@ -67,6 +67,7 @@ class TryIt(QWidget):
         runs.progressed.connect(self._progressed)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
         self.refresh()
 
@@ -177,6 +178,10 @@ class TryIt(QWidget):
     def _warned(self, text: str) -> None:
         if self._ours:
             self.notice.say(text, "warn")
+
+    def _given_up(self, kept: str) -> None:
+        if self._ours:
+            self.notice.say(kept)
 
     def _over(self) -> None:
         self._soon.stop()

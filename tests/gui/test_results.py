@@ -454,14 +454,23 @@ def test_photos_of_a_zip_that_is_judged_are_those_of_the_zip(
 
 
 @pytest.mark.slow
-def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot) -> None:
+def test_asking_can_be_broken_off(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
     assert drop(window, trained[0])
     trying = results.trying
     assert trying.progress.isVisible()
     click(trying.progress.findChildren(type(trying.ask))[0])
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert len(trying.answers) < 24
+    assert len(trying.answers) < 24 and "are kept here" in trying.notice.text
     assert trying.ask.isEnabled()
+    exported, run = page(window, "export"), window.session.state.run
+    assert run is not None
+    window.session.runs.export(run, tmp_path / "model.onnx", "onnx")
+    window.session.runs.cancel()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert isinstance(exported, ExportPage) and "no file was written" in exported.notice.text
+    assert not list(tmp_path.glob("*.onnx"))
 
 
 @pytest.mark.slow

@@ -134,6 +134,18 @@ def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Pa
     assert "notes.txt" in window.notice.text
 
 
+def test_what_is_open_after_a_look_was_cancelled_is_told(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    for before in ("No pictures are open", "stay open"):
+        assert drop(window, photos)
+        click(data.progress.findChild(QAbstractButton))
+        qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+        assert "colours was cancelled" in data.notice.text and before in data.notice.text
+        opened(window, photos, qtbot)
+        assert not data.notice.text
+
+
 def test_text_that_is_dropped_is_ignored(window: MainWindow) -> None:
     mime = QMimeData()
     mime.setText("file:///tmp")
