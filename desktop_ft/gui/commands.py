@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui import languages
+from desktop_ft.gui.autosave import KeptProject
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
@@ -222,11 +223,21 @@ class Commands(QObject):
             self.noted.emit(_beside(autosave.refused))
         if last is not None and (given is None or str(given) == last.dataset.folder):
             autosave.go_on_with(last)
-            self._last_run = autosave.last_run()
-            self._session.opening.open_recipe(last)
-            self._session.opening.ended.connect(self._show_last_run_soon)
+            self._open_project(last)
         elif given is not None:
             self.open_paths((given,))
+
+    def open_kept(self, other: KeptProject) -> None:
+        """Go over to a project that another window had.
+
+        Raises:
+            UserError: it cannot be had, or the one that is open cannot be saved.
+        """
+        recipe = self._session.autosave.go_over_to(other)
+        self._session.training.forget()
+        self._session.state.set_run(None, None)
+        self._session.state.go("data")
+        self._open_project(recipe)
 
     def open_recipe(self) -> None:
         """Choose a saved recipe."""
@@ -431,6 +442,12 @@ class Commands(QObject):
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice
         self._session.theme.choose(choice)
+
+    def _open_project(self, recipe: Recipe) -> None:
+        """Open what is kept of a project, and then the run that was open with it."""
+        self._last_run = self._session.autosave.last_run()
+        self._session.opening.open_recipe(recipe)
+        self._session.opening.ended.connect(self._show_last_run_soon)
 
     def _load_recipe(self, path: Path) -> None:
         recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)

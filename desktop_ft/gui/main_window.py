@@ -31,6 +31,7 @@ from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
 from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.notifier import Notifier
+from desktop_ft.gui.other_project import OtherProject
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.rail import Rail
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
         self.interrupted = InterruptedRun(session)
+        self.other_project = OtherProject(session, self.commands)
         self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
@@ -223,6 +225,8 @@ class MainWindow(QMainWindow):
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
         self.begun.connect(self.interrupted.look)
+        if given is None:
+            self.begun.connect(self.other_project.look)
 
     def _begin(self) -> None:
         if self._has_begun or not self.isVisible():  # it may have been closed meanwhile
@@ -244,7 +248,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         right = QVBoxLayout()
         right.setSpacing(0)
-        for line in (self.notice, self.interrupted):
+        for line in (self.notice, self.interrupted, self.other_project):
             beside = QHBoxLayout()
             beside.setContentsMargins(MARGIN, 0, MARGIN, 0)
             beside.addWidget(line)
