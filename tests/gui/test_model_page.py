@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import places
 from desktop_ft.core.offers import Aim
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.model_page import COLUMNS, ModelPage
 from desktop_ft.models import fetching
 from tests.gui.test_window import click, drop, opened, page
 
@@ -170,3 +170,12 @@ def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Pa
     assert window.session.state.recipe.backbone.weights == ""
     window.commands.undo()
     assert window.session.state.recipe.backbone.weights == str(file)
+
+
+def test_the_licence_is_in_sight(window: MainWindow) -> None:
+    table = model_page(window).table
+    licence = next(number for number, column in enumerate(COLUMNS) if column.title == "Licence")
+    assert not table.horizontalScrollBar().isVisible()
+    row = next(number for number, offer in enumerate(table.rows.rows) if offer.spec.weights.licence == "BSD-3-Clause")
+    needed = table.fontMetrics().horizontalAdvance(str(table.rows.index(row, licence).data()))
+    assert table.columnWidth(licence) > needed
