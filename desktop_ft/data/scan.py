@@ -14,7 +14,7 @@ from pathlib import Path
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data import archive, layouts
 from desktop_ft.data.doubles import duplicates, similar
 from desktop_ft.data.inspector import Inspection, Inspector
@@ -211,12 +211,13 @@ def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem], 
     """Raise UserError where nothing can be learned from what was found."""
     left_out = [problem for problem in problems if problem.severity is Severity.LEFT_OUT and problem.kind != "empty-class"]
     if not classes:
-        said = tr("There is no readable picture in {source}; {count} files were left out.", source=source, count=len(left_out))
+        said = tr("There is no readable picture in {source}.", source=source)
         if left_out:
-            said = tr(
-                "There is no readable picture in {source}; {count} files were left out (the first, {path}: {reason}).",
+            said = tr_n(
+                "There is no readable picture in {source}; {n:,} file was left out ({path}: {reason}).",
+                "There is no readable picture in {source}; {n:,} files were left out (the first, {path}: {reason}).",
+                n=len(left_out),
                 source=source,
-                count=len(left_out),
                 path=left_out[0].path,
                 reason=left_out[0].reason.rstrip(".。"),
             )

@@ -241,7 +241,7 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     page(window, "train")
     click(row.ask)
     assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
-    qtbot.waitUntil(lambda: row.answer.text().startswith("About"), timeout=60_000)
+    qtbot.waitUntil(lambda: row.answer.text().startswith("The whole training, 30 epochs, takes about"), timeout=60_000)
     told = re.search(r"Recommended: (\d+) view", row.answer.text())  # how many depends on how fast this machine is just now
     assert told and int(told[1]) in VIEWS_WORTH_TRYING
     click(row.take_views)
@@ -249,7 +249,9 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     assert not row.take_views.isVisible() and not row.answer.text()  # it was measured for another recipe
     state.undo_stack.undo()
     assert state.recipe.optimisation.views == 0
-    assert row.answer.text().startswith("About"), "what was measured of this recipe still holds"
+    assert row.answer.text().startswith("The whole training, 30 epochs, takes about"), (
+        "what was measured of this recipe still holds"
+    )
     assert not window.session.forecasts.running
 
 
