@@ -85,7 +85,8 @@ def show_selection(selection: Selection, caveat: str, terminal: Terminal) -> Non
     accuracy = f"accuracy among them {_told(selection.accuracy)}" if selection.answered else "so nothing can be said of them"
     terminal.say(
         f"Answers less sure than {selection.threshold:g} are don't know: {selection.answered} of "
-        f"{count(selection.of, 'picture')} are answered ({_told(selection.coverage)}), {accuracy}; mistakes that remain: {len(selection.mistakes)}."
+        f"{count(selection.of, 'picture')} are answered ({_told(selection.coverage)}), {accuracy}; "
+        f"mistakes that remain: {len(selection.mistakes)}."
     )
     if caveat:
         terminal.say(caveat)

@@ -206,8 +206,23 @@ class AugmentPage(Page):
         self.down.setEnabled(0 <= index < len(specs) - 1)
         self.remove.setEnabled(chosen is not None)
         self.form_card.setVisible(known is not None)
+        self._say_fault()
         if chosen is not None and known is not None:
             self._fill_form(known, chosen)
+
+    def _say_fault(self) -> None:
+        """What of the list is not right is said whichever transform is picked."""
+        if (fault := self._fault()) is not None:
+            self.notice.fail(fault)
+        else:
+            self.notice.clear()
+
+    def _fault(self) -> UserError | None:
+        try:
+            augmenting.check(self._session.plugins, self._specs)
+        except UserError as error:
+            return error
+        return None
 
     def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
         self.form_title.setText(tr(known.title))
@@ -224,7 +239,6 @@ class AugmentPage(Page):
             self.form_box.addWidget(self._form)
         try:
             self._form.show_value(known.parameters.model_validate(dict(chosen.parameters)))
-            self.notice.clear()
         except ValueError as error:
             self.notice.fail(UserError(f"{tr(known.title)}: {error}", tr("Remove the transform and add it again.")))
 
@@ -332,7 +346,8 @@ class AugmentPage(Page):
         recipe, manifest, plugins = self._session.state.recipe, self._session.state.manifest, self._session.plugins
         self.empty.setVisible(manifest is None)
         self.scroller.setVisible(manifest is not None)
-        if manifest is None or recipe.backbone.name not in plugins.backbones:
+        if manifest is None or recipe.backbone.name not in plugins.backbones or self._fault() is not None:
+            self._newest.stop()
             self.state_words.setText("")
             return
         self._pictures = chosen_pictures(manifest)

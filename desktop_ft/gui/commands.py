@@ -38,9 +38,12 @@ OBSTACLES = {
 
 
 class Commands(QObject):
-    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place; what is good to know, `noted`."""
+    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place, what is good to know, `noted`;
+    `recipe_failed` tells what is wrong with a recipe that was to be opened.
+    """
 
     told = Signal(object)
+    recipe_failed = Signal(object)
     noted = Signal(str)
     palette_asked = Signal()
     recent_asked = Signal()
@@ -173,7 +176,7 @@ class Commands(QObject):
                 UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
             )
         elif path.suffix.lower() == ".toml":
-            self._attempt(lambda: self._load_recipe(path))
+            self._load_recipe(path)
         elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
             self._attempt(lambda: self._show_run(path))
         elif path.is_dir() or path.suffix.lower() == ".zip":
@@ -218,7 +221,7 @@ class Commands(QObject):
         except UserError as error:
             last = None
             if given is None:
-                self.told.emit(error)
+                self.recipe_failed.emit(error)
         if autosave.refused is not None:
             self.noted.emit(_beside(autosave.refused))
         if last is not None and (given is None or str(given) == last.dataset.folder):
@@ -450,7 +453,11 @@ class Commands(QObject):
         self._session.opening.ended.connect(self._show_last_run_soon)
 
     def _load_recipe(self, path: Path) -> None:
-        recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
+        try:
+            recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
+        except UserError as error:
+            self.recipe_failed.emit(error)
+            return
         self._session.state.go("data")
         self._session.opening.open_recipe(recipe)
 

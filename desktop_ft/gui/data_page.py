@@ -1,6 +1,9 @@
 """The page Data: choose pictures; see and edit classes, counts and subsets, thumbnails and problems."""
 
+from pathlib import Path
+
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
@@ -12,6 +15,7 @@ from desktop_ft.gui.class_list import ClassList
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.photo_panel import PhotoPanel
+from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.problem_list import ProblemList
 from desktop_ft.gui.session import Session
@@ -46,7 +50,8 @@ class DataPage(Page):
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
         self.health = Notice()
-        for widget in (self.notice, self.progress, self.health):
+        self.gone = PhotosGone(session.worker, (self.wall,))
+        for widget in (self.notice, self.progress, self.gone, self.health):
             self.body.addWidget(widget)
         self.body.addWidget(filling(self.empty, self.contents), 1)
         opening = session.opening
@@ -88,6 +93,7 @@ class DataPage(Page):
 
     def shut_down(self) -> None:
         """Decode no more thumbnails."""
+        self.gone.stop()
         self.wall.stop()
         self.problem_list.stop()
 
@@ -140,11 +146,24 @@ class DataPage(Page):
         self.refresh()
         manifest = self._session.state.manifest
         self.photos.show_manifest(manifest)
+        self._look_for_photos()
         if manifest is None:
             return
         self._draw_counts(manifest)
         self.problem_list.show_manifest(manifest)
         self.tabs.setTabText(1, tr("Problems ({n:,})", n=len(manifest.problems)))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """They may have gone meanwhile."""
+        super().showEvent(event)
+        self.gone.look()
+
+    def _look_for_photos(self) -> None:
+        manifest = self._session.state.manifest
+        if manifest is None:
+            self.gone.watch(None, ())
+        else:
+            self.gone.watch(Path(manifest.root), [sample.path for sample in manifest.samples])
 
     def _draw_counts(self, manifest: DatasetManifest) -> None:
         self.class_list.show_manifest(manifest)
@@ -152,7 +171,7 @@ class DataPage(Page):
         parts = [tr_n("{n:,} class", "{n:,} classes", n=len(manifest.classes))]
         parts += [tr("{n:,} for {subset}", n=total, subset=tr(SUBSET_WORDS[subset])) for subset, total in totals.items() if total]
         if unusable := manifest.left_out():
-            parts.append(tr_n("{n:,} file left out", "{n:,} files left out", n=len(unusable)))
+            parts.append(tr_n("{n:,} file or folder left out", "{n:,} files or folders left out", n=len(unusable)))
         self.summary.setText(f"{words.printable(manifest.source)}\n{' · '.join(parts)}")
         fixed = self._session.opening.fixed
         self.val.blockSignals(True)

@@ -96,7 +96,8 @@ class MainWindow(QMainWindow):
 
     def show_page(self, name: str) -> None:
         """Bring the page `name` to the front."""
-        self.notice.clear()
+        if not self.notice.lasts:
+            self.notice.clear()
         self.stack.setCurrentWidget(self.page(name))
         self.rail.show_page(name)
         self._say_whose_results()
@@ -107,8 +108,8 @@ class MainWindow(QMainWindow):
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
         self._say_whose_results()
-        for name, (note, tip) in notes(self.session).items():
-            self.rail.set_note(name, note, tip)
+        for name, note in notes(self.session).items():
+            self.rail.set_note(name, note.text, note.tip, attention=note.attention)
         folder = self.session.state.recipe.dataset.folder
         self.setWindowTitle(f"{folder.rstrip('/').rpartition('/')[2]} – Desktop FT" if folder else "Desktop FT")
 
@@ -274,6 +275,8 @@ class MainWindow(QMainWindow):
         state.page_changed.connect(self.show_page)
         self.strip.shown_results.connect(self._see_results)
         self.commands.told.connect(self.notice.fail)
+        self.commands.recipe_failed.connect(self.notice.fail_lasting)
+        session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
         self.commands.palette_asked.connect(self._show_palette)
@@ -385,6 +388,10 @@ class MainWindow(QMainWindow):
 
         page = self.page("train")
         return page if isinstance(page, TrainPage) else None
+
+    def _recipe_is_right(self) -> None:
+        if self.notice.lasts:
+            self.notice.clear()
 
     def _changed(self) -> None:
         # One refresh for a burst of changes.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
@@ -18,6 +19,7 @@ from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshol
 from desktop_ft.gui.confusion import Confusion
 from desktop_ft.gui.offer import Offer, is_to_open
 from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
+from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
@@ -61,7 +63,9 @@ class ResultsPage(Page):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.empty = Empty(tr("No results yet"), "")
         self.contents = self._contents()
+        self.gone = PhotosGone(session.worker, (self.mistakes, self.cell, self.sureness.wall))
         self.body.addWidget(self.notice)
+        self.body.addWidget(self.gone)
         self.body.addWidget(self.progress)
         self.body.addWidget(filling(self.empty, self.contents), 1)
         runs, state = session.runs, session.state
@@ -82,6 +86,7 @@ class ResultsPage(Page):
     def shut_down(self) -> None:
         """Decode no more thumbnails, and count no more."""
         self._newest.stop()
+        self.gone.stop()
         self.mistakes.stop()
         self.cell.stop()
         self.sureness.shut_down()
@@ -103,6 +108,11 @@ class ResultsPage(Page):
         if paths[0].suffix.lower() != ".zip":
             self.trying.try_on(paths)
         return True
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The photos may have gone meanwhile."""
+        super().showEvent(event)
+        self.gone.look()
 
     def _contents(self) -> QWidget:
         self.accuracy = label(role="figure")
@@ -166,6 +176,7 @@ class ResultsPage(Page):
         if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
         self._drawn = evaluation
+        self.gone.watch(state.root, [answer.path for answer in evaluation.answers] if evaluation is not None else ())
         if evaluation is None:
             self.empty.words.setText(_why_empty(run, reading=reading))
 

@@ -11,7 +11,7 @@ from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.queue_work import QueueWork
-from desktop_ft.gui.readiness import Blocker, blocker
+from desktop_ft.gui.readiness import Blocker, blocker, blockers
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
@@ -49,6 +49,12 @@ class Session:
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
         return _blocker(self.state, self.opening, self.plugins, running=self.training.running)
+
+    def to_put_right(self) -> dict[str, str]:
+        """What of the recipe is to be put right before a run can start: page to reason. Empty while something is under way."""
+        if self.training.running or self.opening.running or self.opening.dividing:
+            return {}
+        return {found.page: found.reason for found in blockers(self.state.recipe, self.state.manifest, self.plugins)}
 
     def queue_blocker(self) -> Blocker | None:
         """Why the recipe as it stands could not be trained even if no other run were under way; None when it could."""

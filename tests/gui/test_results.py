@@ -196,6 +196,17 @@ def test_photos_are_looked_for_where_the_recipe_says_when_the_run_does_not_know(
     assert "right" in results.accuracy.text()
 
 
+def test_photos_of_a_run_that_are_gone_are_told_of_once(figures: ResultsPage, photos: Path, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: figures.mistakes.thumbs.decoded > 0, timeout=LONG)
+    assert figures.gone.isHidden()
+    photos.rename(photos.with_name("unplugged"))
+    figures.tabs.setCurrentIndex(1)
+    photos_in_cell(figures, 1, 0)
+    figures.cell.thumbs.unreadable.emit()  # as where one is to be shown that was not decoded before
+    qtbot.waitUntil(figures.gone.isVisible, timeout=LONG)
+    assert str(photos) in figures.gone.notice.text and "right" in figures.accuracy.text()
+
+
 def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
     evaluation = window.session.state.evaluation
     assert evaluation is not None

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
@@ -79,7 +80,7 @@ def test_a_dropped_folder_shows_classes_photos_and_problems(window: MainWindow, 
     assert not data.empty.isVisible()
     assert data.classes.rows.rowCount() == 2
     assert [problem.path for problem in data.problems.rows.rows] == ["dark/broken.png"]
-    assert "1 file left out" in data.summary.text()
+    assert "1 file or folder left out" in data.summary.text()
     data.tabs.setCurrentIndex(1)
     assert "dark/broken.png" in data.problem.text
     data.tabs.setCurrentIndex(0)
@@ -132,6 +133,60 @@ def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Pa
     picture.write_text("x")
     assert drop(window, picture)
     assert "notes.txt" in window.notice.text
+
+
+def test_photos_that_are_gone_are_told_of_once_and_found_again(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    opened(window, photos, qtbot)
+    qtbot.waitUntil(lambda: not data.wall.thumbs.waiting and not window.session.worker.busy, timeout=10_000)
+    assert data.gone.isHidden()
+    photos.rename(photos.with_name("unplugged"))
+    page(window, "model")
+    page(window, "data")
+    qtbot.waitUntil(data.gone.isVisible, timeout=10_000)
+    assert str(photos) in data.gone.notice.text
+    photos.with_name("unplugged").rename(photos)
+    click(data.gone.again)
+    qtbot.waitUntil(data.gone.isHidden, timeout=10_000)
+
+
+def test_what_is_wrong_with_a_recipe_is_seen_on_every_page_until_it_is_right(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    right = window.session.state.recipe.to_toml()
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(right.replace("epochs = 10", "epochs = -1"))
+    assert drop(window, wrong)
+    for name in ("train", "model", "data"):
+        page(window, name)
+        assert "wrong.toml" in window.notice.text and window.notice.dismiss.isVisible()
+    click(window.notice.dismiss)
+    assert not window.notice.text
+    assert drop(window, wrong) and window.notice.text
+    wrong.write_text(right)
+    assert drop(window, wrong)
+    assert not window.notice.text
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+
+
+def test_the_rail_says_where_a_recipe_is_not_right(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    augment = page(window, "augment")
+    assert isinstance(augment, AugmentPage)
+    entry = window.rail.item(PAGES.index("augment"))
+    good, bad = AugmentationSpec(transform="horizontal_flip"), AugmentationSpec(transform="from_elsewhere")
+    recipe = window.session.state.recipe
+    window.session.state.edit("another list", recipe.model_copy(update={"augmentation": (good, bad)}))
+    page(window, "model")
+    qtbot.waitUntil(lambda: "from_elsewhere" in entry.toolTip())
+    assert "needs attention" in entry.data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    page(window, "augment")
+    assert augment.list.currentRow() == 0 and "from_elsewhere" in augment.notice.text
+    window.commands.undo()
+    qtbot.waitUntil(lambda: "from_elsewhere" not in entry.toolTip())
+    assert not augment.notice.text
 
 
 def test_what_is_open_after_a_look_was_cancelled_is_told(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
