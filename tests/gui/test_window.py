@@ -62,6 +62,10 @@ def click(button: QAbstractButton) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+def button_named(of: QWidget, text: str) -> QPushButton:
+    return next(button for button in of.findChildren(QPushButton) if button.text() == text)
+
+
 def opened(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
     assert drop(window, folder)
     qtbot.waitUntil(lambda: window.session.state.manifest is not None and not window.session.opening.running, timeout=30_000)
@@ -255,9 +259,9 @@ def test_augmentation_is_a_list_with_forms(window: MainWindow, qtbot: QtBot) -> 
     assert specs
     assert augment.list.count() == len(specs)
     augment.list.setCurrentRow(0)
-    click(augment.down)
+    click(button_named(augment, "Down"))
     assert window.session.state.recipe.augmentation[1] == specs[0]
-    click(augment.remove)
+    click(button_named(augment, "Remove"))
     assert window.session.state.recipe.augmentation == specs[1:]
     assert augment.preset.currentData() == ""
     window.commands.undo()
