@@ -47,6 +47,7 @@ class Commands(QObject):
     noted = Signal(str)
     palette_asked = Signal()
     recent_asked = Signal()
+    sample_asked = Signal()
     card_asked = Signal()
     help_asked = Signal(str)
     log_asked = Signal()
@@ -201,13 +202,14 @@ class Commands(QObject):
             self.open_paths((file,))
 
     def open_sample(self) -> None:
-        """Open the sample that ships."""
-        sample = next(iter(self._session.plugins.samples), None)
-        if sample is None:
+        """Open the sample that ships, or let the person choose where plugins bring more."""
+        samples = list(self._session.plugins.samples)
+        if len(samples) > 1:
+            self.sample_asked.emit()
+        elif samples:
+            self._session.open_sample(samples[0].name)
+        else:
             self.told.emit(UserError(tr("No sample is on offer."), tr("Turn on the plugin that brings it.")))
-            return
-        self._session.state.go("data")
-        self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
 
     def open_recent(self) -> None:
         """Choose among the folders that were opened last."""

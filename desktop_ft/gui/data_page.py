@@ -1,12 +1,12 @@
 """The page Data: choose pictures; see and edit classes, counts and subsets, thumbnails and problems."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data.health import verdict
@@ -43,7 +43,7 @@ class DataPage(Page):
             ),
             button(tr("Choose a folder…"), self._choose_folder, primary=True),
             button(tr("Choose a .zip…"), self._choose_zip),
-            button(tr("Try the sample"), self._open_sample, tip=tr("Handwritten digits, ten classes.")),
+            self._sample_button(),
             button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
         )
         self.change = button(tr("Other folder…"), self._choose_folder)
@@ -208,10 +208,23 @@ class DataPage(Page):
         if file := choose_zip(self, self._session.settings):
             self._session.opening.open(file)
 
-    def _open_sample(self) -> None:
-        for sample in self._session.plugins.samples:
-            self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
-            return
+    def _sample_button(self) -> QPushButton:
+        """It opens the sample that ships; where plugins bring more, a menu of them."""
+        samples = list(self._session.plugins.samples)
+        if len(samples) == 1:
+            return button(tr("Try the sample"), self._opener(samples[0].name), tip=tr(samples[0].description))
+        made = QPushButton(tr("Try a sample"))
+        menu = QMenu(made)
+        menu.setToolTipsVisible(True)
+        for sample in samples:
+            way = menu.addAction(tr(sample.title), self._opener(sample.name))
+            way.setToolTip(f"{tr(sample.description)}\n{sample.licence}")
+        made.setMenu(menu)
+        made.setEnabled(bool(samples))
+        return made
+
+    def _opener(self, sample: str) -> Callable[[], None]:
+        return lambda: self._session.open_sample(sample)
 
     def _began(self, what: str) -> None:
         self.notice.clear()

@@ -281,6 +281,7 @@ class MainWindow(QMainWindow):
         self.commands.noted.connect(self.refresh)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
+        self.commands.sample_asked.connect(self._show_samples)
         self.commands.card_asked.connect(self._show_card)
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
@@ -326,6 +327,11 @@ class MainWindow(QMainWindow):
         from desktop_ft.gui.palette import Palette, recent
 
         Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
+
+    def _show_samples(self) -> None:
+        from desktop_ft.gui.palette import Palette, samples
+
+        Palette(samples(self.session.plugins, self.session.open_sample), self, tr("Try a sample")).open()
 
     def _show_card(self) -> None:
         if explain(QApplication.focusWidget()) is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from desktop_ft import places
 from desktop_ft.core.language import tr
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
@@ -45,6 +46,11 @@ class Session:
     def can_open(self) -> bool:
         """Whether other pictures or runs may be opened now."""
         return not (self.opening.running or self.training.running or self.runs.busy)
+
+    def open_sample(self, name: str) -> None:
+        """Lay out the sample dataset `name`, and make it the project's pictures."""
+        self.state.go("data")
+        self.opening.open_sample(name, places.cache() / "samples" / name)
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""

@@ -33,12 +33,14 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.palette import Palette
 from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.augmenting import presets
 from desktop_ft.jobs.kept import all_kept
+from desktop_ft.plugin_manager import set_enabled
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
 
@@ -137,6 +139,49 @@ def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Pa
     picture.write_text("x")
     assert drop(window, picture)
     assert "notes.txt" in window.notice.text
+
+
+@pytest.fixture
+def plugin(home: Path) -> None:
+    """One that brings a sample of two colours."""
+    (home / "data" / "plugins").mkdir(parents=True)
+    (home / "data" / "plugins" / "two_colours.py").write_text(SAMPLE)
+    set_enabled("two_colours", on=True)
+
+
+SAMPLE = """
+from PIL import Image
+from desktop_ft.api import SampleDataset, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+def write(folder):
+    for name in ("black", "white"):
+        (folder / name).mkdir()
+        for side in (20, 21):
+            Image.new("RGB", (side, side), name).save(folder / name / f"{side}.png")
+
+@hookimpl
+def register_sample_datasets(register):
+    register(SampleDataset(name="two", title="Two colours", description="Black and white.", licence="CC0", write=write))
+"""
+
+
+def test_a_sample_of_a_plugin_can_be_tried(plugin: None, window: MainWindow, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    offered = {action.text(): action for action in button_named(data, "Try a sample").menu().actions()}
+    assert list(offered) == ["Handwritten digits", "Two colours"]
+    offered["Two colours"].trigger()
+    qtbot.waitUntil(lambda: window.session.state.manifest is not None, timeout=30_000)
+    assert window.session.state.manifest.classes == ("black", "white")
+    qtbot.waitUntil(lambda: window.actions_["open.sample"].isEnabled())
+    window.actions_["open.sample"].trigger()
+    palette = window.findChild(Palette)
+    assert palette is not None
+    QTest.keyClicks(palette.line, "two")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert window.session.opening.running
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
 
 
 def test_photos_that_are_gone_are_told_of_once_and_found_again(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
