@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import os
 import platform
 import shutil
 import sys
@@ -10,7 +11,7 @@ from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.words import size
 from desktop_ft.jobs.kept import all_kept
-from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import NO_PLUGINS, PluginState, load_plugins, set_enabled
 from desktop_ft.runs import atomic
 
 
@@ -64,7 +65,12 @@ def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table(
         ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records]
     )
-    if arguments.action == "enable":
+    if arguments.name is not None and os.environ.get(NO_PLUGINS):
+        terminal.note(
+            f"{arguments.name} is {arguments.action}d, and that is kept. Plugins are off in this start (--no-plugins), "
+            "whatever is kept: the next one without it heeds this."
+        )
+    elif arguments.action == "enable":
         wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
         if wrong is not None:
             return terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.reason}.", 1)

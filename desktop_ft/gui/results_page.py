@@ -79,6 +79,7 @@ class ResultsPage(Page):
         state.evaluation_changed.connect(self._draw)
         runs.threshold_kept.connect(self._threshold_kept)
         runs.threshold_failed.connect(self._threshold_failed)
+        runs.threshold_warned.connect(self._threshold_warned)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -250,6 +251,10 @@ class ResultsPage(Page):
     def _threshold_failed(self, run: Path, error: BaseException) -> None:
         if run == self._session.state.run:
             self.notice.fail(error)
+
+    def _threshold_warned(self, run: Path, text: str) -> None:
+        if run == self._session.state.run:
+            self.notice.say(text, "warn")
 
     def _show_remaining(self, chosen: Selection) -> None:
         evaluation = self._session.state.evaluation

@@ -48,7 +48,7 @@ class RunWork(QObject):
 
     `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
     cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
-    `threshold_kept` and `threshold_failed` tell of which run.
+    `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
     Args:
         isolates: whether a run that begins now is to be trained in a process of its own.
@@ -64,6 +64,7 @@ class RunWork(QObject):
     done_elsewhere = Signal(str)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
+    threshold_warned = Signal(object, str)
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
@@ -270,10 +271,10 @@ class RunWork(QObject):
             self._keep_next()
 
     def _keep_next(self) -> None:
-        (run, threshold), plugins = self._to_keep[0], self._plugins
+        (run, threshold), plugins, warnings = self._to_keep[0], self._plugins, list[str]()
 
         def work(report: Report, cancel: threading.Event) -> None:
-            jobs.evaluating.keep_threshold(run, plugins, threshold)
+            jobs.evaluating.keep_threshold(run, plugins, threshold, warn=warnings.append)
 
         def over() -> None:
             self._to_keep.popleft()
@@ -283,6 +284,8 @@ class RunWork(QObject):
         def kept(nothing: object) -> None:
             over()
             self.threshold_kept.emit(run)
+            if warnings:
+                self.threshold_warned.emit(run, "\n".join(warnings))
 
         def failed(error: BaseException) -> None:
             over()

@@ -335,12 +335,16 @@ class RunsPage(Page):
         self.notes.save()
         run, plugins = Path(self.selected[0].path), self._session.plugins
 
-        def work(report: Report, cancel: threading.Event) -> Path:
-            return write_report(open_run(run, plugins))
+        def work(report: Report, cancel: threading.Event) -> tuple[Path, tuple[str, ...]]:
+            warnings = list[str]()
+            return write_report(open_run(run, plugins), warnings.append), tuple(warnings)
 
         self._session.worker.run(work, finished=self._show_report, failed=self._failed)
 
-    def _show_report(self, file: Path) -> None:
+    def _show_report(self, written: tuple[Path, tuple[str, ...]]) -> None:
+        file, warnings = written
+        if warnings:
+            self.notice.say("\n".join(warnings), "warn")
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(file))):
             self.notice.say(tr("The report is {file}. No program here opens it by itself.", file=file), "warn")
 

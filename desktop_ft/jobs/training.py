@@ -72,7 +72,7 @@ def train(
     """Do all that `recipe` says, in the new run folder `run`; then evaluate the best checkpoint and write the report.
 
     Args:
-        emit: called with every event, from this thread; the last one is RunEnded.
+        emit: called with every event, from this thread; the last one is RunEnded, but for what the evaluation warns of.
         control: asks for a pause, a stop or a cancellation.
         progress: told of the phases around the training itself: what, how much done, of how much.
         cut: let frozen layers answer once; False: every step goes through the whole network, to compare with.
@@ -89,7 +89,7 @@ def train(
         team.meet()  # from here on the folder is a run
         work = new or _work(open_run(run, plugins))
         ended = _learn(work, plugins, emit, control, team, cut=cut)
-    return _judged(work.run, ended, plugins, control, progress, team)
+    return _judged(work.run, ended, plugins, emit, control, progress, team)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -106,7 +106,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
         )
     with gathered(opened.recipe.device) as team, team.together():
         ended = _learn(_work(opened), plugins, emit, control, team)
-    return _judged(opened, ended, plugins, control, progress, team)
+    return _judged(opened, ended, plugins, emit, control, progress, team)
 
 
 def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -248,22 +248,33 @@ def _nowhere(event: TrainEvent) -> None:
 
 
 def _judged(
-    run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None, team: Team
+    run: OpenRun,
+    ended: RunEnded,
+    plugins: Plugins,
+    emit: Emit,
+    control: RunControl,
+    progress: PhaseProgress | None,
+    team: Team,
 ) -> RunEnded:
     """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
     told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
     if team.is_first and told and run.folder.history().best is not None:
-        judge(run.folder.path, ended, plugins, control, progress=progress)
+        judge(run.folder.path, ended, plugins, emit, control, progress=progress)
     return ended
 
 
-def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, progress: PhaseProgress | None) -> RunEnded:
-    """Evaluate a run that `ended` so, which is given back.
+def judge(
+    run: Path, ended: RunEnded, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None
+) -> RunEnded:
+    """Evaluate a run that `ended` so, which is given back; `emit` hears what the evaluation and the report warn of.
 
     Raises:
         UserError: as `evaluate_run`. Cancelled: asked to cancel or to stop, where the run is complete.
     """
     stopped_before = ended.status is RunStatus.STOPPED
+
+    def warn(message: str) -> None:
+        emit(Warned(message=message))
 
     def evaluating(done: int, total: int | None) -> None:
         # The run is kept already: asked to stop now, there is only this to give up.
@@ -273,7 +284,7 @@ def judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, *, 
             progress(tr("Evaluating"), done, total)
 
     try:
-        evaluate_run(run, plugins, progress=evaluating, cancel=control.cancel)
+        evaluate_run(run, plugins, warn=warn, progress=evaluating, cancel=control.cancel)
     except Cancelled:
         # A run that was stopped already ends as it did; one that was complete is told to be without its score.
         if not stopped_before:

@@ -26,6 +26,7 @@ from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.thumbnails import THUMB_ROLE
 from desktop_ft.jobs.evaluating import keep_threshold
+from desktop_ft.jobs.running import Warn
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
@@ -234,9 +235,11 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     assert not sure.keep.isEnabled()
     window.session.runs.open(judged)
     assert sure.threshold == 0.45, "another time the kept one is shown"
+    (judged / "note.json").write_text("{")
     click(sure.drop)
     qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is None and not window.session.worker.busy, timeout=LONG)
     assert "don't know" not in figures.figures.text()
+    assert "note.json" in figures.notice.text, "the report that was drawn anew is without it"
     (judged / "threshold.json").mkdir()
     sure.value.setValue(50)
     click(sure.keep)
@@ -249,10 +252,10 @@ def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
     other = Path(shutil.copytree(judged, tmp_path / "other"))
     gate, begun = threading.Event(), list[Threshold | None]()
 
-    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None, *, warn: Warn) -> None:
         begun.append(threshold)
         assert gate.wait(30)
-        keep_threshold(run, plugins, threshold)
+        keep_threshold(run, plugins, threshold, warn=warn)
 
     sure = figures.sureness
     figures.tabs.setCurrentWidget(sure)
