@@ -86,10 +86,10 @@ def scan_document(manifest: DatasetManifest, dataset: DatasetChoice, trainable: 
 
 
 def _show(manifest: DatasetManifest, terminal: Terminal) -> None:
-    found = [manifest.counts(subset) for subset in Subset]
+    by_subset = [manifest.counts(subset) for subset in Subset]
     where, pictures, classes = printable(manifest.source), len(manifest.samples), len(manifest.classes)
     terminal.say(f"{where}: {count(pictures, 'picture')} in {count(classes, 'class')} ({manifest.layout.value})")
-    rows = [[name, *(str(counts[name]) for counts in found)] for name in manifest.classes]
+    rows = [[name, *(str(counts[name]) for counts in by_subset)] for name in manifest.classes]
     terminal.table(["class", *(subset.value for subset in Subset)], rows, right=(1, 2, 3))
     for severity in Severity:
         found = [problem for problem in manifest.problems if problem.severity is severity]

@@ -183,7 +183,7 @@ class AugmentPage(Page):
         layout.addWidget(self.explanation)
         layout.addWidget(explained(self.list, "augmentation"))
         layout.addWidget(self.nothing)
-        layout.addLayout(row(*buttons(self.actions_, [spec.id for spec in ACTIONS]), None))
+        layout.addLayout(row(*buttons(self.actions_, ("transform.up", "transform.down", "transform.remove")), None))
         layout.addWidget(explained(self.add, "augmentation"))
         layout.addWidget(frame)
         layout.addStretch(1)

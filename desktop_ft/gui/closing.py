@@ -21,7 +21,9 @@ def ask_about_run(session: Session, window: QWidget) -> RunStatus | None:
     box.setDefaultButton(stay)
     box.setEscapeButton(stay)
     box.exec()
-    return {keep: RunStatus.STOPPED, drop: RunStatus.CANCELLED}.get(box.clickedButton())
+    if box.clickedButton() is keep:
+        return RunStatus.STOPPED
+    return RunStatus.CANCELLED if box.clickedButton() is drop else None
 
 
 def sure_to_drop(what: str, window: QWidget) -> bool:

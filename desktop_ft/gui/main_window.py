@@ -108,6 +108,8 @@ class MainWindow(QMainWindow):
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
         self._say_whose_results()
+        told = self.session.forecasts.told
+        self.strip.say_forecast(told.seconds(self.session.state.recipe.optimisation.views) if told is not None else None)
         for name, note in notes(self.session).items():
             self.rail.set_note(name, note.text, note.tip, attention=note.attention)
         folder = self.session.state.recipe.dataset.folder
@@ -292,6 +294,7 @@ class MainWindow(QMainWindow):
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
         session.runs.done_elsewhere.connect(self.notice.say)
+        state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
@@ -394,6 +397,10 @@ class MainWindow(QMainWindow):
 
         page = self.page("train")
         return page if isinstance(page, TrainPage) else None
+
+    def _plan_told(self, what: str) -> None:
+        if self.session.state.page != "layers":  # that page says it itself
+            self.notice.say(what, "good")
 
     def _recipe_is_right(self) -> None:
         if self.notice.lasts:

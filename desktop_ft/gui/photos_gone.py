@@ -74,7 +74,8 @@ class PhotosGone(QWidget):
         self._newest.stop()
 
     def _fronted(self, state: Qt.ApplicationState) -> None:
-        if state is Qt.ApplicationState.ApplicationActive and self._looked_at and self.parentWidget().isVisible():
+        page = self.parentWidget()
+        if state is Qt.ApplicationState.ApplicationActive and self._looked_at and page is not None and page.isVisible():
             self.look()
 
     def _know(self, gone: bool) -> None:

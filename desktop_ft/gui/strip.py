@@ -77,6 +77,12 @@ def left_words(training: Training) -> str:
     return " · ".join(parts)
 
 
+def _idle_words(would_take: float | None) -> str:
+    if would_take is None:
+        return tr("No run is under way.")
+    return tr("No run is under way. As it is set now, one takes about {time}.", time=words.duration(would_take))
+
+
 def best_words(best: EpochDone) -> str:
     """How good the best epoch was, and which it is."""
     return tr("best {accuracy} in epoch {epoch}", accuracy=words.percent(best.val_accuracy), epoch=best.epoch + 1)
@@ -95,6 +101,7 @@ class Strip(QFrame):
         self.setObjectName("strip")
         self._training = training
         self._results_shown = False
+        self._would_take: float | None = None
         self._state = label(role="heading")
         self._left = label(role="muted")
         self._bar = QProgressBar()
@@ -127,7 +134,7 @@ class Strip(QFrame):
         running = training.running
         shown = running or (training.news and training.end is not None)
         self._state.setText(state_words(training) if shown else "")
-        self._left.setText(left_words(training) if shown else tr("No run is under way."))
+        self._left.setText(left_words(training) if shown else _idle_words(self._would_take))
         self._bar.setVisible(running)
         unknown = running and training.history.started is None
         self._bar.setRange(0, 0 if unknown else 1000)
@@ -143,6 +150,12 @@ class Strip(QFrame):
         kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
         self.results.setVisible(shown and not running and kept and not self._results_shown)
         self.dismiss.setVisible(shown and not running)
+
+    def say_forecast(self, seconds: float | None) -> None:
+        """How long a run with the recipe as it stands would take; None: that is not known."""
+        if seconds != self._would_take:
+            self._would_take = seconds
+            self.refresh()
 
     def say_shown(self, results: bool) -> None:
         """Whether the results of that run are what the page before the person shows."""

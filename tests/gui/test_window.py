@@ -346,6 +346,7 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     click(row.ask)
     assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
     qtbot.waitUntil(lambda: row.answer.text().startswith("The whole training, 30 epochs, takes about"), timeout=60_000)
+    qtbot.waitUntil(lambda: "As it is set now, one takes about" in window.strip.text)
     told = re.search(r"Recommended: (\d+) view", row.answer.text())  # how many depends on how fast this machine is just now
     assert told and int(told[1]) in VIEWS_WORTH_TRYING
     click(row.take_views)
