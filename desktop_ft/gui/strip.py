@@ -64,8 +64,9 @@ def kept_words(end: RunEnded, history: MetricHistory) -> str:
 def left_words(training: Training) -> str:
     """How long the run still takes, what is kept of one that was cancelled, and the best so far."""
     history, parts = training.history, []
-    if training.end is not None and not training.running and (kept := kept_words(training.end, history)):
-        parts.append(kept)
+    if training.end is not None and not training.running and kept_words(training.end, history):
+        saved = jobs.run_list.saved_words(history.saved)  # in few words: there is little room
+        parts.append(tr("saved up to {place}", place=saved) if saved else tr("nothing of it is saved"))
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     ending = training.control.stop.is_set() or training.control.cancel.is_set()
     if training.running and eta is not None and not (history.paused or ending) and training.phase is None:
