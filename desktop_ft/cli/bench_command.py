@@ -9,7 +9,7 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import ask_to_stop_on_signals
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.core.words import percent
+from desktop_ft.core.words import count, percent
 from desktop_ft.jobs.benchmarking import FIRST_RUN, FLOOR, NEXT_RUN, WHOLE_NETWORK, Benchmark, benchmark
 from desktop_ft.plugin_manager import load_plugins
 
@@ -62,7 +62,7 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     ]
     terminal.table(["what", "seconds", "times the floor", "best accuracy"], rows, right=(1, 2, 3))
     frozen = f", frozen layers in {result.frozen_precision}" if result.frozen_precision else ""
-    terminal.say(f"{result.pictures} pictures on {result.device}, steps in {result.precision}{frozen}.")
+    terminal.say(f"{count(result.pictures, 'picture')} on {result.device}, steps in {result.precision}{frozen}.")
     return 0
 
 

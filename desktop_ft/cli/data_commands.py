@@ -9,6 +9,7 @@ from desktop_ft.cli.results_view import share
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.dataset import DatasetManifest, Severity, Subset
 from desktop_ft.core.recipe import DatasetChoice, Optimisation, Part
+from desktop_ft.core.words import count
 from desktop_ft.data.edits import tally
 from desktop_ft.data.health import verdict
 from desktop_ft.jobs.scanning import scan_dataset
@@ -85,10 +86,10 @@ def scan_document(manifest: DatasetManifest, dataset: DatasetChoice, trainable: 
 
 
 def _show(manifest: DatasetManifest, terminal: Terminal) -> None:
-    counts = [manifest.counts(subset) for subset in Subset]
+    by_subset = [manifest.counts(subset) for subset in Subset]
     where, pictures, classes = printable(manifest.source), len(manifest.samples), len(manifest.classes)
-    terminal.say(f"{where}: {pictures} pictures in {classes} classes ({manifest.layout.value})")
-    rows = [[name, *(str(count[name]) for count in counts)] for name in manifest.classes]
+    terminal.say(f"{where}: {count(pictures, 'picture')} in {count(classes, 'class')} ({manifest.layout.value})")
+    rows = [[name, *(str(counts[name]) for counts in by_subset)] for name in manifest.classes]
     terminal.table(["class", *(subset.value for subset in Subset)], rows, right=(1, 2, 3))
     for severity in Severity:
         found = [problem for problem in manifest.problems if problem.severity is severity]
@@ -101,8 +102,8 @@ def _show_edits(dataset: DatasetChoice, terminal: Terminal) -> None:
     """What the recipe changes about the folder."""
     for found, name in dataset.rename.items():
         terminal.say(f"'{printable(found)}' is {f'called {printable(name)!r}' if name else 'left out'}.")
-    for part, count in tally(dataset).items():
-        terminal.say(f"Pictures {'left out' if part == Part.LEFT_OUT else f'moved to {part}'} by hand: {count}.")
+    for part, moved in tally(dataset).items():
+        terminal.say(f"Pictures {'left out' if part == Part.LEFT_OUT else f'moved to {part}'} by hand: {moved}.")
 
 
 def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:

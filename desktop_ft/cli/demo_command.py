@@ -16,6 +16,8 @@ from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
 
+_DIGITS = "digits"
+
 
 def add_demo_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command that shows the whole job."""
@@ -26,6 +28,9 @@ def add_demo_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
         epilog="Example: desktop-ft demo --out demo-output",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="new folder for everything (default demo-output)")
+    parser.add_argument(
+        "--sample", default=_DIGITS, metavar="NAME", help=f"another sample than {_DIGITS}, where a plugin brings one"
+    )
     parser.add_argument("--epochs", default="5", help="times every picture is shown (default 5)")
     finish(parser, _demo)
 
@@ -34,20 +39,21 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     out = arguments.out or _free_name(Path("demo-output"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder.", "Name a new one with --out.")
-    pictures = out.absolute() / "digits"
+    plugins = load_plugins()
+    sample = plugins.samples.get(arguments.sample)
+    pictures = out.absolute() / sample.name
     recipe = Recipe.from_data(
         {
             "dataset": {"folder": str(pictures)},
             # The digits are 8 x 8 pixels: at 224 nothing more would be seen, five times more slowly.
-            "backbone": {"name": "efficientnet_lite0", "image_size": 96},
+            "backbone": {"name": "efficientnet_lite0", "image_size": 96 if sample.name == _DIGITS else 0},
             "optimisation": {"batch_size": 64, "lr": 0.01, "epochs": arguments.epochs},
         },
         "The command line",
     )
-    plugins = load_plugins()
-    terminal.note("The sample: 1,797 handwritten digits. The network: EfficientNet-Lite0, which has learned from ImageNet.")
+    terminal.note(f"The sample: {sample.description} The network: EfficientNet-Lite0, which has learned from ImageNet.")
     terminal.note(f"Everything goes to {out}.")
-    write_sample(plugins, "digits", pictures)
+    write_sample(plugins, sample.name, pictures)
     run = out / "run"
     ended = watched(terminal, lambda emit, control, progress: train(recipe, run, plugins, emit, control, progress=progress))
     if ended.status is not RunStatus.COMPLETED:
@@ -60,7 +66,8 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UserError(f"{run} holds no evaluation.", "Run `desktop-ft evaluate` on it.")
     show_accuracy(evaluation, terminal)
     show_export(report, out / "model.onnx", terminal)
-    terminal.say(f"Report: {folder.report}\nTry it: {program()} predict {out / 'model.onnx'} {pictures / '3'}")
+    shown = pictures / evaluation.classes[-1]
+    terminal.say(f"Report: {folder.report}\nTry it: {program()} predict {out / 'model.onnx'} {shown}")
     terminal.document(
         {
             "run": str(run),

@@ -1,11 +1,12 @@
 """`plugins`: what was found, what is on, and what a person turns on or off."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.plugin_manager import PluginRecord, PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled
 
 _FAILED = 1
 
@@ -56,13 +57,25 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=True)
     records = load_plugins().records
     _tell(records, arguments, terminal)
+    if _is_without(arguments.name, "on", terminal):
+        return 0
     wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
     return 0 if wrong is None else terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.told}.", _FAILED)
 
 
 def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=False)
-    return _list(arguments, terminal)
+    _list(arguments, terminal)
+    _is_without(arguments.name, "off", terminal)
+    return 0
+
+
+def _is_without(name: str, turned: str, terminal: Terminal) -> bool:
+    """Whether this start is without plugins, which is told: what was asked for is kept for the next one with them."""
+    if not os.environ.get(NO_PLUGINS):
+        return False
+    terminal.note(f"{name} is turned {turned}, and that is kept. Plugins are off in this start (--no-plugins), whatever is kept.")
+    return True
 
 
 def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -22,6 +22,7 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import differences
+from desktop_ft.core.words import count
 from desktop_ft.evaluation.selective import caveat, picked, select
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exporting import export_run
@@ -155,7 +156,7 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     show_selection(selection, warned, terminal)
     show_figures(evaluation, terminal)
     if evaluation.mistakes:
-        terminal.say(f"\n{len(evaluation.mistakes)} mistakes, the most confident first:")
+        terminal.say(f"\n{count(len(evaluation.mistakes), 'mistake')}, the most confident first:")
         names = evaluation.classes
         wrong = [[a.path, names[a.label], names[a.predicted], f"{a.confidence:.3f}"] for a in evaluation.mistakes]
         terminal.table(["file", "is", "was called", "confidence"], wrong, right=(3,))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.metrics import Evaluation, ExportReport, Interval
+from desktop_ft.core.words import count
 from desktop_ft.evaluation.certainty import Figures, figures
 from desktop_ft.evaluation.selective import Selection, coverage_curve
 
@@ -83,8 +84,9 @@ def show_selection(selection: Selection, caveat: str, terminal: Terminal) -> Non
         return
     accuracy = f"accuracy among them {_told(selection.accuracy)}" if selection.answered else "so nothing can be said of them"
     terminal.say(
-        f"Answers less sure than {selection.threshold:g} are don't know: {selection.answered} of {selection.of} pictures are "
-        f"answered ({_told(selection.coverage)}), {accuracy}; {len(selection.mistakes)} mistakes remain."
+        f"Answers less sure than {selection.threshold:g} are don't know: {selection.answered} of "
+        f"{count(selection.of, 'picture')} are answered ({_told(selection.coverage)}), {accuracy}; "
+        f"mistakes that remain: {len(selection.mistakes)}."
     )
     if caveat:
         terminal.say(caveat)
@@ -119,7 +121,7 @@ def show_accuracy(evaluation: Evaluation, terminal: Terminal) -> None:
     """The accuracy and its interval, in a sentence."""
     share = evaluation.accuracy
     terminal.say(
-        f"Accuracy {share.value:.1%} on {len(evaluation.answers)} pictures ({evaluation.subset}; "
+        f"Accuracy {share.value:.1%} on {count(len(evaluation.answers), 'picture')} ({evaluation.subset}; "
         f"95 % interval {share.low:.1%} to {share.high:.1%})."
     )
 

@@ -22,7 +22,7 @@ from desktop_ft.core.events import (
     Warned,
 )
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.core.words import duration, percent, size
+from desktop_ft.core.words import count, duration, percent, size
 from desktop_ft.engine.control import RunControl
 
 Emit = Callable[[TrainEvent], None]
@@ -86,7 +86,8 @@ class _View:
         match event:
             case RunStarted():
                 self._terminal.note(
-                    f"Training on {event.device} in {event.precision}: {event.epochs} epochs of {event.steps_per_epoch} steps; "
+                    f"Training on {event.device} in {event.precision}: {count(event.epochs, 'epoch')} of "
+                    f"{count(event.steps_per_epoch, 'step')}; "
                     f"{percent(event.learning_share)} of the parameters learn."
                 )
             case PrefixProgress():

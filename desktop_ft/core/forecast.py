@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from desktop_ft.core.language import tr, tr_n
-from desktop_ft.core.words import duration, short_duration, size
+from desktop_ft.core.words import duration, epoch_count, short_duration, size
 
 VIEWS_WORTH_TRYING = (1, 2, 4, 8)
 USUAL_BATCH_SIZE = 32
@@ -99,13 +99,14 @@ class Forecast:
     def words(self, views: int) -> str:
         """How long it takes with so many `views`, and in what, in a sentence."""
         time = duration(self.seconds(views))
-        said = tr("About {time} of training, in {precision}.", time=time, precision=self.precision)
+        whole = {"epochs": epoch_count(self.epochs), "time": time, "precision": self.precision}
+        said = tr("The whole training, {epochs}, takes about {time}; it computes in {precision}.", **whole)
         if self.processes > 1:
             said = tr(
-                "About {time} of training, in {precision} in one process; {processes} will share it.",
-                time=time,
-                precision=self.precision,
+                "The whole training, {epochs}, would take one process about {time}; {processes} will share it, computing in "
+                "{precision}.",
                 processes=self.processes,
+                **whole,
             )
         memory = tr("What learns takes {size} of memory.", size=size(self.memory.of(self.batch_size)))
         return f"{said} {memory}"

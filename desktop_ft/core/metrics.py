@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from desktop_ft.core.events import (
+    CheckpointSaved,
     EpochDone,
     MachineUse,
     Paused,
@@ -85,6 +86,7 @@ class MetricHistory:
         ready: what that pass came to, since the last start.
         chosen: what the steps compute in, where that was measured.
         replanned: the changes of plan, in order.
+        saved: the last checkpoint; None while there is none.
         took: working seconds of each of `steps`.
         rates: from which epochs on layers learned at which shares of the head's rate.
         machine: what the run took of the machine, each with the seconds since its first start, without those between two starts.
@@ -99,6 +101,7 @@ class MetricHistory:
     ready: PrefixReady | None = None
     chosen: PrecisionChosen | None = None
     replanned: list[PlanChanged] = field(default_factory=list)
+    saved: CheckpointSaved | None = None
     took: list[float] = field(default_factory=list)
     rates: list[RatesSet] = field(default_factory=list)
     machine: list[tuple[float, MachineUse]] = field(default_factory=list)
@@ -163,6 +166,8 @@ class MetricHistory:
                 self.machine.append((self._before + event.seconds, event))
             case Paused():
                 self.paused = event.paused
+            case CheckpointSaved():
+                self.saved = event
             case _:
                 return
 

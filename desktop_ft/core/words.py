@@ -1,6 +1,6 @@
 """Figures as a person reads them: one wording for the window, the command line, reports and errors."""
 
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 
 _PLURALS = {"class": "classes", "entry": "entries"}
 
@@ -8,6 +8,11 @@ _PLURALS = {"class": "classes", "entry": "entries"}
 def count(number: int, noun: str) -> str:
     """`number` with the noun in its singular or plural."""
     return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
+
+
+def epoch_count(number: int) -> str:
+    """So many epochs, in the person's language."""
+    return tr_n("{n:,} epoch", "{n:,} epochs", n=number)
 
 
 def duration(seconds: float) -> str:

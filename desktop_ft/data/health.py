@@ -77,8 +77,8 @@ def rare(manifest: DatasetManifest) -> dict[str, float]:
 
 def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, int], batch_size: int) -> list[str]:
     said: list[str] = []
-    if left_out := sum(problem.kind != "empty-class" for problem in manifest.left_out()):
-        said.append(tr("Files left out as they cannot be used: {count}; see the list of problems.", count=left_out))
+    if left_out := len(manifest.left_out()):
+        said.append(tr("Files and folders left out as they cannot be used: {count}; see the list of problems.", count=left_out))
     if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
         said.append(tr("Left out for want of a readable picture: the class {names}.", names=_list(empty)))
     if skewed := rare(manifest):

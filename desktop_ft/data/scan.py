@@ -7,14 +7,14 @@ import errno
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest, Layout, Problem, Sample, Severity
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data import archive, layouts
 from desktop_ft.data.doubles import duplicates, similar
 from desktop_ft.data.inspector import Inspection, Inspector
@@ -162,9 +162,15 @@ class _Findings:
 
 def _manifest(source: Path, root: Path, layout: Layout, findings: _Findings, fewest_classes: int) -> DatasetManifest:
     classes = tuple(sorted(findings.classes))
-    known = {place.class_name for place in findings.walker.places}
-    problems = [*findings.walker.problems, *_empty_classes(sorted(known - set(classes))), *similar(classes)]
-    _check_any(source, classes, problems, fewest_classes)
+    without = sorted({place.class_name for place in findings.walker.places}.difference(classes))
+    # What is said of a link that is not followed says why there is nothing in it.
+    said = {place.class_name for place in findings.walker.unfollowed}
+    problems = [
+        *findings.walker.problems,
+        *_empty_classes(name for name in without if name not in said),
+        *similar(classes),
+    ]
+    _check_any(source, classes, without, problems, fewest_classes)
     label = {met: number for number, met in enumerate(map(findings.classes.__getitem__, classes))}
     findings.samples.sort(key=lambda sample: sample.path)
     samples = tuple(
@@ -207,25 +213,25 @@ def _empty_classes(names: Iterable[str]) -> Iterator[Problem]:
         )
 
 
-def _check_any(source: Path, classes: tuple[str, ...], problems: list[Problem], fewest: int) -> None:
-    """Raise UserError where nothing can be learned from what was found."""
+def _check_any(source: Path, classes: tuple[str, ...], without: Sequence[str], problems: list[Problem], fewest: int) -> None:
+    """Raise UserError where nothing can be learned from what was found; `without` are the classes without a readable picture."""
     left_out = [problem for problem in problems if problem.severity is Severity.LEFT_OUT and problem.kind != "empty-class"]
     if not classes:
-        said = tr("There is no readable picture in {source}; {count} files were left out.", source=source, count=len(left_out))
+        said = tr("There is no readable picture in {source}.", source=source)
         if left_out:
-            said = tr(
-                "There is no readable picture in {source}; {count} files were left out (the first, {path}: {reason}).",
+            said = tr_n(
+                "There is no readable picture in {source}; {n:,} file was left out ({path}: {reason}).",
+                "There is no readable picture in {source}; {n:,} files were left out (the first, {path}: {reason}).",
+                n=len(left_out),
                 source=source,
-                count=len(left_out),
                 path=left_out[0].path,
                 reason=left_out[0].reason.rstrip(".。"),
             )
         raise UserError(said, tr("Put the pictures of each class in a folder of its own."))
     if len(classes) < fewest:
-        others = sorted(problem.path for problem in problems if problem.kind == "empty-class")
         name = classes[0]
-        if others:
-            name = tr("{name} (without a readable picture: {others})", name=name, others=", ".join(others))
+        if without:
+            name = tr("{name} (without a readable picture: {others})", name=name, others=", ".join(without))
         raise UserError(
             tr(
                 "There is only one class with readable pictures in {source}, {name}; telling apart takes two.",

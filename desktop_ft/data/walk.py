@@ -56,12 +56,13 @@ class Found:
 class _Link:
     where: str
     place: Place
+    is_place: bool = False
 
 
 class Walker:
     """Walks below one root; what it comes upon that is no file to look at goes to `problems`.
 
-    `places` are the class folders it was sent to, the empty ones too.
+    `places` are the class folders it was sent to, the empty ones too; `unfollowed` are those that are links it may not follow.
 
     Args:
         passed: told of each file that need not be looked at, as it is met.
@@ -71,6 +72,7 @@ class Walker:
         self.root = str(root)
         self.problems: list[Problem] = []
         self.places: set[Place] = set()
+        self.unfollowed: set[Place] = set()
         self._real_root = os.path.realpath(root)
         self._device = Path(root).stat().st_dev
         self._cancel = cancel
@@ -89,13 +91,15 @@ class Walker:
         for folder, place in folders:
             self.places.add(place)
             if Path(folder).is_symlink():
-                links.append(_Link(folder, place))
+                links.append(_Link(folder, place, is_place=True))
             else:
                 yield from self._folder(folder, place, links)
         while links:
             link = links.pop(0)
             if self._leads_inside(link.where, link.place.class_name):
                 yield from self._any(link.where, link.place, links)
+            elif link.is_place:
+                self.unfollowed.add(link.place)
 
     def file(self, where: str, place: Place) -> Iterator[Found]:
         """The one file at `where`, if it can be looked at. No link on the way to it may leave the root."""
@@ -221,5 +225,6 @@ class Walker:
         if target == self._real_root or target.startswith(self._real_root.rstrip(os.sep) + os.sep):
             return True
         reason = tr("Is a link that leaves the folder; not followed.")
-        self.problem(link, class_name, "link-outside", Severity.LEFT_OUT, reason, tr("Copy the file into the folder."))
+        cure = tr("Put the folder itself in the link's place.") if Path(target).is_dir() else tr("Copy the file into the folder.")
+        self.problem(link, class_name, "link-outside", Severity.LEFT_OUT, reason, cure)
         return False

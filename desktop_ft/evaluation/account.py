@@ -8,23 +8,23 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import DatasetManifest, Problem, Severity, Subset
 from desktop_ft.core.events import EpochDone, RunStatus
 from desktop_ft.core.freezing import PRESETS, FreezePlan
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ExportReport, MetricHistory
 from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe, Schedule
 from desktop_ft.core.run_note import RunNote
-from desktop_ft.core.words import duration
+from desktop_ft.core.words import duration, epoch_count
 from desktop_ft.evaluation.charts import Line, line_chart
 from desktop_ft.evaluation.intervals import wilson
 from desktop_ft.evaluation.markup import facts, folded, interval, name, percent, section, table, text
 
 _LISTED_PROBLEMS = 200
 _ENDED = {
-    RunStatus.COMPLETED: marked("The run completed, after {epochs} epochs and {time}."),
-    RunStatus.STOPPED: marked("The run stopped early; what was learned was kept, after {epochs} epochs and {time}."),
-    RunStatus.CANCELLED: marked("The run was cancelled, after {epochs} epochs and {time}."),
-    RunStatus.FAILED: marked("The run failed, after {epochs} epochs and {time}."),
+    RunStatus.COMPLETED: marked("The run completed, after {epochs} and {time}."),
+    RunStatus.STOPPED: marked("The run stopped early; what was learned was kept, after {epochs} and {time}."),
+    RunStatus.CANCELLED: marked("The run was cancelled, after {epochs} and {time}."),
+    RunStatus.FAILED: marked("The run failed, after {epochs} and {time}."),
 }
-_NOT_ENDED = marked("The run has not ended, after {epochs} epochs and {time}.")
+_NOT_ENDED = marked("The run has not ended, after {epochs} and {time}.")
 _SCHEDULES = {
     Schedule.COSINE: marked("cosine schedule"),
     Schedule.ONE_CYCLE: marked("one cycle schedule"),
@@ -81,7 +81,7 @@ def _plan(plan: FreezePlan, history: MetricHistory) -> str:
             else tr("{share} of the parameters learn.", share=share)
         )
     if plan.overrides:
-        parts.append(tr("{count} layers were set by hand.", count=len(plan.overrides)))
+        parts.append(tr_n("{n:,} layer was set by hand.", "{n:,} layers were set by hand.", n=len(plan.overrides)))
     if plan.batch_norm.value == "frozen":
         parts.append(tr("Every BatchNorm layer stays as it is."))
     for changed in history.replanned:
@@ -99,7 +99,7 @@ def _change(spec: AugmentationSpec) -> str:
 
 def _optimisation(chosen: Optimisation) -> str:
     parts = [
-        tr("{epochs} epochs in batches of {size}", epochs=chosen.epochs, size=chosen.batch_size),
+        tr("{epochs} in batches of {size}", epochs=epoch_count(chosen.epochs), size=chosen.batch_size),
         tr("{optimizer} at {rate:g}", optimizer="AdamW" if chosen.optimizer is Optimizer.ADAMW else "SGD", rate=chosen.lr),
         tr(_SCHEDULES[chosen.schedule]),
         tr("weight decay {value:g}", value=chosen.weight_decay),
@@ -109,7 +109,7 @@ def _optimisation(chosen: Optimisation) -> str:
         weighed = chosen.balance is Balance.CLASS_WEIGHTS
         parts.append(tr("rare classes weigh more") if weighed else tr("rare classes are shown more often"))
     if chosen.early_stopping:
-        parts.append(tr("ends after {epochs} epochs without progress", epochs=chosen.early_stopping))
+        parts.append(tr("ends after {epochs} without progress", epochs=epoch_count(chosen.early_stopping)))
     return text("; ".join(parts))
 
 
@@ -190,7 +190,7 @@ def _end(history: MetricHistory, validated: int) -> str:
         return f"<p>{tr('Nothing was learned yet.')}</p>"
     ended = tr(
         _ENDED[history.ended.status] if history.ended else _NOT_ENDED,
-        epochs=len(history.epochs),
+        epochs=epoch_count(len(history.epochs)),
         time=duration(history.work_seconds),
     )
     if best := history.best:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.evaluation.calibration import Bin
 from desktop_ft.evaluation.markup import text
 from desktop_ft.evaluation.selective import CoveragePoint
@@ -75,9 +75,10 @@ def reliability_chart(title: str, bins: Sequence[Bin]) -> str:
 def _bar(each: Bin, x: _Scale, y: _Scale) -> str:
     left, right, top, middle = x(each.low) + 1.5, x(each.high) - 1.5, y(each.right.value), x((each.low + each.high) / 2)
     whisker = f"M{middle:.1f} {y(each.right.low):.1f}V{y(each.right.high):.1f}"
-    said = tr(
-        "{count} pictures, {right:.0%} right ({low:.0%} to {high:.0%})",
-        count=each.count,
+    said = tr_n(
+        "{n:,} picture, {right:.0%} right ({low:.0%} to {high:.0%})",
+        "{n:,} pictures, {right:.0%} right ({low:.0%} to {high:.0%})",
+        n=each.count,
         right=each.right.value,
         low=each.right.low,
         high=each.right.high,

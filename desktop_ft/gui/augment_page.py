@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -25,9 +25,11 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
+from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import HelpButton, explained
+from desktop_ft.gui.local_actions import buttons, local_actions
 from desktop_ft.gui.picture_dialog import PictureDialog
 from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
@@ -40,6 +42,45 @@ PREVIEWED = 12
 _WAIT_MS = 150
 _RUN_MS = 1200
 _PLACE_ROLE = int(Qt.ItemDataRole.UserRole)
+ACTIONS = (
+    ActionSpec(
+        id="transform.up",
+        menu=marked("Transforms"),
+        text=marked("Up"),
+        tip=marked("Apply it earlier."),
+        handler="move_up",
+        shortcut="Alt+Up",
+        enabled="can_move_up",
+    ),
+    ActionSpec(
+        id="transform.down",
+        menu=marked("Transforms"),
+        text=marked("Down"),
+        tip=marked("Apply it later."),
+        handler="move_down",
+        shortcut="Alt+Down",
+        enabled="can_move_down",
+    ),
+    ActionSpec(
+        id="transform.duplicate",
+        menu=marked("Transforms"),
+        text=marked("Duplicate"),
+        tip=marked("Apply it once more, with the same values to begin with."),
+        handler="duplicate",
+        shortcut="Ctrl+D",
+        enabled="any_chosen",
+    ),
+    ActionSpec(
+        id="transform.remove",
+        menu=marked("Transforms"),
+        text=marked("Remove"),
+        tip=marked("Take it out of the list."),
+        handler="remove",
+        shortcut="Del",
+        enabled="any_chosen",
+    ),
+)
+"""What can be done with a transform: by its keys, its context menu, and the buttons below the list."""
 
 
 class AugmentPage(Page):
@@ -65,9 +106,7 @@ class AugmentPage(Page):
         self.list.setDefaultDropAction(Qt.DropAction.MoveAction)
         # Not at once: the list is still busy with the drop, and is about to be filled anew.
         self.list.model().rowsMoved.connect(self._reorder_soon)
-        for keys, do in (("Alt+Up", self._move_up), ("Alt+Down", self._move_down), ("Del", self._remove)):
-            shortcut = QShortcut(QKeySequence(keys), self.list, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(do)
+        self.actions_ = local_actions(ACTIONS, self, self.list, session.theme)
         panels = splitter("augment", session.settings, self._left(), self._right(), shares=(4, 6))
         self.body.addWidget(self.notice)
         self.body.addWidget(panels, 1)
@@ -126,9 +165,6 @@ class AugmentPage(Page):
         self.add.setAccessibleName(tr("Add a transform"))
         self._fill_add()
         self.add.activated.connect(self._add)
-        self.up = button(tr("Up"), self._move_up, tip=tr("Apply it earlier (Alt+Up)."))
-        self.down = button(tr("Down"), self._move_down, tip=tr("Apply it later (Alt+Down)."))
-        self.remove = button(tr("Remove"), self._remove, tip=tr("Take it out of the list (Delete)."))
         self.nothing = label(tr("No transform: the pictures are shown as they are."), "muted", wrap=True)
         frame, self.form_box = card()
         self.form_title = label(role="heading", wrap=True)
@@ -145,7 +181,7 @@ class AugmentPage(Page):
         layout.addWidget(self.explanation)
         layout.addWidget(explained(self.list, "augmentation"))
         layout.addWidget(self.nothing)
-        layout.addLayout(row(self.up, self.down, self.remove, None))
+        layout.addLayout(row(*buttons(self.actions_, ("transform.up", "transform.down", "transform.remove")), None))
         layout.addWidget(explained(self.add, "augmentation"))
         layout.addWidget(frame)
         layout.addStretch(1)
@@ -214,12 +250,25 @@ class AugmentPage(Page):
         chosen = specs[index] if 0 <= index < len(specs) else None
         catalog = self._session.plugins.augmentations
         known = catalog.get(chosen.transform) if chosen and chosen.transform in catalog else None
-        self.up.setEnabled(index > 0)
-        self.down.setEnabled(0 <= index < len(specs) - 1)
-        self.remove.setEnabled(chosen is not None)
+        self.actions_.refresh()
         self.form_card.setVisible(known is not None)
+        self._say_fault()
         if chosen is not None and known is not None:
             self._fill_form(known, chosen)
+
+    def _say_fault(self) -> None:
+        """What of the list is not right is said whichever transform is picked."""
+        if (fault := self._fault()) is not None:
+            self.notice.fail(fault)
+        else:
+            self.notice.clear()
+
+    def _fault(self) -> UserError | None:
+        try:
+            augmenting.check(self._session.plugins, self._specs)
+        except UserError as error:
+            return error
+        return None
 
     def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
         self.form_title.setText(tr(known.title))
@@ -236,7 +285,6 @@ class AugmentPage(Page):
             self.form_box.addWidget(self._form)
         try:
             self._form.show_value(known.parameters.model_validate(dict(chosen.parameters)))
-            self.notice.clear()
         except ValueError as error:
             self.notice.fail(UserError(f"{tr(known.title)}: {error}", tr("Remove the transform and add it again.")))
 
@@ -268,11 +316,35 @@ class AugmentPage(Page):
             self._edit(tr("add {name}", name=name), (*self._specs, AugmentationSpec(transform=name)))
             self.list.setCurrentRow(len(self._specs) - 1)
 
-    def _move_up(self) -> None:
+    @property
+    def any_chosen(self) -> bool:
+        """Whether a transform is picked."""
+        return 0 <= self.list.currentRow() < len(self._specs)
+
+    @property
+    def can_move_up(self) -> bool:
+        """Whether one is picked that is not the first."""
+        return self.any_chosen and self.list.currentRow() > 0
+
+    @property
+    def can_move_down(self) -> bool:
+        """Whether one is picked that is not the last."""
+        return self.any_chosen and self.list.currentRow() < len(self._specs) - 1
+
+    def move_up(self) -> None:
+        """Apply the picked one earlier."""
         self._move(-1)
 
-    def _move_down(self) -> None:
+    def move_down(self) -> None:
+        """Apply the picked one later."""
         self._move(1)
+
+    def duplicate(self) -> None:
+        """Apply the picked one once more, right behind itself."""
+        index, specs = self.list.currentRow(), self._specs
+        if self.any_chosen:
+            self._edit(tr("duplicate a transform"), (*specs[: index + 1], *specs[index:]))
+            self.list.setCurrentRow(index + 1)
 
     def _move(self, by: int) -> None:
         index, specs = self.list.currentRow(), list(self._specs)
@@ -293,9 +365,10 @@ class AugmentPage(Page):
             self._edit(tr("order of the transforms"), [specs[place] for place in order])
             self.list.setCurrentRow(current)
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Take the picked one out of the list."""
         index = self.list.currentRow()
-        if not 0 <= index < len(self._specs):
+        if not self.any_chosen:
             return
         self._edit(tr("remove a transform"), (*self._specs[:index], *self._specs[index + 1 :]))
 
@@ -344,7 +417,8 @@ class AugmentPage(Page):
         recipe, manifest, plugins = self._session.state.recipe, self._session.state.manifest, self._session.plugins
         self.empty.setVisible(manifest is None)
         self.scroller.setVisible(manifest is not None)
-        if manifest is None or recipe.backbone.name not in plugins.backbones:
+        if manifest is None or recipe.backbone.name not in plugins.backbones or self._fault() is not None:
+            self._newest.stop()
             self.state_words.setText("")
             return
         self._pictures = chosen_pictures(manifest)

@@ -2,13 +2,14 @@
 
 import json
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import plain_json
 from desktop_ft.gui.state import ProjectState
@@ -17,6 +18,15 @@ from desktop_ft.runs import atomic, lock
 _AFTER_MS = 1000
 _NAMES = ("project", *(f"project-{number}" for number in range(2, 10)))
 _HELD_BY = marked("Process {pid} on {host} has had this project open since {since}.")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptProject:
+    """A project that is kept and open in no window. `name`: of its place; `used`: when it was used last, to be compared only."""
+
+    name: str
+    recipe: Recipe
+    used: str
 
 
 class Autosave(QObject):
@@ -83,11 +93,42 @@ class Autosave(QObject):
         self.hold()
         if not self.file.is_file():
             return None
-        return Recipe.from_toml(atomic.read(self.file).decode("utf-8", "replace"), str(self.file))
+        return _read(self.file)
 
     def go_on_with(self, recipe: Recipe) -> None:
         """`recipe` is what `last` gave, and is the window's now: nothing would be lost where it is written over."""
         self._saved = recipe
+
+    def others(self) -> list[KeptProject]:
+        """The other projects that are kept, can be read and are open in no window, the one used last first."""
+        found = []
+        for name in sorted(_NAMES, key=_last_used):
+            file = places.data() / f"{name}.toml"
+            try:
+                if name == self._name or not file.is_file() or lock.is_held(places.data() / f"{name}.lock"):
+                    continue
+                found.append(KeptProject(name, _read(file), str(file.stat().st_mtime_ns)))
+            except (UserError, OSError):  # told where it is opened
+                continue
+        return [other for other in found if other.recipe != self._state.recipe]
+
+    def go_over_to(self, other: KeptProject) -> Recipe:
+        """Leave the project that is open, as it stands, to another start, and take over the place of `other`.
+
+        Raises:
+            UserError: another window has that by now, or something cannot be written.
+        """
+        if not self.save():
+            raise UserError(tr("The last changes of the project could not be saved."), tr("Make room, then try again."))
+        with ExitStack() as taken:
+            taken.enter_context(lock.held(places.data() / f"{other.name}.lock", _HELD_BY))
+            file = places.data() / f"{other.name}.toml"
+            recipe = _read(file)
+            atomic.write(file, recipe.to_toml().encode())  # it is the one used last from now on
+            self._held.close()
+            self._held = taken.pop_all()
+        self._name, self._saved, self._saved_run = other.name, recipe, (None, "")
+        return recipe
 
     def last_run(self) -> Path | None:
         """The run that was open with the last project; None if there was none, or that cannot be read."""
@@ -135,6 +176,10 @@ class Autosave(QObject):
         if self._saved_run != (run, folder):
             atomic.write(self._run_file, json.dumps(str(run or "")).encode())
             self._saved_run = (run, folder)
+
+
+def _read(file: Path) -> Recipe:
+    return Recipe.from_toml(atomic.read(file).decode("utf-8", "replace"), str(file))
 
 
 def _last_used(name: str) -> float:

@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui import languages
+from desktop_ft.gui.autosave import KeptProject
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
@@ -38,12 +39,16 @@ OBSTACLES = {
 
 
 class Commands(QObject):
-    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place; what is good to know, `noted`."""
+    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place, what is good to know, `noted`;
+    `recipe_failed` tells what is wrong with a recipe that was to be opened.
+    """
 
     told = Signal(object)
+    recipe_failed = Signal(object)
     noted = Signal(str)
     palette_asked = Signal()
     recent_asked = Signal()
+    sample_asked = Signal()
     card_asked = Signal()
     help_asked = Signal(str)
     log_asked = Signal()
@@ -179,7 +184,7 @@ class Commands(QObject):
                 UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
             )
         elif path.suffix.lower() == ".toml":
-            self._attempt(lambda: self._load_recipe(path))
+            self._load_recipe(path)
         elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
             self._attempt(lambda: self._show_run(path))
         elif path.is_dir() or path.suffix.lower() == ".zip":
@@ -204,13 +209,14 @@ class Commands(QObject):
             self.open_paths((file,))
 
     def open_sample(self) -> None:
-        """Open the sample that ships."""
-        sample = next(iter(self._session.plugins.samples), None)
-        if sample is None:
+        """Open the sample that ships, or let the person choose where plugins bring more."""
+        samples = list(self._session.plugins.samples)
+        if len(samples) > 1:
+            self.sample_asked.emit()
+        elif samples:
+            self._session.open_sample(samples[0].name)
+        else:
             self.told.emit(UserError(tr("No sample is on offer."), tr("Turn on the plugin that brings it.")))
-            return
-        self._session.state.go("data")
-        self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
 
     def open_recent(self) -> None:
         """Choose among the folders that were opened last."""
@@ -224,16 +230,26 @@ class Commands(QObject):
         except UserError as error:
             last = None
             if given is None:
-                self.told.emit(error)
+                self.recipe_failed.emit(error)
         if autosave.refused is not None:
             self.noted.emit(_beside(autosave.refused))
         if last is not None and (given is None or str(given) == last.dataset.folder):
             autosave.go_on_with(last)
-            self._last_run = autosave.last_run()
-            self._session.opening.open_recipe(last)
-            self._session.opening.ended.connect(self._show_last_run_soon)
+            self._open_project(last)
         elif given is not None:
             self.open_paths((given,))
+
+    def open_kept(self, other: KeptProject) -> None:
+        """Go over to a project that another window had.
+
+        Raises:
+            UserError: it cannot be had, or the one that is open cannot be saved.
+        """
+        recipe = self._session.autosave.go_over_to(other)
+        self._session.training.forget()
+        self._session.state.set_run(None, None)
+        self._session.state.go("data")
+        self._open_project(recipe)
 
     def open_recipe(self) -> None:
         """Choose a saved recipe."""
@@ -447,8 +463,18 @@ class Commands(QObject):
         self._session.settings.theme = choice
         self._session.theme.choose(choice)
 
+    def _open_project(self, recipe: Recipe) -> None:
+        """Open what is kept of a project, and then the run that was open with it."""
+        self._last_run = self._session.autosave.last_run()
+        self._session.opening.open_recipe(recipe)
+        self._session.opening.ended.connect(self._show_last_run_soon)
+
     def _load_recipe(self, path: Path) -> None:
-        recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
+        try:
+            recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
+        except UserError as error:
+            self.recipe_failed.emit(error)
+            return
         self._session.state.go("data")
         self._session.opening.open_recipe(recipe)
 

@@ -1,9 +1,12 @@
 """The page Data: choose pictures; see and edit classes, counts and subsets, thumbnails and problems."""
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from collections.abc import Callable
+from pathlib import Path
 
-from desktop_ft import places
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.data.health import verdict
@@ -12,6 +15,7 @@ from desktop_ft.gui.class_list import ClassList
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.photo_panel import PhotoPanel
+from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.problem_list import ProblemList
 from desktop_ft.gui.session import Session
@@ -39,20 +43,22 @@ class DataPage(Page):
             ),
             button(tr("Choose a folder…"), self._choose_folder, primary=True),
             button(tr("Choose a .zip…"), self._choose_zip),
-            button(tr("Try the sample"), self._open_sample, tip=tr("Handwritten digits, ten classes.")),
+            self._sample_button(),
             button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
         )
         self.change = button(tr("Other folder…"), self._choose_folder)
         self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
         self.health = Notice()
-        for widget in (self.notice, self.progress, self.health):
+        self.gone = PhotosGone(session.worker, (self.wall,))
+        for widget in (self.notice, self.progress, self.gone, self.health):
             self.body.addWidget(widget)
         self.body.addWidget(filling(self.empty, self.contents), 1)
         opening = session.opening
         opening.began.connect(self._began)
         opening.progressed.connect(self.progress.advance)
         opening.failed.connect(self._failed)
+        opening.given_up.connect(self.notice.say)
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
@@ -87,6 +93,7 @@ class DataPage(Page):
 
     def shut_down(self) -> None:
         """Decode no more thumbnails."""
+        self.gone.stop()
         self.wall.stop()
         self.problem_list.stop()
 
@@ -139,11 +146,24 @@ class DataPage(Page):
         self.refresh()
         manifest = self._session.state.manifest
         self.photos.show_manifest(manifest)
+        self._look_for_photos()
         if manifest is None:
             return
         self._draw_counts(manifest)
         self.problem_list.show_manifest(manifest)
         self.tabs.setTabText(1, tr("Problems ({n:,})", n=len(manifest.problems)))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """They may have gone meanwhile."""
+        super().showEvent(event)
+        self.gone.look()
+
+    def _look_for_photos(self) -> None:
+        manifest = self._session.state.manifest
+        if manifest is None:
+            self.gone.watch(None, ())
+        else:
+            self.gone.watch(Path(manifest.root), [sample.path for sample in manifest.samples])
 
     def _draw_counts(self, manifest: DatasetManifest) -> None:
         self.class_list.show_manifest(manifest)
@@ -151,7 +171,7 @@ class DataPage(Page):
         parts = [tr_n("{n:,} class", "{n:,} classes", n=len(manifest.classes))]
         parts += [tr("{n:,} for {subset}", n=total, subset=tr(SUBSET_WORDS[subset])) for subset, total in totals.items() if total]
         if unusable := manifest.left_out():
-            parts.append(tr_n("{n:,} file left out", "{n:,} files left out", n=len(unusable)))
+            parts.append(tr_n("{n:,} file or folder left out", "{n:,} files or folders left out", n=len(unusable)))
         self.summary.setText(f"{words.printable(manifest.source)}\n{' · '.join(parts)}")
         fixed = self._session.opening.fixed
         self.val.blockSignals(True)
@@ -188,10 +208,23 @@ class DataPage(Page):
         if file := choose_zip(self, self._session.settings):
             self._session.opening.open(file)
 
-    def _open_sample(self) -> None:
-        for sample in self._session.plugins.samples:
-            self._session.opening.open_sample(sample.name, places.cache() / "samples" / sample.name)
-            return
+    def _sample_button(self) -> QPushButton:
+        """It opens the sample that ships; where plugins bring more, a menu of them."""
+        samples = list(self._session.plugins.samples)
+        if len(samples) == 1:
+            return button(tr("Try the sample"), self._opener(samples[0].name), tip=tr(samples[0].description))
+        made = QPushButton(tr("Try a sample"))
+        menu = QMenu(made)
+        menu.setToolTipsVisible(True)
+        for sample in samples:
+            way = menu.addAction(tr(sample.title), self._opener(sample.name))
+            way.setToolTip(f"{tr(sample.description)}\n{sample.licence}")
+        made.setMenu(menu)
+        made.setEnabled(bool(samples))
+        return made
+
+    def _opener(self, sample: str) -> Callable[[], None]:
+        return lambda: self._session.open_sample(sample)
 
     def _began(self, what: str) -> None:
         self.notice.clear()

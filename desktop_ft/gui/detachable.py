@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import tr
 from desktop_ft.gui.session import Session
+from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.widgets import Empty, button
 
 _EDGE, _ICON = 2, 16
@@ -17,8 +18,9 @@ class PanelWindow(QWidget):
 
     closed = Signal()
 
-    def __init__(self, title: str, main: QWidget) -> None:
+    def __init__(self, title: str, main: QWidget, theme: Theme) -> None:
         super().__init__(main, Qt.WindowType.Window)
+        self._theme = theme
         self.setWindowTitle(title)
         self.setWindowIcon(main.windowIcon())
         self.setMinimumSize(*_SMALLEST)
@@ -28,6 +30,12 @@ class PanelWindow(QWidget):
     def hold(self, panel: QWidget) -> None:
         """Take `panel` in."""
         self._box.addWidget(panel)
+
+    def event(self, event: QEvent) -> bool:
+        """Keep icons sharp when this window comes to another screen, which the main window hears nothing of."""
+        if event.type() is QEvent.Type.DevicePixelRatioChange:
+            self._theme.look_at_screens()
+        return super().event(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         """Tell before it goes."""
@@ -90,7 +98,7 @@ class Detachable(QWidget):
         """Show the panel in a window of its own."""
         if self._window is not None:
             return
-        window = PanelWindow(f"{self._title} – Desktop FT", self.window())
+        window = PanelWindow(f"{self._title} – Desktop FT", self.window(), self._theme)
         self._window = window
         if not window.restoreGeometry(self._settings.window(self.objectName())):
             window.resize(self._content.size().expandedTo(window.minimumSize()))

@@ -71,9 +71,11 @@ class ExportPage(Page):
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
+        state.export_changed.connect(self.trying.show_model)
         state.export_changed.connect(self.refresh)
         session.plugin_work.changed.connect(self._fill_formats)
         session.training.started.connect(self.refresh)
@@ -203,7 +205,7 @@ class ExportPage(Page):
     def _new_run(self) -> None:
         run = self._session.state.run
         self.notice.clear()
-        self.trying.clear()
+        self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self.file.setText(str(run / "exports" / "model.onnx") if run else "")
         self.refresh()
@@ -249,6 +251,10 @@ class ExportPage(Page):
     def _warned(self, text: str) -> None:
         if not self.progress.isHidden():
             self.notice.say(text, "warn")
+
+    def _given_up(self, kept: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(kept)
 
     def _over(self) -> None:
         self.progress.end()

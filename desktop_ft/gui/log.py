@@ -10,7 +10,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.run_work import RunWork
-from desktop_ft.gui.strip import ENDINGS
+from desktop_ft.gui.strip import ending_words
 from desktop_ft.gui.training_job import Training
 from desktop_ft.plugin_manager import Plugins, PluginState
 from desktop_ft.runs.logbook import LogBook, tell
@@ -77,7 +77,7 @@ class Diary(QObject):
     def _ended(self, fault: BaseException | None) -> None:
         if (end := self._training.end) is not None:
             level = logging.WARNING if end.status is RunStatus.FAILED else logging.INFO
-            tell(level, f"{tr(ENDINGS[end.status])}: {self._training.run}", tr("Train"))
+            tell(level, f"{ending_words(end, self._training.history)}: {self._training.run}", tr("Train"))
 
 
 class _Work(QObject):

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QMainWindow,
-    QMessageBox,
     QStackedWidget,
     QToolBar,
     QVBoxLayout,
@@ -20,8 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
-from desktop_ft.gui import layout_memory
+from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.detachable import Detachable
@@ -31,13 +31,14 @@ from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
 from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.notifier import Notifier
+from desktop_ft.gui.other_project import OtherProject
 from desktop_ft.gui.pages import make_page
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.rail import Rail
 from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
-from desktop_ft.gui.widgets import Notice, Page
+from desktop_ft.gui.widgets import MARGIN, Notice, Page
 from desktop_ft.jobs import help_texts
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class MainWindow(QMainWindow):
         self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
         self.interrupted = InterruptedRun(session)
+        self.other_project = OtherProject(session, self.commands)
         self.garbage = Garbage(self)
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
@@ -94,7 +96,8 @@ class MainWindow(QMainWindow):
 
     def show_page(self, name: str) -> None:
         """Bring the page `name` to the front."""
-        self.notice.clear()
+        if not self.notice.lasts:
+            self.notice.clear()
         self.stack.setCurrentWidget(self.page(name))
         self.rail.show_page(name)
         self._say_whose_results()
@@ -105,8 +108,10 @@ class MainWindow(QMainWindow):
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
         self._say_whose_results()
-        for name, (note, tip) in notes(self.session).items():
-            self.rail.set_note(name, note, tip)
+        told = self.session.forecasts.told
+        self.strip.say_forecast(told.seconds(self.session.state.recipe.optimisation.views) if told is not None else None)
+        for name, note in notes(self.session).items():
+            self.rail.set_note(name, note.text, note.tip, attention=note.attention)
         folder = self.session.state.recipe.dataset.folder
         self.setWindowTitle(f"{folder.rstrip('/').rpartition('/')[2]} – Desktop FT" if folder else "Desktop FT")
 
@@ -145,10 +150,10 @@ class MainWindow(QMainWindow):
             if not self._closing:
                 self._ask_to_close()
             return
-        if (under_way := self._work_under_way()) and not self._closing and not self._sure_to_drop(under_way):
+        if (under_way := self._work_under_way()) and not self._closing and not closing.sure_to_drop(under_way, self):
             event.ignore()
             return
-        if not self.session.autosave.save() and not self._sure_to_lose_edits():
+        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
             self._closing = False
             self.setEnabled(True)
             event.ignore()
@@ -223,6 +228,8 @@ class MainWindow(QMainWindow):
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
         self.begun.connect(self.interrupted.look)
+        if given is None:
+            self.begun.connect(self.other_project.look)
 
     def _begin(self) -> None:
         if self._has_begun or not self.isVisible():  # it may have been closed meanwhile
@@ -244,14 +251,11 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         right = QVBoxLayout()
         right.setSpacing(0)
-        notice_row = QHBoxLayout()
-        notice_row.setContentsMargins(20, 0, 20, 0)
-        notice_row.addWidget(self.notice)
-        right.addLayout(notice_row)
-        interrupted_row = QHBoxLayout()
-        interrupted_row.setContentsMargins(20, 0, 20, 0)
-        interrupted_row.addWidget(self.interrupted)
-        right.addLayout(interrupted_row)
+        for line in (self.notice, self.interrupted, self.other_project):
+            beside = QHBoxLayout()
+            beside.setContentsMargins(MARGIN, 0, MARGIN, 0)
+            beside.addWidget(line)
+            right.addLayout(beside)
         right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()
@@ -273,10 +277,13 @@ class MainWindow(QMainWindow):
         state.page_changed.connect(self.show_page)
         self.strip.shown_results.connect(self._see_results)
         self.commands.told.connect(self.notice.fail)
+        self.commands.recipe_failed.connect(self.notice.fail_lasting)
+        session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
+        self.commands.sample_asked.connect(self._show_samples)
         self.commands.card_asked.connect(self._show_card)
         self.commands.help_asked.connect(self._show_help)
         self.commands.log_asked.connect(self._show_log)
@@ -288,6 +295,7 @@ class MainWindow(QMainWindow):
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
         session.runs.done_elsewhere.connect(self.notice.say)
+        state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
@@ -330,6 +338,11 @@ class MainWindow(QMainWindow):
         from desktop_ft.gui.plugin_panels import entries
 
         Palette(entries(self.session, self, self.notice.fail), self, tr("Open a panel")).open()
+
+    def _show_samples(self) -> None:
+        from desktop_ft.gui.palette import Palette, samples
+
+        Palette(samples(self.session.plugins, self.session.open_sample), self, tr("Try a sample")).open()
 
     def _show_card(self) -> None:
         if explain(QApplication.focusWidget()) is None:
@@ -393,6 +406,14 @@ class MainWindow(QMainWindow):
         page = self.page("train")
         return page if isinstance(page, TrainPage) else None
 
+    def _plan_told(self, what: str) -> None:
+        if self.session.state.page != "layers":  # that page says it itself
+            self.notice.say(what, "good")
+
+    def _recipe_is_right(self) -> None:
+        if self.notice.lasts:
+            self.notice.clear()
+
     def _changed(self) -> None:
         # One refresh for a burst of changes.
         if not self._refresh_soon.isActive():
@@ -406,23 +427,13 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.close)
 
     def _ask_to_close(self) -> None:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("A run is under way"))
-        box.setText(tr("A run is under way. What shall become of it?"))
-        keep = box.addButton(tr("Stop, keep the best, and close"), QMessageBox.ButtonRole.AcceptRole)
-        drop = box.addButton(tr("Cancel it and close"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(tr("Go on training"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
         # Nothing else may begin while the question stands: the answer is about this run.
         queue, worked = self.session.queue, self.session.queue.working
         queue.pause()
-        box.exec()
-        chosen = box.clickedButton()
+        chosen = closing.ask_about_run(self.session, self)
         if self.left:
             return  # the session ended while the question stood
-        if chosen not in (keep, drop):
+        if chosen is None:
             if worked:
                 self._work_on(queue)
             return
@@ -430,7 +441,7 @@ class MainWindow(QMainWindow):
         self.setEnabled(False)
         if not self.session.training.running:
             QTimer.singleShot(0, self.close)  # it ended while the question stood; within closeEvent a close is not heard
-        elif chosen is keep:
+        elif chosen is RunStatus.STOPPED:
             self.session.training.stop()
         else:
             self.session.training.cancel()
@@ -451,29 +462,6 @@ class MainWindow(QMainWindow):
     def _work_under_way(self) -> str:
         """What a person began that is not done, in words; "" where there is nothing."""
         return tr(self.session.runs.busy) or (tr("A download") if self.session.networks.downloading else "")
-
-    def _sure_to_drop(self, what: str) -> bool:
-        """Whether the person wants to close although `what` is under way."""
-        box = QMessageBox(self)
-        box.setWindowTitle(tr("Something is under way"))
-        box.setText(tr("{work} is under way, and is dropped when the window closes.", work=what))
-        drop = box.addButton(tr("Drop it and close"), QMessageBox.ButtonRole.DestructiveRole)
-        stay = box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stay)
-        box.setEscapeButton(stay)
-        box.exec()
-        return box.clickedButton() is drop
-
-    def _sure_to_lose_edits(self) -> bool:
-        """Whether the person wants to close although the project could not be saved."""
-        box = QMessageBox(self)
-        box.setWindowTitle(tr("The project is not saved"))
-        box.setText(tr("The last changes of the project could not be saved."))
-        box.setInformativeText(self.notice.text)
-        lose = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole))
-        box.exec()
-        return box.clickedButton() is lose
 
     def _remember_opened(self, path: str) -> None:
         self.session.settings.remember_opened(path)

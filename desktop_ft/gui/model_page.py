@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QModelIndex
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHeaderView, QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
 from desktop_ft.core.language import marked, tr, tr_n
@@ -109,6 +109,8 @@ COLUMNS = (
     Column(title=marked("Licence"), text=lambda o: licence(o.spec), width=13, help=marked("Licence of the weights.")),
     Column(title=marked("Family"), text=lambda o: o.spec.family, width=14, help=marked("Networks of one design.")),
 )
+_LICENCE = len(COLUMNS) - 2
+"""It has what room the others leave, so that it is never out of sight."""
 
 
 class ModelPage(Page):
@@ -132,7 +134,7 @@ class ModelPage(Page):
         self._device = Newest(session.worker, self._know_device, self._device_unknown, self)
         self.cards = NetworkCards()
         self.cards.used.connect(self.use)
-        panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(70, 30))
+        panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(72, 28))
         for widget in (self.cards, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
@@ -148,6 +150,7 @@ class ModelPage(Page):
         networks.download_progressed.connect(self.progress.advance)
         networks.download_failed.connect(self.notice.fail)
         networks.download_ended.connect(self._download_ended)
+        networks.given_up.connect(self.notice.say)
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.plugin_work.changed.connect(self._other_networks)
@@ -234,7 +237,7 @@ class ModelPage(Page):
         self.table = table(COLUMNS, self._session.theme, tr("Networks"))
         # Searched, and told with the other facts; in the table the name says it already.
         self.table.setColumnHidden(len(COLUMNS) - 1, True)
-        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setSectionResizeMode(_LICENCE, QHeaderView.ResizeMode.Stretch)
         self.table.rows.bold = self._is_chosen
         self.search.textChanged.connect(self._filter)
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
@@ -287,7 +290,8 @@ class ModelPage(Page):
         layout.addStretch(1)
         layout.addWidget(self.input)
         layout.addWidget(self.own)
-        layout.addLayout(row(explained(self.own_choose, "backbone.weights"), self.own_clear, None))
+        layout.addLayout(row(explained(self.own_choose, "backbone.weights"), None))
+        layout.addLayout(row(self.own_clear, None))  # beside the other it would take room from the table
         frame.setMinimumWidth(letters_width(frame, 38))
         return scrolled(frame)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop_ft.core.language import tr
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.worker import Newest, Report, Task, Worker
@@ -24,6 +25,8 @@ class Networks(QObject):
     measuring_progressed = Signal(object, object)
     measuring_failed = Signal(object)
     measuring_ended = Signal()
+    given_up = Signal(str)
+    """What is kept of a download or a measurement that was cancelled."""
     tree_failed = Signal(object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
@@ -65,7 +68,7 @@ class Networks(QObject):
             finished=self._fetched,
             failed=self._not_fetched,
             progressed=self.download_progressed.emit,
-            cancelled=self._download_over,
+            cancelled=self._download_given_up,
         )
         self.download_began.emit(name)
 
@@ -93,7 +96,7 @@ class Networks(QObject):
             finished=self._measured,
             failed=self._not_measured,
             progressed=self.measuring_progressed.emit,
-            cancelled=self._measuring_over,
+            cancelled=self._measuring_given_up,
         )
         self.measuring_began.emit()
 
@@ -144,6 +147,15 @@ class Networks(QObject):
     def _measuring_over(self) -> None:
         self._measuring = None
         self.measuring_ended.emit()
+
+    def _measuring_given_up(self) -> None:
+        self._measuring_over()
+        self.given_up.emit(tr("Cancelled. The speeds that were measured before are kept."))
+
+    def _download_given_up(self) -> None:
+        name = self.downloading
+        self._download_over()
+        self.given_up.emit(tr("The download of the weights of {network} was cancelled: nothing of it is kept.", network=name))
 
     def _download_over(self) -> None:
         self._download = None

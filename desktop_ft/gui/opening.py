@@ -21,11 +21,14 @@ Looked = tuple[DatasetManifest, DatasetManifest]
 
 
 class Opening(QObject):
-    """The scan under way, if any. `moved` tells which pictures the project is about now."""
+    """The scan under way, if any. `moved` tells which pictures the project is about now, `given_up` what is open where a person
+    has cancelled it.
+    """
 
     began = Signal(str)
     progressed = Signal(object, object)
     failed = Signal(object)
+    given_up = Signal(str)
     moved = Signal(str)
     ended = Signal()
 
@@ -118,7 +121,7 @@ class Opening(QObject):
             return dataset, _looked(scanned, dataset)
 
         self._task = self._worker.run(
-            whole, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
+            whole, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )
         self.began.emit(what)
 
@@ -183,6 +186,15 @@ class Opening(QObject):
         then, self._then = self._then, None
         if then is not None:
             self.open(then)
+
+    def _cancelled(self) -> None:
+        by_a_person = self._then is None
+        self._over()
+        if by_a_person:
+            told = tr("The look at {name} was cancelled, and nothing in it was changed.", name=self._source.name)
+            before = self._state.manifest is not None
+            stays = tr("The pictures from before stay open.") if before else tr("No pictures are open.")
+            self.given_up.emit(f"{told} {stays}")
 
     def _fail(self, error: BaseException) -> None:
         self._over()

@@ -26,6 +26,7 @@ from desktop_ft.core.values import Described
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.widgets import GAP, Page, label
+from desktop_ft.plugin_manager import Plugins
 
 SIZE = (560, 420)
 _LISTS = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
@@ -154,6 +155,20 @@ def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object
             obstacle=tr("It is not there any more, or its disk is not connected."),
         )
         for path in paths
+    ]
+
+
+def samples(plugins: Plugins, open_sample: Callable[[str], object]) -> list[Entry]:
+    """The sample datasets that plugins bring."""
+    return [
+        Entry(
+            text=tr(sample.title),
+            place=tr("plugin {plugin}", plugin=plugins.samples.author(sample.name)),
+            keys="",
+            tip=f"{tr(sample.description)}\n{sample.licence}",
+            run=partial(open_sample, sample.name),
+        )
+        for sample in plugins.samples
     ]
 
 

@@ -1,8 +1,8 @@
 """What every plot of a run is made of: a plot, its colours, marks on it, and a view that shows some of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyqtgraph as pg
@@ -34,6 +34,8 @@ class View(QWidget):
     takes_log = False
     smooths = False
     log = False
+    _heights: ClassVar[Mapping[int, tuple[float, float]]] = {}
+    """From where to where a plot goes while nothing is drawn in it, by its place in `plots`; the others show no numbers then."""
 
     def __init__(self, theme: Theme, plots: Sequence[Any]) -> None:
         super().__init__()
@@ -66,6 +68,8 @@ class View(QWidget):
         if self.plots:  # not shut down
             self._steps.follow(self._history)
             self._draw(self._history)
+            for place, plot in enumerate(self.plots):
+                fit_height(plot, self._heights.get(place))
 
     def set_log(self, log: bool) -> None:
         """Draw on a logarithmic scale, or not."""
@@ -167,6 +171,16 @@ class View(QWidget):
     def _point(self, plot: Any, where: QPointF) -> None:
         if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):
             self.pointed.emit(said)
+
+
+def fit_height(plot: Any, empty: tuple[float, float] | None) -> None:
+    """Let what is drawn say how high the plot reaches; while nothing is, it shows `empty`, or no numbers."""
+    drawn = any(len(item.xData) for item in plot.listDataItems() if item.xData is not None)
+    plot.getAxis("left").setStyle(showValues=drawn or empty is not None)
+    if empty is not None and not drawn:
+        plot.setYRange(*empty, padding=0.05)
+    elif drawn and not plot.getPlotItem().getViewBox().autoRangeEnabled()[1] and empty is not None:
+        plot.enableAutoRange(axis="y")
 
 
 def _short(change: Change) -> str:

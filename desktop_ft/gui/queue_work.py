@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -25,7 +26,7 @@ class QueueWork(QObject):
 
     Attributes:
         working: whether it goes on by itself.
-        now: what of the queue is under way here.
+        now: what of the queue is under way here. last: the folder of the run that was begun from it last.
     """
 
     changed = Signal()
@@ -40,6 +41,7 @@ class QueueWork(QObject):
         self._holding = contextlib.ExitStack()
         self.working = False
         self.now: QueuedRun | None = None
+        self.last: Path | None = None
         training.ended.connect(self._ended)
 
     def entries(self) -> tuple[Waiting, ...]:
@@ -99,6 +101,7 @@ class QueueWork(QObject):
             try:
                 self.now = jobs.queueing.next_run(self._queue, self._plugins, self._runs.verbs)
                 if self.now is not None:
+                    self.last = self.now.path
                     self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:
                 if self.now is not None:

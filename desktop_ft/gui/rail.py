@@ -12,10 +12,11 @@ from desktop_ft.gui.widgets import letters_width
 _ICON = 20
 _PAD = 10
 _NOTE_ROLE = int(Qt.ItemDataRole.UserRole)
+_ATTENTION_ROLE = _NOTE_ROLE + 1
 
 
 class RailDelegate(QStyledItemDelegate):
-    """Draws a page's icon and name, and in muted colour below it where that step is."""
+    """Draws a page's icon and name, and below it where that step is."""
 
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
@@ -51,7 +52,7 @@ class RailDelegate(QStyledItemDelegate):
         width = area.right() - left - 4
         painter.drawText(QRect(left, top, width, height), int(Qt.AlignmentFlag.AlignVCenter), index.data())
         painter.setFont(small)
-        painter.setPen(QColor(colours.muted))
+        painter.setPen(QColor(colours.warn if index.data(_ATTENTION_ROLE) else colours.muted))
         shown = QFontMetrics(small).elidedText(note, Qt.TextElideMode.ElideRight, width)
         painter.drawText(QRect(left, top + height, width, below), int(Qt.AlignmentFlag.AlignVCenter), shown)
         painter.restore()
@@ -82,11 +83,14 @@ class Rail(QListWidget):
         """Mark `name` as the page that is shown."""
         self.setCurrentRow(self._names.index(name))
 
-    def set_note(self, name: str, note: str, tip: str) -> None:
-        """Say in a few words under a page's name where that step is; `tip` says it in full."""
+    def set_note(self, name: str, note: str, tip: str, *, attention: bool = False) -> None:
+        """Say in a few words under a page's name where that step is, in the colour of warnings where it needs `attention`;
+        `tip` says it in full.
+        """
         item = self.item(self._names.index(name))
         item.setData(_NOTE_ROLE, note)
         item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, f"{note}. {tip}")
+        item.setData(_ATTENTION_ROLE, attention)
         item.setToolTip(tip)
 
     def _choose(self, index: int) -> None:

@@ -1,16 +1,34 @@
 """Where each step is, in a few words for the rail and a sentence for its tool tip."""
 
+from typing import NamedTuple
+
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.log import BROKEN
 from desktop_ft.gui.session import Session
 from desktop_ft.jobs import augmenting
 
-Note = tuple[str, str]
+_Told = tuple[str, str]
+
+
+class Note(NamedTuple):
+    """A few words, a sentence, and whether something there is to be put right."""
+
+    text: str
+    tip: str
+    attention: bool = False
 
 
 def notes(session: Session) -> dict[str, Note]:
-    """Page name to its note."""
+    """Page name to its note. What of the recipe is not right is said there until it is, whatever page is shown."""
+    recipe, faults = session.state.recipe, session.to_put_right()
+    if not recipe.dataset.folder:
+        faults.pop("data", None)  # none was chosen yet: that is no fault
+    steps = {page: Note(*told) for page, told in _steps(session).items()}
+    return steps | {page: Note(tr("needs attention"), reason, attention=True) for page, reason in faults.items()}
+
+
+def _steps(session: Session) -> dict[str, _Told]:
     recipe = session.state.recipe
     return {
         "data": _data(session),
@@ -25,7 +43,7 @@ def notes(session: Session) -> dict[str, Note]:
     }
 
 
-def _data(session: Session) -> Note:
+def _data(session: Session) -> _Told:
     manifest = session.state.manifest
     if session.opening.running:
         return tr("looking…"), session.opening.what
@@ -48,7 +66,7 @@ def _augmentation(session: Session) -> str:
     return tr_n("{n:,} transform", "{n:,} transforms", n=len(specs))
 
 
-def _train(session: Session) -> Note:
+def _train(session: Session) -> _Told:
     if session.training.running:
         history, phase = session.training.history, session.training.phase
         if phase is not None:  # before the first step, and after the last
@@ -59,7 +77,7 @@ def _train(session: Session) -> Note:
     return (tr("not ready"), blocker.reason) if blocker else (tr("ready"), tr("Everything is there to start."))
 
 
-def _results(session: Session) -> Note:
+def _results(session: Session) -> _Told:
     evaluation = session.state.evaluation
     if evaluation is None:
         return "", tr("Results come with a run.")
@@ -68,7 +86,7 @@ def _results(session: Session) -> Note:
     return words.percent(evaluation.accuracy.value), told
 
 
-def _export(session: Session) -> Note:
+def _export(session: Session) -> _Told:
     report = session.state.export
     if report is None:
         return "", tr("Write the model to a file once there is one.")

@@ -1,5 +1,6 @@
 """Which steps are done, and why a run cannot start yet, as plain values."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +25,24 @@ def blocker(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins, 
     """The first thing that stands in the way of a run; None when it can start."""
     if running:
         return Blocker(tr("A run is under way already."), "train")
-    if manifest is None or not recipe.dataset.folder:
-        return Blocker(tr("Choose a folder of pictures first."), "data")
-    try:
-        check_trainable(manifest, recipe.optimisation.batch_size)
-    except UserError as error:
-        return Blocker(str(error), "data")
-    return _backbone_blocker(recipe, plugins) or _augmentation_blocker(recipe, plugins)
+    return next(blockers(recipe, manifest, plugins), None)
+
+
+def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins) -> Iterator[Blocker]:
+    """What stands in the way of a run, one thing a page at most, with nothing else under way."""
+    if not recipe.dataset.folder:
+        yield Blocker(tr("Choose a folder of pictures first."), "data")
+    elif manifest is None:
+        where = recipe.dataset.folder
+        yield Blocker(tr("The pictures in {folder} are not open. Choose their folder again.", folder=where), "data")
+    else:
+        try:
+            check_trainable(manifest, recipe.optimisation.batch_size)
+        except UserError as error:
+            yield Blocker(str(error), "data")
+    for found in (_backbone_blocker(recipe, plugins), _augmentation_blocker(recipe, plugins)):
+        if found is not None:
+            yield found
 
 
 def _backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
@@ -18,6 +19,7 @@ from desktop_ft.gui.class_table import CLASS_COLUMNS, figures_in_words, threshol
 from desktop_ft.gui.confusion import Confusion
 from desktop_ft.gui.offer import Offer, is_to_open
 from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
+from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
@@ -61,7 +63,9 @@ class ResultsPage(Page):
             self.header.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.empty = Empty(tr("No results yet"), "")
         self.contents = self._contents()
+        self.gone = PhotosGone(session.worker, (self.mistakes, self.cell, self.sureness.wall))
         self.body.addWidget(self.notice)
+        self.body.addWidget(self.gone)
         self.body.addWidget(self.progress)
         self.body.addWidget(filling(self.empty, self.contents), 1)
         runs, state = session.runs, session.state
@@ -69,11 +73,13 @@ class ResultsPage(Page):
         runs.progressed.connect(self.progress.advance)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
         runs.threshold_kept.connect(self._threshold_kept)
         runs.threshold_failed.connect(self._threshold_failed)
+        runs.threshold_warned.connect(self._threshold_warned)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -81,6 +87,7 @@ class ResultsPage(Page):
     def shut_down(self) -> None:
         """Decode no more thumbnails, and count no more."""
         self._newest.stop()
+        self.gone.stop()
         self.mistakes.stop()
         self.cell.stop()
         self.sureness.shut_down()
@@ -102,6 +109,11 @@ class ResultsPage(Page):
         if paths[0].suffix.lower() != ".zip":
             self.trying.try_on(paths)
         return True
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The photos may have gone meanwhile."""
+        super().showEvent(event)
+        self.gone.look()
 
     def _contents(self) -> QWidget:
         self.accuracy = label(role="figure")
@@ -165,6 +177,7 @@ class ResultsPage(Page):
         if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
         self._drawn = evaluation
+        self.gone.watch(state.root, [answer.path for answer in evaluation.answers] if evaluation is not None else ())
         if evaluation is None:
             self.empty.words.setText(_why_empty(run, reading=reading))
 
@@ -238,6 +251,10 @@ class ResultsPage(Page):
     def _threshold_failed(self, run: Path, error: BaseException) -> None:
         if run == self._session.state.run:
             self.notice.fail(error)
+
+    def _threshold_warned(self, run: Path, text: str) -> None:
+        if run == self._session.state.run:
+            self.notice.say(text, "warn")
 
     def _show_remaining(self, chosen: Selection) -> None:
         evaluation = self._session.state.evaluation
@@ -360,7 +377,7 @@ class ResultsPage(Page):
     def _new_run(self) -> None:
         self.notice.clear()
         self.offer.hide()
-        self.trying.clear()
+        self.trying.show_model()
 
     def _began(self, what: str) -> None:
         if what == EVALUATING:
@@ -375,6 +392,10 @@ class ResultsPage(Page):
     def _warned(self, text: str) -> None:
         if not self.progress.isHidden():
             self.notice.say(text, "warn")
+
+    def _given_up(self, kept: str) -> None:
+        if not self.progress.isHidden():
+            self.notice.say(kept)
 
     def _over(self) -> None:
         self.progress.end()

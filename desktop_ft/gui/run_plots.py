@@ -1,6 +1,7 @@
 """The curves of a run, drawn from its history: what it learned, how fast, and what it took."""
 
 import html
+from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
@@ -22,6 +23,7 @@ class LearningView(View):
     title = marked("Loss and accuracy")
     takes_log = True
     smooths = True
+    _heights: ClassVar = {1: (0, 100)}
 
     def __init__(self, theme: Theme) -> None:
         self.loss, self.accuracy = make_plot(tr("Loss"), tr("epoch")), make_plot(tr("Accuracy, %"), tr("epoch"))

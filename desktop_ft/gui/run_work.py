@@ -31,18 +31,24 @@ if TYPE_CHECKING:
 _Kept = TypeVar("_Kept")
 _AT_ONCE = 1_000_000
 """So many bytes of results are read in less than a blink; more of them in the background."""
+_OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
+_KEPT = {
+    EVALUATING: marked("The evaluation was cancelled: nothing of it is kept, and the results from before stay."),
+    ASKING: marked("Cancelled. The answers that came before are kept here."),
+    _EXPORTING: marked("The export was cancelled: no file was written, and one from before stays as it was."),
+}
 
 
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
-    in English.
+    in English; `given_up` says what is kept of one that was cancelled.
 
     `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
     cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
-    `threshold_kept` and `threshold_failed` tell of which run.
+    `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
     Args:
         isolates: whether a run that begins now is to be trained in a process of its own.
@@ -53,10 +59,12 @@ class RunWork(QObject):
     failed = Signal(object)
     warned = Signal(str)
     ended = Signal()
+    given_up = Signal(str)
     unread = Signal(object)
     done_elsewhere = Signal(str)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
+    threshold_warned = Signal(object, str)
     replanned = Signal(object, bool)
     replan_failed = Signal(object, object)
 
@@ -211,6 +219,11 @@ class RunWork(QObject):
             self._live.forget()
             self._state.set_run(None, None)
 
+    @property
+    def keeps_another_shown(self) -> bool:
+        """Whether the results of another run than the one that trained last are looked at."""
+        return self._state.run not in (None, self._live.run) and self._state.page in _OF_A_RUN
+
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""
         plugins = self._plugins
@@ -258,10 +271,10 @@ class RunWork(QObject):
             self._keep_next()
 
     def _keep_next(self) -> None:
-        (run, threshold), plugins = self._to_keep[0], self._plugins
+        (run, threshold), plugins, warnings = self._to_keep[0], self._plugins, list[str]()
 
         def work(report: Report, cancel: threading.Event) -> None:
-            jobs.evaluating.keep_threshold(run, plugins, threshold)
+            jobs.evaluating.keep_threshold(run, plugins, threshold, warn=warnings.append)
 
         def over() -> None:
             self._to_keep.popleft()
@@ -271,6 +284,8 @@ class RunWork(QObject):
         def kept(nothing: object) -> None:
             over()
             self.threshold_kept.emit(run)
+            if warnings:
+                self.threshold_warned.emit(run, "\n".join(warnings))
 
         def failed(error: BaseException) -> None:
             over()
@@ -293,7 +308,7 @@ class RunWork(QObject):
             raise UserError(tr("{work} is still under way.", work=tr(self.busy)), tr("Wait for it, or cancel it first."))
         self.busy, self._warnings = what, []
         self._task = self._worker.run(
-            work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._over
+            work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )
         self.began.emit(what)
 
@@ -318,6 +333,10 @@ class RunWork(QObject):
         else:
             self.done_elsewhere.emit(tr("The export of the run {name} was refused: it answers otherwise.", name=name))
 
+    def _cancelled(self) -> None:
+        self.given_up.emit(tr(_KEPT[self.busy]))
+        self._over()
+
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.
         self.failed.emit(error)
@@ -329,8 +348,13 @@ class RunWork(QObject):
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
-        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live."""
+        """Show the results, where the project is still about the pictures that were learned. Curves and ending are live.
+
+        Whoever looks at another run keeps it in sight: the bottom of the window says that this one is over, and leads to it.
+        """
         run, folder = self._live.run, self._state.recipe.dataset.folder
+        if self.keeps_another_shown:
+            return
         if run is None or not (run / "recipe.toml").is_file() or _pictures_of(run) != Path(folder).resolve():
             return
         try:

@@ -35,7 +35,7 @@ from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
 from desktop_ft.gui import words
 from desktop_ft.gui.picker import choose_folder
-from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
+from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
@@ -294,6 +294,7 @@ class RunsPage(Page):
             accuracy = np.array([100 * epoch.val_accuracy for epoch in each.history.epochs])
             symbol: dict[str, Any] = {"symbol": "o", "symbolSize": 5, "symbolBrush": pen.color(), "symbolPen": pen.color()}
             item.plot(epochs, accuracy, pen=pen, **symbol)
+        fit_height(self.plot, (0, 100))
         said = [f"{html.escape(_when(each.run))} {html.escape(each.run.preset)}" for each in self._compared]
         squares = [f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span>' for number in range(len(said))]
         self.legend.setText("<br>".join(" ".join(pair) for pair in zip(squares, said, strict=True)))
@@ -334,12 +335,16 @@ class RunsPage(Page):
         self.notes.save()
         run, plugins = Path(self.selected[0].path), self._session.plugins
 
-        def work(report: Report, cancel: threading.Event) -> Path:
-            return write_report(open_run(run, plugins))
+        def work(report: Report, cancel: threading.Event) -> tuple[Path, tuple[str, ...]]:
+            warnings = list[str]()
+            return write_report(open_run(run, plugins), warnings.append), tuple(warnings)
 
         self._session.worker.run(work, finished=self._show_report, failed=self._failed)
 
-    def _show_report(self, file: Path) -> None:
+    def _show_report(self, written: tuple[Path, tuple[str, ...]]) -> None:
+        file, warnings = written
+        if warnings:
+            self.notice.say("\n".join(warnings), "warn")
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(file))):
             self.notice.say(tr("The report is {file}. No program here opens it by itself.", file=file), "warn")
 

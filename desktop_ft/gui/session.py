@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from desktop_ft import places
 from desktop_ft.core.language import tr
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
@@ -12,7 +13,7 @@ from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.plugin_work import PluginWork
 from desktop_ft.gui.queue_work import QueueWork
-from desktop_ft.gui.readiness import Blocker, blocker
+from desktop_ft.gui.readiness import Blocker, blocker, blockers
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
@@ -48,9 +49,20 @@ class Session:
         """Whether other pictures or runs may be opened now."""
         return not (self.opening.running or self.training.running or self.runs.busy)
 
+    def open_sample(self, name: str) -> None:
+        """Lay out the sample dataset `name`, and make it the project's pictures."""
+        self.state.go("data")
+        self.opening.open_sample(name, places.cache() / "samples" / name)
+
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
         return _blocker(self.state, self.opening, self.plugins, running=self.training.running)
+
+    def to_put_right(self) -> dict[str, str]:
+        """What of the recipe is to be put right before a run can start: page to reason. Empty while something is under way."""
+        if self.training.running or self.opening.running or self.opening.dividing:
+            return {}
+        return {found.page: found.reason for found in blockers(self.state.recipe, self.state.manifest, self.plugins)}
 
     def queue_blocker(self) -> Blocker | None:
         """Why the recipe as it stands could not be trained even if no other run were under way; None when it could."""

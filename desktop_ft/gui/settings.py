@@ -26,6 +26,7 @@ _KNOWN = {
     "notify": bool,
     "isolate": bool,
     "left_interrupted": str,
+    "left_projects": dict,
 }
 _MOST_RECENT = 12
 
@@ -152,6 +153,15 @@ class Settings:
     @left_interrupted.setter
     def left_interrupted(self, run: str) -> None:
         self._values["left_interrupted"] = run
+
+    @property
+    def left_projects(self) -> dict[str, str]:
+        """Projects of other windows about which nobody wants to be asked again: the place of each, and when it was used last."""
+        return {name: used for name, used in self._values.get("left_projects", {}).items() if isinstance(used, str)}
+
+    def leave_project(self, name: str, used: str) -> None:
+        """Mention the project at `name`, used last at `used`, no more."""
+        self._values["left_projects"] = self.left_projects | {name: used}
 
     def detached(self, name: str) -> bool:
         """Whether the panel `name` was in a window of its own when the main window was closed."""

@@ -3,8 +3,10 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QProgressBar, QVBoxLayout, QWidget
 
-from desktop_ft.core.events import EpochDone, RunStatus
+from desktop_ft import jobs
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui import words
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.widgets import MARGIN, button, label, row
@@ -21,7 +23,7 @@ ENDINGS = {
 def state_words(training: Training) -> str:
     """What the run is doing, in a line."""
     if training.end is not None and not training.running:
-        return tr(ENDINGS[training.end.status])
+        return ending_words(training.end, training.history)
     control, history = training.control, training.history
     if control.cancel.is_set():
         return tr("Cancelling…")
@@ -42,9 +44,29 @@ def state_words(training: Training) -> str:
     return f"{text} · {tr('pausing…')}" if control.pause.is_set() else text
 
 
+def ending_words(end: RunEnded, history: MetricHistory) -> str:
+    """How a run ended, without a full stop."""
+    if end.status is RunStatus.STOPPED and history.best is None:
+        return tr("Training was stopped before an epoch was judged")
+    return tr(ENDINGS[end.status])
+
+
+def kept_words(end: RunEnded, history: MetricHistory) -> str:
+    """What is kept of a run that a person has ended, in a sentence; "" where that is its best model, or it came to its end."""
+    if end.status in (RunStatus.COMPLETED, RunStatus.FAILED) or (end.status is RunStatus.STOPPED and history.best is not None):
+        return ""
+    saved = jobs.run_list.saved_words(history.saved)
+    if not saved:
+        return tr("Nothing of it was saved yet.")
+    return tr("It is saved up to {place}: the page Runs can go on with it.", place=saved)
+
+
 def left_words(training: Training) -> str:
-    """How long the run still takes, and the best so far."""
+    """How long the run still takes, what is kept of one that was cancelled, and the best so far."""
     history, parts = training.history, []
+    if training.end is not None and not training.running and kept_words(training.end, history):
+        saved = jobs.run_list.saved_words(history.saved)  # in few words: there is little room
+        parts.append(tr("saved up to {place}", place=saved) if saved else tr("nothing of it is saved"))
     eta = history.eta_seconds if history.prefix is None else history.prefix_eta_seconds
     ending = training.control.stop.is_set() or training.control.cancel.is_set()
     if training.running and eta is not None and not (history.paused or ending) and training.phase is None:
@@ -54,6 +76,12 @@ def left_words(training: Training) -> str:
     if history.best is not None:
         parts.append(best_words(history.best))
     return " · ".join(parts)
+
+
+def _idle_words(would_take: float | None) -> str:
+    if would_take is None:
+        return tr("No run is under way.")
+    return tr("No run is under way. As it is set now, one takes about {time}.", time=words.duration(would_take))
 
 
 def best_words(best: EpochDone) -> str:
@@ -74,6 +102,7 @@ class Strip(QFrame):
         self.setObjectName("strip")
         self._training = training
         self._results_shown = False
+        self._would_take: float | None = None
         self._state = label(role="heading")
         self._left = label(role="muted")
         self._bar = QProgressBar()
@@ -106,7 +135,7 @@ class Strip(QFrame):
         running = training.running
         shown = running or (training.news and training.end is not None)
         self._state.setText(state_words(training) if shown else "")
-        self._left.setText(left_words(training) if shown else tr("No run is under way."))
+        self._left.setText(left_words(training) if shown else _idle_words(self._would_take))
         self._bar.setVisible(running)
         unknown = running and training.history.started is None
         self._bar.setRange(0, 0 if unknown else 1000)
@@ -122,6 +151,12 @@ class Strip(QFrame):
         kept = training.end is not None and training.end.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
         self.results.setVisible(shown and not running and kept and not self._results_shown)
         self.dismiss.setVisible(shown and not running)
+
+    def say_forecast(self, seconds: float | None) -> None:
+        """How long a run with the recipe as it stands would take; None: that is not known."""
+        if seconds != self._would_take:
+            self._would_take = seconds
+            self.refresh()
 
     def say_shown(self, results: bool) -> None:
         """Whether the results of that run are what the page before the person shows."""

@@ -108,7 +108,9 @@ def square(path: Path, side: int) -> QImage | None:
 
 
 class ThumbnailModel(QAbstractListModel):
-    """The pictures of a wall."""
+    """The pictures of a wall. `unreadable` is sent when one cannot be read."""
+
+    unreadable = Signal()
 
     def __init__(self, ratio: float, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -224,6 +226,8 @@ class ThumbnailModel(QAbstractListModel):
         while len(self._pixmaps) > _KEPT:
             self._pixmaps.popitem(last=False)
         row = self._rows.get(path)
+        if image is None:
+            self.unreadable.emit()
         if row is not None:
             self.dataChanged.emit(self.index(row), self.index(row), [Qt.ItemDataRole.DecorationRole])
 

@@ -24,7 +24,7 @@ from desktop_ft.gui.rate_dialog import RateDialog
 from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.strip import ENDINGS, best_words
+from desktop_ft.gui.strip import best_words, ending_words, kept_words
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
 
 _BESIDE_BAR = 8
@@ -297,10 +297,20 @@ class TrainPage(Page):
         end = training.end
         if end is None or not training.news:
             self.notice.clear()  # of an earlier run, the line above the curves says it
-        elif end.status is RunStatus.FAILED:
+            return
+        ending, kept = ending_words(end, training.history), kept_words(end, training.history)
+        if end.status is RunStatus.FAILED:
             lines = end.error.strip().splitlines() or [tr("It did not say why.")]
-            self.notice.say(f"{tr(ENDINGS[end.status])}: {lines[-1]}", "bad")
-        elif end.status is RunStatus.COMPLETED:
-            self.notice.say(tr("Training is complete. The results are on the page Results."), "good")
+            self.notice.say(f"{ending}: {lines[-1]}", "bad")
+        elif end.status is not RunStatus.COMPLETED:
+            self.notice.say(" ".join(filter(None, (tr("{what}.", what=ending), kept, self._left_the_queue()))), "")
+        elif not training.judged:
+            self.notice.say(tr("Training is complete, its evaluation is not. Evaluate the run on the page Results."), "warn")
+        elif self._session.runs.keeps_another_shown:
+            self.notice.say(tr("Training is complete. The button See results leads to its results."), "good")
         else:
-            self.notice.say(tr("{what}.", what=tr(ENDINGS[end.status])), "")
+            self.notice.say(tr("Training is complete. The results are on the page Results."), "good")
+
+    def _left_the_queue(self) -> str:
+        of_queue = self._session.queue.last is not None and self._session.queue.last == self._session.training.run
+        return tr("It waits in the queue no more.") if of_queue else ""

@@ -46,6 +46,7 @@ class TrainingJob(QObject):
         self._phase: Phase | None = GETTING_READY
         self._told_end: RunEnded | None = None
         self.fault: BaseException | None = None
+        self.judged = False
 
     def run(self) -> None:
         """Do the run, here and now; called in the job's thread."""
@@ -53,6 +54,7 @@ class TrainingJob(QObject):
         end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
             end = self._fit(self._emit, self._control, self._progress)
+            self.judged = True  # a run that is complete is evaluated, or it raises
         except Cancelled:
             end = self._told_end or RunEnded(status=RunStatus.CANCELLED)
         except BaseException as error:  # CUDA's out-of-memory is a RuntimeError: nothing may vanish in a thread
@@ -113,6 +115,7 @@ class Training(QObject):
     Attributes:
         news: whether the end of the run shown is worth telling: it began in this window, no other was shown since, and nobody has
             dismissed it.
+        judged: whether the run that ended last was evaluated, if it is complete.
     """
 
     started = Signal()
@@ -125,7 +128,7 @@ class Training(QObject):
         self.run: Path | None = None
         self.phase: Phase | None = None
         self.end: RunEnded | None = None
-        self.news = False
+        self.news = self.judged = False
         self.control = RunControl()
         self._job: TrainingJob | None = None
         self._thread: QThread | None = None
@@ -224,6 +227,6 @@ class Training(QObject):
         self._thread.wait()
         job, self._job, self._thread = self._job, None, None
         self.phase = None
-        self.end = self.history.ended
+        self.end, self.judged = self.history.ended, job.judged
         self.updated.emit()
         self.ended.emit(job.fault)

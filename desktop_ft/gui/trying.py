@@ -18,10 +18,13 @@ from desktop_ft.jobs.predicting import Prediction, as_csv
 from desktop_ft.runs import atomic
 
 _DRAW_EVERY_MS = 150
+_Identity = tuple[Path, int]
 
 
 class TryIt(QWidget):
     """A wall of photos with the model's answers. `opened` tells which answer, of `answers`, is to be looked at.
+
+    Answers belong to the model that gave them: where another is shown meanwhile, they are there again when it comes back.
 
     Args:
         model: the exported file or the run that answers; None while there is none.
@@ -36,6 +39,8 @@ class TryIt(QWidget):
         self._model = model
         self._nothing = nothing
         self.answers: list[Prediction] = []
+        self._of: _Identity | None = None
+        self._given = dict[_Identity, list[Prediction]]()
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -62,17 +67,18 @@ class TryIt(QWidget):
         runs.progressed.connect(self._progressed)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
+        runs.given_up.connect(self._given_up)
         runs.ended.connect(self._over)
-        self.clear()
+        self.refresh()
 
-    def clear(self) -> None:
-        """Show no answers: another model. What the last one is still asked is given up, as nobody would see its answers."""
-        if not self.progress.isHidden():
-            self._session.runs.cancel()
-            self.progress.end()
-        self.answers = []
-        self.wall.thumbs.set_thumbs(())
-        self.notice.clear()
+    def show_model(self) -> None:
+        """Show what the model answered that is shown now. What another is still asked is given up: nobody sees it."""
+        identity = _identity(self._model())
+        if identity != self._of:
+            if not self.progress.isHidden():
+                self._session.runs.cancel()
+                self.progress.end()
+            self._show_answers(identity, self._given.get(identity, []) if identity is not None else [])
         self.refresh()
 
     def refresh(self) -> None:
@@ -86,6 +92,13 @@ class TryIt(QWidget):
         self.summary.setText(_summary(self.answers))
         self.summary.setVisible(bool(self.answers))
         self.wall.setVisible(bool(self.answers))
+
+    def _show_answers(self, identity: _Identity | None, answers: list[Prediction]) -> None:
+        self._of, self.answers = identity, answers
+        if identity is not None:
+            self._given[identity] = answers
+        self.wall.thumbs.set_thumbs([_thumb(answer) for answer in answers])
+        self.notice.clear()
 
     def try_on(self, paths: Sequence[Path]) -> None:
         """Ask the model about `paths`, photos and folders."""
@@ -139,7 +152,7 @@ class TryIt(QWidget):
 
     def _began(self, what: str) -> None:
         if what == ASKING and self._session.runs.asked == self._model():
-            self.clear()
+            self._show_answers(_identity(self._model()), [])
             self.progress.begin(tr(what))
         self.refresh()
 
@@ -166,11 +179,25 @@ class TryIt(QWidget):
         if self._ours:
             self.notice.say(text, "warn")
 
+    def _given_up(self, kept: str) -> None:
+        if self._ours:
+            self.notice.say(kept)
+
     def _over(self) -> None:
         self._soon.stop()
         self._draw()
         self.progress.end()
         self.refresh()
+
+
+def _identity(model: Path | None) -> _Identity | None:
+    """The model as it is now: one that is written anew, or a run that has learned on, is another."""
+    if model is None:
+        return None
+    try:
+        return model, (model / "checkpoints" / "index.json" if model.is_dir() else model).stat().st_mtime_ns
+    except OSError:
+        return model, 0
 
 
 def _invitation(model: Path) -> str:

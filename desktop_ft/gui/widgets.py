@@ -200,6 +200,9 @@ class Notice(QFrame):
 
     Args:
         logged: whether what it says goes into the log; not so where it only shows what the person picked.
+
+    Attributes:
+        lasts: whether what is said stays when another page is shown.
     """
 
     changed = Signal()
@@ -215,10 +218,13 @@ class Notice(QFrame):
         self.copy = button(
             tr("Copy details"), self._copy, tip=tr("What a report needs: these words, versions and, if there is one, a trace.")
         )
+        self.dismiss = button(tr("Dismiss"), self.clear)
+        self.lasts = False
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.addWidget(self._text, 1)
-        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignTop)
+        for way in (self.copy, self.dismiss):
+            layout.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.hide()
 
     @property
@@ -235,8 +241,15 @@ class Notice(QFrame):
         what, cure = words_of(error)
         self._say(f"{what}\n{cure}", "bad", error)
 
+    def fail_lasting(self, error: BaseException) -> None:
+        """Show an error that matters on every page: a person may dismiss it."""
+        self.fail(error)
+        self.lasts = True
+        self.dismiss.show()
+
     def clear(self) -> None:
         """Say nothing."""
+        self.lasts = False
         self.hide()
         self.changed.emit()
 
@@ -249,6 +262,8 @@ class Notice(QFrame):
             self.style().unpolish(self)
             self.style().polish(self)
         self.copy.setVisible(level == "bad")
+        self.dismiss.hide()
+        self.lasts = False
         self.setVisible(bool(what))
         self.changed.emit()
         # What grows by a line, or is said again while it can still be read, is not news as a whole.

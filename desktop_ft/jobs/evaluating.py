@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
@@ -76,7 +76,13 @@ def evaluate_run(
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
         samples, subset = _understood(given, opened, warn), marked("all")
         if left_out := given.left_out():
-            warn(tr("Left out, as they cannot be used: {count} files or folders. A scan of it says which.", count=len(left_out)))
+            warn(
+                tr_n(
+                    "Left out, as it cannot be used: {n:,} file or folder. A scan of it says which.",
+                    "Left out, as they cannot be used: {n:,} files or folders. A scan of it says which.",
+                    n=len(left_out),
+                )
+            )
         _warn_of_flattery(opened, samples, warn)
     network = trained_network(opened, warn)
     logits = logits_of(
@@ -190,7 +196,13 @@ def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sampl
             tr("Choose pictures of the classes that it learned."),
         )
     if left_out := len(given.samples) - len(kept.samples):
-        warn(tr("Left out, as the run's recipe says: {count} pictures.", count=left_out))
+        warn(
+            tr_n(
+                "Left out, as the run's recipe says: {n:,} picture.",
+                "Left out, as the run's recipe says: {n:,} pictures.",
+                n=left_out,
+            )
+        )
     for found in given.classes:
         name = dataset.rename.get(found, found)
         if name != found and found in classes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, RunStatus, TrainEvent
+from desktop_ft.core.events import CheckpointSaved, RunStatus
 from desktop_ft.core.language import tr
-from desktop_ft.core.metrics import Interval, MetricHistory
+from desktop_ft.core.metrics import Interval
 from desktop_ft.core.run_note import RunNote, changed
 from desktop_ft.core.values import explain
 from desktop_ft.evaluation.intervals import wilson
@@ -79,8 +79,7 @@ def broken_off(run: Path) -> BrokenOff | None:
     """How far `run` has come, which nobody trains and is not complete; else None, as where it cannot be read."""
     try:
         folder = RunFolder.open(run)
-        events = folder.events()
-        history = MetricHistory.of(events)
+        history = folder.history()
         if folder.is_locked or (history.ended is not None and history.ended.status is RunStatus.COMPLETED):
             return None
     except UserError:  # the page Runs tells of it
@@ -92,12 +91,11 @@ def broken_off(run: Path) -> BrokenOff | None:
     else:
         place = tr("its beginning")
     failed = history.ended is not None
-    return BrokenOff(run=run, place=place, saved=_saved(events), has_best=history.best is not None, failed=failed)
+    return BrokenOff(run=run, place=place, saved=saved_words(history.saved), has_best=history.best is not None, failed=failed)
 
 
-def _saved(events: Sequence[TrainEvent]) -> str:
-    """How far a run is saved that told these, in words; "" where nothing is."""
-    last = next((event for event in reversed(events) if isinstance(event, CheckpointSaved)), None)
+def saved_words(last: CheckpointSaved | None) -> str:
+    """How far a run is saved whose last checkpoint this is, in words; "" where nothing is."""
     if last is None:
         return ""
     if last.step:

@@ -73,7 +73,7 @@ def train(
     """Do all that `recipe` says, in the new run folder `run`; then evaluate the best checkpoint and write the report.
 
     Args:
-        emit: called with every event, from this thread; the last one is RunEnded.
+        emit: called with every event, from this thread; the last one is RunEnded, but for what the evaluation warns of.
         control: asks for a pause, a stop or a cancellation.
         progress: told of the phases around the training itself: what, how much done, of how much.
         cut: let frozen layers answer once; False: every step goes through the whole network, to compare with.
@@ -90,7 +90,7 @@ def train(
         team.meet()  # from here on the folder is a run
         work = new or _work(open_run(run, plugins))
         ended = _learn(work, plugins, emit, control, team, cut=cut)
-    return _judged(work.run, ended, plugins, control, progress, team)
+    return _judged(work.run, ended, plugins, emit, control, progress, team)
 
 
 def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -107,7 +107,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
         )
     with gathered(opened.recipe.device) as team, team.together():
         ended = _learn(_work(opened), plugins, emit, control, team)
-    return _judged(opened, ended, plugins, control, progress, team)
+    return _judged(opened, ended, plugins, emit, control, progress, team)
 
 
 def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
@@ -121,13 +121,13 @@ def keep_best(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, p
 
 
 def judge(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, progress: PhaseProgress | None = None) -> RunEnded:
-    """Evaluate a run that has ended, and whose evaluation is missing; how it had ended is given back, and nothing emitted.
+    """Evaluate a run that has ended, and whose evaluation is missing; gives how it had ended. `emit` hears warnings alone.
 
     Raises:
         UserError: as `evaluate_run`, or the run has not ended. Cancelled: asked to cancel or to stop, where the run is complete.
     """
     ended = ended_before(run)
-    _judge(run, ended, plugins, control, progress)
+    _judge(run, ended, plugins, emit, control, progress)
     return ended
 
 
@@ -272,17 +272,26 @@ def _nowhere(event: TrainEvent) -> None:
 
 
 def _judged(
-    run: OpenRun, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None, team: Team
+    run: OpenRun,
+    ended: RunEnded,
+    plugins: Plugins,
+    emit: Emit,
+    control: RunControl,
+    progress: PhaseProgress | None,
+    team: Team,
 ) -> RunEnded:
     """Evaluate what was trained; before the first epoch is judged there is nothing that deserves a score."""
     told = ended.status in (RunStatus.COMPLETED, RunStatus.STOPPED)
     if team.is_first and told and run.folder.history().best is not None:
-        _judge(run.folder.path, ended, plugins, control, progress)
+        _judge(run.folder.path, ended, plugins, emit, control, progress)
     return ended
 
 
-def _judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> None:
+def _judge(run: Path, ended: RunEnded, plugins: Plugins, emit: Emit, control: RunControl, progress: PhaseProgress | None) -> None:
     stopped_before = ended.status is RunStatus.STOPPED
+
+    def warn(message: str) -> None:
+        emit(Warned(message=message))
 
     def evaluating(done: int, total: int | None) -> None:
         # The run is kept already: asked to stop now, there is only this to give up.
@@ -292,7 +301,7 @@ def _judge(run: Path, ended: RunEnded, plugins: Plugins, control: RunControl, pr
             progress(tr("Evaluating"), done, total)
 
     try:
-        evaluate_run(run, plugins, progress=evaluating, cancel=control.cancel)
+        evaluate_run(run, plugins, warn=warn, progress=evaluating, cancel=control.cancel)
     except Cancelled:
         # A run that was stopped already ends as it did; one that was complete is told to be without its score.
         if not stopped_before:

@@ -85,8 +85,10 @@ def test_the_most_views_that_save_half_are_recommended(epochs: int, learning: fl
 
 def test_times_of_one_process_are_called_so() -> None:
     memory = "What learns takes 42.0 MB of memory."
-    assert a_forecast().words(1) == f"About 6 s of training, in fp32. {memory}"
-    assert a_forecast(processes=4).words(1) == f"About 6 s of training, in fp32 in one process; 4 will share it. {memory}"
+    assert a_forecast().words(1) == f"The whole training, 10 epochs, takes about 6 s; it computes in fp32. {memory}"
+    assert a_forecast(processes=4).words(1) == (
+        f"The whole training, 10 epochs, would take one process about 6 s; 4 will share it, computing in fp32. {memory}"
+    )
 
 
 @given(forecasts)

@@ -44,12 +44,14 @@ def test_a_sound_dataset_needs_no_words() -> None:
 
 def test_warnings_say_what_is_skewed_small_unseen_and_left_out() -> None:
     problem = Problem(path="a/x", class_name="a", kind="empty", severity=Severity.LEFT_OUT, reason="Is empty.", cure="Remove it.")
-    said = " ".join(check_trainable(divided([100, 4], [5, 0], (problem,)), 1))
+    folder = Problem(path="b", class_name="b", kind="empty-class", severity=Severity.LEFT_OUT, reason="Empty.", cure="Fill it.")
+    said = " ".join(check_trainable(divided([100, 4], [5, 0], (problem, folder)), 1))
     for words in (
         "25 times",
         "Fewer than 10 training pictures in 1",
         "No validation picture in 1",
-        "cannot be used: 1",
+        "cannot be used: 2",
+        "the class b",
         "batch size of 1",
     ):
         assert words in said

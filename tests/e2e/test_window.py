@@ -173,14 +173,14 @@ def test_time_and_memory_of_what_is_ticked_are_measured_by_themselves(
     state.go("layers")
     qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
     head = layers.measured.text.text()
-    assert head.startswith("About") and "of memory. An epoch takes" in head
+    assert head.startswith("The whole training") and "of memory. An epoch takes" in head
     click_tick(layers, "blocks.6")
     assert forecasts.told is None and layers.measured.text.text() == "Measuring time and memory…"
     qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
     assert layers.measured.text.text() != head
     train = page(window, "train")
     assert isinstance(train, TrainPage)
-    assert train.forecast.answer.text().startswith("About")  # what is known is shown there too
+    assert train.forecast.answer.text().startswith("The whole training")  # what is known is shown there too
 
 
 def test_a_learning_rate_is_found_and_taken(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

@@ -45,6 +45,21 @@ def test_the_list_is_reordered_by_keys(window: MainWindow, augment: AugmentPage)
     assert order(window) == [first, second, *others]
 
 
+def test_the_list_has_a_menu_of_what_can_be_done_with_a_transform(window: MainWindow, augment: AugmentPage) -> None:
+    first, *others = order(window)
+    augment.list.setCurrentRow(0)
+    menu = {action.text(): action for action in augment.list.actions()}
+    assert augment.list.contextMenuPolicy() is Qt.ContextMenuPolicy.ActionsContextMenu
+    assert {text for text, action in menu.items() if action.isEnabled()} == {"Down", "Duplicate", "Remove"}
+    augment.list.setFocus()
+    QTest.keyClick(augment.list, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    assert order(window) == [first, first, *others] and augment.list.currentRow() == 1
+    menu["Down"].trigger()
+    assert order(window) == [first, others[0], first, *others[1:]] and augment.list.currentRow() == 2
+    menu["Remove"].trigger()
+    assert order(window) == [first, *others]
+
+
 def test_the_list_is_reordered_by_dragging(window: MainWindow, augment: AugmentPage, qtbot: QtBot) -> None:
     first, *others = order(window)
     model = augment.list.model()

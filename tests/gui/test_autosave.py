@@ -337,3 +337,39 @@ def test_an_interrupted_run_goes_on_or_keeps_its_best(photos: Path, faults: Faul
         assert ended is not None
         assert ended.status is (RunStatus.COMPLETED if way == "go_on" else RunStatus.STOPPED), ended
     assert RunFolder(run).evaluation is not None
+
+
+def test_the_project_of_another_window_is_offered_at_the_next_start(
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot
+) -> None:
+    """Two windows had a project each, and both were closed."""
+    opened(window, photos, qtbot)
+    assert window.session.autosave.save()
+    others = Path(shutil.copytree(photos, tmp_path / "others"))
+    second = app.build_window(faults)
+    second.begin_with(None)
+    with qtbot.waitSignal(second.begun):
+        second.show()
+    assert second.other_project.isHidden(), "the first window is still open"
+    opened(second, others, qtbot)
+    edit(second, 7)
+    for each in (second, window):
+        each.close()
+        qtbot.waitUntil(lambda each=each: not each.session.worker.busy)  # type: ignore[misc]
+    second.deleteLater()
+    with next_start(faults, qtbot) as again:
+        offer = again.other_project
+        assert again.session.state.recipe.dataset.folder == str(others) and offer.isVisible()
+        assert str(photos) in offer.notice.text
+        click(offer.open)
+        qtbot.waitUntil(lambda: not again.session.opening.running, timeout=30_000)
+        assert again.session.state.recipe.dataset.folder == str(photos) and offer.isHidden()
+    with next_start(faults, qtbot) as again:
+        assert again.session.state.recipe.dataset.folder == str(photos), "it was used last"
+        assert str(others) in again.other_project.notice.text
+        click(again.other_project.later)
+        assert again.other_project.isHidden()
+    with next_start(faults, qtbot) as again:
+        assert again.other_project.isHidden(), "it is not asked about again"
+    kept = Recipe.from_toml((places.data() / "project-2.toml").read_text(), "it")
+    assert kept.dataset.folder == str(others) and kept.optimisation.epochs == 7

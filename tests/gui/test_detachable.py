@@ -2,9 +2,10 @@
 
 import json
 
-from PySide6.QtCore import QSize, Qt
+import pytest
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QSpinBox, QTabWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QSpinBox, QTabWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import app, places
@@ -137,3 +138,14 @@ def test_a_damaged_arrangement_is_left_out(window: MainWindow, faults: Faults) -
     panel.attach()
     again.close()
     again.deleteLater()
+
+
+def test_icons_follow_a_panel_to_a_finer_screen(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = train_page(window)
+    panel = panel_of(page)
+    panel.detach()
+    own = page.plots.window()
+    monkeypatch.setattr("desktop_ft.gui.theme._scales", lambda: [1, 3])
+    QApplication.sendEvent(own, QEvent(QEvent.Type.DevicePixelRatioChange))
+    assert 3 * panel.way.iconSize().width() in {size.width() * 16 // 20 for size in panel.way.icon().availableSizes()}
+    panel.attach()

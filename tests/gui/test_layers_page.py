@@ -215,3 +215,11 @@ def test_a_plan_is_compared_with_that_of_a_run(window: MainWindow, layers: Layer
     QTest.keyClicks(palette.line, "first")
     QTest.keyClick(palette.line, Qt.Key.Key_Return)
     assert "Compared with the run first try" in layers.comparison.text() and compared(layers, "conv_head") == "≠ 0.03"
+
+
+def test_what_was_done_with_a_plan_is_told_on_every_page(window: MainWindow) -> None:
+    window.session.state.go("train")
+    window.page("train")
+    for name, said in (("plan.copy", "clipboard"), ("plan.paste", "The copied plan is this project's now")):
+        window.actions_[name].trigger()
+        assert said in window.notice.text

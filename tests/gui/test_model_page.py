@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import places
 from desktop_ft.core.offers import Aim
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.model_page import COLUMNS, ModelPage
 from desktop_ft.models import fetching
 from tests.gui.test_window import click, drop, opened, page
 
@@ -103,7 +103,8 @@ def test_measuring_can_be_cancelled(window: MainWindow, qtbot: QtBot) -> None:
     click(model.measure_all)
     click(model.measuring.findChild(QAbstractButton))
     qtbot.waitUntil(lambda: not window.session.networks.measuring, timeout=60_000)
-    assert not model.measuring.isVisible() and model.measure_all.isEnabled() and not model.notice.text
+    assert not model.measuring.isVisible() and model.measure_all.isEnabled()
+    assert "are kept" in model.notice.text
     assert sum(offer.speed is not None for offer in model.table.rows.rows) <= 1
 
 
@@ -150,12 +151,13 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(window: MainWindow,
     qtbot.waitUntil(lambda: "MB of" in detail.text(), timeout=10_000)
     click(model.progress.findChild(QAbstractButton))
     qtbot.waitUntil(lambda: not window.session.networks.downloading, timeout=10_000)
-    assert not model.progress.isVisible() and model.download.isEnabled() and not model.notice.text
+    assert not model.progress.isVisible() and model.download.isEnabled()
+    assert NAME in model.notice.text and "nothing of it is kept" in model.notice.text
     assert not [path for path in (places.cache() / "weights").rglob("*") if path.is_file()]
     server.go_on.set()
     click(model.download)  # what arrives this time is not what the publisher gave a hash of
     qtbot.waitUntil(lambda: bool(model.notice.text), timeout=10_000)
-    assert NAME in model.notice.text and not model.table.current().local
+    assert NAME in model.notice.text and "cancelled" not in model.notice.text and not model.table.current().local
 
 
 def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Path) -> None:
@@ -168,3 +170,12 @@ def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Pa
     assert window.session.state.recipe.backbone.weights == ""
     window.commands.undo()
     assert window.session.state.recipe.backbone.weights == str(file)
+
+
+def test_the_licence_is_in_sight(window: MainWindow) -> None:
+    table = model_page(window).table
+    licence = next(number for number, column in enumerate(COLUMNS) if column.title == "Licence")
+    assert not table.horizontalScrollBar().isVisible()
+    row = next(number for number, offer in enumerate(table.rows.rows) if offer.spec.weights.licence == "BSD-3-Clause")
+    needed = table.fontMetrics().horizontalAdvance(str(table.rows.index(row, licence).data()))
+    assert table.columnWidth(licence) > needed

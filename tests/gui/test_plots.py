@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import MachineUse, RatesSet
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.runs import atomic
@@ -35,6 +36,16 @@ def train(window: MainWindow) -> TrainPage:
 
 def drawn(train: TrainPage, name: str) -> np.ndarray:
     return train.plots.shown.values(name)
+
+
+def test_what_is_empty_shows_no_numbers_of_its_own_making(train: TrainPage, window: MainWindow) -> None:
+    learning = train.plots.learning
+    for told, shown in ((MetricHistory(), False), (history(2, 50), True), (MetricHistory(), False)):
+        window.session.training.show(Path("a run"), told)
+        train.grab()
+        assert learning.loss.getAxis("left").style["showValues"] is shown
+        low, high = learning.accuracy.getPlotItem().getViewBox().viewRange()[1]
+        assert learning.accuracy.getAxis("left").style["showValues"] and ((low < 0 and high > 100) is not shown)
 
 
 def test_smoothing_draws_means_and_nothing_else(train: TrainPage) -> None:

@@ -149,6 +149,9 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     window.session.training.stop()
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: lines(dialog) == ["two\nwaits"])
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert train.notice.text.endswith("the best model so far is kept. It waits in the queue no more.")
     assert trained == ["long"] and not Queue().is_worked
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long", "two"] and not window.session.queue.working)

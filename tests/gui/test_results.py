@@ -26,6 +26,7 @@ from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.thumbnails import THUMB_ROLE
 from desktop_ft.jobs.evaluating import keep_threshold
+from desktop_ft.jobs.running import Warn
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
@@ -196,6 +197,17 @@ def test_photos_are_looked_for_where_the_recipe_says_when_the_run_does_not_know(
     assert "right" in results.accuracy.text()
 
 
+def test_photos_of_a_run_that_are_gone_are_told_of_once(figures: ResultsPage, photos: Path, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: figures.mistakes.thumbs.decoded > 0, timeout=LONG)
+    assert figures.gone.isHidden()
+    photos.rename(photos.with_name("unplugged"))
+    figures.tabs.setCurrentIndex(1)
+    photos_in_cell(figures, 1, 0)
+    figures.cell.thumbs.unreadable.emit()  # as where one is to be shown that was not decoded before
+    qtbot.waitUntil(figures.gone.isVisible, timeout=LONG)
+    assert str(photos) in figures.gone.notice.text and "right" in figures.accuracy.text()
+
+
 def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
     evaluation = window.session.state.evaluation
     assert evaluation is not None
@@ -223,9 +235,11 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     assert not sure.keep.isEnabled()
     window.session.runs.open(judged)
     assert sure.threshold == 0.45, "another time the kept one is shown"
+    (judged / "note.json").write_text("{")
     click(sure.drop)
     qtbot.waitUntil(lambda: RunFolder.open(judged).threshold is None and not window.session.worker.busy, timeout=LONG)
     assert "don't know" not in figures.figures.text()
+    assert "note.json" in figures.notice.text, "the report that was drawn anew is without it"
     (judged / "threshold.json").mkdir()
     sure.value.setValue(50)
     click(sure.keep)
@@ -238,10 +252,10 @@ def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
     other = Path(shutil.copytree(judged, tmp_path / "other"))
     gate, begun = threading.Event(), list[Threshold | None]()
 
-    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None) -> None:
+    def slowly(run: Path, plugins: Plugins, threshold: Threshold | None, *, warn: Warn) -> None:
         begun.append(threshold)
         assert gate.wait(30)
-        keep_threshold(run, plugins, threshold)
+        keep_threshold(run, plugins, threshold, warn=warn)
 
     sure = figures.sureness
     figures.tabs.setCurrentWidget(sure)
@@ -454,14 +468,23 @@ def test_photos_of_a_zip_that_is_judged_are_those_of_the_zip(
 
 
 @pytest.mark.slow
-def test_asking_can_be_broken_off(window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], qtbot: QtBot) -> None:
+def test_asking_can_be_broken_off(
+    window: MainWindow, results: ResultsPage, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
+) -> None:
     assert drop(window, trained[0])
     trying = results.trying
     assert trying.progress.isVisible()
     click(trying.progress.findChildren(type(trying.ask))[0])
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert len(trying.answers) < 24
+    assert len(trying.answers) < 24 and "are kept here" in trying.notice.text
     assert trying.ask.isEnabled()
+    exported, run = page(window, "export"), window.session.state.run
+    assert run is not None
+    window.session.runs.export(run, tmp_path / "model.onnx", "onnx")
+    window.session.runs.cancel()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert isinstance(exported, ExportPage) and "no file was written" in exported.notice.text
+    assert not list(tmp_path.glob("*.onnx"))
 
 
 @pytest.mark.slow
@@ -482,13 +505,39 @@ def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
     window: MainWindow, results: ResultsPage, run: Path, trained: tuple[Path, Path], tmp_path: Path, qtbot: QtBot
 ) -> None:
     other = Path(shutil.copytree(run, tmp_path / "other"))
-    assert drop(window, trained[0])
-    assert results.trying.progress.isVisible()
-    window.session.runs.open(other)  # as a run that was under way does at its end
-    assert results.trying.progress.isHidden()
+    trying = results.trying
+    trying.try_on((trained[0] / "disc" / "00.png",))
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
-    assert results.trying.answers == [] and results.trying.wall.thumbs.rowCount() == 0
-    assert results.trying.ask.isEnabled(), "and the next can be asked"
+    (given,) = trying.answers
+    window.session.runs.open(other)
+    assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0
+    window.session.runs.open(run)
+    assert trying.answers == [given] and trying.wall.thumbs.rowCount() == 1, "they belong to the run that is shown"
+    assert drop(window, trained[0])
+    assert trying.progress.isVisible()
+    window.session.runs.open(other)
+    assert trying.progress.isHidden()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0
+    assert trying.ask.isEnabled(), "and the next can be asked"
+
+
+def test_a_run_that_ends_takes_no_other_out_of_sight(
+    window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    ended = Path(shutil.copytree(judged, tmp_path / "ended"))
+    recipe = RunFolder.open(judged).recipe
+    window.session.opening.open_recipe(recipe)
+    qtbot.waitUntil(lambda: not window.session.opening.running)
+    for page_shown, run_shown in (("results", judged), ("train", ended)):
+        window.session.state.go(page_shown)
+        window.session.runs.open(judged)
+        window.session.runs.begin(recipe, ended, lambda emit, control, progress: RunEnded(status=RunStatus.COMPLETED))
+        qtbot.waitUntil(lambda: not window.session.training.running)
+        assert window.session.state.run == run_shown
+        assert window.session.training.run == ended and window.strip.results.isVisibleTo(window)
+        click(window.strip.results)
+        assert window.session.state.run == ended and figures.isVisible()
 
 
 def test_a_run_that_is_dropped_is_opened(window: MainWindow, figures: ResultsPage, judged: Path, tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone, Warned
+from desktop_ft.core.events import CheckpointSaved, EpochDone, RunEnded, RunStarted, RunStatus, StepDone, Warned
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.engine.control import RunControl
-from desktop_ft.gui.strip import Strip
+from desktop_ft.gui.strip import Strip, ending_words, kept_words
 from desktop_ft.gui.training_job import Emit, PhaseProgress, Training, TrainingJob
 
 STARTED = RunStarted(
@@ -153,4 +153,24 @@ def test_events_are_drawn_in_batches(qtbot: QtBot, tmp_path: Path) -> None:
         training.start(tmp_path, fast)
     assert drawn[-1] == many
     assert len(drawn) < 100
+    training.deleteLater()
+
+
+def test_what_is_kept_of_a_run_that_was_ended_is_told() -> None:
+    begun, saved = MetricHistory(), MetricHistory()
+    saved.add(CheckpointSaved(path="checkpoints/last", epoch=3, step=0, best=True))
+    cancelled, stopped = RunEnded(status=RunStatus.CANCELLED), RunEnded(status=RunStatus.STOPPED)
+    assert kept_words(cancelled, begun) == kept_words(stopped, begun) == "Nothing of it was saved yet."
+    assert "up to the end of epoch 3" in kept_words(cancelled, saved)
+    assert "before an epoch" in ending_words(stopped, begun), "there is no best model that could be kept"
+    assert kept_words(RunEnded(status=RunStatus.COMPLETED), saved) == ""
+
+
+def test_a_complete_run_is_judged_unless_its_evaluation_ended_otherwise(qtbot: QtBot, tmp_path: Path) -> None:
+    training = Training()
+    for fit, judged in ((well, True), (raising(Cancelled(), after_end=True), False), (well, True)):
+        with qtbot.waitSignal(training.ended):
+            training.start(tmp_path, fit)
+        assert training.end is not None and training.end.status is RunStatus.COMPLETED
+        assert training.judged is judged
     training.deleteLater()

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
@@ -32,12 +33,14 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.palette import Palette
 from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.augmenting import presets
 from desktop_ft.jobs.kept import all_kept
+from desktop_ft.plugin_manager import set_enabled
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
 
@@ -61,6 +64,10 @@ def click(button: QAbstractButton) -> None:
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+def button_named(of: QWidget, text: str) -> QPushButton:
+    return next(button for button in of.findChildren(QPushButton) if button.text() == text)
+
+
 def opened(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
     assert drop(window, folder)
     qtbot.waitUntil(lambda: window.session.state.manifest is not None and not window.session.opening.running, timeout=30_000)
@@ -79,7 +86,7 @@ def test_a_dropped_folder_shows_classes_photos_and_problems(window: MainWindow, 
     assert not data.empty.isVisible()
     assert data.classes.rows.rowCount() == 2
     assert [problem.path for problem in data.problems.rows.rows] == ["dark/broken.png"]
-    assert "1 file left out" in data.summary.text()
+    assert "1 file or folder left out" in data.summary.text()
     data.tabs.setCurrentIndex(1)
     assert "dark/broken.png" in data.problem.text
     data.tabs.setCurrentIndex(0)
@@ -132,6 +139,115 @@ def test_what_cannot_be_opened_is_told_in_place(window: MainWindow, tmp_path: Pa
     picture.write_text("x")
     assert drop(window, picture)
     assert "notes.txt" in window.notice.text
+
+
+@pytest.fixture
+def plugin(home: Path) -> None:
+    """One that brings a sample of two colours."""
+    (home / "data" / "plugins").mkdir(parents=True)
+    (home / "data" / "plugins" / "two_colours.py").write_text(SAMPLE)
+    set_enabled("two_colours", on=True)
+
+
+SAMPLE = """
+from PIL import Image
+from desktop_ft.api import SampleDataset, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+def write(folder):
+    for name in ("black", "white"):
+        (folder / name).mkdir()
+        for side in (20, 21):
+            Image.new("RGB", (side, side), name).save(folder / name / f"{side}.png")
+
+@hookimpl
+def register_sample_datasets(register):
+    register(SampleDataset(name="two", title="Two colours", description="Black and white.", licence="CC0", write=write))
+"""
+
+
+def test_a_sample_of_a_plugin_can_be_tried(plugin: None, window: MainWindow, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    offered = {action.text(): action for action in button_named(data, "Try a sample").menu().actions()}
+    assert list(offered) == ["Handwritten digits", "Two colours"]
+    offered["Two colours"].trigger()
+    qtbot.waitUntil(lambda: window.session.state.manifest is not None, timeout=30_000)
+    assert window.session.state.manifest.classes == ("black", "white")
+    qtbot.waitUntil(lambda: window.actions_["open.sample"].isEnabled())
+    window.actions_["open.sample"].trigger()
+    palette = window.findChild(Palette)
+    assert palette is not None
+    QTest.keyClicks(palette.line, "two")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert window.session.opening.running
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+
+
+def test_photos_that_are_gone_are_told_of_once_and_found_again(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    opened(window, photos, qtbot)
+    qtbot.waitUntil(lambda: not data.wall.thumbs.waiting and not window.session.worker.busy, timeout=10_000)
+    assert data.gone.isHidden()
+    photos.rename(photos.with_name("unplugged"))
+    page(window, "model")
+    page(window, "data")
+    qtbot.waitUntil(data.gone.isVisible, timeout=10_000)
+    assert str(photos) in data.gone.notice.text
+    photos.with_name("unplugged").rename(photos)
+    click(data.gone.again)
+    qtbot.waitUntil(data.gone.isHidden, timeout=10_000)
+
+
+def test_what_is_wrong_with_a_recipe_is_seen_on_every_page_until_it_is_right(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    right = window.session.state.recipe.to_toml()
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(right.replace("epochs = 10", "epochs = -1"))
+    assert drop(window, wrong)
+    for name in ("train", "model", "data"):
+        page(window, name)
+        assert "wrong.toml" in window.notice.text and window.notice.dismiss.isVisible()
+    click(window.notice.dismiss)
+    assert not window.notice.text
+    assert drop(window, wrong) and window.notice.text
+    wrong.write_text(right)
+    assert drop(window, wrong)
+    assert not window.notice.text
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+
+
+def test_the_rail_says_where_a_recipe_is_not_right(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    augment = page(window, "augment")
+    assert isinstance(augment, AugmentPage)
+    entry = window.rail.item(PAGES.index("augment"))
+    good, bad = AugmentationSpec(transform="horizontal_flip"), AugmentationSpec(transform="from_elsewhere")
+    recipe = window.session.state.recipe
+    window.session.state.edit("another list", recipe.model_copy(update={"augmentation": (good, bad)}))
+    page(window, "model")
+    qtbot.waitUntil(lambda: "from_elsewhere" in entry.toolTip())
+    assert "needs attention" in entry.data(Qt.ItemDataRole.AccessibleDescriptionRole)
+    page(window, "augment")
+    assert augment.list.currentRow() == 0 and "from_elsewhere" in augment.notice.text
+    window.commands.undo()
+    qtbot.waitUntil(lambda: "from_elsewhere" not in entry.toolTip())
+    assert not augment.notice.text
+
+
+def test_what_is_open_after_a_look_was_cancelled_is_told(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    for before in ("No pictures are open", "stay open"):
+        assert drop(window, photos)
+        click(data.progress.findChild(QAbstractButton))
+        qtbot.waitUntil(lambda: not window.session.opening.running, timeout=30_000)
+        assert "colours was cancelled" in data.notice.text and before in data.notice.text
+        opened(window, photos, qtbot)
+        assert not data.notice.text
 
 
 def test_text_that_is_dropped_is_ignored(window: MainWindow) -> None:
@@ -188,9 +304,9 @@ def test_augmentation_is_a_list_with_forms(window: MainWindow, qtbot: QtBot) -> 
     assert specs
     assert augment.list.count() == len(specs)
     augment.list.setCurrentRow(0)
-    click(augment.down)
+    click(button_named(augment, "Down"))
     assert window.session.state.recipe.augmentation[1] == specs[0]
-    click(augment.remove)
+    click(button_named(augment, "Remove"))
     assert window.session.state.recipe.augmentation == specs[1:]
     assert augment.preset.currentData() == ""
     window.commands.undo()
@@ -229,7 +345,8 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     page(window, "train")
     click(row.ask)
     assert not row.ask.isEnabled() and row.answer.text() == "Taking a few steps…"
-    qtbot.waitUntil(lambda: row.answer.text().startswith("About"), timeout=60_000)
+    qtbot.waitUntil(lambda: row.answer.text().startswith("The whole training, 30 epochs, takes about"), timeout=60_000)
+    qtbot.waitUntil(lambda: "As it is set now, one takes about" in window.strip.text)
     told = re.search(r"Recommended: (\d+) view", row.answer.text())  # how many depends on how fast this machine is just now
     assert told and int(told[1]) in VIEWS_WORTH_TRYING
     click(row.take_views)
@@ -237,7 +354,9 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     assert not row.take_views.isVisible() and not row.answer.text()  # it was measured for another recipe
     state.undo_stack.undo()
     assert state.recipe.optimisation.views == 0
-    assert row.answer.text().startswith("About"), "what was measured of this recipe still holds"
+    assert row.answer.text().startswith("The whole training, 30 epochs, takes about"), (
+        "what was measured of this recipe still holds"
+    )
     assert not window.session.forecasts.running
 
 
