@@ -15,7 +15,6 @@ from desktop_ft.core.values import Described
 if TYPE_CHECKING:
     import random
 
-    from PySide6.QtWidgets import QWidget
     from torch import Tensor, nn
 
 
@@ -169,10 +168,10 @@ class WindowPanel:
 
     Attributes:
         description: what it shows, in a sentence.
-        make: gives the widget, new; Qt (PySide6) is imported by it, never at the head of the module.
+        make: gives a new QWidget; Qt (PySide6) is imported by it, never at the head of the module.
     """
 
     name: str
     title: str
     description: str
-    make: Callable[[PanelHost], QWidget]
+    make: Callable[[PanelHost], Any]

@@ -13,5 +13,5 @@ def test_a_plugin_that_is_enabled_while_plugins_are_off_is_said_to_be(home: Path
     (home / "data" / "plugins" / "mine.py").write_text("DESKTOP_FT_API = '>=1,<2'\n")
     assert main(["--no-plugins", "plugins", "enable", "mine"]) == 0
     told = capsys.readouterr()
-    assert "safe mode" in told.out and "mine is enabled, and that is kept. Plugins are off in this start" in told.err
+    assert "safe mode" in told.out and "mine is turned on, and that is kept. Plugins are off in this start" in told.err
     assert next(record for record in load_plugins().records if record.name == "mine").state is PluginState.LOADED

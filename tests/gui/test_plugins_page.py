@@ -115,5 +115,7 @@ def test_what_is_no_plugin_is_refused_in_place(window: MainWindow, qtbot: QtBot,
     drop(window, tmp_path)
     qtbot.waitUntil(lambda: idle(window))
     assert "There is no plugin in" in plugins.notice.text and window.session.state.page == "plugins"
-    built_in = plugins.table.current()
-    assert built_in is not None and not plugins.turn.isVisible() and not plugins.remove.isVisible() and plugins.brings.text()
+    plugins.table.select(lambda each: each.name == "csv_sink")
+    assert plugins.turn.isVisible() and not plugins.trust.isVisible() and not plugins.remove.isVisible()
+    plugins.table.select(lambda each: each.name == "augmentations")
+    assert not plugins.turn.isVisible() and not plugins.remove.isVisible() and plugins.brings.text()
