@@ -28,7 +28,7 @@ lint: $(READY) ## style, types and import contracts
 	$(BIN)/lint-imports
 
 test: lint ## lint, then the tests, in minutes
-	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8
 
 slow: $(READY) ## the tests that take longer: real photos, many kills, every network
 	$(BIN)/python -m pytest -m slow
