@@ -9,6 +9,7 @@ from desktop_ft.cli.explain_command import add_explain_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
+from desktop_ft.cli.plugins_command import add_plugins_command
 from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
@@ -30,6 +31,7 @@ def add_all_commands(commands: Any) -> None:
         add_rate_command,
         add_bench_command,
         add_help_command,
+        add_plugins_command,
         add_system_commands,
     ):
         add(commands)

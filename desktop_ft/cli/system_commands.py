@@ -1,4 +1,4 @@
-"""`plugins`, `cache` and `doctor`."""
+"""`cache` and `doctor`."""
 
 import argparse
 import importlib.metadata
@@ -10,24 +10,12 @@ from desktop_ft import __version__, places
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.words import size
 from desktop_ft.jobs.kept import all_kept
-from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import PluginState, load_plugins
 from desktop_ft.runs import atomic
 
 
 def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that look at the application itself."""
-    parser = commands.add_parser(
-        "plugins",
-        help="list the plugins, turn one on or off",
-        description="List every plugin found, with its state and the reason. A plugin that is on is trusted, not sandboxed.",
-        epilog="Example: desktop-ft plugins enable my_backbones",
-    )
-    parser.add_argument("action", nargs="?", choices=["list", "enable", "disable"], default="list")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the plugin to turn on or off")
-    parser.add_argument("--details", action="store_true", help="show the traceback of plugins that failed")
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser.set_defaults(run=_plugins, usage=parser.error)
-
     parser = commands.add_parser(
         "cache",
         help="show or drop what is kept for the next run",
@@ -48,31 +36,6 @@ def add_system_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     parser.set_defaults(run=_doctor)
-
-
-def _plugins(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    if (arguments.action == "list") is not (arguments.name is None):
-        arguments.usage(
-            f"`plugins {arguments.action}` needs a plugin's name" if arguments.name is None else "what is to be done with it?"
-        )
-    if arguments.name is not None:
-        set_enabled(arguments.name, on=arguments.action == "enable")
-    records = load_plugins().records
-    terminal.document(
-        [{k: str(getattr(r, k)) for k in ("name", "origin", "version", "state", "reason", "traceback")} for r in records]
-    )
-    terminal.table(
-        ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.reason] for r in records]
-    )
-    if arguments.action == "enable":
-        wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
-        if wrong is not None:
-            return terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.reason}.", 1)
-    if arguments.details:
-        for record in records:
-            if record.traceback:
-                terminal.say(f"\n{record.name}:\n{record.traceback}")
-    return 0
 
 
 def _cache(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast, overload
 
+import annotated_types
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
@@ -17,6 +19,8 @@ _WORD = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_WORD}(?:[ \t]*+\.[ \t]*+{_WORD}){{100}}")
 """A TOML key of so many parts; what is meant has five. Its reader needs memory by the square of them."""
 _COMPLAINTS = 3
+WIDEST = 2_000_000_000
+"""A number that has no bound of its own is kept within this, to either side of zero."""
 
 
 class Described(BaseModel):
@@ -26,6 +30,22 @@ class Described(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
+    """The least and the most that `field` may be; `smallest` is how far it keeps from a bound that it may not reach."""
+    low, high = -float(WIDEST), float(WIDEST)
+    for bound in field.metadata:
+        match bound:
+            case annotated_types.Ge(ge=value):
+                low = float(value)  # type: ignore[arg-type] # the bounds of our models are numbers
+            case annotated_types.Gt(gt=value):
+                low = float(value) + smallest  # type: ignore[arg-type] # as above
+            case annotated_types.Le(le=value):
+                high = float(value)  # type: ignore[arg-type] # as above
+            case annotated_types.Lt(lt=value):
+                high = float(value) - smallest  # type: ignore[arg-type] # as above
+    return low, high
 
 
 def plain_json(text: bytes | str) -> Any:

@@ -5,7 +5,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-import annotated_types
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
 from PySide6.QtWidgets import (
@@ -22,13 +21,11 @@ from PySide6.QtWidgets import (
 
 from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr
-from desktop_ft.core.values import Described
+from desktop_ft.core.values import WIDEST, Described, bounds
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import with_help
 from desktop_ft.gui.widgets import letters_width
 from desktop_ft.jobs import help_texts
-
-_WIDEST = 2_000_000_000
 
 
 class RateSpinBox(QDoubleSpinBox):
@@ -144,7 +141,7 @@ class ModelForm(QWidget):
     def _whole_number(self, field: FieldInfo) -> QSpinBox:
         low, high = bounds(field, 1)
         spin = QSpinBox()
-        spin.setRange(int(max(low, -_WIDEST)), int(min(high, _WIDEST)))
+        spin.setRange(int(max(low, -WIDEST)), int(min(high, WIDEST)))
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(self._tell)
         return spin
@@ -164,22 +161,6 @@ class ModelForm(QWidget):
 
 def _card_of(kind: type[Described], field: str) -> HelpCard | None:
     return help_texts.cards().get(help_texts.setting(kind, field))
-
-
-def bounds(field: FieldInfo, smallest: float) -> tuple[float, float]:
-    """The least and the most that `field` may be; `smallest` is how far it keeps from a bound that it may not reach."""
-    low, high = -float(_WIDEST), float(_WIDEST)
-    for bound in field.metadata:
-        match bound:
-            case annotated_types.Ge(ge=value):
-                low = float(value)  # type: ignore[arg-type] # the bounds of our models are numbers
-            case annotated_types.Gt(gt=value):
-                low = float(value) + smallest  # type: ignore[arg-type] # as above
-            case annotated_types.Le(le=value):
-                high = float(value)  # type: ignore[arg-type] # as above
-            case annotated_types.Lt(lt=value):
-                high = float(value) - smallest  # type: ignore[arg-type] # as above
-    return low, high
 
 
 def _show(control: QWidget, value: Any) -> None:

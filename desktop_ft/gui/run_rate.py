@@ -5,7 +5,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from desktop_ft.core.changes import Change
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Optimisation
-from desktop_ft.gui.form import RateSpinBox, WheelGuard, bounds
+from desktop_ft.core.values import bounds
+from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, button, caption_of, label, row
 
