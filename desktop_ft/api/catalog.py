@@ -62,6 +62,10 @@ class Catalog(Generic[T]):
         """The plugin that brought the item called `name`."""
         return self._authors[name]
 
+    def brought_by(self, plugin: str) -> dict[str, T]:
+        """What `plugin` brought, by name."""
+        return {name: item for name, item in self._items.items() if self._authors[name] == plugin}
+
     def __iter__(self) -> Iterator[T]:
         return iter(self._items.values())
 

@@ -166,6 +166,18 @@ def try_alone(name: str) -> None:
             return
 
 
+def load_module(module: str) -> Plugins:
+    """The built-in plugins, and with them the module of that name as a plugin, its record the last; for whoever tests one.
+
+    Trust is not asked for. A built-in one that has its name gives way to it.
+    """
+    manager, plugins, name = _manager(), Plugins(), module.rpartition(".")[2]
+    built_in = [each for each in find_plugins() if each.origin is Origin.BUILT_IN and each.name != name]
+    tested = Candidate(name=name, origin=Origin.INSTALLED, module=module, version="", source=None)
+    plugins.records.extend(_load(manager, plugins, each) for each in (*built_in, tested))
+    return plugins
+
+
 def _tried(candidate: Candidate) -> _Change:
     """Try `candidate` in a process of its own: what is to be kept of that."""
     if why := trust.tried(candidate.name):
