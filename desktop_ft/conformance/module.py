@@ -11,7 +11,7 @@ from types import ModuleType
 
 from desktop_ft import places
 from desktop_ft.api import API_VERSION
-from desktop_ft.conformance.failure import Nonconforming, require
+from desktop_ft.conformance.failure import Nonconforming, require, told
 from desktop_ft.plugin_manager import Plugins, PluginState
 
 _DOOR = "desktop_ft.api"
@@ -87,15 +87,16 @@ def _imported_from_us(source: Path) -> Iterator[tuple[int, str]]:
 
 def _imports_no_torch(plugin: ModuleType, plugins: Plugins, folder: Path) -> None:
     path = os.pathsep.join(filter(None, (places.environment()["PYTHONPATH"], *sys.path)))
-    done = subprocess.run(  # noqa: S603 (our own code, no shell)
-        [sys.executable, "-c", _LOADED_ALONE, plugin.__name__, *_HEAVY],
-        env=places.environment() | {"PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=_LOADED_WITHIN_S,
-        check=True,
-    )
+    with told("The plugin cannot be loaded in a process of its own", "let its import and its hooks come to an end."):
+        done = subprocess.run(  # noqa: S603 (our own code, no shell)
+            [sys.executable, "-c", _LOADED_ALONE, plugin.__name__, *_HEAVY],
+            env=places.environment() | {"PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_LOADED_WITHIN_S,
+            check=True,
+        )
     heavy = done.stdout.split()
     require(
         not heavy,
