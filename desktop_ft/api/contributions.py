@@ -142,7 +142,10 @@ class SampleDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSink:
-    """A listener to runs; `open` is given the run folder and returns what is called with every event."""
+    """A listener to runs; `open` is given the run folder and returns what is called with every event.
+
+    `RunEnded` is the last: what was opened is closed there. A run that is resumed opens its sinks anew, on the same folder.
+    """
 
     name: str
     title: str

@@ -143,7 +143,7 @@ WRONG = {
         ("told.close()", "told.flush()", "keeps told.txt open after RunEnded"),
         (
             "    def hear(",
-            "    from threading import Timer\n    (poll := Timer(0.5, print)).start()\n    poll.name = 'poll'\n    def hear(",
+            "    from threading import Timer\n    (poll := Timer(0.5, dict)).start()\n    poll.name = 'poll'\n    def hear(",
             "keeps poll running after RunEnded",
         ),
     ],
