@@ -24,7 +24,7 @@ run: $(READY) ## open the window
 lint: $(READY) ## style, types and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy desktop_ft plugins benchmarks installer
+	$(BIN)/mypy desktop_ft plugins benchmarks installer resources/plugin_template
 	$(BIN)/lint-imports
 
 test: lint ## lint, then the tests, in minutes

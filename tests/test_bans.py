@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("desktop_ft", "plugins", "installer")
+PLACES = ("desktop_ft", "plugins", "installer", "resources")
 MODULES = {"pickle", "cPickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
 CALLS = {"eval", "exec", "compile", "__import__"}
 METHODS = {"os.system", "os.popen", "torch.load", "torch.jit.load", "torch.hub.load", "numpy.load", "np.load", "yaml.load"}

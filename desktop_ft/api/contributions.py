@@ -103,7 +103,8 @@ class ExportJob:
         model: on the CPU, float32, in eval mode. Takes float (N, 3, S, S), RGB in 0..1, and gives logits (N, classes):
             normalisation is inside.
         size: S, the side of the input in pixels.
-        metadata: what the file must carry along, as text by key. It names no path of this machine.
+        metadata: what the file must carry along, as text by key; `desktop_ft.classes` is a JSON list of the classes' names, in
+            the order of the columns. It names no path of this machine.
         path: where to write; a temporary place: the application verifies the file before it moves it to its own.
     """
 
@@ -115,7 +116,12 @@ class ExportJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporter:
-    """A file format for trained models."""
+    """A file format for trained models.
+
+    What `write` makes is opened with ONNX Runtime before it is kept, and must answer as the model does. So it is one ONNX file
+    without external data, loops or functions: float input `pictures` (batch, 3, S, S), outputs `probabilities` and `logits`
+    (batch, classes) and any others, the number of pictures left open, and the job's metadata as its `metadata_props`.
+    """
 
     name: str
     title: str
@@ -136,7 +142,10 @@ class SampleDataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSink:
-    """A listener to runs; `open` is given the run folder and returns what is called with every event."""
+    """A listener to runs; `open` is given the run folder and returns what is called with every event.
+
+    `RunEnded` is the last: what was opened is closed there. A run that is resumed opens its sinks anew, on the same folder.
+    """
 
     name: str
     title: str

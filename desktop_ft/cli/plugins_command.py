@@ -1,4 +1,4 @@
-"""`plugins`: what was found, what is on, and what a person turns on or off."""
+"""`plugins`: what was found, what a person turns on or off, adds or removes, and a plugin to start from."""
 
 import argparse
 import os
@@ -9,17 +9,19 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled
 
 _FAILED = 1
+_JSON_HELP = "one JSON document on standard output"
 
 
 def add_plugins_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its own commands; without one of these, it lists."""
     plugins = commands.add_parser(
         "plugins",
-        help="list the plugins, turn one on or off",
+        help="list the plugins, turn one on or off, add one, write one",
         description="List every plugin found, with its state and the reason. A plugin that is on is trusted, not sandboxed.",
         epilog="Example: desktop-ft plugins enable my_backbones",
     )
-    _add_list_options(plugins)
+    plugins.add_argument("--json", action="store_true", help=_JSON_HELP)
+    _add_details(plugins, default=False)
     plugins.set_defaults(run=_list)
     verbs = plugins.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -28,10 +30,10 @@ def add_plugins_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
             name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=f"Example: desktop-ft plugins {epilog}"
         )
         parser.set_defaults(run=run)
-        _add_list_options(parser, default=argparse.SUPPRESS)
+        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=_JSON_HELP)
         return parser
 
-    verb("list", "list every plugin found, with its state and the reason", _list, "list --details")
+    listing = verb("list", "list every plugin found, with its state and the reason", _list, "list --details")
     enable = verb("enable", "turn a plugin on, as its files are now", _enable, "enable my_backbones")
     enable.add_argument("name", metavar="NAME", help="the plugin to turn on")
     disable = verb("disable", "turn a plugin off", _disable, "disable my_backbones")
@@ -40,12 +42,15 @@ def add_plugins_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     add.add_argument("source", type=Path, metavar="PATH", help="its folder, .zip or .py file")
     remove = verb("remove", "delete a plugin from the plugin folder", _remove, "remove my_backbones")
     remove.add_argument("name", metavar="NAME", help="the plugin to delete")
+    for parser in (listing, enable, disable, add, remove):
+        _add_details(parser, default=argparse.SUPPRESS)  # lest it undo what stood before the verb, as with --json
+    new = verb("new", "write a plugin to start from, with its tests", _new, "new my_plugin")
+    new.add_argument("name", metavar="NAME", help="what to call it, such as my_plugin")
+    new.add_argument("--into", type=Path, default=Path(), metavar="FOLDER", help="where to make its folder (default: here)")
 
 
-def _add_list_options(parser: argparse.ArgumentParser, default: object = False) -> None:
-    """What holds before and behind a verb; there it must not undo what stood before (`default`)."""
+def _add_details(parser: argparse.ArgumentParser, default: object) -> None:
     parser.add_argument("--details", action="store_true", default=default, help="show the traceback of plugins that failed")
-    parser.add_argument("--json", action="store_true", default=default, help="one JSON document on standard output")
 
 
 def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -93,6 +98,16 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
     place = installing.remove(arguments.name)
     _list(arguments, terminal)
     terminal.note(f"{arguments.name} is off, and {place} deleted.")
+    return 0
+
+
+def _new(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    from desktop_ft.plugin_manager.new import new_plugin
+
+    folder = new_plugin(arguments.name, arguments.into)
+    terminal.document({"plugin": arguments.name, "folder": str(folder)})
+    terminal.say(f"The plugin {arguments.name} lies in {folder}. Its tests pass: change it, and run `python -m pytest` there.")
+    terminal.say(f"{folder / 'README.md'} says how to use it.")
     return 0
 
 

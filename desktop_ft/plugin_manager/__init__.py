@@ -132,6 +132,18 @@ def _wants_a_trial(plugins: Plugins, candidate: Candidate, trusted: trust.Trust)
     return trusted.tried.get(candidate.name) != candidate.fingerprint
 
 
+def load_module(module: str) -> Plugins:
+    """The built-in plugins, and with them the module of that name as a plugin, its record the last; for whoever tests one.
+
+    Trust is not asked for. A built-in one that has its name gives way to it.
+    """
+    plugins, name = Plugins(), module.rpartition(".")[2]
+    built_in = [each for each in find_plugins() if each.always_on and each.name != name]
+    tested = Candidate(name=name, origin=Origin.INSTALLED, module=module)
+    plugins.records = [load(plugins, each) for each in (*built_in, tested)]
+    return plugins
+
+
 def _tried(candidate: Candidate) -> _Change:
     """Try `candidate` in a process of its own: what is to be kept of that."""
     if why := trust.tried(candidate.name):

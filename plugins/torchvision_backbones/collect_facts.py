@@ -15,6 +15,7 @@ _HASH = re.compile(r"-([0-9a-f]{8,})\.pth$")
 _BSD = ("BSD-3-Clause", True, "https://github.com/pytorch/vision/blob/main/LICENSE")
 _SWAG = ("CC-BY-NC-4.0", False, "https://github.com/facebookresearch/SWAG/blob/main/LICENSE")
 _PICTURE_CLASSES = 1000
+_WITHOUT_AUXILIARIES = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
 
 
 def collect() -> list[dict[str, Any]]:
@@ -48,7 +49,7 @@ def _entry(model: str, weights: Any, default: bool) -> dict[str, Any]:
         "arguments": arguments,
         "family": family,
         "head": head,
-        "parameters": weights.meta["num_params"],
+        "parameters": _parameters(model, weights),
         "gflops": weights.meta["_ops"],
         "top1": metrics["acc@1"],
         "top5": metrics["acc@5"],
@@ -66,6 +67,16 @@ def _entry(model: str, weights: Any, default: bool) -> dict[str, Any]:
     }
 
 
+def _parameters(model: str, weights: Any) -> int:
+    """As published; but of networks with auxiliary heads, which are not built here, without these."""
+    from torchvision import models
+
+    if model not in _WITHOUT_AUXILIARIES:
+        return int(weights.meta["num_params"])
+    network = models.get_model(model, weights=None, **_WITHOUT_AUXILIARIES[model])
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 @cache
 def _structure(module: str) -> tuple[str, str]:
     """Class name of the networks defined in `module`, and the path of their classifier.
@@ -76,8 +87,7 @@ def _structure(module: str) -> tuple[str, str]:
 
     names = [name for name in models.list_models(module=models) if models.get_model_builder(name).__module__ == module]
     smallest = min(names, key=lambda name: models.get_model_weights(name).DEFAULT.meta["num_params"])
-    extra = {"aux_logits": False, "init_weights": True} if smallest in ("googlenet", "inception_v3") else {}
-    network = models.get_model(smallest, weights=None, **extra)
+    network = models.get_model(smallest, weights=None, **_WITHOUT_AUXILIARIES.get(smallest, {}))
     outputs = {path: getattr(part, "out_features", getattr(part, "out_channels", 0)) for path, part in network.named_modules()}
     return type(network).__name__, [path for path, count in outputs.items() if count == _PICTURE_CLASSES][-1]
 

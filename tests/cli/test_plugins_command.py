@@ -1,0 +1,62 @@
+"""`plugins`: lists with and without its verb, and writes a plugin to start from."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from desktop_ft.cli import main
+from desktop_ft.core.errors import UserError
+from desktop_ft.plugin_manager.new import new_plugin
+
+TAKEN = {
+    "9lives": "cannot be called '9lives'",
+    "with-dash": "cannot be called",
+    "trailing_": "cannot be called",
+    "käfer": "cannot be called",
+    "../out": "cannot be called",
+    "": "cannot be called",
+    "class": "a word of Python itself",
+    "onnx_export": "a built-in plugin 'onnx_export'",
+    "torch": "a Python module 'torch' already",
+    "tests": "a Python module 'tests' already",
+}
+
+
+@pytest.mark.parametrize("asked", [["plugins", "--json"], ["plugins", "list", "--json"], ["plugins", "--json", "list"]])
+def test_the_list_is_the_same_wherever_json_stands(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(asked) == 0
+    assert {"onnx_export", "augmentations"} <= {plugin["name"] for plugin in json.loads(capsys.readouterr().out)}
+
+
+def test_a_new_plugin_bears_its_name_throughout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", "new", "hedgehog", "--into", str(tmp_path / "made"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    folder = tmp_path / "made" / "hedgehog"
+    assert told == {"plugin": "hedgehog", "folder": str(folder)}
+    written = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*") if path.is_file()}
+    assert {"pyproject.toml", "README.md", "hedgehog/__init__.py", "tests/test_hedgehog.py"} <= set(written)
+    assert not [name for name, text in written.items() if "my_plugin" in name + text or "pycache" in name]
+    assert '[project.entry-points.desktop_ft]\nhedgehog = "hedgehog"' in written["pyproject.toml"]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["hedgehog"]
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_name_that_cannot_be_taken_is_told(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=TAKEN[name]):
+        new_plugin(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_there_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hedgehog").mkdir()
+    assert main(["plugins", "new", "hedgehog", "--into", str(tmp_path)]) == 2
+    assert "already" in capsys.readouterr().err
+    assert not list((tmp_path / "hedgehog").iterdir())
+
+
+def test_where_nothing_can_be_written_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file"):
+        new_plugin("hedgehog", tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
