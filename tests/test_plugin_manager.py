@@ -118,7 +118,7 @@ def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:
 def test_turning_on_what_is_not_there_or_built_in_is_refused() -> None:
     with pytest.raises(UserError, match="no plugin 'nothing'"):
         set_enabled("nothing", on=True)
-    with pytest.raises(UserError, match="built in"):
+    with pytest.raises(UserError, match="is always on"):
         set_enabled("augmentations", on=False)
 
 
@@ -216,7 +216,7 @@ def test_without_plugins_only_built_ins_are_loaded(folder: Path, monkeypatch: py
 
 def test_a_shadowed_plugin_is_the_built_in_one_to_the_person(folder: Path) -> None:
     (folder / "onnx_export.py").write_text(GOOD.format(name="other"))
-    with pytest.raises(UserError, match="built in"):
+    with pytest.raises(UserError, match="is always on"):
         set_enabled("onnx_export", on=False)
 
 
