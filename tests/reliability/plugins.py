@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from desktop_ft import places
-from desktop_ft.plugin_manager import PluginState, set_enabled
+from desktop_ft.plugin_manager import BUILT_INS, PluginState, set_enabled
 from tests.reliability.trial import Faults, Trial
 from tests.test_plugin_manager import GOOD, WRONG
 
@@ -67,7 +67,7 @@ def a_plugin_is_wrong(trial: Trial) -> None:
                 states = _started()
                 assert time.monotonic() - began < _STARTS_WITHIN_S * trial.patience, time.monotonic() - began
                 assert (states["good"]["state"], states["good"]["reason"]) == (PluginState.LOADED, ""), states["good"]
-                assert all(told["state"] == PluginState.LOADED for told in states.values() if told["origin"] == "built in")
+                assert all(states[name]["state"] == PluginState.LOADED for name in BUILT_INS), states
                 assert states[kind]["reason"], states[kind]
                 assert states[kind]["state"] != PluginState.LOADED or "has replaced" in states[kind]["reason"]
         set_enabled(kind, on=False)
