@@ -164,7 +164,7 @@ def _mount(package: str, folder: Path) -> None:
     mounted = sys.modules.get(package)
     if mounted is not None and list(mounted.__path__) == [str(folder)]:
         return
-    for name in [name for name in sys.modules if name.startswith(package + ".")]:
+    for name in [name for name in tuple(sys.modules) if name.startswith(package + ".")]:
         del sys.modules[name]
     module = types.ModuleType(package, "Plugins found in one folder.")
     module.__path__ = [str(folder)]

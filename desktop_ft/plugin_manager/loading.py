@@ -160,7 +160,7 @@ def unload(plugins: Plugins, name: str) -> None:
         return
     _drop(plugins, name)
     module = imported[0].module.partition(":")[0]
-    for each in [each for each in sys.modules if each == module or each.startswith(f"{module}.")]:
+    for each in [each for each in tuple(sys.modules) if each == module or each.startswith(f"{module}.")]:
         del sys.modules[each]
     importlib.invalidate_caches()
 

@@ -2,15 +2,21 @@
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.augment_page import AugmentPage
+from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.plugins_page import PluginsPage
 from desktop_ft.plugin_manager import PluginState
-from tests.gui.test_window import click, drop
+from desktop_ft.plugin_manager.new import new_plugin
+from tests.gui.test_window import click, drop, opened
 
 CODE = '''"""Pictures upside down."""
 from desktop_ft.api import Augmentation, AugmentationKind, Described, hookimpl
@@ -119,3 +125,68 @@ def test_what_is_no_plugin_is_refused_in_place(window: MainWindow, qtbot: QtBot,
     assert plugins.turn.isVisible() and not plugins.trust.isVisible() and not plugins.remove.isVisible()
     plugins.table.select(lambda each: each.name == "augmentations")
     assert not plugins.turn.isVisible() and not plugins.remove.isVisible() and plugins.brings.text()
+
+
+def shown(window: MainWindow, qtbot: QtBot) -> PluginsPage:
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window))
+    return plugins
+
+
+def choose_network(window: MainWindow, name: str) -> None:
+    window.session.state.go("model")
+    model = window.page("model")
+    assert isinstance(model, ModelPage)
+    QTest.keyClicks(model.search, name)
+    model.table.selectRow(0)
+    click(model.use_it)
+    assert window.session.state.recipe.backbone.name == name
+
+
+def learn_from_scratch(window: MainWindow) -> None:
+    window.session.state.go("layers")
+    layers = window.page("layers")
+    assert isinstance(layers, LayersPage)
+    layers.preset.setCurrentIndex(layers.preset.findData("scratch"))
+    assert window.session.state.recipe.freeze.preset == "scratch"
+
+
+@pytest.mark.slow
+def test_a_plugin_written_from_the_template_trains_a_run(
+    window: MainWindow, photos: Path, qtbot: QtBot, tmp_path: Path, home: Path
+) -> None:
+    """Dropped as its author keeps it, turned on, its network and its augmentation used in a run, turned off, taken away."""
+    project = new_plugin("hedgehog", tmp_path)
+    opened(window, photos, qtbot)
+    plugins = shown(window, qtbot)
+    drop(window, project)
+    qtbot.waitUntil(lambda: idle(window))
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert "Networks: hedgehog_net" in plugins.brings.text(), plugins.notice.text
+
+    choose_network(window, "hedgehog_net")
+    learn_from_scratch(window)
+    assert "hedgehog_shadow" in offered(window)
+    augment = window.page("augment")
+    assert isinstance(augment, AugmentPage)
+    augment.add.setCurrentIndex(augment.add.findData("hedgehog_shadow"))
+    augment.add.activated.emit(augment.add.currentIndex())
+    window.session.state.edit("epochs", window.session.state.recipe.with_optimisation(epochs=2, batch_size=8))
+    qtbot.waitUntil(window.actions_["run.start"].isEnabled, timeout=30_000)
+    window.actions_["run.start"].trigger()
+    training = window.session.training
+    qtbot.waitUntil(lambda: not training.running and training.end is not None, timeout=120_000)
+    assert training.end is not None and training.end.status == "completed", training.end
+    kept = Recipe.from_toml((Path(str(training.run)) / "recipe.toml").read_text(), "the run")
+    assert kept.backbone.name == "hedgehog_net" and [spec.transform for spec in kept.augmentation] == ["hedgehog_shadow"]
+
+    plugins = shown(window, qtbot)
+    plugins.table.select(lambda each: each.name == "hedgehog")
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window))
+    blocker = window.session.blocker()
+    assert blocker is not None and "hedgehog_net" in blocker.reason
+    click(plugins.remove)
+    qtbot.waitUntil(lambda: idle(window))
+    assert not (home / "data" / "plugins" / "hedgehog").exists() and project.exists()

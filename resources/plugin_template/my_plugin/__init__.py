@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DESKTOP_FT_API = ">=1,<2"
+__version__ = "0.1.0"
 
 
 class ShadowParameters(Described):
