@@ -22,8 +22,7 @@ class Catalog(Generic[T]):
         self.kind = kind
         self._listing = listing
         self._name_of = name_of
-        self._items: dict[str, T] = {}
-        self._authors: dict[str, str] = {}
+        self._items: dict[str, tuple[T, str]] = {}  # with its author; replaced whole, as other threads read it meanwhile
 
     def add(self, item: T, plugin: str) -> None:
         """Take in `item`.
@@ -35,14 +34,12 @@ class Catalog(Generic[T]):
         if not name:
             raise ValueError(f"a {self.kind} of plugin {plugin} has no name")
         if name in self._items:
-            raise ValueError(f"the {self.kind} '{name}' of plugin {plugin} is already brought by plugin {self._authors[name]}")
-        self._items[name] = item
-        self._authors[name] = plugin
+            raise ValueError(f"the {self.kind} '{name}' of plugin {plugin} is already brought by plugin {self.author(name)}")
+        self._items = {**self._items, name: (item, plugin)}
 
     def drop(self, plugin: str) -> None:
         """Forget everything that `plugin` brought."""
-        for name in [name for name, author in self._authors.items() if author == plugin]:
-            del self._items[name], self._authors[name]
+        self._items = {name: (item, author) for name, (item, author) in self._items.items() if author != plugin}
 
     def get(self, name: str) -> T:
         """The item called `name`.
@@ -50,24 +47,26 @@ class Catalog(Generic[T]):
         Raises:
             UserError: there is none; names the nearest.
         """
-        if name in self._items:
-            return self._items[name]
-        near = difflib.get_close_matches(name, self._items, n=1)
+        items = self._items
+        if name in items:
+            return items[name][0]
+        near = difflib.get_close_matches(name, items, n=1)
         hint = tr("Did you mean {name}?", name=near[0]) if near else ""
-        listing = tr(self._listing) if self._listing else tr("Take one of {names}.", names=", ".join(self._items))
+        listing = tr(self._listing) if self._listing else tr("Take one of {names}.", names=", ".join(items))
         what = tr("There is no {kind} '{name}'.", kind=tr(self.kind), name=name)
         raise UserError(what, f"{hint} {listing}".strip())
 
     def author(self, name: str) -> str:
-        """The plugin that brought the item called `name`."""
-        return self._authors[name]
+        """The plugin that brought the item called `name`; "" where there is none any more."""
+        _, author = self._items.get(name, (None, ""))
+        return author
 
     def brought_by(self, plugin: str) -> dict[str, T]:
         """What `plugin` brought, by name."""
-        return {name: item for name, item in self._items.items() if self._authors[name] == plugin}
+        return {name: item for name, (item, author) in self._items.items() if author == plugin}
 
     def __iter__(self) -> Iterator[T]:
-        return iter(tuple(self._items.values()))  # a plugin may come or go in another thread meanwhile
+        return iter([item for item, _ in self._items.values()])
 
     def __len__(self) -> int:
         return len(self._items)

@@ -65,12 +65,12 @@ class Host(QObject):
     @property
     def steps(self) -> Sequence[StepDone]:
         """Every batch learned so far."""
-        return tuple(self._training.history.steps)
+        return self._training.history.steps
 
     @property
     def epochs(self) -> Sequence[EpochDone]:
         """Every epoch done so far."""
-        return tuple(self._training.history.epochs)
+        return self._training.history.epochs
 
     def follow(self, told: Callable[[], None]) -> None:
         """Call `told` whenever there is more to show."""

@@ -95,7 +95,8 @@ def changes_one_picture(plugins: Plugins, spec: AugmentationSpec) -> bool:
 def identity(plugins: Plugins, specs: Sequence[AugmentationSpec]) -> str:
     """A text that differs whenever `specs` may change a picture in another way: their values, and who carries them out."""
     authors = {plugins.augmentations.author(spec.transform) for spec in specs}
-    carriers = sorted((record.name, record.origin, record.version) for record in plugins.records if record.name in authors)
+    carrying = [record for record in plugins.records if record.name in authors]
+    carriers = sorted((each.name, each.origin, each.version, each.fingerprint) for each in carrying)
     return f"{__version__} {carriers} {[spec.model_dump_json() for spec in specs]}"
 
 

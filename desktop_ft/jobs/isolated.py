@@ -193,6 +193,8 @@ class _Supervisor:
         if self._told is None and self._begun:
             child.keep_log(self._run)
             self._warn(tr("The training gave no sign of life, and was ended. What it had saved is kept."))
+        if self._told is not None and self._told.status is RunStatus.COMPLETED:
+            raise Cancelled  # out of its evaluation
         return self._told or self._closed(RunEnded(status=RunStatus.STOPPED))
 
     def _gone(self, child: _Child, gone: _Gone) -> RunEnded:

@@ -73,6 +73,7 @@ def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedR
 def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, verbs: Verbs, *, begun: bool) -> Fit:
     def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
         if ended is not None and ended.status is RunStatus.COMPLETED:
+            emit(ended)  # whatever becomes of its evaluation, the run itself is complete
             return verbs.judge(path, plugins, emit, control, progress=progress)
         if begun:
             return verbs.resume(path, plugins, emit, control, progress=progress)

@@ -1,5 +1,6 @@
 """A dropped folder becomes a manifest with subsets, under the names that a recipe gives."""
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -37,8 +38,12 @@ def write_sample(plugins: Plugins, name: str, folder: Path) -> Path:
     partial = folder.with_name(folder.name + ".partial")
     try:
         partial.mkdir(parents=True, exist_ok=False)
-        sample.write(partial)
-        partial.rename(folder)
+        try:
+            sample.write(partial)
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     except FileExistsError as error:
         raise UserError(
             tr("{folder} is left from an interrupted start.", folder=partial), tr("Delete that folder and try again.")

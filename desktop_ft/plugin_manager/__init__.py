@@ -7,7 +7,7 @@ that raises takes nothing down (`loading`). One that ends the process, or never 
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 
 from desktop_ft.core.errors import UserError
@@ -27,6 +27,7 @@ from desktop_ft.plugin_manager.loading import (
 
 __all__ = [
     "BUILT_INS", "NO_PLUGINS", "Origin", "PluginRecord", "PluginState", "Plugins",
+    "load_module",
     "load_plugins", "look_again", "plugin_folder", "set_enabled", "try_alone", "turn",
 ]  # fmt: skip
 
@@ -43,26 +44,35 @@ def load_plugins(*, safe_mode: bool = False) -> Plugins:
     return plugins
 
 
+def load_module(module: str) -> Plugins:
+    """The built-in plugins, and with them the module of that name as a plugin, its record the last; for whoever tests one.
+
+    Trust is not asked for. A built-in one that has its name gives way to it.
+    """
+    plugins, name = Plugins(), module.rpartition(".")[2]
+    built_in = [each for each in find_plugins() if each.always_on and each.name != name]
+    tested = Candidate(name=name, origin=Origin.INSTALLED, module=module)
+    plugins.records = [load(plugins, each) for each in (*built_in, tested)]
+    return plugins
+
+
 def look_again(plugins: Plugins) -> None:
     """Find every plugin anew: load what is enabled now, let go of what is not any more; the others stay as they are."""
     trusted = trust.Trust() if plugins.safe_mode else trust.read()
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
-    records: dict[str, PluginRecord] = {}
+    found: dict[str, Candidate] = {}
     shadowed: list[PluginRecord] = []
     for candidate in find_plugins():
-        if (first := records.get(candidate.name)) is not None:
+        if (first := found.setdefault(candidate.name, candidate)) is not candidate:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(first.origin))
             shadowed.append(record_of(candidate, PluginState.SHADOWED, reason))
-            continue
-        if _wants_a_trial(plugins, candidate, trusted):
+        elif _wants_a_trial(plugins, candidate, trusted):
             news.append(_tried(candidate))
             trusted = news[-1](trusted)
-        records[candidate.name] = _settled(plugins, candidate, trusted)
-    for gone in plugins.imported.keys() - records.keys():
-        unload(plugins, gone)
-    plugins.records = [*records.values(), *shadowed]
+    _let_go(plugins, found, trusted)  # first: another may bring what they brought
+    plugins.records = [*(_settled(plugins, candidate, trusted) for candidate in found.values()), *shadowed]
     if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
@@ -90,7 +100,7 @@ def try_alone(name: str) -> None:
 
 
 def set_enabled(name: str, on: bool) -> None:
-    """Turn a plugin on or off from the next start. One that is turned on is tried first, in a process of its own.
+    """Turn a plugin on or off for whoever looks next. One that is turned on is tried first, in a process of its own.
 
     Raises:
         UserError: there is no such plugin, or it is built in.
@@ -110,38 +120,34 @@ def set_enabled(name: str, on: bool) -> None:
     trust.change(partial(_after, changes))
 
 
+def _let_go(plugins: Plugins, found: Mapping[str, Candidate], trusted: trust.Trust) -> None:
+    """Unload what is gone, changed or not trusted any more; then what had failed, too: it may have failed beside that."""
+
+    def stays(name: str, before: Candidate) -> bool:
+        now = found.get(name)
+        return now is not None and before.is_as(now) and not _untrusted(now, trusted, plugins.safe_mode)
+
+    going = [name for name, (before, _) in plugins.imported.items() if not stays(name, before)]
+    failed = [name for name, (_, record) in plugins.imported.items() if record.state is PluginState.FAILED]
+    for name in (*going, *failed) if going else ():
+        unload(plugins, name)
+
+
 def _settled(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> PluginRecord:
     """What becomes of `candidate`, which is loaded unless it is already, or must not be."""
-    name, built_in = candidate.name, candidate.origin is Origin.BUILT_IN
-    if not candidate.always_on and (untrusted := _untrusted(candidate, trusted, plugins.safe_mode)):
-        unload(plugins, name)
+    if untrusted := _untrusted(candidate, trusted, plugins.safe_mode):
         return untrusted
-    if name in plugins.imported:
-        before, record = plugins.imported[name]
-        if built_in or (before.origin, before.fingerprint) == (candidate.origin, candidate.fingerprint):
-            return record
-        unload(plugins, name)
+    if candidate.name in plugins.imported:
+        return plugins.imported[candidate.name][1]
     if reason := incompatible(candidate):
         return record_of(candidate, PluginState.INCOMPATIBLE, reason)
-    return (load if built_in else load_foreign)(plugins, candidate)
+    return (load if candidate.origin is Origin.BUILT_IN else load_foreign)(plugins, candidate)
 
 
 def _wants_a_trial(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> bool:
     if candidate.origin is Origin.BUILT_IN or _untrusted(candidate, trusted, plugins.safe_mode) or incompatible(candidate):
         return False
     return trusted.tried.get(candidate.name) != candidate.fingerprint
-
-
-def load_module(module: str) -> Plugins:
-    """The built-in plugins, and with them the module of that name as a plugin, its record the last; for whoever tests one.
-
-    Trust is not asked for. A built-in one that has its name gives way to it.
-    """
-    plugins, name = Plugins(), module.rpartition(".")[2]
-    built_in = [each for each in find_plugins() if each.always_on and each.name != name]
-    tested = Candidate(name=name, origin=Origin.INSTALLED, module=module)
-    plugins.records = [load(plugins, each) for each in (*built_in, tested)]
-    return plugins
 
 
 def _tried(candidate: Candidate) -> _Change:
@@ -157,7 +163,9 @@ def _after(changes: Sequence[_Change], trusted: trust.Trust) -> trust.Trust:
 
 
 def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> PluginRecord | None:
-    """Why a plugin that is not built in stays off; None where it is trusted."""
+    """Why a plugin stays off; None where it is trusted."""
+    if candidate.always_on:
+        return None
     name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:

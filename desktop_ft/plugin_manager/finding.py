@@ -1,6 +1,7 @@
 """Finds plugins, and reads what they say of themselves, without importing any.
 
-They are found in this order: built-ins, the person's plugin folder, installed distributions.
+They are found in this order: what is built in and always on, the person's plugin folder, installed distributions, and what ships
+and is off until it is wanted: a person's own plugin comes before one of ours that has come to have its name.
 """
 
 import ast
@@ -74,6 +75,12 @@ class Candidate:
         """Whether nobody needs to turn it on, and nobody can turn it off."""
         return self.origin is Origin.BUILT_IN and self.name in BUILT_INS
 
+    def is_as(self, other: "Candidate") -> bool:
+        """Whether `other` is the same plugin, and its files are the same."""
+        if self.origin is Origin.BUILT_IN:
+            return other.origin is self.origin
+        return (self.origin, self.fingerprint) == (other.origin, other.fingerprint)
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of its files, by their names."""
@@ -95,9 +102,7 @@ class Candidate:
 def find_plugins() -> Iterator[Candidate]:
     """Every plugin there is, in the order in which they are loaded; imports none of them."""
     _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
-    for name in (*BUILT_INS, *OFFERED):
-        source = places.shipped("plugins") / name / "__init__.py"
-        yield Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
+    yield from map(_shipped, BUILT_INS)
     _mount(_FOLDER_PACKAGE, plugin_folder())
     for source in _sources(plugin_folder()):
         name = source.parent.name if source.name == "__init__.py" else source.stem
@@ -107,6 +112,12 @@ def find_plugins() -> Iterator[Candidate]:
         known = (point.dist.files or []) if point.dist else []
         files = {str(file): Path(str(file.locate())) for file in known if file.suffix != ".pyc"}
         yield Candidate(name=point.name, origin=Origin.INSTALLED, module=point.value, files=files, package=point.dist)
+    yield from map(_shipped, OFFERED)
+
+
+def _shipped(name: str) -> Candidate:
+    source = places.shipped("plugins") / name / "__init__.py"
+    return Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
 
 
 def plugin_folder() -> Path:
@@ -128,8 +139,8 @@ def said_by(source: Path) -> Said:
     constants = {
         target.id: str(statement.value.value)
         for statement in tree.body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Constant)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name)
     }
     return Said(

@@ -12,25 +12,29 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.data import archive
 from desktop_ft.plugin_manager import finding, trust
-from desktop_ft.plugin_manager.finding import BUILT_INS, OFFERED, Origin
+from desktop_ft.plugin_manager.finding import Origin
 from desktop_ft.runs import atomic
 
 MOST_BYTES = 1 << 30
-_CACHES = shutil.ignore_patterns("__pycache__", ".*")
+_left_out = shutil.ignore_patterns("__pycache__", ".*")
 
 
 def install(source: Path) -> str:
-    """Copy the plugin in `source`: a .py file, a package, a folder or .zip that holds one of these; gives its name.
+    """Copy the plugin in `source`: a .py file, a package, a folder or .zip that holds one of these; gives its name. It is off.
 
     Raises:
         UserError: there is none in it or more than one, its name is taken or cannot be one, it holds links, is larger than
             `MOST_BYTES`, or cannot be copied.
     """
     with _unpacked(source) as place:
-        plugin = _plugin_in(place, source)
-        name = plugin.stem if plugin.is_file() else plugin.name
-        _check(name, plugin)
+        try:
+            plugin = _plugin_in(place, source)
+            name = plugin.stem if plugin.is_file() else plugin.name
+            _check(name, plugin)
+        except OSError as error:
+            raise atomic.cannot_read(source, error) from error
         atomic.make_folder(finding.plugin_folder())
+        trust.change(lambda kept: kept.without(name))  # what once had its name is trusted for itself alone
         try:
             # In a folder of its own first, beside the one where plugins are looked for: all of it comes, or nothing.
             with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
@@ -38,7 +42,7 @@ def install(source: Path) -> str:
                 if plugin.is_file():
                     shutil.copyfile(plugin, copy)
                 else:
-                    shutil.copytree(plugin, copy, symlinks=True, ignore=_CACHES)
+                    shutil.copytree(plugin, copy, symlinks=True, ignore=_left_out)
                 copy.rename(finding.plugin_folder() / plugin.name)
         except OSError as error:
             raise atomic.cannot_write(finding.plugin_folder() / plugin.name, 0, error) from error
@@ -51,10 +55,11 @@ def remove(name: str, discard: Callable[[Path], bool] | None = None) -> Path:
     Raises:
         UserError: there is none of this name in the plugin folder, or its files cannot be taken away.
     """
-    found = next((each for each in finding.find_plugins() if each.name == name), None)
-    if found is None:
+    called_so = [each for each in finding.find_plugins() if each.name == name]
+    found = next((each for each in called_so if each.origin is Origin.FOLDER), None)
+    if not called_so:
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
-    if found.origin is not Origin.FOLDER or found.source is None:
+    if found is None or found.source is None:
         raise UserError(
             tr("'{name}' does not lie in the plugin folder.", name=name),
             tr("One that was installed with pip is uninstalled with pip; a built-in one stays."),
@@ -88,7 +93,10 @@ def _unpacked(source: Path) -> Iterator[Path]:
         return
     atomic.make_folder(places.data())
     with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
-        yield archive.unpack(source, Path(temporary))
+        unpacked = archive.unpack(source, Path(temporary))
+        if (unpacked / "__init__.py").is_file():  # the package without the folder around it: it is called as the .zip is
+            unpacked = unpacked.rename(Path(temporary) / source.stem)
+        yield unpacked
 
 
 def _plugin_in(place: Path, source: Path) -> Path:
@@ -124,17 +132,19 @@ def _check(name: str, plugin: Path) -> None:
             tr("'{name}' cannot be a plugin's name.", name=name),
             tr("Give the file or folder a name of letters, digits and underscores that does not begin with a digit."),
         )
-    if name in (*BUILT_INS, *OFFERED):
-        raise UserError(tr("'{name}' is the name of a built-in plugin.", name=name), tr("Give yours another one."))
-    if any((finding.plugin_folder() / taken).exists() for taken in (name, f"{name}.py")):
+    taken = {each.name: each.origin for each in finding.find_plugins()}
+    if taken.get(name) in (Origin.BUILT_IN, Origin.INSTALLED):
+        raise UserError(tr("There is a plugin '{name}' already.", name=name), tr("Give yours another name."))
+    if name in taken or any(os.path.lexists(finding.plugin_folder() / each) for each in (name, f"{name}.py")):
         raise UserError(
             tr("There is a plugin '{name}' already.", name=name),
             tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name),
         )
     size = 0
-    for path in [plugin] if plugin.is_file() else _everything(plugin):
-        if path.is_symlink():
-            raise UserError(tr("The plugin holds a link: {path}.", path=path), tr("Put what it leads to in its place."))
+    for path in [plugin] if plugin.is_file() else _copied(plugin):
+        if not (path.is_file() or path.is_dir()) or path.is_symlink():
+            what = tr("The plugin holds a link or something else that is no file: {path}.", path=path)
+            raise UserError(what, tr("Put what it leads to in its place, or take it out."))
         size += path.stat().st_size
     if size > MOST_BYTES:
         raise UserError(
@@ -143,6 +153,9 @@ def _check(name: str, plugin: Path) -> None:
         )
 
 
-def _everything(folder: Path) -> Iterator[Path]:
+def _copied(folder: Path) -> Iterator[Path]:
+    """Everything in `folder` but what Python and other tools keep there for themselves."""
     for place, folders, names in os.walk(folder):
-        yield from (Path(place, name) for name in (*folders, *names))
+        left_out = _left_out(place, [*folders, *names])
+        folders[:] = [name for name in folders if name not in left_out]
+        yield from (Path(place, name) for name in (*folders, *names) if name not in left_out)

@@ -46,6 +46,7 @@ class PluginRecord:
         reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
         brings: the names of what it brought, by their kind, in English.
         tampers: whether it has replaced something of Python or of a library.
+        fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
     """
 
     name: str
@@ -60,6 +61,7 @@ class PluginRecord:
     traceback: str = ""
     brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     tampers: bool = False
+    fingerprint: str = ""
 
     @property
     def told(self) -> str:
@@ -135,6 +137,8 @@ def load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
     """Import one plugin and take in what it brings: all of it or nothing. What it prints goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
         record = _guarded_load(plugins, candidate)
+    if candidate.origin is not Origin.BUILT_IN:
+        record = dataclasses.replace(record, fingerprint=candidate.fingerprint)
     plugins.imported[candidate.name] = candidate, record
     return record
 
@@ -152,14 +156,17 @@ def load_foreign(plugins: Plugins, candidate: Candidate) -> PluginRecord:
 
 
 def unload(plugins: Plugins, name: str) -> None:
-    """Let go of what the plugin `name` brought, and of its modules, so that it is imported anew should it come again.
+    """Let go of what the plugin `name` brought, and of its modules: should it come again, it is imported anew.
 
-    What it was already used for goes on with it; what it has replaced elsewhere stays replaced until the application ends.
+    What it has replaced elsewhere stays replaced until the application ends.
     """
-    if (imported := plugins.imported.pop(name, None)) is None:
-        return
-    _drop(plugins, name)
-    module = imported[0].module.partition(":")[0]
+    if (imported := plugins.imported.pop(name, None)) is not None:
+        _drop(plugins, name)
+        _forget_modules(imported[0])
+
+
+def _forget_modules(candidate: Candidate) -> None:
+    module = candidate.module.partition(":")[0]
     for each in [each for each in tuple(sys.modules) if each == module or each.startswith(f"{module}.")]:
         del sys.modules[each]
     importlib.invalidate_caches()
@@ -174,6 +181,8 @@ def _drop(plugins: Plugins, name: str) -> None:
 
 def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
     manager, name = plugins.manager, candidate.name
+    if candidate.origin is not Origin.BUILT_IN:
+        _forget_modules(candidate)  # whatever still held a part of it may have brought back the rest, as it was
     try:
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)

@@ -1,6 +1,7 @@
 """What a plugin has replaced of Python and of libraries while it was imported. It is told, not undone: none is sandboxed."""
 
 import sys
+from pathlib import Path
 
 _WATCHED = (
     *(f"builtins.{name}" for name in ("open", "print", "eval", "exec", "compile", "__import__", "isinstance", "input")),
@@ -55,8 +56,19 @@ def watched() -> dict[str, object]:
 
 def replaced(before: dict[str, object]) -> list[str]:
     """Names of what is another thing than `before`; of what was not imported then, what is not its own library's."""
-    now = watched().items()
-    return [name for name, thing in now if (thing is not before[name] if name in before else _is_foreign(name, thing))]
+    return [name for name, thing in watched().items() if _is_replaced(name, thing, before)]
+
+
+def _is_replaced(name: str, thing: object, before: dict[str, object]) -> bool:
+    if name not in before:
+        return _is_foreign(name, thing)
+    return thing is not before[name] and not _is_torchs(thing)
+
+
+def _is_torchs(thing: object) -> bool:
+    """Whether torch itself wrote it: while one thread traces a network, torch replaces some of its own, for all threads."""
+    code, file = getattr(thing, "__code__", None), getattr(sys.modules.get("torch"), "__file__", None)
+    return bool(code and file) and Path(code.co_filename).is_relative_to(Path(str(file)).parent)
 
 
 def _is_foreign(name: str, thing: object) -> bool:

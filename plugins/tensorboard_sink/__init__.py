@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.api import EpochDone, EventSink, RunEnded, StepDone, TrainEvent, UserError, hookimpl
+from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, StepDone, TrainEvent, UserError, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
 FOLDER = "tensorboard"
@@ -19,17 +19,19 @@ def register_event_sinks(register: Callable[[EventSink], None]) -> None:
 
 
 def listen(run: Path) -> Callable[[TrainEvent], None]:
-    """Write loss and rate of each step, and loss and accuracy of each epoch, counted in steps from the start of the run."""
+    """Write loss and rate of each step, counted from the run's start, and loss and accuracy of each epoch, counted likewise."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer, steps = SummaryWriter(str(run / FOLDER)), 0
+    writer, per_epoch = SummaryWriter(str(run / FOLDER)), 0
 
     def told(event: TrainEvent) -> None:
-        nonlocal steps
-        if isinstance(event, StepDone):
-            steps += 1
-            writer.add_scalar("step/loss", event.loss, steps)
-            writer.add_scalar("step/learning rate", event.lr, steps)
+        nonlocal per_epoch
+        if isinstance(event, RunStarted):
+            per_epoch = event.steps_per_epoch
+        elif isinstance(event, StepDone):
+            step = event.epoch * per_epoch + event.step + 1  # a resumed run goes on where it was
+            writer.add_scalar("step/loss", event.loss, step)
+            writer.add_scalar("step/learning rate", event.lr, step)
         elif isinstance(event, EpochDone):
             for subset in ("train", "val"):
                 for what in ("loss", "accuracy"):

@@ -18,6 +18,14 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 _WITHIN_S = 5.0
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Another address is not the one that was given: it may be anybody's."""
+
+    def redirect_request(self, *asked: object, **more: object) -> None:
+        """Refuse; the answer counts as a failure then."""
+        return
+
+
 @hookimpl
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
     """Bring the listener, where there is an address to tell."""
@@ -26,21 +34,24 @@ def register_event_sinks(register: Callable[[EventSink], None]) -> None:
         raise UserError(f"{ADDRESS} is not set.", f"Set it to the address to tell, and start again: {ADDRESS}=https://…")
     if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _HERE):
         raise UserError(f"{ADDRESS} is not an https address.", "Only this machine itself is told without encryption.")
+    if address.username is not None:
+        raise UserError(f"{ADDRESS} holds a name or a password.", "Give the address a secret path instead.")
     register(EventSink(name="webhook", title="Webhook", open=listen))
 
 
 def listen(run: Path) -> Callable[[TrainEvent], None]:
     """Post each event with the run's name, in order, from a thread of its own: training never waits for the answer."""
     address, posts = os.environ[ADDRESS], queue.SimpleQueue[bytes | None]()
+    here = {} if urlsplit(address).hostname in _HERE else None  # what stays on this machine goes through no proxy
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(here), _NoRedirect)
     failed: list[Exception] = []
 
     def post() -> None:
         while (body := posts.get()) is not None:
-            request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
             try:
-                with urllib.request.urlopen(request, timeout=_WITHIN_S):  # noqa: S310
-                    pass
-            except (OSError, ValueError) as error:
+                request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (checked)
+                opener.open(request, timeout=_WITHIN_S).close()
+            except Exception as error:  # whatever it is, the run tells of it: in a thread it would be lost
                 failed.append(error)
                 return
 
@@ -57,5 +68,7 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
             thread.join(2 * _WITHIN_S)
             if failed:
                 raise failed[0]
+            if thread.is_alive():
+                raise TimeoutError(f"the address was not told of all within {2 * _WITHIN_S:.0f} s")
 
     return told
