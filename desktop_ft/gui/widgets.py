@@ -255,7 +255,8 @@ class Notice(QFrame):
 
     def _say(self, what: str, level: str, error: BaseException | None) -> None:
         before = self.text.splitlines()
-        self._error = error
+        # Only what has a trace to be copied is kept: a trace holds widgets in a circle, and freeing that can abort the process.
+        self._error = None if isinstance(error, UserError) else error
         self._text.setText(words.printable(what))
         if level != self.property("level"):  # a style is slow, and this is said again at every change of the project
             self.setProperty("level", level)
@@ -278,7 +279,7 @@ class Notice(QFrame):
         return above.windowTitle() if above is not None else tr("Window")
 
     def _copy(self) -> None:
-        trace = "" if self._error is None or isinstance(self._error, UserError) else traceback_of(self._error)
+        trace = traceback_of(self._error) if self._error is not None else ""
         QGuiApplication.clipboard().setText(report("\n".join(filter(None, (self._where(), self._text.text(), trace)))))
 
 

@@ -224,17 +224,17 @@ def test_the_rail_says_where_a_recipe_is_not_right(window: MainWindow, photos: P
     opened(window, photos, qtbot)
     augment = page(window, "augment")
     assert isinstance(augment, AugmentPage)
-    entry = window.rail.item(PAGES.index("augment"))
+    entry = window.rail.model().index(PAGES.index("augment"), 0)
     good, bad = AugmentationSpec(transform="horizontal_flip"), AugmentationSpec(transform="from_elsewhere")
     recipe = window.session.state.recipe
     window.session.state.edit("another list", recipe.model_copy(update={"augmentation": (good, bad)}))
     page(window, "model")
-    qtbot.waitUntil(lambda: "from_elsewhere" in entry.toolTip())
+    qtbot.waitUntil(lambda: "from_elsewhere" in entry.data(Qt.ItemDataRole.ToolTipRole))
     assert "needs attention" in entry.data(Qt.ItemDataRole.AccessibleDescriptionRole)
     page(window, "augment")
     assert augment.list.currentRow() == 0 and "from_elsewhere" in augment.notice.text
     window.commands.undo()
-    qtbot.waitUntil(lambda: "from_elsewhere" not in entry.toolTip())
+    qtbot.waitUntil(lambda: "from_elsewhere" not in entry.data(Qt.ItemDataRole.ToolTipRole))
     assert not augment.notice.text
 
 
