@@ -194,6 +194,8 @@ def _of_fields(kind: type[Described]) -> Iterator[str]:
 
 def _in_plugins() -> Iterator[Said]:
     plugins = load_plugins(safe_mode=True)
+    for record in plugins.records:
+        yield record.about, f"plugins/{record.name}/"
     for augmentation in plugins.augmentations:
         where = f"plugins/{plugins.augmentations.author(augmentation.name)}/"
         texts = [augmentation.title, augmentation.description, augmentation.when, augmentation.cost]

@@ -1,10 +1,12 @@
 """A person's plugin is copied, stays off until it is enabled, and comes and goes while the application runs."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.plugin_manager import PluginRecord, Plugins, PluginState, load_plugins, look_again, turn
 from desktop_ft.plugin_manager.installing import install, remove
@@ -52,7 +54,7 @@ def record(plugins: Plugins, name: str = "mine") -> PluginRecord | None:
     return next((record for record in plugins.records if record.name == name), None)
 
 
-@pytest.mark.parametrize("given", ["project", "package", "zip", "zip of the inside", "file"])
+@pytest.mark.parametrize("given", ["project", "package", "zip", "zip of the inside", "zip of the package", "file"])
 def test_it_is_copied_and_nothing_of_it_is_run(given: str, project: Path, marker: Path, home: Path, tmp_path: Path) -> None:
     source = {"project": project, "package": project / "mine"}.get(given)
     if given == "file":
@@ -135,10 +137,11 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
         folder("empty"): "There is no plugin in",
         folder("no_plugin", module="x = 1\n"): "There is no plugin in",
         folder("two", one=code, other=code): "more than one plugin in .*: one.py, other.py",
-        folder("onnx_export", __init__=code): "name of a built-in plugin",
+        folder("onnx_export", __init__=code): "There is a plugin 'onnx_export' already",
+        folder("csv_sink", __init__=code): "There is a plugin 'csv_sink' already",
         folder("my-plugin", __init__=code): "cannot be a plugin's name",
         folder("class", __init__=code): "cannot be a plugin's name",
-        linked: "holds a link",
+        linked: "holds a link or something else",
     }
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK no archive")
@@ -160,3 +163,51 @@ def test_what_does_not_lie_in_the_plugin_folder_is_not_removed(project: Path) ->
     install(project)
     with pytest.raises(UserError, match="cannot be taken away"):
         remove("mine", discard=lambda place: False)
+
+
+def test_one_that_was_deleted_by_hand_is_not_trusted_when_it_comes_again(project: Path, marker: Path, home: Path) -> None:
+    install(project)
+    turn(load_plugins(), "mine", on=True)
+    shutil.rmtree(home / "data" / "plugins" / "mine")
+    marker.unlink()
+    install(project)
+    found = record(load_plugins())
+    assert found is not None and found.state is PluginState.DISABLED and not marker.exists()
+
+
+def test_a_plugin_may_bring_what_another_brought_that_is_gone(project: Path, home: Path) -> None:
+    install(project)
+    plugins = load_plugins()
+    turn(plugins, "mine", on=True)
+    (home / "data" / "plugins" / "mine").rename(home / "data" / "plugins" / "renamed")
+    renamed = turn(plugins, "renamed", on=True)
+    assert renamed is not None and renamed.state is PluginState.LOADED and plugins.samples.author("mine") == "renamed"
+
+
+def test_what_still_holds_a_part_of_it_brings_back_no_old_code(project: Path, home: Path) -> None:
+    install(project)
+    package = home / "data" / "plugins" / "mine"
+    code = (package / "__init__.py").read_text()
+    lazily = code.replace("lambda folder: None", "lambda folder: __import__('desktop_ft_user_plugins.mine.more')")
+    (package / "__init__.py").write_text(lazily)
+    plugins = load_plugins()
+    turn(plugins, "mine", on=True)
+    held = plugins.samples.get("mine")
+    turn(plugins, "mine", on=False)
+    (package / "__init__.py").write_text(lazily.replace('name="mine"', 'name="old"'))
+    held.write(home)  # what still holds it imports it, as it is by now
+    (package / "__init__.py").write_text(lazily.replace('name="mine"', 'name="new"'))
+    turn(plugins, "mine", on=True)
+    assert "new" in plugins.samples and "old" not in plugins.samples
+
+
+def test_the_command_line_adds_and_removes(project: Path, capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    assert main(["plugins", "install", str(project), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "mine is copied, and off" in told.err
+    listed = {plugin["name"]: plugin for plugin in json.loads(told.out)}
+    assert (listed["mine"]["state"], listed["mine"]["author"]) == ("disabled", "Ada")
+    assert main(["plugins", "install", str(project)]) == 2 and "already" in capsys.readouterr().err
+    assert main(["plugins", "remove", "mine"]) == 0
+    assert not (home / "data" / "plugins" / "mine").exists() and "deleted" in capsys.readouterr().err
+    assert main(["plugins", "remove", "mine"]) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from desktop_ft.conformance import augmentations, backbones, exporters, module, samples, sinks
+from desktop_ft.conformance import augmentations, backbones, exporters, module, panels, samples, sinks
 from desktop_ft.conformance.failure import Nonconforming
 from desktop_ft.plugin_manager import Plugins, load_module
 
@@ -56,6 +56,7 @@ def _of_contributions(plugins: Plugins) -> Iterator[Check]:
         ("exporter", plugins.exporters, exporters.CHECKS),
         ("sample dataset", plugins.samples, samples.CHECKS),
         ("event sink", plugins.sinks, sinks.CHECKS),
+        ("window panel", plugins.panels, panels.CHECKS),
     )
     for kind, catalog, asked in kinds:
         for name, item in catalog.brought_by(plugins.records[-1].name).items():

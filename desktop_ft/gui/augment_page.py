@@ -234,6 +234,7 @@ class AugmentPage(Page):
         if self.puts_off(self._other_transforms):
             return
         self._fill_add()
+        self._form_for = ""  # its parameters may be others
         self.refresh()
 
     def _item(self, spec: AugmentationSpec) -> QListWidgetItem:

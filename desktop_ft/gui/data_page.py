@@ -1,11 +1,11 @@
 """The page Data: choose pictures; see and edit classes, counts and subsets, thumbnails and problems."""
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSpinBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.language import tr, tr_n
@@ -35,6 +35,10 @@ class DataPage(Page):
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(session.opening.cancel)
+        self.samples = button("", self._try_sample)
+        self._samples_menu = QMenu(self.samples)
+        self._samples_menu.setToolTipsVisible(True)
+        self._offer_samples()
         self.empty = Empty(
             tr("Drop a folder or .zip here"),
             tr(
@@ -43,7 +47,7 @@ class DataPage(Page):
             ),
             button(tr("Choose a folder…"), self._choose_folder, primary=True),
             button(tr("Choose a .zip…"), self._choose_zip),
-            self._sample_button(),
+            self.samples,
             button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
         )
         self.change = button(tr("Other folder…"), self._choose_folder)
@@ -62,6 +66,7 @@ class DataPage(Page):
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
+        session.plugin_work.changed.connect(self._offer_samples)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
         session.runs.began.connect(self.refresh)
@@ -208,23 +213,24 @@ class DataPage(Page):
         if file := choose_zip(self, self._session.settings):
             self._session.opening.open(file)
 
-    def _sample_button(self) -> QPushButton:
-        """It opens the sample that ships; where plugins bring more, a menu of them."""
+    def _offer_samples(self) -> None:
+        """The button opens the sample that ships; where plugins bring more, a menu of them."""
         samples = list(self._session.plugins.samples)
-        if len(samples) == 1:
-            return button(tr("Try the sample"), self._opener(samples[0].name), tip=tr(samples[0].description))
-        made = QPushButton(tr("Try a sample"))
-        menu = QMenu(made)
-        menu.setToolTipsVisible(True)
+        one = samples[0] if len(samples) == 1 else None
+        self.samples.setText(tr("Try the sample") if one else tr("Try a sample"))
+        self.samples.setToolTip(tr(one.description) if one else "")
+        self.samples.setEnabled(bool(samples))
+        self._samples_menu.clear()
         for sample in samples:
-            way = menu.addAction(tr(sample.title), self._opener(sample.name))
+            way = self._samples_menu.addAction(tr(sample.title), partial(self._session.open_sample, sample.name))
             way.setToolTip(f"{tr(sample.description)}\n{sample.licence}")
-        made.setMenu(menu)
-        made.setEnabled(bool(samples))
-        return made
+        self.samples.setMenu(None if one else self._samples_menu)  # type: ignore[arg-type] # Qt takes a null
 
-    def _opener(self, sample: str) -> Callable[[], None]:
-        return lambda: self._session.open_sample(sample)
+    def _try_sample(self) -> None:
+        """Pressed where there is no menu: there is one sample."""
+        for sample in self._session.plugins.samples:
+            self._session.open_sample(sample.name)
+            return
 
     def _began(self, what: str) -> None:
         self.notice.clear()

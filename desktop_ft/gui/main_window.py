@@ -461,7 +461,8 @@ class MainWindow(QMainWindow):
 
     def _work_under_way(self) -> str:
         """What a person began that is not done, in words; "" where there is nothing."""
-        return tr(self.session.runs.busy) or (tr("A download") if self.session.networks.downloading else "")
+        session = self.session
+        return tr(session.runs.busy) or (tr("A download") if session.networks.downloading else "") or session.plugin_work.busy
 
     def _remember_opened(self, path: str) -> None:
         self.session.settings.remember_opened(path)

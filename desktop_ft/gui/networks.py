@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from desktop_ft.api import Backbone
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.gui.state import ProjectState
@@ -36,6 +38,7 @@ class Networks(QObject):
         self._plugins = plugins
         self._wanted = False
         self._key: tuple[str, int, int] | None = None
+        self._built: Backbone | None = None
         self._newest = Newest(worker, self._know, self._fail, self)
         self._download: Task | None = None
         self._measuring: Task | None = None
@@ -47,6 +50,12 @@ class Networks(QObject):
         """From now on, keep the layer tree known. Not done before a page needs it: building a network imports torch."""
         self._wanted = True
         self._renew()
+
+    def look_again(self) -> None:
+        """A plugin may have come or gone: the tree is made anew where its network is another one now."""
+        name, catalog = self._state.recipe.backbone.name, self._plugins.backbones
+        if (catalog.get(name) if name in catalog else None) is not self._built:
+            self.retry_tree()
 
     def retry_tree(self) -> None:
         """Try again after a failure."""
@@ -113,9 +122,14 @@ class Networks(QObject):
             return
         self._key = key
         self._state.set_tree(None)
-        if name not in self._plugins.backbones:
+        try:
+            backbone = self._built = self._plugins.backbones.get(name)
+        except UserError as error:
+            self._built = None
+            self._newest.stop()
+            self.tree_failed.emit(error)
             return
-        backbone, size, classes = self._plugins.backbones.get(name), key[1], key[2] or None
+        size, classes = key[1], key[2] or None
 
         def work(report: Report, cancel: threading.Event) -> LayerNode:
             return backbones.layers(backbone, size, classes)

@@ -16,6 +16,8 @@ from desktop_ft.plugin_manager import PluginRecord, Plugins, look_again, turn
 class PluginWork(QObject):
     """What a person does with plugins. `changed` follows where the catalogs may hold other things than before.
 
+    Nothing is done while a run or other work uses what plugins brought: it would lose that half-way.
+
     Attributes:
         busy: what is under way, as a sentence's beginning; "" where nothing is.
     """
@@ -27,11 +29,17 @@ class PluginWork(QObject):
     failed = Signal(object)
     ended = Signal()
 
-    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, free: Callable[[], bool]) -> None:
         super().__init__(state)
+        self._free = free
         self._worker = worker
         self._plugins = plugins
         self.busy = ""
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether plugins may come and go now."""
+        return not self.busy and self._free()
 
     def turn(self, name: str, *, on: bool) -> None:
         """Turn a plugin on, which tries it in a process of its own first, or off."""
@@ -69,7 +77,7 @@ class PluginWork(QObject):
         self._do(tr("Looking for plugins"), lambda: look_again(self._plugins))
 
     def _do(self, what: str, work: Callable[[], Any], done: Callable[[Any], object] | None = None) -> None:
-        if self.busy:
+        if not self.can_begin:
             return
         self.busy = what
         before = list(self._plugins.records)
@@ -86,11 +94,11 @@ class PluginWork(QObject):
             self._over(before)
             self.failed.emit(error)
 
-        self._worker.run(whole, finished=finished, failed=failed)
+        self._worker.run(whole, finished=finished, failed=failed, cancelled=lambda: self._over(before))
         self.began.emit(what)
 
     def _over(self, before: list[PluginRecord]) -> None:
         self.busy = ""
-        if self._plugins.records != before:
+        if self._plugins.records != before:  # a record holds the fingerprint of its files
             self.changed.emit()
         self.ended.emit()

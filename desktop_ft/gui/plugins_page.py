@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import explained
@@ -14,9 +15,11 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row, scrolled, splitter
 from desktop_ft.plugin_manager import Origin, PluginRecord, PluginState, plugin_folder
+from desktop_ft.runs import atomic
 from desktop_ft.runs.logbook import report
 
 _NAMED = 12
+_BUSY = marked("Something is under way that may use plugins: wait for it, or stop it, before they come or go.")
 _FILES = (".zip", ".py")
 _LEVELS = {PluginState.LOADED: "good", PluginState.FAILED: "bad", PluginState.STOPPED: "warn", PluginState.INCOMPATIBLE: "warn"}
 _MEANINGS = {
@@ -66,6 +69,15 @@ class PluginsPage(Page):
         self._work.turned.connect(self._turned)
         self._work.failed.connect(self.notice.fail)
         self._work.ended.connect(self._ended)
+        for signal in (
+            session.training.started,
+            session.training.ended,
+            session.runs.began,
+            session.runs.ended,
+            session.opening.began,
+            session.opening.ended,
+        ):
+            signal.connect(self._enable)
         self.refresh()
 
     def refresh(self) -> None:
@@ -73,11 +85,11 @@ class PluginsPage(Page):
         if self.puts_off(self.refresh):
             return
         chosen = self.table.current()
-        name = chosen.name if chosen is not None else ""
+        key = (chosen.name, chosen.origin) if chosen is not None else None
         records = self._session.plugins.records
         own_first = sorted(records, key=lambda each: (each.origin is Origin.BUILT_IN, each.always_on))
         self.table.rows.set_rows(own_first)
-        self.table.select(lambda each: each.name == name)
+        self.table.select(lambda each: (each.name, each.origin) == key)
         if self.table.current() is None and own_first:
             self.table.select(lambda each: each is own_first[0])
         self._show()
@@ -89,10 +101,12 @@ class PluginsPage(Page):
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """What is dropped here is a plugin."""
-        if self._work.busy:
-            self.notice.say(tr("{work} is under way. Wait for it, then drop it again.", work=self._work.busy), "warn")
+        if not self._work.can_begin:
+            self.notice.say(tr(_BUSY), "warn")
+        elif len(paths) > 1:
+            self.notice.say(tr("Drop one plugin at a time."), "warn")
         else:
-            self._work.install(paths[0])
+            self._install(paths[0])
         return True
 
     def _left(self) -> QWidget:
@@ -129,6 +143,8 @@ class PluginsPage(Page):
         self.copy = button(tr("Copy details"), self._copy, tip=tr("What its author needs: where it failed, and versions."))
         for each in (self.name, self.about, self.state, self.brings, self.facts, self.trust):
             layout.addWidget(each)
+        self.waits = label(tr(_BUSY), "muted", wrap=True)
+        layout.addWidget(self.waits)
         layout.addLayout(row(explained(self.turn, "plugins.turn"), self.remove, None))
         layout.addWidget(self.trace, 1)
         layout.addLayout(row(self.copy, None))
@@ -141,13 +157,13 @@ class PluginsPage(Page):
         own = found is not None and not found.always_on and found.state is not PluginState.SHADOWED
         self.trust.setVisible(own and found is not None and found.origin is not Origin.BUILT_IN)
         self.turn.setVisible(own)
-        self.remove.setVisible(own and found is not None and found.origin is Origin.FOLDER)
+        self.remove.setVisible(found is not None and found.origin is Origin.FOLDER)
         self.trace.setVisible(found is not None and bool(found.traceback))
         self.copy.setVisible(self.trace.isVisibleTo(self))
         if found is None:
             return
         self.name.setText(words.printable(found.name))
-        self.about.setText(words.printable(found.about))
+        self.about.setText(words.printable(tr(found.about) if found.origin is Origin.BUILT_IN else found.about))
         self.about.setVisible(bool(found.about))
         self.state.setText(_meaning(found))
         self.state.setProperty("level", _LEVELS.get(found.state, ""))
@@ -160,9 +176,10 @@ class PluginsPage(Page):
         self._enable()
 
     def _enable(self) -> None:
-        free = not self._work.busy
+        free = self._work.can_begin
         for each in (self.add_folder, self.add_file, self.remove, self.turn):
             each.setEnabled(free)
+        self.waits.setVisible(not free and not self._work.busy)
         if self._session.plugins.safe_mode:
             self.turn.setEnabled(False)
             self.turn.setToolTip(tr("Desktop FT was started without plugins. Start it again with them."))
@@ -212,7 +229,11 @@ class PluginsPage(Page):
 
     def _show_folder(self) -> None:
         folder = plugin_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            atomic.make_folder(folder)
+        except UserError as error:
+            self.notice.fail(error)
+            return
         if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
             self.notice.say(tr("No program here shows folders. Plugins lie in {folder}.", folder=folder), "warn")
 

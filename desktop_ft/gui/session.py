@@ -97,8 +97,12 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
     networks = Networks(state, worker, plugins)
-    plugin_work = PluginWork(state, worker, plugins)
-    plugin_work.changed.connect(networks.retry_tree)
+
+    def unused() -> bool:
+        return not (training.running or runs.busy or opening.running)
+
+    plugin_work = PluginWork(state, worker, plugins, unused)
+    plugin_work.changed.connect(networks.look_again)
     Diary(opening, networks, runs, training)
     return Session(
         plugins=plugins,

@@ -68,7 +68,7 @@ def _is_replaced(name: str, thing: object, before: dict[str, object]) -> bool:
 def _is_torchs(thing: object) -> bool:
     """Whether torch itself wrote it: while one thread traces a network, torch replaces some of its own, for all threads."""
     code, file = getattr(thing, "__code__", None), getattr(sys.modules.get("torch"), "__file__", None)
-    return bool(code and file) and Path(code.co_filename).is_relative_to(Path(str(file)).parent)
+    return code is not None and file is not None and Path(code.co_filename).is_relative_to(Path(file).parent)
 
 
 def _is_foreign(name: str, thing: object) -> bool:

@@ -42,7 +42,8 @@ def register_event_sinks(register: Callable[[EventSink], None]) -> None:
 def listen(run: Path) -> Callable[[TrainEvent], None]:
     """Post each event with the run's name, in order, from a thread of its own: training never waits for the answer."""
     address, posts = os.environ[ADDRESS], queue.SimpleQueue[bytes | None]()
-    here = {} if urlsplit(address).hostname in _HERE else None  # what stays on this machine goes through no proxy
+    # What stays on this machine goes through no proxy.
+    here: dict[str, str] | None = {} if urlsplit(address).hostname in _HERE else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(here), _NoRedirect)
     failed: list[Exception] = []
 

@@ -16,12 +16,14 @@ from desktop_ft.api import (
     Exporter,
     ExportJob,
     Interpolation,
+    PanelHost,
     ResizeRule,
     RunEnded,
     SampleDataset,
     TrainEvent,
     WeightsOrigin,
     WeightsSource,
+    WindowPanel,
     hookimpl,
 )
 
@@ -136,3 +138,14 @@ def register_sample_datasets(register: Callable[[SampleDataset], None]) -> None:
 @hookimpl
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
     register(EventSink(name="told", title="Told in a file", open=listen))
+
+
+def shown(host: PanelHost) -> Any:
+    from PySide6.QtWidgets import QLabel
+
+    return QLabel()
+
+
+@hookimpl
+def register_window_panels(register: Callable[[WindowPanel], None]) -> None:
+    register(WindowPanel(name="panel", title="A panel", description="Says nothing.", make=shown))

@@ -147,6 +147,8 @@ WRONG = {
             "keeps poll running after RunEnded",
         ),
     ],
+    "window panel panel: is described": [('description="Says nothing."', 'description=""', "lacks a title or a description")],
+    "window panel panel: can be made": [("make=shown", "make='shown'", "has no function as its `make`")],
 }
 HELPERS = """
 

@@ -1,5 +1,6 @@
 """The page Plugins: a plugin is dropped, turned on, used, turned off and taken away, and the window is never started again."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.plugins_page import PluginsPage
-from desktop_ft.plugin_manager import PluginState
+from desktop_ft.plugin_manager import PluginState, set_enabled
 from desktop_ft.plugin_manager.new import new_plugin
 from tests.gui.test_window import click, drop, opened
 
@@ -35,7 +37,7 @@ def register_augmentations(register):
     register(
         Augmentation(
             name="upside_down", title="Upside down", description="Turned by half.", kind=AugmentationKind.PICTURE,
-            parameters=Nothing, make=lambda parameters: lambda picture, chance: picture.transpose(3),
+            parameters=Nothing, make=lambda parameters: lambda picture, rng, size: picture.flip(1),
         )
     )
 '''
@@ -79,12 +81,18 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
     qtbot.waitUntil(lambda: idle(window), timeout=60_000)
     assert plugins.state.text() == "It is on." and plugins.brings.text() == "Augmentations: upside_down"
     assert "upside_down" in offered(window), "without a new start"
+    augment = window.page("augment")
+    assert isinstance(augment, AugmentPage)
+    augment.add.setCurrentIndex(augment.add.findData("upside_down"))
+    augment.add.activated.emit(augment.add.currentIndex())
+    assert augment.list.item(0).text() == "Upside down" and augment.form_title.text() == "Upside down"
 
     page(window)
     qtbot.waitUntil(lambda: idle(window))
     click(plugins.turn)
     qtbot.waitUntil(lambda: idle(window))
     assert plugins.turn.text() == "Turn on" and "upside_down" not in offered(window)
+    assert augment.list.item(0).text() == "upside_down (not on offer here)"
 
     page(window)
     qtbot.waitUntil(lambda: idle(window))
@@ -190,3 +198,36 @@ def test_a_plugin_written_from_the_template_trains_a_run(
     click(plugins.remove)
     qtbot.waitUntil(lambda: idle(window))
     assert not (home / "data" / "plugins" / "hedgehog").exists() and project.exists()
+
+
+def test_changed_files_that_are_enabled_elsewhere_are_loaded_anew(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE)
+    window.session.plugin_work.turn("mine", on=True)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    before = window.session.plugins.augmentations.get("upside_down")
+    (folder / "mine.py").write_text(CODE.replace("picture.flip(1)", "picture"))
+    set_enabled("mine", on=True)  # as another process does
+    with qtbot.waitSignal(window.session.plugin_work.changed):
+        page(window)
+    assert window.session.plugins.augmentations.get("upside_down") is not before
+
+
+def test_while_a_run_is_under_way_plugins_neither_come_nor_go(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    plugins = shown(window, qtbot)
+    ends = threading.Event()
+
+    def fit(emit: object, control: object, progress: object) -> RunEnded:
+        assert ends.wait(60)
+        return RunEnded(status=RunStatus.COMPLETED)
+
+    window.session.training.start(tmp_path / "run", fit)
+    try:
+        assert not plugins.add_file.isEnabled() and plugins.waits.isVisible()
+        drop(window, tmp_path)
+        assert "wait for it, or stop it" in plugins.notice.text
+    finally:
+        ends.set()
+        qtbot.waitUntil(lambda: not window.session.training.running)
+    assert plugins.add_file.isEnabled() and not plugins.waits.isVisible()

@@ -72,7 +72,11 @@ class _Server(http.server.ThreadingHTTPServer):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 server.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                if not server.status:
+                    self.wfile.write(b"no http")
+                    return
                 self.send_response(server.status)
+                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
                 self.end_headers()
 
             def log_message(self, *said: object) -> None:
@@ -100,14 +104,20 @@ def test_an_address_is_told(recipe: Recipe, run: Path, server: _Server) -> None:
     assert server.told[-1]["status"] == "completed"
 
 
-def test_an_address_that_refuses_ends_no_run(recipe: Recipe, run: Path, server: _Server) -> None:
-    server.status = 500
+@pytest.mark.parametrize("status", [500, 302, 0])
+def test_an_address_that_refuses_ends_no_run(status: int, recipe: Recipe, run: Path, server: _Server) -> None:
+    server.status = status
     history = trained(recipe, run, on("webhook_sink")).history()
     assert history.ended is not None and history.ended.status == "completed" and len(server.told) == 1
     assert any("webhook failed and hears no more of this run" in warning for warning in history.warnings)
 
 
-UNSAFE = {"": "is not set", "no address": "is not set", "http://far.example/told": "is not an https address"}
+UNSAFE = {
+    "": "is not set",
+    "no address": "is not set",
+    "http://far.example/told": "is not an https address",
+    "https://me:secret@far.example/": "holds a name or a password",
+}
 
 
 @pytest.mark.parametrize(("address", "why"), UNSAFE.items())
