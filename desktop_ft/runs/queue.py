@@ -15,6 +15,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import plain_toml
+from desktop_ft.core.words import epoch_count
 from desktop_ft.runs import atomic, lock
 
 
@@ -176,9 +177,9 @@ def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
 def _name(recipe: Recipe) -> str:
     folder = recipe.portable().dataset.folder.removesuffix(".zip") or "dataset"
     return tr(
-        "{folder} {network} {plan}, {epochs} epochs",
+        "{folder} {network} {plan}, {epochs}",
         folder=folder,
         network=recipe.backbone.name,
         plan=recipe.freeze.words,
-        epochs=recipe.optimisation.epochs,
+        epochs=epoch_count(recipe.optimisation.epochs),
     )
