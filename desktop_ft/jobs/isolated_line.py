@@ -81,6 +81,7 @@ class Alive:
 
 Said = TrainEvent | Phase | Returned | Refused | GivenUp | Unforeseen | Alive
 """What a child says."""
+_LINE = Annotated[Said, Field(discriminator="type")]
 
 
 def understood(line: bytes) -> Said:
@@ -89,5 +90,5 @@ def understood(line: bytes) -> Said:
     Raises:
         UserError: nothing that a child may say.
     """
-    said: Said = from_json(Annotated[Said, Field(discriminator="type")], line, tr("What the trainer says"))
+    said: Said = from_json(_LINE, line, tr("What the trainer says"))
     return said

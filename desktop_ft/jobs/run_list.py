@@ -54,7 +54,7 @@ class BrokenOff:
 
     Attributes:
         place: how far it had come, in words. saved: how far it is saved; "" where nothing is.
-        has_best: whether an epoch was judged, so that there is a best model.
+        has_best: whether an epoch was judged and is saved, so that there is a best model to keep.
         failed: whether it told why; otherwise its process was killed, or the power failed.
     """
 
@@ -90,8 +90,13 @@ def broken_off(run: Path) -> BrokenOff | None:
         place = tr("epoch {epoch}, batch {batch}", epoch=history.steps[-1].epoch + 1, batch=history.steps[-1].step + 1)
     else:
         place = tr("its beginning")
-    failed = history.ended is not None
-    return BrokenOff(run=run, place=place, saved=saved_words(history.saved), has_best=history.best is not None, failed=failed)
+    return BrokenOff(
+        run=run,
+        place=place,
+        saved=saved_words(history.saved),
+        has_best=history.best is not None and history.saved is not None,
+        failed=history.ended is not None,
+    )
 
 
 def saved_words(last: CheckpointSaved | None) -> str:
