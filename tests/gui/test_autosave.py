@@ -301,7 +301,7 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
     qtbot.waitUntil(window.interrupted.isVisible)
     told = window.interrupted.notice.text
     assert told == "The run one was interrupted at its beginning. Nothing of it is saved: it starts again."
-    assert window.interrupted.go_on.isEnabled() and window.interrupted.keep.isEnabled()
+    assert window.interrupted.go_on.isEnabled() and not window.interrupted.keep.isEnabled()
     window.session.training.start(run, lambda emit, control, progress: RunEnded(status=RunStatus.CANCELLED))
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
