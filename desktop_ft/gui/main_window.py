@@ -462,7 +462,7 @@ class MainWindow(QMainWindow):
     def _work_under_way(self) -> str:
         """What a person began that is not done, in words; "" where there is nothing."""
         session = self.session
-        return tr(session.runs.busy) or (tr("A download") if session.networks.downloading else "") or session.plugin_work.busy
+        return tr(session.runs.busy) or (tr("A download") if session.networks.downloading else "") or session.plugin_work.asked
 
     def _remember_opened(self, path: str) -> None:
         self.session.settings.remember_opened(path)

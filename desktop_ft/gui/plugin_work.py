@@ -20,6 +20,7 @@ class PluginWork(QObject):
 
     Attributes:
         busy: what is under way, as a sentence's beginning; "" where nothing is.
+        asked: the same, where a person asked for it.
     """
 
     began = Signal(str)
@@ -34,7 +35,7 @@ class PluginWork(QObject):
         self._free = free
         self._worker = worker
         self._plugins = plugins
-        self.busy = ""
+        self.busy = self.asked = ""
 
     @property
     def can_begin(self) -> bool:
@@ -74,12 +75,12 @@ class PluginWork(QObject):
 
     def look_again(self) -> None:
         """Find out what was put into the plugin folder, or changed there, meanwhile."""
-        self._do(tr("Looking for plugins"), lambda: look_again(self._plugins))
+        self._do(tr("Looking for plugins"), lambda: look_again(self._plugins), asked=False)
 
-    def _do(self, what: str, work: Callable[[], Any], done: Callable[[Any], object] | None = None) -> None:
+    def _do(self, what: str, work: Callable[[], Any], done: Callable[[Any], object] | None = None, *, asked: bool = True) -> None:
         if not self.can_begin:
             return
-        self.busy = what
+        self.busy, self.asked = what, what if asked else ""
         before = list(self._plugins.records)
 
         def whole(report: Report, cancel: threading.Event) -> Any:
@@ -98,7 +99,7 @@ class PluginWork(QObject):
         self.began.emit(what)
 
     def _over(self, before: list[PluginRecord]) -> None:
-        self.busy = ""
+        self.busy = self.asked = ""
         if self._plugins.records != before:  # a record holds the fingerprint of its files
             self.changed.emit()
         self.ended.emit()
