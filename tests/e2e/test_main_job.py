@@ -171,7 +171,7 @@ def test_an_evaluation_names_the_archive_and_counts_what_it_leaves_out(command: 
     judged = command("evaluate", tmp_path / "run", archive, "--json")
     assert judged.json()["dataset"] == "packed.zip"
     assert judged.json()["pictures"] == 36
-    assert "Left out, as they cannot be used: 1 " in judged.err
+    assert "Left out, as it cannot be used: 1 file or folder" in judged.err
 
 
 @pytest.mark.slow
