@@ -51,7 +51,7 @@ class InterruptedRun(QWidget):
         self.hide()
         session.training.started.connect(self._began)
         session.training.ended.connect(self._ended)
-        for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
+        for signal in session.can_open_changed:
             signal.connect(self._enable)
 
     def look(self) -> None:

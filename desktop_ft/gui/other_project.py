@@ -30,10 +30,7 @@ class OtherProject(QWidget):
         layout.addWidget(self.open)
         layout.addWidget(self.later)
         self.hide()
-        for signal in (
-            session.opening.began, session.opening.ended, session.runs.began, session.runs.ended, session.training.started,
-            session.training.ended,
-        ):  # fmt: skip
+        for signal in session.can_open_changed:
             signal.connect(self._enable)
 
     def look(self) -> None:

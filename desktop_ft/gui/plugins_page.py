@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QShowEvent
-from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -55,6 +55,7 @@ class PluginsPage(Page):
         self._session = session
         self._work = session.plugin_work
         self._shown: PluginRecord | None = None
+        self._used: QPushButton | None = None
         self.notice = Notice()
         self.progress = Progress("")
         self.progress.cancellable(False)
@@ -69,14 +70,7 @@ class PluginsPage(Page):
         self._work.turned.connect(self._turned)
         self._work.failed.connect(self.notice.fail)
         self._work.ended.connect(self._ended)
-        for signal in (
-            session.training.started,
-            session.training.ended,
-            session.runs.began,
-            session.runs.ended,
-            session.opening.began,
-            session.opening.ended,
-        ):
+        for signal in session.can_open_changed:
             signal.connect(self._enable)
         self.refresh()
 
@@ -208,12 +202,15 @@ class PluginsPage(Page):
         self._work.install(source)
 
     def _began(self, what: str) -> None:
+        self._used = next((each for each in (self.turn, self.add_folder, self.add_file) if each.hasFocus()), None)
         self.progress.begin(what)
         self._enable()
 
     def _ended(self) -> None:
         self.progress.end()
         self._enable()
+        if self._used is not None and self.isVisible():  # who uses the keyboard goes on from there
+            self._used.setFocus()
 
     def _installed(self, name: str) -> None:
         self.table.select(lambda each: each.name == name)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from PySide6.QtCore import SignalInstance
+
 from desktop_ft import places
 from desktop_ft.core.language import tr
 from desktop_ft.gui.autosave import Autosave
@@ -47,7 +49,19 @@ class Session:
     @property
     def can_open(self) -> bool:
         """Whether other pictures or runs may be opened now."""
-        return not (self.opening.running or self.training.running or self.runs.busy)
+        return _is_free(self.opening, self.training, self.runs)
+
+    @property
+    def can_open_changed(self) -> tuple[SignalInstance, ...]:
+        """What is sent whenever `can_open` may be another."""
+        return (
+            self.opening.began,
+            self.opening.ended,
+            self.runs.began,
+            self.runs.ended,
+            self.training.started,
+            self.training.ended,
+        )
 
     def open_sample(self, name: str) -> None:
         """Lay out the sample dataset `name`, and make it the project's pictures."""
@@ -74,6 +88,10 @@ class Session:
         return self.queue_blocker() is None
 
 
+def _is_free(opening: Opening, training: Training, runs: RunWork) -> bool:
+    return not (opening.running or training.running or runs.busy)
+
+
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
     if opening.running or opening.dividing:
         return Blocker(tr("The pictures are still being looked at."), "data")
@@ -97,11 +115,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
     networks = Networks(state, worker, plugins)
-
-    def unused() -> bool:
-        return not (training.running or runs.busy or opening.running)
-
-    plugin_work = PluginWork(state, worker, plugins, unused)
+    plugin_work = PluginWork(state, worker, plugins, lambda: _is_free(opening, training, runs))
     plugin_work.changed.connect(networks.look_again)
     Diary(opening, networks, runs, training)
     return Session(

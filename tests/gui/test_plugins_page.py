@@ -76,10 +76,12 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
     assert plugins.facts.text() == "Version 2.1 · by Ada · plugin folder" and plugins.about.text() == "Pictures upside down."
     assert plugins.trust.isVisible() and plugins.turn.text() == "Turn on" and not plugins.trace.isVisible()
 
+    plugins.turn.setFocus()
     click(plugins.turn)
     assert plugins.progress.isVisible() and not plugins.turn.isEnabled()
     qtbot.waitUntil(lambda: idle(window), timeout=60_000)
     assert plugins.state.text() == "It is on." and plugins.brings.text() == "Augmentations: upside_down"
+    assert plugins.turn.hasFocus(), "who uses the keyboard goes on from there"
     assert "upside_down" in offered(window), "without a new start"
     augment = window.page("augment")
     assert isinstance(augment, AugmentPage)
