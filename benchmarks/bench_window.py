@@ -39,6 +39,7 @@ from PySide6.QtWidgets import QApplication  # noqa: E402
 
 from desktop_ft import app  # noqa: E402
 from desktop_ft.core.events import RunStarted, StepDone  # noqa: E402
+from desktop_ft.core.exporting import ExportSettings  # noqa: E402
 from desktop_ft.core.freezing import FreezePlan  # noqa: E402
 from desktop_ft.core.metrics import MetricHistory  # noqa: E402
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe  # noqa: E402
@@ -253,7 +254,7 @@ def gaps(photos: Path, files: int) -> dict[str, object]:
         run = session.state.run
         if run is None:
             raise SystemExit("The run is not shown.")
-        session.runs.export(run, place / "model.onnx", "onnx")
+        session.runs.export(run, place / "model.onnx", ExportSettings())
         until(lambda: not session.runs.busy)
         found["export and proof"] = ticks.taken()
         closed(window, faults)

@@ -10,6 +10,7 @@ from desktop_ft.api.contributions import (
     Backbone,
     BatchTransform,
     EventSink,
+    ExportedFile,
     Exporter,
     ExportJob,
     PanelHost,
@@ -38,6 +39,7 @@ from desktop_ft.core.events import (
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.exporting import FileInput, FilePrecision
 from desktop_ft.core.values import Described
 
 __all__ = [
@@ -53,7 +55,10 @@ __all__ = [
     "EpochDone",
     "EventSink",
     "ExportJob",
+    "ExportedFile",
     "Exporter",
+    "FileInput",
+    "FilePrecision",
     "Interpolation",
     "MachineUse",
     "PanelHost",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from desktop_ft.core.backbone import BackboneSpec
+from desktop_ft.core.backbone import BackboneSpec, ResizeRule
 from desktop_ft.core.events import EpochDone, StepDone, TrainEvent
+from desktop_ft.core.exporting import FileInput, FilePrecision
 from desktop_ft.core.values import Described
 
 if TYPE_CHECKING:
     import random
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 
@@ -102,31 +105,64 @@ class ExportJob:
     Attributes:
         model: on the CPU, float32, in eval mode. Takes float (N, 3, S, S), RGB in 0..1, and gives logits (N, classes):
             normalisation is inside.
-        size: S, the side of the input in pixels.
+        rule: how a picture becomes the model's input; S is its `crop`.
+        precision, input: what was asked for, of those that the exporter offers.
+        calibration: gives some of the training photos as the model sees them, uint8 (S, S, 3) each, in a fixed order.
         metadata: what the file must carry along, as text by key; `desktop_ft.classes` is a JSON list of the classes' names, in
             the order of the columns. It names no path of this machine.
         path: where to write; a temporary place: the application verifies the file before it moves it to its own.
     """
 
     model: nn.Module
-    size: int
+    rule: ResizeRule
     metadata: Mapping[str, str]
     path: Path
+    precision: FilePrecision = FilePrecision.FLOAT32
+    input: FileInput = FileInput.TENSOR
+    calibration: Callable[[], Iterable[NDArray[np.uint8]]] = tuple
+
+    @property
+    def size(self) -> int:
+        """S, the side of the input in pixels."""
+        return self.rule.crop
+
+
+class ExportedFile(Protocol):
+    """A written file that was opened again, to be asked as its later users will."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the job's metadata were, read from the file."""
+
+    def run(self, pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Probabilities and logits, both (N, classes), of N `pictures` uint8 (S, S, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporter:
     """A file format for trained models.
 
-    What `write` makes is opened with ONNX Runtime before it is kept, and must answer as the model does. So it is one ONNX file
-    without external data, loops or functions: float input `pictures` (batch, 3, S, S), outputs `probabilities` and `logits`
-    (batch, classes) and any others, the number of pictures left open, and the job's metadata as its `metadata_props`.
+    What `write` makes is opened before it is kept, in a process of its own, and must answer as the model does. Where nothing else
+    is said it is opened with ONNX Runtime. So it is one ONNX file without external data, loops or functions: float input
+    `pictures` (batch, 3, S, S), or for `FileInput.PICTURE` uint8 input `picture` (height, width, 3); outputs `probabilities` and
+    `logits` (batch, classes) and any others, the number of pictures left open, and the job's metadata as its `metadata_props`.
+
+    Attributes:
+        precisions, inputs: what it can write.
+        open: opens a file that is not ONNX. It takes tensors only.
+        with_torch: whether `open` needs torch; a file that does not is checked where there is none.
+        unverified: why files cannot be run on this machine, as a whole sentence; they are then kept without proof, and marked so.
     """
 
     name: str
     title: str
     suffix: str
     write: Callable[[ExportJob], None]
+    precisions: tuple[FilePrecision, ...] = (FilePrecision.FLOAT32,)
+    inputs: tuple[FileInput, ...] = (FileInput.TENSOR,)
+    open: Callable[[Path], ExportedFile] | None = None
+    with_torch: bool = False
+    unverified: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The options that make a recipe: each is a field of the recipe, and takes its help, choices and default from there."""
 
 import argparse
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,18 @@ def add_change_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(group: argparse._ActionsContainer, option: str, where: str, *, stays: bool = False) -> None:
-    """Add the option for one field of a recipe; `stays`: what is not named is as it was, whatever the default."""
-    field = _field(where)
+    add_field(group, option, where, _field(where), stays=stays)
+
+
+def add_field(group: argparse._ActionsContainer, option: str, where: str, field: FieldInfo, *, stays: bool = False) -> None:
+    """Add the option for one described field; `stays`: what is not named is as it was, whatever the default."""
     kind = field.annotation
     choices = [member.value for member in kind] if isinstance(kind, type) and issubclass(kind, StrEnum) else None
     default = field.get_default(call_default_factory=True)
     parts = (field.description, _MEASURED.get(option), "" if stays else f"(default {'none' if default == '' else default})")
     text = " ".join(filter(None, parts)).replace("%", "%%")
     metavar = None if choices else option[2:].replace("-", "_").upper()
-    # Values stay text here: the recipe's own check turns them into numbers, and says which bound is broken.
+    # Values stay text here: the check of the whole turns them into numbers, and says which bound is broken.
     group.add_argument(option, dest=where, choices=choices, metavar=metavar, help=text)
 
 
@@ -253,13 +257,16 @@ def _checked(data: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.from_data(data, where)
     except UserError as error:
-        what = error.what.replace(f"{where} is not valid: ", "")
-        option = next((option for option, field in OPTIONS.items() if what.startswith(field + ":")), None)
-        if option is None:
-            raise
-        raise UserError(
-            f"{option}{what.removeprefix(OPTIONS[option])}.".replace("..", "."), "Correct it and try again."
-        ) from error
+        raise by_option(error, where, OPTIONS) from error
+
+
+def by_option(error: UserError, where: str, options: Mapping[str, str]) -> UserError:
+    """What `error` says of the values of `where`, told by the options' names."""
+    what = error.what.replace(f"{where} is not valid: ", "")
+    option = next((option for option, field in options.items() if what.startswith(field + ":")), None)
+    if option is None:
+        return error
+    return UserError(f"{option}{what.removeprefix(options[option])}.".replace("..", "."), "Correct it and try again.")
 
 
 def change_from(arguments: argparse.Namespace, recipe: Recipe) -> Change:

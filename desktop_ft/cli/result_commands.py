@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from desktop_ft import places
+from desktop_ft.cli.recipe_options import add_field, by_option
 from desktop_ft.cli.results_view import (
     evaluation_document,
     export_document,
     share,
     show_accuracy,
     show_export,
+    show_exports,
     show_figures,
     show_selection,
 )
@@ -21,11 +23,13 @@ from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.core.recipe import differences
+from desktop_ft.core.values import from_json, to_json
 from desktop_ft.core.words import count
 from desktop_ft.evaluation.selective import caveat, picked, select
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
-from desktop_ft.jobs.exporting import export_run
+from desktop_ft.jobs.exporting import export_every, export_run, exporter_for, file_name
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
@@ -34,11 +38,12 @@ from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_EXPORT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in ExportSettings.model_fields}
 
 
 def add_result_commands(commands: _Commands) -> None:
     """Add the commands that use runs."""
-    for add in (_add_evaluate, _add_export, _add_runs, _add_note, _add_report, _add_curves, _add_diff):
+    for add in (_add_evaluate, _add_export, _add_exports, _add_runs, _add_note, _add_report, _add_curves, _add_diff):
         add(commands)
 
 
@@ -69,13 +74,26 @@ def _add_export(commands: _Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write a run's model to a file, and prove that it answers the same",
-        description="Write a run's best model to one ONNX file, load it again without torch, and compare it on your photos.",
-        epilog="Example: desktop-ft export run --out model.onnx",
+        description="Write a run's best model to a file, load it again without torch, and compare it on your photos.",
+        epilog="Example: desktop-ft export run --out small.onnx --precision int8",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: in the run's exports folder)")
-    parser.add_argument("--format", default="onnx", help="which exporter writes it (default onnx)")
+    for option, name in _EXPORT_OPTIONS.items():
+        add_field(parser, option, name, ExportSettings.model_fields[name])
     finish(parser, _export)
+
+
+def _add_exports(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "exports",
+        help="compare the files exported from a run",
+        description="List what was exported from a run: size, accuracy on the validation photos, changed answers and latency.",
+        epilog="Example: desktop-ft exports run",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--every", action="store_true", help="first export it in every precision of every format")
+    finish(parser, _exports)
 
 
 def _add_runs(commands: _Commands) -> None:
@@ -165,13 +183,36 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run: Path = arguments.run_folder
-    plugins = load_plugins()
-    exporter = plugins.exporters.get(arguments.format)
-    out = arguments.out or RunFolder.open(run).exports / f"model{exporter.suffix}"
+    plugins, settings = load_plugins(), _export_settings(arguments)
+    exporter = exporter_for(settings, plugins)
+    out = arguments.out or RunFolder.open(run).exports / file_name(settings, exporter)
     with terminal.progress("Comparing") as progress:
-        report = export_run(run, out, plugins, exporter=exporter.name, warn=terminal.note, progress=progress)
+        report = export_run(run, out, plugins, settings=settings, warn=terminal.note, progress=progress)
     terminal.document(export_document(report, out))
     show_export(report, out, terminal)
+    return 0
+
+
+def _export_settings(arguments: argparse.Namespace) -> ExportSettings:
+    values = {name: value for name in _EXPORT_OPTIONS.values() if (value := getattr(arguments, name)) is not None}
+    where = "The command line"
+    try:
+        settings: ExportSettings = from_json(ExportSettings, to_json(values), where)
+    except UserError as error:
+        raise by_option(error, where, _EXPORT_OPTIONS) from error
+    return settings
+
+
+def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if arguments.every:
+        with terminal.progress("Comparing") as progress:
+            export_every(arguments.run_folder, load_plugins(), warn=terminal.note, progress=progress)
+    reports = RunFolder.open(arguments.run_folder).export_reports
+    terminal.document([export_document(report, Path(report.file)) for report in reports])
+    if reports:
+        show_exports(reports, terminal)
+    else:
+        terminal.say("Nothing was exported from this run yet. `desktop-ft export` does it.")
     return 0
 
 

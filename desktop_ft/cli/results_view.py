@@ -1,6 +1,8 @@
 """How results are told: to a person in sentences, to a machine as a document."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal, printable
@@ -130,16 +132,55 @@ def export_document(report: ExportReport, out: Path) -> dict[str, object]:
     """What `export --json` prints."""
     return {
         "file": str(out),
+        **report.settings.model_dump(mode="json"),
         "bytes": report.bytes,
         "compared": report.compared,
         "largest_difference": report.largest_difference,
         "changed_answers": report.changed_answers,
+        "changed": [asdict(changed) for changed in report.changed],
+        "judged": report.judged,
+        "accuracy": report.accuracy,
+        "trained_accuracy": report.trained_accuracy,
+        "latency_ms": {latency.batch: latency.milliseconds for latency in report.latency},
+        "unverified": report.unverified,
     }
 
 
 def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
     """What was written, and how it compares, in a sentence."""
+    size = f"{out} ({report.bytes / 1e6:.1f} MB)"
+    if report.unverified:
+        terminal.say(f"{size}, not compared with the model: {report.unverified}")
+        return
     terminal.say(
-        f"{out} ({report.bytes / 1e6:.1f} MB), loaded again without torch and compared on {report.compared} of your pictures: "
-        f"largest relative difference {report.largest_difference:.1e}, changed answers {report.changed_answers}."
+        f"{size}, loaded again in a process of its own and compared on {report.compared} of your pictures: largest relative "
+        f"difference {report.largest_difference:.1e}, changed answers {report.changed_answers}."
     )
+    if not report.settings.exact and report.accuracy is not None:
+        terminal.say(
+            f"Accuracy on {count(report.judged, 'validation photo')}: {report.accuracy:.1%}, of the trained model "
+            f"{report.trained_accuracy:.1%} ({report.settings.largest_drop:g} percentage points may be lost)."
+        )
+
+
+def show_exports(reports: Sequence[ExportReport], terminal: Terminal) -> None:
+    """The files of a run side by side."""
+    batches = sorted({latency.batch for report in reports for latency in report.latency})
+    rows = []
+    for report in reports:
+        spent = {latency.batch: f"{latency.milliseconds:.1f}" for latency in report.latency}
+        settings = report.settings
+        rows.append(
+            [
+                Path(report.file).name,
+                settings.format,
+                settings.input,
+                settings.precision,
+                f"{report.bytes / 1e6:.1f}",
+                "–" if report.accuracy is None else f"{report.accuracy:.1%}",
+                "not run here" if report.unverified else f"{report.changed_answers} of {report.compared}",
+                *(spent.get(batch, "–") for batch in batches),
+            ]
+        )
+    head = ["file", "format", "input", "precision", "MB", "accuracy", "changed", *(f"ms, batch {batch}" for batch in batches)]
+    terminal.table(head, rows, right=tuple(range(4, len(head))))

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from desktop_ft.api import BackboneSpec, Exporter, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
+from desktop_ft.api import BackboneSpec, Exporter, ExportJob, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
 from desktop_ft.conformance.failure import require, told
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.export.metadata import build_metadata
-from desktop_ft.export.verify import export_and_verify
+from desktop_ft.export.verify import Trial, export_and_verify
 from desktop_ft.jobs.running import logits_of
 from desktop_ft.models.network import Network
 from desktop_ft.plugin_manager import Plugins
@@ -44,12 +44,13 @@ def _answers_like_the_network(plugins: Plugins, exporter: Exporter, folder: Path
     with told(f"The file of the exporter {exporter.name} is not accepted", cure):
         export_and_verify(
             exporter,
-            model=network,
-            size=_SIDE,
-            metadata=build_metadata(Recipe(dataset=DatasetChoice(folder="photos")), _CLASSES, rule, _spec(rule)),
-            out=folder / f"model{exporter.suffix}",
-            reference=logits_of(network, photos, rule),
-            paths=photos,
+            ExportJob(
+                model=network,
+                rule=rule,
+                metadata=build_metadata(Recipe(dataset=DatasetChoice(folder="photos")), _CLASSES, rule, _spec(rule)),
+                path=folder / f"model{exporter.suffix}",
+            ),
+            Trial(paths=photos, reference=logits_of(network, photos, rule)),
         )
     content = (folder / f"model{exporter.suffix}").read_bytes()
     for place in {Path.home(), Path.cwd(), folder, Path(torch.__file__).parent}:

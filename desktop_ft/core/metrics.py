@@ -21,6 +21,7 @@ from desktop_ft.core.events import (
     TrainEvent,
     Warned,
 )
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.values import Described
 
 
@@ -334,6 +335,35 @@ class Threshold(Described):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedAnswer:
+    """A picture for which an exported file and the trained model have different answers; the classes are indices.
+
+    Attributes:
+        label: what the picture is; None where nobody says.
+        trained: the trained model's answer.
+        exported: the file's.
+    """
+
+    path: str
+    label: int | None
+    trained: int
+    exported: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long an exported file computes here, on the CPU: the median of several calls.
+
+    Attributes:
+        batch: pictures a call.
+        milliseconds: of a call, decoding left out.
+    """
+
+    batch: int
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
     """How far an exported file's answers are from the trained model's, on the person's own pictures.
 
@@ -344,6 +374,11 @@ class ExportReport:
         worst_path: the picture with the largest difference.
         accepted: whether the file was put in place.
         threshold: how sure an answer of the file must be, 0: it answers always; None in what older versions kept.
+        settings: what was asked for.
+        judged: number of validation pictures that the two accuracies (0 to 1) are of.
+        changed: the changed answers.
+        latency: one for each batch size tried; none where the file was not run.
+        unverified: why the file could not be run here; "" where it was.
     """
 
     file: str
@@ -354,3 +389,17 @@ class ExportReport:
     worst_path: str
     accepted: bool
     threshold: float | None = None
+    settings: ExportSettings = AS_IT_IS
+    judged: int = 0
+    accuracy: float | None = None
+    trained_accuracy: float | None = None
+    changed: tuple[ChangedAnswer, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    unverified: str = ""
+
+    @property
+    def drop(self) -> float:
+        """How many percentage points of accuracy the file loses on the validation pictures; below 0 where it gains."""
+        if self.accuracy is None or self.trained_accuracy is None:
+            return 0.0
+        return 100 * (self.trained_accuracy - self.accuracy)

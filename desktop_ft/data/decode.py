@@ -57,7 +57,13 @@ class Facts:
     notes: tuple[tuple[str, str], ...]
 
 
-def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpolation = Interpolation.BILINEAR) -> np.ndarray:
+def load(
+    path: AnyPath,
+    shorter_side: int | None = None,
+    interpolation: Interpolation = Interpolation.BILINEAR,
+    *,
+    draft: bool = True,
+) -> np.ndarray:
     """The picture at `path` as uint8 (H, W, 3): upright, sRGB, its first frame, transparency laid on white.
 
     16-bit, 32-bit and floating-point pixels are scaled by their depth.
@@ -65,6 +71,7 @@ def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpol
     Args:
         shorter_side: resize (antialiased) so that the shorter side has this many pixels. Of a picture more than
             `LONGEST` times as long as wide only the middle is kept then, so that a strip cannot fill the memory.
+        draft: let the JPEG decoder shrink a large picture first, which is much faster; without, every pixel is resized.
 
     Raises:
         UnreadablePicture: there is no picture in it, or it is larger than `PIXEL_LIMIT`.
@@ -75,18 +82,19 @@ def load(path: AnyPath, shorter_side: int | None = None, interpolation: Interpol
             image.load()
             return np.array(pixels.to_rgb(image)[0])
         longer_side = shorter_side * max(image.size) // min(image.size)  # asked before a draft rounds the size
-        _draft(image, shorter_side)
+        if draft:
+            _draft(image, shorter_side)
         image.load()
         return np.array(_resized(pixels.to_rgb(image)[0], (shorter_side, longer_side), _FILTERS[interpolation]))
 
 
-def network_input(path: AnyPath, rule: ResizeRule) -> np.ndarray:
-    """The picture at `path` as the network sees it: uint8 (crop, crop, 3).
+def network_input(path: AnyPath, rule: ResizeRule, *, draft: bool = True) -> np.ndarray:
+    """The picture at `path` as the network sees it: uint8 (crop, crop, 3). `draft`: as `load`.
 
     Raises:
         UnreadablePicture: as `load`.
     """
-    return crop_middle(load(path, shorter_side(rule), rule.interpolation), rule.crop)
+    return crop_middle(load(path, shorter_side(rule), rule.interpolation, draft=draft), rule.crop)
 
 
 def shorter_side(rule: ResizeRule) -> int:

@@ -252,15 +252,17 @@ class PictureBatches:
         return inputs, targets
 
 
-def pictures(paths: Iterable[Path], rule: ResizeRule, *, batch_size: int, threads: int | None = None) -> Iterator[Tensor]:
-    """The pictures at `paths` as the network sees them, in order: batches of uint8 (N, 3, S, S).
+def pictures(
+    paths: Iterable[Path], rule: ResizeRule, *, batch_size: int, threads: int | None = None, draft: bool = True
+) -> Iterator[Tensor]:
+    """The pictures at `paths` as the network sees them, in order: batches of uint8 (N, 3, S, S). `draft`: as `decode.load`.
 
     Raises:
         UserError: one of them cannot be read.
     """
     with (
         _pool(threads) as pool,
-        closing(in_order(pool, lambda path: _input(path, rule), paths, _BATCHES_AHEAD * batch_size)) as made,
+        closing(in_order(pool, lambda path: _input(path, rule, draft), paths, _BATCHES_AHEAD * batch_size)) as made,
     ):
         while batch := list(islice(made, batch_size)):
             yield torch.stack(batch)
@@ -278,8 +280,8 @@ def preview(path: Path, rule: ResizeRule, transforms: Sequence[PictureTransform]
     return _augmented(_tensor(picture), transforms, _rng(seed), rule.crop).permute(1, 2, 0).numpy()
 
 
-def _input(path: Path, rule: ResizeRule) -> Tensor:
-    return _tensor(read_picture(path, lambda where: decode.network_input(where, rule)))
+def _input(path: Path, rule: ResizeRule, draft: bool) -> Tensor:
+    return _tensor(read_picture(path, lambda where: decode.network_input(where, rule, draft=draft)))
 
 
 def _augmented(picture: Tensor, transforms: Sequence[PictureTransform], rng: random.Random, size: int) -> Tensor:

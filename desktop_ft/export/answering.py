@@ -5,16 +5,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from desktop_ft.core.backbone import ResizeRule
 from desktop_ft.core.language import tr
-from desktop_ft.data.decode import network_input
 from desktop_ft.data.picture_file import UnreadablePicture
 
 BATCH = 16
@@ -22,8 +19,19 @@ BATCH = 16
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Real = NDArray[np.floating[Any]]
-Ask = Callable[[Pixels], tuple[Real, Floats]]
-"""Probabilities, float32 or float64, and logits, float32, both (N, classes), of pictures uint8 (N, S, S, 3)."""
+Prepare = Callable[[Path], Pixels]
+"""The picture in a file as a model takes it: uint8 (H, W, 3).
+
+Raises:
+    UnreadablePicture: there is none in it.
+"""
+
+
+class Ask(Protocol):
+    """Computes a batch."""
+
+    def __call__(self, pictures: Sequence[Pixels], /) -> tuple[Real, Floats]:
+        """Probabilities, float32 or float64, and logits, float32, both (N, classes), of N `pictures` as they were prepared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +52,26 @@ class PictureAnswer:
     problem: str = ""
 
 
-def answers(ask: Ask, rule: ResizeRule, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
+def answers(ask: Ask, prepare: Prepare, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
     """An answer for every path, in order; `batch` pictures are computed at a time, while the next ones are decoded.
 
     A picture that cannot be read gives an answer with a problem.
-
-    Args:
-        ask: computes a batch.
-        rule: how a picture becomes the input.
     """
     remaining = iter(paths)
     with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
-        decoding = partial(_decoding, pool, rule)
-        coming = decoding(itertools.islice(remaining, batch))
+
+        def decoding() -> list[tuple[Path, Future[Pixels | str]]]:
+            return [(path, pool.submit(_decoded, prepare, path)) for path in itertools.islice(remaining, batch)]
+
+        coming = decoding()
         while here := coming:
-            coming = decoding(itertools.islice(remaining, batch))
+            coming = decoding()
             yield from _answered(ask, [(path, picture.result()) for path, picture in here])
-
-
-def _decoding(pool: ThreadPoolExecutor, rule: ResizeRule, paths: Iterable[Path]) -> list[tuple[Path, Future[Pixels | str]]]:
-    return [(path, pool.submit(_decoded, path, rule)) for path in paths]
 
 
 def _answered(ask: Ask, pictures: Sequence[tuple[Path, Pixels | str]]) -> Iterator[PictureAnswer]:
     readable = [picture for _, picture in pictures if not isinstance(picture, str)]
-    found = iter(zip(*ask(np.stack(readable)), strict=True) if readable else ())
+    found = iter(zip(*ask(readable), strict=True) if readable else ())
     for path, picture in pictures:
         yield PictureAnswer(path=path, problem=picture) if isinstance(picture, str) else _answer(path, *next(found))
 
@@ -86,9 +89,9 @@ def _answer(path: Path, probabilities: Real, logits: Floats) -> PictureAnswer:
     )
 
 
-def _decoded(path: Path, rule: ResizeRule) -> Pixels | str:
+def _decoded(prepare: Prepare, path: Path) -> Pixels | str:
     try:
-        return network_input(path, rule)
+        return prepare(path)
     except UnreadablePicture as error:
         return error.reason
     except OSError as error:

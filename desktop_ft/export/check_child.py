@@ -1,45 +1,57 @@
 """The process that loads an exported file again, as its later users will: without torch, from the file and the photos alone.
 
-Run as `python -m desktop_ft.export.check_child`. On stdin one line of JSON: `{"model": path, "paths": [...]}`. On stdout lines
-of JSON: `{"ready": metadata}`, then for every path in order `{"predicted": index, "logits": base64 of float32}` or
-`{"problem": sentence}`; or, where the file cannot be used at all, one `{"what": …, "cure": …}`.
+Run as `python -m desktop_ft.export.check_child`. On stdin one line of JSON: `{"model": path, "paths": [...], "time": whether}`.
+On stdout lines of JSON: `{"ready": metadata}`, then for every path in order `{"predicted": index, "logits": base64 of float32}`
+or `{"problem": sentence}`, and at the end, where that is asked for, `{"latency": [[batch, milliseconds], ...]}`; or, where the
+file cannot be used at all, one `{"what": …, "cure": …}`.
 """
 
 import base64
+import itertools
 import json
 import math
+import statistics
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
+from desktop_ft.api import ExportedFile
 from desktop_ft.core.errors import UserError
-from desktop_ft.export.answering import PictureAnswer
-from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.core.exporting import FileInput
+from desktop_ft.export.answering import Ask, PictureAnswer, answers
+from desktop_ft.export.metadata import ModelFacts, read_metadata
 
 _TOLERANCE = 1e-4
 """Largest allowed distance of a probability from the one that the logits give."""
 
+_BATCHES = (1, 8, 32)
+_CALLS, _SPAN_S = 5, 0.3
+"""A batch is timed this often at least, and for this long unless a call is longer."""
 
-def main(asked: TextIO, told: TextIO) -> None:
-    """Answer for the file and the photos named on `asked`."""
+
+def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], ExportedFile]) -> None:
+    """Answer for the file and the photos named on `asked`; `opening` opens what is asked for."""
 
     def tell(**values: Any) -> None:
         told.write(json.dumps(values) + "\n")
         told.flush()
 
     request = json.loads(asked.readline())
+    paths = [Path(path) for path in request["paths"]]
     try:
-        model = OnnxModel(Path(request["model"]))
+        model = opening(request)
+        facts = read_metadata(model.metadata, Path(request["model"]).name)
         tell(ready=dict(model.metadata))
-        for answer in model.answer(Path(path) for path in request["paths"]):
+        for answer in answers(model.run, facts.prepared, paths):
             tell(**_told(answer))
+        if request["time"] and paths:
+            tell(latency=list(_latency(model.run, facts, paths[0])))
     except UserError as error:
         tell(what=error.what, cure=error.cure)
-    # The proof is that the file stands alone: had anything here brought torch in, it would prove less.
-    if "torch" in sys.modules:
-        raise RuntimeError("torch was imported while the exported file was checked")
 
 
 def _told(answer: PictureAnswer) -> dict[str, Any]:
@@ -54,5 +66,34 @@ def _told(answer: PictureAnswer) -> dict[str, Any]:
     return {"predicted": answer.predicted, "logits": base64.b64encode(logits).decode()}
 
 
+def _latency(ask: Ask, facts: ModelFacts, path: Path) -> Iterator[tuple[int, float]]:
+    """The median time of a call in milliseconds, by batch size. A file that takes whole pictures takes one at a time."""
+    picture = facts.prepared(path)
+    for batch in _BATCHES if facts.input is FileInput.TENSOR else _BATCHES[:1]:
+        pictures = [picture] * batch
+        ask(pictures)  # the first call of a size prepares memory for it
+        began, times = time.perf_counter(), list[float]()
+        for call in itertools.count():
+            if call >= _CALLS and time.perf_counter() - began >= _SPAN_S:
+                break
+            start = time.perf_counter()
+            ask(pictures)
+            times.append(time.perf_counter() - start)
+        yield batch, 1000 * statistics.median(times)
+
+
+def _onnx_file(request: dict[str, Any]) -> ExportedFile:
+    from desktop_ft.export.onnx_model import OnnxModel
+
+    return OnnxModel(Path(request["model"]))
+
+
+def require_no_torch() -> None:
+    """The proof is that the file stands alone: had anything here brought torch in, it would prove less."""
+    if "torch" in sys.modules:
+        raise RuntimeError("torch was imported while the exported file was checked")
+
+
 if __name__ == "__main__":
-    main(sys.stdin, sys.stdout)
+    main(sys.stdin, sys.stdout, _onnx_file)
+    require_no_torch()

@@ -1,4 +1,4 @@
-"""Asks a process without torch what an exported file answers."""
+"""Asks a process of its own what an exported file answers."""
 
 import base64
 import json
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from desktop_ft import places
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.metrics import Latency
 
 _ASK_CANCEL_EVERY_S = 0.1
 _AGAIN = marked("Export once more; if it happens again, choose another backbone.")
@@ -25,18 +27,48 @@ _AGAIN = marked("Export once more; if it happens again, choose another backbone.
 Progress = Callable[[int, int | None], None]
 
 
-def answers_without_torch(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAnswers:
+    """What a file answers, and how fast.
+
+    Attributes:
+        logits: (N, classes).
+        predicted: the most likely classes (N,).
+        latency: by batch size; empty where it was not asked for.
+    """
+
+    logits: NDArray[np.float32]
+    predicted: NDArray[np.int64]
+    latency: tuple[Latency, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """How the process is started: its module, and what it is told besides the file and the photos."""
+
+    module: str = "desktop_ft.export.check_child"
+    told: Mapping[str, str] = field(default_factory=dict)
+
+
+ONNX_CHILD = Child()
+"""It opens ONNX files, without torch."""
+
+
+def answers_of_file(
     model: Path,
     paths: Sequence[Path],
     metadata: Mapping[str, str],
     *,
+    child: Child = ONNX_CHILD,
+    timed: bool = False,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Logits (N, C) and predicted classes (N,) of the file `model` for the photos `paths`, found in a process of its own.
+) -> FileAnswers:
+    """What the file `model` answers for the photos `paths`, found in a process of its own.
 
     Args:
         metadata: what the file must say of itself: classes, sizes, recipe.
+        timed: measure its latency as well.
 
     Raises:
         UserError: the file cannot be used or says something else, a photo cannot be read, or the process died.
@@ -44,11 +76,16 @@ def answers_without_torch(
     """
     logits: list[NDArray[np.float32]] = []
     predicted: list[int] = []
-    for told in _conversation(model, paths, cancel):
+    latency: tuple[Latency, ...] = ()
+    request = {"model": os.fspath(model), "paths": [os.fspath(path) for path in paths], "time": timed, **child.told}
+    for told in _conversation(child.module, request, cancel):
         if "what" in told:
             raise UserError(tr("The exported file cannot be used: {what}", what=tr(told["what"])), tr(told["cure"]))
         if "ready" in told:
             _must_say(told["ready"], metadata)
+            continue
+        if "latency" in told:
+            latency = tuple(Latency(batch=batch, milliseconds=spent) for batch, spent in told["latency"])
             continue
         if "problem" in told:
             raise UserError(
@@ -65,7 +102,7 @@ def answers_without_torch(
             progress(len(logits), len(paths))
     if len(logits) != len(paths):
         raise RuntimeError(f"{len(logits)} answers for {len(paths)} photos")
-    return np.stack(logits).astype(np.float32), np.array(predicted, dtype=np.int64)
+    return FileAnswers(logits=np.stack(logits).astype(np.float32), predicted=np.array(predicted, dtype=np.int64), latency=latency)
 
 
 def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
@@ -76,12 +113,11 @@ def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
         )
 
 
-def _conversation(model: Path, paths: Sequence[Path], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:
-    request = json.dumps({"model": os.fspath(model), "paths": [os.fspath(path) for path in paths]}) + "\n"
-    with tempfile.TemporaryFile() as complaints, _start(complaints) as child:
+def _conversation(module: str, request: dict[str, Any], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:
+    with tempfile.TemporaryFile() as complaints, _start(module, complaints) as child:
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threads = [
-            threading.Thread(target=_ask, args=(child, request), name="export-check-ask"),
+            threading.Thread(target=_ask, args=(child, json.dumps(request) + "\n"), name="export-check-ask"),
             threading.Thread(target=_listen, args=(child, lines), name="export-check-listen"),
         ]
         for thread in threads:
@@ -96,9 +132,9 @@ def _conversation(model: Path, paths: Sequence[Path], cancel: threading.Event | 
                 thread.join()
 
 
-def _start(complaints: IO[bytes]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "desktop_ft.export.check_child"],
+def _start(module: str, complaints: IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 (our own module, no shell)
+        [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=complaints,

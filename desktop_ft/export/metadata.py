@@ -3,13 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 import desktop_ft
 from desktop_ft.core.backbone import BackboneSpec, ResizeRule
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, plain_json, to_json
+from desktop_ft.data.decode import load, network_input
 
 VERSION = "desktop_ft.version"
 CLASSES = "desktop_ft.classes"
@@ -19,6 +24,8 @@ RECIPE_SHA256 = "desktop_ft.recipe_sha256"
 BACKBONE = "desktop_ft.backbone"
 WEIGHTS_LICENCE = "desktop_ft.weights_licence"
 THRESHOLD = "desktop_ft.threshold"
+INPUT = "desktop_ft.input"
+PRECISION = "desktop_ft.precision"
 
 _LARGEST = 1 << 12
 """No network here takes pictures this large; a resize rule that asks for more would only fill the memory."""
@@ -32,15 +39,30 @@ class ModelFacts:
 
     Attributes:
         threshold: how sure an answer must be, 0 to 1; a less sure one is *don't know*. 0: it answers always.
+        input: whether the rule is followed before the file, or in it.
     """
 
     classes: tuple[str, ...]
     rule: ResizeRule
     threshold: float = 0.0
+    input: FileInput = FileInput.TENSOR
+
+    def prepared(self, path: Path) -> np.ndarray:
+        """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size.
+
+        Raises:
+            UnreadablePicture: there is no picture in it.
+        """
+        return load(path) if self.input is FileInput.PICTURE else network_input(path, self.rule)
 
 
 def build_metadata(
-    recipe: Recipe, classes: tuple[str, ...], rule: ResizeRule, spec: BackboneSpec, threshold: float = 0.0
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    rule: ResizeRule,
+    spec: BackboneSpec,
+    threshold: float = 0.0,
+    settings: ExportSettings = AS_IT_IS,
 ) -> dict[str, str]:
     """The metadata of a model trained by `recipe`. It names no path of this machine."""
     told = {
@@ -51,6 +73,8 @@ def build_metadata(
         RECIPE_SHA256: recipe.digest(),
         BACKBONE: spec.name,
         WEIGHTS_LICENCE: spec.weights.licence,
+        INPUT: settings.input,
+        PRECISION: settings.precision,
     }
     return told | ({THRESHOLD: repr(threshold)} if threshold else {})
 
@@ -69,6 +93,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     )
     try:
         classes, threshold = plain_json(metadata[CLASSES]), float(metadata.get(THRESHOLD, "0"))
+        taken = FileInput(metadata.get(INPUT, FileInput.TENSOR))
     except ValueError as error:
         raise damaged from error
     if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
@@ -78,7 +103,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
         raise damaged
     if not 0 <= threshold <= 1:
         raise damaged
-    return ModelFacts(classes=tuple(classes), rule=rule, threshold=threshold)
+    return ModelFacts(classes=tuple(classes), rule=rule, threshold=threshold, input=taken)
 
 
 def _readable(text: str) -> str:

@@ -1,20 +1,23 @@
 """An exported file, without torch: what it is, and what it answers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.export.answering import BATCH, Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
-INPUT = "pictures"
+INPUT, WHOLE_INPUT = "pictures", "picture"
 OUTPUTS = ["probabilities", "logits"]
 _FATAL_ONLY = 4
 _BYTE_LIMIT = 1 << 31
@@ -40,21 +43,25 @@ class OnnxModel:
         self._name = path.name
         content = _content(path)
         self.metadata = _checked_metadata(content, path.name)
-        facts = read_metadata(self.metadata, path.name)
+        self._facts = facts = read_metadata(self.metadata, path.name)
         self.classes, self.rule, self.threshold = facts.classes, facts.rule, facts.threshold
         self._session = _session(content, path.name)
         _check_ends(self._session, facts, path.name)
 
-    def run(self, pictures: Pixels) -> tuple[Floats, Floats]:
-        """Probabilities and logits, both float32 (N, classes), of `pictures` uint8 (N, S, S, 3).
+    def run(self, pictures: Sequence[Pixels]) -> tuple[Floats, Floats]:
+        """Probabilities and logits, both float32 (N, classes), of N `pictures` uint8 as `prepare` gives them.
 
         Raises:
             UserError: the file's graph cannot be computed.
         """
-        scaled = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
-        scaled /= 255
+        if self._facts.input is FileInput.PICTURE:
+            each = [self._run(WHOLE_INPUT, picture) for picture in pictures]
+            return np.concatenate([found[0] for found in each]), np.concatenate([found[1] for found in each])
+        return self._run(INPUT, scaled(pictures))
+
+    def _run(self, name: str, value: NDArray[Any]) -> tuple[Floats, Floats]:
         try:
-            probabilities, logits = self._session.run(OUTPUTS, {INPUT: scaled})
+            probabilities, logits = self._session.run(OUTPUTS, {name: value})
         except Exception as error:  # onnxruntime's errors share no base but Exception
             raise UserError(
                 tr("{file} cannot be computed: {error}", file=self._name, error=str(error).splitlines()[0]),
@@ -64,7 +71,22 @@ class OnnxModel:
 
     def answer(self, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
         """An answer for every path, in order; a picture that cannot be read gives an answer with a problem."""
-        return answers(self.run, self.rule, paths, batch)
+        return answers(self.run, self.prepare, paths, batch)
+
+    def prepare(self, path: Path) -> Pixels:
+        """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size where it resizes itself.
+
+        Raises:
+            UnreadablePicture: there is no picture in it.
+        """
+        return self._facts.prepared(path)
+
+
+def scaled(pictures: Sequence[Pixels]) -> Floats:
+    """`pictures`, uint8 (S, S, 3) each, as networks take them: float32 (N, 3, S, S) in 0..1."""
+    found = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2), dtype=np.float32)
+    found /= 255
+    return found
 
 
 def _content(path: Path) -> bytes:
@@ -148,7 +170,10 @@ def _check_ends(session: onnxruntime.InferenceSession, facts: ModelFacts, name: 
     inputs = {entry.name: entry.shape[1:] for entry in session.get_inputs()}
     outputs = {entry.name: entry.shape[1:] for entry in session.get_outputs()}
     side, columns = facts.rule.crop, len(facts.classes)
-    if inputs != {INPUT: [3, side, side]} or any(outputs.get(output) != [columns] for output in OUTPUTS):
+    # Of a whole picture height and width are free, and have names; of several pictures their number is, which is left out here.
+    whole = facts.input is FileInput.PICTURE
+    expected = {WHOLE_INPUT: ["width", 3]} if whole else {INPUT: [3, side, side]}
+    if inputs != expected or any(outputs.get(output) != [columns] for output in OUTPUTS):
         raise UserError(
             tr("{file} is damaged: its inputs or outputs are not those it tells of.", file=name), tr("Export the run again.")
         )

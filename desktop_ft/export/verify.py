@@ -1,10 +1,11 @@
-"""Export to a temporary place, load the file again without torch, compare, and only then put it in place."""
+"""Export to a temporary place, load the file again in a process of its own, compare, and only then put it in place."""
 
 from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,57 +14,95 @@ from numpy.typing import NDArray
 
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.language import tr, tr_n
-from desktop_ft.core.metrics import ExportReport
-from desktop_ft.export.checking import Progress, answers_without_torch
+from desktop_ft.core.exporting import ExportSettings, FilePrecision
+from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.metrics import ChangedAnswer, ExportReport
+from desktop_ft.export.checking import FileAnswers, Progress, answers_of_file
 from desktop_ft.runs import atomic
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit that is accepted, relative to the largest logit of all."""
+"""Largest difference of a logit that is accepted of an exact file, relative to the largest logit of all."""
+
+RESIZING_TOLERANCE = 1e-2
+"""The same of a file that resizes pictures itself: a pixel in a thousand comes out another by 1/255 (see the tests)."""
+
+_ROUNDING = 1e-9
+"""Two shares of the same photos that are equal may differ by this, in percentage points."""
+
+Asking = Callable[..., FileAnswers]
+"""As `answers_of_file`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a file is tried on.
+
+    Attributes:
+        paths: the photos.
+        reference: the trained model's logits for them, float32 (N, classes), of pictures as the file will see them.
+        labels: what they are, (N,); None: nobody says.
+        judged: which of them the accuracies are of, bool (N,): those that were not learned from.
+    """
+
+    paths: Sequence[Path]
+    reference: NDArray[np.float32]
+    labels: NDArray[np.int64] | None = None
+    judged: NDArray[np.bool_] | None = None
 
 
 def export_and_verify(
     exporter: Exporter,
+    job: ExportJob,
+    trial: Trial,
     *,
-    model: nn.Module,
-    size: int,
-    metadata: Mapping[str, str],
-    out: Path,
-    reference: NDArray[np.float32],
-    paths: Sequence[Path],
+    largest_drop: float = 0.0,
+    ask: Asking = answers_of_file,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
-    """Write `model` to `out`, proven to answer like the trained model on the photos `paths`.
+    """Write the job's model to its path, proven to answer like the trained model on the photos of `trial`.
 
     Args:
-        model: on the CPU, in eval mode; see `ExportJob`.
-        reference: the trained model's logits (N, C), in the order of `paths`.
+        largest_drop: how many percentage points of accuracy a file that is not exact may lose.
+        ask: asks the written file.
         progress: called with (photos compared, photos in all).
 
     Raises:
-        UserError: the file's answers differ (names the worst photo and the figures), or it cannot be written. What was at
-            `out` before is untouched.
+        UserError: the file's answers differ too much (names the worst photo and the figures), or it cannot be written. What was
+            at the path before is untouched.
         Cancelled: `cancel` was set; nothing is left behind.
     """
-    if not len(reference) == len(paths):
-        raise ValueError(f"{len(reference)} rows of logits for {len(paths)} photos")
-    if not paths:
+    if not len(trial.reference) == len(trial.paths):
+        raise ValueError(f"{len(trial.reference)} rows of logits for {len(trial.paths)} photos")
+    if not trial.paths:
         raise UserError(
             tr("There is no photo to compare the exported file on."), tr("Put the run's pictures back in their folder.")
         )
-    temporary = _temporary(out)
+    settings = ExportSettings(format=exporter.name, input=job.input, precision=job.precision, largest_drop=largest_drop)
+    out, temporary = job.path, _temporary(job.path)
     try:
-        _write(exporter, ExportJob(model=model, size=size, metadata=metadata, path=temporary), out)
+        _write(exporter, replace(job, path=temporary), out)
         if cancel and cancel.is_set():
             raise Cancelled
-        logits, predicted = answers_without_torch(temporary, paths, metadata, progress=progress, cancel=cancel)
         content = atomic.read(temporary)
-        report = _compare(out, len(content), reference, logits, predicted, paths)
-        _must_agree(report)
+        report = ExportReport(
+            file=str(out),
+            bytes=len(content),
+            compared=0,
+            largest_difference=0.0,
+            changed_answers=0,
+            worst_path="",
+            accepted=True,
+            settings=settings,
+            unverified=exporter.unverified,
+        )
+        if not exporter.unverified:
+            found = ask(temporary, trial.paths, job.metadata, progress=progress, cancel=cancel)
+            report = _compare(report, trial, found)
+            _must_agree(report)
         atomic.write(out, content)
     finally:
         temporary.unlink(missing_ok=True)
@@ -92,46 +131,58 @@ def _write(exporter: Exporter, job: ExportJob, out: Path) -> None:
         raise atomic.cannot_write(out, needed, error) from error
 
 
-def _compare(
-    out: Path,
-    size: int,
-    reference: NDArray[np.float32],
-    logits: NDArray[np.float32],
-    predicted: NDArray[np.int64],
-    paths: Sequence[Path],
-) -> ExportReport:
-    if logits.shape != reference.shape:
+def _compare(report: ExportReport, trial: Trial, found: FileAnswers) -> ExportReport:
+    if found.logits.shape != trial.reference.shape:
         raise UserError(
             tr(
                 "The exported file gives {count} answers a photo, and the trained model {expected}.",
-                count=logits.shape[1],
-                expected=reference.shape[1],
+                count=found.logits.shape[1],
+                expected=trial.reference.shape[1],
             ),
             tr("Export with another format, and tell the exporter's makers."),
         )
-    expected = reference.astype(np.float64)
+    expected = trial.reference.astype(np.float64)
     # NaN compares as different, never as equal; no logit at all (an untrained head) must be met exactly.
-    apart = np.nan_to_num(np.abs(logits - expected).max(axis=1), nan=np.inf)
+    apart = np.nan_to_num(np.abs(found.logits - expected).max(axis=1), nan=np.inf)
     scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     relative = np.divide(apart, scale) if scale > 0 else np.where(apart > 0, np.inf, 0.0)
-    changed = predicted != expected.argmax(axis=1)
+    trained = expected.argmax(axis=1)
+    changed = found.predicted != trained
     worst = int(np.lexsort((relative, changed))[-1])
-    return ExportReport(
-        file=str(out),
-        bytes=size,
-        compared=len(paths),
+    compared = replace(
+        report,
+        compared=len(trial.paths),
         largest_difference=float(relative.max()),
         changed_answers=int(changed.sum()),
-        worst_path=str(paths[worst]),
-        accepted=bool(relative.max() <= TOLERANCE and not changed.any()),
+        worst_path=str(trial.paths[worst]),
+        changed=tuple(_changed(trial, int(number), trained, found.predicted) for number in np.flatnonzero(changed)),
+        latency=found.latency,
+    )
+    if trial.labels is not None and trial.judged is not None and trial.judged.any():
+        labels = trial.labels[trial.judged]
+        compared = replace(
+            compared,
+            judged=len(labels),
+            accuracy=float((found.predicted[trial.judged] == labels).mean()),
+            trained_accuracy=float((trained[trial.judged] == labels).mean()),
+        )
+    return replace(compared, accepted=not _refusal(compared))
+
+
+def _changed(trial: Trial, number: int, trained: NDArray[np.int64], predicted: NDArray[np.int64]) -> ChangedAnswer:
+    label = None if trial.labels is None else int(trial.labels[number])
+    return ChangedAnswer(
+        path=str(trial.paths[number]), label=label, trained=int(trained[number]), exported=int(predicted[number])
     )
 
 
-def _must_agree(report: ExportReport) -> None:
-    if report.accepted:
-        return
-    raise UserError(
-        tr_n(
+def _refusal(report: ExportReport) -> str:
+    """Why a file is not kept; "" where it is."""
+    settings = report.settings
+    allowed = TOLERANCE if settings.exact else RESIZING_TOLERANCE if settings.precision is FilePrecision.FLOAT32 else np.inf
+    changed = report.changed_answers if settings.exact or report.accuracy is None else 0
+    if changed or not np.isfinite(report.largest_difference) or report.largest_difference > allowed:
+        return tr_n(
             "The exported file does not answer like the trained model, and was not kept: on {photos} photos its logits differ by "
             "up to {difference:.1e} (allowed: {allowed:.0e}) and {n} answer changed; worst is {worst}.",
             "The exported file does not answer like the trained model, and was not kept: on {photos} photos its logits differ by "
@@ -139,8 +190,26 @@ def _must_agree(report: ExportReport) -> None:
             n=report.changed_answers,
             photos=report.compared,
             difference=report.largest_difference,
-            allowed=TOLERANCE,
+            allowed=TOLERANCE if settings.exact else allowed,
             worst=report.worst_path,
-        ),
-        tr("Train another backbone, or report this one; the run itself is kept."),
-    )
+        )
+    if report.drop > settings.largest_drop + _ROUNDING:
+        return tr(
+            "The exported file loses too much, and was not kept: of {photos} validation photos it knows {after:.1%}, the trained "
+            "model {before:.1%}; {allowed:g} percentage points may be lost.",
+            photos=report.judged,
+            after=report.accuracy,
+            before=report.trained_accuracy,
+            allowed=settings.largest_drop,
+        )
+    return ""
+
+
+def _must_agree(report: ExportReport) -> None:
+    if why := _refusal(report):
+        cure = (
+            marked("Train another backbone, or report this one; the run itself is kept.")
+            if report.settings.exact
+            else marked("Take float32, allow a larger drop, or train another backbone; the run itself is kept.")
+        )
+        raise UserError(why, tr(cure))

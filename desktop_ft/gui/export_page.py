@@ -2,18 +2,25 @@
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QLineEdit, QWidget
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
+from desktop_ft.gui.exports_dialog import ExportsDialog
+from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_work import ASKING, EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
-from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Page, Progress, button, card, label, letters_width, row
+from desktop_ft.jobs import help_texts
+from desktop_ft.jobs.exporting import file_name
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -27,13 +34,34 @@ def proof(report: ExportReport) -> str:
             difference=report.largest_difference,
             path=words.printable(report.worst_path),
         )
-    return tr_n(
-        "Loaded again without PyTorch and compared on {n:,} photo of yours: no answer changed; the largest difference is "
-        "{difference:.1e} of the largest output (allowed: 1e-04).",
-        "Loaded again without PyTorch and compared on {n:,} photos of yours: no answer changed; the largest difference is "
-        "{difference:.1e} of the largest output (allowed: 1e-04).",
+    if report.unverified:
+        return tr("It was not compared with the model: {why}", why=tr(report.unverified))
+    compared = tr_n(
+        "Loaded again in a process of its own and compared on {n:,} photo of yours: the largest difference is {difference:.1e} "
+        "of the largest output.",
+        "Loaded again in a process of its own and compared on {n:,} photos of yours: the largest difference is {difference:.1e} "
+        "of the largest output.",
         n=report.compared,
         difference=report.largest_difference,
+    )
+    changed = (
+        tr_n("{n:,} answer changed.", "{n:,} answers changed.", n=report.changed_answers)
+        if report.changed_answers
+        else tr("No answer changed.")
+    )
+    return f"{compared} {changed} {accuracies(report)}".strip()
+
+
+def accuracies(report: ExportReport) -> str:
+    """What a file that is not exact knows of the validation photos; "" of an exact one."""
+    if report.settings.exact or report.accuracy is None:
+        return ""
+    return tr_n(
+        "Of {n:,} validation photo it knows {after}, the trained model {before}.",
+        "Of {n:,} validation photos it knows {after}, the trained model {before}.",
+        n=report.judged,
+        after=words.percent(report.accuracy),
+        before=words.percent(report.trained_accuracy or 0.0),
     )
 
 
@@ -58,6 +86,7 @@ class ExportPage(Page):
     def __init__(self, session: Session) -> None:
         super().__init__(tr("Export"), _about())
         self._session = session
+        self._settings = AS_IT_IS
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -89,16 +118,44 @@ class ExportPage(Page):
         reason = self._reason()
         self.export.setEnabled(not reason)
         self.reason.setText(reason)
+        self.compare.setEnabled(self._session.state.run is not None)
         self.reason.setVisible(bool(reason))
         self._show_proof(self._session.state.export)
         self.trying.refresh()
 
     def _fill_formats(self) -> None:
-        chosen = self.format.currentData()
-        self.format.clear()
-        for exporter in self._session.plugins.exporters:
-            self.format.addItem(tr(exporter.title), exporter.name)
-        self.format.setCurrentIndex(max(0, self.format.findData(chosen)))
+        with QSignalBlocker(self.format):
+            self.format.clear()
+            for exporter in self._session.plugins.exporters:
+                self.format.addItem(tr(exporter.title), exporter.name)
+            self.format.setCurrentIndex(max(0, self.format.findData(self._settings.format)))
+        self._choose_format()
+
+    def _choose_format(self) -> None:
+        if self.format.count():
+            self._edit("format", self.format.currentData())
+
+    def _edit(self, name: str, value: object) -> None:
+        """Take over what was chosen; what the format does not offer goes back to the first that it does."""
+        suggested = self._suggested()
+        chosen = self._settings.model_copy(update={name: value})
+        exporter = self._session.plugins.exporters.get(chosen.format)
+        for field, offered in (("input", exporter.inputs), ("precision", exporter.precisions)):
+            offer_only(self.form.control(field), offered)
+            if getattr(chosen, field) not in offered:
+                chosen = chosen.model_copy(update={field: offered[0]})
+        self._settings = chosen
+        self.form.show_value(chosen)
+        self.form.control("largest_drop").setEnabled(not chosen.exact)
+        if self.file.text() == suggested:
+            self.file.setText(self._suggested())
+        self.refresh()
+
+    def _suggested(self) -> str:
+        run = self._session.state.run
+        if run is None or not self.format.count():
+            return ""
+        return str(run / "exports" / file_name(self._settings, self._session.plugins.exporters.get(self._settings.format)))
 
     def _show_proof(self, report: ExportReport | None) -> None:
         shown = report is not None and self.notice.text == ""
@@ -112,8 +169,8 @@ class ExportPage(Page):
         if not report.accepted:
             title, level = tr("Refused"), "bad"
         else:
-            title = tr("Proven: it answers like the model") if there else tr("It was proven, and is not there any more")
-            level = "good" if there else "warn"
+            title = _title(report) if there else tr("It was proven, and is not there any more")
+            level = "good" if there and not report.unverified else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
@@ -145,7 +202,10 @@ class ExportPage(Page):
         frame, layout = card()
         self.format = QComboBox()
         self.format.setAccessibleName(tr("Format"))
-        self._fill_formats()
+        self.format.currentIndexChanged.connect(self._choose_format)
+        self.form = ModelForm(ExportSettings, skip=("format",), card=_card)
+        self.form.edited.connect(self._edit)
+        self.form.setMaximumWidth(letters_width(self, 52))
         self.file = QLineEdit()
         self.file.setAccessibleName(tr("File"))
         self.file.textChanged.connect(self.refresh)
@@ -158,6 +218,7 @@ class ExportPage(Page):
         self.proof_text = label(wrap=True)
         self.outdated = label(wrap=True)
         self.outdated.setProperty("level", "warn")
+        self.compare = button(tr("Compare exports…"), self._compare, tip=tr("The files of this run side by side."))
         layout.addLayout(
             row(
                 label(tr("Format")),
@@ -167,10 +228,18 @@ class ExportPage(Page):
                 button(tr("Choose…"), self._choose),
             )
         )
-        layout.addLayout(row(self.export, self.reason, None))
-        layout.addWidget(self.proof_title)
-        layout.addWidget(self.proof_text)
-        layout.addWidget(self.outdated)
+        told = QVBoxLayout()
+        told.setSpacing(GAP)
+        told.addLayout(row(self.export, self.compare, self.reason, None))
+        for widget in (self.proof_title, self.proof_text, self.outdated):
+            told.addWidget(widget)
+        told.addStretch(1)
+        beside = QHBoxLayout()
+        beside.setSpacing(MARGIN)
+        beside.addWidget(self.form)
+        beside.addLayout(told, 1)
+        layout.addLayout(beside)
+        self._fill_formats()
         return frame
 
     def _try_card(self) -> QWidget:
@@ -207,12 +276,19 @@ class ExportPage(Page):
         self.notice.clear()
         self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
-        self.file.setText(str(run / "exports" / "model.onnx") if run else "")
+        self.file.setText(self._suggested())
         self.refresh()
 
     def _choose(self) -> None:
-        if file := choose_new_file(self, self._session.settings, tr("Export to"), "model.onnx", tr("Models (*.onnx)")):
+        if file := choose_new_file(self, self._session.settings, tr("Export to"), Path(self._suggested()).name, self._kinds()):
             self.file.setText(str(file))
+
+    def _kinds(self) -> str:
+        return tr("Models ({pattern})", pattern=f"*{self._session.plugins.exporters.get(self._settings.format).suffix}")
+
+    def _compare(self) -> None:
+        if self._session.state.run is not None:
+            ExportsDialog(self._session, self._session.state.run, self).open()
 
     def _export(self) -> None:
         run = self._session.state.run
@@ -221,7 +297,7 @@ class ExportPage(Page):
 
     def _attempt(self, run: Path, out: Path) -> None:
         try:
-            self._session.runs.export(run, out, str(self.format.currentData()))
+            self._session.runs.export(run, out, self._settings)
         except UserError as error:
             self.notice.fail(error)
 
@@ -259,6 +335,16 @@ class ExportPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self.refresh()
+
+
+def _title(report: ExportReport) -> str:
+    if report.unverified:
+        return tr("Written, and not proven")
+    return tr("Proven: it answers like the model") if report.settings.exact else tr("Proven: it is as good as was asked for")
+
+
+def _card(field: str) -> HelpCard:
+    return help_texts.cards()[f"export.{field}"]
 
 
 def _about() -> str:

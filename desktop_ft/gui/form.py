@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -157,6 +158,16 @@ class ModelForm(QWidget):
         control = self.sender()
         if not self._quiet and isinstance(control, QWidget):
             self.edited.emit(control.objectName(), _value(control))
+
+
+def offer_only(control: QWidget, offered: Iterable[object]) -> None:
+    """Of the choices of `control`, let only the `offered` ones be chosen."""
+    if not isinstance(control, QComboBox):
+        raise TypeError(f"{type(control).__name__} has no choices")
+    known, items = set(offered), control.model()
+    for number in range(control.count()):
+        if isinstance(items, QStandardItemModel):
+            items.item(number).setEnabled(control.itemData(number) in known)
 
 
 def _card_of(kind: type[Described], field: str) -> HelpCard | None:

@@ -15,6 +15,7 @@ from desktop_ft import jobs
 from desktop_ft.core.changes import Change, Course
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded
+from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
@@ -234,14 +235,24 @@ class RunWork(QObject):
         self._begin(EVALUATING, work)
         self._about, self._judged = run, folder
 
-    def export(self, run: Path, out: Path, exporter: str) -> None:
+    def export(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to `out` and prove it."""
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_run(
-                run, out, plugins, exporter=exporter, progress=report, cancel=cancel, warn=self._warnings.append
+                run, out, plugins, settings=settings, progress=report, cancel=cancel, warn=self._warnings.append
             )
+
+        self._begin(_EXPORTING, work)
+        self._about = run
+
+    def export_every(self, run: Path) -> None:
+        """Write the run's model in every precision of every format, and prove each."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> ExportReport:
+            return jobs.exporting.export_every(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)[-1]
 
         self._begin(_EXPORTING, work)
         self._about = run

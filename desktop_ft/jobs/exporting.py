@@ -1,22 +1,42 @@
 """A run's best model becomes a file that is proven to answer like it."""
 
-import threading
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.dataset import Sample, Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
+from desktop_ft.data.picture_file import UnreadablePicture
+from desktop_ft.export.checking import ONNX_CHILD, Child, answers_of_file
 from desktop_ft.export.metadata import build_metadata
-from desktop_ft.export.verify import export_and_verify
+from desktop_ft.export.verify import Trial, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from desktop_ft.models.network import Network
 
 COMPARED = 256
 """Fewest pictures an export is compared on, where the run has as many."""
+
+CALIBRATED = 128
+"""Most training photos that show an int8 file what values its layers take."""
 
 
 def export_run(
@@ -24,7 +44,7 @@ def export_run(
     out: Path,
     plugins: Plugins,
     *,
-    exporter: str = "onnx",
+    settings: ExportSettings = AS_IT_IS,
     warn: Warn = silent,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
@@ -34,28 +54,37 @@ def export_run(
     The report is kept in the run folder. Imports torch.
 
     Raises:
-        UserError: the file's answers differ (a file that was at `out` before is untouched), or it cannot be written.
+        UserError: the exporter does not write what is asked for, the file's answers differ (a file that was at `out` before is
+            untouched), or it cannot be written.
     """
-    chosen = plugins.exporters.get(exporter)
-    if out.suffix != chosen.suffix:
+    exporter = exporter_for(settings, plugins)
+    if out.suffix != exporter.suffix:
         raise UserError(
-            tr("{name} does not end in {suffix}.", name=out.name, suffix=chosen.suffix),
-            tr("Name the file {name}.", name=f"{out.stem}{chosen.suffix}"),
+            tr("{name} does not end in {suffix}.", name=out.name, suffix=exporter.suffix),
+            tr("Name the file {name}.", name=f"{out.stem}{exporter.suffix}"),
         )
     opened = open_run(run, plugins)
     network = trained_network(opened, warn)
-    root = Path(opened.manifest.root)
-    paths = [root / sample.path for sample in still_there(root, to_compare(opened), warn)]
-    recipe, spec, kept = opened.recipe, opened.backbone.spec, opened.folder.threshold
+    root, kept = Path(opened.manifest.root), opened.folder.threshold
     threshold = kept.value if kept else 0.0
-    report = export_and_verify(
-        chosen,
+    job = ExportJob(
         model=network,
-        size=opened.rule.crop,
-        metadata=build_metadata(recipe, opened.manifest.classes, opened.rule, spec, threshold),
-        out=out,
-        reference=logits_of(network, paths, opened.rule, cancel=cancel),
-        paths=paths,
+        rule=opened.rule,
+        metadata=build_metadata(
+            opened.recipe, opened.manifest.classes, opened.rule, opened.backbone.spec, threshold, settings=settings
+        ),
+        path=out,
+        precision=settings.precision,
+        input=settings.input,
+        calibration=partial(_calibration, opened, root),
+    )
+    trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, cancel)
+    report = export_and_verify(
+        exporter,
+        job,
+        trial,
+        largest_drop=settings.largest_drop,
+        ask=partial(answers_of_file, child=_child(exporter), timed=True),
         progress=progress,
         cancel=cancel,
     )
@@ -65,8 +94,103 @@ def export_run(
     return report
 
 
+def export_every(
+    run: Path,
+    plugins: Plugins,
+    *,
+    largest_drop: float = AS_IT_IS.largest_drop,
+    warn: Warn = silent,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> tuple[ExportReport, ...]:
+    """Export the run in every precision of every format, into its own folder; what is refused or cannot be written is warned of.
+
+    Raises:
+        UserError: not one could be written.
+    """
+    done, refused = list[ExportReport](), list[UserError]()
+    for settings in every_kind(plugins, largest_drop):
+        exporter = plugins.exporters.get(settings.format)
+        out = RunFolder.open(run).exports / file_name(settings, exporter)
+        try:
+            done.append(export_run(run, out, plugins, settings=settings, warn=warn, progress=progress, cancel=cancel))
+        except UserError as error:
+            refused.append(error)
+            warn(tr("{name}: {what}", name=out.name, what=error.what))
+    if not done and refused:
+        raise refused[0]
+    return tuple(done)
+
+
+def every_kind(plugins: Plugins, largest_drop: float = AS_IT_IS.largest_drop) -> list[ExportSettings]:
+    """Every precision of every format, of pictures that were prepared before."""
+    return [
+        ExportSettings(format=exporter.name, input=exporter.inputs[0], precision=precision, largest_drop=largest_drop)
+        for exporter in plugins.exporters
+        for precision in exporter.precisions
+    ]
+
+
+def exporter_for(settings: ExportSettings, plugins: Plugins) -> Exporter:
+    """The exporter that writes what is asked for.
+
+    Raises:
+        UserError: there is none, or it does not write that; says what it does write.
+    """
+    exporter = plugins.exporters.get(settings.format)
+    offers: tuple[tuple[StrEnum, tuple[StrEnum, ...]], ...] = (
+        (settings.input, exporter.inputs),
+        (settings.precision, exporter.precisions),
+    )
+    for wanted, offered in offers:
+        if wanted not in offered:
+            raise UserError(
+                tr("The format {name} does not come as {wanted}.", name=exporter.name, wanted=wanted),
+                tr("Take one of {names}.", names=", ".join(offered)),
+            )
+    return exporter
+
+
+def file_name(settings: ExportSettings, exporter: Exporter) -> str:
+    """What a file of these settings is called where nobody says: the exact one is simply the model."""
+    usual = (FilePrecision.FLOAT32, FileInput.TENSOR)
+    return "-".join(["model", *(part for part in (settings.precision, settings.input) if part not in usual)]) + exporter.suffix
+
+
 def to_compare(run: OpenRun) -> tuple[Sample, ...]:
     """All validation and test pictures; where they are fewer than `COMPARED`, training pictures besides."""
     ordered = sorted(run.manifest.samples, key=lambda sample: sample.subset is Subset.TRAIN)
     held_out = sum(sample.subset is not Subset.TRAIN for sample in ordered)
     return tuple(ordered[: max(COMPARED, held_out)])
+
+
+def _trial(
+    run: OpenRun, network: Network, samples: Sequence[Sample], settings: ExportSettings, cancel: threading.Event | None
+) -> Trial:
+    import numpy as np
+
+    paths = [Path(run.manifest.root) / sample.path for sample in samples]
+    # A file that takes whole pictures resizes every pixel of them, without the decoder's shortcut.
+    draft = settings.input is FileInput.TENSOR
+    return Trial(
+        paths=paths,
+        reference=logits_of(network, paths, run.rule, draft=draft, cancel=cancel),
+        labels=np.array([sample.label for sample in samples], dtype=np.int64),
+        judged=np.array([sample.subset is Subset.VAL for sample in samples], dtype=bool),
+    )
+
+
+def _child(exporter: Exporter) -> Child:
+    if exporter.open is None:
+        return ONNX_CHILD
+    return Child(module="desktop_ft.jobs.check_child", told={"exporter": exporter.name})
+
+
+def _calibration(run: OpenRun, root: Path) -> Iterator[np.ndarray]:
+    """Training photos from all over the list, which is sorted by class; those that cannot be read are left out."""
+    from desktop_ft.data.decode import network_input
+
+    learned = [sample for sample in run.manifest.samples if sample.subset is Subset.TRAIN]
+    for sample in learned[:: max(1, math.ceil(len(learned) / CALIBRATED))]:
+        with suppress(UnreadablePicture, OSError):
+            yield network_input(root / sample.path, run.rule)

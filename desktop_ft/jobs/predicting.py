@@ -144,16 +144,21 @@ class _RunModel:
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         from desktop_ft.export.answering import answers
 
-        return answers(self._ask, self._rule, paths)
+        return answers(self._ask, self._prepare, paths)
 
-    def _ask(self, pictures: Pixels) -> tuple[Real, Floats]:
+    def _prepare(self, path: Path) -> Pixels:
+        from desktop_ft.data.decode import network_input
+
+        return network_input(path, self._rule)
+
+    def _ask(self, pictures: Sequence[Pixels], /) -> tuple[Real, Floats]:
         import numpy as np
         import torch
 
         from desktop_ft.engine.inference import logits
         from desktop_ft.evaluation.score import softmax
 
-        batch = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        batch = torch.from_numpy(np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2)))
         # On the CPU each thread takes a batch of its own.
         parts = batch.chunk(torch.get_num_threads() if self._device.type == "cpu" else 1)
         found = logits(self._network, parts, device=self._device)

@@ -145,6 +145,7 @@ def logits_of(
     rule: ResizeRule,
     *,
     device: torch.device | None = None,
+    draft: bool = True,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> np.ndarray:
@@ -152,10 +153,11 @@ def logits_of(
 
     Args:
         device: where to compute; None: where the network is.
+        draft: as `decode.load`.
     """
     from desktop_ft.data.loaders import pictures
     from desktop_ft.engine.device import pass_size
     from desktop_ft.engine.inference import logits
 
-    batches = pictures(paths, rule, batch_size=pass_size(device or next(network.parameters()).device))
+    batches = pictures(paths, rule, batch_size=pass_size(device or next(network.parameters()).device), draft=draft)
     return logits(network, batches, device=device, progress=progress, total=len(paths), cancel=cancel)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desktop_ft.api import Exporter, ExportJob, hookimpl
+from desktop_ft.api import Exporter, ExportJob, FileInput, FilePrecision, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
 
@@ -16,4 +16,13 @@ def _write(job: ExportJob) -> None:
 @hookimpl
 def register_exporters(register: Callable[[Exporter], None]) -> None:
     """Bring the ONNX exporter."""
-    register(Exporter(name="onnx", title="ONNX: runs nearly everywhere, without Python", suffix=".onnx", write=_write))
+    register(
+        Exporter(
+            name="onnx",
+            title="ONNX: runs nearly everywhere, without Python",
+            suffix=".onnx",
+            write=_write,
+            precisions=tuple(FilePrecision),
+            inputs=tuple(FileInput),
+        )
+    )

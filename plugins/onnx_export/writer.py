@@ -9,7 +9,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from desktop_ft.api import ExportJob, UserError
+from desktop_ft.api import ExportJob, FileInput, FilePrecision, UserError
+
+from . import smaller, whole_picture
 
 _LARGEST = (1 << 31) - 1
 """A protobuf message, and so a single ONNX file, holds less than 2 GiB."""
@@ -35,11 +37,20 @@ class _Answering(nn.Module):
 def write(job: ExportJob) -> None:
     """Write `job.model` to `job.path`: input `pictures`, outputs `probabilities` and `logits`, the batch axis named `batch`.
 
+    With the whole picture as its input: `picture`, uint8 (height, width, 3), RGB and upright, and a batch of one.
+
     Raises:
-        UserError: the network has a part that ONNX cannot express, or is too large for one file.
+        UserError: the network has a part that ONNX cannot express, is too large for one file, or cannot be calibrated.
         OSError: the file cannot be written.
     """
     proto = _translated(job)
+    match job.precision:
+        case FilePrecision.FLOAT16:
+            proto = smaller.as_float16(proto)
+        case FilePrecision.INT8:
+            proto = smaller.as_int8(proto, job.calibration)
+    if job.input is FileInput.PICTURE:
+        proto = whole_picture.before(proto, job.rule)
     _make_portable(proto)
     onnx.helper.set_model_props(proto, _sorted(job.metadata))
     if proto.ByteSize() > _LARGEST:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from desktop_ft.api import Exporter
+from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.backbone import BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.decode import network_input
@@ -65,16 +65,12 @@ def reference(photos):
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, onnx_exporter, photos, reference):
     """A proven file and its report."""
-    from desktop_ft.export.verify import export_and_verify
+    from desktop_ft.export.verify import Trial, export_and_verify
 
     out = tmp_path_factory.mktemp("out") / "model.onnx"
     report = export_and_verify(
         onnx_exporter,
-        model=trained(),
-        size=32,
-        metadata=METADATA,
-        out=out,
-        reference=reference,
-        paths=photos,
+        ExportJob(model=trained(), rule=RULE, metadata=METADATA, path=out),
+        Trial(paths=photos, reference=reference),
     )
     return out, report

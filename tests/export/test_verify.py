@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from desktop_ft.api import ExportJob
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.export import checking
-from desktop_ft.export import verify as verifying
+from desktop_ft.export.checking import FileAnswers
 from desktop_ft.export.onnx_model import OnnxModel
-from desktop_ft.export.verify import export_and_verify
-from tests.export.conftest import METADATA, logits
+from desktop_ft.export.verify import Trial, export_and_verify
+from tests.export.conftest import METADATA, RULE, logits
 from tests.export.nets import trained
 
 OLD = b"what was exported before"
@@ -26,12 +27,8 @@ OLD = b"what was exported before"
 def verify(exporter, out, model, reference, photos, **others):
     return export_and_verify(
         exporter,
-        model=model,
-        size=32,
-        metadata=METADATA,
-        out=out,
-        reference=reference,
-        paths=photos,
+        ExportJob(model=model, rule=RULE, metadata=METADATA, path=out),
+        Trial(paths=photos, reference=reference),
         **others,
     )
 
@@ -96,16 +93,16 @@ def test_the_worst_photo_is_the_one_named(tmp_path, quick, photos, reference):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_changed_answer_is_refused_however_small_the_difference(tmp_path, quick, photos, reference, monkeypatch):
+def test_a_changed_answer_is_refused_however_small_the_difference(tmp_path, quick, photos, reference):
     # One logit of another photo is so large (in the file too) that the two best of photo 3 change places far below the limit.
     answered = reference.copy()
     answered[0, 0] = 1e6
     planted = answered.copy()
     best, second = np.argsort(planted[3])[-1], np.argsort(planted[3])[-2]
     planted[3, second] = planted[3, best] + 0.1
-    monkeypatch.setattr(verifying, "answers_without_torch", lambda *given, **others: (answered, answered.argmax(1)))
+    ask = lambda *given, **others: FileAnswers(logits=answered, predicted=answered.argmax(1))  # noqa: E731
     with pytest.raises(UserError, match="1 answer changed") as told:
-        verify(quick, tmp_path / "model.onnx", trained(), planted, photos)
+        verify(quick, tmp_path / "model.onnx", trained(), planted, photos, ask=ask)
     assert photos[3].name in told.value.what
     difference = float(re.search(r"by up to (\S+) ", told.value.what)[1])
     assert 0 < difference < 1e-4
@@ -210,14 +207,14 @@ def test_the_checking_process_has_no_torch_and_says_so_when_it_has(tmp_path, exp
     (tmp_path / "sitecustomize.py").write_text("import sys, types\nsys.modules['torch'] = types.ModuleType('torch')\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UserError, match="torch was imported"):
-        checking.answers_without_torch(exported[0], photos[:1], METADATA)
+        checking.answers_of_file(exported[0], photos[:1], METADATA)
 
 
 def test_a_checking_process_that_dies_is_told(exported, photos, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UserError, match=r"ended too early.*code -9"):
-        checking.answers_without_torch(exported[0], photos, METADATA)
+        checking.answers_of_file(exported[0], photos, METADATA)
 
 
 def test_an_untrained_head_of_zeros_must_be_met_exactly(tmp_path, onnx_exporter, photos):

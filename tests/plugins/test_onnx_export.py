@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from desktop_ft.api import Exporter, ExportJob, UserError
+from desktop_ft.api import Exporter, ExportJob, Interpolation, ResizeRule, UserError
 from plugins import onnx_export
 from tests.export.nets import trained
 
@@ -28,8 +28,8 @@ def exporter() -> Exporter:
 
 
 def export(model: nn.Module, path: Path, size: int = 32) -> Path:
-    one = exporter()
-    one.write(ExportJob(model=model, size=size, metadata=METADATA, path=path))
+    one, rule = exporter(), ResizeRule(crop=size, resize=size, interpolation=Interpolation.BILINEAR)
+    one.write(ExportJob(model=model, rule=rule, metadata=METADATA, path=path))
     return path
 
 

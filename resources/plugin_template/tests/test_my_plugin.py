@@ -10,7 +10,7 @@ from my_plugin.shadow import Shadow
 from my_plugin.writer import ANSWER, INPUT, write
 from torch import nn
 
-from desktop_ft.api import ExportJob
+from desktop_ft.api import ExportJob, Interpolation, ResizeRule
 from desktop_ft.api.testing import conformance_tests
 
 test_conforms = conformance_tests(my_plugin)
@@ -29,8 +29,8 @@ def test_a_shadow_that_never_happens_changes_nothing() -> None:
 
 def test_the_file_answers_by_name(tmp_path: Path) -> None:
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()  # as many classes as channels: red, green, blue
-    path = tmp_path / "model.onnx"
-    write(ExportJob(model=model, size=8, metadata={"desktop_ft.classes": '["red", "green", "blue"]'}, path=path))
+    path, rule = tmp_path / "model.onnx", ResizeRule(crop=8, resize=8, interpolation=Interpolation.BILINEAR)
+    write(ExportJob(model=model, rule=rule, metadata={"desktop_ft.classes": '["red", "green", "blue"]'}, path=path))
     green = torch.zeros(1, 3, 8, 8)
     green[:, 1] = 1
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -1,0 +1,256 @@
+"""The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import FilePrecision
+from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.metrics import ChangedAnswer, ExportReport
+from desktop_ft.gui import words
+from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, filling, label, row
+from desktop_ft.runs.run_folder import RunFolder
+
+
+def _accuracy(report: ExportReport) -> str:
+    return "–" if report.accuracy is None else words.percent(report.accuracy)
+
+
+def _changed(report: ExportReport) -> str:
+    if report.unverified:
+        return tr("not run here")
+    return tr("{n:,} of {total:,}", n=report.changed_answers, total=report.compared)
+
+
+def _latency(batch: int, report: ExportReport) -> float | None:
+    return next((latency.milliseconds for latency in report.latency if latency.batch == batch), None)
+
+
+def _latency_text(batch: int, report: ExportReport) -> str:
+    spent = _latency(batch, report)
+    return "–" if spent is None else f"{spent:.1f}"
+
+
+def _latency_order(batch: int, report: ExportReport) -> float:
+    return _latency(batch, report) or 0.0
+
+
+def _latency_column(batch: int) -> Column:
+    return Column(
+        title=_BATCHES[batch],
+        text=partial(_latency_text, batch),
+        sort=partial(_latency_order, batch),
+        number=True,
+        width=13,
+        help=marked("Milliseconds to compute so many pictures at once here, on the processor, decoding left out."),
+    )
+
+
+_BATCHES = {1: marked("1 picture, ms"), 8: marked("8, ms"), 32: marked("32, ms")}
+
+_COLUMNS = (
+    Column(title=marked("File"), text=lambda report: words.printable(Path(report.file).name)),
+    Column(title=marked("Format"), text=lambda report: report.settings.format, width=10),
+    Column(title=marked("Input"), text=lambda report: words.title(report.settings.input), width=9),
+    Column(title=marked("Precision"), text=lambda report: words.title(report.settings.precision), width=10),
+    Column(
+        title=marked("Size"),
+        text=lambda report: words.size(report.bytes),
+        sort=lambda report: report.bytes,
+        number=True,
+        width=10,
+    ),
+    Column(
+        title=marked("Accuracy"),
+        text=_accuracy,
+        sort=lambda report: report.accuracy or 0.0,
+        number=True,
+        width=10,
+        help=marked("Share of the validation photos that the file knows."),
+    ),
+    Column(
+        title=marked("Changed answers"),
+        text=_changed,
+        sort=lambda report: report.changed_answers,
+        number=True,
+        width=16,
+        help=marked("Photos for which the file and the trained model have different answers."),
+    ),
+    *map(_latency_column, _BATCHES),
+)
+
+
+_SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
+
+
+class ExportsDialog(QDialog):
+    """A table, a chart of accuracy over latency, and the photos whose answer the current file changed."""
+
+    def __init__(self, session: Session, run: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Exports of the run {name}", name=words.printable(run.name)))
+        self.resize(980, 600)
+        self._session, self._run = session, run
+        self._reports: tuple[ExportReport, ...] = ()
+        self.notice = Notice()
+        self.table = table(_COLUMNS, session.theme, tr("Exports"))
+        self.table.selectionModel().currentRowChanged.connect(self._show_current)
+        self.plot = make_plot(tr("Validation accuracy, %"), tr("milliseconds for 1 picture"))
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.setAccessibleName(tr("Accuracy over latency"))
+        self._dots = pg.ScatterPlotItem()
+        self.plot.addItem(self._dots)
+        self.nothing = label(
+            tr("Nothing was exported from this run yet. Export it on the page behind this window."), "muted", wrap=True
+        )
+        self.key = label(
+            tr("● float32   ■ float16   ▲ int8; a colour a format, the filled one is the current row"), "muted", wrap=True
+        )
+        self.about = label(wrap=True)
+        self.photos = QListWidget()
+        self.photos.setAccessibleName(tr("Changed answers"))
+        self.photos.itemActivated.connect(self._look)
+        self.every = button(
+            tr("Export every precision"),
+            self._every,
+            tip=tr("Writes the model in every precision of every format, next to what is there, and proves each."),
+        )
+        self._arrange()
+        session.runs.began.connect(self._enable)
+        session.runs.ended.connect(self._enable)
+        session.state.export_changed.connect(self.refresh)
+        session.theme.changed.connect(self._draw)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what was exported until now."""
+        current = self.table.current()
+        try:
+            self._reports = RunFolder.open(self._run).export_reports
+        except UserError as error:
+            self.notice.fail(error)
+        self.table.rows.set_rows(self._reports)
+        self.table.select(lambda report: current is None or report.file == current.file)
+        self._draw()
+        self._show_current()
+
+    def done(self, result: int) -> None:
+        """Free the plot."""
+        free_plot(self.plot)
+        super().done(result)
+
+    def _arrange(self) -> None:
+        beside, lists = QSplitter(Qt.Orientation.Horizontal), QWidget()
+        below = QVBoxLayout(lists)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.addWidget(self.about)
+        below.addWidget(self.photos, 1)
+        beside.addWidget(filling(self.plot, self.key, self.nothing))
+        beside.addWidget(lists)
+        beside.setSizes([500, 420])
+        close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        close.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(GAP)
+        layout.addWidget(self.notice)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(beside, 1)
+        layout.addLayout(row(self.every, None, close))
+
+    def _enable(self, *_: object) -> None:
+        busy = tr(self._session.runs.busy) if self._session.runs.busy else ""
+        training = self._session.training.running
+        self.every.setEnabled(not busy and not training)
+
+    def _every(self) -> None:
+        self._session.runs.export_every(self._run)
+
+    def _draw(self) -> None:
+        drawn = [(report, spent) for report in self._reports if report.accuracy is not None and (spent := _latency(1, report))]
+        self.plot.setVisible(bool(drawn))
+        self.key.setVisible(bool(drawn))
+        self.nothing.setVisible(not drawn)
+        colour_plot(self.plot, self._session.theme.colours)
+        current = self.table.current()
+        formats = sorted({report.settings.format for report in self._reports})
+
+        def colour(report: ExportReport) -> str:
+            return SERIES[formats.index(report.settings.format) % len(SERIES)]
+
+        self._dots.setData([_spot(report, spent, colour(report), report is current) for report, spent in drawn])
+        self.plot.getPlotItem().getViewBox().autoRange(padding=0.1)
+
+    def _show_current(self, *_: object) -> None:
+        report: ExportReport | None = self.table.current()
+        self._draw()
+        self.photos.clear()
+        self.photos.setVisible(bool(report and report.changed))
+        if report is None:
+            self.about.setText(tr("Choose a file to see which answers it changed.") if self._reports else "")
+            return
+        self.about.setText(_about(report))
+        names = self._classes()
+        for changed in report.changed:
+            item = QListWidgetItem(_told(changed, names))
+            item.setToolTip(words.printable(changed.path))
+            self.photos.addItem(item)
+
+    def _classes(self) -> tuple[str, ...]:
+        try:
+            return RunFolder.open(self._run).manifest.classes
+        except UserError as error:
+            self.notice.fail(error)
+            return ()
+
+    def _look(self, item: QListWidgetItem) -> None:
+        from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
+
+        report: ExportReport | None = self.table.current()
+        if report is not None:
+            photos = [Photo(path=Path(changed.path), label=changed.label) for changed in report.changed]
+            PhotoDialog(self._session, self._run, photos, self.photos.row(item), self).open()
+
+
+def _spot(report: ExportReport, spent: float, colour: str, current: bool) -> dict[str, Any]:
+    return {
+        "pos": (spent, 100 * (report.accuracy or 0.0)),
+        "symbol": _SYMBOLS[report.settings.precision],
+        "size": 18 if current else 11,
+        "pen": pg.mkPen(colour, width=2),
+        "brush": pg.mkBrush(colour) if current else None,
+    }
+
+
+def _about(report: ExportReport) -> str:
+    if report.unverified:
+        return tr("It was not compared with the model: {why}", why=tr(report.unverified))
+    if not report.changed_answers:
+        return tr_n("No answer changed on {n:,} photo.", "No answer changed on {n:,} photos.", n=report.compared)
+    return tr_n(
+        "{n:,} answer changed; Return or a double click shows the photo:",
+        "{n:,} answers changed; Return or a double click shows the photo:",
+        n=report.changed_answers,
+    )
+
+
+def _told(changed: ChangedAnswer, names: tuple[str, ...]) -> str:
+    def name(number: int | None) -> str:
+        return words.printable(names[number]) if number is not None and 0 <= number < len(names) else "?"
+
+    return tr(
+        "{file}: is {label}, was {trained}, now {exported}",
+        file=words.printable(Path(changed.path).name),
+        label=name(changed.label),
+        trained=name(changed.trained),
+        exported=name(changed.exported),
+    )
