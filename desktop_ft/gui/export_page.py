@@ -11,7 +11,7 @@ from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
-from desktop_ft.gui.exports_dialog import ExportsDialog
+from desktop_ft.gui.exports_dialog import show_exports
 from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_new_file
@@ -288,7 +288,7 @@ class ExportPage(Page):
 
     def _compare(self) -> None:
         if self._session.state.run is not None:
-            ExportsDialog(self._session, self._session.state.run, self).open()
+            show_exports(self._session, self._session.state.run, self)
 
     def _export(self) -> None:
         run = self._session.state.run

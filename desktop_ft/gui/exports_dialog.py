@@ -49,7 +49,7 @@ def _latency_column(batch: int) -> Column:
         text=partial(_latency_text, batch),
         sort=partial(_latency_order, batch),
         number=True,
-        width=13,
+        width=8,
         help=marked("Milliseconds to compute so many pictures at once here, on the processor, decoding left out."),
     )
 
@@ -58,7 +58,7 @@ _BATCHES = {1: marked("1 picture, ms"), 8: marked("8, ms"), 32: marked("32, ms")
 
 _COLUMNS = (
     Column(title=marked("File"), text=lambda report: words.printable(Path(report.file).name)),
-    Column(title=marked("Format"), text=lambda report: report.settings.format, width=10),
+    Column(title=marked("Format"), text=lambda report: report.settings.format, width=8),
     Column(title=marked("Input"), text=lambda report: words.title(report.settings.input), width=9),
     Column(title=marked("Precision"), text=lambda report: words.title(report.settings.precision), width=10),
     Column(
@@ -66,7 +66,7 @@ _COLUMNS = (
         text=lambda report: words.size(report.bytes),
         sort=lambda report: report.bytes,
         number=True,
-        width=10,
+        width=8,
     ),
     Column(
         title=marked("Accuracy"),
@@ -81,7 +81,7 @@ _COLUMNS = (
         text=_changed,
         sort=lambda report: report.changed_answers,
         number=True,
-        width=16,
+        width=10,
         help=marked("Photos for which the file and the trained model have different answers."),
     ),
     *map(_latency_column, _BATCHES),
@@ -91,6 +91,18 @@ _COLUMNS = (
 _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
 
 
+def show_exports(session: Session, run: Path, page: QWidget) -> None:
+    """Show the exports of `run`, once; the page stays usable beside it."""
+    shown = page.findChild(ExportsDialog)
+    if shown is not None and shown.run != run:
+        shown.reject()
+        shown = None
+    dialog = shown or ExportsDialog(session, run, page)
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
+
+
 class ExportsDialog(QDialog):
     """A table, a chart of accuracy over latency, and the photos whose answer the current file changed."""
 
@@ -98,8 +110,8 @@ class ExportsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Exports of the run {name}", name=words.printable(run.name)))
-        self.resize(980, 600)
-        self._session, self._run = session, run
+        self.resize(1100, 620)
+        self._session, self.run = session, run
         self._reports: tuple[ExportReport, ...] = ()
         self.notice = Notice()
         self.table = table(_COLUMNS, session.theme, tr("Exports"))
@@ -124,9 +136,11 @@ class ExportsDialog(QDialog):
             self._every,
             tip=tr("Writes the model in every precision of every format, next to what is there, and proves each."),
         )
+        self.reason = label(role="muted")
         self._arrange()
-        session.runs.began.connect(self._enable)
-        session.runs.ended.connect(self._enable)
+        self._enable()
+        for signal in (session.runs.began, session.runs.ended, session.training.started, session.training.ended):
+            signal.connect(self._enable)
         session.state.export_changed.connect(self.refresh)
         session.theme.changed.connect(self._draw)
         self.refresh()
@@ -135,7 +149,7 @@ class ExportsDialog(QDialog):
         """Show what was exported until now."""
         current = self.table.current()
         try:
-            self._reports = RunFolder.open(self._run).export_reports
+            self._reports = RunFolder.open(self.run).export_reports
         except UserError as error:
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)
@@ -149,12 +163,16 @@ class ExportsDialog(QDialog):
         super().done(result)
 
     def _arrange(self) -> None:
-        beside, lists = QSplitter(Qt.Orientation.Horizontal), QWidget()
+        beside, drawn, lists = QSplitter(Qt.Orientation.Horizontal), QWidget(), QWidget()
         below = QVBoxLayout(lists)
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.about)
         below.addWidget(self.photos, 1)
-        beside.addWidget(filling(self.plot, self.key, self.nothing))
+        chart = QVBoxLayout(drawn)
+        chart.setContentsMargins(0, 0, 0, 0)
+        chart.addWidget(filling(self.plot, self.nothing), 1)
+        chart.addWidget(self.key)
+        beside.addWidget(drawn)
         beside.addWidget(lists)
         beside.setSizes([500, 420])
         close = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
@@ -165,15 +183,18 @@ class ExportsDialog(QDialog):
         layout.addWidget(self.notice)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
-        layout.addLayout(row(self.every, None, close))
+        layout.addLayout(row(self.every, self.reason, None, close))
 
     def _enable(self, *_: object) -> None:
-        busy = tr(self._session.runs.busy) if self._session.runs.busy else ""
-        training = self._session.training.running
-        self.every.setEnabled(not busy and not training)
+        busy = self._session.runs.busy
+        reason = tr("{work} is under way.", work=tr(busy)) if busy else ""
+        if self._session.training.running:
+            reason = tr("Wait until the run is over.")
+        self.every.setEnabled(not reason)
+        self.reason.setText(reason)
 
     def _every(self) -> None:
-        self._session.runs.export_every(self._run)
+        self._session.runs.export_every(self.run)
 
     def _draw(self) -> None:
         drawn = [(report, spent) for report in self._reports if report.accuracy is not None and (spent := _latency(1, report))]
@@ -207,7 +228,7 @@ class ExportsDialog(QDialog):
 
     def _classes(self) -> tuple[str, ...]:
         try:
-            return RunFolder.open(self._run).manifest.classes
+            return RunFolder.open(self.run).manifest.classes
         except UserError as error:
             self.notice.fail(error)
             return ()
@@ -218,7 +239,7 @@ class ExportsDialog(QDialog):
         report: ExportReport | None = self.table.current()
         if report is not None:
             photos = [Photo(path=Path(changed.path), label=changed.label) for changed in report.changed]
-            PhotoDialog(self._session, self._run, photos, self.photos.row(item), self).open()
+            PhotoDialog(self._session, self.run, photos, self.photos.row(item), self).open()
 
 
 def _spot(report: ExportReport, spent: float, colour: str, current: bool) -> dict[str, Any]:
