@@ -27,7 +27,7 @@ TOLERANCE = 1e-4
 """Largest difference of a logit that is accepted of an exact file, relative to the largest logit of all."""
 
 RESIZING_TOLERANCE = 1e-2
-"""The same of a file that resizes pictures itself: a pixel in a thousand comes out another by 1/255 (see the tests)."""
+"""The same of a file that resizes pictures itself: single values come out others by 1/255 (see the tests)."""
 
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""

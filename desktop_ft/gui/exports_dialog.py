@@ -93,11 +93,11 @@ _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecisio
 
 def show_exports(session: Session, run: Path, page: QWidget) -> None:
     """Show the exports of `run`, once; the page stays usable beside it."""
-    shown = page.findChild(ExportsDialog)
-    if shown is not None and shown.run != run:
-        shown.reject()
-        shown = None
-    dialog = shown or ExportsDialog(session, run, page)
+    shown = [dialog for dialog in page.findChildren(ExportsDialog) if dialog.isVisible()]
+    for dialog in shown:
+        if dialog.run != run:
+            dialog.reject()
+    dialog = next((dialog for dialog in shown if dialog.run == run), None) or ExportsDialog(session, run, page)
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()
@@ -113,6 +113,7 @@ class ExportsDialog(QDialog):
         self.resize(1100, 620)
         self._session, self.run = session, run
         self._reports: tuple[ExportReport, ...] = ()
+        self._shut = False
         self.notice = Notice()
         self.table = table(_COLUMNS, session.theme, tr("Exports"))
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
@@ -147,6 +148,8 @@ class ExportsDialog(QDialog):
 
     def refresh(self) -> None:
         """Show what was exported until now."""
+        if self._shut:
+            return
         current = self.table.current()
         try:
             self._reports = RunFolder.open(self.run).export_reports
@@ -158,8 +161,10 @@ class ExportsDialog(QDialog):
         self._show_current()
 
     def done(self, result: int) -> None:
-        """Free the plot."""
-        free_plot(self.plot)
+        """Free the plot, once: Qt calls this again when what it belongs to is closed."""
+        if not self._shut:
+            self._shut = True
+            free_plot(self.plot)
         super().done(result)
 
     def _arrange(self) -> None:
@@ -197,6 +202,8 @@ class ExportsDialog(QDialog):
         self._session.runs.export_every(self.run)
 
     def _draw(self) -> None:
+        if self._shut:
+            return
         drawn = [(report, spent) for report in self._reports if report.accuracy is not None and (spent := _latency(1, report))]
         self.plot.setVisible(bool(drawn))
         self.key.setVisible(bool(drawn))

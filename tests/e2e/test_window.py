@@ -107,7 +107,7 @@ def test_from_a_recipe_to_a_proven_file(window: MainWindow, photos: Path, tmp_pa
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert state.export is not None, export.notice.text
     assert state.export.accepted
-    assert "no answer changed" in export.proof_text.text()
+    assert "No answer changed" in export.proof_text.text()
     assert drop(window, photos / "disc")
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert len(export.trying.answers) == 12

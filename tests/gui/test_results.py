@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.exporting import AS_IT_IS
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.engine.control import RunControl
@@ -480,7 +481,7 @@ def test_asking_can_be_broken_off(
     assert trying.ask.isEnabled()
     exported, run = page(window, "export"), window.session.state.run
     assert run is not None
-    window.session.runs.export(run, tmp_path / "model.onnx", "onnx")
+    window.session.runs.export(run, tmp_path / "model.onnx", AS_IT_IS)
     window.session.runs.cancel()
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert isinstance(exported, ExportPage) and "no file was written" in exported.notice.text
@@ -495,7 +496,7 @@ def test_what_was_found_of_a_run_that_is_not_shown_any_more_is_told(
     window.session.state.set_run(None, None)  # as where another run ends meanwhile
     qtbot.waitUntil(lambda: window.notice.text == f"The run {run.name} is evaluated.", timeout=LONG)
     assert window.session.state.evaluation is None
-    window.session.runs.export(run, run / "exports" / "model.onnx", "onnx")
+    window.session.runs.export(run, run / "exports" / "model.onnx", AS_IT_IS)
     qtbot.waitUntil(lambda: "is exported and proven" in window.notice.text, timeout=LONG)
     assert str(run / "exports" / "model.onnx") in window.notice.text
 

@@ -1,0 +1,192 @@
+"""Files that are not exactly the model: smaller numbers, and pictures that the file itself resizes."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from desktop_ft.api import ExportJob, FileInput, FilePrecision
+from desktop_ft.core.backbone import Interpolation, ResizeRule
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import ExportSettings
+from desktop_ft.data.decode import load, network_input
+from desktop_ft.export.checking import FileAnswers, answers_of_file
+from desktop_ft.export.metadata import build_metadata
+from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.export.verify import Trial, export_and_verify
+from tests.export.conftest import CLASSES, RECIPE, RULE, SPEC
+from tests.export.nets import trained
+
+
+def job_of(out: Path, photos, rule: ResizeRule = RULE, model: torch.nn.Module | None = None, **kind) -> ExportJob:
+    return ExportJob(
+        model=model or trained(),
+        rule=rule,
+        metadata=build_metadata(RECIPE, CLASSES, rule, SPEC, settings=ExportSettings(**kind)),
+        path=out,
+        calibration=lambda: (network_input(path, rule) for path in photos),
+        **kind,
+    )
+
+
+@pytest.fixture
+def trial(photos, reference) -> Trial:
+    """Photos that the trained model knows all of, two of three judged."""
+    return Trial(
+        paths=photos,
+        reference=reference,
+        labels=reference.argmax(1),
+        judged=np.arange(len(photos)) % 3 > 0,
+    )
+
+
+class Pixels(torch.nn.Module):
+    """Answers with what it sees: a class for every value of every pixel."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.flatten(1)
+
+
+@pytest.mark.parametrize("interpolation", list(Interpolation))
+def test_the_file_prepares_pictures_as_training_does(tmp_path, onnx_exporter, interpolation):
+    """Values may be others by 1/255, of enlarged pictures by 2/255: the two round their sums in another order."""
+    rule = ResizeRule(crop=16, resize=20, interpolation=interpolation)
+    names = tuple(f"{number}" for number in range(3 * 16 * 16))
+    metadata = build_metadata(RECIPE, names, rule, SPEC, settings=ExportSettings(input=FileInput.PICTURE))
+    out = tmp_path / "pixels.onnx"
+    onnx_exporter.write(ExportJob(model=Pixels().eval(), rule=rule, metadata=metadata, path=out, input=FileInput.PICTURE))
+    model, picture = OnnxModel(out), tmp_path / "picture.png"
+
+    @settings(max_examples=40, deadline=None)
+    @given(width=st.integers(1, 90), height=st.integers(1, 90), long=st.integers(1, 12))
+    def compare(width: int, height: int, long: int) -> None:
+        rng = np.random.default_rng((width, height, long))
+        rough = rng.integers(0, 256, (max(1, height // 3), max(1, width * long // 3), 3), dtype=np.uint8)
+        Image.fromarray(rough).resize((width * long, height), Image.Resampling.BILINEAR).save(picture)
+        _, seen = model.run([load(picture)])
+        expected = network_input(picture, rule).transpose(2, 0, 1).ravel().astype(float)
+        apart = np.abs(np.round(seen[0] * 255) - expected)
+        enlarged = min(width * long, height) < rule.resize
+        assert apart.max() <= (2 if enlarged else 1), (width * long, height)
+
+    compare()
+
+
+@pytest.mark.parametrize("precision", [FilePrecision.FLOAT16, FilePrecision.INT8])
+@pytest.mark.parametrize("taken", list(FileInput))
+def test_smaller_files_are_kept_with_what_they_lose(tmp_path, onnx_exporter, photos, trial, precision, taken):
+    report = export_and_verify(
+        onnx_exporter, job_of(tmp_path / "model.onnx", photos, precision=precision, input=taken), trial, largest_drop=20
+    )
+    assert report.accepted
+    assert report.settings == ExportSettings(precision=precision, input=taken, largest_drop=20)
+    assert report.judged == int(trial.judged.sum())
+    assert report.trained_accuracy == 1
+    assert 0 < report.largest_difference < 0.2, "another arithmetic leaves its traces"
+    assert len(report.changed) == report.changed_answers
+    model = OnnxModel(tmp_path / "model.onnx")
+    assert (model.metadata["desktop_ft.precision"], model.metadata["desktop_ft.input"]) == (precision, taken)
+    said = [answer.predicted for answer in model.answer(photos)]
+    changed = {changed.path: changed.exported for changed in report.changed}
+    assert said == [changed.get(str(path), int(label)) for path, label in zip(photos, trial.labels, strict=True)]
+
+
+def test_int8_is_a_fraction_of_the_size(tmp_path, onnx_exporter, photos):
+    wide = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(8), torch.nn.Flatten(), torch.nn.Linear(192, 4096), torch.nn.ReLU())
+    model = torch.nn.Sequential(wide, torch.nn.Linear(4096, 3)).eval()
+    sizes = {}
+    for precision in FilePrecision:
+        out = tmp_path / f"{precision}.onnx"
+        onnx_exporter.write(job_of(out, photos, model=model, precision=precision))
+        sizes[precision] = out.stat().st_size
+    assert sizes[FilePrecision.FLOAT16] < 0.55 * sizes[FilePrecision.FLOAT32]
+    assert sizes[FilePrecision.INT8] < 0.32 * sizes[FilePrecision.FLOAT32]
+
+
+def answering(predicted: np.ndarray, reference: np.ndarray):
+    """Asks a file that gives these answers."""
+    logits = reference.copy()
+    for row, best in zip(logits, predicted, strict=True):
+        row[[best, row.argmax()]] = row[[row.argmax(), best]]
+    return lambda *given, **others: FileAnswers(logits=logits, predicted=predicted)
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_a_file_that_loses_more_than_is_allowed_is_refused_and_no_other(tmp_path, onnx_exporter, photos, trial, exported, wrong):
+    """Of 12 judged photos one is 8.3 percentage points: allowed are 10."""
+    judged = np.flatnonzero(trial.judged)
+    predicted = trial.labels.copy()
+    predicted[judged[:wrong]] = (predicted[judged[:wrong]] + 1) % 3
+    predicted[~trial.judged] = (predicted[~trial.judged] + 1) % 3  # what was learned from says nothing
+    copying = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(exported[0].read_bytes()))
+    out = tmp_path / "model.onnx"
+
+    def verify():
+        job = job_of(out, photos, precision=FilePrecision.INT8)
+        return export_and_verify(copying, job, trial, largest_drop=10, ask=answering(predicted, trial.reference))
+
+    if wrong == 2:
+        with pytest.raises(UserError, match=r"of 12 validation photos it knows 83\.3%, the trained model 100\.0%; 10 percentage"):
+            verify()
+        assert not list(tmp_path.iterdir())
+        return
+    report = verify()
+    assert report.accuracy == pytest.approx(1 - wrong / 12)
+    assert report.drop == pytest.approx(100 * wrong / 12)
+    paths = {photos[number] for number in np.flatnonzero(predicted != trial.labels)}
+    assert {Path(changed.path) for changed in report.changed} == paths
+
+
+def test_a_file_that_resizes_otherwise_is_refused_whatever_may_be_lost(tmp_path, onnx_exporter, photos, trial):
+    """A crop that is off by a few pixels rarely changes an answer, and is a fault all the same."""
+
+    def off(job: ExportJob) -> None:
+        onnx_exporter.write(dataclasses.replace(job, rule=dataclasses.replace(job.rule, resize=job.rule.resize + 12)))
+
+    moved = dataclasses.replace(onnx_exporter, write=off)
+    with pytest.raises(UserError, match="does not answer like the trained model"):
+        export_and_verify(moved, job_of(tmp_path / "m.onnx", photos, input=FileInput.PICTURE), trial, largest_drop=20)
+
+
+def test_no_photo_to_calibrate_on_is_told(tmp_path, onnx_exporter, photos, trial):
+    job = dataclasses.replace(job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), calibration=tuple)
+    with pytest.raises(UserError, match="no training photo"):
+        export_and_verify(onnx_exporter, job, trial)
+    assert not list(tmp_path.iterdir())
+
+
+def test_latency_is_measured_by_batch_where_it_is_asked_for(exported, photos):
+    found = answers_of_file(exported[0], photos[:2], {}, timed=True)
+    assert [latency.batch for latency in found.latency] == [1, 8, 32]
+    assert all(latency.milliseconds > 0 for latency in found.latency)
+    assert answers_of_file(exported[0], photos[:2], {}).latency == ()
+
+
+def test_a_format_that_cannot_be_run_here_is_kept_and_marked(tmp_path, onnx_exporter, photos, trial):
+    def never(*given, **others):
+        raise AssertionError("asked a file that cannot be run")
+
+    elsewhere = dataclasses.replace(onnx_exporter, unverified="It runs on the moon only.")
+    report = export_and_verify(elsewhere, job_of(tmp_path / "m.onnx", photos), trial, ask=never)
+    assert (report.compared, report.accuracy, report.unverified) == (0, None, "It runs on the moon only.")
+    assert (tmp_path / "m.onnx").is_file()
+
+
+@pytest.mark.parametrize("damage", ["crop", "nonsense"])
+def test_metadata_that_does_not_fit_the_graph_is_refused(tmp_path, exported, damage):
+    import onnx
+
+    proto = onnx.load(exported[0])
+    taken = {"crop": "picture", "nonsense": json.dumps(["picture"])}[damage]
+    for entry in proto.metadata_props:
+        if entry.key == "desktop_ft.input":
+            entry.value = taken
+    (tmp_path / "changed.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(UserError, match="is damaged"):
+        OnnxModel(tmp_path / "changed.onnx")

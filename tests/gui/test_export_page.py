@@ -1,0 +1,148 @@
+"""The page Export: what kind of file, its proof, and the files side by side; through real events."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.exporting import ExportSettings, FileInput, FilePrecision
+from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
+from desktop_ft.gui.export_page import ExportPage
+from desktop_ft.gui.exports_dialog import ExportsDialog
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.photo_dialog import PhotoDialog
+from desktop_ft.runs.run_folder import RunFolder
+from tests.gui.test_results import LONG, judged, run, trained  # noqa: F401 - fixtures
+from tests.gui.test_window import click, page
+
+
+@pytest.fixture
+def export(window: MainWindow, judged: Path) -> ExportPage:  # noqa: F811 - the fixture
+    window.session.runs.open(judged)
+    shown = page(window, "export")
+    assert isinstance(shown, ExportPage)
+    window.session.state.go("export")
+    return shown
+
+
+def choose(page: ExportPage, field: str, value: object) -> None:
+    """Pick `value` with the keyboard."""
+    control = page.form.control(field)
+    assert isinstance(control, QComboBox)
+    control.setFocus()
+    QTest.keyClick(control, Qt.Key.Key_Home)
+    for _ in range(control.findData(value)):
+        QTest.keyClick(control, Qt.Key.Key_Down)
+    assert control.currentData() == value
+
+
+def report(run: Path, name: str, **others: object) -> ExportReport:  # noqa: F811
+    known = {
+        "file": str(run / "exports" / name),
+        "bytes": 1000,
+        "compared": 10,
+        "largest_difference": 0.01,
+        "changed_answers": 0,
+        "worst_path": "a",
+        "accepted": True,
+        "threshold": 0.0,
+        "judged": 10,
+        "accuracy": 0.9,
+        "trained_accuracy": 0.9,
+        "latency": (Latency(batch=1, milliseconds=3.0), Latency(batch=8, milliseconds=20.0)),
+    }
+    return ExportReport(**(known | others))  # type: ignore[arg-type] # values by name
+
+
+def test_the_name_follows_what_is_chosen_until_one_is_typed(export: ExportPage) -> None:
+    assert Path(export.file.text()).name == "model.onnx"
+    assert not export.form.control("largest_drop").isEnabled(), "an exact file may lose nothing"
+    choose(export, "precision", FilePrecision.INT8)
+    assert Path(export.file.text()).name == "model-int8.onnx"
+    assert export.form.control("largest_drop").isEnabled()
+    choose(export, "input", FileInput.PICTURE)
+    assert Path(export.file.text()).name == "model-int8-picture.onnx"
+    export.file.setText("/somewhere/mine.onnx")
+    choose(export, "precision", FilePrecision.FLOAT16)
+    assert export.file.text() == "/somewhere/mine.onnx"
+
+
+def test_every_choice_has_its_card(export: ExportPage) -> None:
+    for field in ("input", "precision", "largest_drop"):
+        assert export.form.control(field).whatsThis()
+
+
+def test_what_a_format_does_not_write_cannot_be_chosen(export: ExportPage, window: MainWindow) -> None:
+    from desktop_ft.api import Exporter
+
+    choose(export, "precision", FilePrecision.INT8)
+    plain = Exporter(name="plain", title="Plain", suffix=".plain", write=lambda job: None)
+    window.session.plugins.exporters.add(plain, "test")
+    window.session.plugin_work.changed.emit()
+    export.format.setCurrentIndex(export.format.findData("plain"))
+    control = export.form.control("precision")
+    assert isinstance(control, QComboBox)
+    assert control.currentData() == FilePrecision.FLOAT32
+    items = control.model()
+    assert isinstance(items, QStandardItemModel)
+    assert [items.item(row).isEnabled() for row in range(3)] == [True, False, False]
+    assert Path(export.file.text()).name == "model.plain"
+
+
+def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    qtbot: QtBot,
+) -> None:
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    assert dialog.nothing.isVisible() and not dialog.plot.isVisible()
+    photo = next(path for path in (judged.parent / "colours" / "light").rglob("*.png"))
+    folder = RunFolder.open(judged)
+    folder.add_export_report(report(judged, "model.onnx"))
+    small = ExportSettings(precision=FilePrecision.INT8)
+    changed = ChangedAnswer(path=str(photo), label=0, trained=0, exported=1)
+    folder.add_export_report(
+        report(judged, "small.onnx", bytes=250, settings=small, accuracy=0.8, changed_answers=1, changed=(changed,))
+    )
+    window.session.state.set_export(folder.export_reports[-1])
+    assert dialog.table.rows.rowCount() == 2
+    assert dialog.plot.isVisible() and not dialog.nothing.isVisible()
+    dialog.table.select(lambda row: row.settings.precision == "int8")
+    assert "1 answer changed" in dialog.about.text()
+    assert photo.name in dialog.photos.item(0).text()
+    dialog.photos.setCurrentRow(0)
+    dialog.photos.setFocus()
+    QTest.keyClick(dialog.photos, Qt.Key.Key_Return)
+    shown = dialog.findChild(PhotoDialog)
+    assert shown is not None
+    shown.reject()
+    click(export.compare)
+    assert len(export.findChildren(ExportsDialog)) == 1, "shown once"
+    dialog.reject()
+
+
+@pytest.mark.slow
+def test_every_precision_is_written_and_proven_from_the_window(window: MainWindow, run: Path, qtbot: QtBot) -> None:  # noqa: F811
+    window.session.runs.open(run)
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    export.form.control("largest_drop")
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    click(dialog.every)
+    assert not dialog.every.isEnabled() and dialog.reason.text()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=4 * LONG)
+    written = {Path(known.file).name for known in RunFolder.open(run).export_reports}
+    assert {"model.onnx", "model-float16.onnx"} <= written
+    assert dialog.table.rows.rowCount() == len(written)
+    assert all((run / "exports" / name).is_file() for name in written)
+    dialog.reject()
