@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _SHORTEST_TOKEN = 16
 _HIGHEST_PORT = 65535
 _TOLD_EVERY_S = 1.0
+_OTHER_FILES = 192
+"""What is open besides connections: libraries, the event loop, connections that are just told that they are one too many."""
 
 
 def add_serve_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -69,6 +72,7 @@ def _serve(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.serving.server import Server, address_of, listen
 
     limits, token = _limits(arguments), _token(arguments.token_file) if arguments.token_file else ""
+    _must_be_allowed(limits.connections)
     model = OnnxModel(arguments.model)
     told = _Told(terminal)
     with listen(arguments.host, arguments.port) as listening:
@@ -156,6 +160,20 @@ def _limits(arguments: argparse.Namespace) -> Limits:
         name = next((name for name in Limits.model_fields if what.startswith(f"{name}:")), "")
         said = f"{_option(name)}{what.removeprefix(name)}" if name else what
         raise UserError(f"{said}.", "Correct it and try again; `desktop-ft serve --help` says what it means.") from error
+
+
+def _must_be_allowed(connections: int) -> None:
+    """Refuse more connections than the system allows this process open files."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and connections + _OTHER_FILES > allowed:
+        raise UserError(
+            f"--connections {connections} is more than this process may have: the system allows it {allowed} open files.",
+            f"Allow more (ulimit -n {connections + _OTHER_FILES}), or take a smaller --connections.",
+        )
 
 
 def _token(path: Path) -> str:

@@ -156,7 +156,10 @@ class Server:
 
     async def _converse(self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Request by request."""
-        client = writer.get_extra_info("peername")[0]
+        peer = writer.get_extra_info("peername")
+        if peer is None:
+            return  # gone before it was looked at
+        client = peer[0]
         while True:
             connection.idle = True
             try:

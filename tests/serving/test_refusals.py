@@ -1,5 +1,6 @@
 """What is not answered is refused in a sentence, and the server goes on."""
 
+import http.client
 import json
 import socket
 import threading
@@ -15,7 +16,7 @@ from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.serving import bodies
 from desktop_ft.serving.clients import Rates
 from desktop_ft.serving.refusal import Refused
-from desktop_ft.serving.server import listen
+from desktop_ft.serving.server import address_of, listen
 from tests.serving.conftest import Gated, as_json, form, parsed, pictures, received, serving
 
 HOST = b"Host: localhost\r\n"
@@ -326,6 +327,20 @@ def test_only_who_brings_the_token_is_answered(model_file: Path, brought: str, s
 def test_reached_from_elsewhere_it_may_be_called_by_any_name(model_file: Path) -> None:
     with serving(OnnxModel(model_file), host="0.0.0.0") as running:
         assert running.ask("GET", "/health", Host="camera.example")[0] == 200
+
+
+def test_it_answers_at_an_address_of_ipv6(model_file: Path) -> None:
+    try:
+        listening = listen("::1", 0)
+    except UserError:
+        pytest.skip("no IPv6 here")
+    assert address_of(listening).url == f"http://[::1]:{listening.getsockname()[1]}"
+    listening.close()
+    with serving(OnnxModel(model_file), host="::1") as running:
+        connection = http.client.HTTPConnection("::1", running.port, timeout=30)
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_not_here_are_told() -> None:
