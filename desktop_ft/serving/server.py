@@ -163,7 +163,8 @@ class Server:
         while True:
             connection.idle = True
             try:
-                first = await asyncio.wait_for(reader.read(1), _GRACE_S if self._desk.stopping else self._limits.idle)
+                async with asyncio.timeout(_GRACE_S if self._desk.stopping else self._limits.idle):
+                    first = await reader.read(1)
             except TimeoutError:
                 return
             connection.idle = False
@@ -177,7 +178,8 @@ class Server:
                 self._held -= connection.held
                 connection.held = 0
             writer.write(content)
-            await asyncio.wait_for(writer.drain(), self._limits.timeout)
+            async with asyncio.timeout(self._limits.timeout):
+                await writer.drain()
             if not goes_on:
                 await _let_go(reader, writer)
                 return

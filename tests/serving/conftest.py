@@ -99,8 +99,8 @@ class Gated(OnnxModel):
 class Running:
     """A server that runs, and how to ask it."""
 
-    def __init__(self, server: Server, port: int, stop: Any, thread: threading.Thread) -> None:
-        self.server, self.port, self.stop, self._thread = server, port, stop, thread
+    def __init__(self, server: Server, port: int, loop: asyncio.AbstractEventLoop, stop: Any, thread: threading.Thread) -> None:
+        self.server, self.port, self.stop, self._loop, self._thread = server, port, stop, loop, thread
         self.told: list[str] = []
 
     def ask(
@@ -135,6 +135,17 @@ class Running:
             except ConnectionError:
                 pass  # it has refused already: what it said is there all the same
             return received(connection)
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """The server does nothing meanwhile, as on a machine that is busy."""
+        begun, over = threading.Event(), threading.Event()
+        self._loop.call_soon_threadsafe(lambda: (begun.set(), over.wait(PATIENCE_S)))
+        assert begun.wait(PATIENCE_S)
+        try:
+            yield
+        finally:
+            over.set()
 
     def ended(self) -> None:
         """Wait for the server to end by itself."""
@@ -179,7 +190,7 @@ def serving(model: OnnxModel, *, token: str = "", host: str = "127.0.0.1", **lim
             loop.call_soon_threadsafe(stop.set)
 
     thread = threading.Thread(target=run, name="server")
-    running = Running(server, address_of(listening).port, end, thread)
+    running = Running(server, address_of(listening).port, loop, end, thread)
     running.told = told
     thread.start()
     try:

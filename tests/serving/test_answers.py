@@ -11,7 +11,7 @@ import pytest
 
 from desktop_ft.export.onnx_model import OnnxModel
 from tests.pictures import HOSTILE, encoded, photo
-from tests.serving.conftest import CLASSES, Gated, as_json, form, pictures, serving, truth, write_model
+from tests.serving.conftest import CLASSES, Gated, as_json, form, parsed, pictures, received, serving, truth, write_model
 
 
 def same(said: dict[str, float], right: dict[str, float]) -> bool:
@@ -177,7 +177,7 @@ def test_an_answer_that_is_no_number_is_a_problem(model_file: Path) -> None:
 
 def test_who_hangs_up_frees_the_place_and_the_others_are_answered(model_file: Path) -> None:
     model, sent = Gated(model_file), pictures(20)
-    with serving(model, queue=64, timeout=0.3) as running:
+    with serving(model, queue=64) as running:
         connections = []
         for each in sent[:10]:
             connection = running.open()
@@ -195,6 +195,18 @@ def test_who_hangs_up_frees_the_place_and_the_others_are_answered(model_file: Pa
             status, said = running.predict(each)
             assert status == 200 and same(said["probabilities"], truth(model, each))
         assert running.ask("GET", "/health")[1]["queue"] == 0
+
+
+def test_what_was_sent_before_the_end_is_answered_though_it_was_not_read_yet(model_file: Path) -> None:
+    asked = b"GET /model HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving(OnnxModel(model_file)) as running, running.open() as connection:
+        connection.sendall(asked)
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        with running.held_up():
+            connection.sendall(asked)
+            running.stop()
+        status, headers, _ = parsed(received(connection))
+        assert (status, headers["Connection"]) == (200, "close")
 
 
 def test_the_end_answers_what_was_asked_and_takes_no_more(model_file: Path) -> None:
