@@ -96,7 +96,7 @@ def export(path: Path) -> None:
     names = tuple(f"class {number}" for number in range(CLASSES))
     metadata = build_metadata(Recipe(dataset=DatasetChoice(folder="photos")), names, rule, backbone.spec)
     exporter = plugins.exporters.get("onnx")
-    exporter.write(ExportJob(model=network, size=rule.crop, metadata=metadata, path=path))
+    exporter.write(ExportJob(model=network, rule=rule, metadata=metadata, path=path))
 
 
 def drawn() -> list[bytes]:
@@ -113,11 +113,10 @@ def drawn() -> list[bytes]:
 
 def truths(model: Path, pictures: list[bytes]) -> np.ndarray:
     """Probabilities (N, classes) that the model itself gives."""
-    from desktop_ft.data.decode import network_input_from
     from desktop_ft.export.onnx_model import OnnxModel
 
     opened = OnnxModel(model)
-    rows = [opened.run(network_input_from(io.BytesIO(each), opened.rule)[None])[0][0] for each in pictures]
+    rows = [opened.run([opened.prepare(io.BytesIO(each))])[0][0] for each in pictures]
     found = np.stack(rows)
     apart = np.abs(found[:, None] - found[None]).max(-1) + np.eye(len(found))
     if apart.min() < 10 * TOLERANCE:

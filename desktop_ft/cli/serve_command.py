@@ -13,17 +13,17 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
+from desktop_ft.cli.recipe_options import add_field, by_option
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.values import explain
+from desktop_ft.core.values import from_json, to_json
 from desktop_ft.serving.limits import Limits
 
 if TYPE_CHECKING:
     from desktop_ft.serving.server import Address, Server
 
+_OPTIONS = {f"--{name.replace('_', '-')}": name for name in Limits.model_fields}
 _SHORTEST_TOKEN = 16
 _HIGHEST_PORT = 65535
 _TOLD_EVERY_S = 1.0
@@ -51,14 +51,9 @@ def add_serve_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
         help="answer only requests that bring the token in FILE: Authorization: Bearer TOKEN",
     )
     limits = parser.add_argument_group("limits")
-    for name, field in Limits.model_fields.items():
-        text = f"{field.description} (default {field.default})".replace("%", "%%")
-        limits.add_argument(_option(name), dest=name, metavar="N", help=text)
+    for option, name in _OPTIONS.items():
+        add_field(limits, option, name, Limits.model_fields[name])
     finish(parser, _serve)
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _port(text: str) -> int:
@@ -152,14 +147,13 @@ class _Told:
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    given = {name: value for name in Limits.model_fields if (value := getattr(arguments, name)) is not None}
+    values = {name: value for name in _OPTIONS.values() if (value := getattr(arguments, name)) is not None}
+    where = "The command line"
     try:
-        return Limits.model_validate(given)
-    except ValidationError as error:
-        what = explain(error)
-        name = next((name for name in Limits.model_fields if what.startswith(f"{name}:")), "")
-        said = f"{_option(name)}{what.removeprefix(name)}" if name else what
-        raise UserError(f"{said}.", "Correct it and try again; `desktop-ft serve --help` says what it means.") from error
+        limits: Limits = from_json(Limits, to_json(values), where)
+    except UserError as error:
+        raise by_option(error, where, _OPTIONS) from error
+    return limits
 
 
 def _must_be_allowed(connections: int) -> None:

@@ -2,20 +2,20 @@
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import tr
-from desktop_ft.data.decode import network_input_from
 from desktop_ft.data.picture_file import UnreadablePicture
+from desktop_ft.export.metadata import INPUT
 from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.serving.bodies import Sent
 from desktop_ft.serving.limits import Limits
@@ -30,11 +30,14 @@ class Model(Protocol):
     """What answers: an exported file."""
 
     classes: tuple[str, ...]
-    rule: ResizeRule
     threshold: float
+    metadata: Mapping[str, str]
 
-    def run(self, pictures: Pixels) -> tuple[Floats, Floats]:
-        """Probabilities and logits (N, classes) of pictures (N, S, S, 3)."""
+    def prepare(self, picture: BinaryIO, /) -> Pixels:
+        """A picture's file, decoded as the model takes it."""
+
+    def run(self, pictures: Sequence[Pixels], /) -> tuple[Floats, Floats]:
+        """Probabilities and logits (N, classes) of N pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,9 @@ class Answerer:
         self.waiting = self.answered = 0
         self._model, self._limits = model, limits
         self._least = as_float32(model.threshold)
+        # What takes whole pictures computes them one by one; and as each may be large, only a few are there at once.
+        self._batch = 1 if model.metadata.get(INPUT) == FileInput.PICTURE else limits.batch
+        self._places = asyncio.Semaphore(2 * self._batch + limits.decoders)
         self._decoders = ThreadPoolExecutor(limits.decoders, thread_name_prefix="decode")
         self._computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._decoded: asyncio.Queue[tuple[Pixels, asyncio.Future[tuple[Floats, Floats]]]] = asyncio.Queue()
@@ -129,6 +135,10 @@ class Answerer:
         """What is said of one picture; None where nobody waits for it any more."""
         if picture.problem:
             return Answer(name=picture.name, problem=tr(picture.problem), cure=tr(picture.cure), kind="unreadable")
+        async with self._places:
+            return await self._computed(picture, asker)
+
+    async def _computed(self, picture: Sent, asker: _Asker) -> Answer | None:
         loop = asyncio.get_running_loop()
         try:
             pixels = await loop.run_in_executor(self._decoders, self._decode, picture.content, asker)
@@ -141,7 +151,7 @@ class Answerer:
         return self._said(picture.name, *await found)
 
     def _decode(self, content: bytes, asker: _Asker) -> Pixels | None:
-        return None if asker.gone else network_input_from(io.BytesIO(content), self._model.rule)
+        return None if asker.gone else self._model.prepare(io.BytesIO(content))
 
     def _said(self, name: str, probabilities: Floats, logits: Floats) -> Answer:
         if not (np.isfinite(logits).all() and np.isfinite(probabilities).all()):
@@ -164,10 +174,10 @@ class Answerer:
         loop = asyncio.get_running_loop()
         while True:
             batch = [await self._decoded.get()]
-            while len(batch) < self._limits.batch and not self._decoded.empty():
+            while len(batch) < self._batch and not self._decoded.empty():
                 batch.append(self._decoded.get_nowait())
             try:
-                pixels = np.stack([picture for picture, _ in batch])
+                pixels = [picture for picture, _ in batch]
                 rows = zip(*await loop.run_in_executor(self._computer, self._model.run, pixels), strict=True)
                 for (_, found), row in zip(batch, rows, strict=True):
                     _settle(found, row)

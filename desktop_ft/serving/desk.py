@@ -10,8 +10,10 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import desktop_ft
+from desktop_ft.core.backbone import ResizeRule
+from desktop_ft.core.exporting import FileInput, FilePrecision
 from desktop_ft.core.language import tr
-from desktop_ft.export.metadata import BACKBONE, RECIPE_SHA256, VERSION, WEIGHTS_LICENCE
+from desktop_ft.export.metadata import BACKBONE, INPUT, PRECISION, RECIPE_SHA256, VERSION, WEIGHTS_LICENCE
 from desktop_ft.serving import answerer, bodies
 from desktop_ft.serving.clients import Rates
 from desktop_ft.serving.limits import MB, Limits
@@ -26,7 +28,7 @@ _STATUS = {"too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not-an-image": HTT
 class Model(answerer.Model, Protocol):
     """What is served: it also says what it is."""
 
-    metadata: Mapping[str, str]
+    rule: ResizeRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +150,8 @@ class Desk:
                 "model": self._name,
                 "classes": self._model.classes,
                 "input": {"crop": rule.crop, "resize": rule.resize, "interpolation": rule.interpolation.value},
+                "takes": told.get(INPUT, FileInput.TENSOR.value),
+                "precision": told.get(PRECISION, FilePrecision.FLOAT32.value),
                 "threshold": self._model.threshold,
                 "weights_licence": told.get(WEIGHTS_LICENCE, ""),
                 "backbone": told.get(BACKBONE, ""),

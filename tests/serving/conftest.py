@@ -18,10 +18,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from desktop_ft.core.backbone import Interpolation, ResizeRule
+from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.values import to_json
-from desktop_ft.data.decode import network_input_from
 from desktop_ft.export import metadata
-from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.export.onnx_model import INPUT, WHOLE_INPUT, OnnxModel
 from desktop_ft.serving.limits import Limits
 from desktop_ft.serving.server import Server, address_of, listen
 from tests.pictures import encoded, photo
@@ -38,14 +38,27 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("served") / "model.onnx")
 
 
-def write_model(path: Path, threshold: float = 0.5) -> Path:
-    """A file such as is exported, of a network of a few numbers: its answer is another one for every picture."""
+def write_model(path: Path, threshold: float = 0.5, *, whole: bool = False) -> Path:
+    """A file such as is exported, of a network of a few numbers: its answer is another one for every picture.
+
+    Args:
+        whole: it takes decoded pictures of any size, one at a time.
+    """
     chance = np.random.default_rng(0)
-    weights = numpy_helper.from_array(chance.normal(0, 2, (12, len(CLASSES))).astype(np.float32), "weights")
+    weights = numpy_helper.from_array(chance.normal(0, 2, (3 if whole else 12, len(CLASSES))).astype(np.float32), "weights")
     bias = numpy_helper.from_array(-weights_mean(weights), "bias")
-    nodes = [
-        helper.make_node("AveragePool", ["pictures"], ["means"], kernel_shape=[16, 16], strides=[16, 16]),
+    scaled = [
+        helper.make_node("Cast", [WHOLE_INPUT], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["real", "most"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled", "sides"], ["mean"], keepdims=0),
+        helper.make_node("Unsqueeze", ["mean", "first"], ["flat"]),
+    ]
+    pooled = [
+        helper.make_node("AveragePool", [INPUT], ["means"], kernel_shape=[16, 16], strides=[16, 16]),
         helper.make_node("Flatten", ["means"], ["flat"]),
+    ]
+    nodes = [
+        *(scaled if whole else pooled),
         helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
@@ -53,9 +66,13 @@ def write_model(path: Path, threshold: float = 0.5) -> Path:
     graph = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("pictures", real, ["batch", 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(WHOLE_INPUT, TensorProto.UINT8, ["height", "width", 3])
+            if whole
+            else helper.make_tensor_value_info(INPUT, real, ["batch", 3, SIDE, SIDE])
+        ],
         [helper.make_tensor_value_info(name, real, ["batch", len(CLASSES)]) for name in ("probabilities", "logits")],
-        [weights, bias],
+        [weights, bias, *(_constants() if whole else ())],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     said = {
@@ -66,10 +83,19 @@ def write_model(path: Path, threshold: float = 0.5) -> Path:
         metadata.WEIGHTS_LICENCE: "CC0-1.0",
         metadata.RECIPE_SHA256: "ab" * 32,
         metadata.THRESHOLD: repr(threshold),
+        metadata.INPUT: FileInput.PICTURE if whole else FileInput.TENSOR,
     }
     helper.set_model_props(proto, said)
     onnx.save(proto, path)
     return path
+
+
+def _constants() -> tuple[TensorProto, ...]:
+    return (
+        numpy_helper.from_array(np.float32(255), "most"),
+        numpy_helper.from_array(np.array([0, 1], np.int64), "sides"),
+        numpy_helper.from_array(np.array([0], np.int64), "first"),
+    )
 
 
 def weights_mean(weights: TensorProto) -> np.ndarray:
@@ -89,7 +115,7 @@ class Gated(OnnxModel):
         self.gate, self.begun = threading.Event(), threading.Event()
         self.batches: list[int] = []
 
-    def run(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         self.batches.append(len(pictures))
         self.begun.set()
         assert self.gate.wait(PATIENCE_S)
@@ -210,7 +236,7 @@ def pictures(count: int, *, start: int = 0) -> list[bytes]:
 
 def truth(model: OnnxModel, picture: bytes) -> dict[str, float]:
     """What the model itself says: its probabilities by class."""
-    probabilities, _ = OnnxModel.run(model, network_input_from(BytesIO(picture), model.rule)[None])
+    probabilities, _ = OnnxModel.run(model, [model.prepare(BytesIO(picture))])
     return dict(zip(model.classes, probabilities[0].tolist(), strict=True))
 
 

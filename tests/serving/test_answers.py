@@ -3,12 +3,14 @@
 import json
 import socket
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from desktop_ft.data.files import Source
 from desktop_ft.export.onnx_model import OnnxModel
 from tests.pictures import HOSTILE, encoded, photo
 from tests.serving.conftest import CLASSES, Gated, as_json, form, parsed, pictures, received, serving, truth, write_model
@@ -120,6 +122,38 @@ def test_hundreds_of_different_pictures_at_once_get_their_own_answers(model_file
     assert len(model.batches) < 120, "what waits together is computed together"
 
 
+def test_a_file_that_takes_whole_pictures_gets_them_one_by_one_and_few_at_once(tmp_path: Path) -> None:
+    class Counting(Gated):
+        held = most = 0
+
+        def prepare(self, path: Source) -> np.ndarray:
+            with guard:
+                self.held += 1
+                self.most = max(self.most, self.held)
+            return super().prepare(path)
+
+        def run(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            found = super().run(pictures)
+            with guard:
+                self.held -= len(pictures)
+            return found
+
+    guard = threading.Lock()
+    file, sent = write_model(tmp_path / "whole.onnx", whole=True), pictures(40)
+    model, plain = Counting(file), OnnxModel(file)
+    with serving(model, decoders=3) as running, ThreadPoolExecutor(len(sent)) as clients:
+        assert running.ask("GET", "/model")[1]["takes"] == "picture"
+        asked = [clients.submit(running.predict, each) for each in sent]
+        while running.ask("GET", "/health")[1]["queue"] < len(sent):
+            pass
+        model.gate.set()
+        for picture, future in zip(sent, asked, strict=True):
+            status, said = future.result()
+            assert status == 200 and same(said["probabilities"], truth(plain, picture))
+    assert model.batches == [1] * 40
+    assert 1 < model.most <= 5
+
+
 def test_a_connection_takes_requests_one_after_another_even_all_at_once(model_file: Path) -> None:
     model, sent = OnnxModel(model_file), pictures(5)
     head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n"
@@ -149,7 +183,7 @@ def test_a_model_that_cannot_be_computed_costs_those_who_asked_and_nobody_else(m
     class Failing(OnnxModel):
         fails = True
 
-        def run(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def run(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             if self.fails:
                 raise MemoryError
             return super().run(pictures)
@@ -164,7 +198,7 @@ def test_a_model_that_cannot_be_computed_costs_those_who_asked_and_nobody_else(m
 
 def test_an_answer_that_is_no_number_is_a_problem(model_file: Path) -> None:
     class Odd(OnnxModel):
-        def run(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def run(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             probabilities, logits = super().run(pictures)
             return probabilities, logits * np.inf
 
