@@ -14,7 +14,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from desktop_ft.cli.recipe_options import add_field, by_option
-from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.values import from_json, to_json
@@ -53,7 +52,8 @@ def add_serve_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     limits = parser.add_argument_group("limits")
     for option, name in _OPTIONS.items():
         add_field(limits, option, name, Limits.model_fields[name])
-    finish(parser, _serve)
+    parser.add_argument("--json", action="store_true", help="a line of JSON when it listens, and one when it has ended")
+    parser.set_defaults(run=_serve)
 
 
 def _port(text: str) -> int:
