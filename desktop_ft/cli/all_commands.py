@@ -14,6 +14,7 @@ from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
 from desktop_ft.cli.run_commands import add_run_commands
+from desktop_ft.cli.serve_command import add_serve_command
 from desktop_ft.cli.system_commands import add_system_commands
 
 
@@ -25,6 +26,7 @@ def add_all_commands(commands: Any) -> None:
         add_run_commands,
         add_queue_command,
         add_result_commands,
+        add_serve_command,
         add_explain_command,
         add_model_commands,
         add_forecast_command,

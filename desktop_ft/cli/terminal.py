@@ -58,6 +58,12 @@ class Terminal:
         if self.json and not self._quiet:
             sys.stdout.write(json.dumps(value, ensure_ascii=True, indent=1) + "\n")
 
+    def line(self, value: Any) -> None:
+        """A line of JSON at once, when a machine listens to a command that goes on."""
+        if self.json and not self._quiet:
+            sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+            sys.stdout.flush()
+
     def fail(self, sentence: str, code: int) -> int:
         """One line that says what is wrong and what to do; returns `code`."""
         self.err.print(printable(f"desktop-ft: {' '.join(sentence.split())}"))

@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError, features
 from desktop_ft.core.backbone import Interpolation, ResizeRule
 from desktop_ft.core.language import marked
 from desktop_ft.data import pixels
-from desktop_ft.data.files import AnyPath, picture_format, what_else
+from desktop_ft.data.files import Source, picture_format, what_else
 from desktop_ft.data.picture_file import UnreadablePicture, open_picture
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM")
@@ -58,7 +58,7 @@ class Facts:
 
 
 def load(
-    path: AnyPath,
+    path: Source,
     shorter_side: int | None = None,
     interpolation: Interpolation = Interpolation.BILINEAR,
     *,
@@ -88,7 +88,7 @@ def load(
         return np.array(_resized(pixels.to_rgb(image)[0], (shorter_side, longer_side), _FILTERS[interpolation]))
 
 
-def network_input(path: AnyPath, rule: ResizeRule, *, draft: bool = True) -> np.ndarray:
+def network_input(path: Source, rule: ResizeRule, *, draft: bool = True) -> np.ndarray:
     """The picture at `path` as the network sees it: uint8 (crop, crop, 3). `draft`: as `load`.
 
     Raises:

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from desktop_ft.core.language import marked
 
 AnyPath = Path | str | bytes
+Source = AnyPath | BinaryIO
+"""A file by its path, or one that is open already: on disk or in memory."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOCTTY", 0)
 _CHUNK = 1 << 20

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.language import marked, tr
-from desktop_ft.data.files import AnyPath, NotAFile, open_regular, sha256
+from desktop_ft.data.files import NotAFile, Source, open_regular, sha256
 
 
 class UnreadablePicture(Exception):
@@ -43,12 +43,15 @@ class UnreadablePicture(Exception):
 
 
 @contextmanager
-def open_picture(path: AnyPath) -> Iterator[BinaryIO]:
-    """The file at `path`, open for reading.
+def open_picture(path: Source) -> Iterator[BinaryIO]:
+    """The file at `path`, open for reading; one that is open already stays so.
 
     Raises:
         UnreadablePicture: the operating system's refusal, in words.
     """
+    if not isinstance(path, Path | str | bytes):
+        yield path
+        return
     try:
         file = open_regular(path)
     except NotAFile as error:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.data.decode import load, network_input
+from desktop_ft.data.files import Source
 
 VERSION = "desktop_ft.version"
 CLASSES = "desktop_ft.classes"
@@ -47,7 +47,7 @@ class ModelFacts:
     threshold: float = 0.0
     input: FileInput = FileInput.TENSOR
 
-    def prepared(self, path: Path) -> np.ndarray:
+    def prepared(self, path: Source) -> np.ndarray:
         """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size.
 
         Raises:

@@ -14,6 +14,7 @@ from onnx.external_data_helper import uses_external_data
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import marked, tr
+from desktop_ft.data.files import Source
 from desktop_ft.export.answering import BATCH, Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
@@ -73,7 +74,7 @@ class OnnxModel:
         """An answer for every path, in order; a picture that cannot be read gives an answer with a problem."""
         return answers(self.run, self.prepare, paths, batch)
 
-    def prepare(self, path: Path) -> Pixels:
+    def prepare(self, path: Source) -> Pixels:
         """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size where it resizes itself.
 
         Raises:

@@ -1,0 +1,192 @@
+"""Pictures of all requests, decoded side by side and computed together; each answer goes to who asked for it."""
+
+import asyncio
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desktop_ft.core.exporting import FileInput
+from desktop_ft.core.language import tr
+from desktop_ft.data.picture_file import UnreadablePicture
+from desktop_ft.export.metadata import INPUT
+from desktop_ft.jobs.predicting import as_float32
+from desktop_ft.serving.bodies import Sent
+from desktop_ft.serving.limits import Limits
+from desktop_ft.serving.refusal import Refused
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+_SOON_S = 1.0
+
+
+class Model(Protocol):
+    """What answers: an exported file."""
+
+    classes: tuple[str, ...]
+    threshold: float
+    metadata: Mapping[str, str]
+
+    def prepare(self, picture: BinaryIO, /) -> Pixels:
+        """A picture's file, decoded as the model takes it."""
+
+    def run(self, pictures: Sequence[Pixels], /) -> tuple[Floats, Floats]:
+        """Probabilities and logits (N, classes) of N pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the model says of one picture; or, in `problem`, why it says nothing, and in `cure` what to do.
+
+    Attributes:
+        kind: a short stable word for the problem, as in `UnreadablePicture`.
+        probabilities: one a class.
+        sure: whether it is as sure as it must be.
+    """
+
+    name: str
+    probabilities: tuple[float, ...] = ()
+    predicted: int = -1
+    sure: bool = True
+    problem: str = ""
+    cure: str = ""
+    kind: str = ""
+
+
+class _Asker:
+    """Who waits for pictures: `gone` once nobody does, and what has not begun then is left undone."""
+
+    gone = False
+
+
+class Answerer:
+    """Answers pictures with `model`, from one event loop; an asynchronous context, whose end waits for what is being done.
+
+    Attributes:
+        waiting: pictures that were taken and are not answered yet. answered: pictures that were, since the start.
+    """
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self.waiting = self.answered = 0
+        self._model, self._limits = model, limits
+        self._least = as_float32(model.threshold)
+        # What takes whole pictures computes them one by one; and as each may be large, only a few are there at once.
+        self._batch = 1 if model.metadata.get(INPUT) == FileInput.PICTURE else limits.batch
+        self._places = asyncio.Semaphore(2 * self._batch + limits.decoders)
+        self._decoders = ThreadPoolExecutor(limits.decoders, thread_name_prefix="decode")
+        self._computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._decoded: asyncio.Queue[tuple[Pixels, asyncio.Future[tuple[Floats, Floats]]]] = asyncio.Queue()
+        self._work: set[asyncio.Task[Answer | None]] = set()
+
+    async def __aenter__(self) -> "Answerer":
+        self._computing = asyncio.create_task(self._compute())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._computing.cancel()
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(self._computing, *self._work, return_exceptions=True)
+        for pool in (self._decoders, self._computer):
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+
+    async def ask(self, pictures: Sequence[Sent]) -> list[Answer]:
+        """An answer for each picture, in order.
+
+        Raises:
+            Refused: too many wait already. UserError: the model cannot be computed.
+        """
+        if self.waiting + len(pictures) > self._limits.queue:
+            raise Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                tr("Too many pictures wait already."),
+                tr("Ask again in a moment."),
+                retry_after_s=_SOON_S,
+            )
+        asker = _Asker()
+        tasks = [asyncio.create_task(self._answer(picture, asker)) for picture in pictures]
+        self._work.update(tasks)
+        self.waiting += len(tasks)
+        for task in tasks:
+            task.add_done_callback(self._done)
+        try:
+            # Shielded: what a thread has begun goes on when its asker leaves, and is counted as waiting until it ends.
+            answers = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
+        finally:
+            asker.gone = True
+        return [answer for answer in answers if answer is not None]
+
+    def _done(self, task: "asyncio.Task[Answer | None]") -> None:
+        self._work.discard(task)
+        self.waiting -= 1
+        if not task.cancelled() and task.exception() is None:
+            answer = task.result()
+            self.answered += answer is not None and not answer.problem
+
+    async def _answer(self, picture: Sent, asker: _Asker) -> Answer | None:
+        """What is said of one picture; None where nobody waits for it any more."""
+        if picture.problem:
+            return Answer(name=picture.name, problem=tr(picture.problem), cure=tr(picture.cure), kind="unreadable")
+        async with self._places:
+            return await self._computed(picture, asker)
+
+    async def _computed(self, picture: Sent, asker: _Asker) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        try:
+            pixels = await loop.run_in_executor(self._decoders, self._decode, picture.content, asker)
+        except UnreadablePicture as error:
+            return Answer(name=picture.name, problem=error.reason, cure=error.cure, kind=error.kind)
+        if pixels is None or asker.gone:
+            return None
+        found: asyncio.Future[tuple[Floats, Floats]] = loop.create_future()
+        self._decoded.put_nowait((pixels, found))
+        return self._said(picture.name, *await found)
+
+    def _decode(self, content: bytes, asker: _Asker) -> Pixels | None:
+        return None if asker.gone else self._model.prepare(io.BytesIO(content))
+
+    def _said(self, name: str, probabilities: Floats, logits: Floats) -> Answer:
+        if not (np.isfinite(logits).all() and np.isfinite(probabilities).all()):
+            return Answer(
+                name=name,
+                problem=tr("The model gives no usable answer for it."),
+                cure=tr("Send another picture."),
+                kind="broken",
+            )
+        predicted = int(logits.argmax())
+        return Answer(
+            name=name,
+            probabilities=tuple(probabilities.tolist()),
+            predicted=predicted,
+            sure=float(probabilities[predicted]) >= self._least,
+        )
+
+    async def _compute(self) -> None:
+        """For ever: compute what has been decoded, so many at once as wait."""
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await self._decoded.get()]
+            while len(batch) < self._batch and not self._decoded.empty():
+                batch.append(self._decoded.get_nowait())
+            try:
+                pixels = [picture for picture, _ in batch]
+                rows = zip(*await loop.run_in_executor(self._computer, self._model.run, pixels), strict=True)
+                for (_, found), row in zip(batch, rows, strict=True):
+                    _settle(found, row)
+            except Exception as error:  # whatever it is: each of those who wait is told, and the next ones get their answer
+                for _, found in batch:
+                    if not found.done():
+                        found.set_exception(error)
+
+
+def _settle(found: "asyncio.Future[tuple[Floats, Floats]]", row: tuple[Floats, Floats]) -> None:
+    if not found.done():
+        found.set_result(row)
