@@ -6,7 +6,7 @@ from pathlib import Path
 
 from desktop_ft.api import Backbone
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.backbone import WeightsOrigin
+from desktop_ft.core.backbone import WeightsOrigin, is_found_by
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
@@ -28,9 +28,9 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "backbones",
         help="list the pre-trained networks, measure or recommend some, or fetch the weights of one",
         description="List the pre-trained networks with their facts. Nothing is downloaded unless --download asks for it.",
-        epilog="Example: desktop-ft backbones resnet",
+        epilog='Examples: desktop-ft backbones resnet; desktop-ft backbones "vit imagenet-21k 384px apache"',
     )
-    parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
+    parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those with each word of TEXT in their facts")
     parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
     parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME, checked against their publisher's hash")
     parser.add_argument(
@@ -73,9 +73,7 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
         return _measure(arguments.measure, plugins, terminal)
     if arguments.recommend:
         return _recommend(arguments.recommend, plugins, terminal)
-    wanted = arguments.search.lower()
-    found = [b for b in plugins.backbones if wanted in b.spec.name.lower() or wanted in b.spec.family.lower()]
-    found = [b for b in found if is_local(b) or not arguments.local]
+    found = [b for b in plugins.backbones if is_found_by(b.spec, arguments.search) and (is_local(b) or not arguments.local)]
     terminal.document([backbone_document(backbone) for backbone in found])
     rows = [
         [
@@ -94,7 +92,7 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
     titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pictures/s", "pixels", "licence of the weights", "weights"]
     terminal.table(titles, rows, right=(2, 3, 4, 5, 6))
     if not found:
-        terminal.say(f"No backbone has '{arguments.search}' in its name or family.")
+        terminal.say(f"No backbone has '{arguments.search}' in its name, family, data, licence or size.")
     return 0
 
 
@@ -139,12 +137,14 @@ def _recommend(folder: Path, plugins: Plugins, terminal: Terminal) -> int:
 
 
 def where_weights_are(backbone: Backbone) -> str:
-    """`on this machine`, the download's size, or what has to be installed."""
+    """`on this machine`, the download's size, or what a person has to do."""
     source = backbone.spec.weights
     if is_local(backbone):
         return "on this machine"
     if source.origin is WeightsOrigin.DOWNLOAD:
-        return f"{source.bytes / 1e6:.0f} MB to fetch"
+        return f"{source.bytes / 1e6:.0f} MB to fetch" if source.bytes else "to fetch"
+    if source.origin is WeightsOrigin.BY_HAND:
+        return "to fetch by hand"
     if source.origin is WeightsOrigin.PACKAGE:
         return f"needs {source.package}"
     return "none"
@@ -161,10 +161,16 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
         "top1": spec.top1,
         "top5": spec.top5,
         "input_size": spec.resize.crop,
+        "resized_to": spec.resize.resize,
+        "interpolation": spec.resize.interpolation,
         "mean": spec.mean,
         "std": spec.std,
+        "classes": spec.classes,
+        "trained_on": spec.trained_on,
         "licence": spec.weights.licence,
         "commercial_use": spec.weights.commercial_use,
+        "weights": spec.weights.origin,
+        "weights_url": spec.weights.url,
         "download_bytes": spec.weights.bytes,
         "on_this_machine": is_local(backbone),
         "pictures_per_second": None if speed is None else speed.pictures_per_second,
