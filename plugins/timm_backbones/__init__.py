@@ -34,7 +34,13 @@ _FREE = {
     "mit", "mobileone-license", "nvidia-open-model-license", "qwen-community-1.0",
 }  # fmt: skip
 """Licences that allow business use, some of them on conditions. What states no licence allows nothing."""
-_SHOWN = {"apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "cc-by-4.0": "CC-BY-4.0", "cc-by-nc-4.0": "CC-BY-NC-4.0", "mit": "MIT"}
+_SHOWN = {
+    "apache-2.0": "Apache-2.0",
+    "bsd-3-clause": "BSD-3-Clause",
+    "cc-by-4.0": "CC-BY-4.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0",
+    "mit": "MIT",
+}
 
 
 @hookimpl

@@ -56,19 +56,28 @@ def adapted(name: str, head: str, published: Mapping[str, Tensor], model: nn.Mod
     ours = model.state_dict()
     own = {key: tensor for key, tensor in ours.items() if key.startswith(f"{head}.")}
     body = {key: tensor for key, tensor in ours.items() if key not in own}
-    for candidate in (lambda: published, lambda: _translated(name, published)):
-        found = candidate()
-        if isinstance(model, OneHead) and not any(key.startswith(_BODY) for key in found):
-            found = {_BODY + key: tensor for key, tensor in found.items() if _BODY + key in body}
-        if all(key in found and found[key].shape == tensor.shape for key, tensor in body.items()):
-            return {**own, **found}
-    return published  # whoever loads it says what does not fit
+    named = published
+    if not _fits(_below(model, published, body), body):
+        named = _translated(name, published)
+    return {**own, **_below(model, named, body)}
+
+
+def _below(model: nn.Module, tensors: Mapping[str, Tensor], body: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """`tensors` as they are called in `model`: without the several heads of a network that has one here."""
+    if not isinstance(model, OneHead) or any(key.startswith(_BODY) for key in tensors):
+        return tensors
+    return {_BODY + key: tensor for key, tensor in tensors.items() if _BODY + key in body}
+
+
+def _fits(tensors: Mapping[str, Tensor], body: Mapping[str, Tensor]) -> bool:
+    return all(key in tensors and tensors[key].shape == tensor.shape for key, tensor in body.items())
 
 
 def _translated(name: str, published: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """What timm makes of a published file of `name`; as it is where timm cannot read it, either. Nothing is fetched."""
+    source = {"state_dict": dict(published), "url": None, "hf_hub_id": None}
     try:
-        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": dict(published)})
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=source)
     except Exception:  # each network has a translation of its own, which may fail in any way on a file of another
         return published
     tensors: Mapping[str, Tensor] = model.state_dict()
@@ -87,8 +96,11 @@ def _insist_on(name: str) -> None:
 
 def _classifier(model: nn.Module, path: str, outputs: int) -> str:
     """The path of the last layer at `path`, or inside what is there, that gives so many outputs."""
-    inside = [(place, part) for place, part in model.named_modules() if f"{place}.".startswith(f"{path}.")]
-    for place, part in reversed(inside):
-        if isinstance(part, nn.Linear | nn.Conv2d) and outputs == part.weight.shape[0]:
-            return place
-    raise ValueError(f"it has no classifier at '{path}'")
+    inside: list[str] = [place for place, part in model.named_modules() if _gives(part, outputs) and f"{place}.".startswith(f"{path}.")]
+    if not inside:
+        raise ValueError(f"it has no classifier at '{path}'")
+    return inside[-1]
+
+
+def _gives(part: nn.Module, outputs: int) -> bool:
+    return isinstance(part, nn.Linear | nn.Conv2d) and part.weight.shape[0] == outputs

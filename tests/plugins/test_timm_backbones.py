@@ -27,7 +27,12 @@ from plugins.timm_backbones.network import built
 
 LARGEST = 60_000_000
 """Parameters: families whose smallest network has more are left to `states true facts`."""
-SEVERAL_HEADS = ("deit_tiny_distilled_patch16_224.fb_in1k", "crossvit_9_240.in1k", "levit_128s.fb_dist_in1k", "repvit_m0_9.dist_300e_in1k")
+SEVERAL_HEADS = (
+    "deit_tiny_distilled_patch16_224.fb_in1k",
+    "crossvit_9_240.in1k",
+    "levit_128s.fb_dist_in1k",
+    "repvit_m0_9.dist_300e_in1k",
+)
 BROUGHT = load_module(timm_backbones.__name__).backbones
 TINY = ("test_byobnet.r160_in1k", "test_convnext.r160_in1k", "test_efficientnet.r160_in1k", "test_vit.r160_in1k")
 
@@ -163,9 +168,7 @@ def test_a_file_without_a_head_keeps_the_new_one(backbones: Catalog[Backbone], t
 def test_a_file_of_another_network_is_refused(backbones: Catalog[Backbone], tmp_path: Path) -> None:
     save_file(built("test_resnet.r160_in1k", 10)[0].state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(UserError, match="does not fit timm/test_vit"):
-        build_network(
-            backbones.get("timm/test_vit.r160_in1k"), 4, pretrained=False, own_weights=tmp_path / "other.safetensors"
-        )
+        build_network(backbones.get("timm/test_vit.r160_in1k"), 4, pretrained=False, own_weights=tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224.augreg_in21k_ft_in1k", "deit_tiny_distilled_patch16_224.fb_in1k"])
