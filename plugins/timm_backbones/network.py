@@ -42,6 +42,10 @@ def built(name: str, outputs: int) -> tuple[nn.Module, str]:
     """
     _insist_on(name)
     model = timm.create_model(name, pretrained=False, num_classes=outputs)
+    if getattr(model, "dynamic_img_size", False):
+        # The side of its pictures is known before they come. So its code does not ask for it, and what is frozen can be cut off.
+        fixed = {"dynamic_img_size": False, "img_size": model.pretrained_cfg["input_size"][1]}
+        model = timm.create_model(name, pretrained=False, num_classes=outputs, **fixed)
     heads = model.pretrained_cfg.get("classifier") or "head"
     if not isinstance(heads, str):
         return OneHead(model, outputs), "head"
@@ -96,7 +100,9 @@ def _insist_on(name: str) -> None:
 
 def _classifier(model: nn.Module, path: str, outputs: int) -> str:
     """The path of the last layer at `path`, or inside what is there, that gives so many outputs."""
-    inside: list[str] = [place for place, part in model.named_modules() if _gives(part, outputs) and f"{place}.".startswith(f"{path}.")]
+    inside: list[str] = [
+        place for place, part in model.named_modules() if _gives(part, outputs) and f"{place}.".startswith(f"{path}.")
+    ]
     if not inside:
         raise ValueError(f"it has no classifier at '{path}'")
     return inside[-1]
