@@ -31,7 +31,7 @@ PREFIX = "timm/"
 _SOURCE = "https://github.com/huggingface/pytorch-image-models"
 _FREE = {
     "apache-2.0", "apple-ascl", "bsd-3-clause", "cc-by-4.0", "cvnets-license", "dinov3-license", "fastvit-license", "gemma",
-    "mit", "mobileone-license", "nvidia-open-model-license", "qwen-community-1.0",
+    "mit", "mobileone-license", "nvidia-open-model-license",
 }  # fmt: skip
 """Licences that allow business use, some of them on conditions. What states no licence allows nothing."""
 _SHOWN = {
