@@ -4,17 +4,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from desktop_ft.api import Backbone
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.core.backbone import WeightsOrigin
+from desktop_ft.core.backbone import WeightsOrigin, is_found_by
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.layers import LayerNode
-from desktop_ft.core.offers import PictureFacts, picks, recommend
+from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.plan_comparison import compare
 from desktop_ft.core.plan_text import plan_in
 from desktop_ft.data.scan import scan
-from desktop_ft.jobs.backbones import download, is_local, known_speed, layers, measure_speeds, offers
+from desktop_ft.jobs.backbones import download, layers, measure_speeds, offers
 from desktop_ft.jobs.devices import accelerated
 from desktop_ft.jobs.replanning import current
 from desktop_ft.plugin_manager import Plugins, load_plugins
@@ -28,9 +27,9 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "backbones",
         help="list the pre-trained networks, measure or recommend some, or fetch the weights of one",
         description="List the pre-trained networks with their facts. Nothing is downloaded unless --download asks for it.",
-        epilog="Example: desktop-ft backbones resnet",
+        epilog='Examples: desktop-ft backbones resnet; desktop-ft backbones "vit imagenet-21k 384px apache"',
     )
-    parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those whose name or family has TEXT in it")
+    parser.add_argument("search", nargs="?", default="", metavar="TEXT", help="only those with each word of TEXT in their facts")
     parser.add_argument("--local", action="store_true", help="only those whose weights are on this machine")
     parser.add_argument("--download", metavar="NAME", help="fetch the weights of NAME, checked against their publisher's hash")
     parser.add_argument(
@@ -73,28 +72,28 @@ def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
         return _measure(arguments.measure, plugins, terminal)
     if arguments.recommend:
         return _recommend(arguments.recommend, plugins, terminal)
-    wanted = arguments.search.lower()
-    found = [b for b in plugins.backbones if wanted in b.spec.name.lower() or wanted in b.spec.family.lower()]
-    found = [b for b in found if is_local(b) or not arguments.local]
-    terminal.document([backbone_document(backbone) for backbone in found])
+    found = [each for each in offers(plugins) if is_found_by(each.spec, arguments.search) and (each.local or not arguments.local)]
+    if terminal.json:
+        terminal.document([backbone_document(offer) for offer in found])
+        return 0
     rows = [
         [
-            b.spec.name,
-            b.spec.family,
-            f"{b.spec.parameters / 1e6:.1f} M",
-            "" if b.spec.gflops is None else f"{b.spec.gflops:.2f}",
-            "" if b.spec.top1 is None else f"{b.spec.top1:.1f}",
-            "" if (speed := known_speed(b)) is None else f"{speed.pictures_per_second:.3g}",
-            str(b.spec.resize.crop),
-            b.spec.weights.licence,
-            where_weights_are(b),
+            offer.spec.name,
+            offer.spec.family,
+            f"{offer.spec.parameters / 1e6:.1f} M",
+            "" if offer.spec.gflops is None else f"{offer.spec.gflops:.2f}",
+            "" if offer.spec.top1 is None else f"{offer.spec.top1:.1f}",
+            "" if offer.speed is None else f"{offer.speed.pictures_per_second:.3g}",
+            str(offer.spec.resize.crop),
+            offer.spec.weights.licence,
+            where_weights_are(offer),
         ]
-        for b in found
+        for offer in found
     ]
     titles = ["name", "family", "parameters", "GFLOPs", "top-1 %", "pictures/s", "pixels", "licence of the weights", "weights"]
     terminal.table(titles, rows, right=(2, 3, 4, 5, 6))
     if not found:
-        terminal.say(f"No backbone has '{arguments.search}' in its name or family.")
+        terminal.say(f"No backbone has '{arguments.search}' in its name, family, data, licence or size.")
     return 0
 
 
@@ -128,7 +127,7 @@ def _recommend(folder: Path, plugins: Plugins, terminal: Terminal) -> int:
             offer.spec.name,
             f"{offer.spec.top1:.1f}",
             f"{offer.spec.gflops:.2f}",
-            where_weights_are(plugins.backbones.get(offer.spec.name)),
+            where_weights_are(offer),
             "recommended" if aim is suits.aim else "",
         ]
         for aim, offer in chosen.items()
@@ -138,21 +137,23 @@ def _recommend(folder: Path, plugins: Plugins, terminal: Terminal) -> int:
     return 0
 
 
-def where_weights_are(backbone: Backbone) -> str:
-    """`on this machine`, the download's size, or what has to be installed."""
-    source = backbone.spec.weights
-    if is_local(backbone):
+def where_weights_are(offer: Offer) -> str:
+    """`on this machine`, the download's size, or what a person has to do."""
+    source = offer.spec.weights
+    if offer.local:
         return "on this machine"
     if source.origin is WeightsOrigin.DOWNLOAD:
-        return f"{source.bytes / 1e6:.0f} MB to fetch"
+        return f"{source.bytes / 1e6:.0f} MB to fetch" if source.bytes else "to fetch"
+    if source.origin is WeightsOrigin.BY_HAND:
+        return "to fetch by hand"
     if source.origin is WeightsOrigin.PACKAGE:
         return f"needs {source.package}"
     return "none"
 
 
-def backbone_document(backbone: Backbone) -> dict[str, object]:
+def backbone_document(offer: Offer) -> dict[str, object]:
     """What `backbones --json` prints of each."""
-    spec, speed = backbone.spec, known_speed(backbone)
+    spec, speed = offer.spec, offer.speed
     return {
         "name": spec.name,
         "family": spec.family,
@@ -161,12 +162,18 @@ def backbone_document(backbone: Backbone) -> dict[str, object]:
         "top1": spec.top1,
         "top5": spec.top5,
         "input_size": spec.resize.crop,
+        "resized_to": spec.resize.resize,
+        "interpolation": spec.resize.interpolation,
         "mean": spec.mean,
         "std": spec.std,
+        "classes": spec.classes,
+        "trained_on": spec.trained_on,
         "licence": spec.weights.licence,
         "commercial_use": spec.weights.commercial_use,
+        "weights": spec.weights.origin,
+        "weights_url": spec.weights.url,
         "download_bytes": spec.weights.bytes,
-        "on_this_machine": is_local(backbone),
+        "on_this_machine": offer.local,
         "pictures_per_second": None if speed is None else speed.pictures_per_second,
         "plugin": spec.plugin,
     }

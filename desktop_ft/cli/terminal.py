@@ -71,7 +71,10 @@ class Terminal:
 
     def table(self, titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
         """A plain table; the columns numbered in `right` are set flush right."""
-        if self.json:
+        if self.json or self._quiet:
+            return
+        if not sys.stdout.isatty():  # thousands of rows take seconds to lay out for a screen
+            self._plain_table([titles, *rows], right)
             return
         from rich.markup import escape
         from rich.table import Table
@@ -83,6 +86,17 @@ class Terminal:
         for row in rows:
             table.add_row(*(escape(printable(cell)) for cell in row))
         self.out.print(table, markup=True)
+
+    def _plain_table(self, rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+        """Every row whole, whatever its width: what reads it can cut it as it likes."""
+        from rich.cells import cell_len
+
+        shown = [[printable(cell) for cell in row] for row in rows]
+        widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+        for row in shown:
+            gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+            cells = [gap + cell if n in right else cell + gap for n, (cell, gap) in enumerate(zip(row, gaps, strict=True))]
+            sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
     @contextmanager
     def progress(self, what: str) -> Iterator[ProgressCallback]:

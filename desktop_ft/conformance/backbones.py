@@ -67,9 +67,14 @@ def _says_where_its_weights_are(spec: BackboneSpec) -> None:
     weights = spec.weights
     if weights.origin is WeightsOrigin.DOWNLOAD:
         require(
-            weights.url.startswith("https://") and weights.sha256_prefix and weights.bytes,
-            f"The weights of {spec.name} are to be downloaded: name an https address, their size in bytes and their SHA-256, so "
-            "that a file can be checked.",
+            weights.url.startswith("https://") and weights.sha256_prefix,
+            f"The weights of {spec.name} are to be downloaded: name an https address and their SHA-256, so that a file can be "
+            "checked. (Where they have none, say that they are fetched by hand.)",
+        )
+    if weights.origin is WeightsOrigin.BY_HAND:
+        require(
+            weights.url.startswith("https://"),
+            f"The weights of {spec.name} are fetched by hand: name the https address where a person finds them.",
         )
     if weights.origin is WeightsOrigin.PACKAGE:
         require(

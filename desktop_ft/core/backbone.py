@@ -28,6 +28,7 @@ class WeightsOrigin(StrEnum):
 
     PACKAGE = "package"
     DOWNLOAD = "download"
+    BY_HAND = "by hand"
     NONE = "none"
 
 
@@ -37,9 +38,10 @@ class WeightsSource:
 
     Attributes:
         package: distribution that carries the file (origin PACKAGE).
-        url: https address (origin DOWNLOAD).
+        url: https address: of the file (origin DOWNLOAD); or of the file or a page that has it, where nothing is known that it
+            could be checked against, so that the person fetches it and chooses it as weights of their own (origin BY_HAND).
         sha256_prefix: the first hex digits of the SHA-256 that the publisher gives ("" where none is given).
-        bytes: size of the file.
+        bytes: size of the file; 0 where not known.
         licence: the weights' own licence, which may differ from the code's.
     """
 
@@ -61,10 +63,13 @@ class BackboneSpec:
         name: what recipes and the command line call it, such as `resnet50` or `vit_b_16.imagenet1k_swag_e2e_v1`.
         family: networks of one design, such as `ResNet`.
         parameters: count, its ImageNet head included.
-        gflops: multiply-adds of one forward pass of one picture, in 1e9; None where not published.
+        gflops: multiply-adds of one forward pass of one picture, in 1e9; None where not known.
         top1, top5: ImageNet-1K accuracy in percent, as published; None where not published.
         mean, std: of the channels red, green, blue, on pixels scaled to 0..1.
         head: module path of the classifier that a new task replaces, such as `fc` or `classifier.1`.
+        classes: how many classes the published head tells apart; 0 where there is no such head, or it is not known.
+        trained_on: the data that the weights were made from, in the order of training, such as `ImageNet-21K, ImageNet-1K`; ""
+            where not known.
         plugin: who registered it; filled in by the plugin manager.
     """
 
@@ -80,6 +85,8 @@ class BackboneSpec:
     head: str
     weights: WeightsSource
     source: str
+    classes: int = 0
+    trained_on: str = ""
     plugin: str = ""
 
 
@@ -88,3 +95,13 @@ def resize_rule(spec: BackboneSpec, image_size: int = 0) -> ResizeRule:
     if not image_size or image_size == spec.resize.crop:
         return spec.resize
     return replace(spec.resize, crop=image_size, resize=round(spec.resize.resize * image_size / spec.resize.crop))
+
+
+def is_found_by(spec: BackboneSpec, search: str, *also: str) -> bool:
+    """Whether each word of `search` is in what people look for a network by, or in `also`.
+
+    That is its name, family, data, licence and plugin, and the side of its pictures as `384px`.
+    """
+    facts = (spec.name, spec.family, spec.trained_on, spec.weights.licence, f"{spec.resize.crop}px", spec.plugin, *also)
+    text = " ".join(facts).lower()
+    return all(word in text for word in search.lower().split())

@@ -117,7 +117,7 @@ def recommend(chosen: Mapping[Aim, Offer], pictures: PictureFacts, *, accelerate
 
 
 def _is_known(spec: BackboneSpec) -> bool:
-    usable = spec.weights.origin is not WeightsOrigin.NONE and spec.weights.commercial_use
+    usable = spec.weights.origin in (WeightsOrigin.PACKAGE, WeightsOrigin.DOWNLOAD) and spec.weights.commercial_use
     return usable and spec.gflops is not None and spec.top1 is not None
 
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import QModelIndex
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHeaderView, QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
+from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin, is_found_by
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.recipe import BackboneChoice
@@ -37,7 +37,13 @@ def availability(offer: Offer) -> str:
         return tr("no weights")
     if offer.local:
         return tr("on this machine")
+    if weights.origin is WeightsOrigin.BY_HAND:
+        return tr("fetched by hand")
     return words.size(weights.bytes) if weights.bytes else tr("to download")
+
+
+def _weights(offer: Offer) -> str:
+    return tr("on disk") if offer.local else availability(offer)
 
 
 def licence(spec: BackboneSpec) -> str:
@@ -100,9 +106,9 @@ COLUMNS = (
     ),
     Column(
         title=marked("Weights"),
-        text=lambda o: tr("on disk") if o.local else availability(o),
+        text=_weights,
         tip=availability,
-        sort=lambda o: (not o.local, o.spec.weights.bytes),
+        sort=lambda o: (not o.local, o.spec.weights.origin is not WeightsOrigin.DOWNLOAD, o.spec.weights.bytes),
         width=10,
         help=marked("Whether the pre-trained weights are on this machine, or how large the download is."),
     ),
@@ -230,12 +236,12 @@ class ModelPage(Page):
 
     def _networks_panel(self) -> QWidget:
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search name, family, licence…"))
+        self.search.setPlaceholderText(tr("Search name, family, data, licence…"))
         self.search.setAccessibleName(tr("Search networks"))
         self.search.setClearButtonEnabled(True)
         self.shown = label(role="muted")
         self.table = table(COLUMNS, self._session.theme, tr("Networks"))
-        # Searched, and told with the other facts; in the table the name says it already.
+        # Told with the other facts; in the table the name says it already.
         self.table.setColumnHidden(len(COLUMNS) - 1, True)
         self.table.horizontalHeader().setSectionResizeMode(_LICENCE, QHeaderView.ResizeMode.Stretch)
         self.table.rows.bold = self._is_chosen
@@ -358,7 +364,8 @@ class ModelPage(Page):
         return offer.spec.name == self._session.state.recipe.backbone.name
 
     def _filter(self) -> None:
-        self.table.proxy.setFilterFixedString(self.search.text().strip())
+        search = self.search.text()
+        self.table.keep(lambda offer: is_found_by(offer.spec, search, _weights(offer), licence(offer.spec)))
         shown = self.table.proxy.rowCount()
         found = tr_n("{n:,} network", "{n:,} networks", n=shown)
         self.shown.setText(found if shown else tr("Nothing matches. Try another word."))
@@ -385,8 +392,11 @@ class ModelPage(Page):
         fetchable = not offer.local and offer.spec.weights.origin is WeightsOrigin.DOWNLOAD
         needed = fetchable and recipe.freeze.pretrained and not recipe.backbone.weights
         later = tr("In use: the next run starts from it, once its weights are here.")
-        self.chosen.setText(later if needed else tr("In use: the next run starts from it."))
-        self.chosen.setVisible(used)
+        by_hand = offer.spec.weights.origin is WeightsOrigin.BY_HAND
+        hint = tr("Fetch the weights file from the address below yourself, then choose it with Own weights…")
+        told = [later if needed else tr("In use: the next run starts from it.")] * used + [hint] * by_hand
+        self.chosen.setText(" ".join(told))
+        self.chosen.setVisible(bool(told))
         self.facts.show_facts(_facts(offer))
         self.use_it.setVisible(not used)
         self.download.setVisible(fetchable)
@@ -467,7 +477,10 @@ def _facts(offer: Offer) -> list[tuple[str, str]]:
         *([(tr("ImageNet top-5"), _figure(spec.top5, " %"))] if spec.top5 is not None else []),
         *([(tr("Speed here"), speed(offer))] if offer.speed else []),
         (tr("Input"), tr("{side} × {side} pixels", side=spec.resize.crop)),
+        *([(tr("Trained on"), spec.trained_on)] if spec.trained_on else []),
+        *([(tr("Classes"), f"{spec.classes:,}")] if spec.classes else []),
         (tr("Weights"), availability(offer)),
+        *([(tr("Fetch from"), spec.weights.url)] if spec.weights.origin is WeightsOrigin.BY_HAND else []),
         (tr("Licence"), licence(spec)),
         (tr("From"), tr("{source} · plugin {plugin}", source=spec.source, plugin=spec.plugin) if spec.plugin else spec.source),
     ]

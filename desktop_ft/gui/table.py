@@ -159,13 +159,26 @@ class BarDelegate(QStyledItemDelegate):
         super().paint(painter, option, index)
 
 
+class _Filter(QSortFilterProxyModel):
+    """Sorts, and keeps the rows that are wanted, of those that the text lets through."""
+
+    wanted: Callable[[Any], bool] | None = None
+
+    def filterAcceptsRow(self, row: int, parent: _Index) -> bool:  # noqa: N802 - Qt's name
+        """Whether the row is shown."""
+        model = self.sourceModel()
+        if self.wanted is not None and isinstance(model, TableModel) and not self.wanted(model.rows[row]):
+            return False
+        return super().filterAcceptsRow(row, parent)
+
+
 class Table(QTableView):
     """A sortable, searchable table of a `TableModel`."""
 
     def __init__(self, model: TableModel, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.rows = model
-        self.proxy = QSortFilterProxyModel(self)
+        self.proxy = _Filter(self)
         self.proxy.setSourceModel(model)
         self.proxy.setSortRole(SORT_ROLE)
         self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -197,6 +210,12 @@ class Table(QTableView):
                 self.setColumnWidth(number, max(letters_width(self, column.width), title) + 22)
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
+
+    def keep(self, wanted: Callable[[Any], bool]) -> None:
+        """Show the rows that are `wanted`, and no others."""
+        self.proxy.beginFilterChange()
+        self.proxy.wanted = wanted
+        self.proxy.endFilterChange(QSortFilterProxyModel.Direction.Rows)
 
     def current(self) -> Any:
         """The value of the current row, or None."""

@@ -17,6 +17,7 @@ from desktop_ft.core.offers import Offer, Speed
 from desktop_ft.jobs.kept import measurements
 from desktop_ft.models import weights
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.kept import KeptMeasurements
 
 _CLASSES = 1000
 _PLACES = 2
@@ -29,7 +30,8 @@ def is_local(backbone: Backbone) -> bool:
 
 def offers(plugins: Plugins) -> list[Offer]:
     """All networks on offer, in the catalog's order, as this machine has them. Quick; imports no torch."""
-    return [Offer(spec=each.spec, local=is_local(each), speed=known_speed(each)) for each in plugins.backbones]
+    measured = measurements()
+    return [Offer(spec=each.spec, local=is_local(each), speed=known_speed(each, measured)) for each in plugins.backbones]
 
 
 def download(
@@ -46,12 +48,16 @@ def layers(backbone: Backbone, image_size: int = 0, classes: int | None = None) 
     return layers_of(backbone, image_size, classes)
 
 
-def known_speed(backbone: Backbone) -> Speed | None:
-    """How fast the network answers here, if that was measured with the torch that is installed. Quick; imports no torch."""
-    measured = measurements().get(_key(backbone))
-    if not measured:
+def known_speed(backbone: Backbone, measured: KeptMeasurements | None = None) -> Speed | None:
+    """How fast the network answers here, if that was measured with the torch that is installed. Quick; imports no torch.
+
+    Args:
+        measured: what is kept, for whoever asks for many.
+    """
+    found = (measured or measurements()).get(_key(backbone))
+    if not found:
         return None
-    device, speed = next(iter(measured.items()))
+    device, speed = next(iter(found.items()))
     return Speed(pictures_per_second=speed, device=device) if speed > 0 else None
 
 

@@ -186,8 +186,8 @@ def _fit_image_size(module: nn.Module, backbone: Backbone, image_size: int) -> N
     usual = backbone.spec.resize.crop
     if image_size in (0, usual):
         return
-    _resize_positions(module, image_size)
     try:
+        _resize_positions(module, image_size)
         if any(parameter.is_meta for parameter in module.parameters()):
             output_shapes(module, image_size)
         else:  # a picture takes milliseconds; what it takes to compute nothing, half a second
@@ -202,9 +202,13 @@ def _fit_image_size(module: nn.Module, backbone: Backbone, image_size: int) -> N
 
 
 def _resize_positions(module: nn.Module, image_size: int) -> None:
-    """Give a vision transformer position embeddings for another image size (Dosovitskiy et al. 2021, section 3.2)."""
+    """Give a transformer what it has for each place of a picture, for another image size: as it does that itself where it can,
+    else torchvision's position embeddings are resampled (Dosovitskiy et al. 2021, section 3.2).
+    """
     from torchvision.models import VisionTransformer
 
+    if (resize := getattr(module, "set_input_size", None)) is not None:
+        resize(img_size=(image_size, image_size))
     if not isinstance(module, VisionTransformer) or image_size % module.patch_size:
         return
     held = module.encoder.pos_embedding

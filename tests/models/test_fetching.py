@@ -114,7 +114,8 @@ def test_an_answer_larger_than_published_is_refused_while_it_comes(address: str)
     assert files() == []
 
 
-def test_an_answer_that_never_ends_is_refused() -> None:
+@pytest.mark.parametrize("size", [len(CONTENT), 0])
+def test_an_answer_that_never_ends_is_refused(size: int) -> None:
     class Endless:
         headers = Message()
 
@@ -125,7 +126,7 @@ def test_an_answer_that_never_ends_is_refused() -> None:
             return
 
     with pytest.raises(UserError, match="larger than"):
-        download(backbone(), opener=lambda url, timeout: Endless())
+        download(backbone(size=size), opener=lambda url, timeout: Endless())
     assert files() == []
 
 
