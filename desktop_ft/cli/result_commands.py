@@ -28,6 +28,7 @@ from desktop_ft.core.recipe import differences
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.core.words import count
 from desktop_ft.evaluation.selective import caveat, picked, select
+from desktop_ft.jobs.bundling import SUFFIX, bundle_run
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exporting import export_every, export_run, exporter_for, file_name
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
@@ -39,11 +40,12 @@ from desktop_ft.runs.run_folder import RunFolder
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _EXPORT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in ExportSettings.model_fields}
+_BUNDLE_OPTIONS = ("--precision", "--largest-drop")
 
 
 def add_result_commands(commands: _Commands) -> None:
     """Add the commands that use runs."""
-    for add in (_add_evaluate, _add_export, _add_exports, _add_runs, _add_note, _add_report, _add_curves, _add_diff):
+    for add in (_add_evaluate, _add_export, _add_exports, _add_bundle, _add_runs, _add_note, _add_report, _add_curves, _add_diff):
         add(commands)
 
 
@@ -82,6 +84,21 @@ def _add_export(commands: _Commands) -> None:
     for option, name in _EXPORT_OPTIONS.items():
         add_field(parser, option, name, ExportSettings.model_fields[name])
     finish(parser, _export)
+
+
+def _add_bundle(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "bundle",
+        help="pack a run's model with its card and programs that use it",
+        description="Write one .zip: the model as ONNX that takes whole pictures, proven on your photos, its model card, and "
+        "programs in Python, C++ and JavaScript that ask it.",
+        epilog="Example: desktop-ft bundle run --out model.zip",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the .zip to write (default: in the run's exports folder)")
+    for option in _BUNDLE_OPTIONS:
+        add_field(parser, option, _EXPORT_OPTIONS[option], ExportSettings.model_fields[_EXPORT_OPTIONS[option]])
+    finish(parser, _bundle)
 
 
 def _add_exports(commands: _Commands) -> None:
@@ -193,8 +210,20 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
+def _bundle(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    run: Path = arguments.run_folder
+    out = arguments.out or RunFolder.open(run).exports / f"bundle{SUFFIX}"
+    settings = _export_settings(arguments)
+    with terminal.progress("Comparing") as progress:
+        report = bundle_run(run, out, load_plugins(), settings=settings, warn=terminal.note, progress=progress)
+    terminal.document(export_document(report, out))
+    show_export(report, out, terminal)
+    return 0
+
+
 def _export_settings(arguments: argparse.Namespace) -> ExportSettings:
-    values = {name: value for name in _EXPORT_OPTIONS.values() if (value := getattr(arguments, name)) is not None}
+    named = {name: getattr(arguments, name, None) for name in _EXPORT_OPTIONS.values()}
+    values = {name: value for name, value in named.items() if value is not None}
     where = "The command line"
     try:
         settings: ExportSettings = from_json(ExportSettings, to_json(values), where)

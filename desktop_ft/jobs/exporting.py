@@ -45,13 +45,14 @@ def export_run(
     plugins: Plugins,
     *,
     settings: ExportSettings = AS_IT_IS,
+    keep_report: bool = True,
     warn: Warn = silent,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
     """Write the run's best model to `out`, load it again without torch, and compare it on the person's own pictures.
 
-    The report is kept in the run folder. Imports torch.
+    The report is kept in the run folder, unless the file is on its way to somewhere else. Imports torch.
 
     Raises:
         UserError: the exporter does not write what is asked for, the file's answers differ (a file that was at `out` before is
@@ -89,8 +90,9 @@ def export_run(
         cancel=cancel,
     )
     report = replace(report, threshold=threshold)
-    opened.folder.add_export_report(report)
-    write_report(opened, warn)
+    if keep_report:
+        opened.folder.add_export_report(report)
+        write_report(opened, warn)
     return report
 
 
