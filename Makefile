@@ -3,6 +3,7 @@ PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv-bench/.ready
+PROGRAMS_READY := build/programs/.ready
 FOLDER ?= ../shared/data/hymenoptera
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
@@ -30,7 +31,7 @@ lint: $(READY) ## style, types and import contracts
 test: lint ## lint, then the tests, in minutes
 	$(BIN)/python -m pytest -m "not slow" -n logical --maxprocesses 8
 
-slow: $(READY) ## the tests that take longer: real photos, many kills, every network
+slow: $(READY) $(PROGRAMS_READY) ## the tests that take longer: real photos, many kills, every network
 	$(BIN)/python -m pytest -m slow
 
 bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val/ in it; makes docs/benchmarks.md
@@ -38,6 +39,9 @@ bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val
 
 reliability: $(READY) ## try what strikes a run as often as is promised; makes docs/reliability.md
 	$(BIN)/python -m tests.reliability --out docs/reliability.md
+
+$(PROGRAMS_READY): installer/programs.sh tests/programs/package.json $(READY)
+	@sh installer/programs.sh && touch $(PROGRAMS_READY)
 
 $(BENCH_READY): requirements/bench.txt $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench

@@ -1,0 +1,104 @@
+"""A bundle: all that a programmer needs, and nothing of this machine."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import ExportSettings, FilePrecision
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.engine.control import RunControl
+from desktop_ft.evaluation.selective import picked
+from desktop_ft.export.onnx_model import OnnxModel
+from desktop_ft.jobs.bundling import bundle_run
+from desktop_ft.jobs.evaluating import keep_threshold
+from desktop_ft.jobs.model_card import fingerprint
+from desktop_ft.jobs.training import train
+from desktop_ft.plugin_manager import Plugins, load_plugins
+from desktop_ft.runs.run_folder import RunFolder
+from tests.e2e.conftest import shapes
+
+pytestmark = pytest.mark.slow
+PROGRAMS = {"python/predict.py", "python/requirements.txt", "javascript/predict.mjs", "javascript/package.json"} | {
+    "cpp/predict.cpp",
+    "cpp/CMakeLists.txt",
+}
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Plugins:
+    return load_plugins(safe_mode=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, plugins: Plugins) -> Path:
+    folder = tmp_path_factory.mktemp("private place")
+    recipe = Recipe(
+        dataset=DatasetChoice(folder=str(shapes(folder / "photos", pictures=8)), val=0.5),
+        backbone=BackboneChoice(image_size=64),
+        optimisation=Optimisation(epochs=1, batch_size=8),
+    )
+    train(recipe, folder / "run", plugins, lambda event: None, RunControl())
+    return folder / "run"
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Iterator[Path]:
+    yield Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_a_bundle_holds_the_proven_model_its_card_and_the_programs(run: Path, tmp_path: Path, plugins: Plugins) -> None:
+    folder = RunFolder.open(run)
+    assert folder.evaluation is not None
+    keep_threshold(run, plugins, picked(folder.evaluation, 0.6))
+    report = bundle_run(run, tmp_path / "one.zip", plugins)
+    assert report.accepted and report.bytes == (tmp_path / "one.zip").stat().st_size
+    assert not folder.export_reports, "what went into the bundle is no file of its own"
+    with ZipFile(tmp_path / "one.zip") as packed:
+        names = set(packed.namelist())
+        packed.extractall(tmp_path / "unpacked")
+    assert names == PROGRAMS | {
+        "model.onnx", "labels.txt", "threshold.txt", "MODEL_CARD.md", "README.md", "recipe.toml", "export.json",
+    }  # fmt: skip
+    unpacked = tmp_path / "unpacked"
+    model = OnnxModel(unpacked / "model.onnx")
+    assert (unpacked / "labels.txt").read_text().splitlines() == list(model.classes)
+    assert float((unpacked / "threshold.txt").read_text()) == model.threshold == 0.6
+    card = (unpacked / "MODEL_CARD.md").read_text()
+    for said in (fingerprint(folder.manifest), folder.recipe.digest(), "Apache-2.0", "fewer than 100 pictures", "60.0%"):
+        assert said in card
+    assert Recipe.from_toml((unpacked / "recipe.toml").read_text(), "the bundle").digest() == folder.recipe.portable().digest()
+    assert json.loads((unpacked / "export.json").read_text())["settings"]["input"] == "picture"
+    for path in unpacked.rglob("*"):
+        assert path.is_dir() or b"private place" not in path.read_bytes(), path
+    bundle_run(run, tmp_path / "two.zip", plugins)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes(), "equal content, equal bundle"
+
+
+def test_what_is_refused_leaves_the_older_bundle(run: Path, tmp_path: Path, plugins: Plugins) -> None:
+    out = tmp_path / "model.zip"
+    out.write_bytes(b"older")
+    manifest = RunFolder.open(run).manifest
+    broken = Path(manifest.root)
+    hidden = broken.with_name("hidden")
+    broken.rename(hidden)
+    try:
+        with pytest.raises(UserError):
+            bundle_run(run, out, plugins)
+    finally:
+        hidden.rename(broken)
+    assert out.read_bytes() == b"older"
+    with pytest.raises(UserError, match=r"does not end in \.zip"):
+        bundle_run(run, tmp_path / "model.onnx", plugins)
+
+
+def test_a_smaller_bundle_is_smaller(run: Path, tmp_path: Path, plugins: Plugins) -> None:
+    whole = bundle_run(run, tmp_path / "whole.zip", plugins)
+    small = bundle_run(
+        run, tmp_path / "small.zip", plugins, settings=ExportSettings(precision=FilePrecision.FLOAT16, largest_drop=20)
+    )
+    assert small.bytes < 0.6 * whole.bytes
