@@ -25,7 +25,7 @@ from desktop_ft.runs import atomic
 SUFFIX = ".zip"
 _MODEL = "model.onnx"
 _DATE = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a .zip can hold: equal content gives equal bundles."""
+"""The earliest that a .zip can hold: when it was packed is nobody's business, and equal content is packed alike."""
 
 
 def bundle_run(
