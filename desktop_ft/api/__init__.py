@@ -18,6 +18,7 @@ from desktop_ft.api.contributions import (
     SampleDataset,
     WindowPanel,
 )
+from desktop_ft.api.exporting import quiet, scaled, write_zip
 from desktop_ft.api.hookspecs import API_VERSION, hookimpl
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
@@ -82,4 +83,7 @@ __all__ = [
     "WeightsSource",
     "WindowPanel",
     "hookimpl",
+    "quiet",
+    "scaled",
+    "write_zip",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
+    from torch.export import ExportedProgram
 
 
 class Nothing(Described):
@@ -127,6 +128,22 @@ class ExportJob:
         """S, the side of the input in pixels."""
         return self.rule.crop
 
+    def answering(self) -> nn.Module:
+        """What the file computes: takes `pictures` as the model does, and gives probabilities and logits, both (N, classes)."""
+        from desktop_ft.api.tracing import Answering
+
+        return Answering(self.model)
+
+    def program(self) -> ExportedProgram:
+        """The same as a traced program, the batch axis open. It names no place in anybody's code.
+
+        Raises:
+            UserError: the network has a part that cannot be traced.
+        """
+        from desktop_ft.api.tracing import program
+
+        return program(self.model, self.size)
+
 
 class ExportedFile(Protocol):
     """A written file that was opened again, to be asked as its later users will."""
@@ -150,7 +167,8 @@ class Exporter:
 
     Attributes:
         precisions, inputs: what it can write.
-        open: opens a file that is not ONNX. It takes tensors only.
+        suffix: how the files' names end, such as `.onnx`; what it adds before a last `.zip` tells the formats apart.
+        open: opens a file that is not ONNX, one that was just written. It takes tensors only.
         with_torch: whether `open` needs torch; a file that does not is checked where there is none.
         unverified: why files cannot be run on this machine, as a whole sentence; they are then kept without proof, and marked so.
     """

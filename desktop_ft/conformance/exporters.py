@@ -1,6 +1,9 @@
 """What is asked of an exporter: a file that answers like the network that it was written from."""
 
+import os
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from torch import nn
 from desktop_ft.api import BackboneSpec, Exporter, ExportJob, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
 from desktop_ft.conformance.failure import require, told
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.export.checking import ONNX_CHILD, Child, answers_of_file
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import Trial, export_and_verify
 from desktop_ft.jobs.running import logits_of
@@ -22,25 +26,35 @@ _CLASSES = ('a "quoted" name', "two\nlines", "猫")
 _SIDE = 32
 _TELLING = 2
 """Parts of a path that tells something of a machine; `/` alone does not."""
+_PARTS = 2
+"""Of a suffix such as `.openvino.zip`."""
 _PHOTOS = 19
 """More than a batch of the check, and the last batch is not full."""
 
+_ONNX_CURE = (
+    "write one ONNX file without external data, with float input `pictures` (batch, 3, S, S), outputs `probabilities` and "
+    "`logits` (batch, classes), and the job's metadata as its metadata_props."
+)
+_OPENED_CURE = (
+    "let what `open` returns give the job's metadata, and probabilities and logits, both (N, classes), of uint8 pictures "
+    "(S, S, 3); without torch unless it says with_torch."
+)
 
-def _names_its_files(plugins: Plugins, exporter: Exporter, folder: Path) -> None:
+
+def _names_its_files(plugins: Plugins, exporter: Exporter, folder: Path) -> str | None:
     require(exporter.title, f"The exporter {exporter.name} lacks a title: say what its files are for.")
+    parts = Path(f"model{exporter.suffix}").suffixes
     require(
-        exporter.suffix.startswith(".") and Path(f"model{exporter.suffix}").suffix == exporter.suffix,
+        exporter.suffix.startswith(".") and "".join(parts) == exporter.suffix and len(parts) <= _PARTS,
         f"The suffix '{exporter.suffix}' of the exporter {exporter.name} is none: name one such as .onnx.",
     )
+    return None
 
 
-def _answers_like_the_network(plugins: Plugins, exporter: Exporter, folder: Path) -> None:
+def _answers_like_the_network(plugins: Plugins, exporter: Exporter, folder: Path) -> str | None:
     network, rule = _trained(), ResizeRule(crop=_SIDE, resize=_SIDE + 4, interpolation=Interpolation.BICUBIC)
-    photos = _photos(folder)
-    cure = (
-        "write one ONNX file without external data, with float input `pictures` (batch, 3, S, S), outputs `probabilities` and "
-        "`logits` (batch, classes), and the job's metadata as its metadata_props."
-    )
+    photos, written = _photos(folder), folder / f"model{exporter.suffix}"
+    cure = _ONNX_CURE if exporter.open is None else _OPENED_CURE
     with told(f"The file of the exporter {exporter.name} is not accepted", cure):
         export_and_verify(
             exporter,
@@ -48,18 +62,29 @@ def _answers_like_the_network(plugins: Plugins, exporter: Exporter, folder: Path
                 model=network,
                 rule=rule,
                 metadata=build_metadata(Recipe(dataset=DatasetChoice(folder="photos")), _CLASSES, rule, _spec(rule)),
-                path=folder / f"model{exporter.suffix}",
+                path=written,
             ),
             Trial(paths=photos, reference=logits_of(network, photos, rule)),
+            ask=partial(answers_of_file, child=_child(plugins, exporter)),
         )
-    content = (folder / f"model{exporter.suffix}").read_bytes()
+    content = written.read_bytes()
     for place in {Path.home(), Path.cwd(), folder, Path(torch.__file__).parent}:
         require(
             len(place.parts) < _TELLING or str(place).encode() not in content,
             f"The file of the exporter {exporter.name} names {place}: take out of it what tells of this machine.",
         )
-    left = sorted(each.name for each in folder.iterdir() if each not in photos and each.stem != "model")
+    left = sorted(each.name for each in folder.iterdir() if each not in photos and each != written)
     require(not left, f"The exporter {exporter.name} leaves {', '.join(left)} behind: write to the job's path alone.")
+    return exporter.unverified or None
+
+
+def _child(plugins: Plugins, exporter: Exporter) -> Child:
+    """Who opens the exporter's files: where it does so itself, a process that loads its plugin, turned on or not."""
+    if exporter.open is None:
+        return ONNX_CHILD
+    module = plugins.imported[plugins.records[-1].name][0].module
+    told = {"exporter": exporter.name, "module": module, "path": os.pathsep.join(filter(None, sys.path))}
+    return Child(module="desktop_ft.jobs.check_child", told=told)
 
 
 def _trained() -> Network:
@@ -101,7 +126,7 @@ def _spec(rule: ResizeRule) -> BackboneSpec:
     )
 
 
-CHECKS: dict[str, Callable[[Plugins, Exporter, Path], None]] = {
+CHECKS: dict[str, Callable[[Plugins, Exporter, Path], str | None]] = {
     "names its files": _names_its_files,
     "answers like the network": _answers_like_the_network,
 }

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from numpy.typing import NDArray
 from onnx.external_data_helper import uses_external_data
 
+from desktop_ft.api import scaled
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import marked, tr
@@ -81,13 +82,6 @@ class OnnxModel:
             UnreadablePicture: there is no picture in it.
         """
         return self._facts.prepared(path)
-
-
-def scaled(pictures: Sequence[Pixels]) -> Floats:
-    """`pictures`, uint8 (S, S, 3) each, as networks take them: float32 (N, 3, S, S) in 0..1."""
-    found = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2), dtype=np.float32)
-    found /= 255
-    return found
 
 
 def _content(path: Path) -> bytes:

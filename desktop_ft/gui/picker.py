@@ -33,8 +33,8 @@ def choose_new_file(parent: QWidget, settings: Settings, title: str, name: str, 
 
 def with_ending(chosen: str, kind: str) -> str:
     """The file `chosen` with the ending that `kind`, such as `Tables (*.csv)`, asks for; its own where that is one of them."""
-    endings = re.findall(r"\*(\.\w+)", kind)
-    if not chosen or not endings or Path(chosen).suffix.lower() in endings:
+    endings = re.findall(r"\*(\.\w+(?:\.\w+)?)", kind)
+    if not chosen or not endings or chosen.lower().endswith(tuple(endings)):
         return chosen
     return str(Path(chosen).with_suffix(endings[0]))
 

@@ -1,22 +1,24 @@
 """As `export.check_child`, for the files of exporters that bring their own way to open them: it loads the plugins.
 
-Run as `python -m desktop_ft.jobs.check_child`. What it is asked names the `exporter` besides.
+Run as `python -m desktop_ft.jobs.check_child`. What it is asked names the `exporter` besides, and for one that is not turned on
+(whoever tests a plugin asks so) its `module` and, in `path`, where that is imported from.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from desktop_ft.api import ExportedFile, Exporter
 from desktop_ft.export.check_child import main, require_no_torch
-from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.plugin_manager import Plugins, load_module, load_plugins
 
 
 def _check() -> None:
-    plugins, used = load_plugins(), list[Exporter]()
+    used = list[Exporter]()
 
     def opening(request: dict[str, Any]) -> ExportedFile:
-        exporter = plugins.exporters.get(request["exporter"])
+        exporter = _plugins(request).exporters.get(request["exporter"])
         used.append(exporter)
         if exporter.open is None:
             raise RuntimeError(f"the exporter {exporter.name} opens no files")
@@ -25,6 +27,13 @@ def _check() -> None:
     main(sys.stdin, sys.stdout, opening)
     if not any(exporter.with_torch for exporter in used):
         require_no_torch()
+
+
+def _plugins(request: dict[str, Any]) -> Plugins:
+    if "module" not in request:
+        return load_plugins()
+    sys.path.extend(place for place in request["path"].split(os.pathsep) if place not in sys.path)
+    return load_module(request["module"])
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def export_run(
             untouched), or it cannot be written.
     """
     exporter = exporter_for(settings, plugins)
-    if out.suffix != exporter.suffix:
+    if not out.name.endswith(exporter.suffix):
         raise UserError(
             tr("{name} does not end in {suffix}.", name=out.name, suffix=exporter.suffix),
             tr("Name the file {name}.", name=f"{out.stem}{exporter.suffix}"),

@@ -1,15 +1,11 @@
 """Writes a model as one ONNX file. Torch and onnx are imported here: only the exporter itself imports this module."""
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 
 import onnx
 import torch
-from torch import Tensor, nn
 
-from desktop_ft.api import ExportJob, FileInput, FilePrecision, UserError
+from desktop_ft.api import ExportJob, FileInput, FilePrecision, UserError, quiet
 
 from . import smaller, whole_picture
 
@@ -17,21 +13,6 @@ _LARGEST = (1 << 31) - 1
 """A protobuf message, and so a single ONNX file, holds less than 2 GiB."""
 
 _CHATTY = ("torch.onnx", "torch.export", "torch._export", "torch.fx", "torch.utils._sympy", "onnxscript", "onnx_ir", "onnx")
-
-
-class _Answering(nn.Module):
-    """What the file computes: probabilities and logits of pictures in 0..1."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-        # A module starts in training mode; this one is in whatever mode the model is in.
-        self.training = model.training
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """`pictures` float (N, 3, S, S) to probabilities and logits, both (N, classes)."""
-        logits = self.model(pictures)
-        return logits.softmax(dim=1), logits
 
 
 def write(job: ExportJob) -> None:
@@ -63,9 +44,9 @@ def _translated(job: ExportJob) -> onnx.ModelProto:
     # Two pictures: with one, tracing would take the batch axis for a constant.
     example = torch.zeros(2, 3, job.size, job.size)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(*_CHATTY), torch.no_grad():
             program = torch.onnx.export(
-                _Answering(job.model),
+                job.answering(),
                 (example,),
                 dynamo=True,
                 external_data=False,
@@ -84,22 +65,6 @@ def _translated(job: ExportJob) -> onnx.ModelProto:
         raise RuntimeError("torch.onnx.export gave no program")
     proto: onnx.ModelProto = program.model_proto
     return proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The translator's notes about its own insides are not the person's concern; errors are raised, not logged."""
-    loggers = [logging.getLogger(name) for name in _CHATTY]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
 
 
 def _make_portable(proto: onnx.ModelProto) -> None:

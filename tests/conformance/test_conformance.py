@@ -13,6 +13,7 @@ from tests.conformance import good_plugin
 SOURCE = Path(good_plugin.__file__).read_text(encoding="utf-8")
 HEAD = "nn.Linear(4, 10)]"
 
+_OPENS = "write=export"
 WRONG = {
     "plugin: says its API": [
         ('DESKTOP_FT_API = ">=1,<2"', "", "does not say which plugin API"),
@@ -128,6 +129,8 @@ WRONG = {
         ),
         ("    write(job)\n", "    write(job)\n    job.path.with_name('more').touch()\n", "leaves more behind"),
         ("onnx.save(onnx.load(job.path)", "onnx.save(_telling(onnx.load(job.path))", "take out of it what tells of this machine"),
+        (_OPENS, "write=export, open=_opened_with_torch", "torch was imported while the exported file was checked"),
+        (_OPENS, "write=export, open=_opened_as_another", "its desktop_ft.classes is another one"),
     ],
     "sample dataset shades: is described": [('licence="CC0"', 'licence=""', "lacks a title, a description or a licence")],
     "sample dataset shades: lays out class folders": [
@@ -152,6 +155,26 @@ WRONG = {
     "window panel panel: can be made": [("make=shown", "make='shown'", "has no function as its `make`")],
 }
 HELPERS = """
+
+def _opened(path: Path) -> Any:
+    from desktop_ft.export.onnx_model import OnnxModel
+
+    return OnnxModel(path)
+
+
+def _opened_with_torch(path: Path) -> Any:
+    import torch
+
+    return _opened(path)
+
+
+def _opened_as_another(path: Path) -> Any:
+    from types import SimpleNamespace
+
+    opened = _opened(path)
+    classes = '["a", "b", "c"]'
+    return SimpleNamespace(run=opened.run, metadata={**opened.metadata, "desktop_ft.classes": classes})
+
 
 def _packaged() -> BackboneSpec:
     from dataclasses import replace
@@ -230,6 +253,15 @@ def test_what_cannot_be_asked_is_skipped_and_says_why(
     (check,) = [check for check in checks(plugin) if check.name == "is cut exactly"]
     with pytest.raises(pytest.skip.Exception, match=f"it trains without kept answers of its frozen layers, more slowly: .*{why}"):
         conformance_tests(plugin)(check, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_an_exporter_that_opens_its_own_files_conforms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process finds the plugin where it is imported from here, though nobody has turned it on."""
+    plugin = planted(tmp_path, "opening", SOURCE.replace(_OPENS, "write=export, open=_opened") + HELPERS, monkeypatch)
+    (check,) = [check for check in checks(plugin) if str(check) == "exporter file: answers like the network"]
+    (work := tmp_path / "work").mkdir()
+    assert check.run(work) is None
 
 
 def test_checks_can_be_marked_slow() -> None:
