@@ -23,14 +23,14 @@ from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import ExportSettings
+from desktop_ft.core.exporting import BUNDLE_SUFFIX, ExportSettings
 from desktop_ft.core.recipe import differences
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.core.words import count
 from desktop_ft.evaluation.selective import caveat, picked, select
-from desktop_ft.jobs.bundling import SUFFIX, bundle_run
+from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
-from desktop_ft.jobs.exporting import export_every, export_run, exporter_for, file_name
+from desktop_ft.jobs.exporting import export_every, export_run, exporter_for
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
@@ -202,7 +202,7 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run: Path = arguments.run_folder
     plugins, settings = load_plugins(), _export_settings(arguments)
     exporter = exporter_for(settings, plugins)
-    out = arguments.out or RunFolder.open(run).exports / file_name(settings, exporter)
+    out = arguments.out or RunFolder.open(run).exports / settings.file_name(exporter.suffix)
     with terminal.progress("Comparing") as progress:
         report = export_run(run, out, plugins, settings=settings, warn=terminal.note, progress=progress)
     terminal.document(export_document(report, out))
@@ -212,7 +212,7 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _bundle(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run: Path = arguments.run_folder
-    out = arguments.out or RunFolder.open(run).exports / f"bundle{SUFFIX}"
+    out = arguments.out or RunFolder.open(run).exports / f"bundle{BUNDLE_SUFFIX}"
     settings = _export_settings(arguments)
     with terminal.progress("Comparing") as progress:
         report = bundle_run(run, out, load_plugins(), settings=settings, warn=terminal.note, progress=progress)

@@ -49,6 +49,13 @@ class ExportSettings(Described):
         """Whether the file computes just what the trained model does, so that no answer may change."""
         return self.input is FileInput.TENSOR and self.precision is FilePrecision.FLOAT32
 
+    def file_name(self, suffix: str) -> str:
+        """What a file of these settings is called where nobody says, ending in `suffix`: the exact one is simply the model."""
+        usual = (FilePrecision.FLOAT32, FileInput.TENSOR)
+        return "-".join(["model", *(part for part in (self.precision, self.input) if part not in usual)]) + suffix
+
+
+BUNDLE_SUFFIX = ".zip"
 
 AS_IT_IS = ExportSettings()
 """The exact model, as ONNX."""

@@ -1,12 +1,13 @@
 """The page Export: write the model to a file, see the proof, and try it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings
 from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
@@ -20,7 +21,6 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Page, Progress, button, card, label, letters_width, row
 from desktop_ft.jobs import help_texts
-from desktop_ft.jobs.exporting import file_name
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -90,7 +90,7 @@ class ExportPage(Page):
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
-        self.trying = TryIt(session, self._model, tr("Export the model first, then try it here."))
+        self.trying = TryIt(session, self._model, tr("Export the model as ONNX first, then try it here."))
         self.trying.opened.connect(self._look)
         for widget in (self.notice, self._export_card(), self.progress):
             self.body.addWidget(widget)
@@ -101,6 +101,7 @@ class ExportPage(Page):
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
         runs.given_up.connect(self._given_up)
+        runs.bundled.connect(self._bundled)
         runs.ended.connect(self._over)
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
@@ -118,6 +119,7 @@ class ExportPage(Page):
         reason = self._reason()
         self.export.setEnabled(not reason)
         self.reason.setText(reason)
+        self.bundle.setEnabled(not reason)
         self.compare.setEnabled(self._session.state.run is not None)
         self.reason.setVisible(bool(reason))
         self._show_proof(self._session.state.export)
@@ -155,7 +157,8 @@ class ExportPage(Page):
         run = self._session.state.run
         if run is None or not self.format.count():
             return ""
-        return str(run / "exports" / file_name(self._settings, self._session.plugins.exporters.get(self._settings.format)))
+        exporter = self._session.plugins.exporters.get(self._settings.format)
+        return str(run / "exports" / self._settings.file_name(exporter.suffix))
 
     def _show_proof(self, report: ExportReport | None) -> None:
         shown = report is not None and self.notice.text == ""
@@ -228,9 +231,16 @@ class ExportPage(Page):
                 button(tr("Choose…"), self._choose),
             )
         )
+        self.bundle = button(
+            tr("Bundle…"),
+            self._bundle,
+            tip=tr(
+                "A .zip with the model as ONNX for whole pictures, its card, and programs in Python, C++ and JavaScript that ask it."
+            ),
+        )
         told = QVBoxLayout()
         told.setSpacing(GAP)
-        told.addLayout(row(self.export, self.compare, self.reason, None))
+        told.addLayout(row(self.export, self.bundle, self.compare, self.reason, None))
         for widget in (self.proof_title, self.proof_text, self.outdated):
             told.addWidget(widget)
         told.addStretch(1)
@@ -261,7 +271,8 @@ class ExportPage(Page):
 
     def _model(self) -> Path | None:
         report = self._session.state.export
-        path = Path(report.file) if report is not None and report.accepted else None
+        tried = report is not None and report.accepted and report.settings.format == AS_IT_IS.format
+        path = Path(report.file) if report is not None and tried else None
         return path if path is not None and path.is_file() else None
 
     def _kept(self) -> Threshold | None:
@@ -286,6 +297,16 @@ class ExportPage(Page):
     def _kinds(self) -> str:
         return tr("Models ({pattern})", pattern=f"*{self._session.plugins.exporters.get(self._settings.format).suffix}")
 
+    def _bundle(self) -> None:
+        run = self._session.state.run
+        kinds = tr("Bundles ({pattern})", pattern=f"*{BUNDLE_SUFFIX}")
+        out = choose_new_file(self, self._session.settings, tr("Write a bundle"), f"model{BUNDLE_SUFFIX}", kinds) if run else None
+        if run is not None and out is not None:
+            self._try(lambda: self._session.runs.bundle(run, out, self._settings))
+
+    def _bundled(self, out: Path) -> None:
+        self.notice.say(tr("The bundle is written and proven: {file}", file=words.printable(str(out))), "good")
+
     def _compare(self) -> None:
         if self._session.state.run is not None:
             show_exports(self._session, self._session.state.run, self)
@@ -293,11 +314,12 @@ class ExportPage(Page):
     def _export(self) -> None:
         run = self._session.state.run
         if run is not None:
-            self._attempt(run, Path(self.file.text().strip()))
+            out = Path(self.file.text().strip())
+            self._try(lambda: self._session.runs.export(run, out, self._settings))
 
-    def _attempt(self, run: Path, out: Path) -> None:
+    def _try(self, begin: Callable[[], None]) -> None:
         try:
-            self._session.runs.export(run, out, self._settings)
+            begin()
         except UserError as error:
             self.notice.fail(error)
 

@@ -47,7 +47,7 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
     in English; `given_up` says what is kept of one that was cancelled.
 
-    `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
+    `bundled` tells which .zip was written. `done_elsewhere` says what became of work on a run that is not shown any more; `unread` tells what is kept of a run and
     cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
@@ -63,6 +63,7 @@ class RunWork(QObject):
     given_up = Signal(str)
     unread = Signal(object)
     done_elsewhere = Signal(str)
+    bundled = Signal(object)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
     threshold_warned = Signal(object, str)
@@ -252,7 +253,20 @@ class RunWork(QObject):
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
-            return jobs.exporting.export_every(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)[-1]
+            return jobs.exporting.export_every(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)[0]
+
+        self._begin(_EXPORTING, work)
+        self._about = run
+
+    def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
+        """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
+        plugins = self._plugins
+
+        def work(report: Report, cancel: threading.Event) -> Path:
+            jobs.bundling.bundle_run(
+                run, out, plugins, settings=settings, progress=report, cancel=cancel, warn=self._warnings.append
+            )
+            return out
 
         self._begin(_EXPORTING, work)
         self._about = run
@@ -334,6 +348,8 @@ class RunWork(QObject):
             self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
+        elif isinstance(value, Path):
+            self.bundled.emit(value)
 
     def _tell_elsewhere(self, value: jobs.evaluating.Judged | ExportReport) -> None:
         name = self._about.name if self._about is not None else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
+from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings, FileInput
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
@@ -22,7 +22,6 @@ from desktop_ft.jobs.running import Warn, open_run, silent
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 
-SUFFIX = ".zip"
 _MODEL = "model.onnx"
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest that a .zip can hold: when it was packed is nobody's business, and equal content is packed alike."""
@@ -46,10 +45,10 @@ def bundle_run(
     Raises:
         UserError: as `export_run`; what was at `out` before is untouched then.
     """
-    if out.suffix != SUFFIX:
+    if out.suffix != BUNDLE_SUFFIX:
         raise UserError(
-            tr("{name} does not end in {suffix}.", name=out.name, suffix=SUFFIX),
-            tr("Name the file {name}.", name=f"{out.stem}{SUFFIX}"),
+            tr("{name} does not end in {suffix}.", name=out.name, suffix=BUNDLE_SUFFIX),
+            tr("Name the file {name}.", name=f"{out.stem}{BUNDLE_SUFFIX}"),
         )
     settings = settings.model_copy(update={"format": "onnx", "input": FileInput.PICTURE})
     with tempfile.TemporaryDirectory(prefix="desktop-ft-") as folder:

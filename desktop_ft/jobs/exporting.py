@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.dataset import Sample, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.data.picture_file import UnreadablePicture
@@ -113,7 +113,7 @@ def export_every(
     done, refused = list[ExportReport](), list[UserError]()
     for settings in every_kind(plugins, largest_drop):
         exporter = plugins.exporters.get(settings.format)
-        out = RunFolder.open(run).exports / file_name(settings, exporter)
+        out = RunFolder.open(run).exports / settings.file_name(exporter.suffix)
         try:
             done.append(export_run(run, out, plugins, settings=settings, warn=warn, progress=progress, cancel=cancel))
         except UserError as error:
@@ -151,12 +151,6 @@ def exporter_for(settings: ExportSettings, plugins: Plugins) -> Exporter:
                 tr("Take one of {names}.", names=", ".join(offered)),
             )
     return exporter
-
-
-def file_name(settings: ExportSettings, exporter: Exporter) -> str:
-    """What a file of these settings is called where nobody says: the exact one is simply the model."""
-    usual = (FilePrecision.FLOAT32, FileInput.TENSOR)
-    return "-".join(["model", *(part for part in (settings.precision, settings.input) if part not in usual)]) + exporter.suffix
 
 
 def to_compare(run: OpenRun) -> tuple[Sample, ...]:

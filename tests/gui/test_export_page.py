@@ -146,3 +146,23 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     assert dialog.table.rows.rowCount() == len(written)
     assert all((run / "exports" / name).is_file() for name in written)
     dialog.reject()
+
+
+@pytest.mark.slow
+def test_a_bundle_is_written_where_it_was_asked_for(
+    window: MainWindow,
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    window.session.runs.open(run)
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    out = tmp_path / "mine.zip"
+    monkeypatch.setattr("desktop_ft.gui.export_page.choose_new_file", lambda *given: out)
+    click(export.bundle)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
+    assert out.is_file() and "mine.zip" in export.notice.text
+    assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
