@@ -234,9 +234,7 @@ class ExportPage(Page):
         self.bundle = button(
             tr("Bundle…"),
             self._bundle,
-            tip=tr(
-                "A .zip with the model as ONNX for whole pictures, its card, and programs in Python, C++ and JavaScript that ask it."
-            ),
+            tip=tr("A .zip: the model for whole pictures, its card, and programs in Python, C++ and JavaScript that ask it."),
         )
         told = QVBoxLayout()
         told.setSpacing(GAP)

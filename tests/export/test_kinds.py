@@ -55,7 +55,7 @@ class Pixels(torch.nn.Module):
 
 @pytest.mark.parametrize("interpolation", list(Interpolation))
 def test_the_file_prepares_pictures_as_training_does(tmp_path, onnx_exporter, interpolation):
-    """Values may be others by 1/255, of pictures hardly larger than the input by 2/255: the two round their sums in another order."""
+    """Values may be others by 1/255, of small pictures by 2/255: the two round their sums in another order."""
     rule = ResizeRule(crop=16, resize=20, interpolation=interpolation)
     names = tuple(f"{number}" for number in range(3 * 16 * 16))
     metadata = build_metadata(RECIPE, names, rule, SPEC, settings=ExportSettings(input=FileInput.PICTURE))
