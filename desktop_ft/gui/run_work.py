@@ -48,8 +48,9 @@ class RunWork(QObject):
         in English; `given_up` says what is kept of one that was cancelled.
 
     `bundled` tells which .zip was written. `done_elsewhere` says what became of work on a run that is not shown any more;
-        `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
-        `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
+    `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with
+    each `progressed` there may be more.
+    `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
             isolates: whether a run that begins now is to be trained in a process of its own.
