@@ -241,8 +241,8 @@ def exported(exports: Sequence[ExportReport]) -> str:
     said = tr(
         "Each file was loaded again in a process of its own, which decoded the photos itself, and was compared with the "
         "trained model. The difference is that of the logits, relative to the largest logit. A float32 file of tensors would "
-        "have been refused with more than 1e-4, or any changed answer; another one where it loses more accuracy on the validation "
-        "photos than was allowed."
+        "have been refused with more than 1e-4, or any changed answer; another one where it loses more accuracy on the "
+        "validation photos than was allowed."
     )
     head = (
         tr("File"),
