@@ -10,6 +10,7 @@ from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.plugins_command import add_plugins_command
+from desktop_ft.cli.predict_command import add_predict_command
 from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
@@ -22,6 +23,7 @@ def add_all_commands(commands: Any) -> None:
     for add in (
         add_demo_command,
         add_data_commands,
+        add_predict_command,
         add_run_commands,
         add_queue_command,
         add_result_commands,
