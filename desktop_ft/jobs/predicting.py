@@ -18,6 +18,7 @@ from desktop_ft.plugin_manager import Plugins, load_plugins
 
 if TYPE_CHECKING:
     from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real
+    from desktop_ft.export.onnx_model import OnnxModel
 
 
 TITLES = ("file", "answer", "confidence", "sure", "problem")
@@ -134,7 +135,7 @@ def opened_model(
         UserError: it cannot be used.
     """
     is_run = path.is_dir()
-    model = _RunModel(path, plugins or load_plugins(), warn) if is_run else _exported(path)
+    model: Model = _RunModel(path, plugins or load_plugins(), warn) if is_run else exported_model(path)
     least = model.threshold if threshold is None else threshold
     return OpenedModel(model, least if is_run else as_float32(least))
 
@@ -178,7 +179,12 @@ def inert(text: str) -> str:
     return f"'{text}" if text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _exported(path: Path) -> Model:
+def exported_model(path: Path) -> OnnxModel:
+    """The exported file at `path`, found sound in a process of its own first.
+
+    Raises:
+        UserError: it cannot be used.
+    """
     from desktop_ft.export.checking import must_open
     from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
 
