@@ -3,6 +3,7 @@
 from typing import Any
 
 from desktop_ft.cli.bench_command import add_bench_command
+from desktop_ft.cli.card_command import add_card_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.explain_command import add_explain_command
@@ -10,6 +11,7 @@ from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.plugins_command import add_plugins_command
+from desktop_ft.cli.predict_command import add_predict_command
 from desktop_ft.cli.queue_command import add_queue_command
 from desktop_ft.cli.rate_command import add_rate_command
 from desktop_ft.cli.result_commands import add_result_commands
@@ -23,10 +25,12 @@ def add_all_commands(commands: Any) -> None:
     for add in (
         add_demo_command,
         add_data_commands,
+        add_predict_command,
         add_run_commands,
         add_queue_command,
         add_result_commands,
         add_serve_command,
+        add_card_command,
         add_explain_command,
         add_model_commands,
         add_forecast_command,

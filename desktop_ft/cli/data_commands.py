@@ -1,11 +1,9 @@
-"""`scan`, and the two commands that look at models already exported or pictures already there."""
+"""`scan`."""
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 from desktop_ft.cli.recipe_options import add_dataset_options, dataset_from
-from desktop_ft.cli.results_view import share
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.dataset import DatasetManifest, Severity, Subset
 from desktop_ft.core.recipe import DatasetChoice, Optimisation, Part
@@ -16,7 +14,7 @@ from desktop_ft.jobs.scanning import scan_dataset
 
 
 def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `scan` and `predict`."""
+    """Add `scan`."""
     scan = commands.add_parser(
         "scan",
         help="look at a folder of pictures: classes, counts, problems",
@@ -26,23 +24,6 @@ def add_data_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     add_dataset_options(scan)
     scan.add_argument("--json", action="store_true", help="one JSON document on standard output")
     scan.set_defaults(run=_scan)
-
-    predict = commands.add_parser(
-        "predict",
-        help="ask a model about pictures",
-        description="The answer of an exported model, or of a run's best model, for each picture, and for each in each folder.",
-        epilog="Example: desktop-ft predict model.onnx holiday/",
-    )
-    predict.add_argument("model", type=Path, metavar="MODEL", help="a .onnx file that `desktop-ft export` wrote, or a run")
-    predict.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures, and folders of pictures")
-    predict.add_argument(
-        "--threshold",
-        type=share,
-        metavar="SHARE",
-        help="answers less sure than this (0 to 1) are don't know (default: as kept with the run or written into the file)",
-    )
-    predict.add_argument("--json", action="store_true", help="a JSON array on standard output")
-    predict.set_defaults(run=_predict)
 
 
 def _scan(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -104,24 +85,3 @@ def _show_edits(dataset: DatasetChoice, terminal: Terminal) -> None:
         terminal.say(f"'{printable(found)}' is {f'called {printable(name)!r}' if name else 'left out'}.")
     for part, moved in tally(dataset).items():
         terminal.say(f"Pictures {'left out' if part == Part.LEFT_OUT else f'moved to {part}'} by hand: {moved}.")
-
-
-def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    from desktop_ft.jobs.predicting import predict
-
-    problems = 0
-    answers: list[dict[str, object]] = []
-    for prediction in predict(arguments.model, arguments.paths, threshold=arguments.threshold, warn=terminal.note):
-        path = printable(str(prediction.path))
-        if prediction.problem:
-            problems += 1
-            terminal.note(f"{path}: {prediction.problem}")
-            answers.append({"path": path, "problem": prediction.problem})
-        else:
-            unsure = "" if prediction.sure else "\tdon't know"
-            terminal.say(f"{path}\t{printable(prediction.label)}\t{prediction.confidence:.4f}{unsure}")
-            answers.append(
-                {"path": path, "class": prediction.label, "confidence": prediction.confidence, "sure": prediction.sure}
-            )
-    terminal.document(answers)
-    return 2 if problems == len(answers) else 0

@@ -24,12 +24,14 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import BUNDLE_SUFFIX, ExportSettings
+from desktop_ft.core.metrics import Evaluation
 from desktop_ft.core.recipe import differences
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.core.words import count
-from desktop_ft.evaluation.selective import caveat, picked, select
+from desktop_ft.evaluation.selective import Selection, caveat, picked, select
 from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
+from desktop_ft.jobs.exported_file import evaluate_file, file_card
 from desktop_ft.jobs.exporting import export_every, export_run, exporter_for
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
@@ -52,11 +54,11 @@ def add_result_commands(commands: _Commands) -> None:
 def _add_evaluate(commands: _Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
-        help="see what a run's model gets right and wrong",
-        description="Judge a run's best model on the pictures it never saw, or on those of another folder.",
+        help="see what a model gets right and wrong",
+        description="Judge a run's best model on the pictures it never saw, or a run's or an exported one on those of a folder.",
         epilog="Example: desktop-ft evaluate run new-photos --json",
     )
-    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a run; or, with FOLDER, a .onnx file that was exported")
     parser.add_argument("pictures", type=Path, nargs="?", metavar="FOLDER", help="other pictures, laid out in class folders")
     parser.add_argument(
         "--threshold",
@@ -174,6 +176,8 @@ def _add_diff(commands: _Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if arguments.run_folder.is_file():
+        return _evaluate_file(arguments, terminal)
     run, plugins, wanted = arguments.run_folder, load_plugins(), arguments.threshold
     if arguments.keep and wanted is None:
         raise UserError(
@@ -186,6 +190,28 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
     kept = threshold_of(RunFolder.open(run))
     selection = select(evaluation, wanted if wanted is not None else kept.value if kept else 0.0)
     warned = caveat(kept, evaluation) if kept and kept.value == selection.threshold else ""
+    _show_evaluation(evaluation, selection, warned, terminal)
+    return 0
+
+
+def _evaluate_file(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    file: Path = arguments.run_folder
+    if arguments.pictures is None:
+        raise UserError(
+            f"{file} is an exported file, which keeps no pictures.", "Name a folder of pictures in class folders, too."
+        )
+    if arguments.keep:
+        raise UserError(
+            "An exported file keeps the threshold it was exported with.", "Keep another with its run, and export again."
+        )
+    with terminal.progress("Evaluating") as progress:
+        evaluation = evaluate_file(file, arguments.pictures, warn=terminal.note, progress=progress).evaluation
+    threshold = file_card(file).threshold if arguments.threshold is None else arguments.threshold
+    _show_evaluation(evaluation, select(evaluation, threshold), "", terminal)
+    return 0
+
+
+def _show_evaluation(evaluation: Evaluation, selection: Selection, warned: str, terminal: Terminal) -> None:
     terminal.document(evaluation_document(evaluation, selection, warned))
     show_accuracy(evaluation, terminal)
     show_selection(selection, warned, terminal)
@@ -195,7 +221,6 @@ def _evaluate(arguments: argparse.Namespace, terminal: Terminal) -> int:
         names = evaluation.classes
         wrong = [[a.path, names[a.label], names[a.predicted], f"{a.confidence:.3f}"] for a in evaluation.mistakes]
         terminal.table(["file", "is", "was called", "confidence"], wrong, right=(3,))
-    return 0
 
 
 def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:

@@ -1,6 +1,7 @@
 """The process that loads an exported file again, as its later users will: without torch, from the file and the photos alone.
 
-Run as `python -m desktop_ft.export.check_child`. On stdin one line of JSON: `{"model": path, "paths": [...], "time": whether}`.
+Run as `python -m desktop_ft.export.check_child`. On stdin one line of JSON: `{"model": path, "paths": [...], "time": whether}`,
+with `"bounded": true` for a file that nobody here wrote: it is asked about a grey picture too, with bounded memory and time.
 On stdout lines of JSON: `{"ready": metadata}`, then for every path in order `{"predicted": index, "logits": base64 of float32}`
 or `{"problem": sentence}`, and at the end, where that is asked for, `{"latency": [[batch, milliseconds], ...]}`; or, where the
 file cannot be used at all, one `{"what": …, "cure": …}`.
@@ -28,6 +29,9 @@ from desktop_ft.export.metadata import ModelFacts, read_metadata
 _TOLERANCE = 1e-4
 """Largest allowed distance of a probability from the one that the logits give."""
 
+_ROOM, _COPIES, _SECONDS = 1 << 30, 8, 120
+"""What a file that nobody here wrote may take: so many bytes, and so many times its own size; so many seconds of computing."""
+
 _BATCHES = (1, 8, 32)
 _CALLS, _SPAN_S = 5, 0.3
 """A batch is timed this often at least, and for this long unless a call is longer."""
@@ -43,8 +47,13 @@ def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], Export
     request = json.loads(asked.readline())
     paths = [Path(path) for path in request["paths"]]
     try:
+        bounded = bool(request.get("bounded"))
+        if bounded:
+            _limit(Path(request["model"]).stat().st_size)
         model = opening(request)
         facts = read_metadata(model.metadata, Path(request["model"]).name)
+        if bounded:
+            model.run([np.full((facts.rule.crop, facts.rule.crop, 3), 128, dtype=np.uint8)])
         tell(ready=dict(model.metadata))
         for answer in answers(model.run, facts.prepared, paths):
             tell(**_told(answer))
@@ -52,6 +61,22 @@ def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], Export
             tell(latency=list(_latency(model.run, facts, paths[0])))
     except UserError as error:
         tell(what=error.what, cure=error.cure)
+
+
+def _limit(size: int) -> None:
+    """Bound what a file of `size` bytes may take here: computing time, and memory where the system says how much is used."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    import desktop_ft.export.onnx_model  # noqa: F401 (what it needs itself does not count)
+
+    used = int(resource.getrusage(resource.RUSAGE_SELF).ru_utime)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + _SECONDS, used + _SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (most := mapped + _ROOM + _COPIES * size, most))
 
 
 def _told(answer: PictureAnswer) -> dict[str, Any]:

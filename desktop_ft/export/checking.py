@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,14 @@ _ASK_CANCEL_EVERY_S = 0.1
 _AGAIN = marked("Export once more; if it happens again, choose another backbone.")
 
 Progress = Callable[[int, int | None], None]
+
+
+class _Died(UserError):
+    """The process did, with these last words."""
+
+    def __init__(self, why: str, cure: str) -> None:
+        super().__init__(tr("The process that checks the exported file ended too early: {why}.", why=why), cure)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +114,27 @@ def answers_of_file(
     return FileAnswers(logits=np.stack(logits).astype(np.float32), predicted=np.array(predicted, dtype=np.int64), latency=latency)
 
 
+@lru_cache(maxsize=16)
+def must_open(model: Path, size: int, mtime_ns: int) -> None:
+    """Refuse an ONNX file that cannot be opened and asked about one picture within bounds, found out in a process of its own.
+
+    What was found sound is remembered by its `size` in bytes and `mtime_ns`, for as long as this process lives.
+
+    Raises:
+        UserError: the file cannot be used, or takes more memory or time than any network here.
+    """
+    request = {"model": os.fspath(model), "paths": [], "time": False, "bounded": True}
+    try:
+        for told in _conversation(ONNX_CHILD.module, request, None):
+            if "what" in told:
+                raise UserError(tr(told["what"]), tr(told["cure"]))
+    except _Died as error:
+        raise UserError(
+            tr("{file} could not be opened within bounds of memory and time: {why}.", file=model.name, why=error.why),
+            tr("Take a file that Desktop FT exported, or free some memory."),
+        ) from error
+
+
 def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
     if wrong := [key for key, value in metadata.items() if said.get(key) != value]:
         raise UserError(
@@ -179,4 +209,4 @@ def _must_have_ended_well(code: int, complaints: IO[bytes]) -> None:
     last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
     why = last[0] if last else tr("it ended with code {code}", code=code)
     cure = marked("Close other programs to free memory, and export again.") if code < 0 or "MemoryError" in why else _AGAIN
-    raise UserError(tr("The process that checks the exported file ended too early: {why}.", why=why), tr(cure))
+    raise _Died(why, tr(cure))

@@ -13,6 +13,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui import languages
 from desktop_ft.gui.autosave import KeptProject
+from desktop_ft.gui.drops import is_exported
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
@@ -175,11 +176,13 @@ class Commands(QObject):
         return "zh" in self._drawable
 
     def open_paths(self, paths: tuple[Path, ...]) -> None:
-        """What was dropped: a folder or .zip of pictures, a recipe, or a run's folder."""
+        """What was dropped: a folder or .zip of pictures, a recipe, a run's folder, or a file that was exported."""
         if not paths:
             return
         path = paths[0]
-        if not self.can_open:
+        if is_exported(path):
+            self.show_exported(path)  # beside whatever is under way
+        elif not self.can_open:
             self.told.emit(
                 UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
             )
@@ -197,6 +200,12 @@ class Commands(QObject):
                     tr("Drop the folder that holds your class folders."),
                 )
             )
+
+    def show_exported(self, file: Path) -> None:
+        """Show what an exported file is, and let it be tried."""
+        from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
+
+        ExportedModelDialog(self._session, file, self._window).open()
 
     def open_folder(self) -> None:
         """Choose a folder of pictures."""

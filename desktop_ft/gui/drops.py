@@ -24,6 +24,11 @@ def local_paths(mime: QMimeData) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.is_absolute() and _exists(path))
 
 
+def is_exported(path: Path) -> bool:
+    """Whether it is a file that an exporter wrote: it is shown as what it is, and nobody asks a model about it."""
+    return path.suffix.lower() == ".onnx" and path.is_file()
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()

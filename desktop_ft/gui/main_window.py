@@ -25,7 +25,7 @@ from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.detachable import Detachable
-from desktop_ft.gui.drops import local_paths
+from desktop_ft.gui.drops import is_exported, local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
@@ -137,7 +137,7 @@ class MainWindow(QMainWindow):
         event.accept()
         self.notice.clear()
         shown = self.stack.currentWidget()
-        if not (isinstance(shown, Page) and shown.take_drop(paths)):
+        if is_exported(paths[0]) or not (isinstance(shown, Page) and shown.take_drop(paths)):
             self.commands.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name

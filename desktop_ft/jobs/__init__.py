@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from desktop_ft.jobs import bundling as bundling
     from desktop_ft.jobs import evaluating as evaluating
+    from desktop_ft.jobs import exported_file as exported_file
     from desktop_ft.jobs import exporting as exporting
     from desktop_ft.jobs import forecasting as forecasting
     from desktop_ft.jobs import isolated as isolated

@@ -10,6 +10,7 @@ from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import Evaluation, Threshold
+from desktop_ft.core.recipe import DatasetChoice
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
@@ -74,16 +75,9 @@ def evaluate_run(
         samples = still_there(Path(given.root), opened.held_out, warn)
     else:
         given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
-        samples, subset = _understood(given, opened, warn), marked("all")
-        if left_out := given.left_out():
-            warn(
-                tr_n(
-                    "Left out, as it cannot be used: {n:,} file or folder. A scan of it says which.",
-                    "Left out, as they cannot be used: {n:,} files or folders. A scan of it says which.",
-                    n=len(left_out),
-                )
-            )
-        _warn_of_flattery(opened, samples, warn)
+        samples, subset = understood(given, opened.manifest.classes, opened.recipe.dataset, warn), marked("all")
+        warn_of_learned(opened.manifest, samples, warn)
+        _warn_of_looked_at(opened, samples, warn)
     network = trained_network(opened, warn)
     logits = logits_of(
         network,
@@ -113,11 +107,9 @@ def keep_threshold(run: Path, plugins: Plugins, threshold: Threshold | None, *, 
     write_report(opened, warn)
 
 
-def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
-    """Say which of the `samples` of another folder the model, or its threshold, owes something to."""
-    from desktop_ft.evaluation.selective import caveat
-
-    learned = {sample.sha256 for sample in run.manifest.of(Subset.TRAIN)}
+def warn_of_learned(manifest: DatasetManifest, samples: Sequence[Sample], warn: Warn) -> None:
+    """Say how many of the `samples` of another folder a run that is about `manifest` was trained on."""
+    learned = {sample.sha256 for sample in manifest.of(Subset.TRAIN)}
     if known := sum(sample.sha256 in learned for sample in samples):
         warn(
             tr(
@@ -126,6 +118,12 @@ def _warn_of_flattery(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> No
                 all=len(samples),
             )
         )
+
+
+def _warn_of_looked_at(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> None:
+    """Say on how many of the `samples` of another folder the model's threshold was picked."""
+    from desktop_ft.evaluation.selective import caveat
+
     own, threshold = run.folder.evaluation, threshold_of(run.folder, warn)
     if own is None or not caveat(threshold, own):
         return
@@ -176,9 +174,23 @@ def _if_readable(read: Callable[[], Kept], otherwise: Kept, warn: Warn) -> Kept:
         return otherwise
 
 
-def _understood(given: DatasetManifest, run: OpenRun, warn: Warn) -> tuple[Sample, ...]:
-    """The pictures of another folder under the run's labels: its classes may have the names that the run's own folder has."""
-    classes, dataset = run.manifest.classes, run.recipe.dataset
+def understood(given: DatasetManifest, classes: tuple[str, ...], dataset: DatasetChoice, warn: Warn) -> tuple[Sample, ...]:
+    """The pictures of another folder under a model's labels: its classes may have the names that the run's own folder has.
+
+    Args:
+        classes: the model's. dataset: what its recipe says of its pictures.
+
+    Raises:
+        UserError: the folder has a class that the model does not know, or nothing that the recipe does not leave out.
+    """
+    if unusable := given.left_out():
+        warn(
+            tr_n(
+                "Left out, as it cannot be used: {n:,} file or folder. A scan of it says which.",
+                "Left out, as they cannot be used: {n:,} files or folders. A scan of it says which.",
+                n=len(unusable),
+            )
+        )
     kept = edited(given, dataset)
     if unknown := [name for name in kept.classes if name not in classes]:
         raise UserError(

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +18,10 @@ from desktop_ft.plugin_manager import Plugins, load_plugins
 
 if TYPE_CHECKING:
     from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real
+    from desktop_ft.export.onnx_model import OnnxModel
+
+
+TITLES = ("file", "answer", "confidence", "sure", "problem")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +42,15 @@ class Prediction:
 
 
 class Model(Protocol):
-    """What answers: its classes, how sure it must be (0 to 1), and its answers."""
+    """What answers: its classes, how sure it must be (0 to 1), and its answers.
+
+    Attributes:
+        identity: the same for the same model alone: whatever it says of a picture, it says again.
+    """
 
     classes: tuple[str, ...]
     threshold: float
+    identity: str
 
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         """An answer for every path, in order."""
@@ -67,31 +76,68 @@ def predict(
         UserError: the model cannot be used, or a path is not there or empty.
         A picture that cannot be read is an answer with a problem.
     """
+    must_be_there(paths)
+    opened = opened_model(model, plugins, threshold=threshold, warn=warn)
+    aside: list[Prediction] = []
+    found = files(paths, aside)
+    first = next(found, None)
+    if first is None and not aside:
+        raise nothing_in(paths)
+    yield from opened.predictions(itertools.chain([first], found) if first is not None else (), aside)
+
+
+def must_be_there(paths: Iterable[Path]) -> None:
+    """Refuse paths that are none.
+
+    Raises:
+        UserError: there is nothing at one of them.
+    """
     for path in paths:
         if not path.exists():
             raise UserError(tr("There is nothing at {path}.", path=path), tr("Name a picture or a folder of pictures."))
-    opened = _RunModel(model, plugins or load_plugins(), warn) if model.is_dir() else _exported(model)
-    least = opened.threshold if threshold is None else threshold
-    if not model.is_dir():
-        least = as_float32(least)
-    leaving: list[Path] = []
-    found = _files(paths, leaving)
-    first = next(found, None)
-    if first is None and not leaving:
-        raise UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
-    for answer in opened.answer(itertools.chain([first], found) if first is not None else ()):
-        yield from _not_followed(leaving)
-        if answer.problem:
-            yield Prediction(path=answer.path, problem=answer.problem)
-        else:
-            yield Prediction(
-                path=answer.path,
-                label=opened.classes[answer.predicted],
-                confidence=answer.confidence,
-                sure=answer.confidence >= least,
-                probabilities=answer.probabilities,
-            )
-    yield from _not_followed(leaving)
+
+
+def nothing_in(paths: Sequence[Path]) -> UserError:
+    """What is said of folders that hold no file."""
+    return UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A model that is ready to answer, and how sure an answer must be, 0 to 1."""
+
+    model: Model
+    threshold: float
+
+    def predictions(self, paths: Iterable[Path], aside: list[Prediction]) -> Iterator[Prediction]:
+        """The answer for each of the files `paths`, in order; and what lies in `aside` meanwhile, which is emptied."""
+        for answer in self.model.answer(paths):
+            yield from _emptied(aside)
+            if answer.problem:
+                yield Prediction(path=answer.path, problem=answer.problem)
+            else:
+                yield Prediction(
+                    path=answer.path,
+                    label=self.model.classes[answer.predicted],
+                    confidence=answer.confidence,
+                    sure=answer.confidence >= self.threshold,
+                    probabilities=answer.probabilities,
+                )
+        yield from _emptied(aside)
+
+
+def opened_model(
+    path: Path, plugins: Plugins | None = None, *, threshold: float | None = None, warn: Warn = silent
+) -> OpenedModel:
+    """The model in `path`; the arguments are those of `predict`.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    is_run = path.is_dir()
+    model: Model = _RunModel(path, plugins or load_plugins(), warn) if is_run else exported_model(path)
+    least = model.threshold if threshold is None else threshold
+    return OpenedModel(model, least if is_run else as_float32(least))
 
 
 def as_float32(threshold: float) -> float:
@@ -111,23 +157,40 @@ def as_csv(predictions: Iterable[Prediction]) -> bytes:
 
     A name that a spreadsheet would take for a formula gets an apostrophe in front.
     """
+    return b"".join(csv_line(row) for row in (TITLES, *map(csv_row, predictions)))
+
+
+def csv_row(prediction: Prediction) -> tuple[str, ...]:
+    """An answer under the `TITLES`."""
+    confidence = "" if prediction.problem else f"{prediction.confidence:.6f}"
+    sure = "" if prediction.problem else "yes" if prediction.sure else "no"
+    return str(prediction.path), prediction.label, confidence, sure, prediction.problem
+
+
+def csv_line(row: Iterable[str]) -> bytes:
+    """`row` with its end."""
     text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("file", "answer", "confidence", "sure", "problem"))
-    for each in predictions:
-        confidence = "" if each.problem else f"{each.confidence:.6f}"
-        sure = "" if each.problem else "yes" if each.sure else "no"
-        lines.writerow((_inert(str(each.path)), _inert(each.label), confidence, sure, _inert(each.problem)))
+    csv.writer(text, lineterminator="\n").writerow(map(inert, row))
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 
-def _inert(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def inert(text: str) -> str:
+    """`text` as no spreadsheet computes it: with an apostrophe in front where it could; no two texts become one."""
+    return f"'{text}" if text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _exported(path: Path) -> Model:
+def exported_model(path: Path) -> OnnxModel:
+    """The exported file at `path`, found sound in a process of its own first.
+
+    Raises:
+        UserError: it cannot be used.
+    """
+    from desktop_ft.export.checking import must_open
     from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
 
+    if path.is_file():  # of what is none, the sentence comes from here
+        found = path.stat()
+        must_open(path.resolve(), found.st_size, found.st_mtime_ns)
     return OnnxModel(path)
 
 
@@ -138,6 +201,7 @@ class _RunModel:
         run = open_run(path, plugins)
         kept = run.folder.threshold
         self.classes, self.threshold = run.manifest.classes, kept.value if kept else 0.0
+        self.identity = f"{run.recipe.digest()} {run.store().best}"
         self._rule, self._device = run.rule, device_of(run)
         self._network = trained_network(run, warn)
 
@@ -165,24 +229,32 @@ class _RunModel:
         return softmax(found), found
 
 
-def _not_followed(leaving: list[Path]) -> Iterator[Prediction]:
-    while leaving:
-        yield Prediction(path=leaving.pop(0), problem=tr("Is a link that leaves the folder; not followed."))
+def _emptied(aside: list[Prediction]) -> Iterator[Prediction]:
+    while aside:
+        yield aside.pop(0)
 
 
-def _files(paths: Sequence[Path], leaving: list[Path]) -> Iterator[Path]:
-    """Each file named, and each in the folders named; links in these that lead out of them are added to `leaving`."""
+def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Path] = ()) -> Iterator[Path]:
+    """Each file named, and each in the folders named but for `besides`, in order.
+
+    Links in these that lead out of them, and folders that cannot be read, go to `aside` as problems.
+    """
     from desktop_ft.data.scan import is_junk
+
+    def unreadable(error: OSError) -> None:
+        aside.append(Prediction(path=Path(error.filename), problem=error.strerror or str(error)))
 
     for path in paths:
         if not path.is_dir():
             yield path
             continue
         root = os.path.realpath(path)
-        for folder, inside, files in os.walk(path):
+        for folder, inside, names in os.walk(path, onerror=unreadable):
             inside[:] = sorted(name for name in inside if not is_junk(name))
-            for file in (Path(folder) / name for name in sorted(files) if not is_junk(name)):
+            for file in (Path(folder) / name for name in sorted(names) if not is_junk(name)):
+                if file in besides:
+                    continue
                 if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(root):
-                    leaving.append(file)
+                    aside.append(Prediction(path=file, problem=tr("Is a link that leaves the folder; not followed.")))
                 else:
                     yield file

@@ -1,6 +1,7 @@
 """Answers as a table."""
 
 import csv
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.scan import scan
@@ -17,6 +20,7 @@ from desktop_ft.jobs import predicting
 from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, predict
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
+from tests.reliability import hostile_onnx
 
 
 @given(st.floats(0, 1))
@@ -79,6 +83,19 @@ def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
     assert "leaves the folder" in left.problem
     (named,) = predict(run.path, [only / "out.png"], plugins)
     assert named.label and not named.problem, "what is named is meant"
+
+
+def test_a_foreign_file_that_fills_the_memory_is_found_out_apart_from_this_process(tmp_path: Path) -> None:
+    Image.new("RGB", (48, 40)).save(tmp_path / "picture.png")
+    file = tmp_path / "large.onnx"
+    file.write_bytes(hostile_onnx.hostile(tmp_path)["an array of 2^31 values"])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"large\.onnx cannot be (computed|loaded): .*alloc"):
+        list(predict(file, [tmp_path / "picture.png"]))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 19, "kilobytes"
+    file.write_bytes(hostile_onnx.sound().SerializeToString())
+    (answer,) = predict(file, [tmp_path / "picture.png"])
+    assert not answer.problem, "a sound one in its place is opened"
 
 
 def test_a_table_of_answers_is_read_again_and_holds_no_formula() -> None:

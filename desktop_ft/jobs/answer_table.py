@@ -1,0 +1,169 @@
+"""A table of answers that grows while a model answers: whatever ends the process, the same work goes on where it stopped."""
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
+from desktop_ft.core.values import from_json, to_json
+from desktop_ft.jobs.predicting import TITLES, csv_line, inert
+from desktop_ft.runs import atomic, lock, seals
+
+COPIED_TO = "copied to"
+WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
+_ANEW = marked("Name another file, or start it anew (--fresh).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeWith:
+    """What the answers of one table have in common; kept beside it.
+
+    Attributes:
+        model: the model's identity. name: what its file or folder is called.
+        threshold: how sure an answer had to be, 0 to 1.
+        sorted_into: where the pictures were copied to; "" if nowhere.
+    """
+
+    model: str
+    name: str
+    threshold: float
+    sorted_into: str = ""
+
+    def must_be(self, other: "MadeWith", table: Path) -> None:
+        """Refuse to go on with a `table` that was made with something else.
+
+        Raises:
+            UserError: it says what differs.
+        """
+        said = {"table": table.name, "name": self.name}
+        if self.model != other.model:
+            raise UserError(tr("{table} was made with another model ({name}).", **said), tr(_ANEW))
+        if self.threshold != other.threshold:
+            raise UserError(tr("{table} was made with the threshold {value:g}.", value=self.threshold, **said), tr(_ANEW))
+        if self.sorted_into != other.sorted_into:
+            where = self.sorted_into or tr("nowhere")
+            raise UserError(tr("The pictures of {table} were copied elsewhere: {where}.", where=where, **said), tr(_ANEW))
+
+
+class AnswerTable:
+    """The table at `path`, ours alone while the block runs; rows are on the disk for good when `add` returns.
+
+    It is plain comma-separated values; `MadeWith` lies beside it. What a killed process left of its last row is cut off.
+
+    Args:
+        fresh: drop what is there.
+
+    Raises:
+        UserError: it was made with something else, was not made here, is damaged, or another process writes it.
+    """
+
+    def __init__(self, path: Path, made_with: MadeWith, *, fresh: bool = False) -> None:
+        self._path, self._made_with, self._fresh = path, made_with, fresh
+        self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
+        self._beside = path.with_name(f"{path.name}.state.json")
+        self._lock = path.with_name(f".{path.name}.lock")
+        self._files = set[bytes]()
+        self.copies = set[bytes]()
+
+    @property
+    def own(self) -> frozenset[Path]:
+        """The files that it consists of; none is a picture."""
+        return frozenset((self._path, self._beside, self._lock))
+
+    def __contains__(self, file: Path) -> bool:
+        return digest(inert(str(file))) in self._files
+
+    def add(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add `rows`, under the titles.
+
+        Raises:
+            UserError: they cannot be written; none is there then.
+        """
+        self._lines.append(b"".join(map(csv_line, rows)).removesuffix(b"\n"), durable=True)
+        self._remember(map(inert, row) for row in rows)
+
+    def __enter__(self) -> "AnswerTable":
+        if self._path.exists() and not self._path.is_file():
+            raise UserError(tr("{file} is not a file.", file=self._path), tr("Name a file to write to."))
+        atomic.make_folder(self._path.parent)
+        self._held = lock.held(self._lock, WRITTEN)
+        self._held.__enter__()
+        try:
+            self._begin()
+        except BaseException as error:
+            self._held.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        try:
+            self._lines.close()
+        finally:
+            self._held.__exit__(None, None, None)
+
+    def _begin(self) -> None:
+        try:
+            if self._fresh:
+                self._path.unlink(missing_ok=True)
+            if self._path.exists() and self._path.stat().st_size:
+                self._go_on()
+            else:
+                atomic.write(self._beside, seals.seal_line(to_json(self._made_with)) + b"\n")
+            self._lines = atomic.LineFile(self._path)
+            if not self._path.stat().st_size:
+                self._lines.append(csv_line(self._titles).removesuffix(b"\n"))
+        except OSError as error:
+            raise atomic.cannot_write(self._path, 0, error) from error
+
+    def _go_on(self) -> None:
+        if not self._beside.is_file():
+            raise UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(_ANEW))
+        text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
+        from_json(MadeWith, text, str(self._beside)).must_be(self._made_with, self._path)
+        whole = 0
+        for end, row in self._rows():
+            self._remember([row])
+            whole = end
+        os.truncate(self._path, whole)
+
+    def _rows(self) -> Iterator[tuple[int, Sequence[str]]]:
+        """Each whole row, and how many bytes lie before its end. A hole that the disk has left ends the table."""
+        end = 0
+        for number, line in enumerate(_whole_rows(self._path)):
+            if b"\0" in line:
+                return
+            try:
+                (row,) = csv.reader([line.decode("utf-8", "surrogateescape")])
+            except (csv.Error, ValueError):
+                row = []
+            if len(row) != len(self._titles) or (not number and tuple(row) != self._titles):
+                raise UserError(tr("{file} is damaged, or was changed: row {row}.", file=self._path, row=number + 1), tr(_ANEW))
+            end += len(line)
+            yield end, row if number else ()
+
+    def _remember(self, rows: Iterable[Iterable[str]]) -> None:
+        for file, *others in filter(None, map(tuple, rows)):
+            self._files.add(digest(file))
+            if self._made_with.sorted_into and others[-1]:
+                self.copies.add(digest(others[-1]))
+
+
+def digest(text: str) -> bytes:
+    """What is remembered of a name: a million take little memory."""
+    return hashlib.blake2b(os.fsencode(text), digest_size=12).digest()
+
+
+def _whole_rows(path: Path) -> Iterator[bytes]:
+    """The rows of `path` with their ends, one of several lines in one piece; without one that was cut off."""
+    waiting, quoted = list[bytes](), False
+    with path.open("rb") as file:
+        for line in file:
+            waiting.append(line)
+            quoted ^= bool(line.count(b'"') % 2)
+            if not quoted and line.endswith(b"\n"):
+                yield b"".join(waiting)
+                waiting.clear()

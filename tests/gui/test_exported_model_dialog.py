@@ -1,0 +1,89 @@
+"""A file that was exported is dropped on the window."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from pytestqt.qtbot import QtBot
+
+from desktop_ft import places
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
+from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.jobs import exported_file
+from desktop_ft.runs.run_folder import RunFolder
+from tests.reliability import hostile_onnx
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.onnx"
+    path.write_bytes(hostile_onnx.sound().SerializeToString())
+    return path
+
+
+def drop(target: MainWindow | ExportedModelDialog, path: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    buttons, modifiers = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    target.dropEvent(QDropEvent(QPointF(9, 9), Qt.DropAction.CopyAction, mime, buttons, modifiers))
+
+
+def dropped(window: MainWindow, file: Path, qtbot: QtBot) -> ExportedModelDialog:
+    """The dialog that a drop of `file` has opened, once the file is read."""
+    drop(window, file)
+    dialog = window.findChild(ExportedModelDialog)
+    assert dialog is not None
+    qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
+    return dialog
+
+
+@pytest.mark.parametrize("page", ["data", "export", "results"])
+def test_a_dropped_file_shows_its_card_on_every_page(window: MainWindow, file: Path, page: str, qtbot: QtBot) -> None:
+    window.session.state.go(page)
+    dialog = dropped(window, file, qtbot)
+    classes = ", ".join(exported_file.file_card(file).classes)
+    assert f"Classes: {classes}" in dialog.facts.text
+    assert "None of your runs" in dialog.whence.text() and dialog.go_on.isHidden()
+    dialog.close()
+
+
+def test_what_is_no_exported_file_is_told(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    dialog = dropped(window, tmp_path / "text.onnx", qtbot)
+    assert "is not an ONNX file" in dialog.notice.text and not dialog.judge.isEnabled()
+    dialog.close()
+
+
+def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, qtbot: QtBot) -> None:
+    dialog = dropped(window, file, qtbot)
+    names = exported_file.file_card(file).classes
+    for place, name in zip(sorted(photos.iterdir()), names, strict=False):
+        place.rename(photos / name)
+    drop(dialog, photos)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=20_000)
+    assert len(dialog.trying.answers) == 25
+    dialog.tabs.setCurrentWidget(dialog.judging)
+    drop(dialog, photos)
+    qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
+    assert "24 photos of colours" in dialog.verdict.text() and "None of your runs" in dialog.notice.text
+    assert dialog.confusion.matrix.rowCount() == len(names)
+    wrong = exported_file.evaluate_file(file, photos).evaluation.mistakes
+    assert [mistake.path for mistake, _ in dialog.mistakes.rows.rows] == [mistake.path for mistake in wrong]
+    dialog.close()
+
+
+def test_it_trains_on_from_its_run(
+    window: MainWindow, file: Path, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(places.runs() / "the run")
+    recipe = Recipe(dataset=DatasetChoice(folder=str(photos)), seed=77)
+    monkeypatch.setattr(exported_file, "run_of_file", lambda card: run.path)
+    monkeypatch.setattr(exported_file, "going_on", lambda path, plugins: recipe)
+    dialog = dropped(window, file, qtbot)
+    assert "the run" in dialog.whence.text()
+    dialog.go_on.click()
+    qtbot.waitUntil(lambda: window.session.state.recipe.seed == 77, timeout=20_000)
+    assert window.session.state.page == "train"
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=20_000)

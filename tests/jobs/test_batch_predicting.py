@@ -1,0 +1,287 @@
+"""Very many pictures, answered into a table and sorted, with every way to be interrupted."""
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from desktop_ft.cli import main
+from desktop_ft.core.errors import UserError
+from desktop_ft.export.answering import PictureAnswer
+from desktop_ft.jobs import batch_predicting, predicting
+from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
+from desktop_ft.jobs.batch_predicting import CHUNK, BatchWork, Tally
+from desktop_ft.jobs.predicting import inert
+from tests.export.conftest import exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
+
+CLASSES = ("ant", "..", "a/b", "Don't know", "CON")
+MODEL = MadeWith(model="one", name="m.onnx", threshold=0.5)
+
+
+class ByName:
+    """Answers by the picture's name: `CLASS,CONFIDENCE whatever.png`; no picture where its file is empty."""
+
+    classes, threshold, identity = CLASSES, 0.5, "by name"
+    asked: ClassVar[list[Path]] = []
+
+    def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+        for path in paths:
+            self.asked.append(path)
+            number, confidence = path.name.split()[0].split(",")
+            said = PictureAnswer(path=path, predicted=int(number), confidence=float(confidence))
+            yield said if path.stat().st_size else PictureAnswer(path=path, problem="Is empty (0 bytes).")
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(predicting, "exported_model", lambda path: ByName())
+    path = tmp_path / "m.onnx"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """More than two chunks, some of one name, pairs of the same bytes, one that is none."""
+    folder = tmp_path / "photos"
+    for number in range(2 * CHUNK + 9):
+        place = folder / f"{number % 3}" / f"{number % len(CLASSES)},{0.2 + (number % 7) / 10:.1f} {number // 30}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(f"{number}".encode())
+    for twin in ("x", "y"):
+        (folder / twin).mkdir()
+        for name in ("0,0.9 twin.png", "2,0.9 same.png"):
+            (folder / twin / name).write_bytes(b"twin")
+    (folder / "0,0.9 empty.png").touch()
+    return folder
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(work: BatchWork) -> Tally:
+    work.run(tally := Tally())
+    return tally
+
+
+def test_every_picture_has_one_row_and_a_second_run_adds_none(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
+    asked = {str(path) for path in pictures.rglob("*.png")}
+    tally = run(work)
+    assert {row["file"] for row in rows(work.out)} == asked and len(rows(work.out)) == len(asked)
+    assert (tally.total, tally.answered, tally.problems) == (len(asked), len(asked) - 1, 1)
+    assert tally.unsure == sum(row["sure"] == "no" for row in rows(work.out))
+    before = work.out.read_bytes()
+    ByName.asked.clear()
+    again = run(work)
+    assert (
+        not ByName.asked
+        and work.out.read_bytes() == before
+        and (again.before, again.answered, again.problems) == (len(asked), 0, 0)
+    )
+    (pictures / "0,0.9 new.png").write_bytes(b"new")
+    assert run(work).answered == 1
+    fresh = run(BatchWork(model=model, paths=[pictures], out=work.out, fresh=True))
+    assert (fresh.before, fresh.answered) == (0, len(asked))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0, 1), tail=st.sampled_from([b"", b"\0" * 50, b'"half a']))
+def test_a_table_cut_anywhere_is_filled_again(model: Path, pictures: Path, tmp_path: Path, cut: float, tail: bytes) -> None:
+    odd = pictures / '0,0.9 "odd\nname",=.png'
+    odd.write_bytes(b"odd")
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", fresh=True)
+    run(work)
+    whole = work.out.read_bytes()
+    work.out.write_bytes(whole[: int(cut * len(whole))] + tail)
+    run(BatchWork(model=model, paths=[pictures], out=work.out))
+    assert Counter(map(str, rows(work.out))) == Counter(map(str, csv.DictReader(whole.decode().splitlines(keepends=True))))
+
+
+def test_a_row_that_was_cut_off_within_a_name_of_two_lines_never_counted(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    given = [("a.png", "ant", "1", "yes", ""), ("b\n.png", "ant", "1", "yes", "")]
+    with AnswerTable(table, MODEL) as made:
+        made.add(given)
+    whole = table.read_bytes()
+    table.write_bytes(whole[: whole.index(b"b\n") + 2])
+    with AnswerTable(table, MODEL) as made:
+        assert Path("a.png") in made and Path("b\n.png") not in made
+        made.add(given[1:])
+    assert table.read_bytes() == whole
+
+
+def test_a_table_of_another_model_or_threshold_is_refused_and_untouched(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
+    run(work)
+    before = work.out.read_bytes()
+    with pytest.raises(UserError, match=r"with the threshold 0\.5"):
+        run(BatchWork(model=model, paths=[pictures], out=work.out, threshold=0.9))
+    with pytest.raises(UserError, match="copied elsewhere: nowhere"):
+        run(BatchWork(model=model, paths=[pictures], out=work.out, sort_into=tmp_path / "sorted"))
+    with pytest.raises(UserError, match="another model"), AnswerTable(work.out, MODEL):
+        pass
+    assert work.out.read_bytes() == before
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("mine\n")
+    with pytest.raises(UserError, match="nothing says what made it"):
+        run(BatchWork(model=model, paths=[pictures], out=foreign))
+    assert foreign.read_text() == "mine\n"
+
+
+def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    with AnswerTable(table, MODEL) as made:
+        made.add([("a.png", "ant", "1", "yes", "")])
+    table.write_bytes(table.read_bytes() + b"b.png,ant\n")
+    with pytest.raises(UserError, match="damaged, or was changed: row 3"), AnswerTable(table, MODEL):
+        pass
+
+
+def test_two_processes_do_not_write_one_table(tmp_path: Path) -> None:
+    with (
+        AnswerTable(tmp_path / "a.csv", MODEL),
+        pytest.raises(UserError, match="being written by process"),
+        AnswerTable(tmp_path / "a.csv", MODEL),
+    ):
+        pass
+
+
+@given(st.text(alphabet="'=-ab", max_size=4))
+def test_no_two_names_become_one_in_a_table(name: str) -> None:
+    assert inert(name) != inert(f"'{name}") and inert(name) in (name, f"'{name}")
+
+
+def test_pictures_are_copied_by_answer_and_nothing_is_written_over(model: Path, pictures: Path, tmp_path: Path) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in pictures.rglob("*.png")}
+    out = tmp_path / "sorted"
+    (out / "ant").mkdir(parents=True)
+    mine = out / "ant" / "0,0.9 twin.png"
+    mine.write_bytes(b"mine")
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(work)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+    assert mine.read_bytes() == b"mine"
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {"ant", "_", "a_b", "Don't know (2)", "_CON", "don't know"}
+    found = {row["file"]: row["copied to"] for row in rows(work.out)}
+    assert [path for path, place in found.items() if not place] == [str(pictures / "0,0.9 empty.png")]
+    placed = {path: out / place for path, place in found.items() if place}
+    assert len(set(placed.values())) == len(placed), "each has a copy of its own"
+    assert all(place.read_bytes() == Path(path).read_bytes() for path, place in placed.items())
+    copies = {path for path in out.rglob("*") if path.is_file() and path.suffix != ".csv"}
+    assert copies - {mine, out / "answers.csv.state.json", out / ".answers.csv.lock"} == set(placed.values())
+
+
+@pytest.mark.parametrize("kept_rows", [1, 40, 2 * CHUNK])
+def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path, tmp_path: Path, kept_rows: int) -> None:
+    out = tmp_path / "sorted"
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(work)
+    whole, copies = work.out.read_bytes(), set(out.rglob("*.png"))
+    work.out.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept_rows]))
+    run(work)
+    assert work.out.read_bytes() == whole and set(out.rglob("*.png")) == copies
+
+
+def test_copies_do_not_go_among_what_is_asked_about(model: Path, pictures: Path, tmp_path: Path) -> None:
+    for target in (pictures, pictures / "sorted"):
+        with pytest.raises(UserError, match="among the pictures"):
+            run(BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=target))
+    asked = pictures / "ant"
+    asked.mkdir()
+    with pytest.raises(UserError, match="among the pictures"):
+        run(BatchWork(model=model, paths=[asked], out=tmp_path / "a.csv", sort_into=pictures))
+
+
+def test_ctrl_c_says_what_is_kept(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped(ByName):
+        def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+            for number, answer in enumerate(super().answer(paths)):
+                if number == CHUNK + 5:
+                    raise KeyboardInterrupt
+                yield answer
+
+    monkeypatch.setattr(predicting, "exported_model", lambda path: Stopped())
+    out = tmp_path / "a.csv"
+    assert main(["predict", str(model), str(pictures), "--out", str(out)]) == 130
+    assert len(rows(out)) == CHUNK + 5
+    assert f"{CHUNK + 5} of " in capsys.readouterr().err
+    monkeypatch.setattr(predicting, "exported_model", lambda path: ByName())
+    assert main(["predict", str(model), str(pictures), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["before"] == CHUNK + 5 and told["total"] == len(rows(out)) == told["before"] + told["answered"] + told["problems"]
+
+
+def test_a_full_disk_is_told_and_what_was_written_is_kept(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = UserError("The disk is full.", "Free some space.")
+    add: Callable[..., None] = AnswerTable.add
+
+    def full(table: AnswerTable, given: list[tuple[str, ...]]) -> None:
+        if len(table._files) >= CHUNK:
+            raise told
+        add(table, given)
+
+    monkeypatch.setattr(batch_predicting.AnswerTable, "add", full)
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
+    tally = Tally()
+    with pytest.raises(UserError) as caught:
+        work.run(tally)
+    assert caught.value == told and tally.done == len(rows(work.out)) == CHUNK
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_with_the_table_of_one_that_was_not(
+    exported: tuple[Path, object],  # noqa: F811 (a fixture)
+    tmp_path: Path,
+) -> None:
+    """`KILLS` and `KILLED_PICTURES` in the environment try it more often."""
+    kills, count = int(os.environ.get("KILLS", "4")), int(os.environ.get("KILLED_PICTURES", "1500"))
+    folder, chance = tmp_path / "photos", random.Random(0)
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (40, 40), (number % 256, number // 256 * 40, 90)).save(folder / f"{number:05}.png")
+
+    def begun(name: str) -> subprocess.Popen[bytes]:
+        asked = [str(exported[0]), str(folder), "--sort-into", str(tmp_path / name)]
+        return subprocess.Popen(
+            [sys.executable, "-m", "desktop_ft", "predict", *asked],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+
+    began = time.monotonic()
+    assert begun("once").wait() == 0
+    spent, killed = time.monotonic() - began, 0
+    for _ in range(kills):
+        child = begun("often")
+        try:
+            child.wait(chance.uniform(0.2, max(0.5, spent / 2)))
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            killed += 1
+        child.wait()
+    assert begun("often").wait() == 0
+    once, often = rows(tmp_path / "once" / "answers.csv"), rows(tmp_path / "often" / "answers.csv")
+    assert Counter(map(str, once)) == Counter(map(str, often)) and len(once) == count and killed
+    copied = [sorted(path.relative_to(root) for path in root.rglob("*.*")) for root in (tmp_path / "once", tmp_path / "often")]
+    assert copied[0] == copied[1] and len(copied[0]) == count + 3, "the table, its state and its lock besides"

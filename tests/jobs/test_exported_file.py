@@ -1,0 +1,108 @@
+"""An exported file tells what it is, is judged on pictures by itself, and is traced to its run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from desktop_ft import places
+from desktop_ft.cli import main
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.scan import scan
+from desktop_ft.data.splits import split
+from desktop_ft.jobs.exported_file import evaluate_file, file_card, going_on, run_of_file
+from desktop_ft.jobs.predicting import predict
+from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+from tests.export.conftest import CLASSES, RECIPE, exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def file(exported: tuple[Path, object]) -> Path:  # noqa: F811 (a fixture)
+    return exported[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, file: Path) -> Path:
+    """Pictures in a folder for each of two of the file's classes; some of them rightly."""
+    rng = np.random.default_rng(1)
+    for name in CLASSES[1:]:
+        (place := tmp_path / "new" / name).mkdir(parents=True)
+        for number in range(6):
+            colour = rng.integers(0, 256, 3)
+            Image.fromarray(np.broadcast_to(colour, (40, 40, 3)).astype(np.uint8)).save(place / f"{number}.png")
+    return tmp_path / "new"
+
+
+def test_a_card_tells_what_the_file_tells(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = file_card(file)
+    assert (card.classes, card.side, card.backbone, card.licence) == (CLASSES, 32, "tiny", "CC0-1.0")
+    assert card.recipe == RECIPE.portable() and card.recipe_sha256 == RECIPE.digest() and card.bytes == file.stat().st_size
+    assert main(["card", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert "CC0-1.0" in said and RECIPE.digest() in said and "None of your runs" in said
+    assert main(["card", str(file), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert tuple(told["classes"]) == CLASSES and told["run"] is None
+
+
+def test_what_is_no_exported_file_has_no_card(tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(UserError, match="not an ONNX file"):
+        file_card(tmp_path / "text.onnx")
+
+
+def test_a_file_is_judged_by_its_own_answers(file: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = list[str]()
+    found = evaluate_file(file, folder, warn=said.append).evaluation
+    answers = {answer.path: answer.label for answer in predict(file, [folder])}
+    right = sum(label == path.parent.name for path, label in answers.items())
+    assert 0 < right < len(answers), "it tells something"
+    assert found.accuracy.value == right / len(answers) and found.accuracy.low < found.accuracy.value < found.accuracy.high
+    assert len(found.mistakes) == len(answers) - right and found.classes == CLASSES
+    assert any("None of your runs" in each for each in said)
+    assert main(["evaluate", str(file), str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == found.accuracy.value
+    assert main(["evaluate", str(file)]) == 2
+    assert "keeps no pictures" in capsys.readouterr().err
+
+
+def test_a_class_that_the_file_does_not_know_is_told(file: Path, folder: Path) -> None:
+    (folder / CLASSES[1]).rename(folder / "wasp")
+    with pytest.raises(UserError, match="has a class 'wasp'"):
+        evaluate_file(file, folder)
+
+
+@pytest.fixture
+def run(folder: Path) -> RunFolder:
+    """The person's run with the file's recipe, which learned from the pictures in `folder`."""
+    made = RunFolder.create(places.runs() / "the run")
+    made.write_recipe(RECIPE)
+    made.write_manifest(split(scan(folder), 0.5))
+    return made
+
+
+def test_a_file_is_traced_to_the_run_of_its_recipe(file: Path, folder: Path, run: RunFolder) -> None:
+    other = RunFolder.create(places.runs() / "another")
+    other.write_recipe(Recipe(dataset=RECIPE.dataset, seed=5))
+    other.write_manifest(scan(folder))
+    card = file_card(file)
+    assert run_of_file(card) == run.path
+    said = list[str]()
+    evaluate_file(file, folder, warn=said.append)
+    assert not any("None of your runs" in each for each in said)
+    assert "of these 12 pictures" in " ".join(said), "the run learned from some of them"
+    shutil.rmtree(run.path)
+    assert run_of_file(card) is None
+
+
+def test_a_run_of_which_nothing_is_saved_is_told(recipe: Recipe, plugins: Plugins) -> None:
+    made = RunFolder.create(places.runs() / "the run")
+    made.write_recipe(recipe)
+    made.write_manifest(scan(Path(recipe.dataset.folder)))
+    with pytest.raises(UserError, match="no saved weights"):
+        going_on(made.path, plugins)
