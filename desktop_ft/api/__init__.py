@@ -22,7 +22,7 @@ from desktop_ft.api.exporting import quiet, scaled, write_zip
 from desktop_ft.api.hookspecs import API_VERSION, hookimpl
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.backbone import BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import (
     CheckpointSaved,
     EpochDone,
@@ -51,6 +51,7 @@ __all__ = [
     "Backbone",
     "BackboneSpec",
     "BatchTransform",
+    "Cancelled",
     "CheckpointSaved",
     "Described",
     "EpochDone",

@@ -109,7 +109,8 @@ class ExportJob:
             normalisation is inside.
         rule: how a picture becomes the model's input; S is its `crop`.
         precision, input: what was asked for, of those that the exporter offers.
-        calibration: gives some of the training photos as the model sees them, uint8 (S, S, 3) each, in a fixed order.
+        calibration: gives some of the training photos as the model sees them, uint8 (S, S, 3) each, in a fixed order; raises
+            `Cancelled`, which is to be let through, where the person gives up.
         metadata: what the file must carry along, as text by key; `desktop_ft.classes` is a JSON list of the classes' names, in
             the order of the columns. It names no path of this machine.
         path: where to write; a temporary place: the application verifies the file before it moves it to its own.

@@ -157,12 +157,16 @@ def _limits(arguments: argparse.Namespace) -> Limits:
 
 
 def _must_be_allowed(connections: int) -> None:
-    """Refuse more connections than the system allows this process open files."""
+    """Ask the system for as many open files as the connections need, and refuse more than it allows."""
     if sys.platform == "win32":
         return
     import resource
 
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_FILES
+    if allowed != resource.RLIM_INFINITY and allowed < needed and (most == resource.RLIM_INFINITY or needed <= most):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+        return
     if allowed != resource.RLIM_INFINITY and connections + _OTHER_FILES > allowed:
         raise UserError(
             f"--connections {connections} is more than this process may have: the system allows it {allowed} open files.",

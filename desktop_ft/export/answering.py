@@ -16,6 +16,9 @@ from desktop_ft.data.picture_file import UnreadablePicture
 
 BATCH = 16
 
+WHOLE_BATCH = 2
+"""Whole pictures that are held at a time: each may have 100 million pixels."""
+
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Real = NDArray[np.floating[Any]]

@@ -55,7 +55,7 @@ def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], Export
         if bounded:
             model.run([np.full((facts.rule.crop, facts.rule.crop, 3), 128, dtype=np.uint8)])
         tell(ready=dict(model.metadata))
-        for answer in answers(model.run, facts.prepared, paths):
+        for answer in answers(model.run, facts.prepared, paths, facts.batch):
             tell(**_told(answer))
         if request["time"] and paths:
             tell(latency=list(_latency(model.run, facts, paths[0])))

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -208,5 +209,6 @@ def _must_have_ended_well(code: int, complaints: IO[bytes]) -> None:
     complaints.seek(0)
     last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
     why = last[0] if last else tr("it ended with code {code}", code=code)
-    cure = marked("Close other programs to free memory, and export again.") if code < 0 or "MemoryError" in why else _AGAIN
+    killed = code == -getattr(signal, "SIGKILL", 9) or "MemoryError" in why
+    cure = marked("Close other programs to free memory, and export again.") if killed else _AGAIN
     raise _Died(why, tr(cure))

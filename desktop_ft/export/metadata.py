@@ -15,6 +15,7 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.data.decode import load, network_input
 from desktop_ft.data.files import Source
+from desktop_ft.export.answering import BATCH, WHOLE_BATCH
 
 VERSION = "desktop_ft.version"
 CLASSES = "desktop_ft.classes"
@@ -46,6 +47,11 @@ class ModelFacts:
     rule: ResizeRule
     threshold: float = 0.0
     input: FileInput = FileInput.TENSOR
+
+    @property
+    def batch(self) -> int:
+        """How many pictures are asked about at a time."""
+        return WHOLE_BATCH if self.input is FileInput.PICTURE else BATCH
 
     def prepared(self, path: Source) -> np.ndarray:
         """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size.

@@ -17,7 +17,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.data.files import Source
-from desktop_ft.export.answering import BATCH, Floats, PictureAnswer, Pixels, answers, cores
+from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
 INPUT, WHOLE_INPUT = "pictures", "picture"
@@ -74,9 +74,9 @@ class OnnxModel:
             ) from error
         return probabilities, logits
 
-    def answer(self, paths: Iterable[Path], batch: int = BATCH) -> Iterator[PictureAnswer]:
+    def answer(self, paths: Iterable[Path], batch: int | None = None) -> Iterator[PictureAnswer]:
         """An answer for every path, in order; a picture that cannot be read gives an answer with a problem."""
-        return answers(self.run, self.prepare, paths, batch)
+        return answers(self.run, self.prepare, paths, batch or self._facts.batch)
 
     def prepare(self, path: Source) -> Pixels:
         """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size where it resizes itself.

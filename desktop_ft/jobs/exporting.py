@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.dataset import Sample, Subset
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
@@ -77,7 +77,7 @@ def export_run(
         path=out,
         precision=settings.precision,
         input=settings.input,
-        calibration=partial(_calibration, opened, root),
+        calibration=partial(_calibration, opened, root, cancel),
     )
     trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, cancel)
     report = export_and_verify(
@@ -182,11 +182,13 @@ def _child(exporter: Exporter) -> Child:
     return Child(module="desktop_ft.jobs.check_child", told={"exporter": exporter.name})
 
 
-def _calibration(run: OpenRun, root: Path) -> Iterator[np.ndarray]:
+def _calibration(run: OpenRun, root: Path, cancel: threading.Event | None) -> Iterator[np.ndarray]:
     """Training photos from all over the list, which is sorted by class; those that cannot be read are left out."""
     from desktop_ft.data.decode import network_input
 
     learned = [sample for sample in run.manifest.samples if sample.subset is Subset.TRAIN]
     for sample in learned[:: max(1, math.ceil(len(learned) / CALIBRATED))]:
+        if cancel and cancel.is_set():
+            raise Cancelled
         with suppress(UnreadablePicture, OSError):
             yield network_input(root / sample.path, run.rule)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 import torch
 
-from desktop_ft.api import ExportJob, FileInput, FilePrecision, UserError, quiet
+from desktop_ft.api import Cancelled, ExportJob, FileInput, FilePrecision, UserError, quiet
 
 from . import smaller, whole_picture
 
@@ -25,19 +25,32 @@ def write(job: ExportJob) -> None:
         OSError: the file cannot be written.
     """
     proto = _translated(job)
-    match job.precision:
-        case FilePrecision.FLOAT16:
-            proto = smaller.as_float16(proto)
-        case FilePrecision.INT8:
-            proto = smaller.as_int8(proto, job.calibration)
+    if proto.ByteSize() > _LARGEST:
+        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
+    proto = _in_precision(proto, job)
     if job.input is FileInput.PICTURE:
         proto = whole_picture.before(proto, job.rule)
     _make_portable(proto)
     onnx.helper.set_model_props(proto, _sorted(job.metadata))
-    if proto.ByteSize() > _LARGEST:
-        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
     onnx.checker.check_model(proto, full_check=True)
     job.path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def _in_precision(proto: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:
+    try:
+        match job.precision:
+            case FilePrecision.FLOAT16:
+                return smaller.as_float16(proto, job.calibration)
+            case FilePrecision.INT8:
+                return smaller.as_int8(proto, job.calibration, job.path)
+        return proto
+    except (UserError, Cancelled, OSError):
+        raise
+    except Exception as error:  # the converters raise nearly anything on a graph that they do not know
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"The network cannot be written in {job.precision}: {lines[0]}", "Take float32; the run itself is kept."
+        ) from error
 
 
 def _translated(job: ExportJob) -> onnx.ModelProto:

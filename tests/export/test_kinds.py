@@ -189,3 +189,69 @@ def test_metadata_that_does_not_fit_the_graph_is_refused(tmp_path, exported, dam
     (tmp_path / "changed.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(UserError, match="is damaged"):
         OnnxModel(tmp_path / "changed.onnx")
+
+
+class Large(torch.nn.Module):
+    """Between its layers values are larger than float16 can tell, and come back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = trained()
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.inner((pictures + 1).mul(100_000).relu().div(100_000) - 1)
+
+
+def test_float16_keeps_what_is_too_large_for_it_in_float32(tmp_path, onnx_exporter, photos):
+    """ONNX Runtime computes float16 in float32 on a processor, where what overflows would not show: so ask onnx itself."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    out = tmp_path / "model.onnx"
+    onnx_exporter.write(job_of(out, photos, model=Large().eval(), precision=FilePrecision.FLOAT16))
+    pictures = np.stack([network_input(path, RULE) for path in photos[:2]]).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    probabilities, logits = ReferenceEvaluator(onnx.load(out)).run(["probabilities", "logits"], {"pictures": pictures})
+    with torch.no_grad():
+        expected = trained()(torch.from_numpy(pictures)).numpy()
+    assert np.isfinite(probabilities).all()
+    np.testing.assert_allclose(logits, expected, atol=0.1 * np.abs(expected).max())
+
+
+class ConvHead(torch.nn.Module):
+    """As SqueezeNet: a convolution tells the classes apart, and the mean over the picture comes after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.head = torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.Conv2d(8, 3, 1)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.head(self.first(pictures).relu()).mean((2, 3))
+
+
+@pytest.mark.parametrize("model", [trained(), ConvHead().eval()])
+def test_the_last_layer_of_an_int8_file_stays_float32(tmp_path, onnx_exporter, photos, model):
+    import onnx
+
+    out = tmp_path / "model.onnx"
+    onnx_exporter.write(job_of(out, photos, model=model, precision=FilePrecision.INT8))
+    graph = onnx.load(out).graph
+    makers = {name: node for node in graph.node for name in node.output}
+    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1}
+    waiting, last = ["logits"], None
+    while last is None:
+        node = makers[waiting.pop(0)]
+        assert "Quantize" not in node.op_type, "the answers were rounded to 8 bits"
+        last = node if weights & set(node.input) else None
+        waiting.extend(node.input)
+    assert last.op_type in ("Gemm", "MatMul", "Conv")
+
+
+def test_what_a_converter_cannot_do_is_one_sentence(tmp_path, onnx_exporter, photos, trial, monkeypatch):
+    def fails(*given, **others):
+        raise RuntimeError("no such node\nand more")
+
+    monkeypatch.setattr("onnxruntime.quantization.quantize_static", fails)
+    with pytest.raises(UserError, match="cannot be written in int8: no such node"):
+        export_and_verify(onnx_exporter, job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), trial)
+    assert not list(tmp_path.iterdir())
