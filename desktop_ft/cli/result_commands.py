@@ -77,7 +77,7 @@ def _add_evaluate(commands: _Commands) -> None:
 def _add_export(commands: _Commands) -> None:
     parser = commands.add_parser(
         "export",
-        help="write a run's model to a file, and prove that it answers the same",
+        help="write a run's model to a file, and prove how it answers",
         description="Write a run's best model to a file, load it again without torch, and compare it on your photos.",
         epilog="Example: desktop-ft export run --out small.onnx --precision int8",
     )

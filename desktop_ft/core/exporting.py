@@ -33,8 +33,8 @@ class ExportSettings(Described):
     )
     precision: FilePrecision = Field(
         FilePrecision.FLOAT32,
-        description="float32: exactly the model. float16: half the size. int8: a quarter of the size and often twice as fast, "
-        "fitted on your training photos.",
+        description="float32: exactly the model. float16: half the size. int8: a third of the size or less, often faster on a "
+        "processor, fitted on your training photos.",
     )
     largest_drop: float = Field(
         1.0,

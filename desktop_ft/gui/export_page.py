@@ -87,6 +87,7 @@ class ExportPage(Page):
         super().__init__(tr("Export"), _about())
         self._session = session
         self._settings = AS_IT_IS
+        self._shown = ""
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -139,7 +140,7 @@ class ExportPage(Page):
 
     def _edit(self, name: str, value: object) -> None:
         """Take over what was chosen; what the format does not offer goes back to the first that it does."""
-        suggested = self._suggested()
+        was_suggested = self.file.text() in ("", self._shown)
         chosen = self._settings.model_copy(update={name: value})
         exporter = self._session.plugins.exporters.get(chosen.format)
         for field, offered in (("input", exporter.inputs), ("precision", exporter.precisions)):
@@ -149,16 +150,20 @@ class ExportPage(Page):
         self._settings = chosen
         self.form.show_value(chosen)
         self.form.control("largest_drop").setEnabled(not chosen.exact)
-        if self.file.text() == suggested:
-            self.file.setText(self._suggested())
+        if was_suggested:
+            self._suggest()
         self.refresh()
+
+    def _suggest(self) -> None:
+        self._shown = self._suggested()
+        self.file.setText(self._shown)
 
     def _suggested(self) -> str:
         run = self._session.state.run
-        if run is None or not self.format.count():
+        exporters = self._session.plugins.exporters
+        if run is None or self._settings.format not in exporters:
             return ""
-        exporter = self._session.plugins.exporters.get(self._settings.format)
-        return str(run / "exports" / self._settings.file_name(exporter.suffix))
+        return str(run / "exports" / self._settings.file_name(exporters.get(self._settings.format).suffix))
 
     def _show_proof(self, report: ExportReport | None) -> None:
         shown = report is not None and self.notice.text == ""
@@ -285,7 +290,7 @@ class ExportPage(Page):
         self.notice.clear()
         self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
-        self.file.setText(self._suggested())
+        self._suggest()
         self.refresh()
 
     def _choose(self) -> None:
@@ -293,7 +298,9 @@ class ExportPage(Page):
             self.file.setText(str(file))
 
     def _kinds(self) -> str:
-        return tr("Models ({pattern})", pattern=f"*{self._session.plugins.exporters.get(self._settings.format).suffix}")
+        exporters = self._session.plugins.exporters
+        suffix = exporters.get(self._settings.format).suffix if self._settings.format in exporters else ""
+        return tr("Models ({pattern})", pattern=f"*{suffix}")
 
     def _bundle(self) -> None:
         run = self._session.state.run

@@ -36,10 +36,12 @@ _OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
+_EVERY = marked("Exporting every precision")
 _KEPT = {
     EVALUATING: marked("The evaluation was cancelled: nothing of it is kept, and the results from before stay."),
     ASKING: marked("Cancelled. The answers that came before are kept here."),
     _EXPORTING: marked("The export was cancelled: no file was written, and one from before stays as it was."),
+    _EVERY: marked("Cancelled. The files that were proven before are kept."),
 }
 
 
@@ -256,7 +258,7 @@ class RunWork(QObject):
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_every(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)[0]
 
-        self._begin(_EXPORTING, work)
+        self._begin(_EVERY, work)
         self._about = run
 
     def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
@@ -356,6 +358,10 @@ class RunWork(QObject):
         name = self._about.name if self._about is not None else ""
         if isinstance(value, jobs.evaluating.Judged):
             self.done_elsewhere.emit(tr("The run {name} is evaluated.", name=name))
+        elif value.unverified:
+            self.done_elsewhere.emit(
+                tr("The run {name} is exported, and could not be proven: {file}.", name=name, file=value.file)
+            )
         elif value.accepted:
             self.done_elsewhere.emit(tr("The run {name} is exported and proven: {file}.", name=name, file=value.file))
         else:

@@ -90,6 +90,14 @@ def export_run(
         cancel=cancel,
     )
     report = replace(report, threshold=threshold)
+    if threshold and not settings.exact:
+        warn(
+            tr(
+                "The threshold was picked for the exact model; how sure this file is differs by a little, so look at it again "
+                "with `desktop-ft evaluate {file} FOLDER`.",
+                file=out.name,
+            )
+        )
     if keep_report:
         opened.folder.add_export_report(report)
         write_report(opened, warn)

@@ -166,3 +166,27 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
     assert out.is_file() and "mine.zip" in export.notice.text
     assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
+
+
+def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPage, window: MainWindow) -> None:
+    from desktop_ft.api import Exporter
+
+    exporters = window.session.plugins.exporters
+    exporters.add(Exporter(name="plain", title="Plain", suffix=".plain", write=lambda job: None), "test")
+    window.session.plugin_work.changed.emit()
+    export.format.setCurrentIndex(export.format.findData("plain"))
+    assert Path(export.file.text()).name == "model.plain"
+    exporters.drop("test")
+    window.session.plugin_work.changed.emit()
+    assert export.format.currentData() == "onnx"
+    assert Path(export.file.text()).name == "model.onnx"
+
+
+def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPage, judged: Path) -> None:  # noqa: F811
+    RunFolder.open(judged).add_export_report(report(judged, "old.onnx", accuracy=None, latency=()))
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    assert dialog.table.rows.rowCount() == 1
+    assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text()
+    dialog.reject()
