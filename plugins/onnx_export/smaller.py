@@ -48,9 +48,22 @@ def as_float16(proto: onnx.ModelProto, calibration: Pictures) -> onnx.ModelProto
     _join_float32(converted.graph)
     model = ONNXModel(converted)
     model.topological_sort()  # the casts of the inputs were put at the end
-    del model.model.graph.value_info[:]  # what stays float32 is still described as converted
+    _tell_types(model.model)
     found: onnx.ModelProto = model.model
     return found
+
+
+def _tell_types(model: onnx.ModelProto) -> None:
+    """Correct what is said of the values between: the converter calls float16 what stays float32."""
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]
+    types = {value.name: value.type.tensor_type.elem_type for value in onnx.shape_inference.infer_shapes(bare).graph.value_info}
+    for value in list(model.graph.value_info):
+        if value.name in types:
+            value.type.tensor_type.elem_type = types[value.name]
+        else:
+            model.graph.value_info.remove(value)  # of weights, which tell it themselves, and of what is gone
 
 
 def _join_float32(graph: onnx.GraphProto) -> None:
