@@ -243,8 +243,8 @@ class ExportPage(Page):
         )
         told = QVBoxLayout()
         told.setSpacing(GAP)
-        told.addLayout(row(self.export, self.bundle, self.compare, self.reason, None))
-        for widget in (self.proof_title, self.proof_text, self.outdated):
+        told.addLayout(row(self.export, self.bundle, self.compare, None))
+        for widget in (self.reason, self.proof_title, self.proof_text, self.outdated):
             told.addWidget(widget)
         told.addStretch(1)
         beside = QHBoxLayout()
