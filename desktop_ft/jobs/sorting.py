@@ -73,9 +73,10 @@ class SortedCopies:
 
     def _is_copied(self, source: Path, target: Path) -> bool:
         """Whether `target` is a copy of `source` now; False where something else has that name."""
-        if os.path.lexists(target):
-            return not target.is_symlink() and target.is_file() and filecmp.cmp(source, target, shallow=False)
         temporary = target.with_name(f".desktop-ft-{_letters(source)}.tmp")
+        if os.path.lexists(target):
+            temporary.unlink(missing_ok=True)  # of a process that was killed just after it had given the copy its name
+            return not target.is_symlink() and target.is_file() and filecmp.cmp(source, target, shallow=False)
         with open_picture(source) as picture:
             size = os.fstat(picture.fileno()).st_size
             try:

@@ -22,7 +22,7 @@ from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.export.answering import PictureAnswer
 from desktop_ft.jobs import batch_predicting, predicting
-from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
+from desktop_ft.jobs.answer_table import AnswerTable, MadeWith, digest
 from desktop_ft.jobs.batch_predicting import CHUNK, BatchWork, Tally
 from desktop_ft.jobs.predicting import inert
 from tests.export.conftest import exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
@@ -194,8 +194,13 @@ def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path
     run(work)
     whole, copies = work.out.read_bytes(), set(out.rglob("*.png"))
     work.out.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept_rows]))
+    # As a kill leaves it between the copy's own name and the end of the one it was written under.
+    last = list(csv.reader(whole.decode().splitlines()))[-1]
+    unfinished = (out / last[-1]).with_name(f".desktop-ft-{digest(last[0]).hex()}.tmp")
+    unfinished.write_bytes((out / last[-1]).read_bytes())
     run(work)
     assert work.out.read_bytes() == whole and set(out.rglob("*.png")) == copies
+    assert not unfinished.exists()
 
 
 def test_copies_do_not_go_among_what_is_asked_about(model: Path, pictures: Path, tmp_path: Path) -> None:
