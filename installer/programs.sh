@@ -12,7 +12,8 @@ cp "$root/tests/programs/package.json" "$root/tests/programs/package-lock.json" 
 (cd "$into/javascript" && npm ci --ignore-scripts --no-audit --no-fund --silent) || echo "No JavaScript packages: its program is not tested." >&2
 
 # The library is the one that Python uses. Its headers come with no package of this Debian, but with the next one.
-library=$(find "$root/.venv" -path '*onnxruntime/capi/libonnxruntime.so.*' | head -n 1)
+library=$(find "$root/.venv/" -path '*onnxruntime/capi/libonnxruntime.so.*' | head -n 1)
+[ -n "$library" ] || { echo "No library of ONNX Runtime: the C++ program is not tested." >&2; exit 0; }
 for name in libonnxruntime.so libonnxruntime.so.1; do ln -sf "$library" "$into/onnxruntime/lib/$name"; done
 [ -z "$(find "$into/onnxruntime" -name onnxruntime_cxx_api.h)" ] || exit 0
 apt="$into/apt"
