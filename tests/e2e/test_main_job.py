@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import Command, Outcome, shapes, start
@@ -349,3 +350,29 @@ def test_other_layers_learn_in_a_run_that_was_stopped(command: Command, photos: 
     told = command("replan", run, "--freeze", "last:2")
     assert told.code == 0 and "last:2 instead of head + 2 own" in told.out and "when it is resumed" in told.out
     assert (run / "recipe.toml").read_text() == recipe
+
+
+@pytest.mark.slow
+def test_smaller_files_are_judged_on_the_validation_pictures_and_listed(command: Command, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trained(command, photos, run)
+    assert "Nothing was exported" in command("exports", run).out
+    exact = command("export", run, "--json").json()
+    small = command("export", run, "--precision", "int8", "--input", "picture", "--largest-drop", 20, "--json").json()
+    held_out = RunFolder.open(run).manifest.of(Subset.VAL)
+    for report in (exact, small):
+        assert report["judged"] == len(held_out)
+        assert report["trained_accuracy"] == command("evaluate", run, "--json").json()["accuracy"]
+    assert (exact["precision"], small["precision"], small["input"]) == ("float32", "int8", "picture")
+    assert Path(small["file"]).name == "model-int8-picture.onnx"
+    assert list(small["latency_ms"]) == ["1"] and list(exact["latency_ms"]) == ["1", "8", "32"]
+    assert [Path(each["file"]).name for each in command("exports", run, "--json").json()] == [
+        "model.onnx",
+        "model-int8-picture.onnx",
+    ]
+    assert "model-int8-picture.onnx" in command("exports", run).out
+    for wrong, said in ((("--largest-drop", 30), "--largest-drop"), (("--format", "none"), "export format")):
+        refused = command("export", run, *wrong)
+        assert refused.code == 2 and said in refused.err
+    answers = command("predict", small["file"], photos, "--json").json()
+    assert len(answers) == len(command("predict", exact["file"], photos, "--json").json())
