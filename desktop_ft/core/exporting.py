@@ -51,8 +51,10 @@ class ExportSettings(Described):
 
     def file_name(self, suffix: str) -> str:
         """What a file of these settings is called where nobody says, ending in `suffix`: the exact one is simply the model."""
+        # Another format with the suffix of ours must not write over it.
+        name = "model" if self.format in suffix.split(".") else f"model-{self.format}"
         usual = (FilePrecision.FLOAT32, FileInput.TENSOR)
-        return "-".join(["model", *(part for part in (self.precision, self.input) if part not in usual)]) + suffix
+        return "-".join([name, *(part for part in (self.precision, self.input) if part not in usual)]) + suffix
 
 
 BUNDLE_SUFFIX = ".zip"

@@ -255,3 +255,16 @@ def test_what_a_converter_cannot_do_is_one_sentence(tmp_path, onnx_exporter, pho
     with pytest.raises(UserError, match="cannot be written in int8: no such node"):
         export_and_verify(onnx_exporter, job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), trial)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "name"),
+    [
+        ({}, ".onnx", "model.onnx"),
+        ({"precision": "int8", "input": "picture"}, ".onnx", "model-int8-picture.onnx"),
+        ({"format": "openvino", "precision": "float16"}, ".openvino.zip", "model-float16.openvino.zip"),
+        ({"format": "onnx-edge"}, ".onnx", "model-onnx-edge.onnx"),
+    ],
+)
+def test_no_two_kinds_have_one_name(kind, suffix, name):
+    assert ExportSettings(**kind).file_name(suffix) == name
