@@ -42,7 +42,8 @@ from desktop_ft.runs.run_folder import RunFolder
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _EXPORT_OPTIONS = {f"--{name.replace('_', '-')}": name for name in ExportSettings.model_fields}
-_BUNDLE_OPTIONS = ("--precision", "--largest-drop")
+_DROP = "--largest-drop"
+_BUNDLE_OPTIONS = ("--precision", _DROP)
 
 
 def add_result_commands(commands: _Commands) -> None:
@@ -78,7 +79,7 @@ def _add_export(commands: _Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write a run's model to a file, and prove how it answers",
-        description="Write a run's best model to a file, load it again without torch, and compare it on your photos.",
+        description="Write a run's best model to a file, load it again in a process of its own, and compare it on your photos.",
         epilog="Example: desktop-ft export run --out small.onnx --precision int8",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
@@ -112,6 +113,7 @@ def _add_exports(commands: _Commands) -> None:
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("--every", action="store_true", help="first export it in every precision of every format")
+    add_field(parser, _DROP, _EXPORT_OPTIONS[_DROP], ExportSettings.model_fields[_EXPORT_OPTIONS[_DROP]])
     finish(parser, _exports)
 
 
@@ -258,9 +260,10 @@ def _export_settings(arguments: argparse.Namespace) -> ExportSettings:
 
 
 def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    drop = _export_settings(arguments).largest_drop
     if arguments.every:
         with terminal.progress("Comparing") as progress:
-            export_every(arguments.run_folder, load_plugins(), warn=terminal.note, progress=progress)
+            export_every(arguments.run_folder, load_plugins(), largest_drop=drop, warn=terminal.note, progress=progress)
     reports = RunFolder.open(arguments.run_folder).export_reports
     terminal.document([export_document(report, Path(report.file)) for report in reports])
     if reports:

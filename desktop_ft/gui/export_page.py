@@ -314,7 +314,7 @@ class ExportPage(Page):
 
     def _compare(self) -> None:
         if self._session.state.run is not None:
-            show_exports(self._session, self._session.state.run, self)
+            show_exports(self._session, self._session.state.run, self, lambda: self._settings.largest_drop)
 
     def _export(self) -> None:
         run = self._session.state.run

@@ -1,5 +1,6 @@
 """The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
 
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -93,13 +94,13 @@ _NOT_TIMED = marked("None of these files was timed here. Export them again to se
 _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
 
 
-def show_exports(session: Session, run: Path, page: QWidget) -> None:
-    """Show the exports of `run`, once; the page stays usable beside it."""
+def show_exports(session: Session, run: Path, page: QWidget, allowed: Callable[[], float]) -> None:
+    """Show the exports of `run`, once; the page stays usable beside it. `allowed`: the largest drop that is chosen there."""
     shown = [dialog for dialog in page.findChildren(ExportsDialog) if dialog.isVisible()]
     for dialog in shown:
         if dialog.run != run:
             dialog.reject()
-    dialog = next((dialog for dialog in shown if dialog.run == run), None) or ExportsDialog(session, run, page)
+    dialog = next((dialog for dialog in shown if dialog.run == run), None) or ExportsDialog(session, run, page, allowed)
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()
@@ -108,12 +109,12 @@ def show_exports(session: Session, run: Path, page: QWidget) -> None:
 class ExportsDialog(QDialog):
     """A table, a chart of accuracy over latency, and the photos whose answer the current file changed."""
 
-    def __init__(self, session: Session, run: Path, parent: QWidget) -> None:
+    def __init__(self, session: Session, run: Path, parent: QWidget, allowed: Callable[[], float]) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Exports of the run {name}", name=words.printable(run.name)))
         self.resize(1100, 620)
-        self._session, self.run = session, run
+        self._session, self.run, self._allowed = session, run, allowed
         self._reports: tuple[ExportReport, ...] = ()
         self._shut = False
         self.notice = Notice()
@@ -199,7 +200,7 @@ class ExportsDialog(QDialog):
         self.reason.setText(reason)
 
     def _every(self) -> None:
-        self._session.runs.export_every(self.run)
+        self._session.runs.export_every(self.run, self._allowed())
 
     def _draw(self) -> None:
         if self._shut:

@@ -251,12 +251,14 @@ class RunWork(QObject):
         self._begin(_EXPORTING, work)
         self._about = run
 
-    def export_every(self, run: Path) -> None:
-        """Write the run's model in every precision of every format, and prove each."""
+    def export_every(self, run: Path, largest_drop: float) -> None:
+        """Write the run's model in every precision of every format, and prove each; `largest_drop` in percentage points."""
         plugins = self._plugins
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
-            return jobs.exporting.export_every(run, plugins, progress=report, cancel=cancel, warn=self._warnings.append)[0]
+            return jobs.exporting.export_every(
+                run, plugins, largest_drop=largest_drop, progress=report, cancel=cancel, warn=self._warnings.append
+            )[0]
 
         self._begin(_EVERY, work)
         self._about = run

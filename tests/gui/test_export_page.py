@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.exporting import ExportSettings, FileInput, FilePrecision
@@ -134,7 +134,10 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
-    export.form.control("largest_drop")
+    choose(export, "precision", FilePrecision.INT8)
+    drop = export.form.control("largest_drop")
+    assert isinstance(drop, QDoubleSpinBox)
+    drop.setValue(20)
     click(export.compare)
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None
@@ -143,6 +146,7 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=4 * LONG)
     written = {Path(known.file).name for known in RunFolder.open(run).export_reports}
     assert {"model.onnx", "model-float16.onnx"} <= written
+    assert {known.settings.largest_drop for known in RunFolder.open(run).export_reports} == {20}
     assert dialog.table.rows.rowCount() == len(written)
     assert all((run / "exports" / name).is_file() for name in written)
     dialog.reject()
