@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
-from desktop_ft import __version__
-from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.core.parallel import in_order
-from desktop_ft.engine.device import Compute, pass_size, single_threads
+from desktop_ft.engine.answering import Keys, answered, in_parts, name_of
+from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import RowKind
-from desktop_ft.models import tensor_file
 from desktop_ft.models.cutting import Cut, Uncuttable
 from desktop_ft.models.folding import folded
 from desktop_ft.models.modes import eval_mode, full_precision
 
-_VERSION = 3
-_PLAIN = (bool, int, float, str, tuple, type(None))
 _CLOSE, _CLOSE_IN_HALF = 1e-3, 0.15
 """How far the two ways may be apart by rounding: the largest difference of a logit in fp32, relative to the largest; and the
 length of the difference of the frozen layers' answers in 16 bits, relative to theirs."""
-
-Keys = Sequence[str]
 
 
 class Prefix:
@@ -50,21 +42,7 @@ class Prefix:
     @property
     def namespace(self) -> str:
         """A digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version."""
-        compute = self._compute
-        said = (
-            _VERSION,
-            __version__,
-            torch.__version__,
-            compute.device.type,
-            str(compute.frozen_autocast),
-            compute.channels_last,
-        )
-        digest = hashlib.sha256(repr((*said, str(self._cut.prefix))).encode())
-        for path, part in self._cut.prefix.named_modules():
-            settings = {name: value for name, value in vars(part).items() if isinstance(value, _PLAIN) and name != "training"}
-            digest.update(repr((path, type(part).__module__, type(part).__qualname__, sorted(settings.items()))).encode())
-        _add(digest, dict(self._cut.prefix.named_parameters()) | dict(self._cut.prefix.named_buffers()))
-        return digest.hexdigest()[:32]
+        return name_of(self._cut.prefix, self._compute, str(self._cut.prefix))
 
     def prove(self, inputs: Tensor) -> RowKind:
         """Let the inputs that the network was cut by go the whole way, folded, laid out, kept and taken up again.
@@ -105,42 +83,13 @@ class Prefix:
         Raises:
             UserError: not even one input fits.
         """
-        size = pass_size(self._compute.device)
-        while True:
-            try:
-                return torch.cat([self._pass(part, self._compute.frozen_autocast) for part in torch.split(inputs, size)])
-            except torch.OutOfMemoryError as error:
-                if size == 1:
-                    raise UserError(
-                        tr("Memory ran out even with one sample at a time."),
-                        tr("Choose a smaller picture size, or train on the CPU."),
-                    ) from error
-            size = (size + 1) // 2
+        return in_parts(lambda part: self._pass(part, self._compute.frozen_autocast), inputs, self._compute.device)
 
-    @contextmanager
-    def answering(self, batches: Sequence[Keys], inputs: Callable[[Keys], Tensor], size: int) -> Iterator[Iterator[Tensor]]:
-        """The rows that the frozen layers answer to each of `batches`, in order.
-
-        Each batch is filled up to `size`, so that what is said of an input does not depend on which others are asked for. On
-        the CPU as many batches are under way as torch has threads, each made and computed in one of them: threads that share a
-        batch wait for each other at every layer, and for whoever else uses a core. Elsewhere threads make the batches ahead.
-
-        Args:
-            inputs: makes a batch; called from several threads at once.
-        """
-        on_cpu = self._compute.device.type == "cpu"
-        threads = torch.get_num_threads()
-
-        def made(keys: Keys) -> Tensor:
-            found = inputs(keys)
-            return torch.cat([found, found[-1:].expand(size - len(found), *found.shape[1:])])
-
-        def rows(keys: Keys, filled: Tensor) -> Tensor:
-            return self.rows(self.answer(filled)[: len(keys)])
-
-        work = (lambda keys: rows(keys, made(keys))) if on_cpu else made
-        with single_threads(threads, "frozen-layers") as pool, closing(in_order(pool, work, batches, ahead=2 * threads)) as done:
-            yield done if on_cpu else map(rows, batches, done)
+    def answering(
+        self, batches: Sequence[Keys], inputs: Callable[[Keys], Tensor], size: int
+    ) -> AbstractContextManager[Iterator[Tensor]]:
+        """The rows that the frozen layers answer to each of `batches`, in order; see `answered`."""
+        return answered(lambda made: self.rows(self.answer(made)), self._compute.device, batches, inputs, size)
 
     def onward(self, features: Tensor) -> Tensor:
         """What the rest of the network makes of the frozen layers' answers, in its present mode."""
@@ -173,9 +122,3 @@ class Prefix:
         with torch.autocast(compute.device.type, autocast, enabled=autocast is not None):
             features: Tensor = self._frozen(inputs)
         return features
-
-
-def _add(digest: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor_file.memory(tensor))

@@ -1,0 +1,73 @@
+"""What a recipe's backbone makes of its pictures before anything is trained: advice and checks of the data start from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.jobs.building import batches, heeding
+from desktop_ft.jobs.kept import feature_store
+from desktop_ft.jobs.running import Warn, silent
+from desktop_ft.plugin_manager import Plugins
+
+if TYPE_CHECKING:
+    from desktop_ft.engine.survey import Survey
+
+
+def survey(
+    recipe: Recipe,
+    plugins: Plugins,
+    manifest: DatasetManifest,
+    samples: tuple[Sample, ...],
+    *,
+    warn: Warn = silent,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Survey:
+    """What the backbone of `recipe` makes of `samples`, in their order, without augmentation. Imports torch.
+
+    What was seen of a picture is kept beside what frozen layers answer, so that the next look takes no time.
+
+    Args:
+        samples: some of those of `manifest`, at least one, whose subsets do not matter.
+        progress: told how many of the pictures not seen before are done, of how many.
+
+    Raises:
+        UserError: the weights are not on this machine or do not fit, or there is no room. Cancelled: as asked.
+    """
+    from desktop_ft.engine import survey as engine
+    from desktop_ft.engine.device import choose, give_memory_back
+    from desktop_ft.models.build import build_network
+
+    backbone = plugins.backbones.get(recipe.backbone.name)
+    compute = choose(recipe.device, recipe.precision)
+    network = build_network(
+        backbone,
+        len(manifest.classes),
+        pretrained=True,
+        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights else None,
+        image_size=recipe.backbone.image_size,
+        seed=recipe.seed,
+    )
+    unchanged = recipe.model_copy(update={"augmentation": ()})
+    looked_at = manifest.with_samples(replace(sample, subset=Subset.VAL) for sample in samples)
+    try:
+        with batches(unchanged, backbone, looked_at, plugins, compute.device) as shown:
+            return engine.survey(
+                network,
+                shown.validation_keys,
+                shown.inputs,
+                compute,
+                feature_store(),
+                warn=warn,
+                progress=progress,
+                heed=heeding(cancel),
+            )
+    finally:
+        del network
+        give_memory_back(compute.device)
