@@ -42,6 +42,12 @@ in at most {budget} MB of memory. Memory is the process's own at its highest, ov
 exponent e fits time ~ size^e.
 
 """
+_DRIFT = """## Layers that forget
+
+`benchmarks/bench_drift.py`, {epochs} epochs of {backbone}: how far the layers of the backbone drift from what they were
+pre-trained to, and how many of those that learn are marked.
+
+"""
 _HEAD = """# Benchmarks
 
 Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to
@@ -95,6 +101,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *_depths(by_kind.get("depths", ())),
         *map(_growth, by_kind.get("growth", ())),
         *_gpu(by_kind.get("gpu", ())),
+        *_drift(by_kind.get("drift", ())),
         *map(_gaps, by_kind.get("window gaps", ())),
         *map(_wall, by_kind.get("wall", ())),
         *map(_paint, by_kind.get("window paint", ())),
@@ -205,6 +212,23 @@ def _gpu(lines: Sequence[Line]) -> list[str]:
     ]
     told = [title for kind in kinds for title in (f"{kind} pictures", "share of raw", "GPU busy")]
     return [_GPU + table(["network", "batch", "raw step", *told], rows)]
+
+
+def _drift(lines: Sequence[Line]) -> list[str]:
+    if not lines:
+        return []
+    rows = [
+        [
+            f"{line['folder']}, {plan}",
+            f"{told['accuracy']:.3f}",
+            *("" if told[name] is None else f"{100 * told[name]:.2g} %" for name in ("drift_median", "drift_most")),
+            ", ".join(f"{count} of {told['layers']} {sign}" for sign, count in told["marked"].items()),
+        ]
+        for line in lines
+        for plan, told in line["plans"].items()
+    ]
+    titles = ["photos, what learns", "best accuracy", "median drift", "largest drift", "marked"]
+    return [_DRIFT.format(**lines[0]) + table(titles, rows)]
 
 
 def _gaps(line: Line) -> str:

@@ -26,6 +26,8 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import (
     CheckpointSaved,
     EpochDone,
+    LayerSeen,
+    LayersSeen,
     MachineUse,
     Paused,
     PlanChanged,
@@ -62,6 +64,8 @@ __all__ = [
     "FileInput",
     "FilePrecision",
     "Interpolation",
+    "LayerSeen",
+    "LayersSeen",
     "MachineUse",
     "PanelHost",
     "Paused",

@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin, is_found_by
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.layer_learning import LayerState, remarks, states
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.plan_comparison import compare
@@ -41,12 +43,13 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
     parser = commands.add_parser(
         "layers",
-        help="show a network's layers as a tree",
+        help="show a network's layers as a tree, or how those of a run learned",
         description="The layers of a network: path, type, parameters, and the shape of what comes out; or in which of them two\n"
-        "plans of what learns differ.",
+        "plans of what learns differ. Of a run: the gradient of each layer that learns, how far a step moves it, how far it has\n"
+        "drifted from what it was pre-trained to, and which layers do not learn, or forget.",
         epilog="Example: desktop-ft layers resnet18",
     )
-    parser.add_argument("name", metavar="NAME", help="a backbone; see `desktop-ft backbones`")
+    parser.add_argument("name", metavar="NAME", help="a backbone, see `desktop-ft backbones`; or a run, by its folder")
     parser.add_argument("--image-size", type=int, default=0, help="side of the input in pixels (default: the network's own)")
     parser.add_argument(
         "--compare",
@@ -180,13 +183,35 @@ def backbone_document(offer: Offer) -> dict[str, object]:
 
 
 def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    backbone = load_plugins().backbones.get(arguments.name)
+    if arguments.name not in (known := load_plugins().backbones) and Path(arguments.name).is_dir():
+        return _learned(RunFolder.open(Path(arguments.name)), terminal)
+    backbone = known.get(arguments.name)
     tree = layers(backbone, arguments.image_size)
     if arguments.compare:
         return _compare(arguments.compare, tree, backbone.spec.head, terminal)
     terminal.document(layer_document(tree))
     terminal.say(tree.render())
     return 0
+
+
+def _learned(run: RunFolder, terminal: Terminal) -> int:
+    found = states(run.history().layers)
+    if not found:
+        raise UserError(
+            f"The run '{run.name}' does not tell how its layers learned.",
+            "It has not finished an epoch, or is from before this was looked at.",
+        )
+    terminal.document({"layers": {path: asdict(state) for path, state in found.items()}, "remarks": remarks(found)})
+    titles = ("layer", "gradient", "step", "drift", "remark")
+    terminal.table(titles, [_learned_row(path, state) for path, state in found.items()], right=(1, 2, 3))
+    for remark in remarks(found):
+        terminal.say(remark)
+    return 0
+
+
+def _learned_row(path: str, state: LayerState) -> list[str]:
+    drift = "" if state.drift is None else f"{100 * state.drift:.2g} %"
+    return [path, f"{state.gradient:.2g}", f"{100 * state.update:.2g} %", drift, state.sign.value if state.sign else ""]
 
 
 def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Terminal) -> int:

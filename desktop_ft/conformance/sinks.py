@@ -10,6 +10,8 @@ from desktop_ft.api import (
     CheckpointSaved,
     EpochDone,
     EventSink,
+    LayerSeen,
+    LayersSeen,
     MachineUse,
     Paused,
     PlanChanged,
@@ -36,6 +38,7 @@ _STARTED = RunStarted(
 EVENTS: tuple[TrainEvent, ...] = (
     _STARTED,
     RatesSet(epoch=0, groups=(("head", 1.0),)),
+    LayersSeen(epoch=0, layers=(LayerSeen(path="head", gradient=0.5, update=0.01, drift=None),)),
     PrefixProgress(done=4, total=8, seconds=0.5),
     PrefixReady(after="layer4", kept=8, reused=0, bytes=4096, precision="fp32", seconds=1.0),
     PrecisionChosen(precision="bf16", milliseconds=(("fp32", 2.0), ("bf16", 1.0)), remembered=False, seconds=1.0),

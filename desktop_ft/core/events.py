@@ -133,6 +133,32 @@ class RatesSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSeen:
+    """What learning has done to one layer.
+
+    Attributes:
+        gradient: length of its gradient in the step that was looked at, after clipping.
+        update: how far that step moved its weights, as a share of their length.
+        drift: how far they are from what they were pre-trained to, as a share of their length then; None for what began by
+            chance, and where the pre-trained weights cannot be had any more.
+    """
+
+    path: str
+    gradient: float
+    update: float
+    drift: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayersSeen:
+    """What the last step of `epoch` (0-based) has done to each layer that learns, from the input to the head."""
+
+    epoch: int
+    layers: tuple[LayerSeen, ...]
+    type: Literal["layers_seen"] = "layers_seen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineUse:
     """What a run takes of the machine that it trains on: means since the last such event, and the most memory meanwhile.
 
@@ -240,6 +266,7 @@ TrainEvent = Annotated[
     | PrecisionChosen
     | PlanChanged
     | RatesSet
+    | LayersSeen
     | MachineUse
     | StepDone
     | EpochDone

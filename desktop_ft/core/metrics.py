@@ -8,6 +8,7 @@ from pydantic import Field
 from desktop_ft.core.events import (
     CheckpointSaved,
     EpochDone,
+    LayersSeen,
     MachineUse,
     Paused,
     PlanChanged,
@@ -90,6 +91,7 @@ class MetricHistory:
         saved: the last checkpoint; None while there is none.
         took: working seconds of each of `steps`.
         rates: from which epochs on layers learned at which shares of the head's rate.
+        layers: what the last step of each epoch has done to the layers that learn.
         machine: what the run took of the machine, each with the seconds since its first start, without those between two starts.
     """
 
@@ -106,6 +108,7 @@ class MetricHistory:
     took: list[float] = field(default_factory=list)
     rates: list[RatesSet] = field(default_factory=list)
     machine: list[tuple[float, MachineUse]] = field(default_factory=list)
+    layers: list[LayersSeen] = field(default_factory=list)
     paused: bool = False
     ended: RunEnded | None = None
     _times: _Times = field(default_factory=_Times)
@@ -131,6 +134,7 @@ class MetricHistory:
                 self.rates = [rates for rates in self.rates if rates.epoch < event.first_epoch]
                 self._before = self.machine[-1][0] if self.machine else 0.0
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
+                self.layers = [seen for seen in self.layers if seen.epoch < event.first_epoch]
                 self.prefix, self.ready, self.chosen = None, None, None
                 self.replanned = [change for change in self.replanned if (change.epoch, 0) < at]  # made again in its epoch
                 self._times = _Times(before=self._times.before + self._times.now)
@@ -163,6 +167,8 @@ class MetricHistory:
                 self.replanned.append(event)
             case RatesSet():
                 self.rates.append(event)
+            case LayersSeen():
+                self.layers.append(event)
             case MachineUse():
                 self.machine.append((self._before + event.seconds, event))
             case Paused():

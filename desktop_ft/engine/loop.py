@@ -15,6 +15,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import (
     CheckpointSaved,
     EpochDone,
+    LayersSeen,
     Paused,
     PlanChanged,
     RatesSet,
@@ -35,6 +36,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.keeper import Keeper, Saved
+from desktop_ft.engine.layer_watch import LayerWatch, Origin
 from desktop_ft.engine.learner import Learner, Relearn
 from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, optimizer_tensors, restore_optimizer, set_rate
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
@@ -64,6 +66,7 @@ class Setup:
     features: FeatureStore | None
     measurements: Measurements | None
     relearn: Relearn | None
+    origin: Origin | None
     team: Team
 
 
@@ -98,6 +101,8 @@ class Loop:
             team=setup.team,
         )
         self._progress = self._keeper.restore(resume) if resume else Progress()
+        self._watch = LayerWatch(setup.network, setup.origin, resumed=resume is not None)
+        self._watch.follow(self._groups)
         self._check_together()
         self._clock = WorkClock()
         self._aside = stream_aside(compute.device)
@@ -218,6 +223,7 @@ class Loop:
         optimizer = build_optimizer(plan, self._groups)
         restore_optimizer(optimizer, setup.network, optimizer_tensors(self._optimizer, setup.network))
         self._optimizer = self._keeper.optimizer = optimizer
+        self._watch.follow(self._groups)
         self._setup, self._stages.learner = replace(setup, learner=learner), learner
 
     def _enter(self, stage: Stage) -> Stage:
@@ -236,7 +242,8 @@ class Loop:
             coming = Coming(batches, self._aside)
             while (batch := coming.take()) is not None:
                 self._heed()
-                self._learn_batch(*batch, meanwhile=coming.make)
+                with self._watched():
+                    self._learn_batch(*batch, meanwhile=coming.make)
                 if self._keeper.due:
                     self._save()
         if self._progress.step != setup.batches.steps:
@@ -260,6 +267,18 @@ class Loop:
         )
         loss, seconds = sums.loss / sums.seen, self._clock.seconds
         self._emit(StepDone(epoch=at.epoch, step=at.step, loss=loss, lr=lr, seconds=seconds))
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Tell what the step in the block does to each layer, where it is the last one of an epoch."""
+        epoch = self._progress.epoch
+        if self._progress.step != self._setup.batches.steps - 1 or not self._team.is_first:
+            yield
+            return
+        self._watch.before()
+        yield
+        if layers := self._watch.after():
+            self._emit(LayersSeen(epoch=epoch, layers=layers))
 
     def _validate(self, stage: Stage) -> Sums:
         sums = Sums()

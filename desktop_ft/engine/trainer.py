@@ -10,6 +10,7 @@ from desktop_ft.engine.batches import Batches
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, reproducible
 from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.layer_watch import Origin
 from desktop_ft.engine.learner import Learner, Relearn
 from desktop_ft.engine.loop import Emit, Loop, Setup
 from desktop_ft.engine.passes import Loss
@@ -32,6 +33,7 @@ class Trainer:
         measurements: what was measured on this machine, to choose the precision by; None: it stays as `compute` says.
         features: where the answers of frozen layers are kept; None: every step goes through the whole network.
         relearn: asked at the start of every epoch whether the run is to do otherwise from then on; None: it never is.
+        origin: what the network had learned before this run; None: nothing, it began by chance.
         team: the processes that train together. Each is given the same arguments, but for `batches`, which hold its own part of
             every batch. The first saves and tells for all; what the others are given for that is not used.
     """
@@ -52,6 +54,7 @@ class Trainer:
         features: FeatureStore | None = None,
         measurements: Measurements | None = None,
         relearn: Relearn | None = None,
+        origin: Origin | None = None,
         team: Team = ALONE,
     ) -> None:
         self._setup = Setup(
@@ -68,6 +71,7 @@ class Trainer:
             features=features,
             measurements=measurements,
             relearn=relearn,
+            origin=origin,
             team=team,
         )
 

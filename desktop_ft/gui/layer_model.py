@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
+from desktop_ft.core.layer_learning import CURES, LayerState, together
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.plan_comparison import differ
 from desktop_ft.gui import words
@@ -22,6 +23,10 @@ TITLES = (
     marked("Share of rate"),
     marked("Learning rate"),
     marked("Compared"),
+    marked("Gradient"),
+    marked("Step"),
+    marked("Drift"),
+    marked("Remark"),
 )
 HELP = (
     marked("Tick what shall learn; what is not ticked stays exactly as it was."),
@@ -31,8 +36,14 @@ HELP = (
     marked("Its learning rate as a share of the recipe's. Double-click, or F2, to give it one of its own; 0 freezes it."),
     marked("Its learning rate at the highest point of the schedule. Double-click, or F2, to change it; 0 freezes the layer."),
     marked("Its share of the rate in the plan that this one is compared with, where that differs."),
+    marked("Length of its gradient in the last step of the epoch: how much the loss asks of it."),
+    marked("How far that step moved its weights, as a share of their length."),
+    marked("How far its weights are from what they were pre-trained to, as a share of their length."),
+    marked("What is wrong with how it learns, if anything."),
 )
-LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE, COMPARED = range(7)
+LAYER, TYPE, PARAMETERS, OUTPUT, SHARE, RATE, COMPARED, GRADIENT, STEP, DRIFT, REMARK = range(11)
+LEARNED = (GRADIENT, STEP, DRIFT, REMARK)
+_NUMBERS = (PARAMETERS, SHARE, RATE, COMPARED, GRADIENT, STEP, DRIFT)
 PATH_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
@@ -65,6 +76,7 @@ class LayerModel(QAbstractItemModel):
         self._lr = 0.0
         self._head = ""
         self._others: Mapping[str, float] | None = None
+        self._learned: Mapping[str, LayerState] = {}
 
     def set_tree(self, tree: LayerNode | None, head: str) -> None:
         """Show another network."""
@@ -87,6 +99,13 @@ class LayerModel(QAbstractItemModel):
     def set_others(self, rates: Mapping[str, float] | None) -> None:
         """Show where the rates differ from those of another plan, by leaf path; None: compare no more."""
         self._others = rates
+
+    def set_learned(self, found: Mapping[str, LayerState]) -> None:
+        """Show how the layers of a run have learned, by leaf path."""
+        self._learned = found
+        for number, row in enumerate(self._rows):
+            index = self.createIndex(row.place, GRADIENT, number)
+            self.dataChanged.emit(index, index.siblingAtColumn(REMARK))
 
     def matches(self, text: str) -> list[QModelIndex]:
         """The layers whose path or type has `text` in it, in order; of those that lie within each other the innermost alone."""
@@ -219,6 +238,8 @@ class LayerModel(QAbstractItemModel):
                 return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
         if column == COMPARED:
             return self._compared(row)
+        if column in LEARNED:
+            return self._of_learning(row, column)
         return _span(self._shares(row), self._unit(column)) or (tr("frozen") if row.last > row.first else "")
 
     def _compared(self, row: _Row) -> str:
@@ -229,6 +250,21 @@ class LayerModel(QAbstractItemModel):
             return ""
         return f"≠ {_span({self._others.get(path, 0.0) for path in leaves} - {0.0}, 1.0) or tr('frozen')}"
 
+    def _of_learning(self, row: _Row, column: int) -> str:
+        state = self._state(row)
+        if state is None:
+            return ""
+        if column == REMARK:
+            return tr(state.sign.value) if state.sign is not None else ""
+        value = {GRADIENT: state.gradient, STEP: state.update, DRIFT: state.drift}[column]
+        if value is None:
+            return ""
+        return f"{value:.2g}" if column == GRADIENT else f"{100 * value:.2g} %"
+
+    def _state(self, row: _Row) -> LayerState | None:
+        leaves = (leaf.path for leaf in self._leaves[row.first : row.last])
+        return together(self._learned[path] for path in leaves if path in self._learned)
+
     def _unit(self, column: int) -> float:
         return 1.0 if column == SHARE else self._lr
 
@@ -237,6 +273,8 @@ class LayerModel(QAbstractItemModel):
         return {self._rates.get(leaf.path, 0.0) for leaf in self._leaves[row.first : row.last]} - {0.0}
 
     def _tip(self, row: _Row, column: int) -> str:
+        if column == REMARK and (state := self._state(row)) is not None and state.sign is not None:
+            return f"{row.node.path or tr('the whole network')}\n{tr(CURES[state.sign])}"
         if row.node.path in self._held:
             return tr("{layer}: held by the BatchNorm policy 'frozen'.", layer=row.node.path)
         return f"{row.node.path or tr('the whole network')}\n{tr(HELP[column])}"
@@ -255,5 +293,5 @@ def _span(rates: set[float], unit: float) -> str:
 
 
 def _alignment(column: int) -> int:
-    side = Qt.AlignmentFlag.AlignRight if column in (PARAMETERS, SHARE, RATE, COMPARED) else Qt.AlignmentFlag.AlignLeft
+    side = Qt.AlignmentFlag.AlignRight if column in _NUMBERS else Qt.AlignmentFlag.AlignLeft
     return int(side | Qt.AlignmentFlag.AlignVCenter)

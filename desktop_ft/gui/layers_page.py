@@ -13,7 +13,22 @@ from desktop_ft.gui import words
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.help_card import HelpButton, explained
-from desktop_ft.gui.layer_model import COMPARED, LAYER, PATH_ROLE, RATE, SHARE, LayerModel
+from desktop_ft.gui.layer_learning import LayerLearning
+from desktop_ft.gui.layer_model import (
+    COMPARED,
+    DRIFT,
+    GRADIENT,
+    LAYER,
+    OUTPUT,
+    PARAMETERS,
+    PATH_ROLE,
+    RATE,
+    REMARK,
+    SHARE,
+    STEP,
+    TYPE,
+    LayerModel,
+)
 from desktop_ft.gui.layer_search import LayerSearch
 from desktop_ft.gui.measured_line import MeasuredLine
 from desktop_ft.gui.network_picture import NetworkPicture
@@ -31,6 +46,19 @@ PRESET_TITLES = {
     "gradual": marked("From the top, epoch by epoch"),
     "scratch": marked("From scratch"),
 }
+_LETTERS = {
+    TYPE: 22,
+    PARAMETERS: 14,
+    OUTPUT: 20,
+    SHARE: 20,
+    RATE: 24,
+    COMPARED: 16,
+    GRADIENT: 12,
+    STEP: 12,
+    DRIFT: 12,
+    REMARK: 22,
+}
+"""How wide the columns of the tree are at least."""
 _PARAMETRIC = {"last", "gradual"}
 _MOST_EPOCHS = 99
 
@@ -70,6 +98,7 @@ class LayersPage(Page):
         self.picture.picked.connect(self._show_layer)
         self.tree.selectionModel().currentChanged.connect(self._chosen)
         self.measured = MeasuredLine(session)
+        self.learning = LayerLearning(self.tree, self.model, session)
         self.clear = button(tr("Remove exceptions"), self._clear_overrides, tip=tr("Back to what the preset says."))
         self.expand = button(tr("Expand all"), self.tree.expandAll)
         self.collapse = button(tr("Collapse"), self._collapse)
@@ -79,6 +108,7 @@ class LayersPage(Page):
         self.body.addWidget(explained(self.picture, "layers.depth"))
         self.body.addLayout(row(self.search, self.plan))
         self.body.addWidget(self.comparison)
+        self.body.addWidget(self.learning.line)
         self.panel = Detachable("layers", tr("Layers"), filling(explained(self.tree, "layers.tree")), session)
         self.body.addWidget(self.panel, 1)
         self.replan = button(
@@ -87,7 +117,9 @@ class LayersPage(Page):
             primary=True,
             tip=tr("Let the run under way go on with these layers, from its next epoch on."),
         )
-        self.body.addLayout(row(self.share, None, self.replan, self.clear, self.expand, self.collapse, self.panel.way))
+        self.body.addLayout(
+            row(self.share, None, self.replan, self.learning.switch, self.clear, self.expand, self.collapse, self.panel.way)
+        )
         self.body.addWidget(self.measured)
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
@@ -115,6 +147,7 @@ class LayersPage(Page):
         self._show_comparison(plan)
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self.picture.show_rates(self.model.rates)
+        self.learning.show_run()
         self._show_share(plan)
         self._show_replan()
 
@@ -189,7 +222,18 @@ class LayersPage(Page):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in ((1, 22), (2, 14), (3, 20), (4, 20), (5, 24), (COMPARED, 16)):
+        for column, characters in (
+            (1, 22),
+            (2, 14),
+            (3, 20),
+            (4, 20),
+            (5, 24),
+            (COMPARED, 16),
+            (GRADIENT, 12),
+            (STEP, 12),
+            (DRIFT, 12),
+            (REMARK, 22),
+        ):
             self.tree.setColumnWidth(column, max(letters_width(self.tree, characters), header.sectionSizeHint(column)))
         self.rate_delegate = RateDelegate(self.tree)
         self.tree.setColumnHidden(COMPARED, True)

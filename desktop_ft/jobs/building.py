@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from desktop_ft.data.loaders import PictureBatches
     from desktop_ft.engine.device import Compute
+    from desktop_ft.engine.layer_watch import Origin
     from desktop_ft.models.freezing import Freezer
     from desktop_ft.models.network import Network
 
@@ -62,23 +64,51 @@ def build(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, *, resu
         UserError: it cannot be built, or what is planned for a later epoch cannot be followed.
     """
     from desktop_ft.engine.device import choose
-    from desktop_ft.models.build import build_network
 
     compute, resumed = choose(recipe.device, recipe.precision), resumed_at is not None
-    network = build_network(
-        backbone,
-        len(manifest.classes),
-        pretrained=recipe.freeze.pretrained and not resumed,
-        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and not resumed else None,
-        image_size=recipe.backbone.image_size,
-        seed=recipe.seed,
-    )
+    network = untrained(recipe, backbone, len(manifest.classes), weights=not resumed)
     for change in recipe.changes:
         check_change(change, change.epoch, recipe, lambda: network.backbone, backbone)
     course = recipe.followed(*(resumed_at or (0, 0)))
     freezer, note = learner(network.backbone, course.freeze, backbone, since=course.since)
     optimisation = recipe.optimisation.model_copy(update={"lr": course.lr})
     return Parts(network, freezer, optimisation, compute, notes=(note,) if note else ())
+
+
+def untrained(recipe: Recipe, backbone: Backbone, classes: int, *, weights: bool = True) -> Network:
+    """The network of `recipe` with its new head, as it is before the first step. Imports torch.
+
+    Args:
+        weights: start from the weights that the recipe names; False: from chance, as others will take their place.
+
+    Raises:
+        UserError: the weights are not on this machine or do not fit, or the image size does not fit.
+    """
+    from desktop_ft.models.build import build_network
+
+    return build_network(
+        backbone,
+        classes,
+        pretrained=recipe.freeze.pretrained and weights,
+        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights and weights else None,
+        image_size=recipe.backbone.image_size,
+        seed=recipe.seed,
+    )
+
+
+def origin(recipe: Recipe, backbone: Backbone, classes: int) -> Origin | None:
+    """What the layers of a run's network are held against while they learn; None where they begin by chance. Imports torch."""
+    from desktop_ft.engine.layer_watch import Origin
+
+    if not recipe.freeze.pretrained:
+        return None
+
+    def tensors() -> Mapping[str, Tensor]:
+        with suppress(UserError):
+            return dict(untrained(recipe, backbone, classes).named_parameters())
+        return {}  # the run goes on without them
+
+    return Origin(head=backbone.spec.head, tensors=tensors)
 
 
 def check_change(change: Change, epoch: int, recipe: Recipe, module: Callable[[], nn.Module], backbone: Backbone) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.jobs.building import batches, heeding
+from desktop_ft.jobs.building import batches, heeding, untrained
 from desktop_ft.jobs.kept import feature_store
 from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.plugin_manager import Plugins
@@ -42,22 +42,14 @@ def survey(
     """
     from desktop_ft.engine import survey as engine
     from desktop_ft.engine.device import choose, give_memory_back
-    from desktop_ft.models.build import build_network
 
     backbone = plugins.backbones.get(recipe.backbone.name)
     compute = choose(recipe.device, recipe.precision)
-    network = build_network(
-        backbone,
-        len(manifest.classes),
-        pretrained=True,
-        own_weights=Path(recipe.backbone.weights) if recipe.backbone.weights else None,
-        image_size=recipe.backbone.image_size,
-        seed=recipe.seed,
-    )
-    unchanged = recipe.model_copy(update={"augmentation": ()})
+    plain = recipe.model_copy(update={"augmentation": (), "freeze": FreezePlan()})  # from scratch there is nothing to see yet
+    network = untrained(plain, backbone, len(manifest.classes))
     looked_at = manifest.with_samples(replace(sample, subset=Subset.VAL) for sample in samples)
     try:
-        with batches(unchanged, backbone, looked_at, plugins, compute.device) as shown:
+        with batches(plain, backbone, looked_at, plugins, compute.device) as shown:
             return engine.survey(
                 network,
                 shown.validation_keys,

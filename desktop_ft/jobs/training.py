@@ -20,7 +20,7 @@ from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import Team, gathered
 from desktop_ft.jobs import augmenting, distributed
-from desktop_ft.jobs.building import Parts, batches, build, loss
+from desktop_ft.jobs.building import Parts, batches, build, loss, origin
 from desktop_ft.jobs.children import Emit as Emit
 from desktop_ft.jobs.evaluating import evaluate_run
 from desktop_ft.jobs.replanning import Replanning
@@ -233,6 +233,7 @@ def _learn(work: _Work, plugins: Plugins, emit: Emit, control: RunControl, team:
             features=feature_store(team.on_machine) if cut else None,
             measurements=measurements() if team.size == 1 else None,  # several would have to measure the same
             relearn=replanning,
+            origin=origin(run.recipe, run.backbone, len(run.manifest.classes)),
             team=team,
         )
 

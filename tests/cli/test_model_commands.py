@@ -1,10 +1,14 @@
 """`desktop-ft layers` compares plans."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from desktop_ft.cli import main
+from desktop_ft.core.events import LayerSeen, LayersSeen
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.runs.run_folder import RunFolder
 
 COMPARE = ("layers", "resnet18", "--image-size", "32", "--compare", "head")
 
@@ -27,3 +31,28 @@ def test_networks_are_found_by_each_word_of_their_facts(capsys: pytest.CaptureFi
     assert titles.index("parameters") + len("parameters") == rows[0].index(" M") + 2, "figures stand on the right"
     assert main(["backbones", "efficientnet-lite 241px"]) == 0
     assert "No backbone has 'efficientnet-lite 241px'" in capsys.readouterr().out
+
+
+def test_of_a_run_it_shows_how_the_layers_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder="photos")))
+    assert main(["layers", str(run.path)]) == 2
+    assert "does not tell how its layers learned" in capsys.readouterr().err
+    with run.log() as log:
+        for epoch in range(2):
+            log.append(
+                LayersSeen(
+                    epoch=epoch,
+                    layers=(
+                        LayerSeen(path="conv_stem", gradient=0.1, update=1e-8, drift=0.0),
+                        LayerSeen(path="classifier", gradient=0.4, update=0.05),
+                    ),
+                )
+            )
+    assert main(["layers", str(run.path)]) == 0
+    said = capsys.readouterr().out
+    assert "conv_stem: does not learn. A step moves" in said
+    assert main(["layers", str(run.path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["layers"]["classifier"] == {
+        "gradient": 0.4, "update": 0.05, "drift": None, "sign": None
+    }  # fmt: skip

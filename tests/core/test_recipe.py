@@ -1,7 +1,7 @@
 """A recipe is saved, read again and checked."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from desktop_ft.core.augmentation import AugmentationSpec
@@ -48,6 +48,7 @@ def test_a_saved_recipe_is_read_back_equal(recipe: Recipe) -> None:
 
 @given(recipes, st.integers(0, 2**32 - 1))
 def test_the_digest_tells_recipes_apart_but_not_places(recipe: Recipe, seed: int) -> None:
+    assume(recipe.portable().dataset.folder)  # the root has no name to keep
     moved = recipe.model_copy(
         update={"dataset": recipe.dataset.model_copy(update={"folder": "/elsewhere/" + recipe.portable().dataset.folder})}
     )

@@ -16,6 +16,7 @@ from desktop_ft.engine.arithmetic import Measurements
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.device import Compute, choose
 from desktop_ft.engine.feature_store import FeatureStore
+from desktop_ft.engine.layer_watch import Origin
 from desktop_ft.engine.learner import Relearn
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.engine.trainer import Trainer
@@ -210,6 +211,7 @@ class Run:
     events: list[TrainEvent] = field(default_factory=list)
     on_event: Callable[[TrainEvent], None] = lambda event: None
     relearn: Relearn | None = None
+    origin: Origin | None = None
     team: Team = ALONE
 
     @property
@@ -232,6 +234,7 @@ class Run:
             features=self.features,
             measurements=self.measurements,
             relearn=self.relearn,
+            origin=self.origin,
             team=self.team,
         )
         return trainer.fit(self._hear, self.control, resume)

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QLineEdit, QStyle, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import LayerSeen, LayersSeen
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import BackboneChoice
-from desktop_ft.gui.layer_model import COMPARED, PATH_ROLE, SHARE
+from desktop_ft.gui.layer_model import COMPARED, DRIFT, LEARNED, PATH_ROLE, REMARK, SHARE
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
@@ -223,3 +225,24 @@ def test_what_was_done_with_a_plan_is_told_on_every_page(window: MainWindow) -> 
     for name, said in (("plan.copy", "clipboard"), ("plan.paste", "The copied plan is this project's now")):
         window.actions_[name].trigger()
         assert said in window.notice.text
+
+
+def test_the_tree_shows_how_the_layers_of_a_run_learn(layers: LayersPage, window: MainWindow, tmp_path: Path) -> None:
+    window.session.state.go("layers")
+    assert layers.learning.switch.isHidden()
+    forgets = LayerSeen(path="blocks.1.0.conv_dw", gradient=0.3, update=1e-3, drift=0.25)
+    looks = [
+        LayersSeen(epoch=epoch, layers=(forgets, LayerSeen(path="classifier", gradient=0.4, update=0.05))) for epoch in (0, 1)
+    ]
+    window.session.training.show(tmp_path, MetricHistory.of(looks))
+    assert layers.learning.switch.isVisible() and layers.tree.isColumnHidden(DRIFT)
+    click(layers.learning.switch)
+    assert not layers.tree.isColumnHidden(DRIFT) and layers.tree.isColumnHidden(SHARE)
+    assert "blocks.1.0.conv_dw: forgets." in layers.learning.line.text() and layers.learning.line.isVisible()
+    shown = layers.model.index_of("blocks.1")
+    assert [shown.siblingAtColumn(column).data() for column in LEARNED] == ["0.3", "0.1 %", "25 %", "forgets"]
+    assert "Lower its share" in shown.siblingAtColumn(REMARK).data(Qt.ItemDataRole.ToolTipRole)
+    click(layers.learning.switch)
+    assert layers.tree.isColumnHidden(DRIFT) and not layers.tree.isColumnHidden(SHARE) and layers.learning.line.isHidden()
+    window.session.training.forget()
+    assert layers.learning.switch.isHidden()
