@@ -12,6 +12,7 @@ import statistics
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from desktop_ft.engine import process
 
@@ -24,7 +25,7 @@ from desktop_ft.jobs.training import train  # noqa: E402
 from desktop_ft.plugin_manager import load_plugins  # noqa: E402
 from desktop_ft.runs.run_folder import RunFolder  # noqa: E402
 
-PLANS = {
+PLANS: dict[str, dict[str, Any]] = {
     "head": {"preset": "head"},
     "all": {"preset": "all"},
     "all, as fast as the head": {"preset": "all", "backbone_rate": 1.0},
@@ -47,7 +48,7 @@ def main() -> None:
             freeze = {key: value for key, value in plan.items() if key != "lr"}
             data = {"dataset": {"folder": str(folder)}, "backbone": {"name": asked.backbone}, "freeze": freeze}
             recipe = Recipe.from_data(data, "The benchmark")
-            lr = recipe.optimisation.lr * float(plan.get("lr", 1.0))
+            lr = recipe.optimisation.lr * plan.get("lr", 1.0)
             with tempfile.TemporaryDirectory() as place:
                 run = Path(place) / "run"
                 train(recipe.with_optimisation(epochs=asked.epochs, lr=lr), run, plugins, lambda event: None, RunControl())

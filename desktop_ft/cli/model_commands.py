@@ -9,7 +9,7 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin, is_found_by
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.layer_learning import LayerState, remarks, states
+from desktop_ft.core.layer_learning import LayerState, remarks, share, states
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.plan_comparison import compare
@@ -210,8 +210,8 @@ def _learned(run: RunFolder, terminal: Terminal) -> int:
 
 
 def _learned_row(path: str, state: LayerState) -> list[str]:
-    drift = "" if state.drift is None else f"{100 * state.drift:.2g} %"
-    return [path, f"{state.gradient:.2g}", f"{100 * state.update:.2g} %", drift, state.sign.value if state.sign else ""]
+    drift = "" if state.drift is None else share(state.drift)
+    return [path, f"{state.gradient:.2g}", share(state.update), drift, state.sign.value if state.sign else ""]
 
 
 def _compare(names: Sequence[str], tree: LayerNode, head: str, terminal: Terminal) -> int:

@@ -11,6 +11,7 @@ from desktop_ft.core.language import marked, tr
 _STILL, _FORGOTTEN = 1e-6, 0.1
 _ENOUGH_EPOCHS = 2
 _SHOWN = 3
+_LEAST_PERCENT = 0.0001
 
 
 class Sign(StrEnum):
@@ -100,6 +101,14 @@ def together(parts: Iterable[LayerState]) -> LayerState | None:
         drift=max(drifts) if drifts else None,
         sign=next((sign for sign in (Sign.FORGETS, Sign.NO_GRADIENT, Sign.STILL) if sign in signs), None),
     )
+
+
+def share(value: float) -> str:
+    """A share of a length as people read it: `14 %`, `0.35 %`, `< 0.0001 %`."""
+    percent = 100 * value
+    if 0 < percent < _LEAST_PERCENT:
+        return f"< {_LEAST_PERCENT:.4f} %"
+    return f"{percent:.0f} %" if percent >= 10 else f"{float(f'{percent:.2g}'):.4f}".rstrip("0").rstrip(".") + " %"
 
 
 def remarks(found: Mapping[str, LayerState]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.layer_learning import CURES, LayerState, together
+from desktop_ft.core.layer_learning import CURES, LayerState, share, together
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.plan_comparison import differ
 from desktop_ft.gui import words
@@ -259,7 +259,7 @@ class LayerModel(QAbstractItemModel):
         value = {GRADIENT: state.gradient, STEP: state.update, DRIFT: state.drift}[column]
         if value is None:
             return ""
-        return f"{value:.2g}" if column == GRADIENT else f"{100 * value:.2g} %"
+        return f"{value:.2g}" if column == GRADIENT else share(value)
 
     def _state(self, row: _Row) -> LayerState | None:
         leaves = (leaf.path for leaf in self._leaves[row.first : row.last])

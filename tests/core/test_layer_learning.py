@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_ft.core.events import LayerSeen, LayersSeen
-from desktop_ft.core.layer_learning import CURES, LayerState, Sign, remarks, states, together
+from desktop_ft.core.layer_learning import CURES, LayerState, Sign, remarks, share, states, together
 
 
 def look(epoch: int, **layers: tuple[float, float, float | None]) -> LayersSeen:
@@ -45,6 +45,22 @@ def test_each_sign_is_told_once_with_what_to_do() -> None:
     found["good"] = LayerState(gradient=1.0, update=0.1, drift=0.0)
     (said,) = remarks(found)
     assert said.startswith("layer0, layer1, layer2 …: does not learn.") and said.endswith(CURES[Sign.STILL])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.0, "0 %"),
+        (1e-9, "< 0.0001 %"),
+        (3.456e-6, "0.0003 %"),
+        (0.00354, "0.35 %"),
+        (0.0234, "2.3 %"),
+        (0.14, "14 %"),
+        (1.7, "170 %"),
+    ],
+)
+def test_shares_as_people_read_them(value: float, said: str) -> None:
+    assert share(value) == said
 
 
 shares = st.floats(0, 10)
