@@ -156,11 +156,15 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         f"{size}, loaded again in a process of its own and compared on {report.compared} of your pictures: largest relative "
         f"difference {report.largest_difference:.1e}, changed answers {report.changed_answers}."
     )
-    if not report.settings.exact and report.accuracy is not None:
+    if report.accuracy is not None:
+        allowed = f" ({report.settings.largest_drop:g} percentage points may be lost)" if not report.settings.exact else ""
         terminal.say(
             f"Accuracy on {count(report.judged, 'validation photo')}: {report.accuracy:.1%}, of the trained model "
-            f"{report.trained_accuracy:.1%} ({report.settings.largest_drop:g} percentage points may be lost)."
+            f"{report.trained_accuracy:.1%}{allowed}."
         )
+    if report.latency:
+        spent = ", ".join(f"{latency.batch} in {latency.milliseconds:.1f} ms" for latency in report.latency)
+        terminal.say(f"Pictures answered at once here: {spent}.")
 
 
 def show_exports(reports: Sequence[ExportReport], terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 _UNBOUNDED = 10_000
 _TOLD_EVERY_S = 0.05
+_LINE_EVERY_S = 10.0
 ProgressCallback = Callable[[int, int | None], None]
+PhaseCallback = Callable[[str, int, int | None], None]
 
 
 class Terminal:
@@ -100,18 +103,24 @@ class Terminal:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[ProgressCallback]:
-        """A bar with the time left, on a terminal; nothing elsewhere."""
+        """A bar with the time left, on a terminal; elsewhere a line now and then, where it takes long."""
         with self.phases() as tell:
+            tell(what, 0, None)
             yield lambda done, total: tell(what, done, total)
 
     @contextmanager
-    def phases(self) -> Iterator[Callable[[str, int, int | None], None]]:
+    def phases(self) -> Iterator[PhaseCallback]:
         """As `progress`, for work in several named phases: one bar each."""
+        with self._bars() if self.err.is_terminal else self._lines() as tell:
+            yield tell
+
+    @contextmanager
+    def _bars(self) -> Iterator[PhaseCallback]:
         from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.err, disable=not self.err.is_terminal) as bars:
+        with Progress(*columns, console=self.err) as bars:
             tasks: dict[str, Any] = {}
             told_at = 0.0
 
@@ -126,6 +135,28 @@ class Terminal:
                 bars.update(tasks[what], completed=done, total=total)
 
             yield tell
+
+    @contextmanager
+    def _lines(self) -> Iterator[PhaseCallback]:
+        """Where no terminal shows bars a line now and then, from a thread: work that is silent for long looks like a halt."""
+        last: list[tuple[str, int, int | None]] = []
+        over = threading.Event()
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            last[:] = [(what, done, total)]
+
+        def speak() -> None:
+            while not over.wait(_LINE_EVERY_S):
+                for what, done, total in tuple(last):
+                    self.note(f"{what}: {done:,} of {total:,}" if total else f"{what} …")
+
+        speaker = threading.Thread(target=speak, name="progress", daemon=True)
+        speaker.start()
+        try:
+            yield tell
+        finally:
+            over.set()
+            speaker.join()
 
 
 def _printable_lines(text: str) -> str:

@@ -32,7 +32,7 @@ class _Times:
 
     Attributes:
         before: of all earlier starts. now: the latest second that an event told.
-        learning, validating: spent on `steps` steps and `validations` validations.
+        learning, validating: spent on `steps` steps and `validations` validations. first_step: on the first of these.
         first: learning, steps and validating of the first epoch since the start, once another one has followed: it paid for
             what comes only once, such as decoding pictures that are kept.
     """
@@ -41,14 +41,18 @@ class _Times:
     now: float = 0.0
     learning: float = 0.0
     steps: int = 0
+    first_step: float = 0.0
     validating: float = 0.0
     validations: int = 0
     first: tuple[float, int, float] | None = None
 
     @property
     def step(self) -> float:
-        """What a step takes, as far as can be told."""
-        learning, steps, _ = self.first if self.first is not None and self.validations > 1 else (0.0, 0, 0.0)
+        """What a step takes, as far as can be told. The first one since a start is not typical: it loads code."""
+        if self.first is not None and self.validations > 1:
+            learning, steps, _ = self.first
+        else:
+            learning, steps = (self.first_step, 1) if self.steps > 1 else (0.0, 0)
         return (self.learning - learning) / (self.steps - steps)
 
     @property
@@ -64,7 +68,9 @@ class _Times:
 
     def learned(self, now: float) -> None:
         """A step ended at the second `now`."""
-        self.learning += max(0.0, now - self.now)
+        took = max(0.0, now - self.now)
+        self.learning += took
+        self.first_step = self.first_step if self.steps else took
         self.steps += 1
         self.now = max(self.now, now)
 

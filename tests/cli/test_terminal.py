@@ -6,12 +6,14 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desktop_ft.cli import terminal
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.words import duration
 
@@ -70,3 +72,24 @@ def test_on_a_terminal_a_bar_tells_how_far_it_is(tmp_path: Path) -> None:
         os.close(master)
     assert b"Looking" in shown
     assert b"200/200" in shown
+
+
+def test_elsewhere_a_line_now_and_then_tells_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "_LINE_EVERY_S", 0.01)
+    said, again = "", threading.Event()
+    with Terminal().progress("Looking") as tell:
+        while "Looking …" not in said:
+            said += capsys.readouterr().err
+            again.wait(0.005)
+        tell(1500, 20_000)
+        while "Looking: 1,500 of 20,000" not in said:
+            said += capsys.readouterr().err
+            again.wait(0.005)
+
+
+def test_short_work_says_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal().progress("Looking") as tell:
+        tell(1, 2)
+    assert capsys.readouterr().err == ""

@@ -58,7 +58,14 @@ def test_progress_and_time_left_follow_the_steps():
     history.add(epoch_done(0, True, seconds=15.0))  # a validation of 5 s
     assert history.eta_seconds == approx(45)  # three epochs more, of 15 s each
     history.add(step_done(1, 0, seconds=18.0))
-    assert history.eta_seconds == approx(13.0 / 6 * 14 + 3 * 5.0)  # steps at their pace, and three validations more
+    assert history.eta_seconds == approx(11.0 / 5 * 14 + 3 * 5.0)  # steps at the pace since the first, and three validations more
+
+
+def test_what_the_very_first_step_loads_is_not_paid_for_again():
+    history = MetricHistory.of([started(), *(step_done(0, n, seconds=18.0 + n) for n in range(5))])
+    assert history.eta_seconds == approx(15.0)
+    history.add(epoch_done(0, True, seconds=23.0))
+    assert history.eta_seconds == approx(15.0 + 3 * 1.0)
 
 
 def test_before_the_first_validation_the_time_left_is_the_least_it_can_be():
@@ -179,7 +186,7 @@ def test_the_time_left_after_the_first_epoch_of_a_recorded_run_is_right_within_1
 def test_what_only_the_first_epoch_pays_for_is_forgotten_once_another_one_has_followed():
     events = [started(), *(step_done(0, n, seconds=10.0 * (n + 1)) for n in range(5)), epoch_done(0, True, seconds=60.0)]
     history = MetricHistory.of([*events, *(step_done(1, n, seconds=60.0 + n + 1) for n in range(5))])
-    assert history.eta_seconds == approx(10 * 55 / 10 + 3 * 10)
+    assert history.eta_seconds == approx(10 * 45 / 9 + 3 * 10)
     history.add(epoch_done(1, True, seconds=67.0))
     assert history.eta_seconds == approx(10 * 1.0 + 2 * 2.0)
 
