@@ -41,6 +41,8 @@ OPTIONS = {
     "--views": "optimisation.views",
     "--balance": "optimisation.balance",
     "--val": "dataset.val",
+    "--images-per-class": "dataset.images_per_class",
+    "--draw": "dataset.draw",
     "--seed": "seed",
     "--device": "device",
     "--precision": "precision",
