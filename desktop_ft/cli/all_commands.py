@@ -4,6 +4,7 @@ from typing import Any
 
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.card_command import add_card_command
+from desktop_ft.cli.compare_command import add_compare_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.explain_command import add_explain_command
@@ -34,6 +35,7 @@ def add_all_commands(commands: Any) -> None:
         add_explain_command,
         add_model_commands,
         add_forecast_command,
+        add_compare_command,
         add_rate_command,
         add_bench_command,
         add_help_command,

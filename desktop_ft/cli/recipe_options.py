@@ -1,7 +1,7 @@
 """The options that make a recipe: each is a field of the recipe, and takes its help, choices and default from there."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ OPTIONS = {
     "--views": "optimisation.views",
     "--balance": "optimisation.balance",
     "--val": "dataset.val",
+    "--images-per-class": "dataset.images_per_class",
+    "--draw": "dataset.draw",
     "--seed": "seed",
     "--device": "device",
     "--precision": "precision",
@@ -51,14 +53,24 @@ _MEASURED = {"--batch-size": "auto: measured here; larger where that makes the r
 """Options that may be `auto`: the recipe holds what was found."""
 
 
-def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add the folder of pictures, `--recipe`, and an option for every field of a recipe that a person sets by hand."""
+def add_recipe_options(parser: argparse.ArgumentParser, leave_out: Sequence[str] = ()) -> None:
+    """Add the folder of pictures, `--recipe`, and an option for every field of a recipe that a person sets by hand.
+
+    Args:
+        leave_out: options that the command has no use for: they are not offered, and change nothing.
+    """
     _add_source(parser)
     parser.add_argument("--save-recipe", type=Path, metavar="FILE", help="write the recipe of this run to FILE as well")
     group = parser.add_argument_group("recipe")
     for option, where in OPTIONS.items():
-        _add(group, option, where)
-    _add_rate(group)
+        if option in leave_out:
+            parser.set_defaults(**{where: None})
+        else:
+            _add(group, option, where)
+    if RATE_OPTION in leave_out:
+        parser.set_defaults(rate=[])
+    else:
+        _add_rate(group)
     group.add_argument(
         "--augment", metavar="PRESET", help="none, light, standard or strong: how training pictures are changed (default none)"
     )

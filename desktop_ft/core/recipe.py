@@ -73,7 +73,7 @@ class Part(StrEnum):
 
 LEFT_OUT = ""
 """The name in the run of a class that is left out."""
-_EDITS = ("rename", "pictures")
+_EDITS = ("rename", "pictures", "images_per_class", "draw")
 
 
 class DatasetChoice(Described):
@@ -98,6 +98,16 @@ class DatasetChoice(Described):
         {},
         description="Pictures moved by hand to train, val or test, or left_out, by the SHA-256 of their bytes: so a picture "
         "stays where it was put when its file is renamed. All others are divided as ever.",
+    )
+    images_per_class: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Training pictures of each class that are used, to see how many are needed; 0: all. "
+        "Validation and test pictures stay as they are, and what fewer would take is among what more take.",
+    )
+    draw: int = Field(
+        0, ge=0, lt=2**32, description="Which training pictures these are, where not all are used: another number draws others."
     )
 
     @field_validator("rename")

@@ -16,10 +16,12 @@ from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part
 from desktop_ft.core.values import explain
 from desktop_ft.data.doubles import duplicates, similar
-from desktop_ft.data.splits import names_validation, subsets
+from desktop_ft.data.splits import drawn, names_validation, subsets
 
-STALE, EMPTIED = "stale-edit", "emptied-class"
-"""Kinds of problems that edits bring: one that finds nothing to change, and a class of which no picture is left."""
+STALE, EMPTIED, NOT_DRAWN = "stale-edit", "emptied-class", "not-drawn"
+"""Kinds of problems that edits bring: one that finds nothing to change, a class of which no picture is left, and training
+pictures that the recipe has no use for.
+"""
 _RECIPE = "recipe"
 """Where such a problem lies: not in a file of the folder."""
 
@@ -39,7 +41,7 @@ def prepared(scanned: DatasetManifest, dataset: DatasetChoice, before: DatasetMa
     samples = tuple(
         _same_or_new(sample, _part(sample, dataset) or subset, known) for sample, subset in zip(kept.samples, given, strict=True)
     )
-    return kept.with_samples(samples)
+    return _fewer(kept.with_samples(samples), dataset)
 
 
 def edited(scanned: DatasetManifest, dataset: DatasetChoice) -> DatasetManifest:
@@ -73,6 +75,23 @@ def edited(scanned: DatasetManifest, dataset: DatasetChoice) -> DatasetManifest:
             )
         ),
     )
+
+
+def _fewer(manifest: DatasetManifest, dataset: DatasetChoice) -> DatasetManifest:
+    """`manifest` with the training pictures that `dataset` draws, where it does not take all; and a note of how many are left."""
+    if not dataset.images_per_class:
+        return manifest
+    taken = set(drawn(manifest.of(Subset.TRAIN), dataset.images_per_class, dataset.draw))
+    kept = [sample for sample in manifest.samples if sample.subset is not Subset.TRAIN or sample in taken]
+    if not (unused := len(manifest.samples) - len(kept)):
+        return manifest
+    reason = tr(
+        "The recipe uses {count} training pictures of each class; {unused} others are not used.",
+        count=dataset.images_per_class,
+        unused=unused,
+    )
+    note = _told(NOT_DRAWN, None, reason, tr("Set the pictures of each class to 0 to use all."))
+    return replace(manifest, samples=tuple(kept), problems=(*manifest.problems, note))
 
 
 def renamed(dataset: DatasetChoice, found: Iterable[str], names: Iterable[str], new: str) -> DatasetChoice:

@@ -13,6 +13,7 @@ Only such a picture can change sides later, when its class grows enough to have 
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import lru_cache
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
@@ -50,6 +51,20 @@ def subsets(manifest: DatasetManifest, val: float, *, named: bool | None = None)
 def place(sha256: str) -> float:
     """Where a picture stands between 0 and 1, spread evenly over pictures; below the share held out, it is for validation."""
     return int.from_bytes(hashlib.sha256(b"desktop-ft split 1:" + sha256.encode()).digest()[:8], "big") / 2**64
+
+
+def drawn(samples: Sequence[Sample], count: int, draw: int) -> tuple[Sample, ...]:
+    """At most `count` of the `samples` of each class, in their order.
+
+    Which ones a picture's content and the number `draw` decide: what a smaller `count` takes is among what a larger one takes,
+    and a picture that is added may take the place of one, but moves no other.
+    """
+    by_class: dict[int, list[tuple[bytes, str]]] = defaultdict(list)
+    for sample in samples:
+        rank = hashlib.sha256(f"desktop-ft draw 1:{draw}:{sample.sha256}".encode()).digest()
+        by_class[sample.label].append((rank, sample.path))
+    taken = {path for ranked in by_class.values() for _, path in sorted(ranked)[:count]}
+    return tuple(sample for sample in samples if sample.path in taken)
 
 
 def _sides(samples: list[Sample], val: float) -> dict[str, Subset]:

@@ -1,8 +1,9 @@
 """Line charts, the reliability diagram and accuracy by share answered as SVG: no script, colours from the page's style."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.evaluation.calibration import Bin
@@ -16,14 +17,22 @@ _DOTS = 40
 
 Point = tuple[float, float]
 
+SERIES = ("series1", "series2", "series3", "series4", "series5", "series6")
+"""Roles for curves of one kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One curve. `role` is a class of the page's style: `train`, `val`, `faint` or `rate`."""
+    """One curve. `role` is a class of the page's style: `train`, `val`, `faint`, `rate`, or one of `SERIES`.
+
+    Attributes:
+        spread: for each point, from where to where it may be; none where that is not drawn.
+    """
 
     label: str
     role: str
     points: tuple[Point, ...]
+    spread: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +46,26 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def line_chart(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> str:
+def line_chart(title: str, x_label: str, y_label: str, lines: Sequence[Line], named: Sequence[tuple[float, str]] = ()) -> str:
     """A figure with axes, ticks, a legend and one curve a line; values that are not numbers are left out.
 
     The x axis counts something whole, such as epochs, from 0.
+
+    Args:
+        named: places on the x axis that have names; they take the place of the numbers there.
     """
-    drawn = [Line(line.label, line.role, thinned(line.points)) for line in lines]
+    drawn = [line if line.spread else replace(line, points=thinned(line.points)) for line in lines]
     drawn = [line for line in drawn if line.points]
     if not drawn:
         return ""
     xs = [x for line in drawn for x, _ in line.points]
-    ys = [y for line in drawn for _, y in line.points]
+    ys = [y for line in drawn for _, y in line.points] + [y for line in drawn for ends in line.spread for y in ends]
     x_low, x_high = 0.0, max(1.0, *xs)
     y_low, y_high = _room(min(ys), max(ys), margin=0.06)
     x, y = _Scale(x_low, x_high, _LEFT, _WIDTH - _RIGHT), _Scale(y_low, y_high, _HEIGHT - _BOTTOM, _TOP)
     whole = [value for value in ticks(x_low, x_high, about=10) if value == round(value)]
-    content = _axes(x, y, whole, x_label, y_label) + "".join(_curve(line, x, y) for line in drawn)
+    axes = _axes(x, y, [at for at, _ in named] or whole, x_label, y_label, dict(named))
+    content = axes + "".join(_whiskers(line, x, y) + _curve(line, x, y) for line in drawn)
     keys = "".join(f'<span class="key {line.role}">{text(line.label)}</span>' for line in drawn)
     return _figure(title, content, keys)
 
@@ -129,20 +142,30 @@ def _room(low: float, high: float, margin: float = 0.0) -> tuple[float, float]:
     return low - margin * (high - low), high + margin * (high - low)
 
 
-def _axes(x: _Scale, y: _Scale, x_ticks: Iterable[float], x_label: str, y_label: str) -> str:
+def _axes(
+    x: _Scale, y: _Scale, x_ticks: Iterable[float], x_label: str, y_label: str, names: Mapping[float, str] = MappingProxyType({})
+) -> str:
     parts = []
     for value in ticks(y.low, y.high):
         parts.append(f'<path class="grid" d="M{x.start} {y(value):.1f}H{x.end}"/>')
         parts.append(f'<text x="{x.start - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>')
     for value in x_ticks:
+        shown = text(names.get(value, f"{value:.4g}"))
         parts.append(f'<path class="tick" d="M{x(value):.1f} {y.start}v5"/>')
-        parts.append(f'<text x="{x(value):.1f}" y="{y.start + 18}" text-anchor="middle">{value:.4g}</text>')
+        parts.append(f'<text x="{x(value):.1f}" y="{y.start + 18}" text-anchor="middle">{shown}</text>')
     parts.append(f'<path class="axis" d="M{x.start} {y.end}V{y.start}H{x.end}"/>')
     middle_x, middle_y = (x.start + x.end) / 2, (y.start + y.end) / 2
     parts.append(f'<text class="label" x="{middle_x}" y="{_HEIGHT - 6}" text-anchor="middle">{text(x_label)}</text>')
     turned = f'transform="translate(14 {middle_y}) rotate(-90)"'
     parts.append(f'<text class="label" {turned} text-anchor="middle">{text(y_label)}</text>')
     return "".join(parts)
+
+
+def _whiskers(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    path = "".join(
+        f"M{x(at):.1f} {y(low):.1f}V{y(high):.1f}" for (at, _), (low, high) in zip(line.points, line.spread, strict=False)
+    )
+    return f'<path class="whisker {line.role}" d="{path}"/>' if path else ""
 
 
 def _curve(line: Line, x: Callable[[float], float], y: Callable[[float], float]) -> str:

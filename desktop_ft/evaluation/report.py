@@ -17,7 +17,7 @@ from desktop_ft.evaluation.results import results
 from desktop_ft.evaluation.style import CSS
 
 # The page holds strangers' names: whatever slipped through could still load and run nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def render(
@@ -55,7 +55,7 @@ def render(
     about = tr("What a fine-tuning run was asked, what it learned, and what it gets wrong.")
     return (
         f'<!DOCTYPE html>\n<html lang="{language.code()}"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{text(title)}</title>\n<style>{CSS}</style></head>\n<body>\n"
         f'<header><h1>{heading}</h1><p class="soft">{text(about)}</p></header>\n'

@@ -2,9 +2,11 @@
 
 CSS = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --paper: #ffffff; --panel: #f6f8fa; --edge: #d8dee4;
-  --train: #2456c9; --val: #c2410c; --good: #1a7f37; --bad: #c4261d; }
+  --train: #2456c9; --val: #c2410c; --good: #1a7f37; --bad: #c4261d;
+  --series3: #1a7f37; --series4: #8250df; --series5: #0e7490; --series6: #9a6700; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #9aa5b1; --paper: #0f1419; --panel: #171d24;
-  --edge: #2d363f; --train: #7aa7ff; --val: #ffa05c; --good: #4cc069; --bad: #ff7066; } }
+  --edge: #2d363f; --train: #7aa7ff; --val: #ffa05c; --good: #4cc069; --bad: #ff7066;
+  --series3: #4cc069; --series4: #c297ff; --series5: #4fc3d9; --series6: #e3b341; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; overflow-wrap: anywhere; }
@@ -47,6 +49,9 @@ svg text { fill: var(--soft); font-size: 12px; } .grid { stroke: var(--edge); } 
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke: currentColor; }
 .train { color: var(--train); } .val, .rate { color: var(--val); } .ideal { color: var(--soft); stroke-dasharray: 5 4;
   stroke-width: 1.5; }
+.series1 { color: var(--val); } .series2 { color: var(--train); } .series3 { color: var(--series3); }
+.series4 { color: var(--series4); } .series5 { color: var(--series5); } .series6 { color: var(--series6); }
+.whisker { fill: none; stroke: currentColor; stroke-width: 1.25; opacity: .55; }
 .faint { color: var(--train); stroke-width: 1; opacity: .35; } circle, rect { fill: currentColor; }
   rect { opacity: .55; } .band { fill: var(--train); opacity: .18; stroke: none; }
 .key { opacity: 1; margin-left: 1rem; font-size: .875rem; white-space: nowrap; }

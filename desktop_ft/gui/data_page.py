@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QSpinBox, QTabWidget, QVBoxLay
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.values import WIDEST
 from desktop_ft.data.health import verdict
 from desktop_ft.gui import words
 from desktop_ft.gui.class_list import ClassList
@@ -121,6 +122,7 @@ class DataPage(Page):
         column.addWidget(self.class_list, 1)
         column.addLayout(self._share())
         column.addWidget(self.val_note)
+        column.addLayout(self._drawing())
         contents = QWidget()
         layout = QVBoxLayout(contents)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -140,6 +142,23 @@ class DataPage(Page):
         self.val_note = label(role="muted", wrap=True)
         caption = caption_of(self.val, tr("Validation &share"))
         return row(caption, HelpButton(self.val), None, explained(self.val, "dataset.val"))
+
+    def _drawing(self) -> QHBoxLayout:
+        self.images_per_class, self.draw = QSpinBox(), QSpinBox()
+        self.images_per_class.setObjectName("images_per_class")
+        self.images_per_class.setRange(0, 1_000_000)
+        self.images_per_class.setSpecialValueText(tr("all"))
+        self.images_per_class.setAccessibleName(tr("Training pictures of each class"))
+        self.draw.setObjectName("draw")
+        self.draw.setRange(0, WIDEST)
+        self.draw.setAccessibleName(tr("Draw"))
+        for spin, name in ((self.images_per_class, "images_per_class"), (self.draw, "draw")):
+            spin.setKeyboardTracking(False)
+            spin.valueChanged.connect(self._draw_pictures)
+            explained(spin, f"dataset.{name}")
+        caption = caption_of(self.images_per_class, tr("Pictures of &each class"))
+        number = caption_of(self.draw, tr("Dra&w"))
+        return row(caption, HelpButton(self.images_per_class), None, self.images_per_class, number, self.draw)
 
     def _new_pictures(self) -> None:
         self.notice.clear()
@@ -183,6 +202,12 @@ class DataPage(Page):
         self.val.setValue(round(100 * self._session.state.recipe.dataset.val))
         self.val.blockSignals(False)
         self.val.setEnabled(not fixed)
+        chosen = self._session.state.recipe.dataset
+        for spin, value in ((self.images_per_class, chosen.images_per_class), (self.draw, chosen.draw)):
+            spin.blockSignals(True)
+            spin.setValue(value)
+            spin.blockSignals(False)
+        self.draw.setEnabled(chosen.images_per_class > 0)
         self.val_note.setText(
             tr("The dataset itself says what is held out.")
             if fixed
@@ -204,6 +229,9 @@ class DataPage(Page):
 
     def _divide(self, percent: int) -> None:
         self._session.opening.divide(percent / 100)
+
+    def _draw_pictures(self) -> None:
+        self._session.opening.draw(self.images_per_class.value(), self.draw.value())
 
     def _choose_folder(self) -> None:
         if folder := choose_folder(self, self._session.settings, tr("Choose a folder of pictures")):

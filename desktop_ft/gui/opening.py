@@ -100,6 +100,11 @@ class Opening(QObject):
         """Hold out another share for validation, where the folder does not say so itself."""
         self.edit(tr("validation share"), self._state.recipe.dataset.model_copy(update={"val": val}), "val")
 
+    def draw(self, images_per_class: int, draw: int) -> None:
+        """Learn from so many training pictures of each class, 0: from all."""
+        changed = {"images_per_class": images_per_class, "draw": draw}
+        self.edit(tr("pictures of each class"), self._state.recipe.dataset.model_copy(update=changed), "draw")
+
     def edit(self, text: str, dataset: DatasetChoice, merge_key: str = "") -> None:
         """Change what the recipe says about the pictures, in a way that can be undone; the disk is not looked at again."""
         self._state.edit(text, self._state.recipe.model_copy(update={"dataset": dataset}), merge_key)

@@ -52,7 +52,7 @@ def _of(page: str, kind: type[Described], *names: str) -> Iterable[Setting]:
 
 
 SETTINGS = (
-    *_of("data", DatasetChoice, "val", "rename", "pictures"),
+    *_of("data", DatasetChoice, "val", "rename", "pictures", "images_per_class", "draw"),
     *_of("model", BackboneChoice, "image_size"),
     *_of("layers", FreezePlan, "preset", "backbone_rate", "batch_norm"),
     *_of("train", Optimisation, *Optimisation.model_fields),

@@ -65,12 +65,14 @@ def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedR
             continue
         path = begun.path if begun is not None else new_run_path(recipe)
         queue.mark(waiting.number, run=str(path), broken_off=broken_off)
-        fit = _fit(recipe, path, plugins, ended, verbs, begun=begun is not None)
+        fit = fitting(recipe, path, plugins, ended, verbs, begun=begun is not None)
         return QueuedRun(waiting.number, waiting.name, recipe, path, fit)
     return None
 
 
-def _fit(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, verbs: Verbs, *, begun: bool) -> Fit:
+def fitting(recipe: Recipe, path: Path, plugins: Plugins, ended: RunEnded | None, verbs: Verbs, *, begun: bool) -> Fit:
+    """What trains the run in `path`, goes on with it where it was `begun`, or judges it where that alone is missing."""
+
     def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
         if ended is not None and ended.status is RunStatus.COMPLETED:
             emit(ended)  # whatever becomes of its evaluation, the run itself is complete

@@ -11,7 +11,18 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import LEFT_OUT, DatasetChoice, Part, Recipe
 from desktop_ft.data import edits
 from desktop_ft.data.doubles import duplicates
-from desktop_ft.data.edits import EMPTIED, STALE, classes_left_out, edited, moved, pictures_left_out, prepared, put_back, renamed
+from desktop_ft.data.edits import (
+    EMPTIED,
+    NOT_DRAWN,
+    STALE,
+    classes_left_out,
+    edited,
+    moved,
+    pictures_left_out,
+    prepared,
+    put_back,
+    renamed,
+)
 from desktop_ft.data.splits import split
 from tests.data.test_splits import manifest, sample
 
@@ -169,3 +180,19 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 def test_what_is_moved_is_counted() -> None:
     shas = [sample(n, 0).sha256 for n in range(5)]
     assert edits.tally(moved(moved(PLAIN, shas, Part.TEST), shas[:2], Part.LEFT_OUT)) == {"test": 3, "left_out": 2}
+
+
+def test_a_recipe_that_takes_few_pictures_of_each_class_takes_them_from_training_alone_and_says_so() -> None:
+    scanned = manifest([sample(n, n % 3, Subset.VAL if n % 5 == 0 else Subset.TRAIN) for n in range(90)])
+    whole, few = prepared(scanned, PLAIN), prepared(scanned, PLAIN.model_copy(update={"images_per_class": 4}))
+    assert few.of(Subset.VAL) == whole.of(Subset.VAL)
+    assert set(few.counts(Subset.TRAIN).values()) == {4} and set(few.of(Subset.TRAIN)) < set(whole.of(Subset.TRAIN))
+    (note,) = few.problems
+    assert note.kind == NOT_DRAWN and note.severity is Severity.NOTE and "60 others" in note.reason
+    assert prepared(scanned, PLAIN.model_copy(update={"images_per_class": 1000})) == whole  # there are no more: nothing to say
+
+
+def test_a_recipe_that_takes_all_pictures_is_written_as_before_they_could_be_fewer() -> None:
+    assert "images_per_class" not in Recipe(dataset=PLAIN).to_toml()
+    few = Recipe(dataset=PLAIN.model_copy(update={"images_per_class": 5, "draw": 2}))
+    assert Recipe.from_toml(few.to_toml(), "it") == few and few.digest() != Recipe(dataset=PLAIN).digest()

@@ -1,12 +1,13 @@
 """Which side a picture is on, and that it stays there."""
 
 import hashlib
+from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
-from desktop_ft.data.splits import place, split
+from desktop_ft.data.splits import drawn, place, split
 
 
 def sample(content: int, label: int, subset: Subset | None = None, name: str = "") -> Sample:
@@ -88,3 +89,24 @@ def test_a_folder_without_validation_gives_it_some_of_its_training_pictures() ->
     done = split(manifest(named), 0.3)
     assert len(done.of(Subset.TEST)) == 30
     assert 60 < len(done.of(Subset.VAL)) < 120
+
+
+@settings(max_examples=200, deadline=None)
+@given(contents, contents, st.integers(0, 20), st.integers(0, 20), st.integers(0, 3))
+def test_what_fewer_take_is_among_what_more_take_and_of_each_class_no_more(
+    items: list[tuple[int, int]], more: list[tuple[int, int]], one: int, other: int, draw: int
+) -> None:
+    samples = [sample(*item) for item in items]
+    few, many = drawn(samples, min(one, other), draw), drawn(samples, max(one, other), draw)
+    assert set(few) <= set(many) <= set(samples)
+    sizes = Counter(s.label for s in samples)
+    assert Counter(s.label for s in many) == Counter({label: min(size, max(one, other)) for label, size in sizes.items()})
+    known = {content for content, _ in items}
+    grown = [*samples, *(sample(*item) for item in more if item[0] not in known)]
+    assert set(drawn(grown[::-1], one, draw)) & set(samples) <= set(drawn(samples, one, draw))
+
+
+def test_another_draw_takes_others_and_the_same_draw_the_same() -> None:
+    samples = [sample(content, 0) for content in range(50)]
+    draws = {drawn(samples, 10, draw) for draw in range(5)}
+    assert len(draws) == 5 and drawn(samples, 10, 3) in draws
