@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from desktop_ft.cli.advise_command import add_advise_command
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.card_command import add_card_command
 from desktop_ft.cli.data_commands import add_data_commands
@@ -33,6 +34,7 @@ def add_all_commands(commands: Any) -> None:
         add_card_command,
         add_explain_command,
         add_model_commands,
+        add_advise_command,
         add_forecast_command,
         add_rate_command,
         add_bench_command,
