@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from desktop_ft.cli.advise_command import add_advise_command
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.card_command import add_card_command
 from desktop_ft.cli.compare_command import add_compare_command
@@ -34,6 +35,7 @@ def add_all_commands(commands: Any) -> None:
         add_card_command,
         add_explain_command,
         add_model_commands,
+        add_advise_command,
         add_forecast_command,
         add_compare_command,
         add_rate_command,

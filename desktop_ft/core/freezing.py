@@ -77,6 +77,10 @@ class FreezePlan(Described):
         """The plan in a few words: its preset, and how many exceptions there are to it."""
         return tr("{preset} + {count} own", preset=self.preset, count=len(self.overrides)) if self.overrides else self.preset
 
+    def with_preset(self, preset: str) -> "FreezePlan":
+        """The plan with another preset, and no exceptions to it."""
+        return self.model_copy(update={"preset": preset, "overrides": {}})
+
     @property
     def pretrained(self) -> bool:
         """Whether training starts from the backbone's weights."""

@@ -81,7 +81,7 @@ class PlanMenu(QPushButton):
 
     def _compare_with(self, preset: str, checked: bool = False) -> None:
         plan = self._session.state.recipe.freeze
-        self.compared.emit(plan.model_copy(update={"preset": preset, "overrides": {}}), preset)
+        self.compared.emit(plan.with_preset(preset), preset)
 
     def _compare_copied(self) -> None:
         try:

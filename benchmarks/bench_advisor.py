@@ -1,0 +1,193 @@
+"""What the advice where to cut is worth: its plan against the best one that trying them all finds. A line of JSON.
+
+    bench_advisor.py FOLDER [FOLDER…] [--tried FILE] [--seeds N…] [--epochs N] [--plans PRESET…] [--only-try]
+
+Besides the folders (of train/ and val/) it takes the shipped digits and two folders made of the ones named: the last with few
+pictures, and the first blurred and recoloured. Depths are thinned out towards the input. What was tried is kept in FILE, and
+not tried again.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from desktop_ft.engine import process
+
+process.prepare()
+
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError  # noqa: E402
+
+from desktop_ft.core.advice import Advice  # noqa: E402
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
+from desktop_ft.core.recipe import Recipe  # noqa: E402
+from desktop_ft.engine.control import RunControl  # noqa: E402
+from desktop_ft.jobs.advising import advise  # noqa: E402
+from desktop_ft.jobs.kept import kept_in  # noqa: E402
+from desktop_ft.jobs.scanning import scan_dataset, write_sample  # noqa: E402
+from desktop_ft.jobs.training import train  # noqa: E402
+from desktop_ft.plugin_manager import Plugins, load_plugins  # noqa: E402
+
+PLANS = ("head", "last:1", "last:2", "last:4", "last:6", "last:9", "all")
+PHOTO_SIZE, DIGIT_SIZE = 128, 64
+FEW = 8
+_BLUR = 0.02
+
+
+def few(folder: Path, into: Path) -> Path:
+    """Copies of `folder`, of its training pictures `FEW` a class."""
+    for place in sorted(path for path in folder.glob("*/*") if path.is_dir()):
+        copies = into / place.relative_to(folder)
+        copies.mkdir(parents=True)
+        for picture in sorted(place.iterdir())[: FEW if place.parent.name == "train" else None]:
+            shutil.copy2(picture, copies)  # links that leave a folder are not followed
+    return into
+
+
+def changed(folder: Path, into: Path) -> Path:
+    """Copies of `folder` that are blurred, and negatives with their channels exchanged: far from what networks have learned."""
+    for picture in sorted(folder.glob("*/*/*")):
+        try:
+            small = ImageOps.contain(Image.open(picture).convert("RGB"), (2 * PHOTO_SIZE, 2 * PHOTO_SIZE))
+        except UnidentifiedImageError:
+            continue
+        red, green, blue = small.split()
+        blurred = Image.merge("RGB", (blue, red, green)).filter(ImageFilter.GaussianBlur(_BLUR * max(small.size)))
+        place = into / picture.relative_to(folder).with_suffix(".jpg")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        ImageOps.invert(blurred).save(place, quality=95)
+    return into
+
+
+def folders(named: list[Path], place: Path, plugins: Plugins) -> Iterator[tuple[str, Path, int]]:
+    """Every folder to advise on: its name, where it is, and the side of the network's input."""
+    for folder in named:
+        yield folder.name, folder.absolute(), PHOTO_SIZE
+    yield f"{named[-1].name}, {FEW} a class", few(named[-1], place / "few"), PHOTO_SIZE
+    yield f"{named[0].name}, blurred and recoloured", changed(named[0], place / "changed"), PHOTO_SIZE
+    yield "digits", write_sample(plugins, "digits", place / "digits"), DIGIT_SIZE
+
+
+def recipe_of(folder: Path, size: int, epochs: int, plan: str = "head", seed: int = 0) -> Recipe:
+    """What is trained, and advised on."""
+    data = {
+        "dataset": {"folder": str(folder)},
+        "backbone": {"image_size": size},
+        "freeze": {"preset": plan},
+        "optimisation": {"epochs": epochs},
+        "seed": seed,
+    }
+    return Recipe.from_data(data, "The benchmark")
+
+
+def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
+    """Train once; the seconds that took, and the best validation accuracy and the last."""
+    at: dict[type, float] = {}
+    accuracy: list[float] = []
+
+    def hear(event: TrainEvent) -> None:
+        at[type(event)] = time.perf_counter()
+        if isinstance(event, EpochDone):
+            accuracy.append(event.val_accuracy)
+
+    ended = train(recipe, place, plugins, hear, RunControl())
+    shutil.rmtree(place)
+    if ended.status is not RunStatus.COMPLETED:
+        raise SystemExit(f"a run did not complete: {ended.error or ended.status}")
+    seconds = at[RunEnded] - at[RunStarted]
+    return {"seconds": round(seconds, 2), "best": max(accuracy), "last": accuracy[-1]}
+
+
+class Tried:
+    """What was tried so far, by folder, plan and seed; kept in a file of lines."""
+
+    def __init__(self, file: Path, epochs: int, plugins: Plugins) -> None:
+        file.touch()
+        self._file, self._epochs, self._plugins = file, epochs, plugins
+        self.lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+
+    def train(self, name: str, folder: Path, size: int, plan: str, seed: int, place: Path) -> None:
+        """Train, unless that was done before."""
+        if any((line["folder"], line["plan"], line["seed"]) == (name, plan, seed) for line in self.lines):
+            return
+        told = tried(recipe_of(folder, size, self._epochs, plan, seed), place, self._plugins)
+        self.lines.append({"folder": name, "plan": plan, "seed": seed, **told})
+        with self._file.open("a") as file:
+            file.write(json.dumps(self.lines[-1]) + "\n")
+        print(self.lines[-1], file=sys.stderr)
+
+    def mean(self, name: str, what: str) -> dict[str, float]:
+        """The mean over the seeds of `what`, by plan."""
+        found: dict[str, list[float]] = {}
+        for line in self.lines:
+            if line["folder"] == name:
+                found.setdefault(line["plan"], []).append(line[what])
+        return {plan: statistics.fmean(values) for plan, values in found.items()}
+
+
+def judged(name: str, advice: Advice, seconds: float, known: Tried) -> dict[str, Any]:
+    """How the advice fares against the best of what was tried."""
+    accuracy, took = known.mean(name, "best"), known.mean(name, "seconds")
+    whole = sum(took[plan] for plan in PLANS if plan in took)
+    best = max(accuracy, key=accuracy.__getitem__)
+    return {
+        "folder": name,
+        "pictures": advice.training,
+        "accuracy": {plan: round(accuracy[plan], 4) for plan in PLANS if plan in accuracy},
+        "probe": [round(score.accuracy.value, 3) for score in advice.scores],
+        "best": best,
+        "recommended": advice.recommended,
+        "expected": round(advice.option.accuracy.value, 4),
+        "reached": round(accuracy[advice.recommended], 4),
+        "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),
+        "advice_s": round(seconds, 1),
+        "tried_s": round(whole, 1),
+        "share": round(seconds / whole, 3),
+    }
+
+
+def main() -> None:
+    """Try every plan, then ask for advice."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--tried", type=Path, default=Path("tried.jsonl"))
+    parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1))
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--plans", nargs="*", default=PLANS)
+    parser.add_argument("--only-try", action="store_true", help="ask for no advice")
+    asked = parser.parse_args()
+    plugins = load_plugins()
+    known = Tried(asked.tried, asked.epochs, plugins)
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        everything = list(folders(asked.folders, place, plugins))
+
+        def train_all(plans: Sequence[str], name: str, folder: Path, size: int) -> None:
+            with kept_in(place / f"kept {name}"):
+                for seed, plan in product(asked.seeds, plans):
+                    known.train(name, folder, size, plan, seed, place / "run")
+
+        for plan, each in product(asked.plans, everything):
+            train_all([plan], *each)
+        found = []
+        for name, folder, size in everything if not asked.only_try else ():
+            recipe, began = recipe_of(folder, size, asked.epochs), time.perf_counter()
+            with kept_in(place / "advice"):
+                advice = advise(recipe, plugins, scan_dataset(recipe.dataset))
+            seconds = time.perf_counter() - began
+            train_all([advice.recommended], name, folder, size)
+            found.append(judged(name, advice, seconds, known))
+            print(found[-1], file=sys.stderr)
+        facts = {"epochs": asked.epochs, "seeds": len(asked.seeds), "photo_size": PHOTO_SIZE, "digit_size": DIGIT_SIZE}
+        print(json.dumps({"benchmark": "advisor", **facts, "folders": found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Where to cut a network, and which network to take, from what a probe reads of a person's own pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.metrics import Interval
+from desktop_ft.core.offers import Speed
+from desktop_ft.core.words import duration, percent, size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeScore:
+    """How well the classes are told from what the first blocks make of a picture, by a classifier that has not seen it.
+
+    Attributes:
+        depth: how many blocks have answered.
+    """
+
+    depth: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOption:
+    """What may be frozen, and what that costs.
+
+    Attributes:
+        preset: of the freeze plan. depth: how many blocks it freezes, from the input up.
+        accuracy: that of the best probe from there on: what learns may do better, and has this to start from.
+        seconds: of the whole training here. memory: bytes that what learns takes.
+    """
+
+    preset: str
+    depth: int
+    accuracy: Interval
+    seconds: float
+    memory: int
+
+    @property
+    def words(self) -> str:
+        """What is expected of it, in a sentence."""
+        return tr(
+            "{preset}: about {accuracy} or better ({low} to {high}), in {time}, with {memory} of memory for what learns.",
+            preset=self.preset,
+            accuracy=percent(self.accuracy.value),
+            low=percent(self.accuracy.low),
+            high=percent(self.accuracy.high),
+            time=duration(self.seconds),
+            memory=size(self.memory),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to freeze for some pictures, and why.
+
+    Attributes:
+        backbone: the network that was asked. blocks: how many it has besides its head.
+        pictures: how many training pictures were looked at, out of `training`.
+        scores: by depth, rising; the last is what the head is given.
+        options: the recommended one, and what it is to be compared with; the cheapest first.
+        recommended: the preset among `options`.
+    """
+
+    backbone: str
+    blocks: int
+    pictures: int
+    training: int
+    scores: tuple[ProbeScore, ...]
+    options: tuple[PlanOption, ...]
+    recommended: str
+
+    @property
+    def option(self) -> PlanOption:
+        """The recommended one."""
+        return next(option for option in self.options if option.preset == self.recommended)
+
+    @property
+    def words(self) -> str:
+        """The recommendation and its reason, in sentences."""
+        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason))
+
+    @property
+    def reason(self) -> str:
+        """Why it is recommended, in a sentence."""
+        best, last = best_of(self.scores), self.scores[-1]
+        figures = {"best": percent(best.accuracy.value), "depth": best.depth, "last": percent(last.accuracy.value)}
+        if self.option.depth >= self.blocks:
+            if best.depth == last.depth:
+                return tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
+            return tr_n(
+                "Block {depth} tells {best}, the last {last}: {n:,} picture cannot tell that from chance, the cheapest will do.",
+                "Block {depth} tells {best}, the last {last}: {n:,} pictures cannot tell that from chance, the cheapest will do.",
+                n=self.pictures,
+                **figures,
+            )
+        return tr_n(
+            "After block {depth} {best} can be told, after the last one only {last}: the last {n:,} block knows its old task "
+            "too well, and should learn yours.",
+            "After block {depth} {best} can be told, after the last one only {last}: the last {n:,} blocks know their old task "
+            "too well, and should learn yours.",
+            n=self.blocks - self.option.depth,
+            **figures,
+        )
+
+
+def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
+    """The score that is the highest; of equal ones the deepest, behind which the least is left to learn."""
+    return max(scores, key=lambda score: (score.accuracy.value, score.depth))
+
+
+def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
+    """How many blocks to freeze: the cheapest choice that so many pictures cannot tell from the best.
+
+    What is frozen up to some depth still holds all that a probe reads there, so what learns behind it can be expected to do as
+    well; what a later block no longer tells it has given up for its old task (Yosinski et al. 2014, "How transferable are
+    features in deep neural networks?"), and must learn anew. Of all depths within one standard error of the best (the rule of
+    Breiman et al. 1984, section 3.4.3) the deepest is taken, behind which the least has to learn: few pictures make the error
+    large, and so keep to the head.
+    """
+    best = best_of(scores).accuracy.value
+    error = math.sqrt(best * (1 - best) / pictures)
+    return max(score.depth for score in scores if score.accuracy.value >= best - error)
+
+
+def expected(scores: Sequence[ProbeScore], depth: int) -> Interval:
+    """What can be expected where `depth` blocks are frozen: what the best probe from there on tells."""
+    return best_of([score for score in scores if score.depth >= depth] or scores[-1:]).accuracy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneScore:
+    """What a network makes of some pictures before it is trained.
+
+    Attributes:
+        accuracy: of a probe on what its head would be given.
+        logme: as `evaluation.probing.logme`; to be compared only between networks, on the same pictures.
+        speed: how fast it answers here.
+    """
+
+    name: str
+    accuracy: Interval
+    logme: float
+    speed: Speed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The networks whose weights are here, for some pictures.
+
+    Attributes:
+        scores: the best probe first.
+        pictures: how many training pictures were looked at.
+    """
+
+    scores: tuple[BackboneScore, ...]
+    pictures: int
+
+    @property
+    def recommended(self) -> BackboneScore:
+        """The fastest that so many pictures cannot tell from the best: within one standard error of it."""
+        best = self.scores[0].accuracy.value
+        error = math.sqrt(best * (1 - best) / self.pictures)
+        near = [score for score in self.scores if score.accuracy.value >= best - error]
+        return max(near, key=lambda score: score.speed.pictures_per_second)
+
+    @property
+    def words(self) -> str:
+        """Which one suits, and why, in a sentence."""
+        chosen, best = self.recommended, self.scores[0]
+        figures = {
+            "name": chosen.name,
+            "accuracy": percent(chosen.accuracy.value),
+            "speed": f"{chosen.speed.pictures_per_second:.3g}",
+            "best": best.name,
+            "most": percent(best.accuracy.value),
+        }
+        if chosen is best:
+            return tr("{name} tells the most of your pictures, {accuracy}, and answers {speed} a second here.", **figures)
+        return tr(
+            "{name} tells {accuracy}, not clearly less than the {most} of {best}, and answers more: {speed} a second here.",
+            **figures,
+        )

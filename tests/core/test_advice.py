@@ -1,0 +1,96 @@
+"""What follows from how well the classes are told by depth."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, best_of, expected, where_to_cut
+from desktop_ft.core.freezing import preset_of_depth
+from desktop_ft.core.metrics import Interval
+from desktop_ft.core.offers import Speed
+
+
+def score(depth: int, accuracy: float) -> ProbeScore:
+    return ProbeScore(depth=depth, accuracy=Interval(value=accuracy, low=accuracy, high=accuracy))
+
+
+def curve(*accuracies: float) -> list[ProbeScore]:
+    return [score(depth, accuracy) for depth, accuracy in enumerate(accuracies, start=1)]
+
+
+def advice(accuracies: tuple[float, ...], pictures: int) -> Advice:
+    scores, blocks = curve(*accuracies), len(accuracies)
+    depth = where_to_cut(scores, pictures)
+    option = PlanOption(
+        preset=preset_of_depth(depth, blocks), depth=depth, accuracy=expected(scores, depth), seconds=65, memory=2_000_000
+    )
+    return Advice(
+        backbone="any",
+        blocks=blocks,
+        pictures=pictures,
+        training=pictures,
+        scores=tuple(scores),
+        options=(option,),
+        recommended=option.preset,
+    )
+
+
+def test_a_curve_that_rises_to_its_end_asks_for_the_head_alone() -> None:
+    told = advice((0.5, 0.7, 0.8, 0.9), 1000)
+    assert told.recommended == "head" and "Nothing tells the classes better" in told.reason
+    assert told.words.startswith("Recommended: head: about 90.0 % or better")
+    assert "1 min 05 s" in told.words and "2.0 MB" in told.words
+
+
+def test_what_falls_before_the_end_is_to_be_learned_anew() -> None:
+    told = advice((0.5, 0.95, 0.9, 0.7), 1000)
+    assert told.recommended == "last:2" and told.option.accuracy.value == 0.95
+    assert "After block 2 95.0 % can be told, after the last one only 70.0 %: the last 2 blocks know" in told.reason
+
+
+def test_few_pictures_cannot_tell_a_fall_from_chance() -> None:
+    assert advice((0.5, 0.95, 0.9), 1000).recommended == "last:1"
+    told = advice((0.5, 0.95, 0.9), 15)
+    assert told.recommended == "head" and "15 pictures cannot tell that from chance" in told.reason
+
+
+shares = st.floats(0, 1, allow_nan=False)
+
+
+@given(st.lists(shares, min_size=1, max_size=30), st.integers(1, 5000))
+def test_the_cut_is_never_worse_than_what_chance_allows_and_nothing_behind_it_is_as_good(
+    accuracies: list[float], pictures: int
+) -> None:
+    scores = curve(*accuracies)
+    depth, best = where_to_cut(scores, pictures), best_of(scores).accuracy.value
+    error = (best * (1 - best) / pictures) ** 0.5
+    assert scores[depth - 1].accuracy.value >= best - error
+    assert all(each.accuracy.value < best - error for each in scores[depth:])
+    assert expected(scores, depth).value == max(accuracies[depth - 1 :])
+
+
+@given(st.lists(shares, min_size=2, max_size=30), st.integers(1, 500))
+def test_more_pictures_never_let_less_learn(accuracies: list[float], pictures: int) -> None:
+    scores = curve(*accuracies)
+    assert where_to_cut(scores, 2 * pictures) <= where_to_cut(scores, pictures)
+
+
+def ranking(*told: tuple[str, float, float], pictures: int = 100) -> Ranking:
+    return Ranking(
+        scores=tuple(
+            BackboneScore(
+                name=name,
+                accuracy=Interval(value=share, low=share, high=share),
+                logme=0.0,
+                speed=Speed(pictures_per_second=speed, device="CPU"),
+            )
+            for name, share, speed in told
+        ),
+        pictures=pictures,
+    )
+
+
+@pytest.mark.parametrize(("second", "chosen"), [(0.91, "quick"), (0.8, "best")])
+def test_the_fastest_network_that_is_not_clearly_worse_is_recommended(second: float, chosen: str) -> None:
+    told = ranking(("best", 0.92, 10), ("quick", second, 90), ("slow", 0.5, 1))
+    assert told.recommended.name == chosen and told.words.startswith(chosen)

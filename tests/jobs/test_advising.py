@@ -1,0 +1,61 @@
+"""Advice before anything is trained: by depth and by network, on a few drawn shapes."""
+
+import threading
+
+import pytest
+
+from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.recipe import BackboneChoice, Recipe
+from desktop_ft.jobs import advising
+from desktop_ft.jobs.advising import advise, drawn, rank_backbones
+from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.plugin_manager import Plugins
+
+
+def test_advice_goes_by_training_pictures_alone_and_is_the_same_again(recipe: Recipe, plugins: Plugins) -> None:
+    manifest = scan_dataset(recipe.dataset)
+    told = set()
+    first = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
+    assert told >= {"Asking the network", "Measuring what it takes"}
+    assert first.pictures == first.training == len(manifest.of(Subset.TRAIN))
+    assert [score.depth for score in first.scores] == list(range(1, first.blocks + 1))
+    assert first.option.seconds > 0 and first.option.memory > 0
+    assert first.options[0].preset == "head"
+    fewer = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
+    assert advise(recipe, plugins, fewer).scores == first.scores
+
+
+def test_of_many_pictures_a_part_is_drawn_evenly(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = scan_dataset(recipe.dataset)
+    training = manifest.of(Subset.TRAIN)
+    assert drawn(manifest, 0) == training
+    monkeypatch.setattr(advising, "MOST", 7)
+    part = drawn(manifest, 0)
+    assert 3 <= len(part) <= 7 and set(part) < set(training) and {sample.label for sample in part} == {0, 1, 2}
+    assert part == drawn(manifest, 0) != drawn(manifest, 1)
+
+
+def test_networks_here_are_ranked_by_what_they_tell(recipe: Recipe, plugins: Plugins) -> None:
+    ranking = rank_backbones(recipe, plugins)
+    names = [score.name for score in ranking.scores]
+    assert {"efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"} <= set(names)
+    told = [score.accuracy.value for score in ranking.scores]
+    assert told == sorted(told, reverse=True) and ranking.recommended.name in names
+    assert all(score.speed.pictures_per_second > 0 for score in ranking.scores)
+
+
+def test_it_can_be_given_up(recipe: Recipe, plugins: Plugins) -> None:
+    cancel = threading.Event()
+
+    def told(what: str, done: int, total: int | None) -> None:
+        if what == "Asking the network":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        advise(recipe, plugins, told=told, cancel=cancel)
+
+
+def test_a_network_that_is_not_here_is_told_with_its_cure(recipe: Recipe, plugins: Plugins) -> None:
+    with pytest.raises(UserError, match="resnet18"):
+        advise(recipe.model_copy(update={"backbone": BackboneChoice(name="resnet18")}), plugins)
