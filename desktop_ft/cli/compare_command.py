@@ -1,4 +1,4 @@
-"""`compare`."""
+"""`compare` and `worth`."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import ask_to_stop_on_signals
-from desktop_ft.core.comparing import ALL, Compared, Comparison, images_words, strategy
+from desktop_ft.core.comparing import ALL, Compared, Comparison, augmentation_strategies, images_words, strategy
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import Warned
 from desktop_ft.core.plan_text import RATE_OPTION
@@ -24,7 +24,7 @@ _NOT_OFFERED = ("--freeze", RATE_OPTION, "--images-per-class", "--draw", "--proc
 
 
 def add_compare_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command that tells what fine-tuning buys."""
+    """Add the commands that tell what fine-tuning buys, and what augmentation is worth."""
     fields = Comparison.model_fields
     parser = commands.add_parser(
         "compare",
@@ -35,13 +35,7 @@ def add_compare_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
         "are not kept: their recipes give them again). Stopped or killed, the same command, or --out alone, goes on.",
         epilog="Example: desktop-ft compare photos --budget 30 --out comparison",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="new folder for the comparison, or one to go on with"
-    )
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help=fields["seconds"].description)
-    parser.add_argument(
-        "--seeds", type=int, metavar="N", help=f"{fields['seeds'].description} (default {fields['seeds'].default})"
-    )
+    _add_options(parser)
     parser.add_argument(
         "--images",
         metavar="LIST",
@@ -52,10 +46,46 @@ def add_compare_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     add_recipe_options(parser, leave_out=_NOT_OFFERED)
     finish(parser, _compare)
 
+    parser = commands.add_parser(
+        "worth",
+        help="say what each augmentation of a recipe is worth on a folder of pictures",
+        description="Train with all of the augmentation, without each transform in turn, and without any, from several seeds on "
+        "the same pictures; then say with intervals and paired tests which transform to keep and which to leave out. Stopped or "
+        "killed, the same command, or --out alone, goes on.",
+        epilog="Example: desktop-ft worth photos --augment standard --views 4 --epochs 10 --out worth",
+    )
+    _add_options(parser)
+    add_recipe_options(parser, leave_out=("--images-per-class", "--draw", "--processes"))
+    finish(parser, _worth)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    fields = Comparison.model_fields
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="new folder for the comparison, or one to go on with"
+    )
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help=fields["seconds"].description)
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help=f"{fields['seeds'].description} (default {fields['seeds'].default})"
+    )
+
 
 def _compare(arguments: argparse.Namespace, terminal: Terminal) -> int:
     asked = _asked(arguments, terminal) if arguments.folder or arguments.recipe else None
-    folder, plugins = ComparisonFolder(arguments.out), load_plugins()
+    return _carry_out(asked, arguments.out, "compare", terminal)
+
+
+def _worth(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    asked = None
+    if arguments.folder or arguments.recipe:
+        base = recipe_from(arguments, terminal)
+        names = augmentation_strategies(base)
+        asked = asked_for(base, strategies=names, seeds=arguments.seeds, images=(ALL,), seconds=arguments.budget)
+    return _carry_out(asked, arguments.out, "worth", terminal)
+
+
+def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Terminal) -> int:
+    folder, plugins = ComparisonFolder(out), load_plugins()
     try:
         with ask_to_stop_on_signals(terminal) as control, folder.worked(), terminal.phases() as phase:
             plan = planned(asked, folder, plugins, progress=phase, control=control)
@@ -74,7 +104,7 @@ def _compare(arguments: argparse.Namespace, terminal: Terminal) -> int:
             terminal.note(f"{runs} runs in {folder.path / 'runs'}.")
             found = compare(folder, plan, plugins, hear, control, tell=tell)
     except Cancelled:
-        terminal.note(f"Stopped; what is done is kept. Go on by: desktop-ft compare --out '{folder.path}'")
+        terminal.note(f"Stopped; what is done is kept. Go on by: desktop-ft {command} --out '{folder.path}'")
         return _INTERRUPTED
     _show(found, folder, terminal)
     return 1 if found.failed else 0

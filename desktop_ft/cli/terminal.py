@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _UNBOUNDED = 10_000
 _TOLD_EVERY_S = 0.05
 _LINE_EVERY_S = 10.0
+_SAID_AGAIN_AFTER = 6
 ProgressCallback = Callable[[int, int | None], None]
 PhaseCallback = Callable[[str, int, int | None], None]
 
@@ -146,9 +147,14 @@ class Terminal:
             last[:] = [(what, done, total)]
 
         def speak() -> None:
+            said, silent = "", 0
             while not over.wait(_LINE_EVERY_S):
+                silent += 1
                 for what, done, total in tuple(last):
-                    self.note(f"{what}: {done:,} of {total:,}" if total else f"{what} …")
+                    now = f"{what}: {done:,} of {total:,}" if total else f"{what} …"
+                    if now != said or silent >= _SAID_AGAIN_AFTER:
+                        self.note(now)
+                        said, silent = now, 0
 
         speaker = threading.Thread(target=speak, name="progress", daemon=True)
         speaker.start()

@@ -1,5 +1,6 @@
 """What fine-tuning is compared with, as data: a plan gives the recipes of its runs, and their figures make one value."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +16,7 @@ from desktop_ft.core.values import Described
 
 ALL = 0
 """In place of a number of pictures: all there are."""
+_MOST_LETTERS = 60
 MOST_EPOCHS = 100
 """However much time there is: more looks at a few pictures teach little, and each is one more chance to pick a lucky epoch."""
 
@@ -60,6 +62,52 @@ STRATEGIES = (
 """Those that are compared by default; any other preset of `FreezePlan` that stays the same throughout is one, too."""
 
 
+class Variant(Strategy):
+    """The recipe as it is, but for some of its augmentation.
+
+    Attributes:
+        without: the transforms that are left out, wherever they stand.
+    """
+
+    without: tuple[str, ...] = ()
+
+    def recipe(self, base: Recipe) -> Recipe:
+        """`base` without them."""
+        kept = tuple(spec for spec in base.augmentation if spec.transform not in self.without)
+        return base.model_copy(update={"augmentation": kept, "changes": ()})
+
+
+AS_IT_IS = Variant(name="as-it-is", title=marked("as it is"), text=marked("With all of its augmentation."))
+_WITHOUT = "without:"
+
+
+def without(*transforms: str) -> Variant:
+    """The recipe as it is, without `transforms`."""
+    named = ", ".join(transforms)
+    return Variant(
+        name=_WITHOUT + "+".join(transforms),
+        title=tr("without {transforms}", transforms=named),
+        text=tr("As it is, but for {transforms}.", transforms=named),
+        without=transforms,
+    )
+
+
+def augmentation_strategies(base: Recipe) -> tuple[str, ...]:
+    """What tells the worth of each transform of `base`: all of them, all but each in turn, and none.
+
+    Raises:
+        UserError: there is none.
+    """
+    transforms = tuple(dict.fromkeys(spec.transform for spec in base.augmentation))
+    if not transforms:
+        raise UserError(
+            tr("There is no augmentation whose worth could be told."),
+            tr("Choose some first, on the page Augment or with --augment."),
+        )
+    nothing = (without(*transforms).name,) if len(transforms) > 1 else ()
+    return (AS_IT_IS.name, *(without(each).name for each in transforms), *nothing)
+
+
 def strategy(name: str) -> Strategy:
     """The strategy called `name`.
 
@@ -69,6 +117,10 @@ def strategy(name: str) -> Strategy:
     known = {each.name: each for each in STRATEGIES}
     if name in known:
         return known[name]
+    if name == AS_IT_IS.name:
+        return AS_IT_IS
+    if name.startswith(_WITHOUT):
+        return without(*name.removeprefix(_WITHOUT).split("+"))
     try:
         plan = FreezePlan(preset=name)
     except ValueError:
@@ -99,7 +151,10 @@ class PlannedRun:
     def folder(self) -> str:
         """The name of its folder, which every disk takes."""
         number = "all" if self.images == ALL else f"{self.images:04}"
-        return f"{self.strategy.replace(':', '-')}, {number} of each, seed {self.seed}"
+        named = self.strategy.replace(":", "-")
+        if len(named) > _MOST_LETTERS:
+            named = f"{named[:_MOST_LETTERS]}-{hashlib.sha256(named.encode()).hexdigest()[:8]}"
+        return f"{named}, {number} of each, seed {self.seed}"
 
     @property
     def words(self) -> str:

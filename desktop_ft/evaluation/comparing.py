@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from desktop_ft.core.comparing import (
+    AS_IT_IS,
     SCRATCH,
     Compared,
     Comparison,
@@ -18,6 +19,7 @@ from desktop_ft.core.comparing import (
     PairedTest,
     RunFigures,
     Score,
+    Variant,
     images_words,
     strategy,
 )
@@ -154,7 +156,8 @@ def _pairs(comparison: Comparison) -> Iterable[tuple[str, str, int]]:
     others = [name for name in names if name != reference]
     for images in comparison.images:
         yield from ((name, reference, images) for name in others)
-    yield from ((second, first, comparison.images[-1]) for first, second in combinations(others, 2))
+    if reference != AS_IT_IS.name:
+        yield from ((second, first, comparison.images[-1]) for first, second in combinations(others, 2))
 
 
 def _tests(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) -> Iterable[PairedTest]:
@@ -222,6 +225,9 @@ def _verdict(
     comparison: Comparison, pictures: int, scores: Sequence[Score], tests: Sequence[PairedTest], matches: Sequence[Match]
 ) -> Iterable[str]:
     most = comparison.images[-1]
+    if comparison.strategies[0] == AS_IT_IS.name:
+        yield from _worth(tests, pictures)
+        return
     against = [test for test in tests if test.images == most and test.than == SCRATCH.name]
     if not against:
         yield tr("Training from scratch was not compared, or has not come to its end: what fine-tuning gains cannot be said.")
@@ -250,6 +256,46 @@ def _verdict(
     yield from (_gain(test) for test in against)
     yield from (_matching(match) for match in matches)
     yield from _between(tests, value, most)
+
+
+def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
+    """What each transform is worth: the recipe as it is against the recipe without it."""
+    unsure = False
+    for test in tests:
+        left_out = strategy(test.strategy)
+        if not isinstance(left_out, Variant):
+            continue
+        told = {
+            "transforms": ", ".join(left_out.without),
+            "points": f"{100 * abs(test.difference.value):.1f}",
+            "low": f"{100 * test.difference.low:+.1f}",
+            "high": f"{100 * test.difference.high:+.1f}",
+            "chance": chance(test.corrected),
+        }
+        if not test.is_sure:
+            unsure = True
+            yield tr(
+                "{transforms}: no effect that could be shown. Without it the accuracy differs by {points} points (95 % interval "
+                "{low} to {high}), which chance explains ({chance}).",
+                **told,
+            )
+        elif test.difference.value < 0:
+            yield tr(
+                "{transforms}: keep it. Without it the model is {points} points worse (95 % interval {low} to {high}; {chance}).",
+                **told,
+            )
+        else:
+            yield tr(
+                "{transforms}: leave it out. Without it the model is {points} points better (95 % interval {low} to {high}; "
+                "{chance}).",
+                **told,
+            )
+    if unsure:
+        yield tr_n(
+            "Judged on {n} picture; with more of them, or more seeds, smaller effects would show.",
+            "Judged on {n} pictures; with more of them, or more seeds, smaller effects would show.",
+            n=pictures,
+        )
 
 
 def title(name: str) -> str:

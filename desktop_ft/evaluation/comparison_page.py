@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import desktop_ft
 from desktop_ft.core import language
-from desktop_ft.core.comparing import ALL, MOST_EPOCHS, Compared, Score, images_words, strategy
+from desktop_ft.core.comparing import ALL, AS_IT_IS, MOST_EPOCHS, Compared, Score, images_words, strategy
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.words import duration, short_duration
 from desktop_ft.evaluation.charts import SERIES, Line, line_chart
@@ -23,8 +23,7 @@ def page(found: Compared, allotted: Allotted) -> str:
         allotted: by strategy and number of pictures: the epochs that the budget gave, and how long they were expected to take;
             empty where each run had the epochs of the recipe.
     """
-    what = {"network": found.comparison.base.backbone.name}
-    heading = tr("What fine-tuning {network} gains on {dataset}", dataset=name(found.dataset), **what)
+    heading, headline = _headings(found)
     parts = [
         section(tr("What was gained"), _unfinished(found), *(f"<p>{text(said)}</p>" for said in found.verdict)),
         section(tr("Accuracy against time"), over_time(found), f'<p class="soft">{text(_time_note(found))}</p>'),
@@ -37,10 +36,20 @@ def page(found: Compared, allotted: Allotted) -> str:
         f'<!DOCTYPE html>\n<html lang="{language.code()}"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(tr('What fine-tuning {network} gains on {dataset}', dataset=found.dataset, **what))}</title>\n"
+        f"<title>{text(headline)}</title>\n"
         f"<style>{CSS}</style></head>\n<body>\n<header><h1>{heading}</h1></header>\n<main>{''.join(parts)}</main>\n"
         f"<footer>{text(tr('Written by Desktop FT {version}.', version=desktop_ft.__version__))}</footer>\n</body></html>\n"
     )
+
+
+def _headings(found: Compared) -> tuple[str, str]:
+    """What the page is about: as HTML, and as text."""
+    if found.comparison.strategies[0] == AS_IT_IS.name:
+        plain = tr("What augmentation is worth on {dataset}", dataset=found.dataset)
+        return tr("What augmentation is worth on {dataset}", dataset=name(found.dataset)), plain
+    what = {"network": found.comparison.base.backbone.name}
+    plain = tr("What fine-tuning {network} gains on {dataset}", dataset=found.dataset, **what)
+    return tr("What fine-tuning {network} gains on {dataset}", dataset=name(found.dataset), **what), plain
 
 
 def over_time(found: Compared) -> str:

@@ -1,0 +1,78 @@
+"""The worth of augmentations: which runs tell it, and what is said of them."""
+
+import pytest
+
+from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.comparing import AS_IT_IS, Comparison, CurvePoint, RunFigures, augmentation_strategies, strategy
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.evaluation.comparing import Judged, compared
+from desktop_ft.evaluation.comparison_page import page
+
+FLIP, TURN = AugmentationSpec(transform="horizontal_flip"), AugmentationSpec(transform="rotation")
+BASE = Recipe(
+    dataset=DatasetChoice(folder="photos"),
+    freeze=FreezePlan(preset="last:2", overrides={"fc": 2.0}),
+    augmentation=(FLIP, TURN, FLIP),
+)
+PICTURES = 200
+
+
+def comparison(base: Recipe = BASE) -> Comparison:
+    return Comparison(base=base, strategies=augmentation_strategies(base), seeds=2, images=(0,))
+
+
+def test_each_transform_is_left_out_in_turn_and_all_of_them_and_nothing_else_changes() -> None:
+    made = {run.strategy: run.recipe for run in comparison().runs({}) if run.seed == BASE.seed}
+    assert {name: [spec.transform for spec in recipe.augmentation] for name, recipe in made.items()} == {
+        "as-it-is": ["horizontal_flip", "rotation", "horizontal_flip"],
+        "without:horizontal_flip": ["rotation"],
+        "without:rotation": ["horizontal_flip", "horizontal_flip"],
+        "without:horizontal_flip+rotation": [],
+    }
+    assert all(recipe.freeze == BASE.freeze for recipe in made.values())
+    assert len({run.folder for run in comparison().runs({})}) == 8
+
+
+def test_a_single_transform_is_compared_with_none() -> None:
+    one = BASE.model_copy(update={"augmentation": (FLIP,)})
+    assert augmentation_strategies(one) == ("as-it-is", "without:horizontal_flip")
+    with pytest.raises(UserError, match="no augmentation"):
+        augmentation_strategies(BASE.model_copy(update={"augmentation": ()}))
+
+
+def ran(name: str, seed: int, wrong: range) -> RunFigures:
+    accuracy = 1 - len(wrong) / PICTURES
+    return RunFigures(
+        run=f"{name} {seed}", strategy=name, images=0, seed=seed, training=10, epochs=1, accuracy=accuracy, wrong=tuple(wrong),
+        seconds=1.0, preparation=0.0, reused=0.0, curve=(CurvePoint(epoch=0, seconds=1.0, accuracy=accuracy),),
+    )  # fmt: skip
+
+
+def test_it_says_what_to_keep_what_to_leave_out_and_what_makes_no_difference() -> None:
+    wrong = {
+        AS_IT_IS.name: range(40),
+        "without:horizontal_flip": range(80),
+        "without:rotation": range(5),
+        "without:horizontal_flip+rotation": range(1, 41),
+    }
+    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=tuple(map(str, range(PICTURES))))
+    found = compared(comparison(), judged, [ran(name, seed, of) for name, of in wrong.items() for seed in (0, 1)], (), 8)
+    flip, turn, both, more = found.verdict
+    assert flip.startswith("horizontal_flip: keep it. Without it the model is 20.0 points worse")
+    assert turn.startswith("rotation: leave it out. Without it the model is 17.5 points better")
+    assert both.startswith("horizontal_flip, rotation: no effect that could be shown.")
+    assert more == "Judged on 200 pictures; with more of them, or more seeds, smaller effects would show."
+    assert [test.than for test in found.tests] == [AS_IT_IS.name] * 3
+    shown = page(found, {})
+    assert "What augmentation is worth on photos" in shown and "leave it out" in shown
+
+
+def test_a_recipe_of_many_transforms_makes_folders_that_every_disk_takes() -> None:
+    many = tuple(AugmentationSpec(transform=f"a_transform_with_a_long_name_{number}") for number in range(20))
+    base = BASE.model_copy(update={"augmentation": many})
+    runs = comparison(base).runs({})
+    assert max(len(run.folder) for run in runs) < 120
+    assert len({run.folder for run in runs}) == len(runs)
+    assert strategy(augmentation_strategies(base)[-1]).recipe(base).augmentation == ()
