@@ -171,9 +171,7 @@ ACTIONS = (
         id="model.open",
         menu=_FILE,
         text=marked("Open an exported model…"),
-        tip=marked(
-            "Look at a file that was exported, try it and judge it on photos, or train on from its run, as dropping it does."
-        ),
+        tip=marked("Look at a file that was exported, try it, judge it on photos, or train on from its run."),
         handler="open_exported",
     ),
     ActionSpec(
