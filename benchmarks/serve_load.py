@@ -422,7 +422,7 @@ def main() -> None:
         export(model)
         pictures = drawn()
         truth = truths(model, pictures)
-        options = ["--port", "0", "--json", "--connections", str(asked.clients)]
+        options = ["--port", "0", "--json", "--connections", str(asked.clients), "--address-connections", "0"]
         command = [sys.executable, "-m", "desktop_ft", "serve", str(model), *options]
         with (
             (Path(name) / "log").open("w") as log,

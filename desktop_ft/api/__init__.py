@@ -4,6 +4,7 @@ A plugin is a module or package with functions marked `@hookimpl`, named after t
 versions of this door it knows: `DESKTOP_FT_API = ">=1,<2"` at module level.
 """
 
+from desktop_ft.api.addresses import is_here, why_not_told
 from desktop_ft.api.contributions import (
     Augmentation,
     AugmentationKind,
@@ -88,7 +89,9 @@ __all__ = [
     "WeightsSource",
     "WindowPanel",
     "hookimpl",
+    "is_here",
     "quiet",
     "scaled",
+    "why_not_told",
     "write_zip",
 ]

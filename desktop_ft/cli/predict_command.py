@@ -40,7 +40,9 @@ def add_predict_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
         metavar="FOLDER",
         help="copy each picture into FOLDER/ANSWER (the table is FOLDER/answers.csv unless --out names another)",
     )
-    parser.add_argument("--fresh", action="store_true", help="drop the answers that the table holds, and begin anew")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--retry", action="store_true", help="ask again about the files that the table has a problem for")
+    again.add_argument("--fresh", action="store_true", help="drop the answers that the table holds, and begin anew")
     parser.add_argument("--json", action="store_true", help="a JSON array on standard output; with --out, one object that counts")
     parser.set_defaults(run=_predict)
 
@@ -50,6 +52,8 @@ def _predict(arguments: argparse.Namespace, terminal: Terminal) -> int:
         return _predict_into(arguments, terminal)
     if arguments.fresh:
         raise UserError("There is no table to begin anew.", "Name it with --out answers.csv, or leave out --fresh.")
+    if arguments.retry:
+        raise UserError("There is no table with problems to try again.", "Name it with --out answers.csv, or leave out --retry.")
     from desktop_ft.jobs.predicting import predict
 
     problems = 0
@@ -80,6 +84,7 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
         sort_into=arguments.sort_into,
         threshold=arguments.threshold,
         fresh=arguments.fresh,
+        retry=arguments.retry,
     )
     tally = Tally()
     try:
@@ -97,6 +102,6 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _told(tally: "Tally") -> str:
     unsure = f" ({tally.unsure:,} don't know)" if tally.unsure else ""
     parts = [f"{count(tally.answered, 'picture')} answered{unsure}"]
-    parts += [f"{count(tally.problems, 'file')} with problems"] if tally.problems else []
+    parts += [f"{count(tally.problems, 'file')} with problems (--retry asks again)"] if tally.problems else []
     parts += [f"{tally.before:,} skipped as done before"] if tally.before else []
     return ", ".join(parts)

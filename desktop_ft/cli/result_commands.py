@@ -264,10 +264,11 @@ def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.every:
         with terminal.progress("Exporting and comparing") as progress:
             export_every(arguments.run_folder, load_plugins(), largest_drop=drop, warn=terminal.note, progress=progress)
-    reports = RunFolder.open(arguments.run_folder).export_reports
-    terminal.document([export_document(report, Path(report.file)) for report in reports])
+    folder = RunFolder.open(arguments.run_folder)
+    reports = folder.export_reports
+    terminal.document([export_document(report, Path(report.file)) | {"gone": not folder.still_has(report)} for report in reports])
     if reports:
-        show_exports(reports, terminal)
+        show_exports(reports, folder.still_has, terminal)
     else:
         terminal.say("Nothing was exported from this run yet. `desktop-ft export` does it.")
     return 0

@@ -1,7 +1,7 @@
 """How results are told: to a person in sentences, to a machine as a document."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -167,8 +167,8 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         terminal.say(f"Pictures answered at once here: {spent}.")
 
 
-def show_exports(reports: Sequence[ExportReport], terminal: Terminal) -> None:
-    """The files of a run side by side."""
+def show_exports(reports: Sequence[ExportReport], is_there: Callable[[ExportReport], bool], terminal: Terminal) -> None:
+    """The files of a run side by side, those marked that are gone."""
     batches = sorted({latency.batch for report in reports for latency in report.latency})
     rows = []
     for report in reports:
@@ -176,7 +176,7 @@ def show_exports(reports: Sequence[ExportReport], terminal: Terminal) -> None:
         settings = report.settings
         rows.append(
             [
-                Path(report.file).name,
+                Path(report.file).name + ("" if is_there(report) else " (gone)"),
                 settings.format,
                 settings.input,
                 settings.precision,

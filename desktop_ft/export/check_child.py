@@ -23,6 +23,7 @@ import numpy as np
 from desktop_ft.api import ExportedFile
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
+from desktop_ft.core.language import marked
 from desktop_ft.export.answering import Ask, PictureAnswer, answers
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
@@ -37,8 +38,26 @@ _CALLS, _SPAN_S = 5, 0.3
 """A batch is timed this often at least, and for this long unless a call is longer."""
 
 
-def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], ExportedFile]) -> None:
-    """Answer for the file and the photos named on `asked`; `opening` opens what is asked for."""
+def require_no_torch() -> None:
+    """The proof is that the file stands alone: had anything here brought torch in, it would prove less.
+
+    Raises:
+        UserError: something has.
+    """
+    if "torch" in sys.modules:
+        raise UserError(
+            marked("torch was imported where it was opened, so that nobody knows whether it answers without."),
+            marked("Tell the makers of its format: only what writes a file may import torch, unless `with_torch` is said."),
+        )
+
+
+def main(
+    asked: TextIO,
+    told: TextIO,
+    opening: Callable[[dict[str, Any]], ExportedFile],
+    require: Callable[[], None] = require_no_torch,
+) -> None:
+    """Answer for the file and the photos named on `asked`; `opening` opens what is asked for, `require` has the last word."""
 
     def tell(**values: Any) -> None:
         told.write(json.dumps(values) + "\n")
@@ -59,6 +78,7 @@ def main(asked: TextIO, told: TextIO, opening: Callable[[dict[str, Any]], Export
             tell(**_told(answer))
         if request["time"] and paths:
             tell(latency=list(_latency(model.run, facts, paths[0])))
+        require()
     except UserError as error:
         tell(what=error.what, cure=error.cure)
 
@@ -113,12 +133,5 @@ def _onnx_file(request: dict[str, Any]) -> ExportedFile:
     return OnnxModel(Path(request["model"]))
 
 
-def require_no_torch() -> None:
-    """The proof is that the file stands alone: had anything here brought torch in, it would prove less."""
-    if "torch" in sys.modules:
-        raise RuntimeError("torch was imported while the exported file was checked")
-
-
 if __name__ == "__main__":
     main(sys.stdin, sys.stdout, _onnx_file)
-    require_no_torch()

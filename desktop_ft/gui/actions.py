@@ -168,6 +168,13 @@ ACTIONS = (
         separated=True,
     ),
     ActionSpec(
+        id="model.open",
+        menu=_FILE,
+        text=marked("Open an exported model…"),
+        tip=marked("Look at a file that was exported, try it, judge it on photos, or train on from its run."),
+        handler="open_exported",
+    ),
+    ActionSpec(
         id="quit",
         menu=_FILE,
         text=marked("Quit"),

@@ -271,6 +271,12 @@ class Commands(QObject):
         if folder := choose_folder(self._window, self._session.settings, tr("Open a run"), places.runs()):
             self._attempt(lambda: self._show_run(folder))
 
+    def open_exported(self) -> None:
+        """Choose a file that was exported."""
+        kinds = tr("Exported models (*.onnx)")
+        if file := choose_file(self._window, self._session.settings, tr("Open an exported model"), kinds):
+            self.show_exported(file)
+
     def save_recipe(self) -> None:
         """Save the recipe as it stands."""
         kinds = tr("Recipes (*.toml)")

@@ -1,6 +1,7 @@
 """The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ _COLUMNS = (
 
 _NONE = marked("Nothing was exported from this run yet. Export it on the page behind this window.")
 _NOT_TIMED = marked("None of these files was timed here. Export them again to see accuracy over latency.")
+_ALL_GONE = marked("The files that were exported from this run are gone. Export them again.")
 _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
 
 
@@ -116,9 +118,11 @@ class ExportsDialog(QDialog):
         self.resize(1100, 620)
         self._session, self.run, self._allowed = session, run, allowed
         self._reports: tuple[ExportReport, ...] = ()
+        self._gone: tuple[ExportReport, ...] = ()
         self._shut = False
         self.notice = Notice()
-        self.table = table(_COLUMNS, session.theme, tr("Exports"))
+        file, *others = _COLUMNS
+        self.table = table((replace(file, text=self._named), *others), session.theme, tr("Exports"))
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
         self.plot = make_plot(tr("Validation accuracy, %"), tr("milliseconds for 1 picture"))
         self.plot.setMouseEnabled(x=False, y=False)
@@ -154,7 +158,9 @@ class ExportsDialog(QDialog):
             return
         current = self.table.current()
         try:
-            self._reports = RunFolder.open(self.run).export_reports
+            folder = RunFolder.open(self.run)
+            self._reports = folder.export_reports
+            self._gone = tuple(report for report in self._reports if not folder.still_has(report))
         except UserError as error:
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)
@@ -202,14 +208,19 @@ class ExportsDialog(QDialog):
     def _every(self) -> None:
         self._session.runs.export_every(self.run, self._allowed())
 
+    def _named(self, report: ExportReport) -> str:
+        name = words.printable(Path(report.file).name)
+        return tr("{name} (gone)", name=name) if report in self._gone else name
+
     def _draw(self) -> None:
         if self._shut:
             return
-        drawn = [(report, spent) for report in self._reports if report.accuracy is not None and (spent := _latency(1, report))]
+        there = [report for report in self._reports if report not in self._gone]
+        drawn = [(report, spent) for report in there if report.accuracy is not None and (spent := _latency(1, report))]
         self.plot.setVisible(bool(drawn))
         self.key.setVisible(bool(drawn))
         self.nothing.setVisible(not drawn)
-        self.nothing.setText(tr(_NOT_TIMED if self._reports else _NONE))
+        self.nothing.setText(tr(_NOT_TIMED if there else _ALL_GONE if self._reports else _NONE))
         colour_plot(self.plot, self._session.theme.colours)
         current = self.table.current()
         formats = sorted({report.settings.format for report in self._reports})

@@ -14,6 +14,7 @@ from desktop_ft.jobs.predicting import TITLES, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO = "copied to"
+_PROBLEM = TITLES.index("problem")
 WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
 _ANEW = marked("Name another file, or start it anew (--fresh).")
 
@@ -56,13 +57,14 @@ class AnswerTable:
 
     Args:
         fresh: drop what is there.
+        retry: drop the rows that tell of a problem.
 
     Raises:
         UserError: it was made with something else, was not made here, is damaged, or another process writes it.
     """
 
-    def __init__(self, path: Path, made_with: MadeWith, *, fresh: bool = False) -> None:
-        self._path, self._made_with, self._fresh = path, made_with, fresh
+    def __init__(self, path: Path, made_with: MadeWith, *, fresh: bool = False, retry: bool = False) -> None:
+        self._path, self._made_with, self._fresh, self._retry = path, made_with, fresh, retry
         self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
         self._beside = path.with_name(f"{path.name}.state.json")
         self._lock = path.with_name(f".{path.name}.lock")
@@ -124,11 +126,21 @@ class AnswerTable:
             raise UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(_ANEW))
         text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
         from_json(MadeWith, text, str(self._beside)).must_be(self._made_with, self._path)
+        if self._retry:
+            self._drop_problems()
         whole = 0
         for end, row in self._rows():
             self._remember([row])
             whole = end
         os.truncate(self._path, whole)
+
+    def _drop_problems(self) -> None:
+        content, kept, start = atomic.read(self._path), list[memoryview](), 0
+        for end, row in self._rows():
+            if not row or not row[_PROBLEM]:
+                kept.append(memoryview(content)[start:end])
+            start = end
+        atomic.write(self._path, *kept)
 
     def _rows(self) -> Iterator[tuple[int, Sequence[str]]]:
         """Each whole row, and how many bytes lie before its end. A hole that the disk has left ends the table."""

@@ -58,6 +58,7 @@ class BatchWork:
         out: the table.
         sort_into: where each picture is copied to, into the folder of its answer.
         fresh: drop the answers that the table holds.
+        retry: ask again about the files that the table has a problem for.
     """
 
     model: Path
@@ -66,6 +67,7 @@ class BatchWork:
     sort_into: Path | None = None
     threshold: float | None = None
     fresh: bool = False
+    retry: bool = False
 
     def run(self, tally: Tally, plugins: Plugins | None = None, *, warn: Warn = silent, progress: Progress | None = None) -> None:
         """Answer what has no answer in the table yet. However it ends, `tally` says what is on the disk.
@@ -86,7 +88,7 @@ class BatchWork:
             threshold=opened.threshold,
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
         )
-        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh) as table:
+        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry) as table:
             _count(asked, table, tally)
             if not tally.total:
                 raise nothing_in(self.paths)

@@ -1,7 +1,7 @@
-"""As `export.check_child`, for the files of exporters that bring their own way to open them: it loads the plugins.
+"""As `export.check_child`, for the files of exporters that bring their own way to open them: it loads the plugin that brings it.
 
-Run as `python -m desktop_ft.jobs.check_child`. What it is asked names the `exporter` besides, and for one that is not turned on
-(whoever tests a plugin asks so) its `module` and, in `path`, where that is imported from.
+Run as `python -m desktop_ft.jobs.check_child`. What it is asked names the `exporter` and its `plugin` besides; for one that is
+not turned on (whoever tests a plugin asks so) its `module` and, in `path`, where that is imported from.
 """
 
 import os
@@ -24,14 +24,16 @@ def _check() -> None:
             raise RuntimeError(f"the exporter {exporter.name} opens no files")
         return exporter.open(Path(request["model"]))
 
-    main(sys.stdin, sys.stdout, opening)
-    if not any(exporter.with_torch for exporter in used):
-        require_no_torch()
+    def require() -> None:
+        if not any(exporter.with_torch for exporter in used):
+            require_no_torch()
+
+    main(sys.stdin, sys.stdout, opening, require)
 
 
 def _plugins(request: dict[str, Any]) -> Plugins:
     if "module" not in request:
-        return load_plugins()
+        return load_plugins(only=request["plugin"])  # another may import torch, which is no matter of this file
     sys.path.extend(place for place in request["path"].split(os.pathsep) if place not in sys.path)
     return load_module(request["module"])
 

@@ -85,7 +85,7 @@ def export_run(
         job,
         trial,
         largest_drop=settings.largest_drop,
-        ask=partial(answers_of_file, child=_child(exporter), timed=True),
+        ask=partial(answers_of_file, child=_child(exporter, plugins), timed=True),
         progress=progress,
         cancel=cancel,
     )
@@ -184,10 +184,12 @@ def _trial(
     )
 
 
-def _child(exporter: Exporter) -> Child:
+def _child(exporter: Exporter, plugins: Plugins) -> Child:
     if exporter.open is None:
         return ONNX_CHILD
-    return Child(module="desktop_ft.jobs.check_child", told={"exporter": exporter.name})
+    return Child(
+        module="desktop_ft.jobs.check_child", told={"exporter": exporter.name, "plugin": plugins.exporters.author(exporter.name)}
+    )
 
 
 def _calibration(run: OpenRun, root: Path, cancel: threading.Event | None) -> Iterator[np.ndarray]:

@@ -7,7 +7,7 @@ that raises takes nothing down (`loading`). One that ends the process, or never 
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, reduce
 
 from desktop_ft.core.errors import UserError
@@ -37,10 +37,10 @@ NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
 """Set to anything but nothing in the environment, only built-in plugins are loaded, in child processes too."""
 
 
-def load_plugins(*, safe_mode: bool = False) -> Plugins:
-    """Find and load every enabled plugin. `safe_mode` loads the built-ins only, as does `NO_PLUGINS`."""
+def load_plugins(*, safe_mode: bool = False, only: str = "") -> Plugins:
+    """Find and load every enabled plugin, or the one called `only`. `safe_mode` loads the built-ins, as does `NO_PLUGINS`."""
     plugins = Plugins(safe_mode=safe_mode or bool(os.environ.get(NO_PLUGINS)))
-    look_again(plugins)
+    _look(plugins, [candidate for candidate in find_plugins() if not only or candidate.name == only])
     return plugins
 
 
@@ -58,13 +58,17 @@ def load_module(module: str) -> Plugins:
 
 def look_again(plugins: Plugins) -> None:
     """Find every plugin anew: load what is enabled now, let go of what is not any more; the others stay as they are."""
+    _look(plugins, find_plugins())
+
+
+def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
     trusted = trust.Trust() if plugins.safe_mode else trust.read()
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
     found: dict[str, Candidate] = {}
     shadowed: list[PluginRecord] = []
-    for candidate in find_plugins():
+    for candidate in candidates:
         if (first := found.setdefault(candidate.name, candidate)) is not candidate:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(first.origin))
             shadowed.append(record_of(candidate, PluginState.SHADOWED, reason))

@@ -24,7 +24,7 @@ from desktop_ft.plugin_manager import trust
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
 OFFERED = (
-    "csv_sink", "tensorboard_sink", "timm_backbones", "webhook_sink",
+    "csv_sink", "mlflow_sink", "tensorboard_sink", "timm_backbones", "webhook_sink",
     "torch_export", "openvino_export", "ncnn_export", "coreml_export",
 )  # fmt: skip
 """What ships, and is off until a person turns it on."""

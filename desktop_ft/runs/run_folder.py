@@ -285,6 +285,11 @@ class RunFolder:
             return _read(_Exports, path).reports
         return tuple(_from_line(ExportReport, line, str(older)) for line in atomic.whole_lines(older))
 
+    def still_has(self, report: ExportReport) -> bool:
+        """Whether an exported file is where it was put, or among the exports of this run, which may have been moved since."""
+        file = Path(report.file)
+        return file.is_file() or (self.exports / file.name).is_file()
+
     def add_export_report(self, report: ExportReport) -> None:
         """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""
         atomic.make_folder(self.exports)

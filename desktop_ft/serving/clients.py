@@ -27,7 +27,7 @@ class Rates:
         """Take a token for a request from the address `client`: 0.0; or, where none is left, the seconds until there is one."""
         if not self._rate:
             return 0.0
-        now, key = self._clock(), _neighbourhood(client)
+        now, key = self._clock(), neighbourhood(client)
         held = self._held(*self._buckets.get(key, (self._most, now)), now)
         wait = 0.0 if held >= 1 else (1 - held) / self._rate
         self._buckets[key] = (held if wait else held - 1, now)
@@ -50,8 +50,8 @@ class Rates:
         return len(self._buckets)
 
 
-def _neighbourhood(client: str) -> str:
-    """The address; of IPv6 the /64 that a single client commands whole."""
+def neighbourhood(client: str) -> str:
+    """Whom the address `client` is counted with: itself; of IPv6 the /64 that a single client commands whole."""
     try:
         address = ipaddress.ip_address(client.partition("%")[0])
     except ValueError:

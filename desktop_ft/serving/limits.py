@@ -21,6 +21,9 @@ class Limits(Described):
         description="Requests a second from one address, and at once after a pause; more get 429. 0: no limit.",
     )
     connections: int = Field(256, ge=1, le=4096, description="Connections at once; one more gets 503.")
+    address_connections: int = Field(
+        128, ge=0, le=4096, description="Connections at once from one address; one more gets 429. 0: no limit but that of all."
+    )
     queue: int = Field(256, ge=1, le=65536, description="Pictures that wait for their answer at once; more get 503.")
     batch: int = Field(16, ge=1, le=256, description="Pictures that are computed together, where so many wait.")
     decoders: int = Field(

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.serving.answerer import Answerer
+from desktop_ft.serving.clients import neighbourhood
 from desktop_ft.serving.desk import Desk, Model, Rules
 from desktop_ft.serving.limits import MB, Limits
 from desktop_ft.serving.refusal import Refused
@@ -48,6 +49,7 @@ class Address:
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Connection:
     task: "asyncio.Task[None]"
+    whose: str
     idle: bool = True
     held: int = 0
 
@@ -122,13 +124,17 @@ class Server:
         if task is None:
             raise RuntimeError("a connection is taken in a task of its own")
         try:
-            if len(self._connections) >= self._limits.connections:
-                await self._turn_away(reader, writer)
+            peer = writer.get_extra_info("peername")
+            if peer is None:
+                return  # gone before it was looked at
+            whose = neighbourhood(peer[0])
+            if (refused := self._too_many(whose)) is not None:
+                await self._turn_away(refused, reader, writer)
                 return
-            connection = _Connection(task=task)
+            connection = _Connection(task=task, whose=whose)
             self._connections.add(connection)
             try:
-                await self._converse(connection, reader, writer)
+                await self._converse(connection, peer[0], reader, writer)
             finally:
                 self._connections.discard(connection)
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
@@ -136,13 +142,19 @@ class Server:
         finally:
             writer.close()
 
-    async def _turn_away(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        refused = Refused(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            tr("More than {limit} connections are open.", limit=self._limits.connections),
-            tr("Ask again in a moment."),
-            retry_after_s=_SOON_S,
-        )
+    def _too_many(self, whose: str) -> Refused | None:
+        """Why one more connection of `whose` is not taken; None where it is."""
+        most, each = self._limits.connections, self._limits.address_connections
+        if len(self._connections) >= most:
+            status, what = HTTPStatus.SERVICE_UNAVAILABLE, tr("More than {limit} connections are open.", limit=most)
+        elif each and sum(other.whose == whose for other in self._connections) >= each:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+            what = tr("More than {limit} connections of this address are open.", limit=each)
+        else:
+            return None
+        return Refused(status, what, tr("Ask again in a moment."), retry_after_s=_SOON_S)
+
+    async def _turn_away(self, refused: Refused, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._note(refused)
         if self._lingering >= _LINGERING:
             writer.transport.abort()
@@ -154,12 +166,10 @@ class Server:
         finally:
             self._lingering -= 1
 
-    async def _converse(self, connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Request by request."""
-        peer = writer.get_extra_info("peername")
-        if peer is None:
-            return  # gone before it was looked at
-        client = peer[0]
+    async def _converse(
+        self, connection: _Connection, client: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Request by request of the address `client`."""
         while True:
             connection.idle = True
             try:

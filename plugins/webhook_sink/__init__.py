@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEvent, UserError, hookimpl
+from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEvent, UserError, hookimpl, is_here, why_not_told
 
 DESKTOP_FT_API = ">=1,<2"
 ADDRESS = "DESKTOP_FT_WEBHOOK"
-_HERE = ("localhost", "127.0.0.1", "::1")
 _WITHIN_S = 5.0
 
 
@@ -29,13 +28,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 @hookimpl
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
     """Bring the listener, where there is an address to tell."""
-    address = urlsplit(os.environ.get(ADDRESS, ""))
-    if not address.hostname:
+    address = os.environ.get(ADDRESS, "")
+    if not urlsplit(address).hostname:
         raise UserError(f"{ADDRESS} is not set.", f"Set it to the address to tell, and start again: {ADDRESS}=https://…")
-    if address.scheme != "https" and not (address.scheme == "http" and address.hostname in _HERE):
-        raise UserError(f"{ADDRESS} is not an https address.", "Only this machine itself is told without encryption.")
-    if address.username is not None:
-        raise UserError(f"{ADDRESS} holds a name or a password.", "Give the address a secret path instead.")
+    if (why := why_not_told(address)) is not None:
+        raise UserError(f"{ADDRESS} {why[0]}", why[1])
     register(EventSink(name="webhook", title="Webhook", open=listen))
 
 
@@ -43,7 +40,7 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
     """Post each event with the run's name, in order, from a thread of its own: training never waits for the answer."""
     address, posts = os.environ[ADDRESS], queue.SimpleQueue[bytes | None]()
     # What stays on this machine goes through no proxy.
-    here: dict[str, str] | None = {} if urlsplit(address).hostname in _HERE else None
+    here: dict[str, str] | None = {} if is_here(address) else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(here), _NoRedirect)
     failed: list[Exception] = []
 

@@ -129,7 +129,7 @@ WRONG = {
         ),
         ("    write(job)\n", "    write(job)\n    job.path.with_name('more').touch()\n", "leaves more behind"),
         ("onnx.save(onnx.load(job.path)", "onnx.save(_telling(onnx.load(job.path))", "take out of it what tells of this machine"),
-        (_OPENS, "write=export, open=_opened_with_torch", "torch was imported while the exported file was checked"),
+        (_OPENS, "write=export, open=_opened_with_torch", "torch was imported where it was opened"),
         (_OPENS, "write=export, open=_opened_as_another", "its desktop_ft.classes is another one"),
     ],
     "sample dataset shades: is described": [('licence="CC0"', 'licence=""', "lacks a title, a description or a licence")],

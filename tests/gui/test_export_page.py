@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.cli import main
 from desktop_ft.core.exporting import ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
 from desktop_ft.gui.export_page import ExportPage
@@ -106,6 +107,8 @@ def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
     photo = next(path for path in (judged.parent / "colours" / "light").rglob("*.png"))
     folder = RunFolder.open(judged)
     folder.add_export_report(report(judged, "model.onnx"))
+    for name in ("model.onnx", "small.onnx"):
+        (judged / "exports" / name).touch()
     small = ExportSettings(precision=FilePrecision.INT8)
     changed = ChangedAnswer(path=str(photo), label=0, trained=0, exported=1)
     folder.add_export_report(
@@ -186,8 +189,35 @@ def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPa
     assert Path(export.file.text()).name == "model.onnx"
 
 
+def test_files_that_are_gone_are_marked_and_compared_with_nothing(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = RunFolder.open(judged)
+    for name in ("model.onnx", "small.onnx"):
+        folder.add_export_report(report(judged, name))
+        (judged / "exports" / name).touch()
+    (judged / "exports" / "small.onnx").unlink()
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    rows = dialog.table.rows
+    assert {rows.index(row, 0).data() for row in range(2)} == {"model.onnx", "small.onnx (gone)"}
+    assert len(dialog._dots.points()) == 1
+    assert main(["exports", str(judged)]) == 0
+    said = capsys.readouterr().out
+    assert "small.onnx (gone)" in said and "model.onnx (gone)" not in said
+    (judged / "exports" / "model.onnx").unlink()
+    dialog.refresh()
+    assert dialog.nothing.isVisible() and "are gone" in dialog.nothing.text()
+    dialog.reject()
+
+
 def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPage, judged: Path) -> None:  # noqa: F811
     RunFolder.open(judged).add_export_report(report(judged, "old.onnx", accuracy=None, latency=()))
+    (judged / "exports" / "old.onnx").touch()
     click(export.compare)
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
@@ -46,6 +47,22 @@ def test_a_dropped_file_shows_its_card_on_every_page(window: MainWindow, file: P
     classes = ", ".join(exported_file.file_card(file).classes)
     assert f"Classes: {classes}" in dialog.facts.text
     assert "None of your runs" in dialog.whence.text() and dialog.go_on.isHidden()
+    dialog.close()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_it_is_opened_from_the_menu_too(
+    window: MainWindow, file: Path, chosen: bool, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *asked: (str(file) if chosen else "", ""))
+    window.actions_["model.open"].trigger()
+    dialog = window.findChild(ExportedModelDialog)
+    if not chosen:
+        assert dialog is None
+        return
+    assert dialog is not None
+    qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
+    assert "Classes: " in dialog.facts.text
     dialog.close()
 
 

@@ -100,6 +100,34 @@ def test_every_picture_has_one_row_and_a_second_run_adds_none(model: Path, pictu
     assert (fresh.before, fresh.answered) == (0, len(asked))
 
 
+def test_files_with_a_problem_are_asked_about_again(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = pictures / '0,0.9 "odd\nname",=.png'
+    odd.touch()
+    out, target = tmp_path / "a.csv", tmp_path / "sorted"
+    command = ["predict", str(model), str(pictures), "--out", str(out), "--sort-into", str(target), "--json"]
+    assert main(command) == 0
+    problems = {row["file"] for row in rows(out) if row["problem"]}
+    assert problems == {str(odd), str(pictures / "0,0.9 empty.png")}
+    before = [row for row in rows(out) if not row["problem"]]
+    odd.write_bytes(b"whole now")
+    ByName.asked.clear()
+    assert main(command) == 0 and not ByName.asked, "without --retry they count as done"
+    capsys.readouterr()
+    assert main([*command, "--retry"]) == 0
+    assert set(map(str, ByName.asked)) == problems
+    assert json.loads(capsys.readouterr().out)["problems"] == 1
+    after = rows(out)
+    assert after[: len(before)] == before and len(after) == len(before) + 2
+    assert [row["file"] for row in after if row["problem"]] == [str(pictures / "0,0.9 empty.png")]
+
+
+def test_without_a_table_there_is_nothing_to_try_again(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(model), str(pictures), "--retry"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 1), tail=st.sampled_from([b"", b"\0" * 50, b'"half a']))
 def test_a_table_cut_anywhere_is_filled_again(model: Path, pictures: Path, tmp_path: Path, cut: float, tail: bytes) -> None:

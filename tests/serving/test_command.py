@@ -23,6 +23,7 @@ from tests.serving.conftest import pictures, truth
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "desktop_ft"]
+UNBOUND = ("--rate", "0", "--address-connections", "0")
 
 
 @contextmanager
@@ -56,7 +57,10 @@ def ask(port: int, picture: bytes) -> dict[str, float]:
 def test_a_signal_ends_it_once_all_that_was_asked_is_answered(model_file: Path, number: signal.Signals) -> None:
     model, sent = OnnxModel(model_file), pictures(150)
     with (
-        served(model_file, "--rate", "0", "--connections", "300", "--batch", "2") as (process, port),
+        served(model_file, *UNBOUND, "--connections", "300", "--batch", "2") as (
+            process,
+            port,
+        ),
         ThreadPoolExecutor(len(sent)) as clients,
     ):
         connections = []

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -234,6 +235,24 @@ def test_one_connection_too_many_is_told_so_and_later_taken(model_file: Path) ->
         while running.ask("GET", "/health")[0] != 200:
             pass  # the server has not seen them go yet
         assert set(running.server.refused) == {503}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+def test_one_address_leaves_connections_for_others(model_file: Path) -> None:
+    with serving(OnnxModel(model_file), connections=4, address_connections=2) as running:
+        with ExitStack() as stack:
+            for each in [stack.enter_context(running.open()) for _ in range(2)]:
+                each.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+                assert each.recv(12) == b"HTTP/1.1 200"
+            status, headers, document = parsed(running.raw(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"))
+            assert (status, headers["Retry-After"], headers["Connection"]) == (429, "1", "close")
+            assert "More than 2 connections of this address" in document["error"]
+            other = stack.enter_context(socket.create_connection(("127.0.0.1", running.port), source_address=("127.0.0.2", 0)))
+            other.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+            assert other.recv(12) == b"HTTP/1.1 200", "another address is taken"
+        while running.ask("GET", "/health")[0] != 200:
+            pass  # the server has not seen them go yet
+        assert set(running.server.refused) == {429}
 
 
 def test_bodies_together_are_limited_whoever_sends_them(model_file: Path) -> None:

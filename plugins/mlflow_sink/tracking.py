@@ -1,0 +1,121 @@
+"""One run of ours as one run of MLflow. Importing this imports MLflow, which takes seconds."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from desktop_ft.api import EpochDone, PrecisionChosen, RunEnded, RunStarted, RunStatus, StepDone, TrainEvent
+
+EXPERIMENT = "Desktop FT"
+KNOWN = "mlflow_run.txt"
+"""Holds, in the run's folder, the id of MLflow's run."""
+_RECIPE = "recipe.toml"
+_AT_ONCE = 1000  # metrics that a server takes in one request
+_LONGEST = 500  # letters of a parameter that servers of any age take
+_ENDINGS = {RunStatus.CANCELLED: "KILLED", RunStatus.FAILED: "FAILED"}
+
+
+def client_of(uri: str) -> MlflowClient:
+    """What writes to the store at `uri`; nothing is asked of it yet."""
+    return MlflowClient(tracking_uri=uri)
+
+
+class Tracked:
+    """The run in the folder `run`, told to `client` as it goes. A run that is resumed goes on where it was.
+
+    Attributes:
+        has_ended: nothing more comes.
+    """
+
+    def __init__(self, client: MlflowClient, run: Path) -> None:
+        self.has_ended = False
+        self._client, self._run, self._id = client, run, _begun(client, run)
+        self._waiting: list[Metric] = []
+        self._per_epoch = 0
+
+    def hear(self, event: TrainEvent, time_ms: int) -> None:
+        """Keep `event`, of `time_ms` since 1970; metrics are sent an epoch at a time, or as many as a server takes."""
+        if isinstance(event, RunStarted):
+            self._per_epoch = event.steps_per_epoch
+            self._tag(device=event.device, precision=event.precision)
+        elif isinstance(event, PrecisionChosen):
+            self._tag(precision=event.precision)
+        elif isinstance(event, StepDone):
+            step = event.epoch * self._per_epoch + event.step + 1
+            self._add(time_ms, step, {"step/loss": event.loss, "step/learning rate": event.lr})
+        elif isinstance(event, EpochDone):
+            self._add(time_ms, event.epoch + 1, dict(_judged(event)))
+            self._send()
+        elif isinstance(event, RunEnded):
+            self._end(event)
+
+    def _tag(self, **tags: str) -> None:
+        self._client.log_batch(self._id, tags=[RunTag(f"desktop_ft.{name}", tag) for name, tag in tags.items()])
+
+    def _add(self, time_ms: int, step: int, values: dict[str, float]) -> None:
+        self._waiting += [Metric(name, value, time_ms, step) for name, value in values.items()]
+        if len(self._waiting) + len(values) > _AT_ONCE:
+            self._send()
+
+    def _send(self) -> None:
+        self._client.log_batch(self._id, metrics=self._waiting)
+        self._waiting = []
+
+    def _end(self, ended: RunEnded) -> None:
+        """Close the run. Files come last: where the store cannot take them, all else is there."""
+        self._send()
+        self._tag(status=ended.status, **({"error": ended.error} if ended.error else {}))
+        self._client.set_terminated(self._id, _ENDINGS.get(ended.status, "FINISHED"))
+        if (self._run / _RECIPE).is_file():
+            self._client.log_artifact(self._id, str(self._run / _RECIPE))
+        self.has_ended = True
+
+
+def _begun(client: MlflowClient, run: Path) -> str:
+    """The id of MLflow's run for `run`: the one that there is, or a new one."""
+    if (known := _known(client, run)) is not None:
+        client.update_run(known, status="RUNNING")
+        return known
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    number = experiment.experiment_id if experiment is not None else client.create_experiment(EXPERIMENT)
+    begun: str = client.create_run(number, run_name=run.resolve().name, tags={"mlflow.source.name": "Desktop FT"}).info.run_id
+    (run / KNOWN).write_text(begun, encoding="utf-8")
+    client.log_batch(begun, params=list(_params(run / _RECIPE)))
+    return begun
+
+
+def _known(client: MlflowClient, run: Path) -> str | None:
+    if not (run / KNOWN).is_file():
+        return None
+    known = (run / KNOWN).read_text(encoding="utf-8").strip()
+    try:
+        info = client.get_run(known).info
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None  # it is in another store, or was deleted there for good
+        raise
+    return known if info.lifecycle_stage == "active" else None
+
+
+def _params(recipe: Path) -> Iterator[Param]:
+    """What a recipe says, a parameter for each field; long ones are cut, as all of it is in the artefact."""
+    said = tomllib.loads(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+    for name, value in said.items():
+        fields = {f"{name}.{field}": inner for field, inner in value.items()} if isinstance(value, dict) else {name: value}
+        for field, inner in fields.items():
+            text = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+            yield Param(field, text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
+
+
+def _judged(done: EpochDone) -> Iterator[tuple[str, float]]:
+    for subset in ("train", "val"):
+        for what in ("loss", "accuracy"):
+            yield f"{what}/{subset}", getattr(done, f"{subset}_{what}")
+    if done.best:  # the last of these is what the run leaves behind
+        yield "best/loss", done.val_loss
+        yield "best/accuracy", done.val_accuracy
