@@ -1,6 +1,6 @@
 """Every network that can be chosen: trained, exported by the application's own door, and compared. A line of JSON each.
 
-    python -m benchmarks.bench_parity FOLDER [--pictures N] [--memory GB] [--limit SECONDS] [--at-once N] [--backbones NAME…]
+    python -m benchmarks.bench_parity FOLDER [--pictures N] [--memory GB] [--limit SECONDS] [--at-once N] [--keep] [--backbones NAME…]
 
 FOLDER holds train/ and val/. Networks whose weights alone differ count once, and of timm the smallest of each family. Each has a
 process of its own, which may take so much memory and time; from the one that computes least to the one that computes most. What
@@ -22,7 +22,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,8 @@ def stirred(module: "nn.Module") -> "nn.Module":
         for name, held in module.named_parameters():
             first = held.flatten()[0]
             if not bool((held == first).all()):
-                if held.ndim == 2:
-                    held.mul_((held.shape[1] ** -0.5 / held.std()).clamp(min=1))
+                if held.ndim > 1:  # at least as large as keeps the size of what passes through
+                    held.mul_(((held.numel() / held.shape[0]) ** -0.5 / held.std()).clamp(min=1))
             elif (name.endswith("bias") and first == 0) or (first == 0 and held.ndim > 1):
                 held.normal_(std=0.1)
             elif first == 0 or (held.numel() > 1 and first.abs() <= 1):
@@ -220,8 +221,10 @@ def in_a_process(name: str, asked: argparse.Namespace, folder: Path) -> Line:
             try:
                 told, complaints = child.communicate(timeout=asked.limit)
             except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
                 return {"problem": f"does not fit: {asked.limit} s"}
+            finally:
+                with suppress(ProcessLookupError):  # it ended, and all that it started
+                    os.killpg(child.pid, signal.SIGKILL)
     if child.returncode == 0:
         line: Line = json.loads(told.splitlines()[-1])
         return line
@@ -243,8 +246,10 @@ def state_of_code() -> str:
 
 def is_settled(line: Line, asked: argparse.Namespace, state: str) -> bool:
     """Whether `line` need not be measured again, now that the code is in `state`."""
+    if line["code"] != state and not asked.keep:
+        return False
     within = line["memory_limit_gb"] >= asked.memory and line["limit_s"] >= asked.limit
-    return line["code"] == state and (within or not line.get("problem", "").startswith("does not fit"))
+    return within or not line.get("problem", "").startswith("does not fit")
 
 
 def _asked() -> argparse.Namespace:
@@ -254,6 +259,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--memory", type=float, default=12, help="GB that a process may take")
     parser.add_argument("--limit", type=int, default=600, help="seconds that a network may take")
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep what another state of the code told")
     parser.add_argument("--backbones", nargs="*", default=())
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
@@ -280,8 +286,9 @@ def main() -> None:
         shares = {share: Path(place) / str(share) for share in _SHARES.values()}
         for share, folder in shares.items():
             fewer(asked.folder.absolute(), round(asked.pictures * share), folder)
-        turns = [(name, pool.submit(in_a_process, name, asked, shares[share_for(backbones.get(name))])) for name in left]
-        for name, turn in turns:
+        turns = {pool.submit(in_a_process, name, asked, shares[share_for(backbones.get(name))]): name for name in left}
+        for turn in as_completed(turns):
+            name = turns[turn]
             spec = backbones.get(name).spec
             facts = {fact: getattr(spec, fact) for fact in ("plugin", "family", "parameters", "gflops")}
             limits = {"memory_limit_gb": asked.memory, "limit_s": asked.limit, "at_once": asked.at_once}
