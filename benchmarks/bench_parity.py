@@ -1,6 +1,7 @@
 """Every network that can be chosen: trained, exported by the application's own door, and compared. A line of JSON each.
 
-    python -m benchmarks.bench_parity FOLDER [--pictures N] [--memory GB] [--limit SECONDS] [--at-once N] [--keep] [--backbones NAME…]
+    python -m benchmarks.bench_parity FOLDER [--pictures N] [--memory GB] [--limit SECONDS] [--at-once N] [--keep]
+                                             [--backbones NAME…]
 
 FOLDER holds train/ and val/. Networks whose weights alone differ count once, and of timm the smallest of each family. Each has a
 process of its own, which may take so much memory and time; from the one that computes least to the one that computes most. What
@@ -44,7 +45,7 @@ ROOT = Path(__file__).parents[1]
 DECIDES = ("desktop_ft", "plugins", "benchmarks/bench_parity.py", "requirements")
 """What the figures come from: they hold until one of these changes."""
 TRAINING = {"epochs": 10, "batch_size": 8, "lr": 0.01}
-_SHARES = {1.0: 1.0, 5.0: 0.4, math.inf: 0.2}
+_SHARES = {0.3: 1.0, 2.0: 0.4, math.inf: 0.2}
 """Networks of up to so many GFLOPs are asked about this share of the pictures."""
 _BATCHES, _BATCH = 3, 8
 """The pictures whose passage gives BatchNorm its statistics, where weights are drawn at random."""
