@@ -77,15 +77,16 @@ def test_the_page_tells_of_every_network_that_can_be_chosen(backbones: Catalog[B
 
 
 def test_what_did_not_fit_is_tried_again_within_more() -> None:
-    def settled(**line: object) -> bool:
-        asked = argparse.Namespace(memory=6.0, limit=100, keep=False)
+    def settled(keep: bool = False, **line: object) -> bool:
+        asked = argparse.Namespace(memory=6.0, limit=100, keep=keep)
         return is_settled({"code": "abc", "memory_limit_gb": 6.0, "limit_s": 100} | line, asked, "abc")
 
     assert settled() and settled(problem="It loses too much.") and settled(problem="does not fit: 100 s")
     assert settled(limit_s=50) and settled(problem="It loses too much.", limit_s=50)
     assert not settled(problem="does not fit: 50 s", limit_s=50)
     assert not settled(problem="does not fit: 3 GB of memory", memory_limit_gb=3.0)
-    assert not settled(code="another")
+    assert not settled(code="another") and settled(code="another", keep=True)
+    assert not settled(code="another", keep=True, problem="It loses too much.")
 
 
 def test_one_that_takes_too_long_is_told_and_nothing_of_it_is_left(tmp_path: Path) -> None:
