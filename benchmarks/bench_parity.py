@@ -313,7 +313,16 @@ def main() -> None:
 
     backbones, state = everything().backbones, state_of_code()
     wanted = networks(backbones)
+    limits = {"memory_limit_gb": asked.memory, "limit_s": asked.limit, "at_once": asked.at_once}
+
+    def known(name: str) -> Line:
+        spec = backbones.get(name).spec
+        facts = {fact: getattr(spec, fact) for fact in ("plugin", "family", "parameters", "gflops")}
+        return {"benchmark": "parity", "backbone": name, **facts, "side": spec.resize.crop, "also": wanted.get(name, [])}
+
     kept = parity_page.read()
+    new = wanted.keys() - {line["backbone"] for line in kept}
+    parity_page.keep([known(name) | {"problem": "not tried yet", "code": ""} for name in new], list(wanted))
     left = [
         name
         for name in asked.backbones or wanted
@@ -325,14 +334,9 @@ def main() -> None:
             fewer(asked.folder.absolute(), round(asked.pictures * share), folder)
         turns = {pool.submit(in_a_process, name, asked, shares[share_for(backbones.get(name))]): name for name in left}
         for turn in as_completed(turns):
-            name = turns[turn]
-            spec = backbones.get(name).spec
-            facts = {fact: getattr(spec, fact) for fact in ("plugin", "family", "parameters", "gflops")}
-            limits = {"memory_limit_gb": asked.memory, "limit_s": asked.limit, "at_once": asked.at_once}
-            line = {"benchmark": "parity", "backbone": name, **facts, "side": spec.resize.crop, "also": wanted.get(name, [])}
-            line |= turn.result() | limits | {"code": state}
+            line = known(turns[turn]) | turn.result() | limits | {"code": state}
             print(json.dumps(line), flush=True)
-            parity_page.keep(line, list(wanted))
+            parity_page.keep([line], list(wanted))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file 
   photos, and mostly random weights.
 - **weights**: where the published ones were not on the machine they were drawn at random from a fixed seed: no branch, scale or
   shift so small that nobody would miss it, and BatchNorm's statistics from a pass of photos. So every layer has its say in the
-  logits. What pre-trained weights do to the last digits is seen only where they are there.
+  logits. What pre-trained weights do to the last digits is seen only where they are there. *Draw 2*: with the first one
+  PyTorch's own float32 was further from its float64 than any file may be from PyTorch, so it could not tell a good file.
 - **run**: seconds of the training and its evaluation; **export**: of writing, comparing and timing the file; **memory**: of the
   process that takes most.{at_once}
 
@@ -59,13 +60,13 @@ def read() -> list[Line]:
     return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()] if RESULTS.exists() else []
 
 
-def keep(line: Line, order: Sequence[str]) -> None:
-    """Take `line` over into the results, in the place of what they said of that network before, and write the page anew.
+def keep(new: Sequence[Line], order: Sequence[str]) -> None:
+    """Take `new` lines over into the results, in the place of what they said of those networks, and write the page anew.
 
     Args:
         order: of the networks.
     """
-    lines = {known["backbone"]: known for known in read()} | {line["backbone"]: line}
+    lines = {line["backbone"]: line for line in (*read(), *new)}
     places = {name: place for place, name in enumerate(order)}
     ordered = sorted(lines.values(), key=lambda each: places.get(each["backbone"], len(places)))
     RESULTS.write_text("".join(json.dumps(each) + "\n" for each in ordered), encoding="utf-8")
@@ -137,7 +138,7 @@ def _sections(passed: Sequence[Line]) -> list[str]:
 def _row(line: Line) -> list[object]:
     return [
         *_network(line),
-        line["weights"],
+        line["weights"] + (f", draw {line['draws']}" if line.get("draws", 0) > 1 else ""),
         line["pictures"],
         f"{line['difference']:.1e}",
         f"{line['spread']:.3f}",
