@@ -82,11 +82,12 @@ def share_for(backbone: Backbone) -> float:
     return next(share for most, share in _SHARES.items() if (backbone.spec.gflops or 0) <= most)
 
 
-def stirred(module: "nn.Module") -> "nn.Module":
+def stirred(module: "nn.Module", largest: float = 1.0) -> "nn.Module":
     """`module` without the numbers that silence what they belong to.
 
     Scales of layers and branches that begin at 0 or 1e-6 keep what is in those branches from the logits, and so do matrices that
-    are drawn small; shifts of 0 and scales of 1 could be left out of a file unseen. Draws from torch's own generator.
+    are drawn small; shifts of 0 and scales of 1 could be left out of a file unseen. Draws from torch's own generator: scales
+    between half of `largest` and `largest`.
     """
     import torch
 
@@ -99,12 +100,15 @@ def stirred(module: "nn.Module") -> "nn.Module":
             elif (name.endswith("bias") and first == 0) or (first == 0 and held.ndim > 1):
                 held.normal_(std=0.1)
             elif first == 0 or (held.numel() > 1 and first.abs() <= 1):
-                held.uniform_(0.5, 1.0)
+                held.uniform_(largest / 2, largest)
     return module
 
 
 def drawn(backbone: Backbone, pictures: Sequence[Path], file: Path, seed: int = 0) -> Path:
-    """Weights for `backbone` drawn at random from `seed`, with the statistics that BatchNorm sees on `pictures`."""
+    """Weights for `backbone` drawn at random from `seed`, with the statistics that BatchNorm sees on `pictures`.
+
+    From each further seed they are calmer: large scales make near ties in the softmaxes of attention, which rounding decides.
+    """
     import torch
     from safetensors.torch import save_file
     from torch.optim.swa_utils import update_bn
@@ -113,7 +117,7 @@ def drawn(backbone: Backbone, pictures: Sequence[Path], file: Path, seed: int = 
     from desktop_ft.models.network import Network
 
     torch.manual_seed(seed)
-    spec, module = backbone.spec, stirred(backbone.build())
+    spec, module = backbone.spec, stirred(backbone.build(), 0.5**seed)
     seen = [torch.from_numpy(network_input(path, spec.resize).copy()).permute(2, 0, 1) for path in pictures[: _BATCHES * _BATCH]]
     batches = [torch.stack(seen[first : first + _BATCH]) for first in range(0, len(seen), _BATCH)]
     update_bn(batches, Network(module, spec.head, spec.mean, spec.std))
