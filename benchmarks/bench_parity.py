@@ -326,7 +326,7 @@ def main() -> None:
 
     kept = parity_page.read()
     new = wanted.keys() - {line["backbone"] for line in kept}
-    parity_page.keep([known(name) | {"problem": "not tried yet", "code": ""} for name in new], list(wanted))
+    parity_page.keep([known(name) | {"problem": parity_page.UNTRIED, "code": ""} for name in new], list(wanted))
     left = [
         name
         for name in asked.backbones or wanted

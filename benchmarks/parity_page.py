@@ -17,6 +17,8 @@ from desktop_ft.export.verify import TOLERANCE
 RESULTS = Path(__file__).parent / "parity.jsonl"
 PAGE = Path(__file__).parents[1] / "docs" / "exports.md"
 
+UNTRIED = "not tried yet"
+
 Line = dict[str, Any]
 
 _HEAD = """# Every network, exported
@@ -26,8 +28,9 @@ of each family, got a new head that was trained on photos of {classes} classes, 
 `desktop-ft export` does it: to ONNX in float32, for pictures of the network's own size, loaded again in a process without
 torch, and asked about every photo, those that were learned from included.
 
-**{passed} of {all} were exported and answer like the trained model**, with {changed} changed answers. The largest difference
-is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file is kept.
+**{passed} of {tried} that were tried were exported and answer like the trained model**, with {changed} changed answers; {untried}
+have not been tried yet. The largest difference is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file
+is kept.
 
 - **difference**: the largest of any logit on any photo, relative to the largest logit of all.
 - **spread**: how far the file's logits for photos that were not learned from lie apart (standard deviation, mean over the
@@ -83,7 +86,8 @@ def rendered(lines: Sequence[Line]) -> str:
     """The page that tells `lines`, the results."""
     passed = [line for line in lines if "problem" not in line]
     failed = [line for line in lines if "problem" in line]
-    parts = [_head(passed, len(lines)), *_sections(passed)] if passed else []
+    untried = sum(line["problem"] == UNTRIED for line in failed)
+    parts = [_head(passed, len(lines) - untried, untried), *_sections(passed)] if passed else []
     if failed:
         rows = [[*_network(line), line["problem"]] for line in failed]
         parts.append(_UNFIT + table([*_NETWORK, "why"], rows))
@@ -101,7 +105,7 @@ _PARTS = {
 }
 
 
-def _head(passed: Sequence[Line], tried: int) -> str:
+def _head(passed: Sequence[Line], tried: int, untried: int) -> str:
     worst = max(passed, key=lambda line: line["difference"])
     least = min(passed, key=lambda line: line["spread"])
     several = max(line["at_once"] for line in passed)
@@ -109,7 +113,8 @@ def _head(passed: Sequence[Line], tried: int) -> str:
     return _HEAD.format(
         classes=passed[0]["classes"],
         passed=len(passed),
-        all=tried,
+        tried=tried,
+        untried=untried or "none",
         changed=sum(line["changed"] for line in passed),
         worst=worst["difference"],
         worst_name=worst["backbone"],
