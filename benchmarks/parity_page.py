@@ -52,6 +52,9 @@ _UNFIT = """## Not exported
 *Does not fit*: it takes more time or memory than it was given here; nothing else is known of it.
 
 """
+_UNTRIED = """## Not tried yet
+
+In the order of what they compute; `make parity` goes on with them: """
 _ALIKE = """## The same network with other weights
 
 Tried once, as one network: the published sets of weights differ, and nothing else.
@@ -86,13 +89,15 @@ def rendered(lines: Sequence[Line]) -> str:
     """The page that tells `lines`, the results."""
     passed = [line for line in lines if "problem" not in line]
     failed = [line for line in lines if "problem" in line]
-    untried = sum(line["problem"] == UNTRIED for line in failed)
-    parts = [_head(passed, len(lines) - untried, untried), *_sections(passed)] if passed else []
-    if failed:
-        rows = [[*_network(line), line["problem"]] for line in failed]
-        parts.append(_UNFIT + table([*_NETWORK, "why"], rows))
-    if alike := [[line["backbone"], ", ".join(line["also"])] for line in lines if line["also"]]:
-        parts.append(_ALIKE + table(["tried", "the same"], alike))
+    refused = [line for line in failed if line["problem"] != UNTRIED]
+    untried = [line for line in failed if line["problem"] == UNTRIED]
+    parts = [_head(passed, len(passed) + len(refused), len(untried)), *_sections(passed)] if passed else []
+    if refused:
+        parts.append(_UNFIT + "\n".join(f"- {_in_short(line)}: {line['problem']}" for line in refused))
+    if untried:
+        parts.append(_UNTRIED + ", ".join(map(_in_short, untried)) + ".")
+    if alike := [line for line in lines if line["also"]]:
+        parts.append(_ALIKE + "\n".join(f"- `{line['backbone']}`: {', '.join(line['also'])}" for line in alike))
     return "\n\n".join(parts) + "\n"
 
 
@@ -153,6 +158,10 @@ def _row(line: Line) -> list[object]:
         f"{line['bytes'] / 1e6:.1f}",
         *(f"{line[name]:.1f}" for name in ("train_s", "export_s", "memory_gb")),
     ]
+
+
+def _in_short(line: Line) -> str:
+    return f"`{line['backbone']}` ({line['parameters'] / 1e6:.1f} million parameters, {line['gflops']:.1f} GFLOPs)"
 
 
 def _network(line: Line) -> list[object]:
