@@ -7,7 +7,7 @@ PROGRAMS_READY := build/programs/.ready
 FOLDER ?= ../shared/data/hymenoptera
 export QT_LOGGING_RULES ?= qt.qpa.*=false
 
-.PHONY: help setup demo run test slow lint bench reliability translations lock clean
+.PHONY: help setup demo run test slow lint bench parity reliability translations lock clean
 help: ## show this
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
@@ -36,6 +36,9 @@ slow: $(READY) $(PROGRAMS_READY) ## the tests that take longer: real photos, man
 
 bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val/ in it; makes docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python benchmarks/run_all.py "$(FOLDER)"
+
+parity: $(READY) ## train, export and compare every network on FOLDER, in hours; goes on where it ended; makes docs/exports.md
+	PYTHONPATH=. $(BIN)/python -m benchmarks.bench_parity "$(FOLDER)"
 
 reliability: $(READY) ## try what strikes a run as often as is promised; makes docs/reliability.md
 	$(BIN)/python -m tests.reliability --out docs/reliability.md

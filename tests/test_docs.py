@@ -3,7 +3,7 @@
 import inspect
 from pathlib import Path
 
-from benchmarks import page
+from benchmarks import page, parity_page
 from desktop_ft.api import hookspecs
 
 ROOT = Path(__file__).parents[1]
@@ -11,6 +11,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_page_of_benchmarks_is_what_the_results_say() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.rendered(page.read())
+
+
+def test_the_page_of_exports_is_what_the_results_say() -> None:
+    assert parity_page.PAGE.read_text(encoding="utf-8") == parity_page.rendered(parity_page.read())
 
 
 def test_every_hook_and_argument_is_documented() -> None:

@@ -142,7 +142,7 @@ class Keeper:
             UserError: the checkpoint is of another network; nothing was changed.
         """
         _check_fits(checkpoint.model, self._network.state_dict())
-        self._network.load_state_dict(checkpoint.model)
+        checkpoint.fill(self._network)
         restore_optimizer(self.optimizer, self._network, checkpoint.optimizer)
         self._passes.restore_scaler(checkpoint.scaler)
         self._passes.parts = checkpoint.progress.parts

@@ -94,7 +94,7 @@ def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
     network = build_network(
         run.backbone, len(run.manifest.classes), pretrained=False, image_size=run.recipe.backbone.image_size, seed=run.recipe.seed
     )
-    network.load_state_dict(checkpoint.model)
+    checkpoint.fill(network)
     return network.eval()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
@@ -68,6 +68,18 @@ class Checkpoint:
     scaler: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    def fill(self, network: nn.Module) -> None:
+        """Give `network` the weights and statistics that it had.
+
+        Raises:
+            RuntimeError: they are of another network.
+        """
+        # With what the network itself says of the version of each part: torchvision's MNASNet takes nothing without it.
+        tensors = network.state_dict()
+        tensors.clear()
+        tensors.update(self.model)
+        network.load_state_dict(tensors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,9 @@ def write(job: ExportJob) -> None:
         UserError: the network has a part that ONNX cannot express, is too large for one file, or cannot be calibrated.
         OSError: the file cannot be written.
     """
+    _must_fit(sum(held.nbytes for held in job.model.parameters()))  # before minutes, and copies of it all, go into it
     proto = _translated(job)
-    if proto.ByteSize() > _LARGEST:
-        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
+    _must_fit(proto.ByteSize())
     proto = _in_precision(proto, job)
     if job.input is FileInput.PICTURE:
         proto = whole_picture.before(proto, job.rule)
@@ -34,6 +34,11 @@ def write(job: ExportJob) -> None:
     onnx.helper.set_model_props(proto, _sorted(job.metadata))
     onnx.checker.check_model(proto, full_check=True)
     job.path.write_bytes(proto.SerializeToString(deterministic=True))
+
+
+def _must_fit(size: int) -> None:
+    if size > _LARGEST:
+        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
 
 
 def _in_precision(proto: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:

@@ -1,7 +1,9 @@
 """Files that are not exactly the model: smaller numbers, and pictures that the file itself resizes."""
 
 import dataclasses
+import io
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,12 @@ from desktop_ft.core.backbone import Interpolation, ResizeRule
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.data.decode import load, network_input
+from desktop_ft.export import check_child
 from desktop_ft.export.checking import FileAnswers, answers_of_file
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.export.verify import Trial, export_and_verify
-from tests.export.conftest import CLASSES, RECIPE, RULE, SPEC
+from tests.export.conftest import CLASSES, METADATA, RECIPE, RULE, SPEC
 from tests.export.nets import trained
 
 
@@ -165,6 +168,35 @@ def test_latency_is_measured_by_batch_where_it_is_asked_for(exported, photos):
     assert [latency.batch for latency in found.latency] == [1, 8, 32]
     assert all(latency.milliseconds > 0 for latency in found.latency)
     assert answers_of_file(exported[0], photos[:2], {}).latency == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(0.001, {1: 301, 8: 39, 32: 11}), (0.1, {1: 6, 8: 4, 32: 1}), (4.0, {1: 1, 8: 1, 32: 1})],
+)
+def test_a_slow_file_is_asked_less_often_to_time_it(monkeypatch, photos, seconds, calls):
+    """At that many seconds a picture, on a clock that only the file moves."""
+    now, asked = 0.0, Counter()
+
+    class Slow:
+        metadata = METADATA
+
+        def run(self, pictures):
+            nonlocal now
+            now += seconds * len(pictures)
+            asked[len(pictures)] += 1
+            same = np.zeros((len(pictures), len(CLASSES)), dtype=np.float32)
+            return same + 1 / len(CLASSES), same
+
+    monkeypatch.setattr(check_child.time, "perf_counter", lambda: now)
+    told = io.StringIO()
+    request = {"model": "slow.onnx", "paths": [str(photos[0])], "time": True}
+    check_child.main(io.StringIO(json.dumps(request) + "\n"), told, lambda _: Slow())
+    asked[1] -= 1  # the photo's own answer
+    assert asked == pytest.approx(calls, abs=1)  # of the last digit of the sums
+    latency = json.loads(told.getvalue().splitlines()[-1])["latency"]
+    assert [batch for batch, _ in latency] == [1, 8, 32]
+    assert [spent for _, spent in latency] == pytest.approx([1000 * seconds * batch for batch in (1, 8, 32)])
 
 
 def test_a_format_that_cannot_be_run_here_is_kept_and_marked(tmp_path, onnx_exporter, photos, trial):

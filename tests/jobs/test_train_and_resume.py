@@ -10,7 +10,7 @@ from desktop_ft.api import EventSink, TrainEvent
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.run_list import interrupted
 from desktop_ft.jobs.running import open_run
@@ -84,6 +84,15 @@ def test_a_run_that_was_broken_off_ends_with_the_best_it_has(recipe: Recipe, plu
     assert folder.evaluation is not None and len(folder.history().epochs) == 1, "what was saved"
     assert interrupted() is None
     assert resume(run, plugins, nowhere, RunControl()).status is RunStatus.COMPLETED, "one can still go on with it"
+
+
+def test_a_network_whose_parts_have_versions_is_judged_and_goes_on(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    """torchvision's MNASNet refuses tensors that do not say which version of it they are of."""
+    backbone = BackboneChoice(name="mnasnet0_5", image_size=32)
+    recipe = recipe.model_copy(update={"backbone": backbone, "freeze": FreezePlan(preset="scratch")})
+    break_off(recipe.with_optimisation(epochs=3), tmp_path / "run", plugins)
+    assert resume(tmp_path / "run", plugins, nowhere, RunControl()).status is RunStatus.COMPLETED
+    assert open_run(tmp_path / "run", plugins).folder.evaluation is not None
 
 
 def test_lost_checkpoints_are_not_mistaken_for_none_yet(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:

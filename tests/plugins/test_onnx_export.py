@@ -101,9 +101,18 @@ def test_a_network_that_onnx_cannot_express_is_told_in_a_sentence(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_whose_weights_alone_are_too_large_for_one_file_is_told_before_it_is_translated(tmp_path, monkeypatch):
+    monkeypatch.setattr("plugins.onnx_export.writer._LARGEST", 1000)
+    monkeypatch.setattr("torch.onnx.export", lambda *args, **options: pytest.fail("it was translated"))
+    with pytest.raises(UserError, match="too large for one ONNX file"):
+        export(trained(), tmp_path / "large.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_model_too_large_for_one_file_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("plugins.onnx_export.writer._LARGEST", 1000)
+    weights = sum(held.nbytes for held in trained().parameters())
+    monkeypatch.setattr("plugins.onnx_export.writer._LARGEST", weights)
     with pytest.raises(UserError, match="too large for one ONNX file"):
         export(trained(), tmp_path / "large.onnx")
     assert not list(tmp_path.iterdir())
