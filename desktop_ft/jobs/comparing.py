@@ -419,6 +419,6 @@ def asked_for(base: Recipe, **options: object) -> Comparison:
     """
     named = {name: value for name, value in options.items() if value is not None}
     try:
-        return Comparison(base=base, **named)  # type: ignore[arg-type] # it is checked there
+        return Comparison.model_validate({"base": base, **named})
     except ValidationError as error:
         raise UserError(tr("That cannot be compared: {error}.", error=explain(error)), tr("Correct it and try again.")) from error
