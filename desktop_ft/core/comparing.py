@@ -36,7 +36,8 @@ class Strategy(Described):
     def recipe(self, base: Recipe) -> Recipe:
         """`base`, trained this way: what learns and what it starts from are the strategy's, all else stays."""
         plan = FreezePlan(preset=self.name, backbone_rate=base.freeze.backbone_rate, batch_norm=base.freeze.batch_norm)
-        return base.model_copy(update={"freeze": plan, "changes": ()})
+        backbone = base.backbone if plan.pretrained else base.backbone.model_copy(update={"weights": ""})
+        return base.model_copy(update={"freeze": plan, "backbone": backbone, "changes": ()})
 
 
 SCRATCH = Strategy(
@@ -180,7 +181,7 @@ class Comparison(Described):
 
     base: Recipe
     strategies: tuple[str, ...] = Field(
-        tuple(each.name for each in STRATEGIES), min_length=2, description="What is compared: presets of what learns."
+        tuple(each.name for each in STRATEGIES), description="What is compared: presets of what learns."
     )
     seeds: int = Field(3, ge=1, le=100, description="How often each is trained, each time from another seed.")
     images: tuple[int, ...] = Field(
@@ -202,7 +203,10 @@ class Comparison(Described):
                 strategy(name)
             except UserError as error:
                 raise ValueError(str(error)) from error
-        return tuple(dict.fromkeys(names))
+        different = tuple(dict.fromkeys(names))
+        if len(different) < 2:
+            raise ValueError(tr("must name two at least"))
+        return different
 
     @field_validator("images")
     @classmethod

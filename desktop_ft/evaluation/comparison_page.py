@@ -115,17 +115,18 @@ def _test_note(found: Compared) -> str:
 def _scores(found: Compared, allotted: Allotted) -> str:
     head = [tr("Learns"), tr("Pictures of each class"), tr("Accuracy"), tr("95 % interval"), tr("Seconds"), tr("Seeds")]
     head += [tr("Epochs"), tr("Expected seconds")] if allotted else []
-    rows = [_score(score, allotted) for score in found.scores]
-    return table(head, rows)
+    return table(head, [[*_score(score), *(_allotted(score, allotted) if allotted else ())] for score in found.scores])
 
 
-def _score(score: Score, allotted: Allotted) -> list[str]:
+def _allotted(score: Score, allotted: Allotted) -> tuple[str, str]:
+    epochs, seconds = allotted[score.strategy, score.images]
+    return str(epochs), f"{seconds:.1f}"
+
+
+def _score(score: Score) -> list[str]:
     images = tr("all ({count:.0f})", count=score.per_class) if score.images == ALL else f"{score.images:,}"
-    row = [text(title(score.strategy)), text(images), percent(score.accuracy.value), interval(score.accuracy)]
-    row += [f"{score.seconds:.1f}", str(score.seeds)]
-    if (planned := allotted.get((score.strategy, score.images))) is not None:
-        row += [str(planned[0]), f"{planned[1]:.1f}"]
-    return row
+    accuracy = (percent(score.accuracy.value), interval(score.accuracy))
+    return [text(title(score.strategy)), text(images), *accuracy, f"{score.seconds:.1f}", str(score.seeds)]
 
 
 def _matches(found: Compared) -> str:

@@ -49,8 +49,12 @@ def resamples(size: int) -> NDArray[np.int64]:
     """
     import numpy as np  # the window starts without it
 
-    replicates = min(_MOST, max(_FEWEST, _DRAWS // max(1, size)))
-    return np.random.default_rng(_SEED).integers(0, size, (replicates, size))
+    return np.random.default_rng(_SEED).integers(0, size, (replicates(size), size))
+
+
+def replicates(size: int) -> int:
+    """How often so many things are drawn anew; see `resamples`."""
+    return min(_MOST, max(_FEWEST, _DRAWS // max(1, size)))
 
 
 def percentiles(value: float, replicates: NDArray[np.float64]) -> Interval:

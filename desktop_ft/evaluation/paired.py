@@ -5,17 +5,17 @@ Answers are (S, N): whether the model of each of S seeds was right on each of N 
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from desktop_ft.core.metrics import Interval
-from desktop_ft.evaluation.intervals import percentiles, wilson
+from desktop_ft.evaluation.intervals import percentiles, replicates, wilson
 
 Right = NDArray[np.bool_]
 
 _SEED = 20221
-_REPLICATES = 1000
 
 
 def sign_flip(first: Right, second: Right) -> float:
@@ -77,9 +77,13 @@ def difference_interval(first: Right, second: Right) -> Interval:
 
 def _replicates(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Means (R,) of `values` (S, N) with seeds and pictures drawn anew, the same at every call."""
-    rng = np.random.default_rng(_SEED)
-    seeds, pictures = values.shape
-    weights = rng.multinomial(pictures, np.full(pictures, 1 / pictures), _REPLICATES) / pictures
-    turns = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _REPLICATES) / seeds
-    means: NDArray[np.float64] = np.einsum("rs,sr->r", turns, values @ weights.T)
+    seeds, pictures = (_drawn(size, replicates(values.shape[1])) for size in values.shape)
+    # Whole numbers until the end, so that what is always right is right in every replicate, to the last digit.
+    means: NDArray[np.float64] = np.einsum("rs,sr->r", seeds, values @ pictures.T) / values.size
     return means
+
+
+@lru_cache(maxsize=4)
+def _drawn(size: int, times: int) -> NDArray[np.int64]:
+    """How often each of `size` things is drawn, with replacement and as many in all: (times, size)."""
+    return np.random.default_rng([_SEED, size]).multinomial(size, np.full(size, 1 / size), times)
