@@ -36,8 +36,8 @@ the time does not depend on them.
 """
 _ADVICE = """## What the advice where to cut is worth
 
-`benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels, digits at
-{digit_size}. {tried} were tried; the best is the plan with the best validation accuracy (the best epoch's) among those with a
+`benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
+digits at {digit_size}. {tried} were tried; the best is the plan with the best validation accuracy (the best epoch's) among those with a
 figure here. The share is the advice's time over that of one seed of all these plans, with the machine as busy for both; all
 {depths} depths would take longer still.{remark}
 
