@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.state import ProjectState
@@ -23,11 +22,12 @@ class Advisor(QObject, Generic[T]):
     """One kind of advice, for all that show it.
 
     Attributes:
-        told: about the recipe as it stands; None while unknown. What learns makes no difference to it.
+        told: about the recipe as it stands; None while unknown.
         fault: why it could not be had, in a sentence; "" if it could.
 
     Args:
         verb: gives the advice.
+        matters: the recipe without what makes no difference to it.
         startable: whether a run could start now, with nothing else under way.
     """
 
@@ -35,10 +35,16 @@ class Advisor(QObject, Generic[T]):
     progressed = Signal(str, int, object)
 
     def __init__(
-        self, state: ProjectState, worker: Worker, training: Training, verb: Verb[T], startable: Callable[[], bool]
+        self,
+        state: ProjectState,
+        worker: Worker,
+        training: Training,
+        verb: Verb[T],
+        matters: Callable[[Recipe], Recipe],
+        startable: Callable[[], bool],
     ) -> None:
         super().__init__(state)
-        self._state, self._worker, self._verb, self._startable = state, worker, verb, startable
+        self._state, self._worker, self._verb, self._matters, self._startable = state, worker, verb, matters, startable
         self._task: Task | None = None
         self._doing = [""]
         self._known: dict[str, T] = {}
@@ -108,7 +114,7 @@ class Advisor(QObject, Generic[T]):
         """What is known was of other pictures or of another network, unless it was not."""
         if self._known_of is not self._state.manifest:
             self._known, self._known_of, self._about = {}, self._state.manifest, ""
-        about = self._state.recipe.model_copy(update={"freeze": FreezePlan(), "changes": ()}).model_dump_json()
+        about = self._matters(self._state.recipe).model_dump_json()
         if about != self._about:
             self._about, self.told, self.fault = about, self._known.get(about), ""
             self.cancel()

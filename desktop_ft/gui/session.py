@@ -6,7 +6,9 @@ from PySide6.QtCore import SignalInstance
 
 from desktop_ft import jobs, places
 from desktop_ft.core.advice import Advice, Ranking
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
+from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.advisor import Advisor
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
@@ -102,6 +104,15 @@ def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running
     return blocker(state.recipe, state.manifest, plugins, running=running)
 
 
+def _whatever_learns(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"freeze": FreezePlan(), "changes": ()})
+
+
+def _whatever_network(recipe: Recipe) -> Recipe:
+    size = BackboneChoice(image_size=recipe.backbone.image_size)
+    return _whatever_learns(recipe).model_copy(update={"backbone": size})
+
+
 def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
     """A new session."""
     state = ProjectState()
@@ -123,6 +134,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         worker,
         training,
         lambda recipe, manifest, told, cancel: jobs.advising.advise(recipe, plugins, manifest, told=told, cancel=cancel),
+        _whatever_learns,
         alone,
     )
     ranking: Advisor[Ranking] = Advisor(
@@ -130,6 +142,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         worker,
         training,
         lambda recipe, manifest, told, cancel: jobs.advising.rank_backbones(recipe, plugins, manifest, told=told, cancel=cancel),
+        _whatever_network,
         alone,
     )
     for asked in (advice, ranking):

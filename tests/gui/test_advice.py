@@ -10,6 +10,9 @@ from pytestqt.qtbot import QtBot
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.network_facts import PROBE
+from desktop_ft.gui.table import ROW_ROLE
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, opened, page
 
@@ -82,3 +85,28 @@ def test_what_stands_in_its_way_is_said(layers: LayersPage, window: MainWindow) 
     state.edit("weights", state.recipe.model_copy(update={"backbone": weights}))
     assert not layers.advice.ask.isEnabled()
     assert "Advice cannot be had yet" in layers.advice.words.text() and "weights.pth" in layers.advice.words.text()
+
+
+def test_the_networks_here_are_compared_on_the_pictures(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    model, ranking = page(window, "model"), window.session.ranking
+    assert isinstance(model, ModelPage)
+    assert not model.ranking.ask.isEnabled() and model.table.isColumnHidden(PROBE)
+    opened(window, shapes(tmp_path / "shapes", pictures=6), qtbot)
+    state = window.session.state
+    state.edit("size", state.recipe.model_copy(update={"backbone": BackboneChoice(image_size=32)}))
+    state.go("model")
+    qtbot.waitUntil(model.ranking.ask.isEnabled, timeout=LONG)
+    click(model.ranking.ask)
+    assert model.ranking.progress.isVisible()
+    qtbot.waitUntil(lambda: ranking.told is not None, timeout=LONG)
+    told = ranking.told
+    assert told is not None and model.ranking.words.text() == f"Probe accuracy on your data: {told.words}"
+    assert not model.table.isColumnHidden(PROBE) and model.ranking.progress.isHidden()
+    model.table.sortByColumn(PROBE, Qt.SortOrder.DescendingOrder)
+    first = model.table.proxy.index(0, PROBE).data(ROW_ROLE)
+    assert first.probe == told.scores[0].accuracy
+    assert "efficientnet_lite1" in {score.name for score in told.scores}
+    name = next(score.name for score in told.scores if score.name != state.recipe.backbone.name)
+    model.use(next(offer for offer in model.table.rows.rows if offer.spec.name == name))
+    window.commands.undo()
+    assert ranking.told is told  # which network is in use makes no difference to it
