@@ -34,6 +34,14 @@ _DEPTHS = """## Every freeze depth against its own floor
 the time does not depend on them.
 
 """
+_ADVICE = """## What the advice where to cut is worth
+
+`benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
+digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) among those with a figure here. The
+share is the advice's time over that of one seed of all these plans, with the machine as busy for both; all {depths} depths
+would take longer still.{remark}
+
+"""
 _GROWTH = """## Growth
 
 `benchmarks/bench_growth.py`: drawn pictures, MobileNetV3-S with a new head, fp32; where not said otherwise {pictures}
@@ -99,6 +107,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_recipe, by_kind.get("recipe", ())),
         *map(_peers, by_kind.get("peers", ())),
         *_depths(by_kind.get("depths", ())),
+        *map(_advice, by_kind.get("advisor", ())),
         *map(_growth, by_kind.get("growth", ())),
         *_gpu(by_kind.get("gpu", ())),
         *_drift(by_kind.get("drift", ())),
@@ -188,6 +197,29 @@ def _depths(lines: Sequence[Line]) -> list[str]:
         "steps in",
     ]
     return [_DEPTHS + table(titles, rows)]
+
+
+def _advice(line: Line) -> str:
+    plans = list(dict.fromkeys(plan for told in line["folders"] for plan in told["accuracy"]))
+    rows = [
+        [
+            told["folder"],
+            told["pictures"],
+            *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
+            told["recommended"],
+            f"{100 * told['expected']:.1f}",
+            f"{100 * told['reached']:.1f}",
+            told["best"],
+            f"{told['regret_points']:.1f}",
+            f"{told['advice_s']:.0f}",
+            f"{told['share']:.2f}",
+        ]
+        for told in line["folders"]
+    ]
+    titles = ["folder", "to learn from", *(f"{plan}, %" for plan in plans)]
+    advised = ["advised", "expected, %", "reached, %", "best", "points behind it", "advice, s", "share of trying"]
+    depths = len(line["folders"][0]["probe"]) + 1
+    return _ADVICE.format(**{"remark": ""} | line, depths=depths) + table([*titles, *advised], rows)
 
 
 def _growth(line: Line) -> str:

@@ -7,7 +7,7 @@ from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.metrics import Interval
-from desktop_ft.core.words import duration, percent, size
+from desktop_ft.core.words import percent, short_duration, size
 from desktop_ft.jobs.advising import advise, rank_backbones
 from desktop_ft.plugin_manager import load_plugins
 
@@ -40,7 +40,7 @@ def _cut(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table(["after block", "can be told", "95 %"], rows, right=(0, 1))
     terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures.\n")
     options = [
-        [each.preset, f"{percent(each.accuracy.value)} or better", duration(each.seconds), size(each.memory)]
+        [each.preset, f"{percent(each.accuracy.value)} or better", short_duration(each.seconds), size(each.memory)]
         for each in advice.options
     ]
     terminal.table(["--freeze", "expected", "takes about", "memory"], options, right=(2, 3))

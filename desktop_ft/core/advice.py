@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Speed
-from desktop_ft.core.words import duration, percent, size
+from desktop_ft.core.words import percent, short_duration, size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class PlanOption:
             accuracy=percent(self.accuracy.value),
             low=percent(self.accuracy.low),
             high=percent(self.accuracy.high),
-            time=duration(self.seconds),
+            time=short_duration(self.seconds),
             memory=size(self.memory),
         )
 

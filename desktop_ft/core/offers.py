@@ -9,6 +9,7 @@ from desktop_ft.core import words
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.metrics import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +27,13 @@ class Offer:
     Attributes:
         local: whether its pre-trained weights are here.
         speed: None where it was not measured here.
+        probe: how well a person's classes are told from what it makes of their pictures; None while unknown.
     """
 
     spec: BackboneSpec
     local: bool
     speed: Speed | None = None
+    probe: Interval | None = None
 
 
 class Aim(StrEnum):

@@ -10,6 +10,7 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.layers import blocks
 from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
+from desktop_ft.gui.advice_panel import AdvicePanel
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.form import RateSpinBox, WheelGuard
 from desktop_ft.gui.help_card import HelpButton, explained
@@ -99,6 +100,8 @@ class LayersPage(Page):
         self.tree.selectionModel().currentChanged.connect(self._chosen)
         self.measured = MeasuredLine(session)
         self.learning = LayerLearning(self.tree, self.model, session)
+        self.advice = AdvicePanel(session)
+        self.advice.taken.connect(self._take_depth)
         self.clear = button(tr("Remove exceptions"), self._clear_overrides, tip=tr("Back to what the preset says."))
         self.expand = button(tr("Expand all"), self.tree.expandAll)
         self.collapse = button(tr("Collapse"), self._collapse)
@@ -106,6 +109,7 @@ class LayersPage(Page):
         for widget in (self.explanation, self.notice, self.retry, self.progress):
             self.body.addWidget(widget)
         self.body.addWidget(explained(self.picture, "layers.depth"))
+        self.body.addWidget(self.advice)
         self.body.addLayout(row(self.search, self.plan))
         self.body.addWidget(self.comparison)
         self.body.addWidget(self.learning.line)
@@ -136,6 +140,10 @@ class LayersPage(Page):
         """The tree may have a window of its own."""
         return super().in_sight or self.panel.detached
 
+    def shut_down(self) -> None:
+        """Free the plot."""
+        self.advice.shut_down()
+
     def refresh(self) -> None:
         """Show the plan as it stands."""
         if self.puts_off(self.refresh):
@@ -148,6 +156,7 @@ class LayersPage(Page):
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self.picture.show_rates(self.model.rates)
         self.learning.show_run()
+        self.advice.show_depth(self.picture.value())
         self._show_share(plan)
         self._show_replan()
 
@@ -257,7 +266,7 @@ class LayersPage(Page):
         tree = self._drawn = self._session.state.tree
         self.model.set_tree(tree, self._head())
         self.picture.show_network(tree, self._head())
-        for shown in (self.tree, self.picture, self.measured, self.search, self.plan):
+        for shown in (self.tree, self.picture, self.advice, self.measured, self.search, self.plan):
             shown.setVisible(tree is not None)
         self.panel.way.setEnabled(tree is not None)
         self._collapse()
@@ -385,7 +394,12 @@ class LayersPage(Page):
     def _edit_depth(self, frozen: int) -> None:
         """Freeze from the input up. What was excepted before is no exception any more."""
         preset = preset_of_depth(frozen, self.picture.maximum())
-        self._edit(tr("depth"), self._plan(preset=preset, overrides={}), "depth")
+        self._edit(tr("depth"), self._session.state.recipe.freeze.with_preset(preset), "depth")
+
+    def _take_depth(self, frozen: int) -> None:
+        """Freeze so many blocks, as advised: a step of its own to undo."""
+        preset = preset_of_depth(frozen, self.picture.maximum())
+        self._edit(tr("advised depth"), self._session.state.recipe.freeze.with_preset(preset))
 
     def _show_layer(self, path: str) -> None:
         index = self.model.index_of(path)

@@ -1,14 +1,16 @@
 """The page Model: browse the networks on offer, fetch weights on request, choose one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHeaderView, QLineEdit, QSpinBox, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin, is_found_by
-from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.advice import Ranking
+from desktop_ft.core.backbone import WeightsOrigin, is_found_by
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui import words
@@ -17,106 +19,15 @@ from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.network_cards import NetworkCards
 from desktop_ft.gui.network_chart import NetworkChart
+from desktop_ft.gui.network_facts import COLUMNS, LICENCE, PROBE, availability, facts, licence, weights
 from desktop_ft.gui.picker import choose_file
+from desktop_ft.gui.ranking_row import RankingRow
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.table import ROW_ROLE, Column, table
+from desktop_ft.gui.table import ROW_ROLE, table
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, letters_width, row, scrolled, splitter
 from desktop_ft.gui.worker import Newest
 from desktop_ft.jobs import backbones
 from desktop_ft.jobs.devices import accelerated
-
-
-def _figure(value: float | None, unit: str = "") -> str:
-    return "–" if value is None else f"{value:.1f}{unit}"
-
-
-def availability(offer: Offer) -> str:
-    """Whether the weights are here, or how large they are."""
-    weights = offer.spec.weights
-    if weights.origin is WeightsOrigin.NONE:
-        return tr("no weights")
-    if offer.local:
-        return tr("on this machine")
-    if weights.origin is WeightsOrigin.BY_HAND:
-        return tr("fetched by hand")
-    return words.size(weights.bytes) if weights.bytes else tr("to download")
-
-
-def _weights(offer: Offer) -> str:
-    return tr("on disk") if offer.local else availability(offer)
-
-
-def licence(spec: BackboneSpec) -> str:
-    """The weights' licence, with a warning where business use is not allowed."""
-    name = spec.weights.licence
-    return name if spec.weights.commercial_use else tr("{licence} (non-commercial)", licence=name)
-
-
-def speed(offer: Offer) -> str:
-    """How fast it answers here and on what; "" where that was not measured."""
-    known = offer.speed
-    if known is None:
-        return ""
-    device = words.printable(known.device)
-    return tr("{rate:.3g} pictures a second on {device}", rate=known.pictures_per_second, device=device)
-
-
-COLUMNS = (
-    Column(title=marked("Network"), text=lambda o: o.spec.name, width=18),
-    Column(
-        title=marked("Params"),
-        text=lambda o: words.millions(o.spec.parameters),
-        sort=lambda o: o.spec.parameters,
-        number=True,
-        width=7,
-        help=marked("Parameters: how many numbers are learned. More can hold more, and takes more memory and time."),
-    ),
-    Column(
-        title=marked("GFLOPs"),
-        text=lambda o: _figure(o.spec.gflops),
-        sort=lambda o: o.spec.gflops or 0.0,
-        number=True,
-        width=7,
-        help=marked("Work for one picture. Time grows with it."),
-    ),
-    Column(
-        title=marked("Top-1"),
-        text=lambda o: _figure(o.spec.top1, " %"),
-        sort=lambda o: o.spec.top1 or 0.0,
-        number=True,
-        width=6,
-        help=marked("Share of ImageNet pictures it names rightly, as published."),
-    ),
-    Column(
-        title=marked("Speed"),
-        text=lambda o: "–" if o.speed is None else f"{o.speed.pictures_per_second:.3g}/s",
-        tip=lambda o: speed(o) or tr("Not measured here yet."),
-        sort=lambda o: o.speed.pictures_per_second if o.speed else 0.0,
-        number=True,
-        width=7,
-        help=marked("Pictures it answers in a second on this machine, where that was measured: the button Measure speed."),
-    ),
-    Column(
-        title=marked("Input"),
-        text=lambda o: f"{o.spec.resize.crop} px",
-        sort=lambda o: o.spec.resize.crop,
-        number=True,
-        width=6,
-        help=marked("Side of the square picture it was trained on."),
-    ),
-    Column(
-        title=marked("Weights"),
-        text=_weights,
-        tip=availability,
-        sort=lambda o: (not o.local, o.spec.weights.origin is not WeightsOrigin.DOWNLOAD, o.spec.weights.bytes),
-        width=10,
-        help=marked("Whether the pre-trained weights are on this machine, or how large the download is."),
-    ),
-    Column(title=marked("Licence"), text=lambda o: licence(o.spec), width=13, help=marked("Licence of the weights.")),
-    Column(title=marked("Family"), text=lambda o: o.spec.family, width=14, help=marked("Networks of one design.")),
-)
-_LICENCE = len(COLUMNS) - 2
-"""It has what room the others leave, so that it is never out of sight."""
 
 
 class ModelPage(Page):
@@ -137,11 +48,13 @@ class ModelPage(Page):
         self._asked = False
         self._pictures: PictureFacts | None = None
         self._drawn = ""
+        self._ranking: Ranking | None = None
         self._device = Newest(session.worker, self._know_device, self._device_unknown, self)
         self.cards = NetworkCards()
         self.cards.used.connect(self.use)
+        self.ranking = RankingRow(session)
         panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(72, 28))
-        for widget in (self.cards, self.notice, self.progress, self.measuring):
+        for widget in (self.cards, self.ranking, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
         self.body.addWidget(panels, 1)
         networks = session.networks
@@ -157,6 +70,7 @@ class ModelPage(Page):
         networks.download_failed.connect(self.notice.fail)
         networks.download_ended.connect(self._download_ended)
         networks.given_up.connect(self.notice.say)
+        session.ranking.changed.connect(self._ranked)
         session.state.recipe_changed.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.plugin_work.changed.connect(self._other_networks)
@@ -198,7 +112,7 @@ class ModelPage(Page):
         if offer.spec.name != recipe.backbone.name:
             backbone = recipe.backbone.model_copy(update={"name": offer.spec.name, "weights": "", "image_size": 0})
             # Exceptions name layers of the network they were made for.
-            plan = recipe.freeze.model_copy(update={"overrides": {}})
+            plan = recipe.freeze.with_preset(recipe.freeze.preset)
             if lost := len(recipe.freeze.overrides):
                 self.notice.say(
                     tr_n(
@@ -243,7 +157,8 @@ class ModelPage(Page):
         self.table = table(COLUMNS, self._session.theme, tr("Networks"))
         # Told with the other facts; in the table the name says it already.
         self.table.setColumnHidden(len(COLUMNS) - 1, True)
-        self.table.horizontalHeader().setSectionResizeMode(_LICENCE, QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setSectionResizeMode(LICENCE, QHeaderView.ResizeMode.Stretch)
+        self.table.setColumnHidden(PROBE, True)
         self.table.rows.bold = self._is_chosen
         self.search.textChanged.connect(self._filter)
         self.table.selectionModel().currentRowChanged.connect(self._show_current)
@@ -301,8 +216,22 @@ class ModelPage(Page):
         frame.setMinimumWidth(letters_width(frame, 38))
         return scrolled(frame)
 
+    def _offers(self) -> list[Offer]:
+        ranking, found = self._session.ranking.told, backbones.offers(self._session.plugins)
+        probes = {score.name: score.accuracy for score in ranking.scores} if ranking is not None else {}
+        return [replace(offer, probe=probes.get(offer.spec.name)) for offer in found]
+
+    def _ranked(self) -> None:
+        """The networks were compared on these pictures, or these are others now."""
+        if self.puts_off(self._ranked):
+            return
+        if self._ranking is not (told := self._session.ranking.told):
+            self._ranking = told
+            self.table.setColumnHidden(PROBE, told is None)
+            self._look_again()
+
     def _list(self) -> None:
-        self.table.rows.set_rows(backbones.offers(self._session.plugins))
+        self.table.rows.set_rows(self._offers())
         self.table.select(self._is_chosen)
 
     def _other_networks(self) -> None:
@@ -315,7 +244,7 @@ class ModelPage(Page):
 
     def _look_again(self) -> None:
         """Weights, or a speed, are there that were not; which networks there are has not changed."""
-        self.table.rows.rows[:] = backbones.offers(self._session.plugins)
+        self.table.rows.rows[:] = self._offers()
         self.table.rows.redraw()
         self._show_cards()
         self._show_chart()
@@ -365,7 +294,7 @@ class ModelPage(Page):
 
     def _filter(self) -> None:
         search = self.search.text()
-        self.table.keep(lambda offer: is_found_by(offer.spec, search, _weights(offer), licence(offer.spec)))
+        self.table.keep(lambda offer: is_found_by(offer.spec, search, weights(offer), licence(offer.spec)))
         shown = self.table.proxy.rowCount()
         found = tr_n("{n:,} network", "{n:,} networks", n=shown)
         self.shown.setText(found if shown else tr("Nothing matches. Try another word."))
@@ -397,7 +326,7 @@ class ModelPage(Page):
         told = [later if needed else tr("In use: the next run starts from it.")] * used + [hint] * by_hand
         self.chosen.setText(" ".join(told))
         self.chosen.setVisible(bool(told))
-        self.facts.show_facts(_facts(offer))
+        self.facts.show_facts(facts(offer))
         self.use_it.setVisible(not used)
         self.download.setVisible(fetchable)
         self.download.setEnabled(not networks.downloading)
@@ -465,22 +394,3 @@ class ModelPage(Page):
         can = not session.networks.measuring and not session.training.running
         self.measure.setEnabled(can and self.table.current() is not None)
         self.measure_all.setEnabled(can and self.table.proxy.rowCount() > 0)
-
-
-def _facts(offer: Offer) -> list[tuple[str, str]]:
-    spec = offer.spec
-    return [
-        (tr("Family"), spec.family),
-        (tr("Parameters"), words.millions(spec.parameters)),
-        (tr("Work a picture"), _figure(spec.gflops, " GFLOPs")),
-        (tr("ImageNet top-1"), _figure(spec.top1, " %")),
-        *([(tr("ImageNet top-5"), _figure(spec.top5, " %"))] if spec.top5 is not None else []),
-        *([(tr("Speed here"), speed(offer))] if offer.speed else []),
-        (tr("Input"), tr("{side} × {side} pixels", side=spec.resize.crop)),
-        *([(tr("Trained on"), spec.trained_on)] if spec.trained_on else []),
-        *([(tr("Classes"), f"{spec.classes:,}")] if spec.classes else []),
-        (tr("Weights"), availability(offer)),
-        *([(tr("Fetch from"), spec.weights.url)] if spec.weights.origin is WeightsOrigin.BY_HAND else []),
-        (tr("Licence"), licence(spec)),
-        (tr("From"), tr("{source} · plugin {plugin}", source=spec.source, plugin=spec.plugin) if spec.plugin else spec.source),
-    ]

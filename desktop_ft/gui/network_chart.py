@@ -226,6 +226,7 @@ def _said(offer: Offer) -> str:
         f"{spec.name}: {spec.top1:.1f} %",
         tr("{number} parameters", number=words.millions(spec.parameters)),
         *([f"{spec.gflops:.3g} GFLOPs"] if spec.gflops is not None else []),
+        *([tr("{share} of your pictures told", share=words.percent(offer.probe.value))] if offer.probe is not None else []),
         *([tr("{rate:.3g} pictures a second here", rate=offer.speed.pictures_per_second)] if offer.speed is not None else []),
         tr("on this machine") if offer.local else tr("to fetch"),
         *([] if spec.weights.commercial_use else [tr("not for commercial use")]),

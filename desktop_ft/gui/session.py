@@ -4,8 +4,12 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import SignalInstance
 
-from desktop_ft import places
+from desktop_ft import jobs, places
+from desktop_ft.core.advice import Advice, Ranking
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
+from desktop_ft.core.recipe import BackboneChoice, Recipe
+from desktop_ft.gui.advisor import Advisor
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
@@ -41,6 +45,8 @@ class Session:
     runs: RunWork
     queue: QueueWork
     forecasts: Forecasts
+    advice: Advisor[Advice]
+    ranking: Advisor[Ranking]
     autosave: Autosave
     log: Log
     plugin_work: PluginWork
@@ -98,6 +104,15 @@ def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running
     return blocker(state.recipe, state.manifest, plugins, running=running)
 
 
+def _whatever_learns(recipe: Recipe) -> Recipe:
+    return recipe.model_copy(update={"freeze": FreezePlan(), "changes": ()})
+
+
+def _whatever_network(recipe: Recipe) -> Recipe:
+    size = BackboneChoice(image_size=recipe.backbone.image_size)
+    return _whatever_learns(recipe).model_copy(update={"backbone": size})
+
+
 def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
     """A new session."""
     state = ProjectState()
@@ -114,6 +129,24 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
 
     forecasts = Forecasts(state, worker, plugins, training, alone)
     runs.ended.connect(forecasts.changed)
+    advice: Advisor[Advice] = Advisor(
+        state,
+        worker,
+        training,
+        lambda recipe, manifest, told, cancel: jobs.advising.advise(recipe, plugins, manifest, told=told, cancel=cancel),
+        _whatever_learns,
+        alone,
+    )
+    ranking: Advisor[Ranking] = Advisor(
+        state,
+        worker,
+        training,
+        lambda recipe, manifest, told, cancel: jobs.advising.rank_backbones(recipe, plugins, manifest, told=told, cancel=cancel),
+        _whatever_network,
+        alone,
+    )
+    for asked in (advice, ranking):
+        runs.ended.connect(asked.changed)
     networks = Networks(state, worker, plugins)
     plugin_work = PluginWork(state, worker, plugins, lambda: _is_free(opening, training, runs))
     plugin_work.changed.connect(networks.look_again)
@@ -131,6 +164,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         runs=runs,
         queue=QueueWork(runs, training, plugins),
         forecasts=forecasts,
+        advice=advice,
+        ranking=ranking,
         autosave=Autosave(state),
         log=Log(state),
         plugin_work=plugin_work,

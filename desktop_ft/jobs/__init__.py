@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from desktop_ft.jobs import advising as advising
     from desktop_ft.jobs import bundling as bundling
     from desktop_ft.jobs import evaluating as evaluating
     from desktop_ft.jobs import exported_file as exported_file

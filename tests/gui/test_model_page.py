@@ -15,7 +15,8 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import places
 from desktop_ft.core.offers import Aim
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.gui.model_page import COLUMNS, ModelPage
+from desktop_ft.gui.model_page import ModelPage
+from desktop_ft.gui.network_facts import COLUMNS
 from desktop_ft.gui.readiness import blockers
 from desktop_ft.models import fetching
 from desktop_ft.plugin_manager import turn
