@@ -5,7 +5,7 @@ A picture is known by its bytes (SHA-256), a class by the name found in the fold
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -108,6 +108,19 @@ def moved(dataset: DatasetChoice, shas: Iterable[str], part: Part | None) -> Dat
         else:
             pictures[sha] = part
     return dataset.model_copy(update={"pictures": pictures})
+
+
+def repaired(dataset: DatasetChoice, groups: Iterable[Sequence[Sample]]) -> DatasetChoice:
+    """`dataset` with each of the `groups`, pictures that are one, in one subset: training where one of them is, else validation.
+
+    All of a group that was torn are held there, so that another validation share does not tear it again.
+    """
+    for group in groups:
+        subsets = {sample.subset for sample in group}
+        if len(subsets) > 1:
+            part = Part.TRAIN if Subset.TRAIN in subsets else Part.VAL
+            dataset = moved(dataset, (sample.sha256 for sample in group), part)
+    return dataset
 
 
 def classes_left_out(dataset: DatasetChoice) -> tuple[str, ...]:
