@@ -91,7 +91,8 @@ def near_doubles(nearest: np.ndarray, greys: np.ndarray, heed: Callable[[], None
         for alike in sorted(own.values(), key=lambda alike: -alike.value)[:_REFINED]:
             alike.refine()
     pairs = ((one, other, alike.value) for one, own in by_picture.items() for other, alike in own.items() if one < other)
-    return sorted((one, other) for one, other, alike in pairs if alike >= ALIKE and _stands_out((one, other), alike, by_picture))
+    most = min(1.0, max(ALIKE, 1 - _CLEARLY * (1 - _usual(by_picture))))
+    return sorted((one, other) for one, other, alike in pairs if alike >= most and _stands_out((one, other), alike, by_picture))
 
 
 def grouped(pairs: Iterable[Pair]) -> list[tuple[int, ...]]:
@@ -110,6 +111,11 @@ def grouped(pairs: Iterable[Pair]) -> list[tuple[int, ...]]:
     for number in sorted(above):
         groups[root(number)].append(number)
     return sorted(map(tuple, groups.values()))
+
+
+def _usual(by_picture: dict[int, dict[int, _Likeness]]) -> float:
+    """How alike a picture here and one of its neighbours are: where all are alike, more is asked of two that are one."""
+    return float(np.median([np.median([alike.value for alike in own.values()]) for own in by_picture.values()]))
 
 
 def _stands_out(pair: Pair, alike: float, by_picture: dict[int, dict[int, _Likeness]]) -> bool:
