@@ -5,6 +5,7 @@ from typing import Any
 from desktop_ft.cli.advise_command import add_advise_command
 from desktop_ft.cli.bench_command import add_bench_command
 from desktop_ft.cli.card_command import add_card_command
+from desktop_ft.cli.checkup_command import add_checkup_command
 from desktop_ft.cli.compare_command import add_compare_command
 from desktop_ft.cli.data_commands import add_data_commands
 from desktop_ft.cli.demo_command import add_demo_command
@@ -27,6 +28,7 @@ def add_all_commands(commands: Any) -> None:
     for add in (
         add_demo_command,
         add_data_commands,
+        add_checkup_command,
         add_predict_command,
         add_run_commands,
         add_queue_command,

@@ -1,6 +1,7 @@
 """`scan`."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 
 from desktop_ft.cli.recipe_options import add_dataset_options, dataset_from
@@ -51,7 +52,8 @@ def scan_document(manifest: DatasetManifest, dataset: DatasetChoice, trainable: 
         "trainable": trainable,
         "notes": [printable(sentence) for sentence in said],
         "classes": {name: {subset: counts[subset][name] for subset in counts} for name in manifest.classes},
-        "edits": {"rename": dict(dataset.rename), "pictures": tally(dataset)},
+        "edits": {"rename": dict(dataset.rename), "pictures": tally(dataset)}
+        | ({"labels": dict(Counter(dataset.labels.values()))} if dataset.labels else {}),
         "problems": [
             {
                 "path": printable(problem.path),
@@ -83,5 +85,7 @@ def _show_edits(dataset: DatasetChoice, terminal: Terminal) -> None:
     """What the recipe changes about the folder."""
     for found, name in dataset.rename.items():
         terminal.say(f"'{printable(found)}' is {f'called {printable(name)!r}' if name else 'left out'}.")
+    for name, given in Counter(dataset.labels.values()).items():
+        terminal.say(f"Pictures put into {printable(name)!r} by hand: {given}.")
     for part, moved in tally(dataset).items():
         terminal.say(f"Pictures {'left out' if part == Part.LEFT_OUT else f'moved to {part}'} by hand: {moved}.")

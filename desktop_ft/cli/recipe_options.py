@@ -126,6 +126,11 @@ def _add_edits(group: argparse._ActionsContainer) -> None:
             "FILE=SUBSET",
             _described(f"{_DATASET}pictures") + " FILE lies in FOLDER; an empty SUBSET takes the move back.",
         ),
+        (
+            "--relabel",
+            "FILE=CLASS",
+            _described(f"{_DATASET}labels") + " FILE lies in FOLDER; an empty CLASS takes the change back.",
+        ),
     ):
         group.add_argument(option, action="append", default=[], metavar=metavar, help=f"{text} {several}".replace("%", "%%"))
 
@@ -227,6 +232,11 @@ def _edit(dataset: dict[str, Any], arguments: argparse.Namespace) -> None:
         else:
             raise UserError(f"--move {text} names no subset.", f"Take one of {', '.join(Part)}.")
     dataset["pictures"] = pictures
+    labels = dict(dataset.get("labels", {}))
+    for text in arguments.relabel:
+        name, label = _pair("--relabel", text, "Write FILE=CLASS, such as --relabel bees/12.jpg=ants.")
+        labels[_sha256(folder_of(Path(dataset["folder"])) / name)] = label
+    dataset["labels"] = {sha: label for sha, label in labels.items() if label}
 
 
 def _pair(option: str, text: str, cure: str) -> tuple[str, str]:

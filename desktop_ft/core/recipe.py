@@ -73,7 +73,8 @@ class Part(StrEnum):
 
 LEFT_OUT = ""
 """The name in the run of a class that is left out."""
-_EDITS = ("rename", "pictures", "images_per_class", "draw")
+_Sha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_EDITS = ("rename", "labels", "pictures", "images_per_class", "draw")
 
 
 class DatasetChoice(Described):
@@ -94,7 +95,12 @@ class DatasetChoice(Described):
         description="Other names for classes of the folder: the name found there, and the name in the run. Classes of one name "
         "are one class; an empty name leaves a class out. The folder stays as it is.",
     )
-    pictures: Mapping[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], Part] = Field(
+    labels: Mapping[_Sha, str] = Field(
+        {},
+        description="Pictures that lie in a wrong class, by the SHA-256 of their bytes, and the class they belong to, by name "
+        "as in the folder. The folder stays as it is.",
+    )
+    pictures: Mapping[_Sha, Part] = Field(
         {},
         description="Pictures moved by hand to train, val or test, or left_out, by the SHA-256 of their bytes: so a picture "
         "stays where it was put when its file is renamed. All others are divided as ever.",
@@ -109,6 +115,13 @@ class DatasetChoice(Described):
     draw: int = Field(
         0, ge=0, lt=2**32, description="Which training pictures these are, where not all are used: another number draws others."
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _writable(cls, labels: Mapping[str, str]) -> Mapping[str, str]:
+        if not all(map(_is_text, labels.values())):
+            raise ValueError(tr("holds a name that is not UTF-8, which no recipe can hold; rename that class's folder instead"))
+        return labels
 
     @field_validator("rename")
     @classmethod
@@ -295,7 +308,7 @@ def differences(recipes: Sequence[Recipe]) -> dict[str, tuple[object, ...]]:
 
 def _fields(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
     for name, own in value.items():
-        if name == "pictures":
+        if name in ("labels", "pictures"):
             yield f"{above}{name}", _moves(own)
         elif isinstance(own, dict):
             yield from _fields(own, f"{above}{name}.")

@@ -1,11 +1,11 @@
-"""What a recipe changes about a folder without touching it: names of classes, what is left out, and where pictures belong.
+"""What a recipe changes about a folder without touching it: names and pictures of classes, what is left out, and the subsets.
 
 `prepared` is the one place where the edits are applied; everything else here makes edits, as plain functions on the choice.
 A picture is known by its bytes (SHA-256), a class by the name found in the folder: so edits outlive renamed files and new scans.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -49,11 +49,12 @@ def edited(scanned: DatasetManifest, dataset: DatasetChoice) -> DatasetManifest:
 
     Classes without any picture left are gone.
     """
-    if not dataset.rename and not dataset.pictures:
+    if not dataset.rename and not dataset.pictures and not dataset.labels:
         return scanned
+    right = _right_labels(scanned, dataset)
     names = [dataset.rename.get(found, found) for found in scanned.classes]
     out = {sha for sha, part in dataset.pictures.items() if part is Part.LEFT_OUT}
-    kept = [sample for sample in scanned.samples if names[sample.label] != LEFT_OUT and sample.sha256 not in out]
+    kept = [sample for sample in right if names[sample.label] != LEFT_OUT and sample.sha256 not in out]
     left = {names[label] for label in {sample.label for sample in kept}}
     classes = tuple(sorted(left))
     label = [classes.index(name) if name in left else -1 for name in names]
@@ -129,6 +130,42 @@ def moved(dataset: DatasetChoice, shas: Iterable[str], part: Part | None) -> Dat
     return dataset.model_copy(update={"pictures": pictures})
 
 
+def relabelled(dataset: DatasetChoice, scanned: DatasetManifest, shas: Iterable[str], name: str | None) -> DatasetChoice:
+    """`dataset` with the pictures `shas` in the class that is called `name` in the run; None: in that where they lie.
+
+    Raises:
+        UserError: no class of the folder is called so, or no recipe can hold its name.
+    """
+    called = {found for found in scanned.classes if dataset.rename.get(found, found) == name}
+    if name is not None and not called:
+        raise UserError(tr("There is no class '{name}'.", name=name), tr("Take one of those of the folder."))
+    where = {sample.sha256: scanned.classes[sample.label] for sample in scanned.samples}
+    labels = dict(dataset.labels)
+    for sha in shas:
+        if name is None or where.get(sha) in called:
+            labels.pop(sha, None)
+        else:
+            labels[sha] = min(called)
+    try:
+        checked = DatasetChoice(folder=dataset.folder, labels=labels)
+    except ValidationError as error:
+        raise UserError(f"{explain(error).removeprefix('labels: ')}.", tr("Take another name.")) from error
+    return dataset.model_copy(update={"labels": checked.labels})
+
+
+def repaired(dataset: DatasetChoice, groups: Iterable[Sequence[Sample]]) -> DatasetChoice:
+    """`dataset` with each of the `groups`, pictures that are one, in one subset: training where one of them is, else validation.
+
+    All of a group that was torn are held there, so that another validation share does not tear it again.
+    """
+    for group in groups:
+        subsets = {sample.subset for sample in group}
+        if len(subsets) > 1:
+            part = Part.TRAIN if Subset.TRAIN in subsets else Part.VAL
+            dataset = moved(dataset, (sample.sha256 for sample in group), part)
+    return dataset
+
+
 def classes_left_out(dataset: DatasetChoice) -> tuple[str, ...]:
     """The names, as found in the folder, of the classes that `dataset` leaves out."""
     return tuple(sorted(found for found, name in dataset.rename.items() if name == LEFT_OUT))
@@ -144,6 +181,15 @@ def tally(dataset: DatasetChoice) -> dict[str, int]:
     """How many pictures are moved by hand, by where to; only what there is."""
     count = Counter(dataset.pictures.values())
     return {part.value: count[part] for part in Part if count[part]}
+
+
+def _right_labels(scanned: DatasetManifest, dataset: DatasetChoice) -> Sequence[Sample]:
+    """The samples of `scanned`, each with the class of the folder that it was given by hand, where it was."""
+    if not dataset.labels:
+        return scanned.samples
+    known = {name: label for label, name in enumerate(scanned.classes)}
+    given = {sha: known[name] for sha, name in dataset.labels.items() if name in known}
+    return [sample.placed(given.get(sample.sha256, sample.label), sample.subset) for sample in scanned.samples]
 
 
 def _named(dataset: DatasetChoice, rename: Mapping[str, str]) -> DatasetChoice:
@@ -195,7 +241,10 @@ def _stale(scanned: DatasetManifest, dataset: DatasetChoice) -> Iterator[Problem
                 else tr("The recipe leaves out the class '{found}', which the folder does not have.", found=found)
             )
             yield _told(STALE, found, reason, tr("Check the name, or drop the change."))
-    if lost := len(dataset.pictures.keys() - {sample.sha256 for sample in scanned.samples}):
+    for name in sorted(set(dataset.labels.values()).difference(scanned.classes)):
+        reason = tr("The recipe puts pictures into the class '{name}', which the folder does not have.", name=name)
+        yield _told(STALE, name, reason, tr("Check the name, or drop the change."))
+    if lost := len((dataset.pictures.keys() | dataset.labels.keys()) - {sample.sha256 for sample in scanned.samples}):
         reason = tr_n(
             "The recipe moves or leaves out a picture that the folder does not have (any more).",
             "The recipe moves or leaves out {n:,} pictures that the folder does not have (any more).",

@@ -21,7 +21,9 @@ from desktop_ft.data.edits import (
     pictures_left_out,
     prepared,
     put_back,
+    relabelled,
     renamed,
+    repaired,
 )
 from desktop_ft.data.splits import split
 from tests.data.test_splits import manifest, sample
@@ -55,6 +57,11 @@ verbs = st.one_of(
         st.lists(st.integers(0, 45).map(lambda n: sample(n, 0).sha256), min_size=1, max_size=8).map(tuple),
         st.none() | st.sampled_from(Part),
     ),
+    st.tuples(
+        st.just("label"),
+        st.lists(st.integers(0, 45).map(lambda n: sample(n, 0).sha256), min_size=1, max_size=8).map(tuple),
+        st.none() | names,
+    ),
 )
 
 
@@ -64,6 +71,9 @@ def done(scanned: DatasetManifest, dataset: DatasetChoice, verb: Verb) -> Datase
         return renamed(dataset, scanned.classes, which, str(what))
     if kind == "back":
         return put_back(dataset, which)
+    if kind == "label":
+        called = {dataset.rename.get(found, found) for found in scanned.classes}
+        return relabelled(dataset, scanned, which, str(what)) if what in called else relabelled(dataset, scanned, which, None)
     return moved(dataset, which, what if isinstance(what, Part) else None)
 
 
@@ -81,20 +91,21 @@ def test_any_edits_lose_no_picture_and_count_none_twice(scanned: DatasetManifest
     assert len({s.path for s in made.samples}) == len(made.samples)
     for s in made.samples:
         first = by_path.pop(s.path)
-        assert made.classes[s.label] == called[scanned.classes[first.label]]
+        assert made.classes[s.label] == called[dataset.labels.get(s.sha256, scanned.classes[first.label])]
         assert replace(s, label=first.label, subset=first.subset) == first
         assert s.subset is not None
         part = dataset.pictures.get(s.sha256)
         assert part is None or part.value == s.subset.value
     out = {s.path for s in pictures_left_out(scanned, dataset)}
     for path, lost in by_path.items():
-        assert path in out or scanned.classes[lost.label] in classes_left_out(dataset)
+        given_or_found = dataset.labels.get(lost.sha256, scanned.classes[lost.label])
+        assert path in out or given_or_found in classes_left_out(dataset)
     assert list(made.classes) == sorted({made.classes[s.label] for s in made.samples})
     assert sum(made.counts().values()) == len(made.samples)
     # Whatever was done can be taken back piece by piece, and a recipe keeps it all.
     recipe = Recipe(dataset=dataset)
     assert Recipe.from_toml(recipe.to_toml(), "recipe") == recipe
-    back = moved(put_back(dataset, dataset.rename), dataset.pictures, None)
+    back = relabelled(moved(put_back(dataset, dataset.rename), dataset.pictures, None), scanned, dataset.labels, None)
     assert back == DatasetChoice(folder="/d", val=val)
     assert prepared(scanned, back, made) == before == split(scanned, val)
 
@@ -109,6 +120,65 @@ def test_moving_a_picture_moves_no_other(scanned: DatasetManifest, data: st.Data
     assert {s.path for s in after.samples if s.subset is not before[s.path]} <= {
         s.path for s in scanned.samples if s.sha256 == sha
     }
+
+
+def test_a_picture_is_given_another_class_under_whatever_name_that_has() -> None:
+    scanned = manifest([sample(n, n % 3) for n in range(30)])
+    sha, plain = sample(3, 0).sha256, prepared(scanned, PLAIN)
+    dataset = relabelled(renamed(PLAIN, scanned.classes, ["1"], "one"), scanned, [sha], "one")
+    assert dict(dataset.labels) == {sha: "1"}
+    made = prepared(scanned, dataset)
+    assert next(made.classes[s.label] for s in made.samples if s.sha256 == sha) == "one"
+    assert len(made.samples) == len(plain.samples) and made.counts()["one"] == plain.counts()["1"] + 1
+    assert relabelled(dataset, scanned, [sha], "0").labels == {}, "back where it lies it is no edit"
+    with pytest.raises(UserError, match="no class 'cat'"):
+        relabelled(PLAIN, scanned, [sha], "cat")
+
+
+def test_a_class_or_picture_that_is_gone_makes_its_change_a_problem_and_no_error() -> None:
+    scanned = manifest([sample(n, n % 3) for n in range(20)])
+    dataset = PLAIN.model_copy(update={"labels": {sample(0, 0).sha256: "gone", sample(99, 0).sha256: "1"}})
+    made = prepared(scanned, dataset)
+    assert [problem.kind for problem in made.problems] == [STALE, STALE]
+    assert made.samples == prepared(scanned, PLAIN).samples
+
+
+def test_the_same_picture_in_two_classes_is_no_contradiction_once_it_has_one() -> None:
+    twins = [sample(1, 0), replace(sample(1, 1), path="1/twin.jpg"), *(sample(n, n % 3) for n in range(12, 24))]
+    scanned = manifest(twins)
+    scanned = replace(scanned, problems=tuple(duplicates(scanned.samples, scanned.classes)))
+    assert "contradicting-label" in [problem.kind for problem in prepared(scanned, PLAIN).problems]
+    right = prepared(scanned, relabelled(PLAIN, scanned, [twins[1].sha256], "0"))
+    assert not right.problems and right.counts()["0"] == 6
+
+
+groups_of = st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=5, unique=True), max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(folders(), groups_of, st.floats(0.05, 0.6), st.floats(0.05, 0.6))
+def test_a_repaired_split_leaves_no_group_torn(
+    scanned: DatasetManifest, numbers: list[list[int]], val: float, later: float
+) -> None:
+    dataset, seen = DatasetChoice(folder="/d", val=val), set[str]()
+    before = prepared(scanned, dataset)
+    groups = []
+    for own in numbers:
+        shas = {sample(number, 0).sha256 for number in own} - seen
+        seen |= shas
+        groups.append([s for s in before.samples if s.sha256 in shas])
+    mended = repaired(dataset, groups)
+    torn = [group for group in groups if len({s.subset for s in group}) > 1]
+    after = {s.path: s.subset for s in prepared(scanned, mended).samples}
+    for group in torn:
+        (subset,) = {after[s.path] for s in group}
+        assert subset is (Subset.TRAIN if any(s.subset is Subset.TRAIN for s in group) else Subset.VAL)
+    held = {s.sha256 for group in torn for s in group}
+    assert set(mended.pictures) == held
+    assert all(after[s.path] is s.subset for s in before.samples if s.sha256 not in held), "no other moved"
+    again = {s.path: s.subset for s in prepared(scanned, mended.model_copy(update={"val": later})).samples}
+    assert all(len({again[s.path] for s in group}) == 1 for group in torn), "nor does another share tear them"
+    assert moved(mended, held, None) == dataset
 
 
 def test_merging_keeps_every_picture_on_its_side() -> None:

@@ -1,0 +1,137 @@
+"""`checkup`."""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
+from desktop_ft.cli.terminal import Terminal, printable
+from desktop_ft.core.checkup import Checkup, CurvePoint
+from desktop_ft.core.dataset import Sample
+from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.words import count
+from desktop_ft.data.edits import repaired
+from desktop_ft.jobs.checkup import check_up
+from desktop_ft.plugin_manager import load_plugins
+from desktop_ft.runs import atomic
+
+_SHOWN = 60
+
+
+def add_checkup_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command that looks for what is wrong with the pictures themselves."""
+    parser = commands.add_parser(
+        "checkup",
+        help="look for doubles, wrong labels and odd pictures, and say what more pictures would bring",
+        description="Look at the pictures as the backbone sees them, without training it: near doubles, across subsets first; "
+        "labels that are probably wrong, the most suspicious first; outliers; tiny, dark and blurred pictures; classes that are "
+        "hardly told apart; and how much more pictures would help. Nothing in the folder is changed.",
+        epilog="Example: desktop-ft checkup photos --repair photos.toml",
+    )
+    add_recipe_options(parser)
+    parser.add_argument("--show", type=int, default=_SHOWN, metavar="N", help=f"how many findings of a kind (default {_SHOWN})")
+    parser.add_argument(
+        "--repair", type=Path, metavar="FILE", help="write a recipe to FILE in which no near doubles lie in several subsets"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON document on standard output, with everything that was found"
+    )
+    parser.set_defaults(run=_checkup)
+
+
+def _checkup(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    recipe, plugins = recipe_from(arguments, terminal), load_plugins()
+    with terminal.phases() as progress:
+        found = check_up(recipe, plugins, warn=terminal.note, progress=progress)
+    terminal.document(checkup_document(found))
+    _show(found, max(0, arguments.show), terminal)
+    if arguments.repair:
+        _repair(recipe, found, arguments.repair, terminal)
+    return 0
+
+
+def _repair(recipe: Recipe, found: Checkup, path: Path, terminal: Terminal) -> None:
+    dataset = repaired(recipe.dataset, [group.samples for group in found.doubles])
+    atomic.write(path, recipe.model_copy(update={"dataset": dataset}).to_toml().encode())
+    terminal.note(f"{count(len(found.torn), 'group')} brought into one subset each, in the recipe {path}.")
+
+
+def checkup_document(found: Checkup) -> dict[str, Any]:
+    """What `checkup --json` prints."""
+    classes = found.classes
+    return {
+        "pictures": len(found.samples),
+        "classes": list(classes),
+        "near_doubles": [
+            {
+                "pictures": [_picture(sample, classes) for sample in group.samples],
+                "across_subsets": group.torn,
+                "several_classes": group.contradicting,
+            }
+            for group in found.doubles
+        ],
+        "inflation": {
+            "twins": found.inflation.twins,
+            "judged": found.inflation.judged,
+            "accuracy": found.inflation.everything,
+            "accuracy_without": found.inflation.without,
+        },
+        "suspect_labels": [
+            _picture(each.sample, classes) | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found}
+            for each in found.suspects
+        ],
+        "outliers": [_picture(each.sample, classes) | {"times_usual": each.distance} for each in found.outliers],
+        "faults": [_picture(each.sample, classes) | {"fault": each.fault.value} for each in found.faults],
+        "widespread": [fault.value for fault in found.widespread],
+        "confused": [
+            {
+                "classes": [classes[each.one], classes[each.other]],
+                "told_apart": each.apart.value,
+                "of": [each.apart.low, each.apart.high],
+            }
+            for each in found.confused
+        ],
+        "learning_curve": {"measured": _points(found.curve.measured), "forecast": _points(found.curve.coming)},
+    }
+
+
+def _picture(sample: Sample, classes: tuple[str, ...]) -> dict[str, Any]:
+    subset = sample.subset.value if sample.subset else None
+    return {"path": printable(sample.path), "class": classes[sample.label], "subset": subset}
+
+
+def _points(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:
+    return [
+        {"pictures": each.pictures, "accuracy": each.accuracy.value, "low": each.accuracy.low, "high": each.accuracy.high}
+        for each in points
+    ]
+
+
+def _show(found: Checkup, most: int, terminal: Terminal) -> None:
+    terminal.say(f"{count(len(found.samples), 'picture')} in {count(len(found.classes), 'class')}:")
+    for sentence in found.summary():
+        terminal.say(f"- {printable(sentence)}")
+    classes = found.classes
+    _table(
+        terminal,
+        most,
+        "Near doubles",
+        [[", ".join(sample.path for sample in group.samples), "", f"{group.words} {group.cure}"] for group in found.doubles],
+    )
+    suspects = [(each.sample, each.words(classes)) for each in found.suspects]
+    outliers = [(each.sample, each.words) for each in found.outliers]
+    faults = [(each.sample, each.words) for each in found.faults]
+    for title, findings in (
+        ("Labels that are probably wrong, the most suspicious first", suspects),
+        ("Unlike all others", outliers),
+        ("Tiny, dark or blurred", faults),
+    ):
+        _table(terminal, most, title, [[sample.path, classes[sample.label], words] for sample, words in findings])
+
+
+def _table(terminal: Terminal, most: int, title: str, rows: list[list[str]]) -> None:
+    if rows:
+        first = f", the first {most}" if len(rows) > most else ""
+        terminal.say(f"\n{title} ({len(rows)}{first}):")
+        terminal.table(["file", "class", "why"], rows[:most])
