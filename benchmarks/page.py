@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from desktop_ft.core.layer_learning import share
+
 RESULTS = Path(__file__).parent / "results.jsonl"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -253,8 +255,8 @@ def _drift(lines: Sequence[Line]) -> list[str]:
         [
             f"{line['folder']}, {plan}",
             f"{told['accuracy']:.3f}",
-            *("" if told[name] is None else f"{100 * told[name]:.2g} %" for name in ("drift_median", "drift_most")),
-            ", ".join(f"{count} of {told['layers']} {sign}" for sign, count in told["marked"].items()),
+            *("" if told[name] is None else share(told[name]) for name in ("drift_median", "drift_most")),
+            ", ".join(f"{count} of {told['layers']}: {sign}" for sign, count in told["marked"].items()),
         ]
         for line in lines
         for plan, told in line["plans"].items()
