@@ -7,6 +7,7 @@ from PySide6.QtCore import SignalInstance
 from desktop_ft import places
 from desktop_ft.core.language import tr
 from desktop_ft.gui.autosave import Autosave
+from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
 from desktop_ft.gui.lesson import Lesson
@@ -40,6 +41,7 @@ class Session:
     training: Training
     runs: RunWork
     queue: QueueWork
+    comparing: CompareWork
     forecasts: Forecasts
     autosave: Autosave
     log: Log
@@ -130,6 +132,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         training=training,
         runs=runs,
         queue=QueueWork(runs, training, plugins),
+        comparing=CompareWork(runs, training, worker, plugins),
         forecasts=forecasts,
         autosave=Autosave(state),
         log=Log(state),

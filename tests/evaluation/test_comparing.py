@@ -132,7 +132,7 @@ def test_the_time_to_an_accuracy_lies_where_the_curve_passes_it(values: list[flo
     assert (took is None) is (max(values) < wanted)
     if took is not None:
         passed = next(n for n, value in enumerate(values) if value >= wanted)
-        assert passed <= took <= passed + 1 or passed == 0 and took == 1.0
+        assert passed <= took <= passed + 1 or (passed == 0 and took == 1.0)
 
 
 def started(epoch: int = 0, step: int = 0) -> RunStarted:
