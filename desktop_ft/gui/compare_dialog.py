@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QSpinBox, QSplitter, QVBoxLayout, QWidget
 
-from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, images_words, strategy
+from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.words import duration
@@ -26,7 +26,7 @@ _COLUMNS = (
     Column(title=marked("Learns"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
         title=marked("Pictures of each class"),
-        text=lambda score: images_words(score.images),
+        text=lambda score: tr("all") if score.images == ALL else f"{score.images:,}",
         sort=lambda score: score.per_class,
         number=True,
         width=22,
@@ -86,6 +86,7 @@ class CompareDialog(QDialog):
             make_plot(tr("Accuracy, %"), tr("training pictures of each class")),
         )
         self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.start = button(tr("Compare"), self._start, primary=True)
         explained(self.start, "train.compare")
         self.go_on = button(tr("Go on with one…"), self._go_on, tip=tr("Choose the folder of a comparison that was stopped."))
