@@ -58,6 +58,12 @@ _DRIFT = """## Layers that forget
 pre-trained to, and how many of those that learn are marked.
 
 """
+_COMPARE = """## What fine-tuning gains: {dataset}
+
+`benchmarks/bench_compare.py`: {backbone} at {image_size} pixels, {budget_words}, {seeds} seeds, judged on {judged} photos;
+accuracy with its 95 % interval over seeds and photos, seconds of training on {device}{remark}. {said}
+
+"""
 _HEAD = """# Benchmarks
 
 Made by `make bench FOLDER=photos` (over an hour on two cores) from `benchmarks/results.jsonl`. Absolute times belong to
@@ -111,6 +117,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *_depths(by_kind.get("depths", ())),
         *map(_advice, by_kind.get("advisor", ())),
         *map(_growth, by_kind.get("growth", ())),
+        *map(_compare, by_kind.get("compare", ())),
         *_gpu(by_kind.get("gpu", ())),
         *_drift(by_kind.get("drift", ())),
         *map(_gaps, by_kind.get("window gaps", ())),
@@ -233,6 +240,34 @@ def _growth(line: Line) -> str:
         rows.append(["exponent", *(f"{found['exponents'][name]:.2f}" if name in found["exponents"] else "" for name in names)])
         tables.append(table(titles, rows))
     return _GROWTH.format(**line["usual"], budget=round(line["memory_budget_mb"])) + "\n\n".join(tables)
+
+
+def _compare(line: Line) -> str:
+    sizes = sorted({score["images"] for score in line["scores"]}, key=lambda images: (images == 0, images))
+    rows = []
+    for name in dict.fromkeys(score["strategy"] for score in line["scores"]):
+        own = {score["images"]: score for score in line["scores"] if score["strategy"] == name}
+        cells = [_accuracy(own[images]) if images in own else "" for images in sizes]
+        match = line["matches"].get(name)
+        rows.append([name, *cells, f"{own[sizes[-1]]['seconds']:.1f}", *(_needed(match) if match else ("", ""))])
+    titles = [f"{images} of each class" if images else "all photos" for images in sizes]
+    told = {"remark": "", **line, "said": " ".join(line["verdict"][:1]).replace("\u00a0", " ")}
+    told["budget_words"] = f"{line['budget']:g} s a run" if line["budget"] else f"{line['epochs']} epochs a run"
+    head = ["learns", *titles, "seconds, all photos", "seconds to match scratch", "photos of each class to match it"]
+    return _COMPARE.format(**told) + table(head, rows)
+
+
+def _accuracy(score: Line) -> str:
+    low, high = score["interval"]
+    return f"{score['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _needed(match: Line) -> tuple[str, str]:
+    seconds, images = match["seconds"], match["images"]
+    return (
+        "never" if seconds is None else f"{'at most ' if match['at_once'] else ''}{seconds:.1f}",
+        "more than there are" if images is None else f"{'at most ' if match['fewest'] else ''}{images}",
+    )
 
 
 def _gpu(lines: Sequence[Line]) -> list[str]:

@@ -10,12 +10,12 @@ from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import ask_to_stop_on_signals
 from desktop_ft.core.comparing import ALL, Compared, Comparison, augmentation_strategies, images_words, strategy
-from desktop_ft.core.errors import Cancelled, UserError
+from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.events import Warned
 from desktop_ft.core.plan_text import RATE_OPTION
 from desktop_ft.core.values import to_json
 from desktop_ft.core.words import duration, percent
-from desktop_ft.jobs.comparing import ComparisonFolder, Standing, asked_for, compare, planned
+from desktop_ft.jobs.comparing import ComparisonFolder, Standing, asked_for, compare, images_from, planned
 from desktop_ft.plugin_manager import load_plugins
 
 _INTERRUPTED = 130
@@ -111,22 +111,12 @@ def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Term
 
 
 def _asked(arguments: argparse.Namespace, terminal: Terminal) -> Comparison:
-    images = None
-    if arguments.images is not None:
-        images = tuple(_number(each) for each in arguments.images.split(","))
+    images = None if arguments.images is None else images_from(arguments.images)
     names = (
         None if arguments.strategies is None else tuple(strategy(each.strip()).name for each in arguments.strategies.split(","))
     )
     base = recipe_from(arguments, terminal)
     return asked_for(base, strategies=names, seeds=arguments.seeds, images=images, seconds=arguments.budget)
-
-
-def _number(text: str) -> int:
-    if text.strip() == "all":
-        return ALL
-    if not text.strip().isdecimal() or not int(text):
-        raise UserError(f"--images {text} is no number of pictures.", "Write numbers with commas between, such as 5,20,all.")
-    return int(text)
 
 
 def _show(found: Compared, folder: ComparisonFolder, terminal: Terminal) -> None:

@@ -253,8 +253,8 @@ def _verdict(
             share=percent(value[best.strategy]),
             scratch=percent(value[SCRATCH.name]),
         )
-    yield from (_gain(test) for test in against)
-    yield from (_matching(match) for match in matches)
+    needs = {match.strategy: f"{_time_needed(match)} {_images_needed(match)}" for match in matches}
+    yield from (" ".join(filter(None, (_gain(test), needs.get(test.strategy)))) for test in against)
     yield from _between(tests, value, most)
 
 
@@ -329,23 +329,19 @@ def _gain(test: PairedTest) -> str:
     return tr("{strategy}: {points} points better than from scratch (95 % interval {low} to {high}; {chance}).", **points)
 
 
-def _matching(match: Match) -> str:
-    return f"{title(match.strategy)}: {_time_needed(match)} {_images_needed(match)}"
-
-
 def _time_needed(match: Match) -> str:
     if match.seconds is None:
-        return tr("it never became as good as the best from scratch within the budget.")
+        return tr("It never became as good as the best from scratch within the budget.")
     seconds = short_duration(match.seconds)
     told = tr("at most {seconds}", seconds=seconds) if match.at_once else seconds
     if match.reached < match.seeds:
         return tr(
-            "it was as good as the best from scratch after {seconds}, but only in {reached} of {seeds} runs.",
+            "It was as good as the best from scratch after {seconds}, but only in {reached} of {seeds} runs.",
             seconds=told,
             reached=match.reached,
             seeds=match.seeds,
         )
-    return tr("it was as good as the best from scratch after {seconds} of training.", seconds=told)
+    return tr("It was as good as the best from scratch after {seconds} of training.", seconds=told)
 
 
 def _images_needed(match: Match) -> str:

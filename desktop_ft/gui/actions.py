@@ -269,6 +269,14 @@ ACTIONS = (
         shortcut="Ctrl+J",
     ),
     ActionSpec(
+        id="compare",
+        menu=_RUN,
+        text=marked("Compare…"),
+        tip=marked("Train from scratch and in several ways from the pre-trained network, and see what fine-tuning gains."),
+        handler="compare",
+        enabled="has_data",
+    ),
+    ActionSpec(
         id="forecast",
         menu=_RUN,
         text=marked("How long?"),

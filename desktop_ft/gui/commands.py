@@ -372,6 +372,12 @@ class Commands(QObject):
         if self.can_start:
             RateDialog(self._session, self._window).open()
 
+    def compare(self) -> None:
+        """Show what fine-tuning gains, and what it takes to find out."""
+        from desktop_ft.gui.compare_dialog import show_comparison  # pyqtgraph: not before it is needed
+
+        show_comparison(self._session, self._window)
+
     def show_kept(self) -> None:
         """Show what is kept for the next run, and let it be dropped."""
         from desktop_ft.gui.kept_dialog import KeptDialog

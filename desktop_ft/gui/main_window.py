@@ -24,6 +24,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
 from desktop_ft.gui.commands import Commands
+from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.drops import is_exported, local_paths
 from desktop_ft.gui.garbage import Garbage
@@ -178,6 +179,7 @@ class MainWindow(QMainWindow):
         """Save the project, and a run under way, which then waits to go on: the session may be about to end."""
         training = self.session.training
         self.session.queue.pause()
+        self.session.comparing.pause()
         if training.running:
             training.pause(True)
             # Before its first step there is nothing to save, and after its last it is saved.
@@ -187,6 +189,7 @@ class MainWindow(QMainWindow):
     def _go(self, within_ms: int = -1) -> None:
         """Remember what is to be remembered, and let go of everything; -1: wait for what is under way as long as it takes."""
         self.session.queue.pause()
+        self.session.comparing.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
@@ -428,14 +431,15 @@ class MainWindow(QMainWindow):
 
     def _ask_to_close(self) -> None:
         # Nothing else may begin while the question stands: the answer is about this run.
-        queue, worked = self.session.queue, self.session.queue.working
-        queue.pause()
+        waiting = [work for work in (self.session.queue, self.session.comparing) if work.working]
+        for work in (self.session.queue, self.session.comparing):
+            work.pause()
         chosen = closing.ask_about_run(self.session, self)
         if self.left:
             return  # the session ended while the question stood
         if chosen is None:
-            if worked:
-                self._work_on(queue)
+            for work in waiting:
+                self._work_on(work)
             return
         self._closing = True
         self.setEnabled(False)
@@ -453,9 +457,9 @@ class MainWindow(QMainWindow):
         else:
             self.commands.go_results()
 
-    def _work_on(self, queue: QueueWork) -> None:
+    def _work_on(self, work: QueueWork | CompareWork) -> None:
         try:
-            queue.start()
+            work.go_on()
         except UserError as error:  # another process took it up meanwhile
             self.notice.fail(error)
 

@@ -84,6 +84,10 @@ class QueueWork(QObject):
             self.working = True
             self._go_on()
 
+    def go_on(self) -> None:
+        """As `start`: it waits for nothing but its turn."""
+        self.start()
+
     def pause(self) -> None:
         """Begin no other run; the one under way goes on."""
         self.working = False

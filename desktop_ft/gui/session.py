@@ -11,6 +11,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.advisor import Advisor
 from desktop_ft.gui.autosave import Autosave
+from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
 from desktop_ft.gui.lesson import Lesson
@@ -44,6 +45,7 @@ class Session:
     training: Training
     runs: RunWork
     queue: QueueWork
+    comparing: CompareWork
     forecasts: Forecasts
     advice: Advisor[Advice]
     ranking: Advisor[Ranking]
@@ -163,6 +165,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         training=training,
         runs=runs,
         queue=QueueWork(runs, training, plugins),
+        comparing=CompareWork(runs, training, worker, plugins),
         forecasts=forecasts,
         advice=advice,
         ranking=ranking,

@@ -13,6 +13,7 @@ from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import PAGE_TITLES
+from desktop_ft.gui.compare_dialog import show_comparison
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.forecast_row import ForecastRow
 from desktop_ft.gui.form import ModelForm
@@ -44,7 +45,12 @@ class TrainPage(Page):
         self.queue = button(
             "", self._show_queue, tip=tr("See what waits to be trained; put it in another order, start and pause it.")
         )
-        self.header.addWidget(self.queue)
+        self.compare = button(
+            tr("Compare…"), self._compare, tip=tr("See what fine-tuning gains on these pictures, against training from scratch.")
+        )
+        explained(self.compare, "train.compare")
+        for way in (self.compare, self.queue):
+            self.header.addWidget(way)
         self.notice = Notice()
         self.warnings = Notice()
         self._say_in_the_header()
@@ -228,6 +234,9 @@ class TrainPage(Page):
     def _edit_recipe(self, name: str, value: Any) -> None:
         recipe = self._session.state.recipe
         self._session.state.edit(words.title_within(name), recipe.model_copy(update={name: value}), name)
+
+    def _compare(self) -> None:
+        show_comparison(self._session, self.window())
 
     def _find_rate(self) -> None:
         RateDialog(self._session, self.window()).open()

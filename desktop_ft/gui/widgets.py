@@ -332,6 +332,12 @@ class Progress(QFrame):
         self._bar.setValue(round(1000 * done / total))
         self._detail.setText(f"{how_far}{self._left(done / total)}")
 
+    def say(self, what: str, share: float) -> None:
+        """Show what is under way now, and which share of all is done, for work that tells by itself how long the rest takes."""
+        self._what.setText(words.printable(what))
+        self._bar.setRange(0, 1000)
+        self._bar.setValue(round(1000 * share))
+
     def cancellable(self, can: bool) -> None:
         """Whether the work can be stopped at all."""
         self._stop.setVisible(can)

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from desktop_ft import places
 from desktop_ft.core.comparing import ALL, MOST_EPOCHS, Compared, Comparison, PlannedRun, RunFigures
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import RunStatus
-from desktop_ft.core.language import tr
+from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.forecast import Forecast
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import explain, from_json, to_json
@@ -28,7 +30,7 @@ from desktop_ft.evaluation.run_times import RunTimes, seconds_an_answer
 from desktop_ft.jobs import training
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.kept import kept_in
-from desktop_ft.jobs.queueing import fitting
+from desktop_ft.jobs.queueing import Fit, fitting
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import Emit, PhaseProgress
 from desktop_ft.plugin_manager import Plugins
@@ -79,6 +81,7 @@ class Standing:
     left: float | None
 
 
+_WORKED = marked("Process {pid} on {host} works at this comparison, since {since}.")
 Tell = Callable[[Standing], None]
 
 
@@ -129,7 +132,7 @@ class ComparisonFolder:
             UserError: on entry, when another process does.
         """
         atomic.make_folder(self.path)
-        with lock.held(self.path / "comparison.lock"), kept_in(self.kept):
+        with lock.held(self.path / "comparison.lock", _WORKED):
             yield
 
     def drop_kept(self) -> None:
@@ -178,7 +181,8 @@ def planned(
     comparison = asked.model_copy(update={"images": images})
     plan = Plan(asked=asked, comparison=comparison)
     if asked.seconds:
-        plan = replace(plan, allotted=tuple(_allotted(comparison, plugins, manifest, progress, control)))
+        with kept_in(folder.kept):
+            plan = replace(plan, allotted=tuple(_allotted(comparison, plugins, manifest, progress, control)))
     folder.write_plan(plan)
     return plan
 
@@ -196,15 +200,16 @@ def _allotted(
         recipe = comparison.recipe(name, ALL, 0)
         told = forecast(recipe, plugins, manifest, cancel=control.cancel)
         for images in comparison.images:
-            shown = sum(counts if images == ALL else (min(images, count) for count in counts))
+            fewer = replace(told, training=sum(counts if images == ALL else (min(images, count) for count in counts)))
+            expected = {epochs: _expected(fewer, recipe, epochs) for epochs in range(1, MOST_EPOCHS + 1)}
+            epochs = max((epochs for epochs, seconds in expected.items() if seconds <= comparison.seconds), default=1)
+            yield Allotted(strategy=name, images=images, epochs=epochs, seconds=expected[epochs])
 
-            def seconds(epochs: int, shown: int = shown) -> float:
-                stages = tuple(replace(stage, epochs=epochs) for stage in told.stages)  # noqa: B023 - called before the next
-                return replace(told, training=shown, stages=stages).seconds(recipe.optimisation.views)  # noqa: B023 - as above
 
-            fitting_ = [epochs for epochs in range(1, MOST_EPOCHS + 1) if seconds(epochs) <= comparison.seconds]
-            epochs = fitting_[-1] if fitting_ else 1
-            yield Allotted(strategy=name, images=images, epochs=epochs, seconds=seconds(epochs))
+def _expected(told: Forecast, recipe: Recipe, epochs: int) -> float:
+    """Seconds that so many epochs of a run take whose layers learn alike in all of them."""
+    stages = tuple(replace(stage, epochs=epochs) for stage in told.stages)
+    return replace(told, stages=stages).seconds(recipe.optimisation.views)
 
 
 def compare(
@@ -229,38 +234,22 @@ def compare(
         UserError: a run cannot begin, the pictures have changed meanwhile, or no run could be completed.
         Cancelled: asked to stop; the run under way is kept, and the same call goes on with it.
     """
-    shelf, took = _Shelf(folder, plan), dict[tuple[str, int], float]()
+    shelf, took = Shelf(folder, plan), dict[tuple[str, int], float]()
     for run in shelf.lacking:
-        tell(Standing(done=shelf.done, planned=len(shelf.runs), now=run, left=_left(plan, shelf.lacking, took)))
+        tell(Standing(done=shelf.done, planned=len(shelf.runs), now=run, left=left_of(plan, shelf.lacking, took)))
+        if control.stop.is_set() or control.cancel.is_set():
+            raise Cancelled
         began = time.monotonic()
-        _train(folder, plan, run, plugins, emit, control, progress)
+        status = fit_of(folder, plan, run, plugins)(emit, control, progress or _unseen).status
+        if status in (RunStatus.STOPPED, RunStatus.CANCELLED):
+            raise Cancelled
         took[run.strategy, run.images] = time.monotonic() - began
         shelf.look(run)
         if shelf.ran:
-            _write(folder, plan, shelf.compared())
-    found = summed_up(folder, plan)
-    if not found.failed:
-        folder.drop_kept()
+            shelf.sum_up()
+    found = shelf.sum_up()
     tell(Standing(done=shelf.done, planned=len(shelf.runs), now=None, left=0.0))
     return found
-
-
-def summed_up(folder: ComparisonFolder, plan: Plan) -> Compared:
-    """What the complete runs tell, written into the folder: the data and the page.
-
-    Raises:
-        UserError: no run is complete, or they were judged on different pictures.
-    """
-    found = _Shelf(folder, plan).compared()
-    _write(folder, plan, found)
-    return found
-
-
-def _write(folder: ComparisonFolder, plan: Plan, found: Compared) -> None:
-    from desktop_ft.evaluation.comparison_page import page
-
-    atomic.write(folder.result, to_json(found))
-    atomic.write(folder.report, page(found, plan_seconds(plan)).encode())
 
 
 def plan_seconds(plan: Plan) -> Mapping[tuple[str, int], tuple[int, float]]:
@@ -268,28 +257,22 @@ def plan_seconds(plan: Plan) -> Mapping[tuple[str, int], tuple[int, float]]:
     return {(each.strategy, each.images): (each.epochs, each.seconds) for each in plan.allotted}
 
 
-def _train(
-    folder: ComparisonFolder,
-    plan: Plan,
-    run: PlannedRun,
-    plugins: Plugins,
-    emit: Emit,
-    control: RunControl,
-    progress: PhaseProgress | None,
-) -> None:
-    if control.stop.is_set() or control.cancel.is_set():
-        raise Cancelled
+def fit_of(folder: ComparisonFolder, plan: Plan, run: PlannedRun, plugins: Plugins) -> Fit:
+    """What trains `run`, goes on with it, or judges it where that alone is missing; in the thread that calls it."""
     path = folder.run(run)
-    begun = RunFolder.open(path) if (path / "recipe.toml").is_file() else None
-    if begun is None:
-        shutil.rmtree(path, ignore_errors=True)  # a process that died before it was a run
-    ended = begun.history().ended if begun is not None else None
-    fit = fitting(run.recipe, path, plugins, ended, training, begun=begun is not None)
-    status = fit(emit, control, progress or _unseen).status
-    if status in (RunStatus.STOPPED, RunStatus.CANCELLED):
-        raise Cancelled
-    if status is RunStatus.COMPLETED and (run.images != ALL or run.seed != plan.comparison.base.seed):
-        _drop_weights(path)
+
+    def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        begun = (path / "recipe.toml").is_file()
+        if not begun:
+            shutil.rmtree(path, ignore_errors=True)  # left by a process that died before it was a run
+        before = RunFolder.open(path).history().ended if begun else None
+        with kept_in(folder.kept):
+            ended = fitting(run.recipe, path, plugins, before, training, begun=begun)(emit, control, progress)
+        if ended.status is RunStatus.COMPLETED and (run.images != ALL or run.seed != plan.comparison.base.seed):
+            _drop_weights(path)
+        return ended
+
+    return fit
 
 
 def _drop_weights(path: Path) -> None:
@@ -302,7 +285,7 @@ def _unseen(what: str, done: int, total: int | None) -> None:
     """For callers with nobody to tell."""
 
 
-def _left(plan: Plan, runs: Sequence[PlannedRun], took: Mapping[tuple[str, int], float]) -> float | None:
+def left_of(plan: Plan, runs: Sequence[PlannedRun], took: Mapping[tuple[str, int], float]) -> float | None:
     """What `runs` will take: as long as the like took, else the mean of all; the budget where none is known yet."""
     usual = sum(took.values()) / len(took) if took else plan.comparison.seconds
     return sum(took.get((run.strategy, run.images), usual) for run in runs) if usual else None
@@ -319,7 +302,7 @@ class _Ran:
     times: RunTimes
 
 
-class _Shelf:
+class Shelf:
     """The runs of a comparison as they stand in its folder, each read once."""
 
     def __init__(self, folder: ComparisonFolder, plan: Plan) -> None:
@@ -360,8 +343,22 @@ class _Shelf:
                 times=RunTimes.of(events),
             )
 
-    def compared(self) -> Compared:
-        """What the complete runs tell. Raises UserError as `summed_up`."""
+    def sum_up(self) -> Compared:
+        """What the complete runs tell, written into the folder: the data and the page.
+
+        Raises:
+            UserError: no run is complete, or they were judged on different pictures.
+        """
+        from desktop_ft.evaluation.comparison_page import page
+
+        found = self._compared()
+        atomic.write(self._folder.result, to_json(found))
+        atomic.write(self._folder.report, page(found, plan_seconds(self._plan)).encode())
+        if len(found.runs) == found.planned:
+            self._folder.drop_kept()
+        return found
+
+    def _compared(self) -> Compared:
         from desktop_ft.evaluation.comparing import Judged, compared
 
         ran, failed = list(self.ran.values()), list(self._failed.values())
@@ -422,3 +419,24 @@ def asked_for(base: Recipe, **options: object) -> Comparison:
         return Comparison.model_validate({"base": base, **named})
     except ValidationError as error:
         raise UserError(tr("That cannot be compared: {error}.", error=explain(error)), tr("Correct it and try again.")) from error
+
+
+def new_comparison_path(recipe: Recipe) -> Path:
+    """A folder for a new comparison that does not exist yet, named as a run of `recipe` would be."""
+    return places.data() / "comparisons" / training.new_run_path(recipe).name
+
+
+def images_from(text: str) -> tuple[int, ...]:
+    """The numbers of pictures that `text`, such as `5,20,all`, lists.
+
+    Raises:
+        UserError: something in it is no number of pictures.
+    """
+    numbers = []
+    for each in (part.strip() for part in text.split(",")):
+        if each != "all" and not (each.isascii() and each.isdecimal() and int(each)):
+            raise UserError(
+                tr("'{text}' is no number of pictures.", text=each), tr("Write numbers with commas between, such as 5,20,all.")
+            )
+        numbers.append(ALL if each == "all" else int(each))
+    return tuple(numbers)

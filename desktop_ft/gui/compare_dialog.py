@@ -1,0 +1,263 @@
+"""What fine-tuning gains on the project's pictures: asked for, watched while it is found out, and read."""
+
+from pathlib import Path
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QSpinBox, QSplitter, QVBoxLayout, QWidget
+
+from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, strategy
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr
+from desktop_ft.core.words import duration
+from desktop_ft.gui import words
+from desktop_ft.gui.help_card import HelpButton, explained
+from desktop_ft.gui.picker import choose_folder
+from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
+from desktop_ft.jobs.comparing import asked_for, images_from, new_comparison_path
+
+_TICK_MS = 1000
+_COLUMNS = (
+    Column(title=marked("Learns"), text=lambda score: tr(strategy(score.strategy).title)),
+    Column(
+        title=marked("Pictures of each class"),
+        text=lambda score: tr("all") if score.images == ALL else f"{score.images:,}",
+        sort=lambda score: score.per_class,
+        number=True,
+        width=22,
+    ),
+    Column(
+        title=marked("Accuracy"),
+        text=lambda score: words.percent(score.accuracy.value),
+        sort=lambda score: score.accuracy.value,
+        number=True,
+        width=10,
+        help=marked("Mean over seeds of the share of held-out pictures that is right."),
+    ),
+    Column(
+        title=marked("95 % interval"),
+        text=lambda score: tr("{low} to {high}", low=words.percent(score.accuracy.low), high=words.percent(score.accuracy.high)),
+        sort=lambda score: score.accuracy.low,
+        number=True,
+        width=18,
+    ),
+    Column(
+        title=marked("Seconds"),
+        text=lambda score: f"{score.seconds:.1f}",
+        sort=lambda score: score.seconds,
+        number=True,
+        width=9,
+        help=marked("Of training, mean over seeds, with the whole pass through the frozen layers."),
+    ),
+    Column(title=marked("Seeds"), text=lambda score: str(score.seeds), sort=lambda score: score.seeds, number=True, width=7),
+)
+
+
+def show_comparison(session: Session, window: QWidget) -> None:
+    """Show the comparison of `window`, once; the window stays usable beside it."""
+    dialog = window.findChild(CompareDialog) or CompareDialog(session, window)
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
+
+
+class CompareDialog(QDialog):
+    """What is compared, a table and two charts that grow, and the sentences that say what was gained."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("What fine-tuning gains"))
+        self.resize(1000, 720)
+        self._session, self._work, self._shut = session, session.comparing, False
+        self.notice = Notice()
+        self.progress = Progress(tr("runs"))
+        self.progress.cancelled.connect(self._work.stop)
+        self.verdict = label(role="heading", wrap=True)
+        self.said = label(wrap=True)
+        self.table = table(_COLUMNS, session.theme, tr("Accuracy of each way to train"))
+        self.plots = (
+            make_plot(tr("Best validation accuracy so far, %"), tr("seconds of training")),
+            make_plot(tr("Accuracy, %"), tr("training pictures of each class")),
+        )
+        self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.start = button(tr("Compare"), self._start, primary=True)
+        explained(self.start, "train.compare")
+        self.go_on = button(tr("Go on with one…"), self._go_on, tip=tr("Choose the folder of a comparison that was stopped."))
+        self.pause = button(tr("Pause"), self._pause, tip=tr("Let the run under way wait, or go on."))
+        self.report = button(tr("Open the report"), self._open, tip=tr("The page with all of it; the data lie beside it."))
+        self._arrange()
+        self._tick = QTimer(self)
+        self._tick.timeout.connect(self._advance)
+        for signal in (self._work.changed, session.training.started, session.training.updated, session.training.ended):
+            signal.connect(self.refresh)
+        self._work.failed.connect(self.notice.fail)
+        self._work.progressed.connect(self._measuring)
+        session.theme.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: object) -> None:
+        """Show how far it is, and what was found."""
+        if self._shut:
+            return
+        work, training = self._work, self._session.training
+        busy = work.working or work.planning
+        reason = "" if work.now is not None else self._why_not()
+        for widget in (self.seeds, self.images, self.budget, *self.strategies.values()):
+            widget.setEnabled(not busy)
+        self.start.setEnabled(not busy and not reason)
+        self.start.setToolTip(reason or tr("Train all of it, one run after another."))
+        self.go_on.setEnabled(not busy and not training.running)
+        self.pause.setEnabled(work.now is not None and training.running)
+        self.pause.setText(tr("Go on") if training.running and training.control.pause.is_set() else tr("Pause"))
+        self.report.setEnabled(work.report is not None)
+        if not busy:
+            self.progress.end()
+            self._tick.stop()
+        elif not self._tick.isActive():
+            self.progress.begin(tr("Looking at the pictures"))
+            self._tick.start(_TICK_MS)
+        self._advance()
+        self._show_found()
+
+    def done(self, result: int) -> None:
+        """Free the plots, once: Qt calls this again when what it belongs to is closed. What is under way goes on."""
+        if not self._shut:
+            self._shut = True
+            self._tick.stop()
+            for plot in self.plots:
+                free_plot(plot)
+        super().done(result)
+
+    def _arrange(self) -> None:
+        fields = Comparison.model_fields
+        self.seeds, self.budget, self.images = QSpinBox(), QSpinBox(), QLineEdit("5,10,20,50,all")
+        self.seeds.setRange(1, 100)
+        self.seeds.setValue(int(fields["seeds"].default))
+        self.budget.setRange(0, 86_400)
+        self.budget.setSpecialValueText(tr("the recipe's epochs"))
+        self.budget.setSuffix(" s")
+        for control, name in ((self.seeds, "seeds"), (self.budget, "seconds"), (self.images, "images")):
+            control.setToolTip(tr(fields[name].description or ""))
+        self.strategies: dict[str, QCheckBox] = {}
+        for each in STRATEGIES:
+            box = self.strategies[each.name] = QCheckBox(tr(each.title))
+            box.setToolTip(tr(each.text))
+            box.setChecked(True)
+        captions = (
+            caption_of(self.seeds, tr("&Seeds")),
+            caption_of(self.images, tr("Pictures of &each class")),
+            caption_of(self.budget, tr("&Budget of a run")),
+        )
+        beside = QSplitter(Qt.Orientation.Horizontal)
+        for plot in self.plots:
+            plot.setMouseEnabled(x=False, y=False)
+            beside.addWidget(plot)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(GAP)
+        layout.addLayout(row(*self.strategies.values(), None, HelpButton(self.start)))
+        layout.addLayout(
+            row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
+        )
+        for widget in (self.notice, self.progress, self.verdict, self.said):
+            layout.addWidget(widget)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(beside, 1)
+        layout.addWidget(self.legend)
+        layout.addLayout(row(self.pause, self.report, None, button(tr("Close"), self.reject)))
+
+    def _why_not(self) -> str:
+        blocker = self._session.blocker()
+        return blocker.reason if blocker is not None else ""
+
+    def _start(self) -> None:
+        recipe = self._session.state.recipe
+        names = tuple(name for name, box in self.strategies.items() if box.isChecked())
+        try:
+            asked = asked_for(
+                recipe,
+                strategies=names,
+                seeds=self.seeds.value(),
+                images=images_from(self.images.text()),
+                seconds=float(self.budget.value()),
+            )
+            self._begin(asked, new_comparison_path(recipe))
+        except UserError as error:
+            self.notice.fail(error)
+
+    def _go_on(self) -> None:
+        places = new_comparison_path(self._session.state.recipe).parent
+        if (folder := choose_folder(self, self._session.settings, tr("Choose the folder of a comparison"), places)) is not None:
+            try:
+                self._begin(None, folder)
+            except UserError as error:
+                self.notice.fail(error)
+
+    def _begin(self, asked: Comparison | None, folder: Path) -> None:
+        self.notice.clear()
+        self._work.start(asked, folder)
+
+    def _pause(self) -> None:
+        training = self._session.training
+        training.pause(not training.control.pause.is_set())
+
+    def _open(self) -> None:
+        if (page := self._work.report) is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            self.notice.fail(UserError(tr("Nothing on this machine opens {file}.", file=page), tr("Open it in a browser.")))
+
+    def _measuring(self, what: str, done: int, total: int | None) -> None:
+        if not self._shut and self._work.planning:
+            self.progress.begin(what)
+
+    def _advance(self) -> None:
+        work = self._work
+        if work.now is not None and not self._shut:
+            done, planned = work.done
+            left = "" if work.left is None else tr(", about {time} left", time=duration(work.left))
+            how_far = {"done": done, "planned": planned, "now": work.now.words, "left": left}
+            self.progress.say(tr("{done} of {planned} runs are done; now {now}{left}", **how_far), done / planned)
+
+    def _show_found(self) -> None:
+        found = self._work.found
+        for plot in self.plots:
+            plot.clear()
+            colour_plot(plot, self._session.theme.colours)
+        self.table.rows.set_rows(found.scores if found is not None else ())
+        first, *more = found.verdict if found is not None else (tr("Nothing has been compared yet."),)
+        self.verdict.setText(words.printable(first))
+        self.said.setText("\n".join(map(words.printable, more)))
+        if found is None:
+            return
+        from desktop_ft.evaluation.comparing import mean_curve
+
+        places, most = found.comparison.images, found.comparison.images[-1]
+        legend = []
+        for number, name in enumerate(found.comparison.strategies):
+            colour = SERIES[number % len(SERIES)]
+            curve = mean_curve([run for run in found.runs if run.strategy == name and run.images == most])
+            self._curve(0, colour, [(point.seconds, point.accuracy) for point in curve])
+            scores = [score for score in found.scores if score.strategy == name]
+            self._curve(1, colour, [(float(places.index(score.images)), score.accuracy.value) for score in scores])
+            self._whiskers(colour, scores, places)
+            legend.append(f'<span style="color:{colour}">●</span> {tr(strategy(name).title)}')
+        named = [(at, tr("all") if images == ALL else f"{images:,}") for at, images in enumerate(places)]
+        self.plots[1].getAxis("bottom").setTicks([named])
+        self.legend.setText(" &nbsp; ".join(legend))
+
+    def _curve(self, place: int, colour: str, points: list[tuple[float, float]]) -> None:
+        pen: Any = pg.mkPen(colour, width=2 * self.devicePixelRatioF())
+        xs, ys = [x for x, _ in points], [100 * y for _, y in points]
+        self.plots[place].plot(xs, ys, pen=pen, symbol="o", symbolSize=5, symbolBrush=colour, symbolPen=None)
+
+    def _whiskers(self, colour: str, scores: list[Score], places: tuple[int, ...]) -> None:
+        for score in scores:
+            at = float(places.index(score.images))
+            ends = [100 * score.accuracy.low, 100 * score.accuracy.high]
+            self.plots[1].plot([at, at], ends, pen=pg.mkPen(colour, width=self.devicePixelRatioF()))
