@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, expected, where_to_cut
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, where_to_cut, within_reach
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
@@ -63,7 +63,7 @@ def advise(
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
-        options.append(_option(recipe, plugins, manifest, preset, depth, expected(scores, depth), cancel))
+        options.append(_option(recipe, plugins, manifest, preset, depth, scores, cancel))
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
@@ -138,14 +138,15 @@ def _option(
     manifest: DatasetManifest,
     preset: str,
     depth: int,
-    accuracy: Interval,
+    scores: tuple[ProbeScore, ...],
     cancel: threading.Event | None,
 ) -> PlanOption:
     """What the plan `preset` costs; exceptions that the recipe's own plan has are none of it."""
     planned = recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset), "changes": ()})
     told = forecast(planned, plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
-    return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
+    reach = within_reach(scores, depth)
+    return PlanOption(preset=preset, depth=depth, least=scores[-1].accuracy, reach=reach, seconds=seconds, memory=memory)
 
 
 def _nobody(what: str, done: int, total: int | None) -> None:
