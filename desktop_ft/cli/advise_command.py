@@ -61,6 +61,8 @@ def _rank(arguments: argparse.Namespace, terminal: Terminal) -> int:
         for score in ranking.scores
     ]
     terminal.table(["name", "can be told", "95 %", "LogME", "pictures/s"], rows, right=(1, 3, 4))
+    for sentence in ranking.left_out:
+        terminal.say(f"Left out: {sentence}")
     terminal.say(ranking.words)
     return 0
 

@@ -162,12 +162,14 @@ class Ranking:
     """The networks whose weights are here, for some pictures.
 
     Attributes:
-        scores: the best probe first.
+        scores: the best probe first; at least one.
         pictures: how many training pictures were looked at.
+        left_out: the networks that could not be asked, each with the reason, in sentences.
     """
 
     scores: tuple[BackboneScore, ...]
     pictures: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> BackboneScore:

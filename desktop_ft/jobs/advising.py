@@ -86,10 +86,11 @@ def rank_backbones(
 ) -> Ranking:
     """What each network whose weights are on this machine makes of the pictures of `recipe`, and how fast. Imports torch.
 
-    The networks are asked at the recipe's picture size, where that fits them. Only training pictures are looked at.
+    The networks are asked at the recipe's picture size; one that cannot take it is left out, with the reason. Only training
+    pictures are looked at.
 
     Args, Raises:
-        As `advise`; also a UserError where no weights are on this machine.
+        As `advise`; also a UserError where no weights are on this machine, or none of the networks can be asked.
     """
     from desktop_ft.evaluation.probing import logme
 
@@ -102,18 +103,24 @@ def rank_backbones(
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
     samples = drawn(manifest, recipe.seed)
     labels = [sample.label for sample in samples]
-    found = []
+    found, left_out = [], list[UserError]()
     for number, backbone in enumerate(here):
         tell(tr("Asking the networks"), number, len(here))
         choice = BackboneChoice(name=backbone.spec.name, image_size=recipe.backbone.image_size)
         own = recipe.model_copy(update={"backbone": choice})
-        features = survey(own, plugins, manifest, samples, warn=warn, cancel=cancel).last
+        try:
+            features = survey(own, plugins, manifest, samples, warn=warn, cancel=cancel).last
+        except UserError as error:
+            left_out.append(error)
+            continue
         accuracy = _accuracy(features, samples, recipe.seed)
         speed = known_speed(backbone) or measure_speeds([backbone], cancel=cancel)[backbone.spec.name]
         found.append(BackboneScore(name=backbone.spec.name, accuracy=accuracy, logme=logme(features, labels), speed=speed))
     tell(tr("Asking the networks"), len(here), len(here))
+    if not found:
+        raise left_out[0]
     best_first = sorted(found, key=lambda score: (score.accuracy.value, score.logme), reverse=True)
-    return Ranking(scores=tuple(best_first), pictures=len(samples))
+    return Ranking(scores=tuple(best_first), pictures=len(samples), left_out=tuple(map(str, left_out)))
 
 
 def drawn(manifest: DatasetManifest, seed: int) -> tuple[Sample, ...]:
