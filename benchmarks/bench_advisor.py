@@ -9,6 +9,7 @@ not tried again.
 
 import argparse
 import json
+import math
 import shutil
 import statistics
 import sys
@@ -26,6 +27,7 @@ process.prepare()
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError  # noqa: E402
 
 from desktop_ft.core.advice import Advice  # noqa: E402
+from desktop_ft.core.dataset import Subset  # noqa: E402
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
@@ -137,10 +139,10 @@ def _frozen(plan: str) -> int:
     return {"head": 0, "all": 10_000}.get(plan) or int(plan.partition(":")[2] or 0)
 
 
-def judged(name: str, advice: Advice, seconds: float, known: Tried) -> dict[str, Any]:
-    """How the advice fares against the best of what was tried."""
+def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
+    """How the advice fares against the best of what was tried, judged by so many `validation` pictures."""
     accuracy, took = known.mean(name, "best"), known.mean(name, "seconds")
-    whole = sum(took[plan] for plan in PLANS if plan in took)
+    whole = sum(took.values())
     best = max(accuracy, key=accuracy.__getitem__)
     return {
         "folder": name,
@@ -149,8 +151,9 @@ def judged(name: str, advice: Advice, seconds: float, known: Tried) -> dict[str,
         "probe": [round(score.accuracy.value, 3) for score in advice.scores],
         "best": best,
         "recommended": advice.recommended,
-        "expected": round(advice.option.accuracy.value, 4),
+        "expected": [round(bound.value, 4) for bound in (advice.option.least, advice.option.reach)],
         "reached": round(accuracy[advice.recommended], 4),
+        "chance_points": round(100 * math.sqrt(accuracy[best] * (1 - accuracy[best]) / validation), 1),
         "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),
         "advice_s": round(seconds, 1),
         "tried_s": round(whole, 1),
@@ -183,12 +186,13 @@ def main() -> None:
             train_all([plan], *each)
         found = []
         for name, folder, size in everything if not asked.only_try else ():
-            recipe, began = recipe_of(folder, size, asked.epochs), time.perf_counter()
+            recipe = recipe_of(folder, size, asked.epochs)
+            manifest, began = scan_dataset(recipe.dataset), time.perf_counter()
             with kept_in(place / "advice"):
-                advice = advise(recipe, plugins, scan_dataset(recipe.dataset))
+                advice = advise(recipe, plugins, manifest)
             seconds = time.perf_counter() - began
             train_all([advice.recommended], name, folder, size)
-            found.append(judged(name, advice, seconds, known))
+            found.append(judged(name, advice, seconds, known, len(manifest.of(Subset.VAL))))
             print(found[-1], file=sys.stderr)
         facts = {"epochs": asked.epochs, "seeds": len(asked.seeds), "photo_size": PHOTO_SIZE, "digit_size": DIGIT_SIZE}
         print(json.dumps({"benchmark": "advisor", **facts, "folders": found}))

@@ -39,10 +39,7 @@ def _cut(arguments: argparse.Namespace, terminal: Terminal) -> int:
     rows = [[str(score.depth), percent(score.accuracy.value), _spread(score.accuracy)] for score in advice.scores]
     terminal.table(["after block", "can be told", "95 %"], rows, right=(0, 1))
     terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures.\n")
-    options = [
-        [each.preset, f"{percent(each.accuracy.value)} or better", short_duration(each.seconds), size(each.memory)]
-        for each in advice.options
-    ]
+    options = [[each.preset, each.expected, short_duration(each.seconds), size(each.memory)] for each in advice.options]
     terminal.table(["--freeze", "expected", "takes about", "memory"], options, right=(2, 3))
     terminal.say(advice.words)
     return 0
@@ -64,6 +61,8 @@ def _rank(arguments: argparse.Namespace, terminal: Terminal) -> int:
         for score in ranking.scores
     ]
     terminal.table(["name", "can be told", "95 %", "LogME", "pictures/s"], rows, right=(1, 3, 4))
+    for sentence in ranking.left_out:
+        terminal.say(f"Left out: {sentence}")
     terminal.say(ranking.words)
     return 0
 

@@ -30,25 +30,34 @@ class PlanOption:
 
     Attributes:
         preset: of the freeze plan. depth: how many blocks it freezes, from the input up.
-        accuracy: that of the best probe from there on: what learns may do better, and has this to start from.
+        least: what a probe tells at the end, with nothing learned anew.
+        reach: what the best probe from `depth` on tells: what learns has that much to learn from, and how near it comes is a
+            matter of the recipe. The same for the head alone.
         seconds: of the whole training here. memory: bytes that what learns takes.
     """
 
     preset: str
     depth: int
-    accuracy: Interval
+    least: Interval
+    reach: Interval
     seconds: float
     memory: int
+
+    @property
+    def expected(self) -> str:
+        """What accuracy is expected of it, in words."""
+        if self.least == self.reach:
+            share, low, high = (percent(part) for part in (self.least.value, self.least.low, self.least.high))
+            return tr("about {share} ({low} to {high})", share=share, low=low, high=high)
+        return tr("{least} to {reach}", least=percent(self.least.value), reach=percent(self.reach.value))
 
     @property
     def words(self) -> str:
         """What is expected of it, in a sentence."""
         return tr(
-            "{preset}: about {accuracy} or better ({low} to {high}), in {time}, with {memory} of memory for what learns.",
+            "{preset}: {accuracy}, in {time}, with {memory} of memory for what learns.",
             preset=self.preset,
-            accuracy=percent(self.accuracy.value),
-            low=percent(self.accuracy.low),
-            high=percent(self.accuracy.high),
+            accuracy=self.expected,
             time=short_duration(self.seconds),
             memory=size(self.memory),
         )
@@ -116,9 +125,9 @@ def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
 def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
     """How many blocks to freeze: the cheapest choice that so many pictures cannot tell from the best.
 
-    What is frozen up to some depth still holds all that a probe reads there, so what learns behind it can be expected to do as
-    well; what a later block no longer tells it has given up for its old task (Yosinski et al. 2014, "How transferable are
-    features in deep neural networks?"), and must learn anew. Of all depths within one standard error of the best (the rule of
+    What is frozen up to some depth still holds all that a probe reads there, so what learns behind it has that within reach;
+    what a later block no longer tells it has given up for its old task (Yosinski et al. 2014, "How transferable are features in
+    deep neural networks?"), and must learn anew. Of all depths within one standard error of the best (the rule of
     Breiman et al. 1984, section 3.4.3) the deepest is taken, behind which the least has to learn: few pictures make the error
     large, and so keep to the head.
     """
@@ -127,8 +136,8 @@ def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
     return max(score.depth for score in scores if score.accuracy.value >= best - error)
 
 
-def expected(scores: Sequence[ProbeScore], depth: int) -> Interval:
-    """What can be expected where `depth` blocks are frozen: what the best probe from there on tells."""
+def within_reach(scores: Sequence[ProbeScore], depth: int) -> Interval:
+    """What there is to learn from where `depth` blocks are frozen: what the best probe from there on tells."""
     return best_of([score for score in scores if score.depth >= depth] or scores[-1:]).accuracy
 
 
@@ -153,12 +162,14 @@ class Ranking:
     """The networks whose weights are here, for some pictures.
 
     Attributes:
-        scores: the best probe first.
+        scores: the best probe first; at least one.
         pictures: how many training pictures were looked at.
+        left_out: the networks that could not be asked, each with the reason, in sentences.
     """
 
     scores: tuple[BackboneScore, ...]
     pictures: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> BackboneScore:

@@ -40,7 +40,8 @@ class RankingRow(QWidget):
         elif self.progress.isHidden():
             self.progress.begin(tr("Asking the networks"))
         if told is not None:
-            self.words.setText(tr("Probe accuracy on your data: {reason}", reason=told.words))
+            left_out = [tr("Left out: {reason}", reason=reason) for reason in told.left_out]
+            self.words.setText(" ".join((tr("Probe accuracy on your data: {reason}", reason=told.words), *left_out)))
         elif self._advisor.fault or blocker is None:
             self.words.setText(self._advisor.fault)
         else:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, expected, where_to_cut
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, where_to_cut, within_reach
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
@@ -63,7 +63,7 @@ def advise(
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
-        options.append(_option(recipe, plugins, manifest, preset, depth, expected(scores, depth), cancel))
+        options.append(_option(recipe, plugins, manifest, preset, depth, scores, cancel))
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
@@ -86,10 +86,11 @@ def rank_backbones(
 ) -> Ranking:
     """What each network whose weights are on this machine makes of the pictures of `recipe`, and how fast. Imports torch.
 
-    The networks are asked at the recipe's picture size, where that fits them. Only training pictures are looked at.
+    The networks are asked at the recipe's picture size; one that cannot take it is left out, with the reason. Only training
+    pictures are looked at.
 
     Args, Raises:
-        As `advise`; also a UserError where no weights are on this machine.
+        As `advise`; also a UserError where no weights are on this machine, or none of the networks can be asked.
     """
     from desktop_ft.evaluation.probing import logme
 
@@ -102,18 +103,24 @@ def rank_backbones(
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
     samples = drawn(manifest, recipe.seed)
     labels = [sample.label for sample in samples]
-    found = []
+    found, left_out = [], list[UserError]()
     for number, backbone in enumerate(here):
         tell(tr("Asking the networks"), number, len(here))
         choice = BackboneChoice(name=backbone.spec.name, image_size=recipe.backbone.image_size)
         own = recipe.model_copy(update={"backbone": choice})
-        features = survey(own, plugins, manifest, samples, warn=warn, cancel=cancel).last
+        try:
+            features = survey(own, plugins, manifest, samples, warn=warn, cancel=cancel).last
+        except UserError as error:
+            left_out.append(error)
+            continue
         accuracy = _accuracy(features, samples, recipe.seed)
         speed = known_speed(backbone) or measure_speeds([backbone], cancel=cancel)[backbone.spec.name]
         found.append(BackboneScore(name=backbone.spec.name, accuracy=accuracy, logme=logme(features, labels), speed=speed))
     tell(tr("Asking the networks"), len(here), len(here))
+    if not found:
+        raise left_out[0]
     best_first = sorted(found, key=lambda score: (score.accuracy.value, score.logme), reverse=True)
-    return Ranking(scores=tuple(best_first), pictures=len(samples))
+    return Ranking(scores=tuple(best_first), pictures=len(samples), left_out=tuple(map(str, left_out)))
 
 
 def drawn(manifest: DatasetManifest, seed: int) -> tuple[Sample, ...]:
@@ -138,14 +145,15 @@ def _option(
     manifest: DatasetManifest,
     preset: str,
     depth: int,
-    accuracy: Interval,
+    scores: tuple[ProbeScore, ...],
     cancel: threading.Event | None,
 ) -> PlanOption:
     """What the plan `preset` costs; exceptions that the recipe's own plan has are none of it."""
     planned = recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset), "changes": ()})
     told = forecast(planned, plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
-    return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
+    reach = within_reach(scores, depth)
+    return PlanOption(preset=preset, depth=depth, least=scores[-1].accuracy, reach=reach, seconds=seconds, memory=memory)
 
 
 def _nobody(what: str, done: int, total: int | None) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, best_of, expected, where_to_cut
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, best_of, where_to_cut, within_reach
 from desktop_ft.core.freezing import preset_of_depth
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Speed
@@ -22,7 +22,12 @@ def advice(accuracies: tuple[float, ...], pictures: int) -> Advice:
     scores, blocks = curve(*accuracies), len(accuracies)
     depth = where_to_cut(scores, pictures)
     option = PlanOption(
-        preset=preset_of_depth(depth, blocks), depth=depth, accuracy=expected(scores, depth), seconds=65, memory=2_000_000
+        preset=preset_of_depth(depth, blocks),
+        depth=depth,
+        least=scores[-1].accuracy,
+        reach=within_reach(scores, depth),
+        seconds=65,
+        memory=2_000_000,
     )
     return Advice(
         backbone="any",
@@ -38,13 +43,14 @@ def advice(accuracies: tuple[float, ...], pictures: int) -> Advice:
 def test_a_curve_that_rises_to_its_end_asks_for_the_head_alone() -> None:
     told = advice((0.5, 0.7, 0.8, 0.9), 1000)
     assert told.recommended == "head" and "Nothing tells the classes better" in told.reason
-    assert told.words.startswith("Recommended: head: about 90.0 % or better")
+    assert told.words.startswith("Recommended: head: about 90.0 % (90.0 % to 90.0 %), in ")
     assert "1 min 05 s" in told.words and "2.0 MB" in told.words
 
 
 def test_what_falls_before_the_end_is_to_be_learned_anew() -> None:
     told = advice((0.5, 0.95, 0.9, 0.7), 1000)
-    assert told.recommended == "last:2" and told.option.accuracy.value == 0.95
+    assert told.recommended == "last:2" and told.option.reach.value == 0.95
+    assert "last:2: 70.0 % to 95.0 %, in " in told.words
     assert "After block 2 95.0 % can be told, after the last one only 70.0 %: the last 2 blocks know" in told.reason
 
 
@@ -66,7 +72,7 @@ def test_the_cut_is_never_worse_than_what_chance_allows_and_nothing_behind_it_is
     error = (best * (1 - best) / pictures) ** 0.5
     assert scores[depth - 1].accuracy.value >= best - error
     assert all(each.accuracy.value < best - error for each in scores[depth:])
-    assert expected(scores, depth).value == max(accuracies[depth - 1 :])
+    assert within_reach(scores, depth).value == max(accuracies[depth - 1 :])
 
 
 @given(st.lists(shares, min_size=2, max_size=30), st.integers(1, 500))

@@ -45,6 +45,19 @@ def test_networks_here_are_ranked_by_what_they_tell(recipe: Recipe, plugins: Plu
     assert all(score.speed.pictures_per_second > 0 for score in ranking.scores)
 
 
+def test_a_network_that_cannot_be_asked_is_left_out_with_the_reason(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advising, "is_local", lambda backbone: backbone.spec.name in ("efficientnet_lite0", "resnet18"))
+    ranking = rank_backbones(recipe, plugins)
+    assert [score.name for score in ranking.scores] == ["efficientnet_lite0"]
+    (reason,) = ranking.left_out
+    assert "resnet18" in reason
+    monkeypatch.setattr(advising, "is_local", lambda backbone: backbone.spec.name == "resnet18")
+    with pytest.raises(UserError, match="resnet18"):
+        rank_backbones(recipe, plugins)
+
+
 def test_it_can_be_given_up(recipe: Recipe, plugins: Plugins) -> None:
     cancel = threading.Event()
 
