@@ -37,7 +37,8 @@ Pair = tuple[int, int]
 def unit_rows(features: np.ndarray) -> np.ndarray:
     """`features` (N, C) around their middle, each row of length 1: float32."""
     centred = features - features.mean(axis=0)
-    return (centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    rows: np.ndarray = (centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return rows
 
 
 def neighbours(rows: np.ndarray, count: int, heed: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +171,8 @@ def _windows(grey: np.ndarray) -> np.ndarray:
 
 def _window(grey: np.ndarray, edges: np.ndarray) -> np.ndarray:
     top, bottom, left, right = map(float, edges)
-    return _standard((_cutter(top, bottom) @ grey.astype(np.float32) @ _cutter(left, right).T).reshape(1, -1))[0]
+    cut: np.ndarray = _standard((_cutter(top, bottom) @ grey.astype(np.float32) @ _cutter(left, right).T).reshape(1, -1))[0]
+    return cut
 
 
 def _wholes(greys: np.ndarray) -> np.ndarray:
@@ -183,7 +185,8 @@ def _standard(rows: np.ndarray) -> np.ndarray:
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     flat = length < np.sqrt(rows.shape[1])  # less than one grey level: noise, or nothing
-    return np.where(flat, 0.0, rows / np.maximum(length, 1e-6)).astype(np.float32)
+    standard: np.ndarray = np.where(flat, 0.0, rows / np.maximum(length, 1e-6)).astype(np.float32)
+    return standard
 
 
 @lru_cache(256)
@@ -192,4 +195,5 @@ def _cutter(before: float, after: float) -> np.ndarray:
     edges = np.linspace(before * SIDE, (1 - after) * SIDE, _DETAIL + 1)
     places = np.arange(SIDE)
     overlap = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
-    return (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
+    cutter: np.ndarray = (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
+    return cutter
