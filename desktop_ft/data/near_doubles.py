@@ -37,8 +37,8 @@ Pair = tuple[int, int]
 def unit_rows(features: np.ndarray) -> np.ndarray:
     """`features` (N, C) around their middle, each row of length 1: float32."""
     centred = features - features.mean(axis=0)
-    unit: np.ndarray = (centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-    return unit
+    rows: np.ndarray = (centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return rows
 
 
 def neighbours(rows: np.ndarray, count: int, heed: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
@@ -195,5 +195,5 @@ def _cutter(before: float, after: float) -> np.ndarray:
     edges = np.linspace(before * SIDE, (1 - after) * SIDE, _DETAIL + 1)
     places = np.arange(SIDE)
     overlap = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
-    shares: np.ndarray = (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
-    return shares
+    cutter: np.ndarray = (np.clip(overlap, 0, None) / (edges[1] - edges[0])).astype(np.float32)
+    return cutter

@@ -62,7 +62,11 @@ def learned(rows: np.ndarray, labels: np.ndarray, classes: int) -> Probe:
     middle, wanted = rows.mean(axis=0), np.eye(classes)[labels]
     prior = wanted.mean(axis=0)
     centred, rest = rows - middle, wanted - prior
-    values, vectors = np.linalg.eigh(centred.T @ centred)
+    if len(centred) < centred.shape[1]:
+        _left, lengths, across = np.linalg.svd(centred, full_matrices=False)
+        values, vectors = lengths**2, across.T
+    else:
+        values, vectors = np.linalg.eigh(centred.T @ centred)
     turned = centred @ vectors
     answers, squares = turned.T @ rest, turned**2
 

@@ -1,6 +1,6 @@
 """The edits of classes and photos that a person makes in the window: each is one change of the recipe, named in the Undo menu."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from desktop_ft.core.dataset import DatasetManifest, Sample
 from desktop_ft.core.language import tr, tr_n
@@ -82,6 +82,27 @@ class DataEdits:
             subset = tr(words.SUBSET_WORDS[part.value])
             text = tr_n("move {n:,} photo to {subset}", "move {n:,} photos to {subset}", n=number, subset=subset)
         self._opening.edit(text, edits.moved(self.dataset, (sample.sha256 for sample in samples), part))
+
+    def relabel(self, by_name: Mapping[str, Collection[Sample]]) -> None:
+        """Give photos another class: the photos by the name of their new class, all in one edit.
+
+        Raises:
+            UserError: there is no such class.
+        """
+        dataset, number = self.dataset, sum(map(len, by_name.values()))
+        if self.scanned is None:
+            return
+        for name, samples in by_name.items():
+            dataset = edits.relabelled(dataset, self.scanned, (sample.sha256 for sample in samples), name)
+        names = _list(sorted(by_name))
+        text = tr_n("class of {n:,} photo: {names}", "class of {n:,} photos: {names}", n=number, names=names)
+        self._opening.edit(text, dataset)
+
+    def repair(self, groups: Iterable[Sequence[Sample]]) -> None:
+        """Bring the photos of each group, which are one, into one subset; the groups as they lie now."""
+        now = {sample.path: sample for sample in self._state.manifest.samples} if self._state.manifest is not None else {}
+        present = [[now[sample.path] for sample in group if sample.path in now] for group in groups]
+        self._opening.edit(tr("repair the split"), edits.repaired(self.dataset, present))
 
     def _change(self, text: str, names: Iterable[str], new: str) -> None:
         if self.scanned is not None:

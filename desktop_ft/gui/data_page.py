@@ -52,7 +52,14 @@ class DataPage(Page):
             button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
         )
         self.change = button(tr("Other folder…"), self._choose_folder)
-        self.header.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
+        self.check = button(
+            tr("Check up…"),
+            self._check_up,
+            tip=tr("Look for near doubles, wrong labels and odd photos, and say what more photos would bring."),
+        )
+        explained(self.check, "data.checkup")
+        for each in (self.check, self.change):
+            self.header.addWidget(each, 0, Qt.AlignmentFlag.AlignTop)
         self.contents = self._contents()
         self.health = Notice()
         self.gone = PhotosGone(session.worker, (self.wall,))
@@ -83,6 +90,7 @@ class DataPage(Page):
         self.empty.setVisible(manifest is None and not running)
         self.contents.setVisible(manifest is not None)
         self.change.setVisible(manifest is not None)
+        self.check.setVisible(manifest is not None)
         self.change.setEnabled(self._session.can_open)
         if running and self.progress.isHidden():
             self.progress.begin(self._session.opening.what)
@@ -105,6 +113,7 @@ class DataPage(Page):
 
     def _contents(self) -> QWidget:
         theme, edits = self._session.theme, DataEdits(self._session.state, self._session.opening)
+        self._edits = edits
         self.summary = label(role="heading", wrap=True)
         self.class_list, self.photos, self.problem_list = ClassList(edits, theme), PhotoPanel(edits, theme), ProblemList(theme)
         self.classes, self.wall, self.problems = self.class_list.table, self.photos.wall, self.problem_list.table
@@ -232,6 +241,11 @@ class DataPage(Page):
 
     def _draw_pictures(self) -> None:
         self._session.opening.draw(self.images_per_class.value(), self.draw.value())
+
+    def _check_up(self) -> None:
+        from desktop_ft.gui.checkup_dialog import show_checkup  # pyqtgraph: the first page does not wait for it
+
+        show_checkup(self._session, self._edits, self)
 
     def _choose_folder(self) -> None:
         if folder := choose_folder(self, self._session.settings, tr("Choose a folder of pictures")):

@@ -1,0 +1,232 @@
+"""The check-up of the data: doubles, wrong labels and odd photos to be dealt with, what more would bring, and the map."""
+
+import threading
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
+
+from desktop_ft.core.checkup import Checkup
+from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.recipe import DatasetChoice
+from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.findings import FindingsPanel, doubles, oddities, plain, suspects
+from desktop_ft.gui.learning_curve_plot import LearningCurvePlot
+from desktop_ft.gui.picture_map import PictureMap
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
+from desktop_ft.gui.worker import Report, Task
+
+_SIZE = (1000, 680)
+
+
+def show_checkup(session: Session, edits: DataEdits, page: QWidget) -> None:
+    """Show the check-up, once, and begin; the page stays usable beside it."""
+    dialog = next((each for each in page.findChildren(CheckupDialog) if each.isVisible()), None)
+    if dialog is None:
+        dialog = CheckupDialog(session, edits, page)
+        dialog.begin()
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
+
+
+class CheckupDialog(QDialog):
+    """Looks at the photos of the project in the background, then lets a person deal with what was found."""
+
+    def __init__(self, session: Session, edits: DataEdits, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Check-up of the photos"))
+        self.resize(*_SIZE)
+        self._session, self._edits = session, edits
+        self._task: Task | None = None
+        self._phase, self._told = [""], ""
+        self._shut = False
+        self._source = ""
+        self._shown_as = (Path(), edits.dataset)
+        self.found: Checkup | None = None
+        theme = session.theme
+        self.notice = Notice()
+        self.progress = Progress(tr("pictures"))
+        self.progress.cancelled.connect(self._cancel)
+        self.doubles = FindingsPanel(edits, theme, tr("Near doubles"), tr("No two photos are nearly the same."))
+        self.suspects = FindingsPanel(edits, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."))
+        self.odd = FindingsPanel(
+            edits, theme, tr("Odd photos"), tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with.")
+        )
+        self.among = FindingsPanel(
+            edits, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos.")
+        )
+        self.map = PictureMap(theme)
+        self.curve = LearningCurvePlot(theme)
+        self._panels = (self.doubles, self.suspects, self.odd, self.among)
+        self.inflation = Notice(logged=False)
+        self.repair = button(
+            tr("Repair the split"),
+            self._repair,
+            primary=True,
+            tip=tr("Bring the photos of each group into one subset: into training where one of them is. Undo takes it back."),
+        )
+        self.again = button(tr("Check again"), self.begin, tip=tr("Look at the photos as they are now."))
+        self.undo = button(tr("Undo"), session.state.undo_stack.undo, tip=tr("Take back the last change of the project."))
+        self.empty = Empty(tr("Not checked"), tr("Check again looks at every photo as the network sees it; nothing is trained."))
+        self._arrange()
+        self.map.chosen.connect(self._show_chosen)
+        for panel in self._panels:
+            panel.failed.connect(self.notice.fail)
+            panel.left_changed.connect(self._count)
+        session.state.recipe_changed.connect(self._follow)
+        session.state.manifest_changed.connect(self._follow)
+        session.state.undo_stack.canUndoChanged.connect(self.undo.setEnabled)
+        self.undo.setEnabled(session.state.undo_stack.canUndo())
+        self.finished.connect(self._end)
+
+    def begin(self) -> None:
+        """Look at the photos as the recipe has them now."""
+        state, plugins, phase = self._session.state, self._session.plugins, self._phase  # the thread holds no widget
+        recipe, manifest = state.recipe, state.manifest
+        if self._task is not None or manifest is None:
+            return
+        self._source = manifest.source
+
+        def work(report: Report, cancel: threading.Event) -> tuple[Checkup, Path, DatasetChoice]:
+            from desktop_ft.jobs.checkup import check_up  # numpy and more: not before it is asked for
+
+            def told(what: str, done: int, total: int | None) -> None:
+                phase[0] = what
+                report(done, total)
+
+            found = check_up(recipe, plugins, manifest, with_map=True, progress=told, cancel=cancel)
+            return found, Path(manifest.root), recipe.dataset
+
+        self.notice.clear()
+        self.again.setEnabled(False)
+        self.progress.begin(tr("Checking the photos"))
+        self._task = self._session.worker.run(
+            work, finished=self._show, failed=self._fail, progressed=self._advance, cancelled=self._cancelled
+        )
+
+    def _arrange(self) -> None:
+        first = QWidget()
+        column = QVBoxLayout(first)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.addWidget(self.inflation)
+        column.addLayout(row(self.repair, None))
+        column.addWidget(self.doubles, 1)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(first, "")
+        self.tabs.addTab(self.suspects, "")
+        self.tabs.addTab(self.odd, "")
+        self.tabs.addTab(self.curve, tr("More photos"))
+        self.tabs.addTab(splitter("checkup", self._session.settings, self.map, self.among, shares=(3, 2)), tr("Map"))
+        self.tabs.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(GAP)
+        layout.addWidget(
+            label(
+                tr("What is wrong with the photos themselves. What you change is kept in the recipe; the folder stays as it is."),
+                "muted",
+                wrap=True,
+            )
+        )
+        layout.addWidget(self.notice)
+        layout.addWidget(self.progress)
+        layout.addWidget(filling(self.tabs, self.empty), 1)
+        layout.addLayout(row(self.again, self.undo, None, button(tr("Close"), self.reject)))
+        self._count()
+
+    def _show(self, done: tuple[Checkup, Path, DatasetChoice]) -> None:
+        if self._over():
+            return
+        found, root, before = done
+        self.found = found
+        for panel, findings in ((self.doubles, doubles(found)), (self.suspects, suspects(found)), (self.odd, oddities(found))):
+            panel.show_findings(findings, found, root, before)
+        self.among.show_findings([], found, root, before)
+        self._shown_as = (root, before)
+        self.map.show_checkup(found, root)
+        self.curve.show_checkup(found)
+        self.tabs.show()
+        self.empty.hide()
+        self._follow()
+
+    def _show_chosen(self, numbers: list[int]) -> None:
+        if self.found is not None:
+            self.among.show_findings(plain(self.found, numbers), self.found, *self._shown_as)
+
+    def _repair(self) -> None:
+        if self.found is not None:
+            self._edits.repair([group.samples for group in self.found.doubles])
+
+    def _torn(self) -> int:
+        """How many groups still lie in several subsets."""
+        manifest = self._session.state.manifest
+        if self.found is None or manifest is None:
+            return 0
+        now = {sample.path: sample.subset for sample in manifest.samples}
+        groups = ({now[each.path] for each in group.samples if each.path in now} for group in self.found.torn)
+        return sum(len(subsets) > 1 for subsets in groups)
+
+    def _follow(self) -> None:
+        """The recipe or the photos have changed."""
+        manifest = self._session.state.manifest
+        if self._shut or self.found is None:
+            return
+        if manifest is not None and manifest.source != self._source:
+            self.reject()
+            return
+        for panel in self._panels:
+            panel.refresh()
+        torn = self._torn()
+        self.repair.setEnabled(torn > 0)
+        if torn:
+            groups = tr_n("{n:,} group lies in several subsets.", "{n:,} groups lie in several subsets.", n=torn)
+            self.inflation.say(f"{groups} {self.found.inflation.words}".strip(), "bad")
+        elif self.found.torn:
+            self.inflation.say(tr("The split is repaired: no near doubles lie in several subsets."), "good")
+        else:
+            self.inflation.say(tr("No near doubles lie in several subsets."))
+
+    def _count(self) -> None:
+        titles = (tr("Near doubles ({n:,})"), tr("Wrong labels ({n:,})"), tr("Odd photos ({n:,})"))
+        for number, (title, panel) in enumerate(zip(titles, self._panels, strict=False)):
+            self.tabs.setTabText(number, title.format(n=len(panel.shown)))
+
+    def _advance(self, done: int, total: int | None) -> None:
+        if self._task is None or self._task.cancel.is_set():
+            return
+        if self._phase[0] != self._told:
+            self._told = self._phase[0]
+            self.progress.begin(self._told)
+        self.progress.advance(done, total)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel.set()
+
+    def _cancelled(self) -> None:
+        if not self._over():
+            self.notice.say(tr("The check-up was cancelled. What the network has seen so far is kept for the next one."))
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._over():
+            self.notice.fail(error)
+
+    def _over(self) -> bool:
+        """The work has ended; returns whether the dialog is closed already."""
+        self._task = None
+        if not self._shut:
+            self.progress.end()
+            self.again.setEnabled(True)
+        return self._shut
+
+    def _end(self) -> None:
+        self.finished.disconnect(self._end)  # Qt may tell of one end twice: as rejected, and as closed
+        self._shut = True
+        self._cancel()
+        for panel in self._panels:
+            panel.stop()
+        self.map.stop()
+        self.curve.stop()

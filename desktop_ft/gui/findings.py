@@ -1,0 +1,255 @@
+"""Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
+
+from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
+from desktop_ft.core.dataset import Sample
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.recipe import DatasetChoice, Part
+from desktop_ft.gui import words
+from desktop_ft.gui.actions import ActionSpec
+from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.local_actions import buttons, local_actions
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.thumbnails import Thumb, Wall, tip
+from desktop_ft.gui.widgets import Empty, filling, label, row
+
+_MENU = marked("Findings")
+_LEVELS = {Weight.WRONG: "bad", Weight.LIKELY: "bad", Weight.LOOK: ""}
+
+
+def _verb(name: str, text: str, keys: str, tip: str, enabled: str = "any_chosen") -> ActionSpec:
+    return ActionSpec(id=f"finding.{name}", menu=_MENU, text=text, tip=tip, handler=name, shortcut=keys, enabled=enabled)
+
+
+ACTIONS = (
+    _verb("keep", marked("Keep"), "K", marked("The selected photos are right as they are: show them here no more.")),
+    _verb(
+        "change_class",
+        marked("Change the class"),
+        "C",
+        marked("Give the selected photos the class that is chosen beside this. The folder stays as it is."),
+        "can_change",
+    ),
+    _verb(
+        "to_left_out", marked("Leave out"), "Del", marked("Leave the selected photos out of the run. The folder stays as it is.")
+    ),
+    _verb("to_train", marked("To training"), "T", marked("Let the network learn from the selected photos.")),
+    _verb("to_val", marked("To validation"), "V", marked("Hold the selected photos out, to judge the network on them.")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One photo of which something is to be said.
+
+    Attributes:
+        caption: below the photo. said: what was found and what to do, in sentences.
+        likely: the class that it looks like; "" where nothing is said of its class.
+    """
+
+    sample: Sample
+    caption: str
+    said: str
+    weight: Weight
+    likely: str = ""
+
+
+def doubles(found: Checkup) -> list[Finding]:
+    """The photos of each group of near doubles, one group after the other."""
+    return [
+        Finding(
+            sample=sample,
+            caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
+            said=f"{group.words} {group.cure}",
+            weight=group.weight,
+        )
+        for number, group in enumerate(found.doubles, start=1)
+        for sample in group.samples
+    ]
+
+
+def suspects(found: Checkup) -> list[Finding]:
+    """The photos whose label is probably wrong."""
+    return [
+        Finding(
+            sample=each.sample,
+            caption=f"{found.classes[each.sample.label]} → {found.classes[each.likely]}",
+            said=f"{each.words(found.classes)} {each.cure}",
+            weight=each.weight,
+            likely=found.classes[each.likely],
+        )
+        for each in found.suspects
+    ]
+
+
+def oddities(found: Checkup) -> list[Finding]:
+    """The photos that are unlike all others, and those that show little."""
+    far: list[tuple[Outlier | PictureFault, str]] = [(each, tr("unlike all others")) for each in found.outliers]
+    poor: list[tuple[Outlier | PictureFault, str]] = [(each, tr(each.fault)) for each in found.faults]
+    return [
+        Finding(sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight)
+        for each, caption in (*far, *poor)
+    ]
+
+
+def plain(found: Checkup, numbers: Sequence[int]) -> list[Finding]:
+    """The samples so numbered, of which nothing is said."""
+    return [
+        Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK)
+        for sample in (found.samples[number] for number in numbers)
+    ]
+
+
+class FindingsPanel(QWidget):
+    """A wall of findings with its verbs. What was dealt with goes from the wall, and comes back when that is undone.
+
+    `failed` tells of an edit that cannot be made, `left_changed` that another number of findings is left.
+    """
+
+    failed = Signal(object)
+    left_changed = Signal()
+
+    def __init__(self, edits: DataEdits, theme: Theme, name: str, nothing: str) -> None:
+        super().__init__()
+        self._edits = edits
+        self._root = Path()
+        self._before: DatasetChoice | None = None
+        self._findings: Sequence[Finding] = ()
+        self._kept: set[str] = set()
+        self.shown: list[Finding] = []
+        self.wall = Wall(theme, name)
+        self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        explained(self.wall, "data.findings")
+        self.none = Empty(tr("Nothing here"), nothing)
+        self.said = label(wrap=True)
+        self.said.setTextFormat(Qt.TextFormat.PlainText)
+        self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        self.to = QComboBox()
+        self.to.setAccessibleName(tr("New class"))
+        self.to.setToolTip(tr("The class that Change the class gives."))
+        self.to.currentIndexChanged.connect(self._refresh)
+        keep, change, *others = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.addWidget(filling(self.wall, self.none), 1)
+        layout.addWidget(self.said)
+        layout.addLayout(row(keep, change, self.to, *others, None))
+        self.wall.selectionModel().selectionChanged.connect(self._refresh)
+        self._draw()
+
+    def show_findings(self, findings: Sequence[Finding], found: Checkup, root: Path, before: DatasetChoice) -> None:
+        """Show these of `found`, whose samples lie below `root`; `before` is what the recipe said when they were found."""
+        self._findings, self._root, self._before = findings, root, before
+        self.to.blockSignals(True)
+        self.to.clear()
+        if any(finding.likely for finding in findings):
+            self.to.addItem(tr("as it looks"), "")
+        for name in found.classes:
+            self.to.addItem(words.printable(name), name)
+        self.to.blockSignals(False)
+        self._draw()
+
+    def refresh(self) -> None:
+        """The recipe has changed: show what is left."""
+        if self._left() != self.shown:
+            self._draw()
+
+    def stop(self) -> None:
+        """Decode nothing any more; to be called before the window goes."""
+        self.wall.stop()
+
+    @property
+    def chosen(self) -> list[Finding]:
+        """What is selected."""
+        return [self.shown[number] for number in self.wall.chosen_rows()]
+
+    @property
+    def any_chosen(self) -> bool:
+        """Whether anything is."""
+        return self.wall.selectionModel().hasSelection()
+
+    @property
+    def can_change(self) -> bool:
+        """Whether there is a class to give to each of the selected photos."""
+        chosen = self.chosen
+        return bool(chosen) and self.to.count() > 0 and all(self.to.currentData() or finding.likely for finding in chosen)
+
+    def keep(self) -> None:
+        """Show the selected photos no more."""
+        self._kept |= {finding.sample.sha256 for finding in self.chosen}
+        self._draw()
+
+    def change_class(self) -> None:
+        """Give the selected photos the chosen class, or each the one that it looks like."""
+        by_name: dict[str, list[Sample]] = {}
+        for finding in self.chosen:
+            by_name.setdefault(self.to.currentData() or finding.likely, []).append(finding.sample)
+        self._try(lambda: self._edits.relabel(by_name))
+
+    def to_left_out(self) -> None:
+        """Leave the selected photos out."""
+        self._move(Part.LEFT_OUT)
+
+    def to_train(self) -> None:
+        """Move them to training."""
+        self._move(Part.TRAIN)
+
+    def to_val(self) -> None:
+        """Move them to validation."""
+        self._move(Part.VAL)
+
+    def _move(self, part: Part) -> None:
+        self._edits.move([finding.sample for finding in self.chosen], part)
+
+    def _try(self, edit: Callable[[], None]) -> None:
+        try:
+            edit()
+        except UserError as error:
+            self.failed.emit(error)
+
+    def _left(self) -> list[Finding]:
+        return [finding for finding in self._findings if not self._is_done(finding.sample.sha256)]
+
+    def _is_done(self, sha: str) -> bool:
+        now, before = self._edits.dataset, self._before
+        changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
+        return sha in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
+
+    def _draw(self) -> None:
+        at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)
+        self.shown = self._left()
+        self.wall.thumbs.set_thumbs([self._thumb(finding) for finding in self.shown])
+        self.wall.doItemsLayout()
+        self.wall.verticalScrollBar().setValue(at)
+        self.wall.setVisible(bool(self.shown))
+        self.none.setVisible(not self.shown)
+        if self.shown:  # the next one comes in the place of what was dealt with, so that keys go on there
+            self.wall.choose_rows([min(first, len(self.shown) - 1)])
+        self._refresh()
+        self.left_changed.emit()
+
+    def _thumb(self, finding: Finding) -> Thumb:
+        return Thumb(
+            path=self._root / finding.sample.path,
+            caption=words.printable(finding.caption),
+            tip=tip(finding.sample.path, words.printable(finding.said)),
+            level=_LEVELS[finding.weight],
+        )
+
+    def _refresh(self) -> None:
+        self.actions_.refresh()
+        chosen = self.chosen
+        if len(chosen) == 1:
+            self.said.setText(words.printable(f"{chosen[0].sample.path}: {chosen[0].said}"))
+        else:
+            self.said.setText(
+                tr_n("{chosen:,} of {n:,} photo", "{chosen:,} of {n:,} photos", n=len(self.shown), chosen=len(chosen))
+            )

@@ -1,0 +1,138 @@
+"""The check-up in the window: planted faults are found and dealt with by real events, and every change can be undone."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from desktop_ft.core.dataset import Subset
+from desktop_ft.gui.checkup_dialog import CheckupDialog
+from desktop_ft.gui.data_page import DataPage
+from desktop_ft.gui.findings import FindingsPanel
+from desktop_ft.gui.main_window import MainWindow
+from tests.gui.test_window import button_named, click, opened, page
+from tests.jobs.test_checkup import planted
+
+
+@pytest.fixture
+def dialog(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> CheckupDialog:
+    """The check-up of a folder with a wrong label, a double across subsets and a dark photo, done."""
+    opened(window, planted(tmp_path / "photos"), qtbot)
+    state = window.session.state
+    state.edit(
+        "smaller", state.recipe.model_copy(update={"backbone": state.recipe.backbone.model_copy(update={"image_size": 64})})
+    )
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    click(button_named(data, "Check up…"))
+    (made,) = data.findChildren(CheckupDialog)
+    qtbot.waitUntil(lambda: made.found is not None, timeout=120_000)
+    qtbot.waitUntil(made.isActiveWindow)
+    return made
+
+
+def subset_of(dialog: CheckupDialog, path: str) -> Subset | None:
+    manifest = dialog._session.state.manifest
+    assert manifest is not None
+    return next(sample.subset for sample in manifest.samples if sample.path == path)
+
+
+def pick(panel: FindingsPanel, path: str) -> None:
+    row = next(number for number, finding in enumerate(panel.shown) if finding.sample.path == path)
+    panel.wall.scrollTo(panel.wall.model().index(row, 0))
+    at = panel.wall.visualRect(panel.wall.model().index(row, 0)).center()
+    QTest.mouseClick(panel.wall.viewport(), Qt.MouseButton.LeftButton, pos=at)
+
+
+def counts(dialog: CheckupDialog) -> dict[str, int]:
+    manifest = dialog._session.state.manifest
+    assert manifest is not None
+    return manifest.counts()
+
+
+def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: CheckupDialog) -> None:
+    before = dialog._session.state.recipe
+    assert "1 group lies in several subsets" in dialog.inflation.text
+    assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL
+    click(dialog.repair)
+    assert subset_of(dialog, "val/green/twin.jpg") is Subset.TRAIN
+    assert "is repaired" in dialog.inflation.text and not dialog.repair.isEnabled()
+    click(dialog.undo)
+    assert dialog._session.state.recipe == before
+    assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL and dialog.repair.isEnabled()
+
+
+def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(1)
+    panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
+    assert panel.shown[0].sample.path == "train/purple/wrong.png", "the most suspicious first"
+    pick(panel, "train/purple/wrong.png")
+    assert "Looks like green" in panel.said.text()
+    QTest.keyClick(panel.wall, Qt.Key.Key_C)
+    assert counts(dialog) == {"green": before["green"] + 1, "purple": before["purple"] - 1}
+    assert len(panel.shown) == total - 1 and f"({total - 1})" in dialog.tabs.tabText(1)
+    click(dialog.undo)
+    assert counts(dialog) == before and len(panel.shown) == total
+    pick(panel, "train/purple/wrong.png")
+    QTest.keyClick(panel.wall, Qt.Key.Key_K)
+    assert len(panel.shown) == total - 1 and counts(dialog) == before
+    dialog.tabs.setCurrentIndex(2)
+    pick(dialog.odd, "train/green/dark.png")
+    assert "dark" in dialog.odd.said.text()
+    QTest.keyClick(dialog.odd.wall, Qt.Key.Key_Delete)
+    assert counts(dialog)["green"] == before["green"] - 1
+    assert "train/green/dark.png" not in [finding.sample.path for finding in dialog.odd.shown]
+
+
+def test_the_lasso_selects_photos_that_are_then_left_out(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(4)
+    plot, view = dialog.map.plot, dialog.map.plot.getPlotItem().getViewBox()
+    qtbot.waitUntil(plot.isVisible)
+    area = view.sceneBoundingRect()
+    corners = [area.topLeft(), area.topRight(), area.bottomRight(), area.bottomLeft(), area.topLeft()]
+    inward = area.center()
+    points = [plot.mapFromScene(corner + 0.02 * (inward - corner)) for corner in corners]
+    QTest.mousePress(plot.viewport(), Qt.MouseButton.LeftButton, pos=points[0])
+    for first, second in pairwise(points):
+        for step in range(1, 6):
+            QTest.mouseMove(plot.viewport(), first + QPoint(*(int(v) for v in _part(first, second, step / 5))), delay=20)
+    QTest.mouseRelease(plot.viewport(), Qt.MouseButton.LeftButton, pos=points[-1])
+    assert dialog.found is not None
+    assert len(dialog.among.shown) == len(dialog.found.samples), "a lasso around all selects all"
+    sample = dialog.found.samples[7]
+    x, y = dialog.found.places[7]
+    dialog.map.choose(
+        [QPointF(x - 1e-3, y - 1e-3), QPointF(x + 1e-3, y - 1e-3), QPointF(x + 1e-3, y + 1e-3), QPointF(x - 1e-3, y + 1e-3)]
+    )
+    assert [finding.sample.path for finding in dialog.among.shown] == [sample.path]
+    before = sum(counts(dialog).values())
+    pick(dialog.among, sample.path)
+    QTest.keyClick(dialog.among.wall, Qt.Key.Key_Delete)
+    assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
+
+
+def _part(first: QPoint, second: QPoint, share: float) -> tuple[float, float]:
+    return (second.x() - first.x()) * share, (second.y() - first.y()) * share
+
+
+def test_what_more_photos_would_bring_is_drawn_and_said(dialog: CheckupDialog) -> None:
+    dialog.tabs.setCurrentIndex(3)
+    assert dialog.curve.plot.isVisible()
+    assert "With 80 it would be" in dialog.curve.words.text()
+
+
+def test_it_is_cancelled_and_begun_again(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    opened(window, planted(tmp_path / "photos"), qtbot)
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    click(data.check)
+    (dialog,) = data.findChildren(CheckupDialog)
+    click(button_named(dialog.progress, "Cancel"))
+    qtbot.waitUntil(dialog.again.isEnabled, timeout=60_000)
+    assert "cancelled" in dialog.notice.text and dialog.found is None and dialog.empty.isVisible()
+    click(data.check)
+    assert data.findChildren(CheckupDialog) == [dialog], "one at a time"
+    dialog.reject()
