@@ -126,10 +126,12 @@ def test_what_a_plugin_needs_is_told_before_it_is_turned_on_and_nothing_of_it_is
     assert (record("mine").state, record("mine").lacks) == (PluginState.LOADED, "")
 
 
-@pytest.mark.parametrize("needs", ["make()", "['a']", "{1: 'a', 'b': 2}", "{'': 'a', '.': 'b'}", "{[]: 1}", "'text'"])
-def test_needs_that_cannot_be_read_take_nothing_down(folder: Path, needs: str) -> None:
+@pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
+def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Path, needs: str) -> None:
     (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs}\n")
     assert record("mine").state is PluginState.DISABLED
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.FAILED and record("mine").told
 
 
 def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:

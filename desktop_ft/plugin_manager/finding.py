@@ -155,18 +155,20 @@ def said_by(source: Path) -> Said:
         version=constants.get("__version__", ""),
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
-        needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))),
+        needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
     )
 
 
-def needs_of(declared: object) -> dict[str, str]:
-    """What a `DESKTOP_FT_NEEDS` says, without what is no text in it."""
-    known = declared.items() if isinstance(declared, Mapping) else ()
-    return {module: package for module, package in known if isinstance(module, str) and isinstance(package, str)}
+def needs_of(declared: object) -> dict[str, str] | None:
+    """What a `DESKTOP_FT_NEEDS` says; None where that is no mapping of texts."""
+    if not isinstance(declared, Mapping) or not all(isinstance(text, str) for pair in declared.items() for text in pair):
+        return None
+    return dict(declared)
 
 
 def lacking(needs: Mapping[str, str]) -> dict[str, str]:
-    """Those of `needs` that are not installed; imports none of them."""
+    """Those of `needs` that are not installed; imports none of them. Of a dotted one the first part is looked for: finding
+    the rest would import that."""
     return {module: package for module, package in needs.items() if not _is_there(module.partition(".")[0])}
 
 

@@ -194,7 +194,7 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
         declared = getattr(module, "DESKTOP_FT_API", None)
         if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):
             return record_of(candidate, PluginState.INCOMPATIBLE, reason)
-        _must_have(needs_of(getattr(module, "DESKTOP_FT_NEEDS", None)))
+        _must_have(getattr(module, "DESKTOP_FT_NEEDS", {}))
         manager.register(module, name)
         manager.check_pending()  # a hook whose name is misspelt would never be called
         for hook, catalog in plugins.hooks().items():
@@ -216,8 +216,12 @@ def _failed(candidate: Candidate, error: BaseException, hook: str) -> PluginReco
     return record_of(candidate, PluginState.FAILED, reason, cure=cure, trace="".join(traceback.format_exception(error)))
 
 
-def _must_have(needs: Mapping[str, str]) -> None:
+def _must_have(declared: object) -> None:
     """Refuse to go on where something of what a plugin needs is not installed, with a `UserError` that names it."""
+    if (needs := needs_of(declared)) is None:
+        example = {"openvino": "desktop-ft[openvino]"}
+        what = tr("Its DESKTOP_FT_NEEDS is {declared!r}.", declared=declared)
+        raise UserError(what, tr("Say each module with what pip calls it, such as {example}.", example=example))
     if missing := lacking(needs):
         what = tr_n("{names} is not installed.", "{names} are not installed.", n=len(missing), names=", ".join(missing))
         raise UserError(what, tr("Install it: {command}.", command=install_command(missing.values())))
