@@ -205,9 +205,53 @@ def test_the_command_line_adds_and_removes(project: Path, capsys: pytest.Capture
     assert main(["plugins", "install", str(project), "--json"]) == 0
     told = capsys.readouterr()
     assert "mine is copied, and off" in told.err
-    listed = {plugin["name"]: plugin for plugin in json.loads(told.out)}
-    assert (listed["mine"]["state"], listed["mine"]["author"]) == ("disabled", "Ada")
+    (listed,) = json.loads(told.out)
+    assert (listed["name"], listed["state"], listed["author"]) == ("mine", "disabled", "Ada")
     assert main(["plugins", "install", str(project)]) == 2 and "already" in capsys.readouterr().err
     assert main(["plugins", "remove", "mine"]) == 0
     assert not (home / "data" / "plugins" / "mine").exists() and "deleted" in capsys.readouterr().err
     assert main(["plugins", "remove", "mine"]) == 2
+
+
+SAID = {
+    "loaded": (CODE.format(marker="/dev/null"), 0, "mine is on."),
+    "failed": (
+        CODE.format(marker="/dev/null").replace("    register(", "    raise RuntimeError('no luck.')\n    register("),
+        1,
+        "mine did not load: RuntimeError: no luck (in its hook register_sample_datasets). "
+        "`desktop-ft plugins --details` shows where.",
+    ),
+    "incompatible": (
+        CODE.format(marker="/dev/null").replace(">=1,<2", ">=7,<8"),
+        1,
+        "mine does not fit this version of Desktop FT: it is written for plugin API >=7,<8, and this is 1.0. "
+        "Get one that fits from its author, or take it away: `desktop-ft plugins remove mine`.",
+    ),
+    "stopped": (
+        f"import os\n{CODE.format(marker='/dev/null')}\nos._exit(0)\n",
+        1,
+        "mine was turned off: It ended the process in which it was tried. `desktop-ft plugins enable mine` tries it again.",
+    ),
+}
+
+
+@pytest.mark.parametrize("state", SAID)
+def test_turning_one_on_tells_of_it_alone_and_leads_on(
+    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    code, status, sentence = SAID[state]
+    (tmp_path / "mine.py").write_text(code)
+    assert main(["plugins", "install", str(tmp_path / "mine.py")]) == 0
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["plugin", "mine"]
+    assert ("cannot be turned on" in told.err, "turns it on" in told.err) == (state == "incompatible", state != "incompatible")
+    assert main(["plugins", "enable", "mine"]) == status
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["plugin", "mine"] and state in told.out
+    assert " ".join(told.err.split()).removeprefix("desktop-ft: ") == sentence
+
+
+def test_what_is_copied_and_lacks_a_package_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text('DESKTOP_FT_API = ">=1,<2"\nDESKTOP_FT_NEEDS = {"not_there": "one[more]"}\n')
+    assert main(["plugins", "install", str(tmp_path / "mine.py")]) == 0
+    assert "It needs `pip install 'one[more]'` first." in " ".join(capsys.readouterr().err.split())

@@ -103,9 +103,35 @@ def test_a_plugin_for_another_api_is_incompatible_and_never_imported(folder: Pat
     marker = tmp_path / "imported"
     text = GOOD.format(name="other").replace(">=1,<2", declared) + f"\nPath({str(marker)!r}).touch()\n"
     (folder / "other.py").write_text(text)
+    assert record("other").state is PluginState.INCOMPATIBLE, "before anybody turns it on"
     set_enabled("other", on=True)
     assert record("other").state is PluginState.INCOMPATIBLE
     assert not marker.exists()
+
+
+def test_what_a_plugin_needs_is_told_before_it_is_turned_on_and_nothing_of_it_is_run(folder: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "imported"
+    needs = "DESKTOP_FT_NEEDS = {'json': 'json', 'not_there_1': 'one[more]', 'not_there_2.part': 'one[more]'}\n"
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + needs + f"Path({str(marker)!r}).touch()\n")
+    off = record("mine")
+    assert off.state is PluginState.DISABLED and off.lacks == "pip install 'one[more]'" and off.lacks in off.told
+    assert not marker.exists()
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert failed.state is PluginState.FAILED and failed.reason == "not_there_1, not_there_2.part are not installed"
+    (folder / "mine.py").write_text(
+        GOOD.format(name="mine") + needs.replace("not_there_1", "csv").replace("not_there_2.part", "ast")
+    )
+    set_enabled("mine", on=True)
+    assert (record("mine").state, record("mine").lacks) == (PluginState.LOADED, "")
+
+
+@pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
+def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Path, needs: str) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs}\n")
+    assert record("mine").state is PluginState.DISABLED
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.FAILED and record("mine").told
 
 
 def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:

@@ -2,13 +2,23 @@
 
 import argparse
 import os
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled
 
 _FAILED = 1
+_BECAME = {
+    PluginState.LOADED: "{name} is on.",
+    PluginState.DISABLED: "{name} is off: {reason}.",
+    PluginState.STOPPED: "{name} was turned off: {reason}.",
+    PluginState.FAILED: "{name} did not load: {reason}.",
+    PluginState.INCOMPATIBLE: "{name} does not fit this version of Desktop FT: {reason}.",
+    PluginState.SHADOWED: "{name} is left out: {reason}.",
+}
 _JSON_HELP = "one JSON document on standard output"
 
 
@@ -61,17 +71,21 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=True)
     records = load_plugins().records
-    _tell(records, arguments, terminal)
+    _tell(_called(arguments.name, records), arguments, terminal)
     if _is_without(arguments.name, "on", terminal):
         return 0
-    wrong = next((r for r in records if r.name == arguments.name and r.state is not PluginState.LOADED), None)
-    return 0 if wrong is None else terminal.fail(f"{wrong.name} is {wrong.state}: {wrong.told}.", _FAILED)
+    turned = next((each for each in records if each.name == arguments.name), None)
+    if turned is not None and turned.state is not PluginState.LOADED:
+        return terminal.fail(_sentence(turned), _FAILED)
+    terminal.note(f"{arguments.name} is on.")
+    return 0
 
 
 def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=False)
-    _list(arguments, terminal)
-    _is_without(arguments.name, "off", terminal)
+    _tell(_called(arguments.name, load_plugins().records), arguments, terminal)
+    if not _is_without(arguments.name, "off", terminal):
+        terminal.note(f"{arguments.name} is off.")
     return 0
 
 
@@ -87,8 +101,14 @@ def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.plugin_manager import installing  # the window, which starts here too, need not wait for it
 
     name = installing.install(arguments.source)
-    _list(arguments, terminal)
-    terminal.note(f"{name} is copied, and off. Look at it; `desktop-ft plugins enable {name}` turns it on.")
+    found = _called(name, load_plugins().records)
+    _tell(found, arguments, terminal)
+    unfit = next((each for each in found if each.state is PluginState.INCOMPATIBLE), None)
+    lacks = next((f" It needs `{each.lacks}` first." for each in found if each.lacks), "")
+    if unfit is not None:
+        terminal.note(f"{name} is copied, but cannot be turned on. {_sentence(unfit)}")
+    else:
+        terminal.note(f"{name} is copied, and off.{lacks} Look at it; `desktop-ft plugins enable {name}` turns it on.")
     return 0
 
 
@@ -96,7 +116,7 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.plugin_manager import installing
 
     place = installing.remove(arguments.name)
-    _list(arguments, terminal)
+    _tell(_called(arguments.name, load_plugins().records), arguments, terminal)
     terminal.note(f"{arguments.name} is off, and {place} deleted.")
     return 0
 
@@ -106,19 +126,30 @@ def _new(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     folder = new_plugin(arguments.name, arguments.into)
     terminal.document({"plugin": arguments.name, "folder": str(folder)})
-    terminal.say(f"The plugin {arguments.name} lies in {folder}. Its tests pass: change it, and run `python -m pytest` there.")
-    terminal.say(f"{folder / 'README.md'} says how to use it.")
+    terminal.say(f"The plugin {arguments.name} lies in {folder}. Change it; {folder / 'README.md'} says how to use it.")
+    terminal.say(f"Run its tests, which need pytest: cd {shlex.quote(str(folder))} && {shlex.quote(sys.executable)} -m pytest")
     return 0
 
 
+def _called(name: str, records: Sequence[PluginRecord]) -> list[PluginRecord]:
+    """The one of that name, and those that it shadows."""
+    return [record for record in records if record.name == name]
+
+
+def _sentence(record: PluginRecord) -> str:
+    """What became of a plugin that is not loaded, and what to do."""
+    cure = f" {record.cure[:1].upper()}{record.cure[1:].rstrip('.')}." if record.cure else ""
+    return _BECAME[record.state].format(name=record.name, reason=record.reason) + cure
+
+
 def _tell(records: list[PluginRecord], arguments: argparse.Namespace, terminal: Terminal) -> None:
-    facts = ("name", "origin", "version", "author", "about", "state", "reason", "cure", "traceback")
+    facts = ("name", "origin", "version", "author", "about", "state", "reason", "lacks", "cure", "traceback")
     terminal.document(
         [{**{fact: str(getattr(record, fact)) for fact in facts}, "brings": dict(record.brings)} for record in records]
     )
-    terminal.table(
-        ["plugin", "found", "version", "state", "why"], [[r.name, r.origin, r.version, r.state, r.told] for r in records]
-    )
+    if records:
+        rows = [[each.name, each.origin, each.version, each.state, each.told] for each in records]
+        terminal.table(["plugin", "found", "version", "state", "why"], rows)
     if arguments.details:
         for record in (record for record in records if record.traceback):
             terminal.say(f"\n{record.name}:\n{record.traceback}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QShowEvent
-from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -27,7 +27,9 @@ _MEANINGS = {
     PluginState.DISABLED: marked("It is off. Nothing of it has been run."),
     PluginState.STOPPED: marked("It was turned off: {reason}."),
     PluginState.FAILED: marked("It is on, but could not be loaded: {reason}."),
-    PluginState.INCOMPATIBLE: marked("It does not fit this version of Desktop FT: {reason}."),
+    PluginState.INCOMPATIBLE: marked(
+        "It does not fit this version of Desktop FT: {reason}. Get one that does from its author, or take this one away."
+    ),
     PluginState.SHADOWED: marked("It is left out: {reason}."),
 }
 _KINDS = {
@@ -55,7 +57,8 @@ class PluginsPage(Page):
         self._session = session
         self._work = session.plugin_work
         self._shown: PluginRecord | None = None
-        self._used: QPushButton | None = None
+        self._told_of: tuple[str, Origin] | None = None
+        self._used: QWidget | None = None
         self.notice = Notice()
         self.progress = Progress("")
         self.progress.cancellable(False)
@@ -79,11 +82,11 @@ class PluginsPage(Page):
         if self.puts_off(self.refresh):
             return
         chosen = self.table.current()
-        key = (chosen.name, chosen.origin) if chosen is not None else None
+        key = _key(chosen) if chosen is not None else None
         records = self._session.plugins.records
         own_first = sorted(records, key=lambda each: (each.origin is Origin.BUILT_IN, each.always_on))
         self.table.rows.set_rows(own_first)
-        self.table.select(lambda each: (each.name, each.origin) == key)
+        self.table.select(lambda each: _key(each) == key)
         if self.table.current() is None and own_first:
             self.table.select(lambda each: each is own_first[0])
         self._show()
@@ -125,6 +128,7 @@ class PluginsPage(Page):
             each.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.trust = label(tr("A plugin that is on can do whatever you can. Turn on only what you trust."), "muted", wrap=True)
         self.turn = button("", self._turn, primary=True)
+        self.off = button(tr("Turn off"), self._turn_off)
         self.remove = button(
             tr("Move to trash"), self._remove, tip=tr("Turn it off, and take its files out of the plugin folder.")
         )
@@ -139,7 +143,7 @@ class PluginsPage(Page):
             layout.addWidget(each)
         self.waits = label(tr(_BUSY), "muted", wrap=True)
         layout.addWidget(self.waits)
-        layout.addLayout(row(explained(self.turn, "plugins.turn"), self.remove, None))
+        layout.addLayout(row(explained(self.turn, "plugins.turn"), self.off, self.remove, None))
         layout.addWidget(self.trace, 1)
         layout.addLayout(row(self.copy, None))
         layout.addStretch(0)
@@ -149,13 +153,19 @@ class PluginsPage(Page):
         found: PluginRecord | None = self.table.current()
         self._shown = found
         own = found is not None and not found.always_on and found.state is not PluginState.SHADOWED
+        unfit = found is not None and found.state is PluginState.INCOMPATIBLE
+        failed = found is not None and found.state is PluginState.FAILED
         self.trust.setVisible(own and found is not None and found.origin is not Origin.BUILT_IN)
-        self.turn.setVisible(own)
+        self.turn.setVisible(own and not unfit)
+        self.off.setVisible(own and (failed or unfit) and found is not None and found.enabled)
         self.remove.setVisible(found is not None and found.origin is Origin.FOLDER)
         self.trace.setVisible(found is not None and bool(found.traceback))
         self.copy.setVisible(self.trace.isVisibleTo(self))
         if found is None:
             return
+        if _key(found) != self._told_of:  # what was said of another
+            self._told_of = _key(found)
+            self.notice.clear()
         self.name.setText(words.printable(found.name))
         self.about.setText(words.printable(tr(found.about) if found.origin is Origin.BUILT_IN else found.about))
         self.about.setVisible(bool(found.about))
@@ -166,12 +176,14 @@ class PluginsPage(Page):
         self.brings.setVisible(bool(found.brings))
         self.facts.setText(_facts(found))
         self.trace.setPlainText(words.printable(found.traceback))
-        self.turn.setText(tr("Turn on") if _is_off(found) else tr("Turn off"))
+        self.turn.setText(tr("Try again") if failed else tr("Turn on") if _is_off(found) else tr("Turn off"))
+        self.remove.setProperty("role", "primary" if unfit else None)
+        self.remove.style().polish(self.remove)
         self._enable()
 
     def _enable(self) -> None:
         free = self._work.can_begin
-        for each in (self.add_folder, self.add_file, self.remove, self.turn):
+        for each in (self.add_folder, self.add_file, self.remove, self.off, self.turn):
             each.setEnabled(free)
         self.waits.setVisible(not free and not self._work.busy)
         if self._session.plugins.safe_mode:
@@ -181,7 +193,12 @@ class PluginsPage(Page):
     def _turn(self) -> None:
         if self._shown is not None:
             self.notice.clear()
-            self._work.turn(self._shown.name, on=_is_off(self._shown))
+            self._work.turn(self._shown.name, on=self._shown.state is not PluginState.LOADED)
+
+    def _turn_off(self) -> None:
+        if self._shown is not None:
+            self.notice.clear()
+            self._work.turn(self._shown.name, on=False)
 
     def _remove(self) -> None:
         if self._shown is not None:
@@ -214,6 +231,11 @@ class PluginsPage(Page):
 
     def _installed(self, name: str) -> None:
         self.table.select(lambda each: each.name == name)
+        if self.isVisible():  # who uses the keyboard goes on from there
+            self.table.setFocus()
+        if self._shown is not None and self._shown.state is PluginState.INCOMPATIBLE:
+            self.notice.say(f"{words.printable(name)}: {_meaning(self._shown)}", "warn")
+            return
         self.notice.say(tr("{name} was copied, and is off. Look at it before you turn it on.", name=name), "good")
 
     def _turned(self, found: PluginRecord | None) -> None:
@@ -241,13 +263,20 @@ class PluginsPage(Page):
             self.notice.say(tr("The details are on the clipboard."), "good")
 
 
+def _key(found: PluginRecord) -> tuple[str, Origin]:
+    return found.name, found.origin
+
+
 def _is_off(found: PluginRecord) -> bool:
     return found.state in (PluginState.DISABLED, PluginState.STOPPED)
 
 
 def _meaning(found: PluginRecord) -> str:
     said = tr(_MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
-    if found.state is PluginState.FAILED and found.cure:
+    if found.lacks and _is_off(found):
+        lacks = tr("It needs what is not installed here. Install that first: {command}", command=words.printable(found.lacks))
+        return f"{said} {lacks}"
+    if found.state is PluginState.FAILED and found.cure and not found.traceback:
         return f"{said} {words.printable(found.cure)}"
     return f"{said} {words.printable(found.reason)}." if found.tampers else said
 

@@ -8,6 +8,7 @@ that raises takes nothing down (`loading`). One that ends the process, or never 
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 
 from desktop_ft.core.errors import UserError
@@ -76,7 +77,8 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
             news.append(_tried(candidate))
             trusted = news[-1](trusted)
     _let_go(plugins, found, trusted)  # first: another may bring what they brought
-    plugins.records = [*(_settled(plugins, candidate, trusted) for candidate in found.values()), *shadowed]
+    settled = (_settled(plugins, candidate, trusted) for candidate in found.values())
+    plugins.records = [*(replace(record, enabled=record.name in trusted.enabled) for record in settled), *shadowed]
     if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
@@ -143,13 +145,11 @@ def _settled(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> Pl
         return untrusted
     if candidate.name in plugins.imported:
         return plugins.imported[candidate.name][1]
-    if reason := incompatible(candidate):
-        return record_of(candidate, PluginState.INCOMPATIBLE, reason)
     return (load if candidate.origin is Origin.BUILT_IN else load_foreign)(plugins, candidate)
 
 
 def _wants_a_trial(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> bool:
-    if candidate.origin is Origin.BUILT_IN or _untrusted(candidate, trusted, plugins.safe_mode) or incompatible(candidate):
+    if candidate.origin is Origin.BUILT_IN or _untrusted(candidate, trusted, plugins.safe_mode):
         return False
     return trusted.tried.get(candidate.name) != candidate.fingerprint
 
@@ -167,18 +167,28 @@ def _after(changes: Sequence[_Change], trusted: trust.Trust) -> trust.Trust:
 
 
 def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> PluginRecord | None:
-    """Why a plugin stays off; None where it is trusted."""
+    """Why a plugin stays off; None where it is trusted, and fits as far as can be told without importing it."""
     if candidate.always_on:
         return None
     name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
+    if reason := incompatible(candidate):
+        return record_of(candidate, PluginState.INCOMPATIBLE, reason, cure=_another(candidate))
     if name not in trusted.enabled:
-        return record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
+        off = record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
+        return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why).rstrip(".。"), cure=again)
     if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))
     return None
+
+
+def _another(candidate: Candidate) -> str:
+    """What to do about a plugin that does not fit."""
+    if candidate.origin is Origin.FOLDER:
+        return tr("get one that fits from its author, or take it away: `desktop-ft plugins remove {name}`", name=candidate.name)
+    return tr("get one that fits from its author, or uninstall it")

@@ -7,11 +7,12 @@ and is off until it is wanted: a person's own plugin comes before one of ours th
 import ast
 import dataclasses
 import importlib.metadata
+import importlib.util
 import keyword
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -49,12 +50,14 @@ class Said:
         api: its `DESKTOP_FT_API`; None where it says none, or not as a constant.
         version, author: its `__version__` and `__author__`; "" where it says none.
         about: the first line of its docstring; "" where it has none.
+        needs: its `DESKTOP_FT_NEEDS`: each module that it imports and pip must bring first, with what pip calls it.
     """
 
     api: str | None = None
     version: str = ""
     author: str = ""
     about: str = ""
+    needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,19 +142,54 @@ def said_by(source: Path) -> Said:
         tree = ast.parse(source.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return Said()  # the import will fail, with a traceback for the person
-    constants = {
-        target.id: str(statement.value.value)
+    values = {
+        target.id: statement.value
         for statement in tree.body
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Constant)
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None
         for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name)
     }
+    constants = {name: str(value.value) for name, value in values.items() if isinstance(value, ast.Constant)}
     return Said(
         api=constants.get("DESKTOP_FT_API"),
         version=constants.get("__version__", ""),
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
+        needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
     )
+
+
+def needs_of(declared: object) -> dict[str, str] | None:
+    """What a `DESKTOP_FT_NEEDS` says; None where that is no mapping of texts."""
+    if not isinstance(declared, Mapping) or not all(isinstance(text, str) for pair in declared.items() for text in pair):
+        return None
+    return dict(declared)
+
+
+def lacking(needs: Mapping[str, str]) -> dict[str, str]:
+    """Those of `needs` that are not installed; imports none of them. Of a dotted one the first part is looked for: finding
+    the rest would import that."""
+    return {module: package for module, package in needs.items() if not _is_there(module.partition(".")[0])}
+
+
+def install_command(packages: Iterable[str]) -> str:
+    """What installs `packages`, each once; "" where there are none."""
+    asked = " ".join(f"'{package}'" for package in dict.fromkeys(packages))
+    return f"pip install {asked}" if asked else ""
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # what stands for it was put together by hand, or it is no name at all
+        return module in sys.modules
+
+
+def _constant(value: ast.expr | None) -> object:
+    try:
+        return None if value is None else ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _sources(folder: Path) -> list[Path]:

@@ -20,9 +20,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel, hookspecs
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.plugin_manager import tampering, trust
-from desktop_ft.plugin_manager.finding import Candidate, Origin
+from desktop_ft.plugin_manager.finding import Candidate, Origin, install_command, lacking, needs_of
 
 
 class PluginState(StrEnum):
@@ -41,9 +41,11 @@ class PluginRecord:
     """What became of a plugin, and why; of one that is loaded, what a person should know of it.
 
     Attributes:
-        always_on: whether it can be turned off at all.
+        always_on: whether it cannot be turned off at all.
+        enabled: whether a person has turned it on, whatever came of that.
         author, about: what it says of itself, or its package does.
         reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
+        lacks: the command that installs what it needs and is not installed; "" where nothing lacks, and while it is loaded.
         brings: the names of what it brought, by their kind, in English.
         tampers: whether it has replaced something of Python or of a library.
         fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
@@ -54,11 +56,13 @@ class PluginRecord:
     version: str
     state: PluginState
     always_on: bool = False
+    enabled: bool = False
     author: str = ""
     about: str = ""
     reason: str = ""
     cure: str = ""
     traceback: str = ""
+    lacks: str = ""
     brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     tampers: bool = False
     fingerprint: str = ""
@@ -125,6 +129,7 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cur
         reason=reason,
         cure=cure,
         traceback=trace,
+        lacks=install_command(lacking(candidate.said.needs).values()),
     )
 
 
@@ -183,11 +188,13 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
     manager, name = plugins.manager, candidate.name
     if candidate.origin is not Origin.BUILT_IN:
         _forget_modules(candidate)  # whatever still held a part of it may have brought back the rest, as it was
+    hook = ""
     try:
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)
         if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):
             return record_of(candidate, PluginState.INCOMPATIBLE, reason)
+        _must_have(getattr(module, "DESKTOP_FT_NEEDS", {}))
         manager.register(module, name)
         manager.check_pending()  # a hook whose name is misspelt would never be called
         for hook, catalog in plugins.hooks().items():
@@ -196,9 +203,28 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
         _drop(plugins, name)
         if isinstance(error, UserError):  # it says itself what it lacks
             return record_of(candidate, PluginState.FAILED, error.what.rstrip(".。"), cure=error.cure)
-        return record_of(candidate, PluginState.FAILED, f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        return _failed(candidate, error, hook)
     brings = {catalog.kind: tuple(names) for catalog in plugins.hooks().values() if (names := catalog.brought_by(name))}
     return dataclasses.replace(record_of(candidate, PluginState.LOADED), brings=brings)
+
+
+def _failed(candidate: Candidate, error: BaseException, hook: str) -> PluginRecord:
+    """What became of `candidate`, whose import, or else its `hook`, raised `error`."""
+    what = f"{type(error).__name__}: {error}".rstrip(".: ")
+    reason = tr("{error} (in its hook {hook})", error=what, hook=hook) if hook else what
+    cure = tr("`desktop-ft plugins --details` shows where")
+    return record_of(candidate, PluginState.FAILED, reason, cure=cure, trace="".join(traceback.format_exception(error)))
+
+
+def _must_have(declared: object) -> None:
+    """Refuse to go on where something of what a plugin needs is not installed, with a `UserError` that names it."""
+    if (needs := needs_of(declared)) is None:
+        example = {"openvino": "desktop-ft[openvino]"}
+        what = tr("Its DESKTOP_FT_NEEDS is {declared!r}.", declared=declared)
+        raise UserError(what, tr("Say each module with what pip calls it, such as {example}.", example=example))
+    if missing := lacking(needs):
+        what = tr_n("{names} is not installed.", "{names} are not installed.", n=len(missing), names=", ".join(missing))
+        raise UserError(what, tr("Install it: {command}.", command=install_command(missing.values())))
 
 
 def _unfit(declared: object) -> str:

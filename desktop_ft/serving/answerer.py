@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desktop_ft.core.exporting import FileInput
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.export.metadata import INPUT
 from desktop_ft.jobs.predicting import as_float32
@@ -24,6 +24,16 @@ from desktop_ft.serving.refusal import Refused
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 _SOON_S = 1.0
+_WHOLE = marked("Send the whole file, or another picture.")
+_CURES = {
+    "empty": _WHOLE,
+    "broken": _WHOLE,
+    "truncated": _WHOLE,
+    "too-large": marked("Send it smaller."),
+    "not-an-image": marked("Send a JPEG, PNG, WebP or other picture."),
+}
+_ANOTHER = marked("Send another picture.")
+"""What who sent it can do: an `UnreadablePicture` tells of a file in a person's folder."""
 
 
 class Model(Protocol):
@@ -143,7 +153,7 @@ class Answerer:
         try:
             pixels = await loop.run_in_executor(self._decoders, self._decode, picture.content, asker)
         except UnreadablePicture as error:
-            return Answer(name=picture.name, problem=error.reason, cure=error.cure, kind=error.kind)
+            return Answer(name=picture.name, problem=error.reason, cure=tr(_CURES.get(error.kind, _ANOTHER)), kind=error.kind)
         if pixels is None or asker.gone:
             return None
         found: asyncio.Future[tuple[Floats, Floats]] = loop.create_future()
@@ -158,7 +168,7 @@ class Answerer:
             return Answer(
                 name=name,
                 problem=tr("The model gives no usable answer for it."),
-                cure=tr("Send another picture."),
+                cure=tr(_ANOTHER),
                 kind="broken",
             )
         predicted = int(logits.argmax())

@@ -1,21 +1,19 @@
 """Export as a Core ML package in a .zip: for apps on iPhone, iPad and Mac."""
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, UserError, hookimpl
+from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"coremltools": "desktop-ft[coreml]"}
 _ELSEWHERE = "Core ML runs on macOS only, so the file could not be run here."
 
 
 @hookimpl
 def register_exporters(register: Callable[[Exporter], None]) -> None:
-    """Bring the exporter, where Core ML Tools are installed."""
-    if importlib.util.find_spec("coremltools") is None:
-        raise UserError("Core ML Tools are not installed.", "Install them: pip install 'desktop-ft[coreml]'.")
+    """Bring the exporter."""
     register(
         Exporter(
             name="coreml",

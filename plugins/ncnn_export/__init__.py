@@ -1,19 +1,17 @@
 """Export for ncnn, as .param and .bin in a .zip: small and fast on phones and boards."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, UserError, hookimpl
+from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"ncnn": "desktop-ft[ncnn]", "pnnx": "desktop-ft[ncnn]"}
 
 
 @hookimpl
 def register_exporters(register: Callable[[Exporter], None]) -> None:
-    """Bring the exporter, where ncnn and its converter are installed."""
-    if importlib.util.find_spec("ncnn") is None or importlib.util.find_spec("pnnx") is None:
-        raise UserError("ncnn or its converter pnnx is not installed.", "Install both: pip install 'desktop-ft[ncnn]'.")
+    """Bring the exporter."""
     register(
         Exporter(
             name="ncnn",

@@ -1,19 +1,17 @@
 """Export as OpenVINO IR in a .zip: fast on Intel processors, graphics and NPUs."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, UserError, hookimpl
+from desktop_ft.api import ExportedFile, Exporter, ExportJob, FilePrecision, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"openvino": "desktop-ft[openvino]"}
 
 
 @hookimpl
 def register_exporters(register: Callable[[Exporter], None]) -> None:
-    """Bring the exporter, where OpenVINO is installed."""
-    if importlib.util.find_spec("openvino") is None:
-        raise UserError("OpenVINO is not installed.", "Install it: pip install 'desktop-ft[openvino]'.")
+    """Bring the exporter."""
     register(
         Exporter(
             name="openvino",

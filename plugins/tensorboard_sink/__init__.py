@@ -1,20 +1,18 @@
 """Every run's curves for TensorBoard, in the folder tensorboard of the run. Look at all of them: tensorboard --logdir RUNS."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, StepDone, TrainEvent, UserError, hookimpl
+from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, StepDone, TrainEvent, hookimpl
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"tensorboard": "desktop-ft[tensorboard]"}
 FOLDER = "tensorboard"
 
 
 @hookimpl
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
-    """Bring the listener, where TensorBoard is installed."""
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError("TensorBoard is not installed.", "Install it: pip install 'desktop-ft[tensorboard]'.")
+    """Bring the listener."""
     register(EventSink(name="tensorboard", title="TensorBoard", open=listen))
 
 

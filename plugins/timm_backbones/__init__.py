@@ -3,7 +3,6 @@
 The facts lie in `facts.json` (see `collect_facts.py`), so that timm and torch are imported on building only.
 """
 
-import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,7 +14,6 @@ from desktop_ft.api import (
     BackboneSpec,
     Interpolation,
     ResizeRule,
-    UserError,
     WeightsOrigin,
     WeightsSource,
     hookimpl,
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"timm": "desktop-ft[timm]"}
 
 PREFIX = "timm/"
 """Before timm's own names: several of them are also those of torchvision's networks, which are others."""
@@ -45,9 +44,7 @@ _SHOWN = {
 
 @hookimpl
 def register_backbones(register: Callable[[Backbone], None]) -> None:
-    """Bring them all, where timm is installed."""
-    if importlib.util.find_spec("timm") is None:
-        raise UserError("timm is not installed.", "Install it: pip install 'desktop-ft[timm]'.")
+    """Bring them all."""
     columns, *rows = json.loads(Path(__file__).with_name("facts.json").read_text())
     for row in rows:
         facts = dict(zip(columns, row, strict=True))

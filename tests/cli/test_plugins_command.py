@@ -1,6 +1,7 @@
 """`plugins`: lists with and without its verb, and writes a plugin to start from."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def test_a_new_plugin_bears_its_name_throughout(tmp_path: Path, capsys: pytest.C
     assert not [name for name, text in written.items() if "my_plugin" in name + text or "pycache" in name]
     assert '[project.entry-points.desktop_ft]\nhedgehog = "hedgehog"' in written["pyproject.toml"]
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["hedgehog"]
+
+
+def test_how_to_run_the_tests_of_a_new_plugin_is_told_and_no_outcome_promised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugins", "new", "hedgehog", "--into", str(tmp_path)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"{sys.executable} -m pytest" in told and "pass" not in told
 
 
 @pytest.mark.parametrize("name", TAKEN)

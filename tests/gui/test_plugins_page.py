@@ -119,10 +119,43 @@ def test_one_that_fails_says_where_and_is_copied(window: MainWindow, qtbot: QtBo
     assert window.rail.item(8).data(Qt.ItemDataRole.UserRole) == "1 needs attention"
     click(plugins.copy)
     assert "ZeroDivisionError" in QGuiApplication.clipboard().text()
-    assert plugins.turn.text() == "Turn off"
-    click(plugins.turn)
+    assert plugins.turn.text() == "Try again" and plugins.off.isVisible() and plugins.remove.isVisible()
+    plugins.table.select(lambda each: each.name == "csv_sink")
+    assert not plugins.notice.text and not plugins.off.isVisible(), "what was said of another is gone"
+    plugins.table.select(lambda each: each.name == "wrong")
+    click(plugins.off)
     qtbot.waitUntil(lambda: idle(window))
     assert plugins.table.current().state is PluginState.DISABLED and not plugins.trace.isVisible()
+    (folder / "wrong.py").write_text(CODE)
+    window.session.plugin_work.turn("wrong", on=True)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert plugins.table.current().state is PluginState.LOADED and not plugins.off.isVisible()
+
+
+def test_one_that_does_not_fit_is_not_offered_to_be_turned_on(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, home: Path
+) -> None:
+    plugins = shown(window, qtbot)
+    plugins.add_file.setFocus()
+    (tmp_path / "mine.py").write_text(CODE.replace(">=1,<2", ">=7,<8"))
+    drop(window, tmp_path / "mine.py")
+    qtbot.waitUntil(lambda: idle(window))
+    assert plugins.table.hasFocus(), "who uses the keyboard goes on from the new row"
+    assert plugins.name.text() == "mine" and plugins.notice.property("level") == "warn"
+    assert "does not fit this version" in plugins.notice.text and "does not fit this version" in plugins.state.text()
+    assert not plugins.turn.isVisible() and not plugins.off.isVisible()
+    assert plugins.remove.isVisible() and plugins.remove.property("role") == "primary"
+    plugins.table.select(lambda each: each.name == "csv_sink")
+    assert plugins.turn.isVisible() and plugins.remove.property("role") is None
+
+
+def test_what_a_plugin_needs_is_told_before_it_is_turned_on(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE + "DESKTOP_FT_NEEDS = {'not_there': 'one[more]'}\n")
+    plugins = shown(window, qtbot)
+    plugins.table.select(lambda each: each.name == "mine")
+    assert "pip install 'one[more]'" in plugins.state.text() and plugins.turn.text() == "Turn on"
 
 
 def test_what_is_no_plugin_is_refused_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import nn
 
 from desktop_ft.api import Exporter, ExportJob, FilePrecision, Interpolation, ResizeRule, UserError
 from desktop_ft.api.testing import Check, checks
-from desktop_ft.plugin_manager import PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import PluginRecord, PluginState, load_plugins, set_enabled
 from tests.export.nets import trained
 
 METADATA = {"zebra": "line\nline\r\t", "desktop_ft.classes": '["\\u00e9\\"", "猫", "<b>"]', "quote": "\"'=;\\&"}
@@ -144,13 +144,20 @@ def test_an_operation_that_a_format_lacks_is_told_in_a_sentence(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def record(name: str) -> PluginRecord:
+    return next(record for record in load_plugins().records if record.name == name)
+
+
 @pytest.mark.parametrize(("name", "package"), [(name, package) for name, needs in NEEDS.items() for package in needs])
 def test_a_package_that_is_missing_is_told(name, package, monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda asked: None if asked == package else found(asked))
-    with pytest.raises(UserError, match="not installed") as told:
-        importlib.import_module(f"plugins.{name}").register_exporters(lambda exporter: None)
-    assert f"pip install 'desktop-ft[{name.removesuffix('_export')}]'" in told.value.cure
+    command = f"pip install 'desktop-ft[{name.removesuffix('_export')}]'"
+    off = record(name)
+    assert off.state is PluginState.DISABLED and command in off.told, "before it is turned on"
+    set_enabled(name, on=True)
+    turned = record(name)
+    assert turned.state is PluginState.FAILED and package in turned.reason and command in turned.cure
 
 
 def test_they_are_off_until_turned_on():
