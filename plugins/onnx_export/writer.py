@@ -1,9 +1,12 @@
 """Writes a model as one ONNX file. Torch and onnx are imported here: only the exporter itself imports this module."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import onnx
 import torch
+from torch.nn.functional import scaled_dot_product_attention
+from torch.overrides import TorchFunctionMode
 
 from desktop_ft.api import Cancelled, ExportJob, FileInput, FilePrecision, UserError, quiet
 
@@ -36,6 +39,22 @@ def write(job: ExportJob) -> None:
     job.path.write_bytes(proto.SerializeToString(deterministic=True))
 
 
+class _AttentionOfFour(TorchFunctionMode):
+    """While entered, attention is computed on tensors of four dimensions, the only ones for which it can be written as ONNX.
+
+    Networks with windows (Twins, Hiera) have five: windows beside batch and heads. Where there is a mask it is left as it is.
+    """
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function is scaled_dot_product_attention and len(args) == 3 and args[0].ndim > 4 and kwargs.get("attn_mask") is None:
+            answer = function(*(each.flatten(0, each.ndim - 4) for each in args), **kwargs)
+            return answer.unflatten(0, args[0].shape[:-3])
+        return function(*args, **kwargs)
+
+
 def _must_fit(size: int) -> None:
     if size > _LARGEST:
         raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
@@ -62,7 +81,7 @@ def _translated(job: ExportJob) -> onnx.ModelProto:
     # Two pictures: with one, tracing would take the batch axis for a constant.
     example = torch.zeros(2, 3, job.size, job.size)
     try:
-        with quiet(*_CHATTY), torch.no_grad():
+        with quiet(*_CHATTY), torch.no_grad(), _AttentionOfFour():
             program = torch.onnx.export(
                 job.answering(),
                 (example,),

@@ -101,6 +101,30 @@ def test_a_network_that_onnx_cannot_express_is_told_in_a_sentence(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Windowed(nn.Module):
+    """Attention inside each of four windows of a picture: five dimensions, as in Twins and Hiera."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(3, 3 * 2 * 4)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        tokens = pictures.unfold(2, 16, 16).unfold(3, 16, 16)[..., ::4, ::4].flatten(2, 3).flatten(3)  # N, 3, windows, pixels
+        query, key, value = self.qkv(tokens.permute(0, 2, 3, 1)).unflatten(-1, (3, 2, 4)).permute(3, 0, 4, 1, 2, 5)
+        seen = nn.functional.scaled_dot_product_attention(query, key, value)
+        return self.head(seen.permute(0, 2, 3, 1, 4).flatten(3).mean((1, 2)))
+
+
+@pytest.mark.slow
+def test_attention_within_windows_is_written(tmp_path):
+    torch.manual_seed(0)
+    model, pictures = Windowed().eval(), torch.rand(5, 3, 32, 32)
+    session = onnxruntime.InferenceSession(export(model, tmp_path / "windowed.onnx"))
+    logits = session.run(["logits"], {"pictures": pictures.numpy()})[0]
+    assert logits == pytest.approx(model(pictures).detach().numpy(), abs=1e-6)
+
+
 def test_a_model_whose_weights_alone_are_too_large_for_one_file_is_told_before_it_is_translated(tmp_path, monkeypatch):
     monkeypatch.setattr("plugins.onnx_export.writer._LARGEST", 1000)
     monkeypatch.setattr("torch.onnx.export", lambda *args, **options: pytest.fail("it was translated"))
