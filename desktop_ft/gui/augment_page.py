@@ -146,8 +146,14 @@ class AugmentPage(Page):
         self._quiet = False
         self._show_form(self.list.currentRow())
         self.nothing.setVisible(not specs)
+        self.worth.setEnabled(bool(specs))
         self.list.setVisible(bool(specs))
         self._soon.start()
+
+    def _ask_worth(self) -> None:
+        from desktop_ft.gui.compare_dialog import About, show_comparison  # pyqtgraph: not before it is needed
+
+        show_comparison(self._session, self.window(), About.AUGMENTATION)
 
     @property
     def _specs(self) -> tuple[AugmentationSpec, ...]:
@@ -166,6 +172,9 @@ class AugmentPage(Page):
         self._fill_add()
         self.add.activated.connect(self._add)
         self.nothing = label(tr("No transform: the pictures are shown as they are."), "muted", wrap=True)
+        self.worth = button(
+            tr("What is it worth?…"), self._ask_worth, tip=tr("Train with and without each transform, and see which to keep.")
+        )
         frame, self.form_box = card()
         self.form_title = label(role="heading", wrap=True)
         self.form_help = label(role="muted", wrap=True)
@@ -183,6 +192,7 @@ class AugmentPage(Page):
         layout.addWidget(self.nothing)
         layout.addLayout(row(*buttons(self.actions_, ("transform.up", "transform.down", "transform.remove")), None))
         layout.addWidget(explained(self.add, "augmentation"))
+        layout.addLayout(row(explained(self.worth, "augment.worth"), None))
         layout.addWidget(frame)
         layout.addStretch(1)
         scroll = QScrollArea()

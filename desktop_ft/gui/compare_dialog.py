@@ -1,14 +1,15 @@
 """What fine-tuning gains on the project's pictures: asked for, watched while it is found out, and read."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QCheckBox, QDialog, QLineEdit, QSpinBox, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox, QSplitter, QVBoxLayout, QWidget
 
-from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, strategy
+from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.words import duration
@@ -58,9 +59,22 @@ _COLUMNS = (
 )
 
 
-def show_comparison(session: Session, window: QWidget) -> None:
-    """Show the comparison of `window`, once; the window stays usable beside it."""
+class About(StrEnum):
+    """What a comparison is about."""
+
+    TRAINING = marked("Ways to train")
+    AUGMENTATION = marked("Each augmentation")
+
+
+def show_comparison(session: Session, window: QWidget, about: About | None = None) -> None:
+    """Show the comparison of `window`, once; the window stays usable beside it.
+
+    Args:
+        about: what is to be compared next; None: what was chosen there last.
+    """
     dialog = window.findChild(CompareDialog) or CompareDialog(session, window)
+    if about is not None:
+        dialog.choose(about)
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()
@@ -109,7 +123,7 @@ class CompareDialog(QDialog):
         work, training = self._work, self._session.training
         busy = work.working or work.planning
         reason = "" if work.now is not None else self._why_not()
-        for widget in (self.seeds, self.images, self.budget, *self.strategies.values()):
+        for widget in (self.about, self.seeds, self.images, self.budget, *self.strategies.values()):
             widget.setEnabled(not busy)
         self.start.setEnabled(not busy and not reason)
         self.start.setToolTip(reason or tr("Train all of it, one run after another."))
@@ -125,6 +139,11 @@ class CompareDialog(QDialog):
             self._tick.start(_TICK_MS)
         self._advance()
         self._show_found()
+
+    def choose(self, about: About) -> None:
+        """Be about that next, unless a comparison is under way."""
+        if self.about.isEnabled():
+            self.about.setCurrentIndex(self.about.findData(about))
 
     def done(self, result: int) -> None:
         """Free the plots, once: Qt calls this again when what it belongs to is closed. What is under way goes on."""
@@ -145,6 +164,14 @@ class CompareDialog(QDialog):
         self.budget.setSuffix(" s")
         for control, name in ((self.seeds, "seeds"), (self.budget, "seconds"), (self.images, "images")):
             control.setToolTip(tr(fields[name].description or ""))
+        self.about = QComboBox()
+        for about in About:
+            self.about.addItem(tr(about.value), about)
+        self.about.setAccessibleName(tr("What is compared"))
+        self.about.setToolTip(
+            tr("Training from scratch and in other ways; or the recipe with and without each transform of its augmentation.")
+        )
+        self.about.currentIndexChanged.connect(self._show_choices)
         self.strategies: dict[str, QCheckBox] = {}
         for each in STRATEGIES:
             box = self.strategies[each.name] = QCheckBox(tr(each.title))
@@ -162,7 +189,7 @@ class CompareDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
-        layout.addLayout(row(*self.strategies.values(), None, HelpButton(self.start)))
+        layout.addLayout(row(self.about, *self.strategies.values(), None, HelpButton(self.start)))
         layout.addLayout(
             row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
@@ -173,20 +200,26 @@ class CompareDialog(QDialog):
         layout.addWidget(self.legend)
         layout.addLayout(row(self.pause, self.report, None, button(tr("Close"), self.reject)))
 
+        self._of_training = (*self.strategies.values(), captions[1], self.images)
+
+    def _show_choices(self) -> None:
+        for widget in self._of_training:
+            widget.setVisible(self.about.currentData() == About.TRAINING)
+
     def _why_not(self) -> str:
         blocker = self._session.blocker()
         return blocker.reason if blocker is not None else ""
 
     def _start(self) -> None:
         recipe = self._session.state.recipe
-        names = tuple(name for name, box in self.strategies.items() if box.isChecked())
         try:
+            if self.about.currentData() == About.TRAINING:
+                names = tuple(name for name, box in self.strategies.items() if box.isChecked())
+                images = images_from(self.images.text())
+            else:
+                names, images = augmentation_strategies(recipe), (ALL,)
             asked = asked_for(
-                recipe,
-                strategies=names,
-                seeds=self.seeds.value(),
-                images=images_from(self.images.text()),
-                seconds=float(self.budget.value()),
+                recipe, strategies=names, seeds=self.seeds.value(), images=images, seconds=float(self.budget.value())
             )
             self._begin(asked, new_comparison_path(recipe))
         except UserError as error:

@@ -10,12 +10,15 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
+from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.compare_dialog import CompareDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.plugin_manager import set_enabled
 from tests import tiny_backbone
 from tests.e2e.conftest import shapes
+from tests.gui.test_window import page
 from tests.models.tiny import save_safetensors
 
 
@@ -100,3 +103,18 @@ def test_what_cannot_be_compared_is_told_there(dialog: CompareDialog, window: Ma
     click(dialog.start)
     assert told in dialog.notice.text and not window.session.comparing.planning
     dialog.reject()
+
+
+def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+    state = window.session.state
+    state.go("augment")
+    augment = page(window, "augment")
+    assert isinstance(augment, AugmentPage) and not augment.worth.isEnabled()
+    flip = AugmentationSpec(transform="horizontal_flip")
+    state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
+    click(augment.worth)
+    assert dialog.images.isHidden() and all(box.isHidden() for box in dialog.strategies.values())
+    click(dialog.start)
+    qtbot.waitUntil(lambda: dialog.verdict.text().startswith("horizontal_flip"), timeout=60_000)
+    qtbot.waitUntil(lambda: not window.session.comparing.working, timeout=60_000)
+    assert dialog.table.rows.rowCount() == 2
