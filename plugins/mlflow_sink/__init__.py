@@ -1,6 +1,5 @@
 """Every run's recipe, curves and ending in MLflow: in the folder, or on the tracking server, that DESKTOP_FT_MLFLOW names."""
 
-import importlib.util
 import os
 import queue
 import threading
@@ -22,6 +21,7 @@ from desktop_ft.api import (
 )
 
 DESKTOP_FT_API = ">=1,<2"
+DESKTOP_FT_NEEDS = {"mlflow": "desktop-ft[mlflow]"}
 STORE = "DESKTOP_FT_MLFLOW"
 _WITHIN_S = 30.0
 _USUAL = {
@@ -36,9 +36,7 @@ _USUAL = {
 
 @hookimpl
 def register_event_sinks(register: Callable[[EventSink], None]) -> None:
-    """Bring the listener, where MLflow is installed and it is said where to write."""
-    if importlib.util.find_spec("mlflow") is None:
-        raise UserError("MLflow is not installed.", "Install it: pip install 'desktop-ft[mlflow]'.")
+    """Bring the listener, where it is said where to write."""
     tracking_uri()
     register(EventSink(name="mlflow", title="MLflow", open=listen))
 

@@ -255,5 +255,5 @@ def test_without_a_safe_place_it_says_what_it_lacks(said: str, why: str, monkeyp
 def test_without_mlflow_it_says_what_to_install(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = next(each for each in on().records if each.name == "mlflow_sink")
-    assert found.state is PluginState.FAILED and found.reason == "MLflow is not installed"
+    assert found.state is PluginState.FAILED and found.reason == "mlflow is not installed"
     assert "desktop-ft[mlflow]" in found.cure
