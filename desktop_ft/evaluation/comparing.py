@@ -260,6 +260,8 @@ def _verdict(
 
 def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
     """What each transform is worth: the recipe as it is against the recipe without it."""
+    if not tests:
+        yield tr("What augmentation is worth can be said once a run with it and one without have come to their end.")
     unsure = False
     for test in tests:
         left_out = strategy(test.strategy)

@@ -69,6 +69,12 @@ def test_it_says_what_to_keep_what_to_leave_out_and_what_makes_no_difference() -
     assert "What augmentation is worth on photos" in shown and "leave it out" in shown
 
 
+def test_before_there_is_anything_to_compare_it_says_so() -> None:
+    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=("1", "2"))
+    (said,) = compared(comparison(), judged, [ran(AS_IT_IS.name, 0, range(1))], (), 8).verdict
+    assert "can be said once" in said
+
+
 def test_a_recipe_of_many_transforms_makes_folders_that_every_disk_takes() -> None:
     many = tuple(AugmentationSpec(transform=f"a_transform_with_a_long_name_{number}") for number in range(20))
     base = BASE.model_copy(update={"augmentation": many})

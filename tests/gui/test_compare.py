@@ -118,3 +118,4 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     qtbot.waitUntil(lambda: dialog.verdict.text().startswith("horizontal_flip"), timeout=60_000)
     qtbot.waitUntil(lambda: not window.session.comparing.working, timeout=60_000)
     assert dialog.table.rows.rowCount() == 2
+    dialog.reject()
