@@ -38,7 +38,7 @@ bench: $(READY) $(BENCH_READY) ## time everything, on FOLDER with train/ and val
 	PYTHONPATH=. $(BIN)/python benchmarks/run_all.py "$(FOLDER)"
 
 parity: $(READY) ## train, export and compare every network on FOLDER, in hours; goes on where it ended; makes docs/exports.md
-	PYTHONPATH=. $(BIN)/python -m benchmarks.bench_parity "$(FOLDER)"
+	PYTHONPATH=. $(BIN)/python -m benchmarks.bench_parity "$(FOLDER)" --keep
 
 reliability: $(READY) ## try what strikes a run as often as is promised; makes docs/reliability.md
 	$(BIN)/python -m tests.reliability --out docs/reliability.md
