@@ -151,7 +151,7 @@ def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: 
         "probe": [round(score.accuracy.value, 3) for score in advice.scores],
         "best": best,
         "recommended": advice.recommended,
-        "expected": [round(bound.value, 4) for bound in (advice.option.least, advice.option.reach)],
+        "expected": round(advice.option.accuracy.value, 4),
         "reached": round(accuracy[advice.recommended], 4),
         "chance_points": round(100 * math.sqrt(accuracy[best] * (1 - accuracy[best]) / validation), 1),
         "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),

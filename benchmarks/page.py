@@ -200,7 +200,7 @@ def _advice(line: Line) -> str:
             told["pictures"],
             *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
             told["recommended"],
-            " to ".join(f"{100 * share:.1f}" for share in dict.fromkeys(told["expected"])),
+            f"{100 * told['expected']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{told['regret_points']:.1f}",
