@@ -97,7 +97,7 @@ class Advice:
             reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
             return tr(
                 "After block {depth} {best} can be told, after the last one {last}: the blocks behind may know their old task "
-                "too well. So each plan was tried, and judged by a fifth of the pictures that it had not seen: {reached}.",
+                "too well. So each plan was tried, and judged by training pictures that it had not seen: {reached}.",
                 reached=reached,
                 **figures,
             )
