@@ -142,9 +142,12 @@ def _frozen(plan: str) -> int:
 
 
 def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
-    """How the advice fares against the best of what was tried, judged by so many `validation` pictures."""
-    accuracy, took = known.mean(name, "best"), known.mean(name, "seconds")
-    whole = sum(took.values())
+    """How the advice, which took so many processor seconds, fares against the best of what was tried.
+
+    Args:
+        validation: how many pictures judged them.
+    """
+    accuracy, whole = known.mean(name, "best"), sum(known.mean(name, "cpu_s").values())
     best = max(accuracy, key=accuracy.__getitem__)
     return {
         "folder": name,
@@ -157,9 +160,8 @@ def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: 
         "reached": round(accuracy[advice.recommended], 4),
         "chance_points": round(100 * math.sqrt(accuracy[best] * (1 - accuracy[best]) / validation), 1),
         "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),
-        "advice_s": round(seconds, 1),
-        "tried_s": round(whole, 1),
-        "share": round(seconds / whole, 3),
+        "advice_cpu_s": round(seconds, 1),
+        "tried_cpu_s": round(whole, 1),
     }
 
 
@@ -189,10 +191,10 @@ def main() -> None:
         found = []
         for name, folder, size in everything if not asked.only_try else ():
             recipe = recipe_of(folder, size, asked.epochs)
-            manifest, began = scan_dataset(recipe.dataset), time.perf_counter()
+            manifest, began = scan_dataset(recipe.dataset), time.process_time()
             with kept_in(place / "advice"):
                 advice = advise(recipe, plugins, manifest)
-            seconds = time.perf_counter() - began
+            seconds = time.process_time() - began
             train_all([advice.recommended], name, folder, size)
             found.append(judged(name, advice, seconds, known, len(manifest.of(Subset.VAL))))
             print(found[-1], file=sys.stderr)
