@@ -169,16 +169,16 @@ def main() -> None:
     """Try every plan, then ask for advice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--tried", type=Path, default=Path("tried.jsonl"))
+    parser.add_argument("--tried", type=Path, help="keep here what was tried (default: nowhere)")
     parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1))
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--plans", nargs="*", default=PLANS)
     parser.add_argument("--only-try", action="store_true", help="ask for no advice")
     asked = parser.parse_args()
     plugins = load_plugins()
-    known = Tried(asked.tried, asked.epochs, plugins)
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
+        known = Tried(asked.tried or place / "tried.jsonl", asked.epochs, plugins)
         everything = list(folders(asked.folders, place, plugins))
 
         def train_all(plans: Sequence[str], name: str, folder: Path, size: int) -> None:
