@@ -90,7 +90,7 @@ def recipe_of(folder: Path, size: int, epochs: int, plan: str = "head", seed: in
 
 
 def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
-    """Train once; the seconds that took, and the best validation accuracy and the last."""
+    """Train once; the seconds that took, and those of the processor; the best validation accuracy and the last."""
     at: dict[type, float] = {}
     accuracy: list[float] = []
 
@@ -99,12 +99,14 @@ def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
         if isinstance(event, EpochDone):
             accuracy.append(event.val_accuracy)
 
+    before = time.process_time()
     ended = train(recipe, place, plugins, hear, RunControl())
+    cpu = time.process_time() - before
     shutil.rmtree(place)
     if ended.status is not RunStatus.COMPLETED:
         raise SystemExit(f"a run did not complete: {ended.error or ended.status}")
     seconds = at[RunEnded] - at[RunStarted]
-    return {"seconds": round(seconds, 2), "best": max(accuracy), "last": accuracy[-1]}
+    return {"seconds": round(seconds, 2), "cpu_s": round(cpu, 2), "best": max(accuracy), "last": accuracy[-1]}
 
 
 class Tried:
@@ -140,9 +142,12 @@ def _frozen(plan: str) -> int:
 
 
 def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
-    """How the advice fares against the best of what was tried, judged by so many `validation` pictures."""
-    accuracy, took = known.mean(name, "best"), known.mean(name, "seconds")
-    whole = sum(took.values())
+    """How the advice, which took so many processor seconds, fares against the best of what was tried.
+
+    Args:
+        validation: how many pictures judged them.
+    """
+    accuracy, whole = known.mean(name, "best"), sum(known.mean(name, "cpu_s").values())
     best = max(accuracy, key=accuracy.__getitem__)
     return {
         "folder": name,
@@ -151,13 +156,12 @@ def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: 
         "probe": [round(score.accuracy.value, 3) for score in advice.scores],
         "best": best,
         "recommended": advice.recommended,
-        "expected": [round(bound.value, 4) for bound in (advice.option.least, advice.option.reach)],
+        "expected": round(advice.option.accuracy.value, 4),
         "reached": round(accuracy[advice.recommended], 4),
         "chance_points": round(100 * math.sqrt(accuracy[best] * (1 - accuracy[best]) / validation), 1),
         "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),
-        "advice_s": round(seconds, 1),
-        "tried_s": round(whole, 1),
-        "share": round(seconds / whole, 3),
+        "advice_cpu_s": round(seconds, 1),
+        "tried_cpu_s": round(whole, 1),
     }
 
 
@@ -165,16 +169,16 @@ def main() -> None:
     """Try every plan, then ask for advice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--tried", type=Path, default=Path("tried.jsonl"))
+    parser.add_argument("--tried", type=Path, help="keep here what was tried (default: nowhere)")
     parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1))
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--plans", nargs="*", default=PLANS)
     parser.add_argument("--only-try", action="store_true", help="ask for no advice")
     asked = parser.parse_args()
     plugins = load_plugins()
-    known = Tried(asked.tried, asked.epochs, plugins)
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
+        known = Tried(asked.tried or place / "tried.jsonl", asked.epochs, plugins)
         everything = list(folders(asked.folders, place, plugins))
 
         def train_all(plans: Sequence[str], name: str, folder: Path, size: int) -> None:
@@ -187,10 +191,10 @@ def main() -> None:
         found = []
         for name, folder, size in everything if not asked.only_try else ():
             recipe = recipe_of(folder, size, asked.epochs)
-            manifest, began = scan_dataset(recipe.dataset), time.perf_counter()
+            manifest, began = scan_dataset(recipe.dataset), time.process_time()
             with kept_in(place / "advice"):
                 advice = advise(recipe, plugins, manifest)
-            seconds = time.perf_counter() - began
+            seconds = time.process_time() - began
             train_all([advice.recommended], name, folder, size)
             found.append(judged(name, advice, seconds, known, len(manifest.of(Subset.VAL))))
             print(found[-1], file=sys.stderr)

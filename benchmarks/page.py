@@ -40,8 +40,8 @@ _ADVICE = """## What the advice where to cut is worth
 
 `benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
 digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) among those with a figure here; by
-chance is one standard error of a share of so few validation photos. The share of trying is the advice's time over that of one
-seed of the plans with a figure here; all {depths} depths would take longer still.{remark}
+chance is one standard error of a share of so few validation photos. Times are the processor's, of
+one seed of the plans with a figure here; all {depths} depths would take longer still.{remark}
 
 """
 _GROWTH = """## Growth
@@ -216,18 +216,27 @@ def _advice(line: Line) -> str:
             told["pictures"],
             *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
             told["recommended"],
-            " to ".join(f"{100 * share:.1f}" for share in dict.fromkeys(told["expected"])),
+            f"{100 * told['expected']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{told['regret_points']:.1f}",
             f"{told['chance_points']:.1f}",
-            f"{told['advice_s']:.0f}",
-            f"{told['share']:.2f}",
+            f"{told['advice_cpu_s']:.1f}",
+            f"{told['tried_cpu_s']:.1f}" if told["tried_cpu_s"] else "",
         ]
         for told in line["folders"]
     ]
     titles = ["folder", "to learn from", *(f"{plan}, %" for plan in plans)]
-    advised = ["advised", "expected, %", "reached, %", "best", "points behind it", "± by chance", "advice, s", "share of trying"]
+    advised = [
+        "advised",
+        "expected, %",
+        "reached, %",
+        "best",
+        "points behind it",
+        "± by chance",
+        "advice, processor s",
+        "trying these, processor s",
+    ]
     depths = len(line["folders"][0]["probe"]) + 1
     return _ADVICE.format(**{"remark": ""} | line, depths=depths) + table([*titles, *advised], rows)
 

@@ -54,6 +54,7 @@ def main() -> None:
         ["benchmarks/bench_peers.py", folder, "--rounds", "3", "--augmented", "--full", "--epochs", "4", *quick],
         ["benchmarks/bench_depths.py", folder, *rounds, "--pictures", "200", "--epochs", "4", *three],
         ["benchmarks/bench_depths.py", folder, *small],
+        ["benchmarks/bench_advisor.py", folder],
         ["benchmarks/bench_growth.py"],
         ["benchmarks/bench_drift.py", folder],
         ["benchmarks/bench_compare.py", folder, "--epochs", "5"],

@@ -30,26 +30,21 @@ class PlanOption:
 
     Attributes:
         preset: of the freeze plan. depth: how many blocks it freezes, from the input up.
-        least: what a probe tells at the end, with nothing learned anew.
-        reach: what the best probe from `depth` on tells: what learns has that much to learn from, and how near it comes is a
-            matter of the recipe. The same for the head alone.
+        accuracy: what is expected: where several were tried, what it reached on pictures kept from it; else what a probe tells.
         seconds: of the whole training here. memory: bytes that what learns takes.
     """
 
     preset: str
     depth: int
-    least: Interval
-    reach: Interval
+    accuracy: Interval
     seconds: float
     memory: int
 
     @property
     def expected(self) -> str:
         """What accuracy is expected of it, in words."""
-        if self.least == self.reach:
-            share, low, high = (percent(part) for part in (self.least.value, self.least.low, self.least.high))
-            return tr("about {share} ({low} to {high})", share=share, low=low, high=high)
-        return tr("{least} to {reach}", least=percent(self.least.value), reach=percent(self.reach.value))
+        share, low, high = (percent(part) for part in (self.accuracy.value, self.accuracy.low, self.accuracy.high))
+        return tr("about {share} ({low} to {high})", share=share, low=low, high=high)
 
     @property
     def words(self) -> str:
@@ -98,21 +93,20 @@ class Advice:
         """Why it is recommended, in a sentence."""
         best, last = best_of(self.scores), self.scores[-1]
         figures = {"best": percent(best.accuracy.value), "depth": best.depth, "last": percent(last.accuracy.value)}
-        if self.option.depth >= self.blocks:
-            if best.depth == last.depth:
-                return tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
-            return tr_n(
-                "Block {depth} tells {best}, the last {last}: {n:,} picture cannot tell that from chance, the cheapest will do.",
-                "Block {depth} tells {best}, the last {last}: {n:,} pictures cannot tell that from chance, the cheapest will do.",
-                n=self.pictures,
+        if len(self.options) > 1:
+            reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
+            return tr(
+                "After block {depth} {best} can be told, after the last one {last}: the blocks behind may know their old task "
+                "too well. So each plan was tried, and judged by training pictures that it had not seen: {reached}.",
+                reached=reached,
                 **figures,
             )
+        if best.depth == last.depth:
+            return tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
         return tr_n(
-            "After block {depth} {best} can be told, after the last one only {last}: the last {n:,} block knows its old task "
-            "too well, and should learn yours.",
-            "After block {depth} {best} can be told, after the last one only {last}: the last {n:,} blocks know their old task "
-            "too well, and should learn yours.",
-            n=self.blocks - self.option.depth,
+            "Block {depth} tells {best}, the last {last}: {n:,} picture cannot tell that from chance, the cheapest will do.",
+            "Block {depth} tells {best}, the last {last}: {n:,} pictures cannot tell that from chance, the cheapest will do.",
+            n=self.pictures,
             **figures,
         )
 
@@ -123,9 +117,9 @@ def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
 
 
 def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
-    """How many blocks to freeze: the cheapest choice that so many pictures cannot tell from the best.
+    """How many blocks to freeze for a try: the cheapest choice that so many pictures cannot tell from the best.
 
-    What is frozen up to some depth still holds all that a probe reads there, so what learns behind it has that within reach;
+    What is frozen up to some depth still holds all that a probe reads there, so what learns behind it may come as far;
     what a later block no longer tells it has given up for its old task (Yosinski et al. 2014, "How transferable are features in
     deep neural networks?"), and must learn anew. Of all depths within one standard error of the best (the rule of
     Breiman et al. 1984, section 3.4.3) the deepest is taken, behind which the least has to learn: few pictures make the error
@@ -136,9 +130,9 @@ def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
     return max(score.depth for score in scores if score.accuracy.value >= best - error)
 
 
-def within_reach(scores: Sequence[ProbeScore], depth: int) -> Interval:
-    """What there is to learn from where `depth` blocks are frozen: what the best probe from there on tells."""
-    return best_of([score for score in scores if score.depth >= depth] or scores[-1:]).accuracy
+def better_of(options: Sequence[PlanOption]) -> PlanOption:
+    """The one that is expected to be the most accurate; of equal ones the first."""
+    return max(options, key=lambda option: option.accuracy.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, where_to_cut, within_reach
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, where_to_cut
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
@@ -18,6 +19,7 @@ from desktop_ft.jobs.building import looked_at
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.jobs.surveying import survey
+from desktop_ft.jobs.trial import tried
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ def advise(
     cancel: threading.Event | None = None,
 ) -> Advice:
     """Where to cut the network of `recipe` for its pictures: a probe at each depth, and measured costs. Imports torch.
+
+    Where the probe says that the last blocks should learn anew, that plan and the head alone are both tried, and the better is
+    recommended: how far what learns comes is a matter of the recipe, which no probe knows.
 
     Only training pictures are looked at, so that what validation says later is as honest as ever.
 
@@ -63,7 +68,9 @@ def advise(
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
-        options.append(_option(recipe, plugins, manifest, preset, depth, scores, cancel))
+        options.append(_option(recipe, plugins, manifest, preset, depth, scores[-1].accuracy, cancel))
+    if len(options) > 1:
+        options = [_judged(recipe, plugins, manifest, samples, option, tell, cancel) for option in options]
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
@@ -71,7 +78,7 @@ def advise(
         training=len(manifest.of(Subset.TRAIN)),
         scores=scores,
         options=tuple(options),
-        recommended=options[-1].preset,
+        recommended=better_of(options).preset,
     )
 
 
@@ -145,15 +152,35 @@ def _option(
     manifest: DatasetManifest,
     preset: str,
     depth: int,
-    scores: tuple[ProbeScore, ...],
+    accuracy: Interval,
     cancel: threading.Event | None,
 ) -> PlanOption:
     """What the plan `preset` costs; exceptions that the recipe's own plan has are none of it."""
-    planned = recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset), "changes": ()})
-    told = forecast(planned, plugins, manifest, cancel=cancel)
+    told = forecast(_planned(recipe, preset), plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
-    reach = within_reach(scores, depth)
-    return PlanOption(preset=preset, depth=depth, least=scores[-1].accuracy, reach=reach, seconds=seconds, memory=memory)
+    return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
+
+
+def _judged(
+    recipe: Recipe,
+    plugins: Plugins,
+    manifest: DatasetManifest,
+    samples: tuple[Sample, ...],
+    option: PlanOption,
+    tell: Told,
+    cancel: threading.Event | None,
+) -> PlanOption:
+    """`option` with the accuracy that it reached when it was tried."""
+
+    def progress(done: int, total: int | None) -> None:
+        tell(tr("Trying {plan}", plan=option.preset), done, total)
+
+    planned = _planned(recipe, option.preset)
+    return replace(option, accuracy=tried(planned, plugins, manifest, samples, progress=progress, cancel=cancel))
+
+
+def _planned(recipe: Recipe, preset: str) -> Recipe:
+    return recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset), "changes": ()})
 
 
 def _nobody(what: str, done: int, total: int | None) -> None:

@@ -72,3 +72,31 @@ def test_it_can_be_given_up(recipe: Recipe, plugins: Plugins) -> None:
 def test_a_network_that_is_not_here_is_told_with_its_cure(recipe: Recipe, plugins: Plugins) -> None:
     with pytest.raises(UserError, match="resnet18"):
         advise(recipe.model_copy(update={"backbone": BackboneChoice(name="resnet18")}), plugins)
+
+
+def test_where_the_probe_falls_the_plans_are_tried_on_training_pictures_alone(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advising, "where_to_cut", lambda scores, pictures: scores[-1].depth - 1)
+    manifest = scan_dataset(recipe.dataset)
+    told = set()
+    advice = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
+    assert told >= {"Trying head", "Trying last:1"}
+    assert [option.preset for option in advice.options] == ["head", "last:1"]
+    assert advice.option.accuracy.value == max(option.accuracy.value for option in advice.options)
+    assert "each plan was tried" in advice.words
+    others = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
+    again = advise(recipe, plugins, others)
+    assert [option.accuracy for option in again.options] == [option.accuracy for option in advice.options]
+
+
+def test_a_try_can_be_given_up(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advising, "where_to_cut", lambda scores, pictures: scores[-1].depth - 1)
+    cancel = threading.Event()
+
+    def told(what: str, done: int, total: int | None) -> None:
+        if what == "Trying head":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        advise(recipe.with_optimisation(epochs=3), plugins, told=told, cancel=cancel)
