@@ -379,6 +379,7 @@ class Shelf:
             classes=first.classes,
             subset=first.subset,
             pictures=tuple(answer.path for answer in first.answers),
+            commonest=max(score.support for score in first.per_class) / len(first.answers),
         )
         return compared(self._plan.comparison, judged, _figures(ran), failed, planned=len(self.runs))
 
