@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 from desktop_ft.api import TrainEvent
-from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
+from desktop_ft.cli.recipe_options import OPTIONS, add_recipe_options, recipe_from
 from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import ask_to_stop_on_signals
 from desktop_ft.core.comparing import ALL, Compared, Comparison, augmentation_strategies, images_words, strategy
-from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import Warned
 from desktop_ft.core.plan_text import RATE_OPTION
 from desktop_ft.core.values import to_json
@@ -111,6 +111,8 @@ def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Term
 
 
 def _asked(arguments: argparse.Namespace, terminal: Terminal) -> Comparison:
+    if arguments.budget and getattr(arguments, OPTIONS["--epochs"]) is not None:
+        raise UserError("Both a budget of seconds and epochs are named.", "Leave out --budget or --epochs.")
     images = None if arguments.images is None else images_from(arguments.images)
     names = (
         None if arguments.strategies is None else tuple(strategy(each.strip()).name for each in arguments.strategies.split(","))

@@ -34,13 +34,18 @@ _FEW = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What the runs were judged on."""
+    """What the runs were judged on.
+
+    Attributes:
+        commonest: share of these pictures that are of the commonest class.
+    """
 
     device: str
     dataset: str
     classes: tuple[str, ...]
     subset: str
     pictures: tuple[str, ...]
+    commonest: float
 
 
 def compared(
@@ -66,7 +71,7 @@ def compared(
         tests=tests,
         to_match=to_match,
         matches=matches,
-        verdict=tuple(_verdict(comparison, len(judged.pictures), scores, tests, matches)),
+        verdict=tuple(_verdict(comparison, judged, scores, tests, matches)),
     )
 
 
@@ -222,7 +227,7 @@ def _matches(
 
 
 def _verdict(
-    comparison: Comparison, pictures: int, scores: Sequence[Score], tests: Sequence[PairedTest], matches: Sequence[Match]
+    comparison: Comparison, judged: Judged, scores: Sequence[Score], tests: Sequence[PairedTest], matches: Sequence[Match]
 ) -> Iterable[str]:
     most = comparison.images[-1]
     if comparison.strategies[0] == AS_IT_IS.name:
@@ -237,7 +242,7 @@ def _verdict(
     with_all = images_words(most)
     if not gains:
         yield tr("Nothing was gained by fine-tuning that could be shown with {images}.", images=with_all)
-        if pictures < _FEW:
+        if (pictures := len(judged.pictures)) < _FEW:
             yield tr_n(
                 "There is only {n} picture to judge on, so that only a very large gain could be shown: hold out more.",
                 "There are only {n} pictures to judge on, so that only a very large gain could be shown: hold out more.",
@@ -252,6 +257,13 @@ def _verdict(
             strategy=title(best.strategy),
             share=percent(value[best.strategy]),
             scratch=percent(value[SCRATCH.name]),
+        )
+    scratch = next(score for score in scores if (score.strategy, score.images) == (SCRATCH.name, most))
+    if scratch.accuracy.low <= judged.commonest:
+        yield tr(
+            "From scratch nothing was learned within the budget that shows: always naming the commonest class is right on "
+            "{share}. To match that is no feat; a larger budget may change it.",
+            share=percent(judged.commonest),
         )
     needs = {match.strategy: f"{_time_needed(match)} {_images_needed(match)}" for match in matches}
     yield from (" ".join(filter(None, (_gain(test), needs.get(test.strategy)))) for test in against)

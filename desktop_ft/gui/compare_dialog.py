@@ -179,7 +179,7 @@ class CompareDialog(QDialog):
             box.setChecked(True)
         captions = (
             caption_of(self.seeds, tr("&Seeds")),
-            caption_of(self.images, tr("Pictures of &each class")),
+            caption_of(self.images, tr("&Pictures of each class")),
             caption_of(self.budget, tr("&Budget of a run")),
         )
         beside = QSplitter(Qt.Orientation.Horizontal)

@@ -165,7 +165,7 @@ class DataPage(Page):
             spin.setKeyboardTracking(False)
             spin.valueChanged.connect(self._draw_pictures)
             explained(spin, f"dataset.{name}")
-        caption = caption_of(self.images_per_class, tr("Pictures of &each class"))
+        caption = caption_of(self.images_per_class, tr("&Pictures of each class"))
         number = caption_of(self.draw, tr("Dra&w"))
         return row(caption, HelpButton(self.images_per_class), None, self.images_per_class, number, self.draw)
 

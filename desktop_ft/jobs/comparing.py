@@ -25,6 +25,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import explain, from_json, to_json
+from desktop_ft.data.health import check_trainable
 from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.run_times import RunTimes, seconds_an_answer
 from desktop_ft.jobs import training
@@ -174,8 +175,9 @@ def planned(
 
     whole = asked.base.dataset.model_copy(update={"images_per_class": 0})
     manifest = scan_dataset(whole, progress=scanning, cancel=control.cancel)
-    training_counts = manifest.counts(Subset.TRAIN).values()
-    images = tuple(n for n in asked.images if n == ALL or n < max(training_counts))
+    check_trainable(manifest, asked.base.optimisation.batch_size)
+    most = max(manifest.counts(Subset.TRAIN).values())
+    images = tuple(number for number in asked.images if number == ALL or number < most)
     if ALL not in images and len(images) < len(asked.images):
         images = (*images, ALL)
     comparison = asked.model_copy(update={"images": images})
@@ -377,6 +379,7 @@ class Shelf:
             classes=first.classes,
             subset=first.subset,
             pictures=tuple(answer.path for answer in first.answers),
+            commonest=max(score.support for score in first.per_class) / len(first.answers),
         )
         return compared(self._plan.comparison, judged, _figures(ran), failed, planned=len(self.runs))
 

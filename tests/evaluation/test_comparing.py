@@ -17,7 +17,12 @@ from desktop_ft.evaluation.run_times import RunTimes, seconds_an_answer
 
 PICTURES, PER_CLASS = 200, {5: 5, 20: 20, ALL: 100}
 JUDGED = Judged(
-    device="CPU", dataset="<toys>", classes=("a", "b"), subset="val", pictures=tuple(f"val/{n}.png" for n in range(PICTURES))
+    device="CPU",
+    dataset="<toys>",
+    classes=("a", "b"),
+    subset="val",
+    pictures=tuple(f"val/{n}.png" for n in range(PICTURES)),
+    commonest=0.5,
 )
 
 
@@ -98,6 +103,13 @@ def test_how_many_pictures_it_takes_is_read_between_those_tried() -> None:
     (match,) = found.matches
     assert match.images == pytest.approx(10.0) and not match.fewest  # half way, on a scale of logarithms
     assert any("About 10 pictures of each class are enough" in said for said in found.verdict)
+
+
+def test_where_scratch_only_names_the_commonest_class_it_is_said_that_to_match_it_is_no_feat() -> None:
+    plan = comparison("scratch", "head")
+    for scratch, blind in ((0.5, True), (0.8, False)):
+        found = told(plan, figures(plan, lambda name, images, scratch=scratch: 0.95 if name == "head" else scratch))
+        assert any("To match that is no feat" in said for said in found.verdict) is blind
 
 
 def test_without_scratch_nothing_is_claimed_about_it() -> None:

@@ -18,7 +18,7 @@ from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Standing, compare,
 from desktop_ft.plugin_manager import Plugins, load_plugins, set_enabled
 from desktop_ft.runs.run_folder import RunFolder
 from tests import tiny_backbone
-from tests.e2e.conftest import Command
+from tests.e2e.conftest import Command, start
 from tests.e2e.conftest import command as command
 from tests.models.tiny import save_safetensors
 from tests.pictures import encoded, photo, write
@@ -168,6 +168,23 @@ def test_on_the_command_line(command: Command, recipe: Recipe, tmp_path: Path) -
     assert again.code == 0 and "report.html" in again.out and "from scratch" in again.out
 
 
+@pytest.mark.slow
+def test_killed_by_the_system_the_same_command_goes_on(command: Command, recipe: Recipe, tmp_path: Path) -> None:
+    out, tiny = tmp_path / "out", ["--backbone", "tiny", "--weights", recipe.backbone.weights, "--batch-size", "8"]
+    asked = ["compare", recipe.dataset.folder, *tiny, "--epochs", "40", "--seeds", "2", "--images", "all"]
+    asked += ["--strategies", "scratch,head", "--out", str(out)]
+    killed = start(*asked)
+    assert killed.stderr is not None
+    with killed:
+        assert any(line.startswith("3 of 4") for line in killed.stderr)  # two are complete, and one is under way
+        killed.kill()
+    first = out / "runs" / "scratch, all of each, seed 0" / "events.jsonl"
+    before = first.read_bytes()
+    done = command(*asked, "--json")
+    assert done.code == 0 and len(done.json()["runs"]) == 4 and first.read_bytes() == before
+    assert {run["epochs"] for run in done.json()["runs"]} == {40}
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -177,6 +194,7 @@ def test_on_the_command_line(command: Command, recipe: Recipe, tmp_path: Path) -
         (["--images", "0"], "is no number of pictures"),
         (["--seeds", "0"], "must be at least 1"),
         (["--budget", "-1"], "must be at least 0"),
+        (["--budget", "5", "--epochs", "3"], "Both a budget of seconds and epochs"),
     ],
 )
 def test_what_makes_no_comparison_is_told_in_a_sentence(
