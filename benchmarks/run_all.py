@@ -55,6 +55,7 @@ def main() -> None:
         ["benchmarks/bench_depths.py", folder, *rounds, "--pictures", "200", "--epochs", "4", *three],
         ["benchmarks/bench_depths.py", folder, *small],
         ["benchmarks/bench_growth.py"],
+        ["benchmarks/bench_checkup.py", folder],
         ["benchmarks/bench_window.py", "gaps", folder],
         ["benchmarks/bench_window.py", "paint"],
         ["benchmarks/bench_window.py", "points"],
