@@ -84,11 +84,11 @@ _CYCLES = """## Opened, trained, closed, {cycles:,} times
 
 _CHECKUP = """## What the check-up of the data finds
 
-`benchmarks/bench_checkup.py`, with EfficientNet-Lite0, in copies with {planted} planted faults, {rounds} rounds of other faults each. Wrong labels:
-share of them in the first 60 that are shown. Near doubles: made smaller, compressed again, or cut by a tenth of each side, in turn; false are
-pairs that were neither planted nor found in the untouched folder, over all pictures; *there* are the groups found in the untouched folder.
-Forecast: how far the accuracy that half of the pictures forecast for all of them is off, in points, on average and at most of {forecast_rounds}
-halves, and how often it lies within the interval that was told.
+`benchmarks/bench_checkup.py`, EfficientNet-Lite0, in copies with {planted} planted faults, {rounds} rounds of other faults. Wrong
+labels: share of them in the first 60 that are shown. Near doubles: made smaller, compressed again, or cut by a tenth of each
+side, in turn; false are pairs that were neither planted nor found in the untouched folder, over all pictures; *there* are the
+groups found in the untouched folder. Forecast: how far the accuracy that half of the pictures forecast for all of them is off, in
+points, on average and at most of {forecast_rounds} halves, and how often it lies within the interval that was told.
 
 """
 
