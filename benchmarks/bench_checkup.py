@@ -108,7 +108,12 @@ def forecast_error(folder: Path, plugins: Plugins, rounds: int) -> dict[str, flo
         came = learning_curve(rows, labels, classes, [], number, lambda: None).measured[-1].accuracy
         off.append(abs(told.value - came.value))
         within.append(told.low <= came.value <= told.high)
-    return {"points_off": 100 * statistics.mean(off), "most_off": 100 * max(off), "within_interval": statistics.mean(within)}
+    return {
+        "rounds": rounds,
+        "points_off": 100 * statistics.mean(off),
+        "most_off": 100 * max(off),
+        "within_interval": statistics.mean(within),
+    }
 
 
 def measured(source: Path, name: str, plugins: Plugins, rounds: int, planted: int, place: Path) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def main() -> None:
         ["benchmarks/bench_growth.py"],
         ["benchmarks/bench_drift.py", folder],
         ["benchmarks/bench_compare.py", folder, "--epochs", "5"],
+        ["benchmarks/bench_checkup.py", folder],
         ["benchmarks/bench_window.py", "gaps", folder],
         ["benchmarks/bench_window.py", "paint"],
         ["benchmarks/bench_window.py", "points"],

@@ -14,6 +14,7 @@ _SHARES = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
 _REPEATS = 10
 _HELD_OUT = 5
 """One in so many pictures is held out in each repeat."""
+_WIDER = (1 + _REPEATS / (_HELD_OUT - 1)) ** 0.5
 _FEWEST = 20
 """Pictures to learn from below which nothing is followed anywhere."""
 _FURTHER = (2, 4)
@@ -33,7 +34,8 @@ def learning_curve(
     """Measure on nested parts of the pictures, each repeat with others held out; follow a power law to more than there are.
 
     The errors are taken to fall as a + b n^-c (Hestness et al. 2017, "Deep learning scaling is predictable, empirically"), fitted
-    by least squares with a and b at least 0; the intervals are those of repeats drawn anew (bootstrap).
+    by least squares with a and b at least 0. The intervals are those of repeats drawn anew (bootstrap), wider by what repeats
+    that share pictures hide of their spread (Nadeau and Bengio 2003, "Inference for the generalization error").
 
     Args:
         rows, labels, groups: as `out_of_fold`. heed: called between probes.
@@ -51,11 +53,13 @@ def learning_curve(
             heed()
             part = order[:size]
             errors[repeat, place] = 1 - learned(rows[part], labels[part], classes).accuracy(rows[held], labels[held])
-    drawn = [errors[chance.integers(_REPEATS, size=_REPEATS)].mean(axis=0) for _ in range(_DRAWS)]
+    mean = errors.mean(axis=0)
+    drawn = [mean + _WIDER * (errors[chance.integers(_REPEATS, size=_REPEATS)].mean(axis=0) - mean) for _ in range(_DRAWS)]
+    drawn = [np.clip(each, 0.0, 1.0) for each in drawn]
     coming = [learning * times for times in _FURTHER]
-    middle, followed = followed_to(sizes, errors.mean(axis=0), coming), [followed_to(sizes, each, coming) for each in drawn]
+    middle, followed = followed_to(sizes, mean, coming), [followed_to(sizes, each, coming) for each in drawn]
     return LearningCurve(
-        measured=_points(sizes, errors.mean(axis=0), np.array(drawn)),
+        measured=_points(sizes, mean, np.array(drawn)),
         coming=_points(coming, middle, np.array(followed)),
     )
 

@@ -190,9 +190,9 @@ class CheckupDialog(QDialog):
             self.inflation.say(tr("No near doubles lie in several subsets."))
 
     def _count(self) -> None:
-        titles = (tr("Near doubles ({n:,})"), tr("Wrong labels ({n:,})"), tr("Odd photos ({n:,})"))
-        for number, (title, panel) in enumerate(zip(titles, self._panels, strict=False)):
-            self.tabs.setTabText(number, title.format(n=len(panel.shown)))
+        self.tabs.setTabText(0, tr("Near doubles ({n:,})", n=len(self.doubles.shown)))
+        self.tabs.setTabText(1, tr("Wrong labels ({n:,})", n=len(self.suspects.shown)))
+        self.tabs.setTabText(2, tr("Odd photos ({n:,})", n=len(self.odd.shown)))
 
     def _advance(self, done: int, total: int | None) -> None:
         if self._task is None or self._task.cancel.is_set():

@@ -48,6 +48,7 @@ class PictureMap(QWidget):
         self._view = self.plot.getPlotItem().getViewBox()
         self._view.mouseDragEvent = self._drag
         self.key = label(role="muted", wrap=True)
+        self.key.setTextFormat(Qt.TextFormat.RichText)
         self.photo = Wall(theme, tr("Photo under the pointer"))
         size = self.photo.gridSize()
         self.photo.setFixedSize(size.width() + 6, size.height() + 6)

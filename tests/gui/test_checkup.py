@@ -3,9 +3,12 @@
 from itertools import pairwise
 from pathlib import Path
 
+import pyqtgraph as pg
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
@@ -87,7 +90,10 @@ def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, q
     assert "train/green/dark.png" not in [finding.sample.path for finding in dialog.odd.shown]
 
 
-def test_the_lasso_selects_photos_that_are_then_left_out(dialog: CheckupDialog, qtbot: QtBot) -> None:
+def test_the_lasso_selects_photos_that_are_then_left_out(
+    dialog: CheckupDialog, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pg.CONFIG_OPTIONS, "mouseRateLimit", 0)  # else it takes moves at its own pace
     dialog.tabs.setCurrentIndex(4)
     plot, view = dialog.map.plot, dialog.map.plot.getPlotItem().getViewBox()
     qtbot.waitUntil(plot.isVisible)
@@ -97,8 +103,8 @@ def test_the_lasso_selects_photos_that_are_then_left_out(dialog: CheckupDialog, 
     points = [plot.mapFromScene(corner + 0.02 * (inward - corner)) for corner in corners]
     QTest.mousePress(plot.viewport(), Qt.MouseButton.LeftButton, pos=points[0])
     for first, second in pairwise(points):
-        for step in range(1, 6):
-            QTest.mouseMove(plot.viewport(), first + QPoint(*(int(v) for v in _part(first, second, step / 5))), delay=20)
+        for share in (0.2, 0.4, 0.6, 0.8, 1.0):
+            _drag_to(plot.viewport(), first + (second - first) * share)
     QTest.mouseRelease(plot.viewport(), Qt.MouseButton.LeftButton, pos=points[-1])
     assert dialog.found is not None
     assert len(dialog.among.shown) == len(dialog.found.samples), "a lasso around all selects all"
@@ -114,8 +120,11 @@ def test_the_lasso_selects_photos_that_are_then_left_out(dialog: CheckupDialog, 
     assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
 
 
-def _part(first: QPoint, second: QPoint, share: float) -> tuple[float, float]:
-    return (second.x() - first.x()) * share, (second.y() - first.y()) * share
+def _drag_to(widget: QWidget, at: QPoint) -> None:
+    """Move the mouse with its left button held; QTest moves it with none."""
+    button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    where = QPointF(widget.mapToGlobal(at))
+    QApplication.sendEvent(widget, QMouseEvent(QEvent.Type.MouseMove, QPointF(at), where, Qt.MouseButton.NoButton, button, none))
 
 
 def test_what_more_photos_would_bring_is_drawn_and_said(dialog: CheckupDialog) -> None:
