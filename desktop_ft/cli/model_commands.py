@@ -184,6 +184,8 @@ def backbone_document(offer: Offer) -> dict[str, object]:
 
 def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.name not in (known := load_plugins().backbones) and Path(arguments.name).is_dir():
+        if arguments.compare or arguments.image_size:
+            raise UserError("Of a run --compare and --image-size tell nothing.", "Leave them out, or name a backbone.")
         return _learned(RunFolder.open(Path(arguments.name)), terminal)
     backbone = known.get(arguments.name)
     tree = layers(backbone, arguments.image_size)

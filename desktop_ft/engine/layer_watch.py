@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,13 @@ from torch import Tensor, nn
 
 from desktop_ft.core.events import LayerSeen
 from desktop_ft.core.layers import is_under
+from desktop_ft.engine.device import free_memory
 from desktop_ft.models.freezing import ParameterGroup
 
 _DIGITS = 4
 _SHORTEST = 1e-12
+_ROOM = 4
+"""What is copied for a look must fit so many times into the memory that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +60,29 @@ class LayerWatch:
                 self._first.setdefault(self._names[id(held)], held.detach().to("cpu", copy=True))
 
     def before(self) -> None:
-        """Remember what the layers that learn now are, before a step; where memory is too short for that, nothing is seen."""
-        try:
-            self._before = {
-                path: [held.detach().clone() for held in parameters]
-                for path, parameters in self._layers.items()
-                if any(held.requires_grad for held in parameters)
-            }
-        except torch.OutOfMemoryError:
-            self._before = {}
+        """Remember what the layers that learn now are, before a step.
+
+        Where that would take much of what memory is left, nothing is seen: a look must not make the step run out of it.
+        """
+        learning = {
+            path: parameters for path, parameters in self._layers.items() if any(held.requires_grad for held in parameters)
+        }
+        wanted = sum(held.nbytes for parameters in learning.values() for held in parameters)
+        device = next((held.device for parameters in learning.values() for held in parameters), torch.device("cpu"))
+        if _ROOM * wanted <= free_memory(device):
+            self._before = {path: [held.detach().clone() for held in parameters] for path, parameters in learning.items()}
 
     def after(self) -> tuple[LayerSeen, ...]:
-        """What the step since `before` has done to each of them, from the input to the head."""
+        """What the step since `before` has done to each of them, from the input to the head.
+
+        Nothing where that is not to be told in numbers: a step that overflowed, and was skipped.
+        """
         before, self._before = self._before, {}
         try:
-            return tuple(self._seen(path, old) for path, old in before.items())
+            seen = tuple(self._seen(path, old) for path, old in before.items())
         except torch.OutOfMemoryError:
             return ()
+        return seen if all(math.isfinite(layer.gradient) for layer in seen) else ()
 
     @torch.no_grad()
     def _seen(self, path: str, old: Sequence[Tensor]) -> LayerSeen:
@@ -82,7 +92,7 @@ class LayerWatch:
         lengths = [_length(gradients, old[0]), _length(_apart(now, old), old[0]), _length(old, old[0])]
         if first:
             lengths += [_length(_apart(now, first), old[0]), _length(first, old[0])]
-        gradient, moved, was, *drift = torch.stack(lengths).tolist()  # the one time that a device is waited for
+        gradient, moved, was, *drift = torch.stack(lengths).tolist()  # a device is waited for once a layer
         return LayerSeen(
             path=path,
             gradient=_rounded(gradient),

@@ -48,7 +48,7 @@ class Survey:
     @property
     def last(self) -> np.ndarray:
         """What the head is given: float32 (N, C)."""
-        return self.features[-1]
+        return self.features[-1]  # `survey` sees to it that the head is among the depths
 
 
 def survey(
@@ -58,6 +58,7 @@ def survey(
     compute: Compute,
     store: FeatureStore,
     *,
+    every_depth: bool = True,
     warn: Callable[[str], None],
     progress: Callable[[int, int], None] | None = None,
     heed: Callable[[], None] | None = None,
@@ -68,15 +69,16 @@ def survey(
         network: what it has learned so far is what is surveyed; its head does not matter.
         keys: equal ones mean equal inputs, now and in any later run.
         inputs: the inputs of some keys, (len(keys), …); called from several threads at once.
+        every_depth: False: only what the head is given is looked at and kept, which takes a fraction of the room.
         warn: told in a sentence where what is kept was damaged, or cannot be kept.
         progress: told how many inputs are done, of how many.
         heed: called between batches; what it raises ends the survey, and what is done so far is kept.
 
     Raises:
-        UserError: there is no room for what is seen, or a picture is gone.
+        UserError: there is no room for what is seen, a picture is gone, or the network's head cannot be looked at.
     """
     size = pass_size(compute.device)
-    with memory_kept(), eval_mode(network), _Surveyor(network, compute) as surveyor:
+    with memory_kept(), eval_mode(network), _Surveyor(network, compute, every_depth=every_depth) as surveyor:
         surveyor.try_on(inputs([keys[0]] * _TRIED))
         try:
             kept = store.open(surveyor.name, keys, surveyor.kind, warn)
@@ -122,7 +124,7 @@ class _Surveyor:
         depths, widths: of what is seen, known after `try_on`.
     """
 
-    def __init__(self, network: Network, compute: Compute) -> None:
+    def __init__(self, network: Network, compute: Compute, *, every_depth: bool) -> None:
         tree = layer_tree(network.backbone)
         leaves = {leaf.path: leaf for leaf in tree.leaves()}
         found = blocks(tree, network.head_path)
@@ -133,7 +135,9 @@ class _Surveyor:
             network.to(memory_format=torch.channels_last)
         heads = [path for path in leaves if is_under(path, network.head_path)]
         doors = [_first_module(block, list(leaves), modules) for block in (*found[1:], heads)]
-        self._doors = {depth: modules[path] for depth, path in enumerate(doors, start=1) if path is not None}
+        wanted = range(1 if every_depth else len(doors), len(doors) + 1)
+        named = [(depth, doors[depth - 1]) for depth in wanted]
+        self._doors = {depth: modules[path] for depth, path in named if path is not None}
         self.depths: tuple[int, ...] = ()
         self.widths: tuple[int, ...] = ()
         self._here = threading.local()
@@ -163,6 +167,11 @@ class _Surveyor:
         seen = self._seen(inputs)
         self.depths = tuple(sorted(depth for depth, tensor in seen.items() if len(tensor) == len(inputs)))
         self.widths = tuple(seen[depth].shape[1] for depth in self.depths)
+        if self.blocks not in self.depths:
+            raise UserError(
+                tr("What the head of this network is given cannot be looked at: it is not called as a layer."),
+                tr("Choose another network."),
+            )
 
     def rows(self, inputs: Tensor) -> Tensor:
         """What is seen of `inputs` (N, …): float32 (N, widths), on the CPU."""

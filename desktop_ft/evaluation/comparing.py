@@ -231,7 +231,7 @@ def _verdict(
 ) -> Iterable[str]:
     most = comparison.images[-1]
     if comparison.strategies[0] == AS_IT_IS.name:
-        yield from _worth(tests, pictures)
+        yield from _worth(tests, len(judged.pictures))
         return
     against = [test for test in tests if test.images == most and test.than == SCRATCH.name]
     if not against:

@@ -27,7 +27,8 @@ class LearningCurvePlot(QWidget):
         self.plot = make_plot(tr("Accuracy of a probe, %"), tr("pictures it learns from"))
         self.plot.setMouseEnabled(x=False, y=False)
         self._curves = [self.plot.plot(), self.plot.plot()]
-        self._edges = [[self.plot.plot(pen=None), self.plot.plot(pen=None)] for _ in self._curves]
+        unseen = pg.mkPen(None)  # not no pen at all: what is not drawn has no path to fill beside
+        self._edges = [[self.plot.plot(pen=unseen), self.plot.plot(pen=unseen)] for _ in self._curves]
         self._bands = [pg.FillBetweenItem(low, high) for low, high in self._edges]
         for band in self._bands:
             self.plot.addItem(band)

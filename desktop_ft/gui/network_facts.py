@@ -105,7 +105,7 @@ COLUMNS = (
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
-        width=6,
+        width=8,
         help=marked("Side of the square picture it was trained on."),
     ),
     Column(

@@ -65,7 +65,7 @@ def check_up(
     shown = resize_rule(plugins.backbones.get(recipe.backbone.name).spec, recipe.backbone.image_size).crop
     looks = look_at(Path(manifest.root), samples, shown, _in(tell, tr("Comparing the pictures")), heed)
     asking = _in(tell, tr("Asking the network"))
-    features = survey(recipe, plugins, manifest, samples, warn=warn, progress=asking, cancel=cancel).last
+    features = survey(recipe, plugins, manifest, samples, every_depth=False, warn=warn, progress=asking, cancel=cancel).last
     tell(tr("Judging"), 0, None)
     return _judged(manifest, features, looks.greys, looks.faults, seed=recipe.seed, with_map=with_map, heed=heed)
 

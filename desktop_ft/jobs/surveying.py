@@ -25,6 +25,7 @@ def survey(
     manifest: DatasetManifest,
     samples: tuple[Sample, ...],
     *,
+    every_depth: bool = True,
     warn: Warn = silent,
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
@@ -35,6 +36,7 @@ def survey(
 
     Args:
         samples: some of those of `manifest`, at least one, whose subsets do not matter.
+        every_depth: False: only what the head is given is looked at.
         progress: told how many of the pictures not seen before are done, of how many.
 
     Raises:
@@ -56,6 +58,7 @@ def survey(
                 shown.inputs,
                 compute,
                 feature_store(),
+                every_depth=every_depth,
                 warn=warn,
                 progress=progress,
                 heed=heeding(cancel),

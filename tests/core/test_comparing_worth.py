@@ -57,7 +57,9 @@ def test_it_says_what_to_keep_what_to_leave_out_and_what_makes_no_difference() -
         "without:rotation": range(5),
         "without:horizontal_flip+rotation": range(1, 41),
     }
-    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=tuple(map(str, range(PICTURES))))
+    judged = Judged(
+        device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=tuple(map(str, range(PICTURES))), commonest=0.5
+    )
     found = compared(comparison(), judged, [ran(name, seed, of) for name, of in wrong.items() for seed in (0, 1)], (), 8)
     flip, turn, both, more = found.verdict
     assert flip.startswith("horizontal_flip: keep it. Without it the model is 20.0 points worse")
@@ -70,7 +72,7 @@ def test_it_says_what_to_keep_what_to_leave_out_and_what_makes_no_difference() -
 
 
 def test_before_there_is_anything_to_compare_it_says_so() -> None:
-    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=("1", "2"))
+    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=("1", "2"), commonest=0.5)
     (said,) = compared(comparison(), judged, [ran(AS_IT_IS.name, 0, range(1))], (), 8).verdict
     assert "can be said once" in said
 
