@@ -191,7 +191,7 @@ def test_a_slow_file_is_asked_less_often_to_time_it(monkeypatch, photos, seconds
     monkeypatch.setattr(check_child.time, "perf_counter", lambda: now)
     told = io.StringIO()
     request = {"model": "slow.onnx", "paths": [str(photos[0])], "time": True}
-    check_child.main(io.StringIO(json.dumps(request) + "\n"), told, lambda _: Slow())
+    check_child.main(io.StringIO(json.dumps(request) + "\n"), told, lambda _: Slow(), require=lambda: None)
     asked[1] -= 1  # the photo's own answer
     assert asked == pytest.approx(calls, abs=1)  # of the last digit of the sums
     latency = json.loads(told.getvalue().splitlines()[-1])["latency"]
