@@ -13,15 +13,39 @@ from desktop_ft.core.words import percent, short_duration, size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """How a probe's answers differ from those of the best one on the same pictures.
+
+    Attributes:
+        won: how many pictures it alone told. lost: how many the best alone did.
+    """
+
+    won: int = 0
+    lost: int = 0
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the best is not better by more than one standard error (the rule of Breiman et al. 1984, section 3.4.3).
+
+        The error is that of the difference on the same pictures (McNemar 1947), with one picture more on each side, so that few
+        pictures that are all right or all wrong prove nothing (Agresti and Min 2005).
+        """
+        won, lost = self.won + 1, self.lost + 1
+        return lost - won <= math.sqrt(won + lost)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeScore:
     """How well the classes are told from what the first blocks make of a picture, by a classifier that has not seen it.
 
     Attributes:
         depth: how many blocks have answered.
+        against: what the best depth, as `best_of` says, tells otherwise.
     """
 
     depth: int
     accuracy: Interval
+    against: Against = Against()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,18 +140,15 @@ def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
     return max(scores, key=lambda score: (score.accuracy.value, score.depth))
 
 
-def where_to_cut(scores: Sequence[ProbeScore], pictures: int) -> int:
-    """How many blocks to freeze for a try: the cheapest choice that so many pictures cannot tell from the best.
+def where_to_cut(scores: Sequence[ProbeScore]) -> int:
+    """How many blocks to freeze for a try: the cheapest choice that the pictures cannot tell from the best.
 
     What is frozen up to some depth still holds all that a probe reads there, so what learns behind it may come as far;
     what a later block no longer tells it has given up for its old task (Yosinski et al. 2014, "How transferable are features in
-    deep neural networks?"), and must learn anew. Of all depths within one standard error of the best (the rule of
-    Breiman et al. 1984, section 3.4.3) the deepest is taken, behind which the least has to learn: few pictures make the error
-    large, and so keep to the head.
+    deep neural networks?"), and must learn anew. Of all depths that are near the best the deepest is taken, behind which the
+    least has to learn: few pictures tell little apart, and so keep to the head. That everything should learn no probe can say.
     """
-    best = best_of(scores).accuracy.value
-    error = math.sqrt(best * (1 - best) / pictures)
-    return max(score.depth for score in scores if score.accuracy.value >= best - error)
+    return max(score.depth for score in scores if score.against.is_near)
 
 
 def better_of(options: Sequence[PlanOption]) -> PlanOption:
@@ -142,13 +163,15 @@ class BackboneScore:
     Attributes:
         accuracy: of a probe on what its head would be given.
         logme: as `evaluation.probing.logme`; to be compared only between networks, on the same pictures.
-        speed: how fast it answers here.
+        speed: how fast it answers here, pictures of its own size.
+        against: what the best network tells otherwise.
     """
 
     name: str
     accuracy: Interval
     logme: float
     speed: Speed
+    against: Against = Against()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +190,8 @@ class Ranking:
 
     @property
     def recommended(self) -> BackboneScore:
-        """The fastest that so many pictures cannot tell from the best: within one standard error of it."""
-        best = self.scores[0].accuracy.value
-        error = math.sqrt(best * (1 - best) / self.pictures)
-        near = [score for score in self.scores if score.accuracy.value >= best - error]
-        return max(near, key=lambda score: score.speed.pictures_per_second)
+        """The fastest that the pictures cannot tell from the best."""
+        return max((score for score in self.scores if score.against.is_near), key=lambda score: score.speed.pictures_per_second)
 
     @property
     def words(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop_ft.core.advice import Against
 from desktop_ft.core.metrics import Interval
 from desktop_ft.evaluation.intervals import wilson
 
@@ -39,6 +40,10 @@ class Probe:
     def accuracy(self) -> Interval:
         """The share of rows whose class was told, with Wilson's interval."""
         return wilson(int(self.right.sum()), len(self.right))
+
+    def against(self, best: Probe) -> Against:
+        """How its answers differ from those of `best`, on the same rows."""
+        return Against(won=int((self.right & ~best.right).sum()), lost=int((best.right & ~self.right).sum()))
 
 
 def probe(features: NDArray[np.floating], labels: Sequence[int], *, folds: int = FOLDS, seed: int = 0) -> Probe:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, where_to_cut
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
@@ -22,11 +22,8 @@ from desktop_ft.jobs.surveying import survey
 from desktop_ft.jobs.trial import tried
 from desktop_ft.plugin_manager import Plugins
 
-if TYPE_CHECKING:
-    import numpy as np
-
-MOST = 2000
-"""Training pictures that are looked at; of more a part is drawn, as evenly over the classes as they are."""
+MOST, FEWEST = 2000, 5
+"""Training pictures that are looked at, of more a part; and of each class at least, where it has so many: one a fold."""
 Told = Callable[[str, int, int | None], None]
 
 
@@ -53,17 +50,23 @@ def advise(
     Raises:
         UserError: as training would; or the weights are not on this machine. Cancelled: as asked.
     """
+    from desktop_ft.evaluation.probing import probe
+
     tell = told or _nobody
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
     samples = drawn(manifest, recipe.seed)
+    labels = [sample.label for sample in samples]
     seen = survey(
         recipe, plugins, manifest, samples, warn=warn, progress=lambda *done: tell(tr("Asking the network"), *done), cancel=cancel
     )
+    probes = {
+        depth: probe(features, labels, seed=recipe.seed) for depth, features in zip(seen.depths, seen.features, strict=True)
+    }
+    best = max(probes, key=lambda depth: (probes[depth].accuracy.value, depth))
     scores = tuple(
-        ProbeScore(depth=depth, accuracy=_accuracy(features, samples, recipe.seed))
-        for depth, features in zip(seen.depths, seen.features, strict=True)
+        ProbeScore(depth=depth, accuracy=each.accuracy, against=each.against(probes[best])) for depth, each in probes.items()
     )
-    depths = sorted({seen.blocks, where_to_cut(scores, len(samples))}, reverse=True)
+    depths = sorted({seen.blocks, where_to_cut(scores)}, reverse=True)
     options = []
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
@@ -99,7 +102,7 @@ def rank_backbones(
     Args, Raises:
         As `advise`; also a UserError where no weights are on this machine, or none of the networks can be asked.
     """
-    from desktop_ft.evaluation.probing import logme
+    from desktop_ft.evaluation.probing import Probe, logme, probe
 
     tell = told or _nobody
     here = [backbone for backbone in plugins.backbones if is_local(backbone)]
@@ -110,40 +113,44 @@ def rank_backbones(
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
     samples = drawn(manifest, recipe.seed)
     labels = [sample.label for sample in samples]
-    found, left_out = [], list[UserError]()
+    found, left_out = list[tuple[BackboneScore, Probe]](), list[UserError]()
     for number, backbone in enumerate(here):
         tell(tr("Asking the networks"), number, len(here))
         choice = BackboneChoice(name=backbone.spec.name, image_size=recipe.backbone.image_size)
         own = recipe.model_copy(update={"backbone": choice})
         try:
-            features = survey(own, plugins, manifest, samples, warn=warn, cancel=cancel).last
+            features = survey(own, plugins, manifest, samples, every_depth=False, warn=warn, cancel=cancel).last
         except UserError as error:
             left_out.append(error)
             continue
-        accuracy = _accuracy(features, samples, recipe.seed)
+        told_by = probe(features, labels, seed=recipe.seed)
         speed = known_speed(backbone) or measure_speeds([backbone], cancel=cancel)[backbone.spec.name]
-        found.append(BackboneScore(name=backbone.spec.name, accuracy=accuracy, logme=logme(features, labels), speed=speed))
+        score = BackboneScore(name=backbone.spec.name, accuracy=told_by.accuracy, logme=logme(features, labels), speed=speed)
+        found.append((score, told_by))
     tell(tr("Asking the networks"), len(here), len(here))
     if not found:
         raise left_out[0]
-    best_first = sorted(found, key=lambda score: (score.accuracy.value, score.logme), reverse=True)
-    return Ranking(scores=tuple(best_first), pictures=len(samples), left_out=tuple(map(str, left_out)))
+    found.sort(key=lambda each: (each[0].accuracy.value, each[0].logme), reverse=True)
+    best = found[0][1]
+    scores = tuple(replace(score, against=told_by.against(best)) for score, told_by in found)
+    return Ranking(scores=scores, pictures=len(samples), left_out=tuple(map(str, left_out)))
 
 
 def drawn(manifest: DatasetManifest, seed: int) -> tuple[Sample, ...]:
-    """The training pictures of `manifest`, at most `MOST`: of more, the same ones for the same `seed`, in their order."""
-    from desktop_ft.evaluation.probing import stratified
+    """Training pictures of `manifest`, no two of the same bytes, in their order: the same ones for the same `seed`.
 
-    training = manifest.of(Subset.TRAIN)
-    parts = -(-len(training) // MOST)
-    part = stratified([sample.label for sample in training], parts, seed)
-    return tuple(sample for sample, own in zip(training, part, strict=True) if own == 0)
-
-
-def _accuracy(features: np.ndarray, samples: tuple[Sample, ...], seed: int) -> Interval:
-    from desktop_ft.evaluation.probing import probe
-
-    return probe(features, [sample.label for sample in samples], seed=seed).accuracy
+    Of more than `MOST` each class gives its share, but as many as there are folds at least, so that a rare one is judged too.
+    Copies would be known from the one that was learned, and count as if they were told.
+    """
+    different = tuple({sample.sha256: sample for sample in manifest.of(Subset.TRAIN)}.values())
+    by_class: dict[int, list[Sample]] = {}
+    for sample in different:
+        by_class.setdefault(sample.label, []).append(sample)
+    chance, taken = random.Random(seed), set[str]()  # noqa: S311 (chance, not secrecy)
+    for samples in by_class.values():
+        share = MOST * len(samples) // max(MOST, len(different))
+        taken.update(each.sha256 for each in chance.sample(samples, min(len(samples), max(FEWEST, share))))
+    return tuple(sample for sample in different if sample.sha256 in taken)
 
 
 def _option(

@@ -1,6 +1,8 @@
 """Advice before anything is trained: by depth and by network, on a few drawn shapes."""
 
 import threading
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -31,9 +33,21 @@ def test_of_many_pictures_a_part_is_drawn_evenly(recipe: Recipe, monkeypatch: py
     training = manifest.of(Subset.TRAIN)
     assert drawn(manifest, 0) == training
     monkeypatch.setattr(advising, "MOST", 7)
+    monkeypatch.setattr(advising, "FEWEST", 2)
     part = drawn(manifest, 0)
-    assert 3 <= len(part) <= 7 and set(part) < set(training) and {sample.label for sample in part} == {0, 1, 2}
+    assert Counter(sample.label for sample in part) == {0: 2, 1: 2, 2: 2} and set(part) < set(training)
     assert part == drawn(manifest, 0) != drawn(manifest, 1)
+
+
+def test_a_rare_class_is_looked_at_too_and_no_picture_twice(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advising, "MOST", 100)
+    (like, *_) = scan_dataset(recipe.dataset).of(Subset.TRAIN)
+    labels = [0] * 2000 + [1] * 30
+    many = [replace(like, sha256=f"{number:064x}", path=f"{number}.png", label=label) for number, label in enumerate(labels)]
+    copies = [replace(sample, path=f"copy of {sample.path}") for sample in many]
+    part = drawn(scan_dataset(recipe.dataset).with_samples([*many, *copies]), 0)
+    assert Counter(sample.label for sample in part) == {0: 98, 1: 5}
+    assert len({sample.sha256 for sample in part}) == len(part)
 
 
 def test_networks_here_are_ranked_by_what_they_tell(recipe: Recipe, plugins: Plugins) -> None:
@@ -77,7 +91,7 @@ def test_a_network_that_is_not_here_is_told_with_its_cure(recipe: Recipe, plugin
 def test_where_the_probe_falls_the_plans_are_tried_on_training_pictures_alone(
     recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advising, "where_to_cut", lambda scores, pictures: scores[-1].depth - 1)
+    monkeypatch.setattr(advising, "where_to_cut", lambda scores: scores[-1].depth - 1)
     manifest = scan_dataset(recipe.dataset)
     told = set()
     advice = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
@@ -91,7 +105,7 @@ def test_where_the_probe_falls_the_plans_are_tried_on_training_pictures_alone(
 
 
 def test_a_try_can_be_given_up(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advising, "where_to_cut", lambda scores, pictures: scores[-1].depth - 1)
+    monkeypatch.setattr(advising, "where_to_cut", lambda scores: scores[-1].depth - 1)
     cancel = threading.Event()
 
     def told(what: str, done: int, total: int | None) -> None:
