@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
@@ -208,6 +209,14 @@ class Comparison(Described):
             raise ValueError(tr("must name two at least"))
         return different
 
+    @model_validator(mode="after")
+    def _of_the_base(self) -> Self:
+        known = {spec.transform for spec in self.base.augmentation}
+        for each in map(strategy, self.strategies):
+            if isinstance(each, Variant) and (unknown := set(each.without) - known):
+                raise ValueError(tr("The augmentation has no '{transform}' to leave out", transform=min(unknown)))
+        return self
+
     @field_validator("images")
     @classmethod
     def _rising(cls, images: tuple[int, ...]) -> tuple[int, ...]:
@@ -318,8 +327,11 @@ class PairedTest:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the difference is more than chance explains, at the usual one in twenty for all tests together."""
-        return self.corrected < 0.05
+        """Whether the difference is more than chance explains, at the usual one in twenty for all tests together.
+
+        The test is about the pictures, the interval about the seeds as well: both must say so.
+        """
+        return self.corrected < 0.05 and (self.difference.low > 0 or self.difference.high < 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

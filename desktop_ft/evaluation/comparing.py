@@ -380,7 +380,7 @@ def _between(tests: Sequence[PairedTest], value: dict[str, float], most: int) ->
     among = [test for test in tests if test.images == most and SCRATCH.name not in (test.strategy, test.than)]
     sure = [test for test in among if test.is_sure]
     if among and not sure:
-        yield tr("Between the ways to fine-tune no difference could be shown: take the quickest.")
+        yield tr("Between the ways to fine-tune no difference could be shown.")
     for test in sure:
         better, worse = (test.strategy, test.than) if test.difference.value > 0 else (test.than, test.strategy)
         yield tr(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import desktop_ft
 from desktop_ft.core import language
 from desktop_ft.core.comparing import ALL, AS_IT_IS, MOST_EPOCHS, Compared, Score, images_words, strategy
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.words import duration, short_duration
 from desktop_ft.evaluation.charts import SERIES, Line, line_chart
@@ -193,12 +194,12 @@ def _how(found: Compared) -> str:
             time=duration(plan.seconds),
             most=MOST_EPOCHS,
         )
-    judged = tr(
-        "{count:,} pictures ({subset}), the same for all runs; a run's best epoch is the one that judged the validation pictures "
-        "best, which flatters all strategies alike",
-        count=len(found.pictures),
-        subset=tr(found.subset),
-    )
+    judged = tr("{count:,} pictures ({subset}), the same for all runs", count=len(found.pictures), subset=tr(found.subset))
+    if found.subset == Subset.VAL:
+        flattery = tr(
+            "a run's best epoch is the one that judged these best, which flatters it, and the more the more epochs it has"
+        )
+        judged = f"{judged}; {flattery}"
     drawn = tr(
         "From the training pictures alone; runs of one seed learn from the same ones, and those of a smaller number are among "
         "those of a larger one"

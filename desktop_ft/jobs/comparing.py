@@ -314,10 +314,11 @@ class Shelf:
         self._failed: dict[str, tuple[str, str]] = {}
         for run in self.runs:
             self.look(run)
+        self._failed.clear()  # what failed before is tried once more: there may be room on the disk by now
 
     @property
     def lacking(self) -> list[PlannedRun]:
-        """What is to be trained, or gone on with; not what failed."""
+        """What is to be trained, or gone on with; not what has failed since this was opened."""
         return [run for run in self.runs if run.folder not in self.ran and run.folder not in self._failed]
 
     @property
@@ -356,7 +357,7 @@ class Shelf:
         found = self._compared()
         atomic.write(self._folder.result, to_json(found))
         atomic.write(self._folder.report, page(found, plan_seconds(self._plan)).encode())
-        if len(found.runs) == found.planned:
+        if not self.lacking:
             self._folder.drop_kept()
         return found
 

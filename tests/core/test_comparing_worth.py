@@ -3,9 +3,10 @@
 import pytest
 
 from desktop_ft.core.augmentation import AugmentationSpec
-from desktop_ft.core.comparing import AS_IT_IS, Comparison, CurvePoint, RunFigures, augmentation_strategies, strategy
+from desktop_ft.core.comparing import AS_IT_IS, Comparison, CurvePoint, PairedTest, RunFigures, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.evaluation.comparing import Judged, compared
 from desktop_ft.evaluation.comparison_page import page
@@ -84,3 +85,20 @@ def test_a_recipe_of_many_transforms_makes_folders_that_every_disk_takes() -> No
     assert max(len(run.folder) for run in runs) < 120
     assert len({run.folder for run in runs}) == len(runs)
     assert strategy(augmentation_strategies(base)[-1]).recipe(base).augmentation == ()
+
+
+def test_a_transform_that_the_augmentation_does_not_have_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="no 'blur' to leave out"):
+        Comparison(base=BASE, strategies=(AS_IT_IS.name, "without:blur"))
+
+
+def test_a_difference_is_sure_only_where_its_interval_says_so_too() -> None:
+    def told(low: float, high: float, corrected: float) -> bool:
+        difference = Interval(value=(low + high) / 2, low=low, high=high)
+        return PairedTest(
+            strategy="head", than="scratch", images=0, seeds=3, difference=difference, only_first=1, only_second=0, p=0.0,
+            corrected=corrected,
+        ).is_sure  # fmt: skip
+
+    assert told(0.01, 0.1, 0.001) and told(-0.1, -0.01, 0.001)
+    assert not told(0.0, 0.07, 0.001) and not told(0.01, 0.1, 0.2)
