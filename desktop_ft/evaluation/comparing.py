@@ -290,7 +290,7 @@ def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
             unsure = True
             yield tr(
                 "{transforms}: no effect that could be shown. Without it the accuracy differs by {points} points (95 % interval "
-                "{low} to {high}), which chance explains ({chance}).",
+                "{low} to {high}; {chance}).",
                 **told,
             )
         elif test.difference.value < 0:
@@ -333,7 +333,7 @@ def _gain(test: PairedTest) -> str:
     if not test.is_sure:
         return tr(
             "{strategy}: no gain that could be shown. It differs from scratch by {points} points (95 % interval {low} to "
-            "{high}), which chance explains ({chance}).",
+            "{high}; {chance}).",
             **points,
         )
     if test.difference.value < 0:

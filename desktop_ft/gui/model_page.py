@@ -53,6 +53,7 @@ class ModelPage(Page):
         self.cards = NetworkCards()
         self.cards.used.connect(self.use)
         self.ranking = RankingRow(session)
+        self.header.addWidget(self.ranking.ask)
         panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(72, 28))
         for widget in (self.cards, self.ranking, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)

@@ -2,29 +2,31 @@
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Progress, button, label, row
+from desktop_ft.gui.widgets import Progress, button, label
+
+_TIP = marked("See how well each network that is on this machine tells your classes, before anything is trained.")
 
 
 class RankingRow(QWidget):
-    """Asks, shows how far it is, and says in words what came of it."""
+    """Shows how far it is, and says in words what came of it; not seen before there is anything to say.
+
+    Attributes:
+        ask: the button that asks, for the page to place.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session, self._advisor = session, session.ranking
-        self.ask = button(
-            tr("Compare on my pictures"),
-            self._advisor.ask,
-            tip=tr("See how well each network that is on this machine tells your classes, before anything is trained."),
-        )
+        self.ask = explained(button(tr("Compare on my pictures"), self._advisor.ask), "model.compare")
         self.words = label(role="muted", wrap=True)
         self.progress = Progress(tr("networks"))
         self.progress.cancelled.connect(self._advisor.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row(explained(self.ask, "model.compare"), self.words))
+        layout.addWidget(self.words)
         layout.addWidget(self.progress)
         self._advisor.changed.connect(self.refresh)
         self._advisor.progressed.connect(self._advance)
@@ -39,13 +41,14 @@ class RankingRow(QWidget):
             self.progress.end()
         elif self.progress.isHidden():
             self.progress.begin(tr("Asking the networks"))
+        self.ask.setToolTip(tr("Networks cannot be compared yet: {reason}", reason=blocker.reason) if blocker else tr(_TIP))
+        said = self._advisor.fault
         if told is not None:
             left_out = [tr("Left out: {reason}", reason=reason) for reason in told.left_out]
-            self.words.setText(" ".join((tr("Probe accuracy on your data: {reason}", reason=told.words), *left_out)))
-        elif self._advisor.fault or blocker is None:
-            self.words.setText(self._advisor.fault)
-        else:
-            self.words.setText(tr("Networks cannot be compared yet: {reason}", reason=blocker.reason))
+            said = " ".join((tr("Probe accuracy on your data: {reason}", reason=told.words), *left_out))
+        self.words.setText(said)
+        self.words.setVisible(bool(said))
+        self.setVisible(bool(said) or self._advisor.running)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
         self.progress.advance(done, total)
