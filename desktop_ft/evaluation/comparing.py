@@ -71,7 +71,7 @@ def compared(
         tests=tests,
         to_match=to_match,
         matches=matches,
-        verdict=tuple(_verdict(comparison, judged, scores, tests, matches)),
+        verdict=(*_verdict(comparison, judged, scores, tests, matches), *_one_seed(comparison)),
     )
 
 
@@ -224,6 +224,11 @@ def _matches(
             images=images,
             fewest=images is not None and own[0].accuracy.value >= scratch.accuracy.value,
         )
+
+
+def _one_seed(comparison: Comparison) -> Iterable[str]:
+    if comparison.seeds == 1:
+        yield tr("Each was trained from one seed alone: how much another would change is not known.")
 
 
 def _verdict(

@@ -174,7 +174,7 @@ def planned(
             progress(tr("Looking at the pictures"), done, total)
 
     whole = asked.base.dataset.model_copy(update={"images_per_class": 0})
-    manifest = scan_dataset(whole, progress=scanning, cancel=control.cancel)
+    manifest = scan_dataset(whole, progress=scanning, cancel=control.stop)  # nothing of it is kept
     check_trainable(manifest, asked.base.optimisation.batch_size)
     most = max(manifest.counts(Subset.TRAIN).values())
     images = tuple(number for number in asked.images if number == ALL or number < most)
@@ -200,7 +200,7 @@ def _allotted(
         if progress:
             progress(tr("Measuring how long an epoch takes"), number, len(comparison.strategies))
         recipe = comparison.recipe(name, ALL, 0)
-        told = forecast(recipe, plugins, manifest, cancel=control.cancel)
+        told = forecast(recipe, plugins, manifest, cancel=control.stop)
         for images in comparison.images:
             fewer = replace(told, training=sum(counts if images == ALL else (min(images, count) for count in counts)))
             expected = {epochs: _expected(fewer, recipe, epochs) for epochs in range(1, MOST_EPOCHS + 1)}
@@ -386,9 +386,15 @@ class Shelf:
 
 
 def _figures(ran: Sequence[_Ran]) -> list[RunFigures]:
-    """The figures of each run, with the pass through the frozen layers counted in full, whichever run of the strategy made it."""
-    names = {each.planned.strategy for each in ran}
-    answer = {name: seconds_an_answer([each.times for each in ran if each.planned.strategy == name]) for name in names}
+    """The figures of each run, with the pass through the frozen layers counted in full, whichever run made it.
+
+    What an answer takes is measured where the strategy's own runs gave some; where others of the same frozen layers had given all
+    of them, on all runs.
+    """
+    of_all, answer = seconds_an_answer([each.times for each in ran]), dict[str, float]()
+    for name in {each.planned.strategy for each in ran}:
+        own = [each.times for each in ran if each.planned.strategy == name]
+        answer[name] = seconds_an_answer(own) if any(times.fresh for times in own) else of_all
     figures = []
     for each in ran:
         run, times = each.planned, each.times

@@ -102,3 +102,11 @@ def test_a_difference_is_sure_only_where_its_interval_says_so_too() -> None:
 
     assert told(0.01, 0.1, 0.001) and told(-0.1, -0.01, 0.001)
     assert not told(0.0, 0.07, 0.001) and not told(0.01, 0.1, 0.2)
+
+
+def test_with_one_seed_it_says_that_seeds_were_not_varied() -> None:
+    judged = Judged(device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=("1", "2"), commonest=0.5)
+    runs = [ran(AS_IT_IS.name, 0, range(1)), ran("without:rotation", 0, range(1))]
+    one = comparison().model_copy(update={"seeds": 1})
+    assert "one seed alone" in compared(one, judged, runs, (), 4).verdict[-1]
+    assert "one seed alone" not in compared(comparison(), judged, runs, (), 8).verdict[-1]
