@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import RidgeClassifier
 
-from desktop_ft.evaluation.probing import FOLDS, PENALTIES, Ridge, logme, one_hot, probe, stratified
+from desktop_ft.core.advice import Against
+from desktop_ft.evaluation.probing import FOLDS, PENALTIES, Probe, Ridge, logme, one_hot, probe, stratified
 
 
 def drawn(rows: int, columns: int, classes: int, seed: int, apart: float = 1.0) -> tuple[np.ndarray, list[int]]:
@@ -121,3 +122,12 @@ def test_logme_of_features_that_tell_nothing_is_a_number() -> None:
 def test_logme_ranks_features_by_how_far_the_classes_stand_apart() -> None:
     values = [logme(*drawn(120, 200, 3, seed=1, apart=apart)) for apart in (0.0, 0.2, 0.5, 1.0)]
     assert values == sorted(values) and np.isfinite(values).all()
+
+
+def test_two_probes_are_compared_picture_by_picture() -> None:
+    def told(*right: bool) -> Probe:
+        return Probe(right=np.array(right), penalty=1.0)
+
+    best = told(True, True, True, False)
+    assert told(True, False, False, True).against(best) == Against(won=1, lost=2)
+    assert best.against(best) == Against()
