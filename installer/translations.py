@@ -18,6 +18,7 @@ from babel.messages import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from desktop_ft.core.comparing import Comparison
 from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.core.language import LANGUAGES
 from desktop_ft.core.metrics import Threshold
@@ -178,7 +179,8 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 def _in_fields() -> Iterator[Said]:
     yield from ((text, "desktop_ft/core/recipe.py") for text in _of_fields(Recipe))
     yield from ((text, "desktop_ft/core/exporting.py") for text in _of_fields(ExportSettings))
-    yield Threshold.model_fields["value"].description or "", "desktop_ft/core/metrics.py"
+    for kind, source in ((Threshold, "desktop_ft/core/metrics.py"), (Comparison, "desktop_ft/core/comparing.py")):  # no form
+        yield from ((field.description, source) for field in kind.model_fields.values() if field.description)
 
 
 def _of_fields(kind: type[Described]) -> Iterator[str]:

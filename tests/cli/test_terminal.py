@@ -4,9 +4,9 @@ import io
 import json
 import os
 import pty
+import queue
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -74,19 +74,17 @@ def test_on_a_terminal_a_bar_tells_how_far_it_is(tmp_path: Path) -> None:
     assert b"200/200" in shown
 
 
-def test_elsewhere_a_line_now_and_then_tells_how_far_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_elsewhere_a_line_now_and_then_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "_LINE_EVERY_S", 0.01)
-    said, again = "", threading.Event()
-    with Terminal().progress("Looking") as tell:
-        while "Looking …" not in said:
-            said += capsys.readouterr().err
-            again.wait(0.005)
+    monkeypatch.setattr(terminal, "_SAID_AGAIN_AFTER", 10**9)
+    said, heard = list[str](), queue.SimpleQueue[str]()
+    speaking = Terminal()
+    monkeypatch.setattr(speaking, "note", heard.put)
+    with speaking.progress("Looking") as tell:
+        said.append(heard.get(timeout=30))
         tell(1500, 20_000)
-        while "Looking: 1,500 of 20,000" not in said:
-            said += capsys.readouterr().err
-            again.wait(0.005)
+        said.append(heard.get(timeout=30))
+    assert said == ["Looking …", "Looking: 1,500 of 20,000"], "each is said once"
 
 
 def test_short_work_says_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
