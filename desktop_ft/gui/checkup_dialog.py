@@ -17,7 +17,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Report, Task
 
-_SIZE = (1000, 680)
+_SIZE = (1000, 640)
 
 
 def show_checkup(session: Session, edits: DataEdits, page: QWidget) -> None:

@@ -87,7 +87,7 @@ class CompareDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("What fine-tuning gains"))
-        self.resize(1000, 720)
+        self.resize(1000, 640)
         self._session, self._work, self._shut = session, session.comparing, False
         self.notice = Notice()
         self.progress = Progress(tr("runs"))
@@ -261,6 +261,7 @@ class CompareDialog(QDialog):
         found = self._work.found
         for plot in self.plots:
             plot.clear()
+            plot.setVisible(found is not None)  # axes of nothing would show numbers that mean nothing
             colour_plot(plot, self._session.theme.colours)
         self.table.rows.set_rows(found.scores if found is not None else ())
         first, *more = found.verdict if found is not None else (tr("Nothing has been compared yet."),)

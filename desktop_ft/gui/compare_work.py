@@ -116,6 +116,8 @@ class CompareWork(QObject):
         self.working = False
         if self._task is not None:
             self._task.cancel.set()
+        elif self.now is None:  # between two runs: nothing will end that lets go of the folder
+            self._let_go()
         self.changed.emit()
 
     def go_on(self) -> None:

@@ -85,6 +85,24 @@ def test_stopped_it_goes_on_where_it_was(dialog: CompareDialog, window: MainWind
     dialog.reject()
 
 
+def test_stopped_between_two_runs_it_lets_go_of_its_folder(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+    work = window.session.comparing
+    stopped = []
+
+    def stop(*_: object) -> None:
+        if work.now is None and work.done[0] == 1 and work.working:
+            stopped.append(True)
+            work.stop()
+
+    window.session.training.ended.connect(stop)  # heard after the comparison has heard it, before the next run begins
+    click(dialog.start)
+    qtbot.waitUntil(lambda: bool(stopped), timeout=60_000)
+    assert work.report is not None and not work.working
+    work.start(None, work.report.parent)
+    qtbot.waitUntil(lambda: work.found is not None and len(work.found.runs) == 4 and not work.working, timeout=60_000)
+    dialog.reject()
+
+
 def test_paused_it_begins_no_other_run_until_it_is_to_go_on(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
     work, training = window.session.comparing, window.session.training
     click(dialog.start)
