@@ -37,14 +37,3 @@ class PageHelp(Described):
         """The page's card as plain text, in the form of `HelpCard.text`."""
         steps = "\n".join(f"• {step}" for step in self.steps)
         return f"{title}\n\n{self.what}\n\n{tr(STEPS)}\n{steps}"
-
-
-class LessonStep(Described):
-    """One step of the lesson, taken on a real page with its real controls."""
-
-    page: str = Field(description="The page where it is taken.")
-    title: str = Field(min_length=1, description="What it is about.")
-    say: str = Field(min_length=1, description="What there is to understand.")
-    do: str = Field(min_length=1, description="What to do.")
-    look: str = Field(min_length=1, description="What to look at then.")
-    done: str = Field(description="The name of the condition that tells that it was done.")

@@ -405,10 +405,8 @@ ACTIONS = (
     ActionSpec(
         id="lesson.start",
         menu=_HELP,
-        text=marked("Lesson: fine-tuning in seven steps"),
-        tip=marked(
-            "Learn on a small sample, with the real controls, what a network knows, what to let learn and how to judge it."
-        ),
+        text=marked("Lesson: fine-tuning in five steps…"),
+        tip=marked("See in short runs on a small sample what a network has learned, and what freezing, rates and augmentation do."),
         handler="start_lesson",
     ),
     ActionSpec(

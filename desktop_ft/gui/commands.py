@@ -406,8 +406,10 @@ class Commands(QObject):
         self.noted.emit(tr("The window speaks this language from its next start on."))
 
     def start_lesson(self) -> None:
-        """Begin the lesson, or go on with it."""
-        self._session.lesson.start()
+        """Begin the lesson, or go on where it was left."""
+        from desktop_ft.gui.lesson_dialog import show_lesson
+
+        show_lesson(self._session, self._window)
 
     def explain_control(self) -> None:
         """Explain the control that has the focus."""

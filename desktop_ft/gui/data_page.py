@@ -49,7 +49,7 @@ class DataPage(Page):
             button(tr("Choose a folder…"), self._choose_folder, primary=True),
             button(tr("Choose a .zip…"), self._choose_zip),
             self.samples,
-            button(tr("Take the lesson"), session.lesson.start, tip=tr("Fine-tuning explained in seven steps, on the sample.")),
+            button(tr("Take the lesson"), self._take_lesson, tip=tr("Fine-tuning explained in five steps, live on the sample.")),
         )
         self.change = button(tr("Other folder…"), self._choose_folder)
         self.check = button(
@@ -80,6 +80,11 @@ class DataPage(Page):
         session.runs.began.connect(self.refresh)
         session.runs.ended.connect(self.refresh)
         self._draw()
+
+    def _take_lesson(self) -> None:
+        from desktop_ft.gui.lesson_dialog import show_lesson
+
+        show_lesson(self._session, self.window())
 
     def refresh(self) -> None:
         """Show what fits the moment."""

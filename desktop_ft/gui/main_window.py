@@ -30,7 +30,6 @@ from desktop_ft.gui.drops import is_exported, local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
-from desktop_ft.gui.lesson_panel import LessonPanel
 from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.other_project import OtherProject
 from desktop_ft.gui.pages import make_page
@@ -67,7 +66,6 @@ class MainWindow(QMainWindow):
         self.rail = Rail(session.theme)
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
-        self.lesson = LessonPanel(session.lesson, session.state)
         self.notice = Notice()
         self.interrupted = InterruptedRun(session)
         self.other_project = OtherProject(session, self.commands)
@@ -259,7 +257,6 @@ class MainWindow(QMainWindow):
             beside.setContentsMargins(MARGIN, 0, MARGIN, 0)
             beside.addWidget(line)
             right.addLayout(beside)
-        right.addWidget(self.lesson)
         right.addWidget(self.stack, 1)
         middle = QHBoxLayout()
         middle.setSpacing(0)

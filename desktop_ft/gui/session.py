@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import SignalInstance
 
-from desktop_ft import jobs, places
+from desktop_ft import jobs
 from desktop_ft.core.advice import Advice, Ranking
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
@@ -14,7 +14,7 @@ from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.forecasts import Forecasts
-from desktop_ft.gui.lesson import Lesson
+from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
@@ -52,7 +52,7 @@ class Session:
     autosave: Autosave
     log: Log
     plugin_work: PluginWork
-    lesson: Lesson
+    lesson: LessonWork
 
     @property
     def can_open(self) -> bool:
@@ -74,7 +74,7 @@ class Session:
     def open_sample(self, name: str) -> None:
         """Lay out the sample dataset `name`, and make it the project's pictures."""
         self.state.go("data")
-        self.opening.open_sample(name, places.cache() / "samples" / name)
+        self.opening.open_sample(name, jobs.scanning.sample_folder(name))
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
@@ -172,5 +172,5 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         autosave=Autosave(state),
         log=Log(state),
         plugin_work=plugin_work,
-        lesson=Lesson(state, training, settings),
+        lesson=LessonWork(worker, training, plugins, lambda: _is_free(opening, training, runs)),
     )

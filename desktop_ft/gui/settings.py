@@ -19,7 +19,7 @@ _KNOWN = {
     "splitters": dict,
     "last_folder": str,
     "recent": list,
-    "lesson": dict,
+    "lesson": int,
     "layout": dict,
     "windows": dict,
     "detached": dict,
@@ -82,15 +82,13 @@ class Settings:
         self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
 
     @property
-    def lesson(self) -> tuple[bool, int]:
-        """Whether the lesson is on, and the number of its step."""
-        kept = self._values.get("lesson", {})
-        step = kept.get("step")
-        return kept.get("open") is True, step if isinstance(step, int) else 0
+    def lesson(self) -> int:
+        """The place of the lesson's step that was shown last."""
+        return max(0, int(self._values.get("lesson", 0)))
 
     @lesson.setter
-    def lesson(self, value: tuple[bool, int]) -> None:
-        self._values["lesson"] = {"open": value[0], "step": value[1]}
+    def lesson(self, step: int) -> None:
+        self._values["lesson"] = step
 
     @property
     def notify(self) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from desktop_ft.jobs import exporting as exporting
     from desktop_ft.jobs import forecasting as forecasting
     from desktop_ft.jobs import isolated as isolated
+    from desktop_ft.jobs import lesson as lesson
     from desktop_ft.jobs import predicting as predicting
     from desktop_ft.jobs import queueing as queueing
     from desktop_ft.jobs import replanning as replanning

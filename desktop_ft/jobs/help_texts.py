@@ -9,14 +9,15 @@ from pydantic import TypeAdapter
 
 from desktop_ft import places
 from desktop_ft.api import Augmentation
-from desktop_ft.core.help import HelpCard, LessonStep, PageHelp
+from desktop_ft.core.help import HelpCard, PageHelp
 from desktop_ft.core.language import tr
+from desktop_ft.core.lesson import Lesson
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 
 _NOT_SET_BY_HAND = ("version",)
-NAMES = ("page", "done", "words")
-"""What holds names, not texts: of pages, of conditions, of words in the glossary."""
+NAMES = ("page", "words", "sample", "settings")
+"""What holds names, not texts: of pages, of words in the glossary, of a sample, of a recipe's fields and their values."""
 
 
 @cache
@@ -38,9 +39,9 @@ def glossary() -> dict[str, str]:
 
 
 @cache
-def lesson() -> tuple[LessonStep, ...]:
-    """The lesson's steps, in order."""
-    return TypeAdapter(tuple[LessonStep, ...]).validate_python(_read("lesson")["step"])
+def lesson() -> Lesson:
+    """The lesson."""
+    return Lesson.model_validate(_read("lesson"))
 
 
 @cache
@@ -89,8 +90,8 @@ def _read(name: str) -> dict[str, Any]:
 
 def _looked_up(value: Any, key: str) -> Any:
     """`value`, which stands under `key`, with its texts in the person's language."""
+    if key in NAMES or not isinstance(value, dict | list | str):
+        return value
     if isinstance(value, dict):
         return {name: _looked_up(each, name) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_looked_up(each, key) for each in value]
-    return value if key in NAMES else tr(value)
+    return [_looked_up(each, key) for each in value] if isinstance(value, list) else tr(value)

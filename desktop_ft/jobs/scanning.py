@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from desktop_ft import places
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
@@ -28,6 +29,11 @@ def scan_dataset(
         UserError: nothing there to learn from. Cancelled: as asked.
     """
     return prepared(scan(Path(dataset.folder), progress=progress, cancel=cancel), dataset)
+
+
+def sample_folder(name: str) -> Path:
+    """Where the window and the lesson lay out the sample dataset `name`."""
+    return places.cache() / "samples" / name
 
 
 def write_sample(plugins: Plugins, name: str, folder: Path) -> Path:

@@ -1,0 +1,322 @@
+"""The lesson: its steps on the left; beside them what there is to understand, runs that draw while they learn, and questions."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QDialog,
+    QHBoxLayout,
+    QListWidget,
+    QRadioButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.lesson import LessonFigures, LessonStep, Question
+from desktop_ft.gui import words
+from desktop_ft.gui.actions import PAGE_TITLES
+from desktop_ft.gui.lesson_work import LessonWork
+from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot, square
+from desktop_ft.gui.session import Session
+from desktop_ft.gui.table import Column, table
+from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, card, filling, label, letters_width, row, scrolled
+
+_SIZE = (1000, 660)
+_LETTERS = 30
+_COLUMNS = (
+    Column(title=marked("Run"), text=lambda run: run.title),
+    Column(
+        title=marked("Accuracy"),
+        text=lambda run: words.percent(run.accuracy.value) if run.accuracy else tr("learning…"),
+        sort=lambda run: run.accuracy.value if run.accuracy else 0.0,
+        number=True,
+        width=12,
+        help=marked("Share of the held-out pictures that the run's best model gets right."),
+    ),
+    Column(
+        title=marked("95 % interval"),
+        text=lambda run: words.interval(run.accuracy) if run.accuracy else "",
+        sort=lambda run: run.accuracy.low if run.accuracy else 0.0,
+        number=True,
+        width=18,
+    ),
+    Column(
+        title=marked("Seconds"),
+        text=lambda run: f"{run.seconds:.1f}",
+        sort=lambda run: run.seconds,
+        number=True,
+        width=9,
+        help=marked("From looking at the pictures to judging the model, here and now."),
+    ),
+)
+
+
+def show_lesson(session: Session, window: QWidget) -> None:
+    """Show the lesson of `window`, once, where it was left; the window stays usable beside it."""
+    dialog = window.findChild(LessonDialog) or LessonDialog(session, window)
+    dialog.show()
+    dialog.raise_()
+    dialog.activateWindow()
+
+
+class LessonDialog(QDialog):
+    """Closed, it gives up the runs under way, and keeps what was done."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Lesson: what fine-tuning is"))
+        self.resize(*_SIZE)
+        self._session, self._work, self._shut = session, session.lesson, False
+        self.restoreGeometry(session.settings.window("lesson"))
+        lesson = self._work.lesson
+        self.list = QListWidget()
+        self.list.setAccessibleName(tr("Steps of the lesson"))
+        self.list.setFixedWidth(letters_width(self, _LETTERS))
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setWordWrap(True)
+        self.list.addItems([""] * len(lesson.step) + [tr("Questions")])
+        self.step = StepPanel(self._work, session.theme, self._start, self._go)
+        self.questions = QuestionPanel(lesson.question)
+        self.stack = QStackedWidget()
+        for panel in (self.step, scrolled(self.questions)):
+            self.stack.addWidget(panel)
+        self.back = button(tr("Back"), partial(self._move, -1))
+        self.on = button("", self._on)
+        right = QVBoxLayout()
+        right.setSpacing(GAP)
+        right.addWidget(self.stack, 1)
+        right.addLayout(row(button(tr("Close"), self.reject), None, self.back, self.on))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(MARGIN)
+        layout.addWidget(self.list)
+        layout.addLayout(right, 1)
+        for signal in (self._work.changed, *session.can_open_changed):
+            signal.connect(self.refresh)
+        self._work.progressed.connect(self.step.draw)
+        self._work.failed.connect(self.step.notice.fail)
+        self.list.currentRowChanged.connect(self._show)
+        self.list.setCurrentRow(min(session.settings.lesson, self.list.count() - 1))
+
+    @property
+    def number(self) -> int:
+        """The place of the step that is shown; the questions come after the last."""
+        return self.list.currentRow()
+
+    def refresh(self, *_: object) -> None:
+        """Show what was done, and what can be done now."""
+        if self._shut:
+            return
+        steps, last = self._work.lesson.step, self.list.count() - 1
+        for number, step in enumerate(steps):
+            mark = " ✓" if number in self._work.results else ""
+            self.list.item(number).setText(f"{number + 1}. {step.title}{mark}")
+        self.back.setEnabled(self.number > 0)
+        self.on.setText(tr("Finish") if self.number == last else tr("Next"))
+        if self.number < last:
+            self.step.refresh()
+            is_next = self.number in self._work.results
+            self.on.setProperty("role", "primary" if is_next else "")
+            self.on.style().unpolish(self.on)
+            self.on.style().polish(self.on)
+
+    def done(self, result: int) -> None:
+        """Give up what is under way; once, as Qt calls this again when what it belongs to is closed."""
+        if not self._shut:
+            self._shut = True
+            self._work.cancel()
+            self._session.settings.remember_window("lesson", self.saveGeometry())
+            self.step.shut_down()
+        super().done(result)
+
+    def _show(self, number: int) -> None:
+        self._session.settings.lesson = number
+        questions = number == self.list.count() - 1
+        self.stack.setCurrentIndex(int(questions))
+        if not questions:
+            self.step.show_step(number)
+        self.refresh()
+
+    def _move(self, by: int) -> None:
+        self.list.setCurrentRow(self.number + by)
+
+    def _on(self) -> None:
+        if self.number < self.list.count() - 1:
+            self._move(1)
+        else:
+            self.list.setCurrentRow(0)  # another time it begins anew
+            self.accept()
+
+    def _start(self) -> None:
+        self.step.notice.clear()
+        self._work.start(self.number)
+
+    def _go(self) -> None:
+        self._session.state.go(self._work.lesson.step[self.number].page)
+        window = self.window().parentWidget()
+        if window is not None:
+            window.activateWindow()
+            window.raise_()
+
+
+class StepPanel(QWidget):
+    """One step: its words, and its runs as they learn."""
+
+    def __init__(self, work: LessonWork, theme: Theme, start: Callable[[], None], go: Callable[[], None]) -> None:
+        super().__init__()
+        self._work, self._theme, self._number = work, theme, 0
+        self.title = label(role="figure", wrap=True)
+        self.say, self.look, self.said, self.own = (label(wrap=True) for _ in range(4))
+        self.start = button("", start, primary=True)
+        self.way = button("", go)
+        self.notice = Notice()
+        self.progress = Progress(tr("epochs"))
+        self.progress.cancelled.connect(work.cancel)
+        self.plot = make_plot(tr("Accuracy on held-out pictures, %"), tr("epoch"))
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.legend = label(role="muted", wrap=True)
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.table = table(_COLUMNS, theme, tr("What the runs came to"))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GAP)
+        for widget in (self.title, self.say, self.notice, self.progress):
+            layout.addWidget(widget)
+        layout.addLayout(row(self.start, None))
+        self.shown = QWidget()
+        runs = QVBoxLayout(self.shown)
+        runs.setContentsMargins(0, 0, 0, 0)
+        runs.addWidget(self.plot, 3)
+        runs.addWidget(self.legend)
+        runs.addWidget(self.table, 2)
+        layout.addWidget(filling(self.shown), 1)
+        for widget in (self.said, self.look):
+            layout.addWidget(widget)
+        layout.addLayout(row(self.own, self.way))
+        theme.changed.connect(self.draw)
+
+    @property
+    def step(self) -> LessonStep:
+        """The step that is shown."""
+        return self._work.lesson.step[self._number]
+
+    def show_step(self, number: int) -> None:
+        """Show the step at the place `number`."""
+        self._number = number
+        step = self.step
+        self.title.setText(step.title)
+        self.say.setText(step.say)
+        self.look.setText(step.look)
+        self.own.setText(tr("On your own pictures: {text}", text=step.own))
+        self.way.setText(tr("Go to {page}", page=tr(PAGE_TITLES[step.page])))
+        self.notice.clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what can be done, and what was done."""
+        mine, runs = self._work.running and self._work.step == self._number, len(self.step.runs)
+        again = self._number in self._work.results
+        self.start.setText(
+            tr("Do it again") if again else tr_n("See it: {n} run, live", "See it: {n} runs, live", n=runs)
+        )
+        self.start.setVisible(not mine)
+        self.start.setEnabled(self._work.can_start)
+        self.start.setToolTip("" if self._work.can_start else tr("Something else is under way, beside which it would be slow."))
+        if mine and self.progress.isHidden():
+            self.progress.begin(self.step.title)
+        if not mine:
+            self.progress.end()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the runs of this step, as far as they are."""
+        if self.plot is None:
+            return
+        work = self._work
+        mine = work.running and work.step == self._number
+        runs = work.figures if mine else work.figures_of(self._number)
+        if mine:
+            self.progress.advance(*work.done)
+        self.plot.clear()
+        colour_plot(self.plot, self._theme.colours)
+        self.plot.setXRange(0, max((run.epochs for run in runs), default=1), padding=0.02)
+        self.plot.setYRange(0, 100, padding=0.03)
+        for number, run in enumerate(runs):
+            self._curve(run, SERIES[number])
+        self.shown.setVisible(bool(runs))  # axes of nothing would show numbers that mean nothing
+        self.legend.setText(" &nbsp; ".join(square(SERIES[number], run.title) for number, run in enumerate(runs)))
+        self.table.rows.set_rows(tuple(runs))
+        result = None if mine else work.results.get(self._number)
+        self.said.setText("\n".join(result.said) if result else "")
+        self.said.setVisible(result is not None)
+
+    def shut_down(self) -> None:
+        """Free the plot."""
+        plot, self.plot = self.plot, None
+        free_plot(plot)
+
+    def _curve(self, run: LessonFigures, colour: str) -> None:
+        pen: Any = pg.mkPen(colour, width=2 * self.devicePixelRatioF())
+        epochs, shares = list(range(1, len(run.curve) + 1)), [100 * share for share in run.curve]
+        self.plot.plot(epochs, shares, pen=pen, symbol="o", symbolSize=5, symbolBrush=colour, symbolPen=None)
+
+
+class QuestionPanel(QWidget):
+    """The questions, each answered by a click and explained at once."""
+
+    def __init__(self, questions: Sequence[Question]) -> None:
+        super().__init__()
+        self.setObjectName("form")
+        self._questions = questions
+        self._right: dict[int, bool] = {}
+        self.count = label(role="heading", wrap=True)
+        self.answers: list[list[QRadioButton]] = []
+        self.told = [label(wrap=True) for _ in questions]
+        layout = QVBoxLayout(self)
+        layout.setSpacing(GAP)
+        layout.addWidget(label(tr("Questions"), "figure"))
+        layout.addWidget(self.count)
+        for number, question in enumerate(questions):
+            frame, inside = card()
+            inside.addWidget(label(question.ask, "heading", wrap=True))
+            group = QButtonGroup(frame)
+            self.answers.append([])
+            for place, answer in enumerate(question.answers):
+                choice = QRadioButton(answer)
+                choice.clicked.connect(partial(self._answer, number, place))
+                group.addButton(choice)
+                self.answers[-1].append(choice)
+                inside.addWidget(choice)
+            self.told[number].hide()
+            inside.addWidget(self.told[number])
+            layout.addWidget(frame)
+        layout.addStretch(1)
+        self._tally()
+
+    def _answer(self, number: int, place: int) -> None:
+        question, told = self._questions[number], self.told[number]
+        right = place == question.right
+        self._right.setdefault(number, right)
+        told.setText(f"{tr('Right.') if right else tr('Not quite: try another.')} {question.why if right else ''}".strip())
+        told.setProperty("level", "good" if right else "warn")
+        told.style().unpolish(told)
+        told.style().polish(told)
+        told.show()
+        self._tally()
+
+    def _tally(self) -> None:
+        if not self._right:
+            self.count.setText(tr("Choose an answer; it is explained at once."))
+            return
+        at_once = sum(self._right.values())
+        self.count.setText(tr("{right} of {all} right at the first try.", right=at_once, all=len(self._questions)))
