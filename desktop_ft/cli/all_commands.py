@@ -12,6 +12,7 @@ from desktop_ft.cli.demo_command import add_demo_command
 from desktop_ft.cli.explain_command import add_explain_command
 from desktop_ft.cli.forecast_command import add_forecast_command
 from desktop_ft.cli.help_command import add_help_command
+from desktop_ft.cli.lesson_command import add_lesson_command
 from desktop_ft.cli.model_commands import add_model_commands
 from desktop_ft.cli.plugins_command import add_plugins_command
 from desktop_ft.cli.predict_command import add_predict_command
@@ -27,6 +28,7 @@ def add_all_commands(commands: Any) -> None:
     """Add them to the parser's sub-commands, in the order in which the help lists them."""
     for add in (
         add_demo_command,
+        add_lesson_command,
         add_data_commands,
         add_checkup_command,
         add_predict_command,

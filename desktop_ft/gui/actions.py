@@ -406,7 +406,9 @@ ACTIONS = (
         id="lesson.start",
         menu=_HELP,
         text=marked("Lesson: fine-tuning in five steps…"),
-        tip=marked("See in short runs on a small sample what a network has learned, and what freezing, rates and augmentation do."),
+        tip=marked(
+            "See in short runs on a small sample what a network has learned, and what freezing, rates and augmentation do."
+        ),
         handler="start_lesson",
     ),
     ActionSpec(

@@ -226,9 +226,7 @@ class StepPanel(QWidget):
         """Show what can be done, and what was done."""
         mine, runs = self._work.running and self._work.step == self._number, len(self.step.runs)
         again = self._number in self._work.results
-        self.start.setText(
-            tr("Do it again") if again else tr_n("See it: {n} run, live", "See it: {n} runs, live", n=runs)
-        )
+        self.start.setText(tr("Do it again") if again else tr_n("See it: {n} run, live", "See it: {n} runs, live", n=runs))
         self.start.setVisible(not mine)
         self.start.setEnabled(self._work.can_start)
         self.start.setToolTip("" if self._work.can_start else tr("Something else is under way, beside which it would be slow."))

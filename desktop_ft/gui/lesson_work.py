@@ -62,9 +62,7 @@ class LessonWork(QObject):
     @property
     def done(self) -> tuple[int, int]:
         """How many epochs of the runs under way are done, of how many in all."""
-        step = self.lesson.step[self.step]
-        planned = sum(self.lesson.recipe(step, run, "sample").optimisation.epochs for run in step.runs)
-        return sum(len(run.curve) for run in self.figures), planned
+        return sum(len(run.curve) for run in self.figures), jobs.lesson.epochs_of(self.lesson.step[self.step])
 
     def start(self, number: int) -> None:
         """Make the runs of the step at the place `number`, if that can be done now."""

@@ -29,12 +29,17 @@ Tell = Callable[[Sequence[LessonFigures]], None]
 _SURE = 0.05
 
 
+def epochs_of(step: LessonStep) -> int:
+    """How many epochs the runs of `step` have, all together."""
+    return sum(lesson().recipe(step, run, lesson().sample).optimisation.epochs for run in step.runs)
+
+
 def take_step(
     step: LessonStep, plugins: Plugins, tell: Tell = lambda figures: None, cancel: threading.Event | None = None
 ) -> LessonResult:
     """Make the runs of `step` one after another, and compare each with the first. Imports torch.
 
-    Every run starts from nothing, so that the seconds can be compared: what frozen layers answered in one is not used in the next.
+    Every run starts from nothing, so that the seconds can be compared: what frozen layers answer in one the next does not know.
 
     Args:
         tell: told the figures of all runs so far, whenever an epoch is done and when a run has ended.
