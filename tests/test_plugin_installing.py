@@ -165,6 +165,49 @@ def test_what_does_not_lie_in_the_plugin_folder_is_not_removed(project: Path) ->
         remove("mine", discard=lambda place: False)
 
 
+@pytest.mark.parametrize("name", ["__init__.py", "__main__.py", "my-plugin.py"])
+def test_a_file_whose_name_is_no_plugins_name_is_not_copied(name: str, project: Path, home: Path) -> None:
+    source = project / "mine" / name
+    source.write_text((project / "mine" / "__init__.py").read_text())
+    with pytest.raises(UserError) as refused:
+        install(source)
+    assert name != "__init__.py" or str(project / "mine") in refused.value.cure, "the folder around it is what to install"
+    assert not list((home / "data").rglob("*.py"))
+
+
+def test_what_lies_loose_in_the_plugin_folder_makes_no_plugin_of_it(
+    project: Path, marker: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(project)
+    place = home / "data" / "plugins"
+    (place / "__init__.py").write_text(CODE.format(marker=marker))
+    (place / ".hidden").mkdir()
+    (place / ".hidden" / "__init__.py").touch()
+    plugins = load_plugins()
+    loose = record(plugins, "__init__")
+    assert loose is not None and loose.state is PluginState.MISNAMED and "the folder around it" in loose.told
+    assert record(plugins, "plugins") is None and record(plugins, ".hidden") is None
+    with pytest.raises(UserError, match="part of a plugin"):
+        turn(plugins, "__init__", on=True)
+    for name in ("plugins", ".", "..", "", "/", "../plugins", ".hidden"):
+        with pytest.raises(UserError, match="There is no plugin"):
+            remove(name)
+    assert remove("__init__") == place / "__init__.py", "the file alone"
+    assert {path.name for path in place.iterdir()} == {"mine", ".hidden"} and not marker.exists()
+    assert main(["plugins", "list"]) == 0 and "mine" in capsys.readouterr().out
+
+
+def test_a_link_is_removed_and_what_it_leads_to_stays(project: Path, home: Path) -> None:
+    place = home / "data" / "plugins"
+    place.mkdir(parents=True)
+    (place / "linked").symlink_to(project / "mine")
+    (place / "around").symlink_to(place)
+    (place / "__init__.py").write_text("DESKTOP_FT_API = '>=1,<2'\n")
+    for name in ("linked", "around"):
+        assert remove(name) == place / name
+    assert [path.name for path in place.iterdir()] == ["__init__.py"] and (project / "mine" / "more.py").exists()
+
+
 def test_one_that_was_deleted_by_hand_is_not_trusted_when_it_comes_again(project: Path, marker: Path, home: Path) -> None:
     install(project)
     turn(load_plugins(), "mine", on=True)

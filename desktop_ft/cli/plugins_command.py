@@ -18,6 +18,7 @@ _BECAME = {
     PluginState.FAILED: "{name} did not load: {reason}.",
     PluginState.INCOMPATIBLE: "{name} does not fit this version of Desktop FT: {reason}.",
     PluginState.SHADOWED: "{name} is left out: {reason}.",
+    PluginState.MISNAMED: "{name} is left out: {reason}.",
 }
 _JSON_HELP = "one JSON document on standard output"
 

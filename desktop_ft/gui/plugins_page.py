@@ -21,7 +21,14 @@ from desktop_ft.runs.logbook import report
 _NAMED = 12
 _BUSY = marked("Something is under way that may use plugins: wait for it, or stop it, before they come or go.")
 _FILES = (".zip", ".py")
-_LEVELS = {PluginState.LOADED: "good", PluginState.FAILED: "bad", PluginState.STOPPED: "warn", PluginState.INCOMPATIBLE: "warn"}
+_LEVELS = {
+    PluginState.LOADED: "good",
+    PluginState.FAILED: "bad",
+    PluginState.STOPPED: "warn",
+    PluginState.INCOMPATIBLE: "warn",
+    PluginState.MISNAMED: "warn",
+}
+_LEFT_OUT = (PluginState.SHADOWED, PluginState.MISNAMED)
 _MEANINGS = {
     PluginState.LOADED: marked("It is on."),
     PluginState.DISABLED: marked("It is off. Nothing of it has been run."),
@@ -31,6 +38,7 @@ _MEANINGS = {
         "It does not fit this version of Desktop FT: {reason}. Get one that does from its author, or take this one away."
     ),
     PluginState.SHADOWED: marked("It is left out: {reason}."),
+    PluginState.MISNAMED: marked("It is left out: {reason}."),
 }
 _KINDS = {
     "backbone": marked("Networks"),
@@ -153,7 +161,7 @@ class PluginsPage(Page):
     def _show(self) -> None:
         found: PluginRecord | None = self.table.current()
         self._shown = found
-        own = found is not None and not found.always_on and found.state is not PluginState.SHADOWED
+        own = found is not None and not found.always_on and found.state not in _LEFT_OUT
         unfit = found is not None and found.state is PluginState.INCOMPATIBLE
         failed = found is not None and found.state is PluginState.FAILED
         self.trust.setVisible(own and found is not None and found.origin is not Origin.BUILT_IN)

@@ -14,7 +14,16 @@ from functools import partial, reduce
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.plugin_manager import trust
-from desktop_ft.plugin_manager.finding import BUILT_INS, Candidate, Origin, find_plugins, plugin_folder
+from desktop_ft.plugin_manager.finding import (
+    BUILT_INS,
+    NAMING,
+    Candidate,
+    Origin,
+    find_plugins,
+    is_part,
+    misnamed,
+    plugin_folder,
+)
 from desktop_ft.plugin_manager.loading import (
     PluginRecord,
     Plugins,
@@ -117,6 +126,8 @@ def set_enabled(name: str, on: bool) -> None:
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
     if found is not None and found.always_on:
         raise UserError(tr("'{name}' is always on.", name=name), tr("`desktop-ft plugins` lists what can be turned on and off."))
+    if on and found is not None and (what := _misnamed(found)):
+        raise UserError(what, tr("`desktop-ft plugins` says what to do about it."))
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
@@ -171,6 +182,10 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
     if candidate.always_on:
         return None
     name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
+    if reason := _misnamed(candidate):
+        take_away = tr("take it away (`desktop-ft plugins remove {name}`), and install the folder around it", name=name)
+        cure = take_away if is_part(name) else tr(NAMING)
+        return record_of(candidate, PluginState.MISNAMED, reason.rstrip(".。"), cure=cure)
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
@@ -185,6 +200,11 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))
     return None
+
+
+def _misnamed(candidate: Candidate) -> str:
+    """Why a file in the plugin folder cannot be a plugin; what is installed is called as its author says."""
+    return misnamed(candidate.name) if candidate.origin is Origin.FOLDER else ""
 
 
 def _another(candidate: Candidate) -> str:

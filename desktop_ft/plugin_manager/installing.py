@@ -59,13 +59,13 @@ def remove(name: str, discard: Callable[[Path], bool] | None = None) -> Path:
     found = next((each for each in called_so if each.origin is Origin.FOLDER), None)
     if not called_so:
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
-    if found is None or found.source is None:
+    if found is None or found.place is None:
         raise UserError(
             tr("'{name}' does not lie in the plugin folder.", name=name),
             tr("One that was installed with pip is uninstalled with pip; a built-in one stays."),
         )
     trust.change(lambda kept: kept.without(name))
-    place = found.source.parent if found.source.name == "__init__.py" else found.source
+    place = found.place
     try:
         gone = discard(place) if discard is not None else _delete(place)
     except OSError as error:
@@ -127,11 +127,9 @@ def _declared_in(place: Path) -> list[Path]:
 
 
 def _check(name: str, plugin: Path) -> None:
-    if not finding.is_name(name):
-        raise UserError(
-            tr("'{name}' cannot be a plugin's name.", name=name),
-            tr("Give the file or folder a name of letters, digits and underscores that does not begin with a digit."),
-        )
+    if what := finding.misnamed(name):
+        around = tr("Install the folder around it: {folder}.", folder=plugin.absolute().parent)
+        raise UserError(what, around if finding.is_part(name) else tr(finding.NAMING))
     taken = {each.name: each.origin for each in finding.find_plugins()}
     if taken.get(name) in (Origin.BUILT_IN, Origin.INSTALLED):
         raise UserError(tr("There is a plugin '{name}' already.", name=name), tr("Give yours another name."))

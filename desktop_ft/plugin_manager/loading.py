@@ -34,6 +34,7 @@ class PluginState(StrEnum):
     FAILED = marked("failed")
     INCOMPATIBLE = marked("incompatible")
     SHADOWED = marked("shadowed")
+    MISNAMED = marked("misnamed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
