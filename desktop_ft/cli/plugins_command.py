@@ -139,8 +139,7 @@ def _called(name: str, records: Sequence[PluginRecord]) -> list[PluginRecord]:
 
 def _sentence(record: PluginRecord) -> str:
     """What became of a plugin that is not loaded, and what to do."""
-    cure = f" {record.cure[:1].upper()}{record.cure[1:].rstrip('.')}." if record.cure else ""
-    return _BECAME[record.state].format(name=record.name, reason=record.reason) + cure
+    return f"{_BECAME[record.state].format(name=record.name, reason=record.reason)} {record.advice}".rstrip()
 
 
 def _tell(records: list[PluginRecord], arguments: argparse.Namespace, terminal: Terminal) -> None:

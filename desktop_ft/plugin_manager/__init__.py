@@ -88,6 +88,11 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
     _let_go(plugins, found, trusted)  # first: another may bring what they brought
     settled = (_settled(plugins, candidate, trusted) for candidate in found.values())
     plugins.records = [*(replace(record, enabled=record.name in trusted.enabled) for record in settled), *shadowed]
+    news += [
+        partial(trust.Trust.with_brought, name=each.name, brings=each.brings)
+        for each in plugins.records
+        if each.state is PluginState.LOADED and not each.always_on and trusted.brought.get(each.name) != each.brings
+    ]
     if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))

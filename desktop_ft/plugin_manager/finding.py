@@ -32,6 +32,7 @@ OFFERED = (
 NAMING = marked("Give the file or folder a name of letters, digits and underscores that does not begin with a digit.")
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
+_HOOK = "register_"
 _PACKAGE = "__init__.py"
 _FACTS = ("Author", "Author-email"), ("Summary",)
 
@@ -53,6 +54,7 @@ class Said:
         version, author: its `__version__` and `__author__`; "" where it says none.
         about: the first line of its docstring; "" where it has none.
         needs: its `DESKTOP_FT_NEEDS`: each module that it imports and pip must bring first, with what pip calls it.
+        hooks: names of what it defines or takes over from its own modules that are called as hooks are.
     """
 
     api: str | None = None
@@ -60,6 +62,7 @@ class Said:
     author: str = ""
     about: str = ""
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +174,16 @@ def said_by(source: Path) -> Said:
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
         needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
+        hooks=tuple(name for name in _named_by(tree.body) if name.startswith(_HOOK)),
     )
+
+
+def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef):
+            yield statement.name
+        elif isinstance(statement, ast.ImportFrom):
+            yield from (each.asname or each.name for each in statement.names)
 
 
 def needs_of(declared: object) -> dict[str, str] | None:

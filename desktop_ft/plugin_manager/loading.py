@@ -18,7 +18,7 @@ import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel, hookspecs
-from desktop_ft.api.catalog import Catalog
+from desktop_ft.api.catalog import Catalog, Elsewhere
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.plugin_manager import tampering, trust
@@ -37,6 +37,9 @@ class PluginState(StrEnum):
     MISNAMED = marked("misnamed")
 
 
+_CAN_BE_TURNED_ON = (PluginState.DISABLED, PluginState.STOPPED, PluginState.FAILED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PluginRecord:
     """What became of a plugin, and why; of one that is loaded, what a person should know of it.
@@ -48,6 +51,7 @@ class PluginRecord:
         reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
         lacks: the command that installs what it needs and is not installed; "" where nothing lacks, and while it is loaded.
         brings: the names of what it brought, by their kind, in English.
+        hooks: names of the hooks that stand in its source; none where only its import can tell.
         tampers: whether it has replaced something of Python or of a library.
         fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
     """
@@ -65,13 +69,19 @@ class PluginRecord:
     traceback: str = ""
     lacks: str = ""
     brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
     tampers: bool = False
     fingerprint: str = ""
 
     @property
+    def advice(self) -> str:
+        """What to do about it, as a sentence; "" where there is nothing to do."""
+        return f"{self.cure[:1].upper()}{self.cure[1:].rstrip('.。')}." if self.cure else ""
+
+    @property
     def told(self) -> str:
-        """Why it is so, and what to do about it."""
-        return "; ".join(filter(None, (self.reason, self.cure)))
+        """Why it is so, and what to do about it; the end of a sentence, and another, without the last full stop."""
+        return ". ".join(filter(None, (self.reason, self.advice.rstrip("."))))
 
 
 class Plugins:
@@ -85,13 +95,13 @@ class Plugins:
 
     def __init__(self, *, safe_mode: bool = False) -> None:
         self.backbones: Catalog[Backbone] = Catalog(
-            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name
+            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name, self._elsewhere
         )
-        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name)
-        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name)
-        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name)
-        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
-        self.panels: Catalog[WindowPanel] = Catalog(marked("window panel"), "", lambda p: p.name)
+        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name, self._elsewhere)
+        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name, self._elsewhere)
+        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name, self._elsewhere)
+        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name, self._elsewhere)
+        self.panels: Catalog[WindowPanel] = Catalog(marked("window panel"), "", lambda p: p.name, self._elsewhere)
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.safe_mode = safe_mode
@@ -115,6 +125,46 @@ class Plugins:
             "register_window_panels": self.panels,
         }
 
+    def _elsewhere(self, kind: str, name: str) -> Elsewhere:
+        found = {each.name: each for each in self.records if each.state is not PluginState.SHADOWED}
+        for plugin in sorted(_known_to_bring(kind, name), key=lambda plugin: plugin not in found):
+            if plugin not in found:
+                return _gone(plugin)
+            if found[plugin].state is not PluginState.LOADED:
+                return self._idle(found[plugin])
+        hook = next(hook for hook, catalog in self.hooks().items() if catalog.kind == kind)
+        possible = [each.name for each in found.values() if each.state in _CAN_BE_TURNED_ON and hook in (each.hooks or {hook})]
+        if not possible:
+            return Elsewhere()
+        told = tr("It may come from a plugin that is off or failed: {names}.", names=", ".join(possible))
+        return Elsewhere(cure=f"{told} {self._turning_on('NAME')}")
+
+    def _idle(self, record: PluginRecord) -> Elsewhere:
+        """Of something that the plugin of `record` would bring, were it loaded."""
+        why = f"{tr(record.state)}: {record.reason}" if record.reason else tr(record.state)
+        source = tr("It comes from the plugin {name}, which is {why}.", name=record.name, why=why)
+        if record.state not in _CAN_BE_TURNED_ON:
+            return Elsewhere(source, record.advice)
+        needed = record.advice if record.state is PluginState.FAILED and record.lacks else ""
+        return Elsewhere(source, f"{needed} {self._turning_on(record.name)}".strip())
+
+    def _turning_on(self, name: str) -> str:
+        if self.safe_mode:
+            return tr("This start is without plugins: start without --no-plugins.")
+        return tr("Turn it on with `desktop-ft plugins enable {name}`, or on the page Plugins.", name=name)
+
+
+def _known_to_bring(kind: str, name: str) -> list[str]:
+    """The plugins of which is known that they brought something of that kind and name."""
+    with contextlib.suppress(UserError):  # the error that is about to be told matters more
+        return [plugin for plugin, brings in trust.read().brought.items() if name in brings.get(kind, ())]
+    return []
+
+
+def _gone(plugin: str) -> Elsewhere:
+    cure = tr("Install that again, then turn it on: `desktop-ft plugins enable {name}`.", name=plugin)
+    return Elsewhere(tr("It comes from the plugin {name}, which is gone.", name=plugin), cure)
+
 
 def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cure: str = "", trace: str = "") -> PluginRecord:
     """What became of `candidate`."""
@@ -130,7 +180,8 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cur
         reason=reason,
         cure=cure,
         traceback=trace,
-        lacks=install_command(lacking(candidate.said.needs).values()),
+        lacks=install_command(lacking(said.needs).values()),
+        hooks=said.hooks,
     )
 
 

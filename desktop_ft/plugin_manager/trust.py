@@ -38,11 +38,13 @@ class Trust:
         enabled: name to the fingerprint of what the person enabled; "" where that is not known yet.
         tried: name to the fingerprint of what came well out of its trial.
         stopped: name to why it is not loaded again until it is enabled anew, in English.
+        brought: name to the names of what it brought when it was last loaded, by their kind; kept when it is off or gone.
     """
 
     enabled: dict[str, str] = field(default_factory=dict)
     tried: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
+    brought: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def with_enabled(self, name: str, files: str) -> Trust:
         """The same with `name` enabled as it is now, whatever it did before."""
@@ -58,9 +60,14 @@ class Trust:
         """The same with `name` not to be loaded again."""
         return replace(self, stopped={**self.stopped, name: why})
 
+    def with_brought(self, name: str, brings: Mapping[str, tuple[str, ...]]) -> Trust:
+        """The same with `name` known as what brought `brings`."""
+        return replace(self, brought={**self.brought, name: dict(brings)})
+
     def without(self, name: str) -> Trust:
-        """The same without `name`."""
-        return Trust(*({key: value for key, value in each.items() if key != name} for each in asdict(self).values()))
+        """The same without trust in `name`; what it brought is still known."""
+        trusted = (self.enabled, self.tried, self.stopped)
+        return Trust(*({key: value for key, value in each.items() if key != name} for each in trusted), self.brought)
 
 
 def read() -> Trust:

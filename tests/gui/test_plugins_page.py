@@ -229,7 +229,7 @@ def test_a_plugin_written_from_the_template_trains_a_run(
     click(plugins.turn)
     qtbot.waitUntil(lambda: idle(window))
     blocker = window.session.blocker()
-    assert blocker is not None and "hedgehog_net" in blocker.reason
+    assert blocker is not None and "hedgehog_net" in blocker.reason and "plugins enable hedgehog" in blocker.reason
     click(plugins.remove)
     qtbot.waitUntil(lambda: idle(window))
     assert not (home / "data" / "plugins" / "hedgehog").exists() and project.exists()
