@@ -126,6 +126,17 @@ def test_what_a_plugin_needs_is_told_before_it_is_turned_on_and_nothing_of_it_is
     assert (record("mine").state, record("mine").lacks) == (PluginState.LOADED, "")
 
 
+def test_what_lacks_is_told_by_what_pip_calls_it_where_it_is_imported_at_the_head_too(folder: Path) -> None:
+    needs = "DESKTOP_FT_NEEDS = {'not_there': 'one[more]'}\nimport not_there\n"
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + needs)
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert (failed.reason, failed.cure) == ("not_there is not installed", "Install it: pip install 'one[more]'.")
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + needs.replace("one[more]'", "one[more]', **{}"))
+    set_enabled("mine", on=True)
+    assert "No module named 'not_there'" in record("mine").reason, "what is no constant only the import can tell"
+
+
 @pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
 def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Path, needs: str) -> None:
     (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs}\n")

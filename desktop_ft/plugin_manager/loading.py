@@ -242,6 +242,7 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
         _forget_modules(candidate)  # whatever still held a part of it may have brought back the rest, as it was
     hook = ""
     try:
+        _must_have(candidate.said.needs)
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)
         if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):

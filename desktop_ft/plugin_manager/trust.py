@@ -67,7 +67,8 @@ class Trust:
     def without(self, name: str) -> Trust:
         """The same without trust in `name`; what it brought is still known."""
         trusted = (self.enabled, self.tried, self.stopped)
-        return Trust(*({key: value for key, value in each.items() if key != name} for each in trusted), self.brought)
+        enabled, tried, stopped = ({key: value for key, value in each.items() if key != name} for each in trusted)
+        return replace(self, enabled=enabled, tried=tried, stopped=stopped)
 
 
 def read() -> Trust:
