@@ -143,6 +143,12 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
         folder("class", __init__=code): "cannot be a plugin's name",
         linked: "holds a link or something else",
     }
+    (folder("loose") / "undeclared.py").write_text("x = 1\n")
+    refused[tmp_path / "refused" / "loose" / "undeclared.py"] = "There is no plugin in .*undeclared.py. A plugin is a .py file"
+    refused[folder("undeclared", __init__="x = 1\n")] = "There is no plugin in .*undeclared. A plugin is a .py file"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[dataset]\n")
+    refused[recipe] = "recipe.toml is no plugin. Name a plugin's folder, .zip or .py file"
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK no archive")
     refused[broken] = "damaged or not a .zip"
@@ -273,7 +279,7 @@ SAID = {
     "stopped": (
         f"import os\n{CODE.format(marker='/dev/null')}\nos._exit(0)\n",
         1,
-        "mine was turned off: It ended the process in which it was tried. `desktop-ft plugins enable mine` tries it again.",
+        "mine was turned off: it ended the process in which it was tried. `desktop-ft plugins enable mine` tries it again.",
     ),
 }
 
@@ -291,7 +297,12 @@ def test_turning_one_on_tells_of_it_alone_and_leads_on(
     assert main(["plugins", "enable", "mine"]) == status
     told = capsys.readouterr()
     assert [line.split()[0] for line in told.out.splitlines()] == ["plugin", "mine"] and state in told.out
-    assert " ".join(told.err.split()).removeprefix("desktop-ft: ") == sentence
+    said = " ".join(told.err.split())
+    trying = "" if state == "incompatible" else "mine is tried in a process of its own, for 30 s at most. "
+    assert said.startswith(trying), "before it is tried"
+    assert said.removeprefix(trying).removeprefix("desktop-ft: ") == sentence
+    reason = sentence.partition(": ")[2][:20]
+    assert not reason or reason not in " ".join(told.out.split()), "it is told once"
 
 
 def test_what_is_copied_and_lacks_a_package_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,10 +84,21 @@ def test_a_wrong_plugin_is_named_and_takes_nothing_down(folder: Path, kind: str)
     wrong = next(record for record in plugins.records if record.name == kind)
     assert wrong.state is PluginState.FAILED
     assert wrong.reason
-    assert "Traceback" in wrong.traceback
+    assert "Traceback" in wrong.traceback or kind == "misspells_a_hook"
     assert "good" in plugins.samples
     assert "digits" in plugins.samples
     assert not {"x", "y"} & {sample.name for sample in plugins.samples}
+
+
+def test_a_misspelt_hook_is_named_with_the_nearest(folder: Path) -> None:
+    (folder / "mine.py").write_text(WRONG["misspells_a_hook"])
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert failed.reason == "there is no hook 'register_sample_dataset'"
+    assert failed.cure == "Did you mean register_sample_datasets?"
+    (folder / "mine.py").write_text(GOOD.format(name="z").replace("def register_sample_datasets", "def entirely_else"))
+    set_enabled("mine", on=True)
+    assert record("mine").cure.startswith("Take one of register_backbones, ")
 
 
 def test_a_name_clash_names_both_plugins(folder: Path) -> None:
@@ -225,7 +236,7 @@ def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(fol
     again = subprocess.run(command, capture_output=True, check=True)
     told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
     assert told["state"] == "stopped"
-    assert "The application ended while it was last loaded" in told["reason"]
+    assert "the application ended while it was last loaded" in told["reason"]
 
 
 def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

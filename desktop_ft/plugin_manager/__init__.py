@@ -119,8 +119,9 @@ def try_alone(name: str) -> None:
             return
 
 
-def set_enabled(name: str, on: bool) -> None:
-    """Turn a plugin on or off for whoever looks next. One that is turned on is tried first, in a process of its own.
+def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None) -> None:
+    """Turn a plugin on or off for whoever looks next. One that is turned on is tried first, in a process of its own, for
+    `trust.TRIED_WITHIN_S` at most: `trying` is called before that.
 
     Raises:
         UserError: there is no such plugin, or it is built in.
@@ -138,6 +139,7 @@ def set_enabled(name: str, on: bool) -> None:
         return
     changes: list[_Change] = [partial(trust.Trust.with_enabled, name=name, files=found.fingerprint)]
     if found.origin is not Origin.BUILT_IN and not incompatible(found):  # else it is never imported
+        trying()
         changes.append(_tried(found))
     trust.change(partial(_after, changes))
 
@@ -200,7 +202,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         off = record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
         return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
     if why := trusted.stopped.get(name):
-        return record_of(candidate, PluginState.STOPPED, tr(why).rstrip(".。"), cure=again)
+        return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
     if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))

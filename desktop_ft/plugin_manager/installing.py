@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,6 +92,8 @@ def _unpacked(source: Path) -> Iterator[Path]:
     if source.is_dir() or source.suffix == ".py":
         yield source
         return
+    if source.suffix.lower() != ".zip" and not zipfile.is_zipfile(source):
+        raise UserError(tr("{path} is no plugin.", path=source), tr("Name a plugin's folder, .zip or .py file."))
     atomic.make_folder(places.data())
     with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
         unpacked = archive.unpack(source, Path(temporary))
@@ -101,10 +104,13 @@ def _unpacked(source: Path) -> Iterator[Path]:
 
 def _plugin_in(place: Path, source: Path) -> Path:
     """The plugin's file or package: `place` itself, or the one that lies in it, or in the one folder that it holds."""
-    if place.is_file() or (place / "__init__.py").is_file():
-        return place
-    found = _declared_in(place)
-    inside = [each for each in place.iterdir() if not each.name.startswith((".", "__"))]
+    whole = place if place.is_file() else place / "__init__.py"
+    if whole.is_file():
+        declared = finding.said_by(whole).api is not None or place.name == "__init__.py"  # the last is told of by its name
+        found, inside = [place] if declared else [], []
+    else:
+        found = _declared_in(place)
+        inside = [each for each in place.iterdir() if not each.name.startswith((".", "__"))]
     if not found and len(inside) == 1 and inside[0].is_dir():  # a .zip of a folder holds that folder
         return _plugin_in(inside[0], source)
     if not found:

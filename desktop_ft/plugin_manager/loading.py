@@ -5,6 +5,7 @@ A plugin that raises takes nothing down: it is left out, with its traceback kept
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import sys
 import traceback
@@ -76,12 +77,13 @@ class PluginRecord:
     @property
     def advice(self) -> str:
         """What to do about it, as a sentence; "" where there is nothing to do."""
-        return f"{self.cure[:1].upper()}{self.cure[1:].rstrip('.。')}." if self.cure else ""
+        ended = self.cure if self.cure.endswith((".", "。", "?")) else f"{self.cure}."
+        return f"{ended[:1].upper()}{ended[1:]}" if self.cure else ""
 
     @property
     def told(self) -> str:
         """Why it is so, and what to do about it; the end of a sentence, and another, without the last full stop."""
-        return ". ".join(filter(None, (self.reason, self.advice.rstrip("."))))
+        return ". ".join(filter(None, (self.reason, self.advice.rstrip(".。"))))
 
 
 class Plugins:
@@ -249,7 +251,7 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
             return record_of(candidate, PluginState.INCOMPATIBLE, reason)
         _must_have(getattr(module, "DESKTOP_FT_NEEDS", {}))
         manager.register(module, name)
-        manager.check_pending()  # a hook whose name is misspelt would never be called
+        _must_be_known(manager, module)
         for hook, catalog in plugins.hooks().items():
             _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
     except (Exception, SystemExit) as error:
@@ -278,6 +280,16 @@ def _must_have(declared: object) -> None:
     if missing := lacking(needs):
         what = tr_n("{names} is not installed.", "{names} are not installed.", n=len(missing), names=", ".join(missing))
         raise UserError(what, tr("Install it: {command}.", command=install_command(missing.values())))
+
+
+def _must_be_known(manager: pluggy.PluginManager, module: types.ModuleType) -> None:
+    """Refuse a hook whose name is misspelt, which would never be called, with a `UserError` that names the nearest."""
+    for hook in manager.get_hookcallers(module) or ():
+        if not hook.has_spec():
+            known = [name for name in vars(hookspecs) if name.startswith("register_")]
+            near = difflib.get_close_matches(hook.name, known, n=1)
+            cure = tr("Did you mean {name}?", name=near[0]) if near else tr("Take one of {names}.", names=", ".join(known))
+            raise UserError(tr("there is no hook '{name}'", name=hook.name), cure)
 
 
 def _unfit(declared: object) -> str:

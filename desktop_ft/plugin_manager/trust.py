@@ -23,9 +23,9 @@ from desktop_ft.core.values import plain_json
 from desktop_ft.runs import atomic, lock
 
 TRIED_WITHIN_S = 30
-_ENDED = marked("The application ended while it was last loaded.")
-_ENDED_ITS_TRIAL = marked("It ended the process in which it was tried.")
-_ENDLESS = marked("When it was tried, its import did not come to an end.")
+_ENDED = marked("the application ended while it was last loaded")
+_ENDED_ITS_TRIAL = marked("it ended the process in which it was tried")
+_ENDLESS = marked("when it was tried, its import did not come to an end")
 _PROBE = "desktop_ft.plugin_manager.probe"
 _CHANGED = marked("The list of plugins is being changed by process {pid} on {host}, since {since}.")
 
