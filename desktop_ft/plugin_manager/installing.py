@@ -20,12 +20,22 @@ MOST_BYTES = 1 << 30
 _left_out = shutil.ignore_patterns("__pycache__", ".*")
 
 
+class AlreadyThere(UserError):
+    """A plugin called `name` lies in the plugin folder already."""
+
+    def __init__(self, name: str) -> None:
+        what = tr("There is a plugin '{name}' already.", name=name)
+        super().__init__(what, tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name))
+        self.name = name
+
+
 def install(source: Path) -> str:
     """Copy the plugin in `source`: a .py file, a package, a folder or .zip that holds one of these; gives its name. It is off.
 
     Raises:
-        UserError: there is none in it or more than one, its name is taken or cannot be one, it holds links, is larger than
-            `MOST_BYTES`, or cannot be copied.
+        AlreadyThere: there is one of its name in the plugin folder.
+        UserError: there is none in it or more than one, its name is taken otherwise or cannot be one, it holds links,
+            is larger than `MOST_BYTES`, or cannot be copied.
     """
     with _unpacked(source) as place:
         try:
@@ -140,10 +150,7 @@ def _check(name: str, plugin: Path) -> None:
     if taken.get(name) in (Origin.BUILT_IN, Origin.INSTALLED):
         raise UserError(tr("There is a plugin '{name}' already.", name=name), tr("Give yours another name."))
     if name in taken or any(os.path.lexists(finding.plugin_folder() / each) for each in (name, f"{name}.py")):
-        raise UserError(
-            tr("There is a plugin '{name}' already.", name=name),
-            tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name),
-        )
+        raise AlreadyThere(name)
     size = 0
     for path in [plugin] if plugin.is_file() else _copied(plugin):
         if not (path.is_file() or path.is_dir()) or path.is_symlink():
