@@ -103,6 +103,13 @@ def test_where_nothing_is_known_those_that_could_bring_it_are_named(home: Path, 
         plugins.exporters.get("openvino")
 
 
+def test_one_that_is_known_to_bring_other_things_is_no_possible_source(file: Path) -> None:
+    set_enabled("mine", on=False)
+    (file.with_name("unknown.py")).write_text(CODE)
+    with pytest.raises(UserError, match="off or failed: unknown\\."):
+        load_plugins().samples.get("another")
+
+
 def test_another_that_brings_it_is_named_before_one_that_is_gone(file: Path) -> None:
     shutil.move(file, file.with_name("other.py"))
     set_enabled("other", on=True)

@@ -129,13 +129,16 @@ class Plugins:
 
     def _elsewhere(self, kind: str, name: str) -> Elsewhere:
         found = {each.name: each for each in self.records if each.state is not PluginState.SHADOWED}
-        for plugin in sorted(_known_to_bring(kind, name), key=lambda plugin: plugin not in found):
+        known = _known()
+        authors = [plugin for plugin, brings in known.items() if name in brings.get(kind, ())]
+        for plugin in sorted(authors, key=lambda plugin: plugin not in found):
             if plugin not in found:
                 return _gone(plugin)
             if found[plugin].state is not PluginState.LOADED:
                 return self._idle(found[plugin])
         hook = next(hook for hook, catalog in self.hooks().items() if catalog.kind == kind)
-        possible = [each.name for each in found.values() if each.state in _CAN_BE_TURNED_ON and hook in (each.hooks or {hook})]
+        unknown = [each for each in found.values() if each.state is not PluginState.DISABLED or each.name not in known]
+        possible = [each.name for each in unknown if each.state in _CAN_BE_TURNED_ON and hook in (each.hooks or {hook})]
         if not possible:
             return Elsewhere()
         told = tr("It may come from a plugin that is off or failed: {names}.", names=", ".join(possible))
@@ -156,11 +159,11 @@ class Plugins:
         return tr("Turn it on with `desktop-ft plugins enable {name}`, or on the page Plugins.", name=name)
 
 
-def _known_to_bring(kind: str, name: str) -> list[str]:
-    """The plugins of which is known that they brought something of that kind and name."""
+def _known() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """What each plugin brought when it was last loaded, as far as that is known."""
     with contextlib.suppress(UserError):  # the error that is about to be told matters more
-        return [plugin for plugin, brings in trust.read().brought.items() if name in brings.get(kind, ())]
-    return []
+        return trust.read().brought
+    return {}
 
 
 def _gone(plugin: str) -> Elsewhere:
