@@ -159,6 +159,10 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
     install(project)
     with pytest.raises(UserError, match="There is a plugin 'mine' already"):
         install(project)
+    remove("mine")
+    (home / "data" / "plugins" / "mine").mkdir()
+    with pytest.raises(UserError, match="There is something at .*mine already. Take that away"):
+        install(project)
 
 
 def test_what_does_not_lie_in_the_plugin_folder_is_not_removed(project: Path) -> None:

@@ -149,8 +149,12 @@ def _check(name: str, plugin: Path) -> None:
     taken = {each.name: each.origin for each in finding.find_plugins()}
     if taken.get(name) in (Origin.BUILT_IN, Origin.INSTALLED):
         raise UserError(tr("There is a plugin '{name}' already.", name=name), tr("Give yours another name."))
-    if name in taken or any(os.path.lexists(finding.plugin_folder() / each) for each in (name, f"{name}.py")):
+    if name in taken:
         raise AlreadyThere(name)
+    for place in (finding.plugin_folder() / each for each in (name, f"{name}.py")):
+        if os.path.lexists(place):  # no plugin, or it would have been found
+            what = tr("There is something at {path} already.", path=place)
+            raise UserError(what, tr("Take that away first, or give the plugin another name."))
     size = 0
     for path in [plugin] if plugin.is_file() else _copied(plugin):
         if not (path.is_file() or path.is_dir()) or path.is_symlink():
