@@ -75,7 +75,7 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=True, trying=lambda: terminal.note(tried))
     found = _called(arguments.name, load_plugins().records)
     failed = next((each for each in found[:1] if each.state is not PluginState.LOADED), None)
-    _tell(found, arguments, terminal, told=failed)
+    _tell(found, arguments, terminal, told=None if os.environ.get(NO_PLUGINS) else failed)
     if _is_without(arguments.name, "on", terminal):
         return 0
     if failed is not None:
