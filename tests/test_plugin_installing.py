@@ -161,7 +161,7 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
         install(project)
     remove("mine")
     (home / "data" / "plugins" / "mine").mkdir()
-    with pytest.raises(UserError, match="There is something at .*mine already. Take that away"):
+    with pytest.raises(UserError, match=r"There is something at .*mine already. Take that away"):
         install(project)
 
 
