@@ -113,6 +113,12 @@ groups found in the untouched folder. Forecast: how far the accuracy that half o
 points, on average and at most of {forecast_rounds} halves, and how often it lies within the interval that was told.
 
 """
+_LESSON = """## The lesson
+
+`benchmarks/bench_lesson.py`: its five steps on the shipped {sample}, {epochs} epochs a run, accuracy on held-out pictures; seconds
+of the whole step, the looking at the pictures and the judging included.{remark}
+
+"""
 
 
 def rendered(lines: Sequence[Line]) -> str:
@@ -130,6 +136,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_growth, by_kind.get("growth", ())),
         *map(_compare, by_kind.get("compare", ())),
         *_checkup(by_kind.get("checkup", ())),
+        *map(_lesson, by_kind.get("lesson", ())),
         *_gpu(by_kind.get("gpu", ())),
         *_drift(by_kind.get("drift", ())),
         *map(_gaps, by_kind.get("window gaps", ())),
@@ -218,6 +225,14 @@ def _depths(lines: Sequence[Line]) -> list[str]:
         "steps in",
     ]
     return [_DEPTHS + table(titles, rows)]
+
+
+def _lesson(line: Line) -> str:
+    def told(run: Line) -> str:
+        return f"{run['title']}: {100 * run['accuracy']:.1f} % in {run['seconds']:.1f} s"
+
+    rows = [[step["step"], "; ".join(map(told, step["runs"])), f"{step['seconds']:.1f}"] for step in line["steps"]]
+    return _LESSON.format(**{"remark": ""} | line) + table(["step", "runs", "seconds"], rows)
 
 
 def _advice(line: Line) -> str:
