@@ -115,8 +115,8 @@ points, on average and at most of {forecast_rounds} halves, and how often it lie
 """
 _LESSON = """## The lesson
 
-`benchmarks/bench_lesson.py`: its five steps on the shipped {sample}, {epochs} epochs a run, accuracy on held-out pictures; seconds
-of the whole step, the looking at the pictures and the judging included.{remark}
+`benchmarks/bench_lesson.py`: its five steps on the shipped {sample}, {epochs} epochs a run; accuracy on held-out pictures, and
+seconds of the whole step, the looking at the pictures and the judging included.{remark}
 
 """
 
