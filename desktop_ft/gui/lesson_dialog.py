@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.lesson import LessonFigures, LessonStep, Question
+from desktop_ft.core.metrics import Interval
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.lesson_work import LessonWork
@@ -56,7 +57,7 @@ _COLUMNS = (
     ),
     Column(
         title=marked("95 % interval"),
-        text=lambda run: words.interval(run.accuracy) if run.accuracy else "",
+        text=lambda run: _between(run.accuracy),
         sort=lambda run: run.accuracy.low if run.accuracy else 0.0,
         number=True,
         width=18,
@@ -70,6 +71,10 @@ _COLUMNS = (
         help=marked("From looking at the pictures to judging the model, here and now."),
     ),
 )
+
+
+def _between(value: Interval | None) -> str:
+    return tr("{low} to {high}", low=words.percent(value.low), high=words.percent(value.high)) if value is not None else ""
 
 
 def show_lesson(session: Session, window: QWidget) -> None:
@@ -217,7 +222,7 @@ class StepPanel(QWidget):
         layout.addWidget(filling(self.empty, self.shown), 1)
         for widget in (self.said, self.look):
             layout.addWidget(widget)
-        layout.addLayout(row(self.own, self.way))
+        layout.addLayout(row(label(tr("On your own pictures"), "heading"), self.own, self.way))
         theme.changed.connect(self.draw)
 
     @property
@@ -236,7 +241,7 @@ class StepPanel(QWidget):
         self.title.setText(step.title)
         self.say.setText(step.say)
         self.look.setText(step.look)
-        self.own.setText(tr("On your own pictures: {text}", text=step.own))
+        self.own.setText(step.own)
         self.empty.words.setText(
             tr_n(
                 "{n} short run on the shipped sample of handwritten digits, drawn while it learns. Nothing of it is kept.",
