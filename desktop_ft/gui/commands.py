@@ -103,7 +103,7 @@ class Commands(QObject):
     @property
     def can_forecast(self) -> bool:
         """Whether a few steps of the run can be taken now."""
-        return self._session.forecasts.can_measure
+        return self._session.forecast.can_ask
 
     @property
     def running(self) -> bool:
@@ -363,7 +363,7 @@ class Commands(QObject):
     def forecast(self) -> None:
         """Say how long the run will take; shows the page Train."""
         self._session.state.go("train")
-        self._session.forecasts.measure()
+        self._session.forecast.ask()
 
     def find_rate(self) -> None:
         """Try learning rates, and let the person take one."""

@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
         self._say_whose_results()
-        told = self.session.forecasts.told
+        told = self.session.forecast.told
         self.strip.say_forecast(told.seconds(self.session.state.recipe.optimisation.views) if told is not None else None)
         for name, note in notes(self.session).items():
             self.rail.set_note(name, note.text, note.tip, attention=note.attention)
@@ -312,7 +312,7 @@ class MainWindow(QMainWindow):
             session.opening.began,
             session.opening.ended,
             session.networks.download_ended,
-            session.forecasts.changed,
+            session.forecast.changed,
             session.plugin_work.changed,
             session.runs.began,
             session.queue.changed,
