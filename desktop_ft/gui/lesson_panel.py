@@ -4,10 +4,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import tr
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.lesson import Lesson
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.widgets import GAP, MARGIN, button, label, row
+from desktop_ft.gui.words import PAGE_TITLES
 
 
 class LessonPanel(QFrame):

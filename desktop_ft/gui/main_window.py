@@ -22,7 +22,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.gui import closing, layout_memory
-from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
+from desktop_ft.gui.actions import Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.detachable import Detachable
@@ -31,6 +31,7 @@ from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
 from desktop_ft.gui.lesson_panel import LessonPanel
+from desktop_ft.gui.menus import ACTIONS
 from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.other_project import OtherProject
 from desktop_ft.gui.pages import make_page
@@ -40,6 +41,7 @@ from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import MARGIN, Notice, Page
+from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
 
 if TYPE_CHECKING:
