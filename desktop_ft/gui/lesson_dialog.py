@@ -22,7 +22,6 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.lesson import LessonFigures, LessonStep, Question
 from desktop_ft.core.metrics import Interval
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot, square
 from desktop_ft.gui.session import Session
@@ -249,7 +248,7 @@ class StepPanel(QWidget):
                 n=len(step.runs),
             )
         )
-        self.way.setText(tr("Go to {page}", page=tr(PAGE_TITLES[step.page])))
+        self.way.setText(tr("Go to {page}", page=tr(words.PAGE_TITLES[step.page])))
         self.notice.clear()
         self.refresh()
 

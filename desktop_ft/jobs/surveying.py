@@ -58,6 +58,7 @@ def survey(
                 shown.inputs,
                 compute,
                 feature_store(),
+                code=plugins.identity({plugins.backbones.author(backbone.spec.name)}),
                 every_depth=every_depth,
                 warn=warn,
                 progress=progress,

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from desktop_ft import places
 from desktop_ft.core.dataset import Subset
 from desktop_ft.gui.checkup_dialog import CheckupDialog
 from desktop_ft.gui.data_page import DataPage
@@ -28,13 +29,21 @@ def dialog(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> CheckupDialog:
     state.edit(
         "smaller", state.recipe.model_copy(update={"backbone": state.recipe.backbone.model_copy(update={"image_size": 64})})
     )
+    return checked_up(window, qtbot)
+
+
+def checked_up(window: MainWindow, qtbot: QtBot) -> CheckupDialog:
     data = page(window, "data")
     assert isinstance(data, DataPage)
     click(button_named(data, "Check up…"))
-    (made,) = data.findChildren(CheckupDialog)
+    made = next(each for each in data.findChildren(CheckupDialog) if each.isVisible())
     qtbot.waitUntil(lambda: made.found is not None, timeout=120_000)
     qtbot.waitUntil(made.isActiveWindow)
     return made
+
+
+def paths(panel: FindingsPanel) -> list[str]:
+    return [finding.sample.path for finding in panel.shown]
 
 
 def subset_of(dialog: CheckupDialog, path: str) -> Subset | None:
@@ -88,6 +97,41 @@ def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, q
     QTest.keyClick(dialog.odd.wall, Qt.Key.Key_Delete)
     assert counts(dialog)["green"] == before["green"] - 1
     assert "train/green/dark.png" not in [finding.sample.path for finding in dialog.odd.shown]
+
+
+def test_what_is_kept_is_not_shown_at_the_next_check_up_even_if_it_was_renamed(
+    dialog: CheckupDialog, window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog.tabs.setCurrentIndex(1)
+    panel, shown = dialog.suspects, paths(dialog.suspects)
+    pick(panel, "train/purple/wrong.png")
+    QTest.keyClick(panel.wall, Qt.Key.Key_K)
+    others = paths(dialog.odd)
+    dialog.reject()
+    (tmp_path / "photos/train/purple/wrong.png").rename(tmp_path / "photos/train/purple/fine.png")
+    opened(window, tmp_path / "photos", qtbot)
+    again = checked_up(window, qtbot)
+    again.tabs.setCurrentIndex(1)
+    assert paths(again.suspects) == [path for path in shown if "wrong" not in path]
+    assert [path.replace("fine", "wrong") for path in paths(again.odd)] == others, "it was kept as to its label alone"
+    again.suspects.wall.setFocus()
+    again.suspects.actions_["finding.show_kept"].trigger()
+    assert "train/purple/fine.png" in paths(again.suspects) and not again.suspects.any_kept
+    click(again.again)
+    qtbot.waitUntil(again.again.isEnabled, timeout=120_000)
+    assert "train/purple/fine.png" in paths(again.suspects), "kept no more"
+    again.reject()
+
+
+def test_what_was_kept_and_cannot_be_read_is_told(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(1)
+    pick(dialog.suspects, "train/purple/wrong.png")
+    QTest.keyClick(dialog.suspects.wall, Qt.Key.Key_K)
+    (file,) = (places.data() / "checked").glob("*.json")
+    file.write_text("{")
+    click(dialog.again)
+    qtbot.waitUntil(dialog.again.isEnabled, timeout=120_000)
+    assert file.name in dialog.notice.text
 
 
 def test_the_lasso_selects_photos_that_are_then_left_out(
