@@ -92,6 +92,7 @@ class Advice:
         scores: by depth, rising; the last is what the head is given.
         options: the recommended one, and what it is to be compared with; the cheapest first.
         recommended: the preset among `options`.
+        notes: what is to be known of the pictures, in sentences.
     """
 
     backbone: str
@@ -101,6 +102,7 @@ class Advice:
     scores: tuple[ProbeScore, ...]
     options: tuple[PlanOption, ...]
     recommended: str
+    notes: tuple[str, ...] = ()
 
     @property
     def option(self) -> PlanOption:
@@ -110,7 +112,7 @@ class Advice:
     @property
     def words(self) -> str:
         """The recommendation and its reason, in sentences."""
-        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason))
+        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason, *self.notes))
 
     @property
     def reason(self) -> str:
@@ -163,13 +165,14 @@ class BackboneScore:
     Attributes:
         accuracy: of a probe on what its head would be given.
         logme: as `evaluation.probing.logme`; to be compared only between networks, on the same pictures.
-        speed: how fast it answers here, pictures of its own size.
+        side: of the pictures that it was asked about, in pixels. speed: how fast it answers here, pictures of that size.
         against: what the best network tells otherwise.
     """
 
     name: str
     accuracy: Interval
     logme: float
+    side: int
     speed: Speed
     against: Against = Against()
 
@@ -182,11 +185,13 @@ class Ranking:
         scores: the best probe first; at least one.
         pictures: how many training pictures were looked at.
         left_out: the networks that could not be asked, each with the reason, in sentences.
+        notes: what is to be known of the pictures, in sentences.
     """
 
     scores: tuple[BackboneScore, ...]
     pictures: int
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> BackboneScore:
@@ -195,18 +200,27 @@ class Ranking:
 
     @property
     def words(self) -> str:
-        """Which one suits, and why, in a sentence."""
+        """Which one suits, and why, in sentences."""
+        return " ".join((self._reason, *self.notes))
+
+    @property
+    def _reason(self) -> str:
         chosen, best = self.recommended, self.scores[0]
         figures = {
             "name": chosen.name,
             "accuracy": percent(chosen.accuracy.value),
             "speed": f"{chosen.speed.pictures_per_second:.3g}",
+            "side": chosen.side,
             "best": best.name,
             "most": percent(best.accuracy.value),
         }
         if chosen is best:
-            return tr("{name} tells the most of your pictures, {accuracy}, and answers {speed} a second here.", **figures)
+            return tr(
+                "{name} tells the most of your pictures, {accuracy}, and answers {speed} of {side} pixels a second here.",
+                **figures,
+            )
         return tr(
-            "{name} tells {accuracy}, not clearly less than the {most} of {best}, and answers more: {speed} a second here.",
+            "{name} tells {accuracy}, not clearly less than the {most} of {best}, and answers more: {speed} pictures of {side} "
+            "pixels a second here.",
             **figures,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ def tried(
     plugins: Plugins,
     manifest: DatasetManifest,
     samples: tuple[Sample, ...],
+    groups: Sequence[Sequence[int]],
     *,
     progress: Callable[[int, int | None], None],
     cancel: threading.Event | None = None,
@@ -41,15 +42,18 @@ def tried(
 
     Args:
         samples: training pictures of `manifest`.
+        groups: those that are one picture, by their numbers: none is judged by what has learned from another.
         progress: told how many epochs are done, of how many.
 
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
-    from desktop_ft.evaluation.intervals import wilson
-    from desktop_ft.evaluation.probing import FOLDS, stratified
+    import numpy as np
 
-    fold = stratified([sample.label for sample in samples], FOLDS, recipe.seed)
+    from desktop_ft.evaluation.intervals import wilson
+    from desktop_ft.evaluation.ridge import FOLDS, folds_of
+
+    fold = folds_of([sample.label for sample in samples], groups, FOLDS, np.random.default_rng(recipe.seed))
     turns = min(FOLDS, -(-ENOUGH * FOLDS // len(samples)))
     short = recipe.with_optimisation(epochs=min(MOST_EPOCHS, recipe.optimisation.epochs))
     done = right = judged = 0
