@@ -76,7 +76,8 @@ def _left_out(basis: NDArray[np.float64], kept: NDArray[np.float64], residuals: 
     rows, columns = basis.shape
     if rows <= columns:
         return np.linalg.solve(np.eye(rows) - (basis * kept) @ basis.T, residuals)
-    return residuals + basis @ np.linalg.solve(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
+    more: NDArray[np.float64] = basis @ np.linalg.solve(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
+    return residuals + more
 
 
 def folds_of(

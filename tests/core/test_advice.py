@@ -106,6 +106,7 @@ def ranking(*told: tuple[str, float, float], pictures: int = 100) -> Ranking:
                 name=name,
                 accuracy=Interval(value=share, low=share, high=share),
                 logme=0.0,
+                side=224,
                 speed=Speed(pictures_per_second=speed, device="CPU"),
                 against=Against(lost=round(pictures * (most - share))),
             )
