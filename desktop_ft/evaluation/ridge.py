@@ -74,10 +74,12 @@ class Ridge:
 def _left_out(basis: NDArray[np.float64], kept: NDArray[np.float64], residuals: NDArray[np.float64]) -> NDArray[np.float64]:
     """(I - basis kept basis')^-1 residuals, by the smaller of two matrices (Woodbury)."""
     rows, columns = basis.shape
+    told: NDArray[np.float64]
     if rows <= columns:
-        return np.linalg.solve(np.eye(rows) - (basis * kept) @ basis.T, residuals)
-    more: NDArray[np.float64] = basis @ np.linalg.solve(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
-    return residuals + more
+        told = np.linalg.solve(np.eye(rows) - (basis * kept) @ basis.T, residuals)
+    else:
+        told = residuals + basis @ np.linalg.solve(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
+    return told
 
 
 def folds_of(
