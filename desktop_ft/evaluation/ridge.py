@@ -74,12 +74,13 @@ class Ridge:
 def _left_out(basis: NDArray[np.float64], kept: NDArray[np.float64], residuals: NDArray[np.float64]) -> NDArray[np.float64]:
     """(I - basis kept basis')^-1 residuals, by the smaller of two matrices (Woodbury)."""
     rows, columns = basis.shape
-    told: NDArray[np.float64]
     if rows <= columns:
-        told = np.linalg.solve(np.eye(rows) - (basis * kept) @ basis.T, residuals)
-    else:
-        told = residuals + basis @ np.linalg.solve(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
-    return told
+        return _solved(np.eye(rows) - (basis * kept) @ basis.T, residuals)
+    return residuals + basis @ _solved(np.diag(1 / kept) - basis.T @ basis, basis.T @ residuals)
+
+
+def _solved(matrix: NDArray[np.float64], aims: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.solve(matrix, aims), np.float64)
 
 
 def folds_of(
