@@ -11,6 +11,9 @@ from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Speed
 from desktop_ft.core.words import percent, short_duration, size
 
+FEWEST_TO_TRY = 100
+"""Pictures to try plans on: of fewer each is worth a point or more, and the error of a share is 4 of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
@@ -119,27 +122,43 @@ class Advice:
         """Why it is recommended, in a sentence."""
         best, last = best_of(self.scores), self.scores[-1]
         figures = {"best": percent(best.accuracy.value), "depth": best.depth, "last": percent(last.accuracy.value)}
+        if best.depth == last.depth:
+            told = tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
+        else:
+            told = tr("After block {depth} {best} can be told, after the last one {last}.", **figures)
         if len(self.options) > 1:
             reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
-            return tr(
-                "After block {depth} {best} can be told, after the last one {last}: the blocks behind may know their old task "
-                "too well. So each plan was tried, and judged by training pictures that it had not seen: {reached}.",
+            more = tr(
+                "What blocks gain by learning no probe knows, so each plan was tried, and judged by training pictures that it had "
+                "not seen: {reached}.",
                 reached=reached,
-                **figures,
             )
-        if best.depth == last.depth:
-            return tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
-        return tr_n(
-            "Block {depth} tells {best}, the last {last}: {n:,} picture cannot tell that from chance, the cheapest will do.",
-            "Block {depth} tells {best}, the last {last}: {n:,} pictures cannot tell that from chance, the cheapest will do.",
-            n=self.pictures,
-            **figures,
-        )
+        else:
+            more = tr_n(
+                "{n:,} picture is too few to try plans on, so the cheapest is taken.",
+                "{n:,} pictures are too few to try plans on, so the cheapest is taken.",
+                n=self.pictures,
+            )
+        return f"{told} {more}"
 
 
 def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
     """The score that is the highest; of equal ones the deepest, behind which the least is left to learn."""
     return max(scores, key=lambda score: (score.accuracy.value, score.depth))
+
+
+def worth_trying(scores: Sequence[ProbeScore], blocks: int, pictures: int) -> tuple[int, ...]:
+    """How many blocks to freeze in each plan that is to be tried, the cheapest plan first; the first is the head alone.
+
+    With it the last block is tried, which costs little and often gains, and the cut that a probe tells. So few pictures that plans
+    which differ by points change places by chance are tried on nothing.
+
+    Args:
+        scores: of the network's `blocks`. pictures: that can be tried on.
+    """
+    if pictures < FEWEST_TO_TRY:
+        return (blocks,)
+    return tuple(sorted({blocks, max(0, blocks - 1), where_to_cut(scores)}, reverse=True))
 
 
 def where_to_cut(scores: Sequence[ProbeScore]) -> int:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, where_to_cut
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, worth_trying
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
@@ -41,8 +41,8 @@ def advise(
 ) -> Advice:
     """Where to cut the network of `recipe` for its pictures: a probe at each depth, and measured costs. Imports torch.
 
-    Where the probe says that the last blocks should learn anew, that plan and the head alone are both tried, and the better is
-    recommended: how far what learns comes is a matter of the recipe, which no probe knows.
+    The head alone, the last block with it and the cut that the probe tells are tried, and the best is recommended: how far what
+    learns comes is a matter of the recipe, which no probe knows.
 
     Only training pictures are looked at, so that what validation says later is as honest as ever.
 
@@ -72,7 +72,7 @@ def advise(
     scores = tuple(
         ProbeScore(depth=depth, accuracy=each.accuracy, against=each.against(probes[best])) for depth, each in probes.items()
     )
-    depths = sorted({seen.blocks, where_to_cut(scores)}, reverse=True)
+    depths = worth_trying(scores, seen.blocks, len(samples))
     options = []
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
