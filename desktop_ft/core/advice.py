@@ -129,8 +129,8 @@ class Advice:
         if len(self.options) > 1:
             reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
             more = tr(
-                "What blocks gain by learning no probe knows, so each plan was tried, and judged by training pictures that it had "
-                "not seen: {reached}.",
+                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind, and judged by "
+                "training pictures that it had not seen: {reached}.",
                 reached=reached,
             )
         else:
@@ -150,8 +150,8 @@ def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
 def worth_trying(scores: Sequence[ProbeScore], blocks: int, pictures: int) -> tuple[int, ...]:
     """How many blocks to freeze in each plan that is to be tried, the cheapest plan first; the first is the head alone.
 
-    With it the last block is tried, which costs little and often gains, and the cut that a probe tells. So few pictures that plans
-    which differ by points change places by chance are tried on nothing.
+    With it the last block is tried, which costs little and often gains, and the cut that a probe tells. Nothing is tried on so
+    few pictures that plans which differ by points change places by chance.
 
     Args:
         scores: of the network's `blocks`. pictures: that can be tried on.
@@ -170,11 +170,6 @@ def where_to_cut(scores: Sequence[ProbeScore]) -> int:
     least has to learn: few pictures tell little apart, and so keep to the head. That everything should learn no probe can say.
     """
     return max(score.depth for score in scores if score.against.is_near)
-
-
-def better_of(options: Sequence[PlanOption]) -> PlanOption:
-    """The one that is expected to be the most accurate; of equal ones the first."""
-    return max(options, key=lambda option: option.accuracy.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,10 +28,10 @@ _WORTH_MOVING, _SURE = 0.75, 0.995
 _LITTLE = 12
 _REFINED = 3
 _NEIGHBOURS = 6
-_SEEN_NEARER, _SEEN_ALIKE = 0.5, 0.95
+_SEEN_NEARER, _SEEN_ALIKE = 0.5, 0.98
 """What a network sees of two that may be one: how much nearer than others, or how alike. Of 120 photos made smaller,
 compressed again or cut 118 were, of others one in fifteen."""
-_BESIDE = 3
+_BESIDE = 2
 _BLOCK = 512
 _WINDOWS_KEPT = 512
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, worth_trying
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, worth_trying
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
@@ -78,8 +78,18 @@ def advise(
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
         options.append(_option(recipe, plugins, manifest, preset, depth, scores[-1].accuracy, cancel))
+    won = 0
     if len(options) > 1:
-        options = [_judged(recipe, plugins, manifest, looked, groups, option, tell, cancel) for option in options]
+        accuracies, won = tried(
+            [_planned(recipe, option.preset) for option in options],
+            plugins,
+            manifest,
+            samples,
+            groups,
+            progress=lambda plan, *done: tell(tr("Trying {plan}", plan=plan.freeze.preset), *done),
+            cancel=cancel,
+        )
+        options = [replace(option, accuracy=accuracy) for option, accuracy in zip(options, accuracies, strict=True)]
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
@@ -87,7 +97,7 @@ def advise(
         training=len(manifest.of(Subset.TRAIN)),
         scores=scores,
         options=tuple(options),
-        recommended=better_of(options).preset,
+        recommended=options[won].preset,
         notes=_notes(manifest, looked, groups),
     )
 
@@ -237,25 +247,6 @@ def _option(
     told = forecast(_planned(recipe, preset), plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
     return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
-
-
-def _judged(
-    recipe: Recipe,
-    plugins: Plugins,
-    manifest: DatasetManifest,
-    looked: Drawn,
-    groups: Sequence[Sequence[int]],
-    option: PlanOption,
-    tell: Told,
-    cancel: threading.Event | None,
-) -> PlanOption:
-    """`option` with the accuracy that it reached when it was tried."""
-
-    def progress(done: int, total: int | None) -> None:
-        tell(tr("Trying {plan}", plan=option.preset), done, total)
-
-    planned = _planned(recipe, option.preset)
-    return replace(option, accuracy=tried(planned, plugins, manifest, looked.samples, groups, progress=progress, cancel=cancel))
 
 
 def _planned(recipe: Recipe, preset: str) -> Recipe:

@@ -14,7 +14,6 @@ from desktop_ft.core.advice import (
     ProbeScore,
     Ranking,
     best_of,
-    better_of,
     where_to_cut,
     worth_trying,
 )
@@ -52,7 +51,7 @@ def advice(accuracies: tuple[float, ...], pictures: int, tried: tuple[float, ...
         training=pictures,
         scores=tuple(scores),
         options=options,
-        recommended=better_of(options).preset,
+        recommended=max(options, key=lambda each: each.accuracy.value).preset,
     )
 
 

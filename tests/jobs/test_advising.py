@@ -108,12 +108,38 @@ def test_no_plan_is_judged_by_a_picture_whose_twin_it_has_learned(
         return 1.0
 
     monkeypatch.setattr(trial, "_reached", reached)
-    trial.tried(recipe, plugins, manifest, samples, groups, progress=lambda done, total: None)
+    trial.tried([recipe, recipe], plugins, manifest, samples, groups, progress=lambda plan, done, total: None)
     assert len(shown) > 1
     for part in shown:
         held = [sample.sha256 in {other.sha256 for other in part.of(Subset.VAL)} for sample in samples]
         assert any(held) and not all(held)
         assert all(held[one] is held[other] for one, other in groups)
+
+
+def test_a_plan_that_is_clearly_behind_is_tried_no_further(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (like, *_) = scan_dataset(recipe.dataset).of(Subset.TRAIN)
+    many = tuple(replace(like, sha256=f"{number:064x}", label=number % 2) for number in range(150))
+    told, turns = {"head": 26 / 30, "last:1": 0.9, "last:2": 0.4}, Counter[str]()
+
+    def reached(recipe: Recipe, *rest: object) -> float:
+        turns[recipe.freeze.preset] += 1
+        return told[recipe.freeze.preset]
+
+    monkeypatch.setattr(trial, "_reached", reached)
+    plans = [recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset)}) for preset in told]
+
+    def race(*names: str) -> tuple[list[float], int]:
+        runners = [plan for plan in plans if plan.freeze.preset in names]
+        manifest = scan_dataset(recipe.dataset)
+        reached, won = trial.tried(runners, plugins, manifest, many, (), progress=lambda plan, done, total: None)
+        return [each.value for each in reached], won
+
+    assert race("head", "last:1", "last:2") == (pytest.approx([26 / 30, 0.9, 0.4]), 1)
+    assert turns["last:2"] == 1 < turns["head"] <= turns["last:1"]
+    turns.clear()
+    assert race("head", "last:2")[1] == 0 and turns == {"head": 1, "last:2": 1}
 
 
 def test_the_speed_is_measured_at_the_size_that_was_asked_about(recipe: Recipe, plugins: Plugins) -> None:
@@ -169,7 +195,7 @@ def test_plans_are_tried_on_training_pictures_alone(recipe: Recipe, plugins: Plu
     assert told >= {"Trying head", "Trying last:1"}
     assert [option.preset for option in first.options[:2]] == ["head", "last:1"]
     assert first.option.accuracy.value == max(option.accuracy.value for option in first.options)
-    assert "each plan was tried" in first.words
+    assert "each plan was tried until it was clearly behind" in first.words
     others = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
     again = advise(recipe, plugins, others)
     assert [option.accuracy for option in again.options] == [option.accuracy for option in first.options]
