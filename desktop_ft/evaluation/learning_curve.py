@@ -8,7 +8,8 @@ import numpy as np
 
 from desktop_ft.core.checkup import CurvePoint, LearningCurve
 from desktop_ft.core.metrics import Interval
-from desktop_ft.evaluation.out_of_fold import folds_of, learned
+from desktop_ft.evaluation.out_of_fold import learned
+from desktop_ft.evaluation.ridge import folds_of
 
 _SHARES = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
 _REPEATS = 10
