@@ -164,6 +164,49 @@ def test_the_lasso_selects_photos_that_are_then_left_out(
     assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
 
 
+def test_photos_are_selected_on_the_map_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    assert dialog.found is not None
+    dialog.tabs.setCurrentIndex(4)
+    plot, places = dialog.map.plot, dialog.found.places
+    plot.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(plot.hasFocus)
+
+    def press(key: Qt.Key, *, shift: bool = False) -> None:
+        QTest.keyClick(plot, key, Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier)
+
+    def at() -> int:
+        said = plot.accessibleDescription()
+        return next(n for n, sample in enumerate(dialog.found.samples) if said.startswith(f"{sample.path}, "))  # type: ignore[union-attr]
+
+    def chosen() -> set[str]:
+        return set(paths(dialog.among))
+
+    assert "Space selects" in plot.accessibleDescription()
+    press(Qt.Key.Key_Right)  # the first key stands at a photo in the middle
+    first = at()
+    assert not chosen() and "not selected" in plot.accessibleDescription()
+    press(Qt.Key.Key_Space)
+    assert chosen() == {dialog.found.samples[first].path} and "not selected" not in plot.accessibleDescription()
+    for key, axis, sign in (
+        (Qt.Key.Key_Right, 0, 1), (Qt.Key.Key_Left, 0, -1), (Qt.Key.Key_Up, 1, 1), (Qt.Key.Key_Down, 1, -1)
+    ):  # fmt: skip
+        before = at()
+        press(key)
+        apart = [now - then for now, then in zip(places[at()], places[before], strict=True)]
+        assert at() == before or sign * apart[axis] >= abs(apart[1 - axis]) > 0
+    here = at()
+    press(Qt.Key.Key_Right, shift=True)
+    assert at() != here and {dialog.found.samples[n].path for n in (here, at())} <= chosen()
+    press(Qt.Key.Key_Space)
+    assert dialog.found.samples[at()].path not in chosen(), "it takes out again"
+    QTest.keyClick(plot, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert len(chosen()) == len(places)
+    press(Qt.Key.Key_Escape)
+    assert not chosen() and dialog.isVisible()
+    press(Qt.Key.Key_Escape)
+    assert not dialog.isVisible(), "with nothing selected it closes, as everywhere"
+
+
 def _drag_to(widget: QWidget, at: QPoint) -> None:
     """Move the mouse with its left button held; QTest moves it with none."""
     button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
