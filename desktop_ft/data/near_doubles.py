@@ -154,12 +154,14 @@ class _Likeness:
 
     def __init__(self, value: float, grey: np.ndarray, whole: np.ndarray, edges: np.ndarray) -> None:
         self.value = value
-        self._within, self._whole, self._edges = grey, whole, edges
-        self._refined = False
+        worth = _WORTH_MOVING <= value < _SURE
+        self._within, self._edges = grey, edges
+        self._whole = whole.copy() if worth else whole[:0].copy()  # a view would hold all windows of its picture
+        self._refined = not worth
 
     def refine(self) -> None:
         """Move each edge of the window until the two lie on each other."""
-        if self._refined or not _WORTH_MOVING <= self.value < _SURE:
+        if self._refined:
             return
         self._refined = True
         for step in _STEPS:
