@@ -19,7 +19,7 @@ _WIDER = (1 + _REPEATS / (_HELD_OUT - 1)) ** 0.5
 _FEWEST = 20
 """Pictures to learn from below which nothing is followed anywhere."""
 _FURTHER = (2, 4)
-_BENDS = np.linspace(0.1, 1.5, 29)
+_BENDS = np.linspace(0.1, 1.5, 57)
 _DRAWS = 300
 _EDGES = (2.5, 97.5)
 
