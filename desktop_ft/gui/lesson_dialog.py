@@ -43,7 +43,7 @@ from desktop_ft.gui.widgets import (
 )
 
 _SIZE = (1000, 660)
-_LETTERS = 30
+_LETTERS = 33
 _COLUMNS = (
     Column(title=marked("Run"), text=lambda run: run.title),
     Column(
@@ -102,6 +102,7 @@ class LessonDialog(QDialog):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setObjectName("steps")
         self.list.setWordWrap(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.list.addItems([""] * len(lesson.step) + [tr("Questions")])
         self.step = StepPanel(self._work, session.theme, self._start, self._go)
         self.questions = QuestionPanel(lesson.question)
@@ -143,10 +144,9 @@ class LessonDialog(QDialog):
         self.on.setText(tr("Finish") if self.number == last else tr("Next"))
         if self.number < last:
             self.step.refresh()
-            is_next = self.number in self._work.results
-            self.on.setProperty("role", "primary" if is_next else "")
-            self.on.style().unpolish(self.on)
-            self.on.style().polish(self.on)
+        self.on.setProperty("role", "primary" if self.number == last or self.number in self._work.results else "")
+        self.on.style().unpolish(self.on)
+        self.on.style().polish(self.on)
 
     def done(self, result: int) -> None:
         """Give up what is under way; once, as Qt calls this again when what it belongs to is closed."""
