@@ -1,10 +1,11 @@
 """What the advice where to cut is worth: its plan against the best one that trying them all finds. A line of JSON.
 
-    bench_advisor.py FOLDER [FOLDER…] [--tried FILE] [--seeds N…] [--epochs N] [--plans PRESET…] [--only-try]
+    bench_advisor.py FOLDER [FOLDER…] [--tried FILE] [--seeds N…] [--epochs N] [--sides PHOTOS DIGITS] [--plans PRESET…]
+        [--only-try]
 
 Besides the folders (of train/ and val/) it takes the shipped digits and two folders made of the ones named: the last with few
-pictures, and the first blurred and recoloured. Depths are thinned out towards the input. What was tried is kept in FILE, and
-not tried again.
+pictures, and the first blurred and recoloured. Every depth is tried, the cheapest first. What was tried is kept in FILE, and not
+tried again; a folder that is made of another is known by that one's place.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,9 @@ from desktop_ft.jobs.scanning import scan_dataset, write_sample  # noqa: E402
 from desktop_ft.jobs.training import train  # noqa: E402
 from desktop_ft.plugin_manager import Plugins, load_plugins  # noqa: E402
 
-PLANS = ("head", "last:1", "last:2", "last:4", "last:6", "last:9", "all")
-PHOTO_SIZE, DIGIT_SIZE = 128, 64
+PLANS = ("head", *(f"last:{blocks}" for blocks in range(1, 18)), "all")
+SIDES = (128, 64)
+_STORED_SIDE = 256
 FEW = 8
 _BLUR = 0.02
 
@@ -57,7 +60,7 @@ def changed(folder: Path, into: Path) -> Path:
     """Copies of `folder` that are blurred, and negatives with their channels exchanged: far from what networks have learned."""
     for picture in sorted(folder.glob("*/*/*")):
         try:
-            small = ImageOps.contain(Image.open(picture).convert("RGB"), (2 * PHOTO_SIZE, 2 * PHOTO_SIZE))
+            small = ImageOps.contain(Image.open(picture).convert("RGB"), (_STORED_SIDE, _STORED_SIDE))
         except UnidentifiedImageError:
             continue
         red, green, blue = small.split()
@@ -68,13 +71,30 @@ def changed(folder: Path, into: Path) -> Path:
     return into
 
 
-def folders(named: list[Path], place: Path, plugins: Plugins) -> Iterator[tuple[str, Path, int]]:
-    """Every folder to advise on: its name, where it is, and the side of the network's input."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A folder to advise on.
+
+    Attributes:
+        source: the folder that it is made of, or itself; "" where it ships. side: of the network's input, in pixels.
+    """
+
+    name: str
+    folder: Path
+    source: str
+    side: int
+
+
+def folders(named: list[Path], sides: tuple[int, int], place: Path, plugins: Plugins) -> Iterator[Asked]:
+    """Every folder to advise on; `sides` are those of photos and of digits."""
+    photos, digits = sides
+    first, last = named[0].absolute(), named[-1].absolute()
     for folder in named:
-        yield folder.name, folder.absolute(), PHOTO_SIZE
-    yield f"{named[-1].name}, {FEW} a class", few(named[-1], place / "few"), PHOTO_SIZE
-    yield f"{named[0].name}, blurred and recoloured", changed(named[0], place / "changed"), PHOTO_SIZE
-    yield "digits", write_sample(plugins, "digits", place / "digits"), DIGIT_SIZE
+        yield Asked(name=folder.name, folder=folder.absolute(), source=str(folder.absolute()), side=photos)
+    yield Asked(name=f"{last.name}, {FEW} a class", folder=few(last, place / "few"), source=str(last), side=photos)
+    odd = changed(first, place / "changed")
+    yield Asked(name=f"{first.name}, blurred and recoloured", folder=odd, source=str(first), side=photos)
+    yield Asked(name="digits", folder=write_sample(plugins, "digits", place / "digits"), source="", side=digits)
 
 
 def recipe_of(folder: Path, size: int, epochs: int, plan: str = "head", seed: int = 0) -> Recipe:
@@ -110,30 +130,34 @@ def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
 
 
 class Tried:
-    """What was tried so far, by folder, plan and seed; kept in a file of lines."""
+    """What was tried so far, by all that decides how it comes out; kept in a file of lines."""
 
     def __init__(self, file: Path, epochs: int, plugins: Plugins) -> None:
         file.touch()
         self._file, self._epochs, self._plugins = file, epochs, plugins
-        self.lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+        self._lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
 
-    def train(self, name: str, folder: Path, size: int, plan: str, seed: int, place: Path) -> None:
+    def train(self, asked: Asked, plan: str, seed: int, place: Path) -> None:
         """Train, unless that was done before."""
-        if any((line["folder"], line["plan"], line["seed"]) == (name, plan, seed) for line in self.lines):
+        key = self._of(asked) | {"plan": plan, "seed": seed}
+        if any(key.items() <= line.items() for line in self._lines):
             return
-        told = tried(recipe_of(folder, size, self._epochs, plan, seed), place, self._plugins)
-        self.lines.append({"folder": name, "plan": plan, "seed": seed, **told})
+        told = tried(recipe_of(asked.folder, asked.side, self._epochs, plan, seed), place, self._plugins)
+        self._lines.append(key | told)
         with self._file.open("a") as file:
-            file.write(json.dumps(self.lines[-1]) + "\n")
-        print(self.lines[-1], file=sys.stderr)
+            file.write(json.dumps(self._lines[-1]) + "\n")
+        print(self._lines[-1], file=sys.stderr)
 
-    def mean(self, name: str, what: str) -> dict[str, float]:
+    def mean(self, asked: Asked, what: str) -> dict[str, float]:
         """The mean over the seeds of `what`, by plan."""
         found: dict[str, list[float]] = {}
-        for line in self.lines:
-            if line["folder"] == name:
+        for line in self._lines:
+            if self._of(asked).items() <= line.items():
                 found.setdefault(line["plan"], []).append(line[what])
         return {plan: statistics.fmean(values) for plan, values in found.items()}
+
+    def _of(self, asked: Asked) -> dict[str, Any]:
+        return {"folder": asked.name, "source": asked.source, "side": asked.side, "epochs": self._epochs}
 
 
 def _frozen(plan: str) -> int:
@@ -141,19 +165,20 @@ def _frozen(plan: str) -> int:
     return {"head": 0, "all": 10_000}.get(plan) or int(plan.partition(":")[2] or 0)
 
 
-def judged(name: str, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
+def judged(asked: Asked, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
     """How the advice, which took so many processor seconds, fares against the best of what was tried.
 
     Args:
         validation: how many pictures judged them.
     """
-    accuracy, whole = known.mean(name, "best"), sum(known.mean(name, "cpu_s").values())
+    accuracy, whole = known.mean(asked, "best"), sum(known.mean(asked, "cpu_s").values())
     best = max(accuracy, key=accuracy.__getitem__)
     return {
-        "folder": name,
+        "folder": asked.name,
         "pictures": advice.training,
         "accuracy": {plan: round(accuracy[plan], 4) for plan in sorted(accuracy, key=_frozen)},
         "probe": [round(score.accuracy.value, 3) for score in advice.scores],
+        "tried": {option.preset: round(option.accuracy.value, 4) for option in advice.options},
         "best": best,
         "recommended": advice.recommended,
         "expected": round(advice.option.accuracy.value, 4),
@@ -172,6 +197,7 @@ def main() -> None:
     parser.add_argument("--tried", type=Path, help="keep here what was tried (default: nowhere)")
     parser.add_argument("--seeds", type=int, nargs="*", default=(0, 1))
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--sides", type=int, nargs=2, default=SIDES, help="of the network's input, for photos and for digits")
     parser.add_argument("--plans", nargs="*", default=PLANS)
     parser.add_argument("--only-try", action="store_true", help="ask for no advice")
     asked = parser.parse_args()
@@ -179,26 +205,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
         known = Tried(asked.tried or place / "tried.jsonl", asked.epochs, plugins)
-        everything = list(folders(asked.folders, place, plugins))
+        everything = list(folders(asked.folders, asked.sides, place, plugins))
 
-        def train_all(plans: Sequence[str], name: str, folder: Path, size: int) -> None:
-            with kept_in(place / f"kept {name}"):
+        def train_all(plans: Sequence[str], each: Asked) -> None:
+            with kept_in(place / f"kept {each.name}"):
                 for seed, plan in product(asked.seeds, plans):
-                    known.train(name, folder, size, plan, seed, place / "run")
+                    known.train(each, plan, seed, place / "run")
 
         for plan, each in product(asked.plans, everything):
-            train_all([plan], *each)
+            train_all([plan], each)
         found = []
-        for name, folder, size in everything if not asked.only_try else ():
-            recipe = recipe_of(folder, size, asked.epochs)
+        for each in everything if not asked.only_try else ():
+            recipe = recipe_of(each.folder, each.side, asked.epochs)
             manifest, began = scan_dataset(recipe.dataset), time.process_time()
             with kept_in(place / "advice"):
                 advice = advise(recipe, plugins, manifest)
             seconds = time.process_time() - began
-            train_all([advice.recommended], name, folder, size)
-            found.append(judged(name, advice, seconds, known, len(manifest.of(Subset.VAL))))
+            train_all([advice.recommended], each)
+            found.append(judged(each, advice, seconds, known, len(manifest.of(Subset.VAL))))
             print(found[-1], file=sys.stderr)
-        facts = {"epochs": asked.epochs, "seeds": len(asked.seeds), "photo_size": PHOTO_SIZE, "digit_size": DIGIT_SIZE}
+        facts = {"epochs": asked.epochs, "seeds": len(asked.seeds), "photo_size": asked.sides[0], "digit_size": asked.sides[1]}
         print(json.dumps({"benchmark": "advisor", **facts, "folders": found}))
 
 

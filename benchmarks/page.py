@@ -39,11 +39,12 @@ the time does not depend on them.
 _ADVICE = """## What the advice where to cut is worth
 
 `benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
-digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) among those with a figure here; by
-chance is one standard error of a share of so few validation photos. Times are the processor's, of
-one seed of the plans with a figure here; all {depths} depths would take longer still.{remark}
+digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) of {plans} that were trained; by
+chance is one standard error of a share of so few validation photos. Times are the processor's: trying them is one seed of
+each of these plans.{remark}
 
 """
+_SHOWN_PLANS = ("head", "last:1", "last:2", "last:4", "last:9", "all")
 _GROWTH = """## Growth
 
 `benchmarks/bench_growth.py`: drawn pictures, MobileNetV3-S with a new head, fp32; where not said otherwise {pictures}
@@ -113,6 +114,12 @@ groups found in the untouched folder. Forecast: how far the accuracy that half o
 points, on average and at most of {forecast_rounds} halves, and how often it lies within the interval that was told.
 
 """
+_LESSON = """## The lesson
+
+`benchmarks/bench_lesson.py`: its five steps on the shipped {sample}, {epochs} epochs a run; accuracy on held-out pictures, and
+seconds of the whole step, the looking at the pictures and the judging included.{remark}
+
+"""
 
 
 def rendered(lines: Sequence[Line]) -> str:
@@ -130,6 +137,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_growth, by_kind.get("growth", ())),
         *map(_compare, by_kind.get("compare", ())),
         *_checkup(by_kind.get("checkup", ())),
+        *map(_lesson, by_kind.get("lesson", ())),
         *_gpu(by_kind.get("gpu", ())),
         *_drift(by_kind.get("drift", ())),
         *map(_gaps, by_kind.get("window gaps", ())),
@@ -220,8 +228,17 @@ def _depths(lines: Sequence[Line]) -> list[str]:
     return [_DEPTHS + table(titles, rows)]
 
 
+def _lesson(line: Line) -> str:
+    def told(run: Line) -> str:
+        return f"{run['title']}: {100 * run['accuracy']:.1f} % in {run['seconds']:.1f} s"
+
+    rows = [[step["step"], "; ".join(map(told, step["runs"])), f"{step['seconds']:.1f}"] for step in line["steps"]]
+    return _LESSON.format(**{"remark": ""} | line) + table(["step", "runs", "seconds"], rows)
+
+
 def _advice(line: Line) -> str:
-    plans = list(dict.fromkeys(plan for told in line["folders"] for plan in told["accuracy"]))
+    tried = {plan for told in line["folders"] for plan in told["accuracy"]}
+    plans = [plan for plan in _SHOWN_PLANS if plan in tried]
     rows = [
         [
             told["folder"],
@@ -231,6 +248,7 @@ def _advice(line: Line) -> str:
             f"{100 * told['expected']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
+            f"{100 * told['accuracy'][told['best']]:.1f}",
             f"{told['regret_points']:.1f}",
             f"{told['chance_points']:.1f}",
             f"{told['advice_cpu_s']:.1f}",
@@ -244,13 +262,13 @@ def _advice(line: Line) -> str:
         "expected, %",
         "reached, %",
         "best",
+        "best, %",
         "points behind it",
         "± by chance",
         "advice, processor s",
-        "trying these, processor s",
+        "trying all, processor s",
     ]
-    depths = len(line["folders"][0]["probe"]) + 1
-    return _ADVICE.format(**{"remark": ""} | line, depths=depths) + table([*titles, *advised], rows)
+    return _ADVICE.format(**{"remark": ""} | line, plans=len(tried)) + table([*titles, *advised], rows)
 
 
 def _growth(line: Line) -> str:

@@ -59,6 +59,7 @@ def main() -> None:
         ["benchmarks/bench_drift.py", folder],
         ["benchmarks/bench_compare.py", folder, "--epochs", "5"],
         ["benchmarks/bench_checkup.py", folder],
+        ["benchmarks/bench_lesson.py"],
         ["benchmarks/bench_window.py", "gaps", folder],
         ["benchmarks/bench_window.py", "paint"],
         ["benchmarks/bench_window.py", "points"],

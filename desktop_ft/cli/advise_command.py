@@ -56,11 +56,12 @@ def _rank(arguments: argparse.Namespace, terminal: Terminal) -> int:
             percent(score.accuracy.value),
             _spread(score.accuracy),
             f"{score.logme:.3f}",
+            str(score.side),
             f"{score.speed.pictures_per_second:.3g}",
         ]
         for score in ranking.scores
     ]
-    terminal.table(["name", "can be told", "95 %", "LogME", "pictures/s"], rows, right=(1, 3, 4))
+    terminal.table(["name", "can be told", "95 %", "LogME", "pixels", "pictures/s"], rows, right=(1, 3, 4, 5))
     for sentence in ranking.left_out:
         terminal.say(f"Left out: {sentence}")
     terminal.say(ranking.words)

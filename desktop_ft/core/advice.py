@@ -11,6 +11,9 @@ from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Speed
 from desktop_ft.core.words import percent, short_duration, size
 
+FEWEST_TO_TRY = 100
+"""Pictures to try plans on: of fewer each is worth a point or more, and the error of a share is 4 of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
@@ -92,6 +95,7 @@ class Advice:
         scores: by depth, rising; the last is what the head is given.
         options: the recommended one, and what it is to be compared with; the cheapest first.
         recommended: the preset among `options`.
+        notes: what is to be known of the pictures, in sentences.
     """
 
     backbone: str
@@ -101,6 +105,7 @@ class Advice:
     scores: tuple[ProbeScore, ...]
     options: tuple[PlanOption, ...]
     recommended: str
+    notes: tuple[str, ...] = ()
 
     @property
     def option(self) -> PlanOption:
@@ -110,34 +115,50 @@ class Advice:
     @property
     def words(self) -> str:
         """The recommendation and its reason, in sentences."""
-        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason))
+        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason, *self.notes))
 
     @property
     def reason(self) -> str:
         """Why it is recommended, in a sentence."""
         best, last = best_of(self.scores), self.scores[-1]
         figures = {"best": percent(best.accuracy.value), "depth": best.depth, "last": percent(last.accuracy.value)}
+        if best.depth == last.depth:
+            told = tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
+        else:
+            told = tr("After block {depth} {best} can be told, after the last one {last}.", **figures)
         if len(self.options) > 1:
             reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
-            return tr(
-                "After block {depth} {best} can be told, after the last one {last}: the blocks behind may know their old task "
-                "too well. So each plan was tried, and judged by training pictures that it had not seen: {reached}.",
+            more = tr(
+                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind, and judged by "
+                "training pictures that it had not seen: {reached}.",
                 reached=reached,
-                **figures,
             )
-        if best.depth == last.depth:
-            return tr("Nothing tells the classes better than all the blocks together do ({last}).", **figures)
-        return tr_n(
-            "Block {depth} tells {best}, the last {last}: {n:,} picture cannot tell that from chance, the cheapest will do.",
-            "Block {depth} tells {best}, the last {last}: {n:,} pictures cannot tell that from chance, the cheapest will do.",
-            n=self.pictures,
-            **figures,
-        )
+        else:
+            more = tr_n(
+                "{n:,} picture is too few to try plans on, so the cheapest is taken.",
+                "{n:,} pictures are too few to try plans on, so the cheapest is taken.",
+                n=self.pictures,
+            )
+        return f"{told} {more}"
 
 
 def best_of(scores: Sequence[ProbeScore]) -> ProbeScore:
     """The score that is the highest; of equal ones the deepest, behind which the least is left to learn."""
     return max(scores, key=lambda score: (score.accuracy.value, score.depth))
+
+
+def worth_trying(scores: Sequence[ProbeScore], blocks: int, pictures: int) -> tuple[int, ...]:
+    """How many blocks to freeze in each plan that is to be tried, the cheapest plan first; the first is the head alone.
+
+    With it the last block is tried, which costs little and often gains, and the cut that a probe tells. Nothing is tried on so
+    few pictures that plans which differ by points change places by chance.
+
+    Args:
+        scores: of the network's `blocks`. pictures: that can be tried on.
+    """
+    if pictures < FEWEST_TO_TRY:
+        return (blocks,)
+    return tuple(sorted({blocks, max(0, blocks - 1), where_to_cut(scores)}, reverse=True))
 
 
 def where_to_cut(scores: Sequence[ProbeScore]) -> int:
@@ -151,11 +172,6 @@ def where_to_cut(scores: Sequence[ProbeScore]) -> int:
     return max(score.depth for score in scores if score.against.is_near)
 
 
-def better_of(options: Sequence[PlanOption]) -> PlanOption:
-    """The one that is expected to be the most accurate; of equal ones the first."""
-    return max(options, key=lambda option: option.accuracy.value)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackboneScore:
     """What a network makes of some pictures before it is trained.
@@ -163,13 +179,14 @@ class BackboneScore:
     Attributes:
         accuracy: of a probe on what its head would be given.
         logme: as `evaluation.probing.logme`; to be compared only between networks, on the same pictures.
-        speed: how fast it answers here, pictures of its own size.
+        side: of the pictures that it was asked about, in pixels. speed: how fast it answers here, pictures of that size.
         against: what the best network tells otherwise.
     """
 
     name: str
     accuracy: Interval
     logme: float
+    side: int
     speed: Speed
     against: Against = Against()
 
@@ -182,11 +199,13 @@ class Ranking:
         scores: the best probe first; at least one.
         pictures: how many training pictures were looked at.
         left_out: the networks that could not be asked, each with the reason, in sentences.
+        notes: what is to be known of the pictures, in sentences.
     """
 
     scores: tuple[BackboneScore, ...]
     pictures: int
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> BackboneScore:
@@ -195,18 +214,27 @@ class Ranking:
 
     @property
     def words(self) -> str:
-        """Which one suits, and why, in a sentence."""
+        """Which one suits, and why, in sentences."""
+        return " ".join((self._reason, *self.notes))
+
+    @property
+    def _reason(self) -> str:
         chosen, best = self.recommended, self.scores[0]
         figures = {
             "name": chosen.name,
             "accuracy": percent(chosen.accuracy.value),
             "speed": f"{chosen.speed.pictures_per_second:.3g}",
+            "side": chosen.side,
             "best": best.name,
             "most": percent(best.accuracy.value),
         }
         if chosen is best:
-            return tr("{name} tells the most of your pictures, {accuracy}, and answers {speed} a second here.", **figures)
+            return tr(
+                "{name} tells the most of your pictures, {accuracy}, and answers {speed} of {side} pixels a second here.",
+                **figures,
+            )
         return tr(
-            "{name} tells {accuracy}, not clearly less than the {most} of {best}, and answers more: {speed} a second here.",
+            "{name} tells {accuracy}, not clearly less than the {most} of {best}, and answers more: {speed} pictures of {side} "
+            "pixels a second here.",
             **figures,
         )

@@ -14,7 +14,10 @@ from desktop_ft.core.metrics import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """How fast a network answers here, as measured: pictures a second at its own input size, on `device` (in words)."""
+    """How fast a network answers here, as measured: pictures a second on `device` (in words).
+
+    They are as large as those it was trained on, where nothing else is said.
+    """
 
     pictures_per_second: float
     device: str

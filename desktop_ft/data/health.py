@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
@@ -80,7 +81,7 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
     if left_out := len(manifest.left_out()):
         said.append(tr("Files and folders left out as they cannot be used: {count}; see the list of problems.", count=left_out))
     if empty := [problem.path for problem in manifest.problems if problem.kind == "empty-class"]:
-        said.append(tr("Left out for want of a readable picture: the class {names}.", names=_list(empty)))
+        said.append(tr("Left out for want of a readable picture: the class {names}.", names=listed(empty)))
     if skewed := rare(manifest):
         said.append(
             tr(
@@ -89,9 +90,9 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
             )
         )
     if few := [name for name, number in train.items() if number < _FEW]:
-        said.append(tr("Fewer than {few} training pictures in {names}: expect mistakes there.", few=_FEW, names=_list(few)))
+        said.append(tr("Fewer than {few} training pictures in {names}: expect mistakes there.", few=_FEW, names=listed(few)))
     if unseen := [name for name, number in val.items() if not number]:
-        said.append(tr("No validation picture in {names}: how well it is recognised cannot be told.", names=_list(unseen)))
+        said.append(tr("No validation picture in {names}: how well it is recognised cannot be told.", names=listed(unseen)))
     if doubles := sum(problem.kind == "duplicate-across-subsets" for problem in manifest.problems):
         said.append(
             tr_n(
@@ -102,7 +103,7 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
         )
     if alike := [problem.path for problem in manifest.problems if problem.kind == "similar-classes"]:
         said.append(
-            tr("Classes that differ in spelling alone are kept apart: see {names} in the list of problems.", names=_list(alike))
+            tr("Classes that differ in spelling alone are kept apart: see {names} in the list of problems.", names=listed(alike))
         )
     if torn := sum(problem.kind == "contradicting-label" for problem in manifest.problems):
         said.append(
@@ -118,6 +119,7 @@ def _warnings(manifest: DatasetManifest, train: dict[str, int], val: dict[str, i
     return said
 
 
-def _list(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
     first = ", ".join(names[:_LISTED])
     return tr("{names} and {count} more", names=first, count=len(names) - _LISTED) if len(names) > _LISTED else first

@@ -58,6 +58,7 @@ def survey(
     compute: Compute,
     store: FeatureStore,
     *,
+    code: str = "",
     every_depth: bool = True,
     warn: Callable[[str], None],
     progress: Callable[[int, int], None] | None = None,
@@ -69,6 +70,7 @@ def survey(
         network: what it has learned so far is what is surveyed; its head does not matter.
         keys: equal ones mean equal inputs, now and in any later run.
         inputs: the inputs of some keys, (len(keys), …); called from several threads at once.
+        code: what the network's own code is told by, as text: layers alike in all else may answer otherwise.
         every_depth: False: only what the head is given is looked at and kept, which takes a fraction of the room.
         warn: told in a sentence where what is kept was damaged, or cannot be kept.
         progress: told how many inputs are done, of how many.
@@ -78,7 +80,7 @@ def survey(
         UserError: there is no room for what is seen, a picture is gone, or the network's head cannot be looked at.
     """
     size = pass_size(compute.device)
-    with memory_kept(), eval_mode(network), _Surveyor(network, compute, every_depth=every_depth) as surveyor:
+    with memory_kept(), eval_mode(network), _Surveyor(network, compute, code, every_depth=every_depth) as surveyor:
         surveyor.try_on(inputs([keys[0]] * _TRIED))
         try:
             kept = store.open(surveyor.name, keys, surveyor.kind, warn)
@@ -124,13 +126,13 @@ class _Surveyor:
         depths, widths: of what is seen, known after `try_on`.
     """
 
-    def __init__(self, network: Network, compute: Compute, *, every_depth: bool) -> None:
+    def __init__(self, network: Network, compute: Compute, code: str, *, every_depth: bool) -> None:
         tree = layer_tree(network.backbone)
         leaves = {leaf.path: leaf for leaf in tree.leaves()}
         found = blocks(tree, network.head_path)
         modules = dict(network.backbone.named_modules())
         self.blocks = len(found)
-        self._network, self._compute = network.to(compute.device), compute
+        self._network, self._compute, self._code = network.to(compute.device), compute, code
         if compute.channels_last:
             network.to(memory_format=torch.channels_last)
         heads = [path for path in leaves if is_under(path, network.head_path)]
@@ -154,7 +156,7 @@ class _Surveyor:
     @property
     def name(self) -> str:
         """What decides a row besides the input. The head does not."""
-        way = f"survey {self.depths} {self.widths}"
+        way = f"survey {self.depths} {self.widths} {self._code}"
         return name_of(self._network, self._compute, way, besides=f"backbone.{self._network.head_path}")
 
     @property

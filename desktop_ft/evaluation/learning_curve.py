@@ -8,7 +8,8 @@ import numpy as np
 
 from desktop_ft.core.checkup import CurvePoint, LearningCurve
 from desktop_ft.core.metrics import Interval
-from desktop_ft.evaluation.out_of_fold import folds_of, learned
+from desktop_ft.evaluation.out_of_fold import learned
+from desktop_ft.evaluation.ridge import folds_of
 
 _SHARES = (0.1, 0.16, 0.25, 0.4, 0.63, 1.0)
 _REPEATS = 10
@@ -18,7 +19,7 @@ _WIDER = (1 + _REPEATS / (_HELD_OUT - 1)) ** 0.5
 _FEWEST = 20
 """Pictures to learn from below which nothing is followed anywhere."""
 _FURTHER = (2, 4)
-_BENDS = np.linspace(0.1, 1.5, 29)
+_BENDS = np.linspace(0.1, 1.5, 57)
 _DRAWS = 300
 _EDGES = (2.5, 97.5)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from desktop_ft.evaluation.ridge import FOLDS, Ridge, folds_of
+
 DIMENSIONS = 256
 """Principal components that a probe learns from: more cost time, and find no more."""
-_STRENGTHS = np.geomspace(1e-4, 1e2, 13)
 _SHARPNESS = np.geomspace(1, 60, 30)
-FOLDS = 5
 _SPARE, _SHARPENED = 16, 3
 
 
@@ -54,41 +54,12 @@ def reduced(features: np.ndarray, dimensions: int = DIMENSIONS) -> np.ndarray:
 
 
 def learned(rows: np.ndarray, labels: np.ndarray, classes: int) -> Probe:
-    """The probe whose strength leaves the least error where each row is left out in turn (in closed form).
+    """The probe whose strength leaves the least error where each row is left out in turn.
 
     Args:
         rows: (N, D). labels: (N,), below `classes`.
     """
-    middle, wanted = rows.mean(axis=0), np.eye(classes)[labels]
-    prior = wanted.mean(axis=0)
-    centred, rest = rows - middle, wanted - prior
-    if len(centred) < centred.shape[1]:
-        _left, lengths, across = np.linalg.svd(centred, full_matrices=False)
-        values, vectors = lengths**2, across.T
-    else:
-        values, vectors = np.linalg.eigh(centred.T @ centred)
-    turned = centred @ vectors
-    answers, squares = turned.T @ rest, turned**2
-
-    def error(strength: float) -> float:
-        leverage = squares @ (1 / (values + strength)) + 1 / len(rows)
-        left = rest - turned @ (answers / (values + strength)[:, None])
-        return float(((left / np.maximum(1 - leverage, 1e-6)[:, None]) ** 2).sum())
-
-    usual = max(float(values.mean()), 1e-12)
-    strength = min((usual * each for each in _STRENGTHS), key=error)
-    return Probe(middle, vectors @ (answers / (values + strength)[:, None]), prior)
-
-
-def folds_of(labels: np.ndarray, groups: Sequence[Sequence[int]], folds: int, chance: np.random.Generator) -> np.ndarray:
-    """The fold of each picture (N,): the classes spread evenly, and the pictures of a group, which are one, together."""
-    chosen = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        own = chance.permutation(np.flatnonzero(labels == label))
-        chosen[own] = (np.arange(len(own)) + chance.integers(folds)) % folds
-    for group in groups:
-        chosen[list(group)] = chosen[group[0]]
-    return chosen
+    return Probe(*Ridge(rows, np.eye(classes)[labels]).fitted())
 
 
 def out_of_fold(
@@ -105,14 +76,9 @@ def out_of_fold(
         groups: pictures that are one, which no probe may learn from and be asked about.
         heed: called between folds.
     """
-    chosen = folds_of(labels, groups, FOLDS, np.random.default_rng(seed))
-    scores = np.zeros((len(rows), classes))
-    scores[np.arange(len(rows)), labels] = 1.0  # where there are too few to ask anybody, the label is believed
-    for fold in range(FOLDS):
-        heed()
-        asked = chosen == fold
-        if asked.any() and not asked.all():
-            scores[asked] = learned(rows[~asked], labels[~asked], classes).scores(rows[asked])
+    wanted, fold = np.eye(classes)[labels], folds_of(labels, groups, FOLDS, np.random.default_rng(seed))
+    alone = len(np.unique(fold)) == 1  # with nobody else to ask, the label is believed
+    scores = wanted if alone else Ridge(rows, wanted).held_out(fold, heed)
     return min((_softmax(scores * sharp) for sharp in _SHARPNESS), key=lambda found: _surprise(found, labels))
 
 

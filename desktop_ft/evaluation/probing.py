@@ -1,7 +1,7 @@
 """What can be told from features without training a network: a linear probe, cross-validated, and LogME.
 
-A probe is ridge regression onto the classes: for all penalties and all folds it needs one decomposition of the features, so that
-every depth of a network is probed within seconds.
+For all strengths and all folds a probe needs one decomposition of the features, so that every depth of a network is probed within
+seconds.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from desktop_ft.core.advice import Against
 from desktop_ft.core.metrics import Interval
 from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.ridge import FOLDS, Ridge, decomposed, folds_of
 
-FOLDS = 5
-PENALTIES = tuple(10.0 ** (half / 2) for half in range(-6, 7))
-"""Of the squared weights, times the number of rows: of features that all have the variance 1."""
 _NOTHING = 1e-10
-"""Below it, as a share of the largest, an eigenvalue counts as zero; and nothing is divided by less."""
+"""Nothing is divided by less."""
 _LOGME_ROUNDS, _LOGME_SETTLED = 100, 1e-3
 
 
@@ -30,11 +28,11 @@ class Probe:
 
     Attributes:
         right: for each row, whether its class was told: bool (N,).
-        penalty: the one of `PENALTIES` that was taken.
+        strength: the one of `ridge.STRENGTHS` that was taken.
     """
 
     right: NDArray[np.bool_]
-    penalty: float
+    strength: float
 
     @property
     def accuracy(self) -> Interval:
@@ -46,59 +44,25 @@ class Probe:
         return Against(won=int((self.right & ~best.right).sum()), lost=int((best.right & ~self.right).sum()))
 
 
-def probe(features: NDArray[np.floating], labels: Sequence[int], *, folds: int = FOLDS, seed: int = 0) -> Probe:
-    """Tell each row's class from the others' folds, by ridge regression (Hoerl and Kennard 1970) onto the classes.
+def probe(
+    features: NDArray[np.floating],
+    labels: Sequence[int],
+    groups: Sequence[Sequence[int]] = (),
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Probe:
+    """Tell each row's class from the others' folds, by ridge regression onto the classes.
 
-    The penalty is the one with the least squared error where each row is left out alone: chosen once, of few, and not by accuracy
-    itself, so that the accuracy gains next to nothing by it.
+    The strength is chosen once, of few, and not by accuracy itself, so that the accuracy gains next to nothing by it.
 
     Args:
         features: (N, C). labels: N classes, counted from 0.
+        groups: rows that are one, of which none is learned from where another is asked about.
     """
-    ridge = Ridge(features, one_hot(labels))
-    penalty = min(PENALTIES, key=ridge.error)
-    told = ridge.held_out(stratified(labels, folds, seed), penalty)
-    return Probe(told.argmax(axis=1) == ridge.targets.argmax(axis=1), penalty)
-
-
-class Ridge:
-    """Ridge regression with an intercept, of which rows are left out without fitting it again.
-
-    With the hat matrix H of all rows, the residuals of rows that are left out together are (I - H_ff)^-1 times theirs (Hastie,
-    Tibshirani and Friedman 2009, section 7.10, for one row). Each feature is brought to the variance 1 over all rows.
-
-    Args:
-        features: (N, C). targets: (N, K).
-    """
-
-    def __init__(self, features: NDArray[np.floating], targets: NDArray[np.float64]) -> None:
-        self.targets = targets
-        self._basis, self._spread = _decomposed(_standardised(features))
-        self._centre = targets.mean(axis=0)
-        self._along = self._basis.T @ targets
-
-    def error(self, penalty: float) -> float:
-        """The squared error where each row is left out alone; `penalty` as in `PENALTIES`."""
-        kept = self._kept(penalty)
-        hat = self._basis**2 @ kept + 1 / len(self.targets)
-        return float(((self._residuals(kept) / (1 - hat)[:, None]) ** 2).sum())
-
-    def held_out(self, fold: NDArray[np.int64], penalty: float) -> NDArray[np.float64]:
-        """What it answers for each row when it has not seen that row's fold: (N, K)."""
-        kept, answers = self._kept(penalty), np.empty_like(self.targets)
-        residuals = self._residuals(kept)
-        for each in np.unique(fold):
-            held = fold == each
-            hat = (self._basis[held] * kept) @ self._basis[held].T + 1 / len(fold)
-            answers[held] = self.targets[held] - np.linalg.solve(np.eye(len(hat)) - hat, residuals[held])
-        return answers
-
-    def _kept(self, penalty: float) -> NDArray[np.float64]:
-        return self._spread / (self._spread + penalty * len(self.targets))
-
-    def _residuals(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
-        residuals: NDArray[np.float64] = self.targets - self._centre - (self._basis * kept) @ self._along
-        return residuals
+    ridge = Ridge(_standardised(features), one_hot(labels))
+    told = ridge.held_out(folds_of(labels, groups, folds, np.random.default_rng(seed)))
+    return Probe(told.argmax(axis=1) == one_hot(labels).argmax(axis=1), ridge.strength)
 
 
 def logme(features: NDArray[np.floating], labels: Sequence[int]) -> float:
@@ -112,7 +76,7 @@ def logme(features: NDArray[np.floating], labels: Sequence[int]) -> float:
         features: (N, C), as they are. labels: N classes, counted from 0.
     """
     rows, columns = features.shape
-    basis, spread = _decomposed(features.astype(np.float64))
+    basis, spread = decomposed(features.astype(np.float64))
     found = []
     for target in one_hot(labels).T:
         along = (basis.T @ target) ** 2
@@ -145,15 +109,6 @@ def _evidence(spread: NDArray[np.float64], along: NDArray[np.float64], beside: f
     return float(likely) / 2
 
 
-def stratified(labels: Sequence[int], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each row: every class is dealt out evenly, in an order that `seed` decides."""
-    fold = np.empty(len(labels), dtype=np.int64)
-    mixed = np.random.default_rng(seed).permutation(len(labels))
-    by_class = mixed[np.argsort(np.asarray(labels)[mixed], kind="stable")]
-    fold[by_class] = np.arange(len(labels)) % folds  # one class begins where the one before ended: no fold gets all remainders
-    return fold
-
-
 def one_hot(labels: Sequence[int]) -> NDArray[np.float64]:
     """(N, K): 1 at each row's class, else 0; of the K classes that there are."""
     _, places = np.unique(labels, return_inverse=True)
@@ -165,13 +120,3 @@ def _standardised(features: NDArray[np.floating]) -> NDArray[np.float64]:
     deviation = centred.std(axis=0)
     scaled: NDArray[np.float64] = centred[:, deviation > 0] / deviation[deviation > 0]
     return scaled
-
-
-def _decomposed(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Left singular vectors (N, R) and squared singular values (R,), those that are not zero, by the smaller Gram matrix."""
-    rows, columns = features.shape
-    wide = columns > rows
-    spread, vectors = np.linalg.eigh(features @ features.T if wide else features.T @ features)
-    kept = spread > _NOTHING * max(float(spread.max(initial=0.0)), np.finfo(np.float64).tiny)
-    spread, vectors = spread[kept], vectors[:, kept]
-    return (vectors if wide else features @ vectors / np.sqrt(spread)), spread

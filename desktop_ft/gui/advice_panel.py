@@ -28,34 +28,34 @@ class AdvicePanel(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self._session, self._advisor = session, session.advice
+        self._session, self._inquiry = session, session.advice
         self._depth, self._shut, self._doing = 0, False, ""
         self._drawn: Advice | None = None
         self.ask = button(
-            tr("Advise"), self._advisor.ask, tip=tr("See how well your classes can be told after each block, and where to cut.")
+            tr("Advise"), self._inquiry.ask, tip=tr("See how well your classes can be told after each block, and where to cut.")
         )
         self.take = button(tr("Take this plan"), self._take)
         self.words = label(role="muted", wrap=True)
         self.progress = Progress(tr("steps"))
-        self.progress.cancelled.connect(self._advisor.cancel)
+        self.progress.cancelled.connect(self._inquiry.cancel)
         self._build_plot()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
         layout.addLayout(row(explained(self.ask, "layers.advice"), self.words, self.take))
         layout.addWidget(self.progress)
-        self._advisor.changed.connect(self.refresh)
-        self._advisor.progressed.connect(self._advance)
+        self._inquiry.changed.connect(self.refresh)
+        self._inquiry.progressed.connect(self._advance)
         session.training.ended.connect(self.refresh)
         session.theme.changed.connect(self._draw)
         self.refresh()
 
     def refresh(self) -> None:
         """Show what is known, and what can be done now."""
-        told = self._advisor.told
-        self.ask.setEnabled(self._advisor.can_ask)
+        told = self._inquiry.told
+        self.ask.setEnabled(self._inquiry.can_ask)
         self.take.setVisible(told is not None)
-        if not self._advisor.running:
+        if not self._inquiry.running:
             self.progress.end()
         elif self.progress.isHidden():
             self._advance(tr("Looking at the pictures"), 0, None)
@@ -125,8 +125,8 @@ class AdvicePanel(QWidget):
         blocker = self._session.blocker()
         if told is not None:
             said = told.words
-        elif self._advisor.fault:
-            said = self._advisor.fault
+        elif self._inquiry.fault:
+            said = self._inquiry.fault
         elif blocker is not None:
             said = tr("Advice cannot be had yet: {reason}", reason=blocker.reason)
         else:
@@ -135,11 +135,11 @@ class AdvicePanel(QWidget):
         self.plot.setAccessibleDescription(said)
 
     def _show_take(self) -> None:
-        told = self._advisor.told
+        told = self._inquiry.told
         self.take.setEnabled(told is not None and told.recommended != self._session.state.recipe.freeze.words)
 
     def _take(self) -> None:
-        if (told := self._advisor.told) is not None:
+        if (told := self._inquiry.told) is not None:
             self.taken.emit(told.option.depth)
 
     def _clicked(self, event: Any) -> None:

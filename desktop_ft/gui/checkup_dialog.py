@@ -6,7 +6,9 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
+from desktop_ft import places
 from desktop_ft.core.checkup import Checkup
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice
 from desktop_ft.gui.data_edits import DataEdits
@@ -16,6 +18,7 @@ from desktop_ft.gui.picture_map import PictureMap
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Report, Task
+from desktop_ft.runs.checked import CheckedPictures
 
 _SIZE = (1000, 640)
 
@@ -50,10 +53,14 @@ class CheckupDialog(QDialog):
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(self._cancel)
-        self.doubles = FindingsPanel(edits, theme, tr("Near doubles"), tr("No two photos are nearly the same."))
-        self.suspects = FindingsPanel(edits, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."))
+        self.doubles = FindingsPanel(edits, theme, tr("Near doubles"), tr("No two photos are nearly the same."), "doubles")
+        self.suspects = FindingsPanel(edits, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), "labels")
         self.odd = FindingsPanel(
-            edits, theme, tr("Odd photos"), tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with.")
+            edits,
+            theme,
+            tr("Odd photos"),
+            tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with."),
+            "odd",
         )
         self.among = FindingsPanel(
             edits, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos.")
@@ -142,6 +149,7 @@ class CheckupDialog(QDialog):
             return
         found, root, before = done
         self.found = found
+        self._recall()
         for panel, findings in ((self.doubles, doubles(found)), (self.suspects, suspects(found)), (self.odd, oddities(found))):
             panel.show_findings(findings, found, root, before)
         self.among.show_findings([], found, root, before)
@@ -151,6 +159,15 @@ class CheckupDialog(QDialog):
         self.tabs.show()
         self.empty.hide()
         self._follow()
+
+    def _recall(self) -> None:
+        """What was kept at an earlier check-up of these photos is not shown."""
+        checked = CheckedPictures(places.data() / "checked", self._source)
+        try:
+            for panel in self._panels:
+                panel.remember(checked)
+        except UserError as error:
+            self.notice.fail(error)
 
     def _show_chosen(self, numbers: list[int]) -> None:
         if self.found is not None:

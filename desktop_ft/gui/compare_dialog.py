@@ -121,7 +121,7 @@ class CompareDialog(QDialog):
         if self._shut:
             return
         work, training = self._work, self._session.training
-        busy = work.working or work.planning
+        busy = work.busy
         reason = "" if work.now is not None else self._why_not()
         for widget in (self.about, self.seeds, self.images, self.budget, *self.strategies.values()):
             widget.setEnabled(not busy)
@@ -251,8 +251,12 @@ class CompareDialog(QDialog):
 
     def _advance(self) -> None:
         work = self._work
-        if work.now is not None and not self._shut:
-            done, planned = work.done
+        if self._shut:
+            return
+        done, planned = work.done
+        if work.summing:
+            self.progress.say(tr("Summing up what {done} of {planned} runs tell", done=done, planned=planned), done / planned)
+        elif work.now is not None:
             left = "" if work.left is None else tr(", about {time} left", time=duration(work.left))
             how_far = {"done": done, "planned": planned, "now": work.now.words, "left": left}
             self.progress.say(tr("{done} of {planned} runs are done; now {now}{left}", **how_far), done / planned)

@@ -37,8 +37,12 @@ class _UnderWay:
 class CompareWork(QObject):
     """Works at a comparison until it is complete or asked to stop; `progressed` tells how far its budget is measured.
 
+    After each run, what is complete is summed up before the next begins, which is timed. That is never broken off: a window that
+    closes waits for it.
+
     Attributes:
         working: whether it goes on by itself. planning: whether its pictures and its budget are being looked at.
+        summing: whether what its complete runs tell is being found out.
         now: what of it is trained. found: what its complete runs tell.
     """
 
@@ -55,15 +59,15 @@ class CompareWork(QObject):
         self._took: dict[tuple[str, int], float] = {}
         self._began = 0.0
         self._news: tuple[str, int, int | None] = ("", 0, None)
-        self.working = False
+        self.working = self.planning = self.summing = False
         self.now: PlannedRun | None = None
         self.found: Compared | None = None
         training.ended.connect(self._ended)
 
     @property
-    def planning(self) -> bool:
-        """Whether its pictures and its budget are being looked at."""
-        return self._task is not None
+    def busy(self) -> bool:
+        """Whether it goes on by itself, or something of it is looked at in the background."""
+        return self.working or self.planning or self.summing
 
     @property
     def done(self) -> tuple[int, int]:
@@ -90,7 +94,7 @@ class CompareWork(QObject):
         Raises:
             UserError: another process works there.
         """
-        if self.working or self.planning:
+        if self.busy:
             return
         folder, plugins = jobs.comparing.ComparisonFolder(path), self._plugins
         self._holding.enter_context(folder.worked())
@@ -105,7 +109,7 @@ class CompareWork(QObject):
             plan = jobs.comparing.planned(asked, folder, plugins, progress=tell, control=heard)
             return _UnderWay(folder=folder, plan=plan, shelf=jobs.comparing.Shelf(folder, plan))
 
-        self.found, self._took = None, {}
+        self.found, self._took, self.planning = None, {}, True
         self._task = self._worker.run(
             work, finished=self._planned, failed=self._fail, progressed=self._tell, cancelled=self._let_go
         )
@@ -114,9 +118,9 @@ class CompareWork(QObject):
     def pause(self) -> None:
         """Begin no other run; the one under way goes on."""
         self.working = False
-        if self._task is not None:
+        if self.planning and self._task is not None:
             self._task.cancel.set()
-        elif self.now is None:  # between two runs: nothing will end that lets go of the folder
+        elif self.now is None and not self.summing:  # between two runs: nothing will end that lets go of the folder
             self._let_go()
         self.changed.emit()
 
@@ -126,8 +130,8 @@ class CompareWork(QObject):
         Raises:
             UserError: another process works at it meanwhile.
         """
-        if self._open is not None and not self.working:
-            if self.now is None:  # else it is held still
+        if self._open is not None and not self.working and not self.planning:
+            if self.now is None and not self.summing:  # else it is held still
                 self._holding.enter_context(self._open.folder.worked())
             self.working = True
             self._go_on()
@@ -142,12 +146,12 @@ class CompareWork(QObject):
         self.progressed.emit(*self._news)
 
     def _planned(self, open_: _UnderWay) -> None:
-        self._task, self._open, self.working = None, open_, True
+        self.working = self._task is not None and not self._task.cancel.is_set()  # it may have ended just before it was stopped
+        self._open, self.planning = open_, False
         self._sum_up()
-        self._go_on()
 
     def _go_on(self) -> None:
-        if not self.working or self._open is None or self._training.running:
+        if not self.working or self.summing or self._open is None or self._training.running:
             return
         lacking = self._open.shelf.lacking
         if not lacking:
@@ -170,18 +174,31 @@ class CompareWork(QObject):
                 self.working = False  # by a person, or it could not begin, which is told where the run is
             else:
                 self._took[run.strategy, run.images] = time.monotonic() - self._began
-            self._open.shelf.look(run)
-            self._sum_up()
-            if not self.working:
-                self._let_go()
-        QTimer.singleShot(0, self._go_on)  # not from within this signal: pages still have to hear it
+            self._sum_up(run)
+        else:
+            QTimer.singleShot(0, self._go_on)  # not from within this signal: pages still have to hear it
 
-    def _sum_up(self) -> None:
-        if self._open is not None and self._open.shelf.ran:
-            try:
-                self.found = self._open.shelf.sum_up()
-            except UserError as error:
-                self._fail(error)
+    def _sum_up(self, ended: PlannedRun | None = None) -> None:
+        """See how `ended` stands, and what all that are complete tell; then go on. Both read whole runs."""
+        if self._open is None:
+            return
+        shelf = self._open.shelf
+
+        def work(report: Report, cancel: threading.Event) -> Compared | None:
+            if ended is not None:
+                shelf.look(ended)
+            return shelf.sum_up() if shelf.ran else None
+
+        self.summing = True
+        self._task = self._worker.run(work, finished=self._summed, failed=self._fail)
+        self.changed.emit()
+
+    def _summed(self, found: Compared | None) -> None:
+        self.found, self._task, self.summing = found, None, False
+        if self.working:
+            self._go_on()
+        else:
+            self._let_go()
 
     def _fail(self, error: BaseException) -> None:
         self.now = None
@@ -189,6 +206,7 @@ class CompareWork(QObject):
         self.failed.emit(error)
 
     def _let_go(self) -> None:
-        self._task, self.working = None, False
+        self._task = None
+        self.working = self.planning = self.summing = False
         self._holding.close()
         self.changed.emit()

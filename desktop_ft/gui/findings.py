@@ -20,6 +20,7 @@ from desktop_ft.gui.local_actions import buttons, local_actions
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.widgets import Empty, filling, label, row
+from desktop_ft.runs.checked import CheckedPictures
 
 _MENU = marked("Findings")
 _LEVELS = {Weight.WRONG: "bad", Weight.LIKELY: "bad", Weight.LOOK: ""}
@@ -30,7 +31,12 @@ def _verb(name: str, text: str, keys: str, tip: str, enabled: str = "any_chosen"
 
 
 ACTIONS = (
-    _verb("keep", marked("Keep"), "K", marked("The selected photos are right as they are: show them here no more.")),
+    _verb(
+        "keep",
+        marked("Keep"),
+        "K",
+        marked("The selected photos are right as they are: do not show them again, nor at the next check-up."),
+    ),
     _verb(
         "change_class",
         marked("Change the class"),
@@ -43,6 +49,7 @@ ACTIONS = (
     ),
     _verb("to_train", marked("To training"), "T", marked("Let the network learn from the selected photos.")),
     _verb("to_val", marked("To validation"), "V", marked("Hold the selected photos out, to judge the network on them.")),
+    _verb("show_kept", marked("Show kept ones again"), "", marked("Show the photos again that were kept here."), "any_kept"),
 )
 
 
@@ -112,14 +119,18 @@ class FindingsPanel(QWidget):
     """A wall of findings with its verbs. What was dealt with goes from the wall, and comes back when that is undone.
 
     `failed` tells of an edit that cannot be made, `left_changed` that another number of findings is left.
+
+    Args:
+        kind: under which name what is kept here is remembered; "": it is not.
     """
 
     failed = Signal(object)
     left_changed = Signal()
 
-    def __init__(self, edits: DataEdits, theme: Theme, name: str, nothing: str) -> None:
+    def __init__(self, edits: DataEdits, theme: Theme, name: str, nothing: str, kind: str = "") -> None:
         super().__init__()
-        self._edits = edits
+        self._edits, self._kind = edits, kind
+        self._checked: CheckedPictures | None = None
         self._root = Path()
         self._before: DatasetChoice | None = None
         self._findings: Sequence[Finding] = ()
@@ -144,6 +155,16 @@ class FindingsPanel(QWidget):
         layout.addLayout(row(keep, change, self.to, *others, None))
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._draw()
+
+    def remember(self, checked: CheckedPictures) -> None:
+        """Show no more what is in `checked`, and keep there what will be kept here.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        if self._kind:
+            self._checked = checked
+            self._kept = set(checked.of(self._kind))
 
     def show_findings(self, findings: Sequence[Finding], found: Checkup, root: Path, before: DatasetChoice) -> None:
         """Show these of `found`, whose samples lie below `root`; `before` is what the recipe said when they were found."""
@@ -182,9 +203,24 @@ class FindingsPanel(QWidget):
         chosen = self.chosen
         return bool(chosen) and self.to.count() > 0 and all(self.to.currentData() or finding.likely for finding in chosen)
 
+    @property
+    def any_kept(self) -> bool:
+        """Whether a photo that would be shown was kept."""
+        return any(finding.sample.sha256 in self._kept for finding in self._findings)
+
     def keep(self) -> None:
-        """Show the selected photos no more."""
-        self._kept |= {finding.sample.sha256 for finding in self.chosen}
+        """Show the selected photos no more, neither here nor at the next check-up."""
+        chosen = {finding.sample.sha256 for finding in self.chosen}
+        if (checked := self._checked) is not None:
+            self._try(lambda: checked.add(self._kind, chosen))
+        self._kept |= chosen
+        self._draw()
+
+    def show_kept(self) -> None:
+        """Show what was kept again."""
+        if (checked := self._checked) is not None:
+            self._try(lambda: checked.forget(self._kind))
+        self._kept.clear()
         self._draw()
 
     def change_class(self) -> None:

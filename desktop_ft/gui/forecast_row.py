@@ -14,9 +14,9 @@ class ForecastRow(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._forecasts = session.forecasts
+        self._forecast = session.forecast
         self.ask = button(
-            tr("How long?"), self._forecasts.measure, tip=tr("Take a few steps, and say how long the whole run will take here.")
+            tr("How long?"), self._forecast.ask, tip=tr("Take a few steps, and say how long the whole run will take here.")
         )
         self.answer = label(role="muted", wrap=True)
         self.take_views = button("", self._take_views)
@@ -25,28 +25,28 @@ class ForecastRow(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row(explained(self.ask, "train.forecast"), self.take_views, self.take_batches, None))
         column.addWidget(self.answer)
-        self._forecasts.changed.connect(self.refresh)
+        self._forecast.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show what is known, and what can be done now."""
-        told, views = self._forecasts.told, self._session.state.recipe.optimisation.views
-        self.ask.setEnabled(self._forecasts.can_measure)
+        told, views = self._forecast.told, self._session.state.recipe.optimisation.views
+        self.ask.setEnabled(self._forecast.can_ask)
         better = told.recommended_views if told is not None and told.advice(views) else views
         self.take_views.setVisible(better != views)
         self.take_views.setText(tr_n("Use {n:,} view", "Use {n:,} views", n=better))
         self.take_batches.setVisible(told is not None and told.recommended_batch_size != told.batch_size)
         self.take_batches.setText(tr("Use batches of {n}", n=told.recommended_batch_size) if told is not None else "")
-        text = tr("Taking a few steps…") if self._forecasts.running else self._forecasts.fault
+        text = tr("Taking a few steps…") if self._forecast.running else self._forecast.fault
         if told is not None:
             text = " ".join(filter(None, (told.words(views), told.advice(views), told.batch_advice)))
         self.answer.setText(text)
         self.answer.setVisible(bool(text))
 
     def _take_views(self) -> None:
-        if (told := self._forecasts.told) is not None:
+        if (told := self._forecast.told) is not None:
             self._session.state.edit_optimisation("views", told.recommended_views)
 
     def _take_batches(self) -> None:
-        if (told := self._forecasts.told) is not None:
+        if (told := self._forecast.told) is not None:
             self._session.state.edit_optimisation("batch_size", told.recommended_batch_size)

@@ -11,9 +11,9 @@ from desktop_ft.api import Augmentation
 from desktop_ft.core.help import COST, STEPS, WHEN, WORDS, HelpCard
 from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import layout_memory
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.widgets import GAP, splitter
+from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
 
 PAGES, CONTROLS = marked("Pages"), marked("Settings and controls")

@@ -20,17 +20,30 @@ from PySide6.QtWidgets import (
 
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.lesson import LessonFigures, LessonStep, Question
+from desktop_ft.core.metrics import Interval
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot, square
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.theme import Theme
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, card, filling, label, letters_width, row, scrolled
+from desktop_ft.gui.widgets import (
+    GAP,
+    MARGIN,
+    Empty,
+    Notice,
+    Progress,
+    button,
+    card,
+    filling,
+    label,
+    letters_width,
+    row,
+    scrolled,
+)
 
 _SIZE = (1000, 660)
-_LETTERS = 30
+_LETTERS = 33
 _COLUMNS = (
     Column(title=marked("Run"), text=lambda run: run.title),
     Column(
@@ -43,7 +56,7 @@ _COLUMNS = (
     ),
     Column(
         title=marked("95 % interval"),
-        text=lambda run: words.interval(run.accuracy) if run.accuracy else "",
+        text=lambda run: _between(run.accuracy),
         sort=lambda run: run.accuracy.low if run.accuracy else 0.0,
         number=True,
         width=18,
@@ -57,6 +70,10 @@ _COLUMNS = (
         help=marked("From looking at the pictures to judging the model, here and now."),
     ),
 )
+
+
+def _between(value: Interval | None) -> str:
+    return tr("{low} to {high}", low=words.percent(value.low), high=words.percent(value.high)) if value is not None else ""
 
 
 def show_lesson(session: Session, window: QWidget) -> None:
@@ -83,7 +100,9 @@ class LessonDialog(QDialog):
         self.list.setFixedWidth(letters_width(self, _LETTERS))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setObjectName("steps")
         self.list.setWordWrap(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.list.addItems([""] * len(lesson.step) + [tr("Questions")])
         self.step = StepPanel(self._work, session.theme, self._start, self._go)
         self.questions = QuestionPanel(lesson.question)
@@ -125,10 +144,9 @@ class LessonDialog(QDialog):
         self.on.setText(tr("Finish") if self.number == last else tr("Next"))
         if self.number < last:
             self.step.refresh()
-            is_next = self.number in self._work.results
-            self.on.setProperty("role", "primary" if is_next else "")
-            self.on.style().unpolish(self.on)
-            self.on.style().polish(self.on)
+        self.on.setProperty("role", "primary" if self.number == last or self.number in self._work.results else "")
+        self.on.style().unpolish(self.on)
+        self.on.style().polish(self.on)
 
     def done(self, result: int) -> None:
         """Give up what is under way; once, as Qt calls this again when what it belongs to is closed."""
@@ -177,7 +195,9 @@ class StepPanel(QWidget):
         self._work, self._theme, self._number = work, theme, 0
         self.title = label(role="figure", wrap=True)
         self.say, self.look, self.said, self.own = (label(wrap=True) for _ in range(4))
-        self.start = button("", start, primary=True)
+        self.start = button(tr("Start"), start, primary=True)
+        self.again = button(tr("Do it again"), start)
+        self.empty = Empty(tr("See it live"), "", self.start)
         self.way = button("", go)
         self.notice = Notice()
         self.progress = Progress(tr("epochs"))
@@ -192,18 +212,21 @@ class StepPanel(QWidget):
         layout.setSpacing(GAP)
         for widget in (self.title, self.say, self.notice, self.progress):
             layout.addWidget(widget)
-        layout.addLayout(row(self.start, None))
         self.shown = QWidget()
         runs = QVBoxLayout(self.shown)
         runs.setContentsMargins(0, 0, 0, 0)
         runs.addWidget(self.plot, 3)
-        runs.addWidget(self.legend)
+        runs.addLayout(row(self.legend, self.again))
         runs.addWidget(self.table, 2)
-        layout.addWidget(filling(self.shown), 1)
+        layout.addWidget(filling(self.empty, self.shown), 1)
         for widget in (self.said, self.look):
             layout.addWidget(widget)
-        layout.addLayout(row(self.own, self.way))
+        layout.addLayout(row(label(tr("On your own pictures"), "heading"), self.own, self.way))
         theme.changed.connect(self.draw)
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self._work.running and self._work.step == self._number
 
     @property
     def step(self) -> LessonStep:
@@ -217,19 +240,25 @@ class StepPanel(QWidget):
         self.title.setText(step.title)
         self.say.setText(step.say)
         self.look.setText(step.look)
-        self.own.setText(tr("On your own pictures: {text}", text=step.own))
-        self.way.setText(tr("Go to {page}", page=tr(PAGE_TITLES[step.page])))
+        self.own.setText(step.own)
+        self.empty.words.setText(
+            tr_n(
+                "{n} short run on the shipped sample of handwritten digits, drawn while it learns. Nothing of it is kept.",
+                "{n} short runs on the shipped sample of handwritten digits, drawn while they learn. Nothing of them is kept.",
+                n=len(step.runs),
+            )
+        )
+        self.way.setText(tr("Go to {page}", page=tr(words.PAGE_TITLES[step.page])))
         self.notice.clear()
         self.refresh()
 
     def refresh(self) -> None:
         """Show what can be done, and what was done."""
-        mine, runs = self._work.running and self._work.step == self._number, len(self.step.runs)
-        again = self._number in self._work.results
-        self.start.setText(tr("Do it again") if again else tr_n("See it: {n} run, live", "See it: {n} runs, live", n=runs))
-        self.start.setVisible(not mine)
-        self.start.setEnabled(self._work.can_start)
-        self.start.setToolTip("" if self._work.can_start else tr("Something else is under way, beside which it would be slow."))
+        mine = self._is_under_way
+        self.again.setVisible(not mine)
+        for each in (self.start, self.again):
+            each.setEnabled(self._work.can_start)
+            each.setToolTip("" if self._work.can_start else tr("Something else is under way, beside which it would be slow."))
         if mine and self.progress.isHidden():
             self.progress.begin(self.step.title)
         if not mine:
@@ -240,8 +269,7 @@ class StepPanel(QWidget):
         """Draw the runs of this step, as far as they are."""
         if self.plot is None:
             return
-        work = self._work
-        mine = work.running and work.step == self._number
+        work, mine = self._work, self._is_under_way
         runs = work.figures if mine else work.figures_of(self._number)
         if mine:
             self.progress.advance(*work.done)
@@ -251,7 +279,8 @@ class StepPanel(QWidget):
         self.plot.setYRange(0, 100, padding=0.03)
         for number, run in enumerate(runs):
             self._curve(run, SERIES[number])
-        self.shown.setVisible(bool(runs))  # axes of nothing would show numbers that mean nothing
+        self.shown.setVisible(bool(runs) or mine)
+        self.empty.setVisible(not runs and not mine)
         self.legend.setText(" &nbsp; ".join(square(SERIES[number], run.title) for number, run in enumerate(runs)))
         self.table.rows.set_rows(tuple(runs))
         result = None if mine else work.results.get(self._number)

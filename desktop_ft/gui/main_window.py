@@ -22,7 +22,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.gui import closing, layout_memory
-from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
+from desktop_ft.gui.actions import Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.detachable import Detachable
@@ -30,6 +30,7 @@ from desktop_ft.gui.drops import is_exported, local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
+from desktop_ft.gui.menus import ACTIONS
 from desktop_ft.gui.notifier import Notifier
 from desktop_ft.gui.other_project import OtherProject
 from desktop_ft.gui.pages import make_page
@@ -39,6 +40,7 @@ from desktop_ft.gui.rail_notes import notes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import MARGIN, Notice, Page
+from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ class MainWindow(QMainWindow):
         self.actions_.say_edit("edit.redo", self.session.state.undo_stack.redoText())
         self.actions_.refresh()
         self._say_whose_results()
-        told = self.session.forecasts.told
+        told = self.session.forecast.told
         self.strip.say_forecast(told.seconds(self.session.state.recipe.optimisation.views) if told is not None else None)
         for name, note in notes(self.session).items():
             self.rail.set_note(name, note.text, note.tip, attention=note.attention)
@@ -309,7 +311,7 @@ class MainWindow(QMainWindow):
             session.opening.began,
             session.opening.ended,
             session.networks.download_ended,
-            session.forecasts.changed,
+            session.forecast.changed,
             session.plugin_work.changed,
             session.runs.began,
             session.queue.changed,

@@ -17,7 +17,7 @@ class MeasuredLine(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._forecasts = session.forecasts
+        self._forecast = session.forecast
         self.text = label(role="muted", wrap=True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -26,7 +26,7 @@ class MeasuredLine(QWidget):
         self._soon.setSingleShot(True)
         self._soon.setInterval(_QUIET_MS)
         self._soon.timeout.connect(self._measure)
-        self._forecasts.changed.connect(self._show)
+        self._forecast.changed.connect(self._show)
         session.training.ended.connect(self._show)
         session.runs.began.connect(self._show)
         self._show()
@@ -42,14 +42,14 @@ class MeasuredLine(QWidget):
         self._soon.stop()
 
     def _show(self) -> None:
-        forecasts = self._forecasts
-        if forecasts.told is not None:
+        forecast = self._forecast
+        if forecast.told is not None:
             views = self._session.state.recipe.optimisation.views
-            told = forecasts.told
+            told = forecast.told
             said = " ".join(filter(None, (told.words(views), told.epoch_words(views), told.batch_advice)))
             self._say(said, warn=bool(told.batch_advice) and not told.fits)
-        elif forecasts.fault:
-            self._say(forecasts.fault, warn=True)
+        elif forecast.fault:
+            self._say(forecast.fault, warn=True)
         elif self._session.training.running or self._session.runs.busy:
             self._say(tr("Time and memory are measured when nothing else is under way."))
         elif (blocker := self._session.blocker()) is not None:
@@ -61,7 +61,7 @@ class MeasuredLine(QWidget):
 
     def _measure(self) -> None:
         if self.isVisible():
-            self._forecasts.measure()
+            self._forecast.ask()
 
     def _say(self, text: str, *, warn: bool = False) -> None:
         self.text.setProperty("level", "warn" if warn else "")

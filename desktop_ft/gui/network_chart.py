@@ -1,6 +1,7 @@
-"""The networks as points: ImageNet accuracy over size, work or measured speed."""
+"""The networks as points: accuracy, on ImageNet or on a person's own pictures, over size, work or measured speed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,62 @@ from desktop_ft.gui.widgets import caption_of, filling, label, row
 _NEAR = 14.0
 """Pixels within which a click or a hover means a point."""
 
-_AXES: tuple[tuple[str, str, str, Callable[[Offer], float | None]], ...] = (
-    (
-        "parameters",
-        marked("Size: parameters, millions"),
-        marked("parameters, millions"),
-        lambda offer: offer.spec.parameters / 1e6,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """What a network's place along one side of the chart says.
+
+    Attributes:
+        title: in the list. unit: beside the plot.
+        value: of a network; None where it is not known.
+        nothing: what to do where it is known of none, in sentences; "": it always is.
+    """
+
+    name: str
+    title: str
+    unit: str
+    value: Callable[[Offer], float | None]
+    nothing: str = ""
+
+
+_ACROSS = (
+    Axis(
+        name="parameters",
+        title=marked("Size: parameters, millions"),
+        unit=marked("parameters, millions"),
+        value=lambda offer: offer.spec.parameters / 1e6,
     ),
-    ("gflops", marked("Work: GFLOPs a picture"), marked("GFLOPs a picture"), lambda offer: offer.spec.gflops),
-    (
-        "speed",
-        marked("Speed measured here: pictures a second"),
-        marked("pictures a second"),
-        lambda offer: offer.speed.pictures_per_second if offer.speed else None,
+    Axis(
+        name="gflops",
+        title=marked("Work: GFLOPs a picture"),
+        unit=marked("GFLOPs a picture"),
+        value=lambda offer: offer.spec.gflops,
+    ),
+    Axis(
+        name="speed",
+        title=marked("Speed measured here: pictures a second"),
+        unit=marked("pictures a second"),
+        value=lambda offer: offer.speed.pictures_per_second if offer.speed else None,
+        nothing=marked("No network's speed was measured here yet. The button Measure speed does it."),
     ),
 )
-"""Name, title, what is written below the plot, and the value of a network."""
+"""What may run from left to right: in powers of ten."""
+_UP = (
+    Axis(
+        name="top1",
+        title=marked("Accuracy on ImageNet"),
+        unit=marked("ImageNet top-1, %"),
+        value=lambda offer: offer.spec.top1,
+    ),
+    Axis(
+        name="probe",
+        title=marked("Probe accuracy on your pictures"),
+        unit=marked("told of your pictures, %"),
+        value=lambda offer: 100 * offer.probe.value if offer.probe else None,
+        nothing=marked("The networks were not compared on your pictures yet. The button Compare on my pictures does it."),
+    ),
+)
+"""What may run from bottom to top."""
 
 _TICKS = [
     (float(np.log10(value)), f"{value:g}") for power in range(-3, 5) for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
@@ -57,24 +98,18 @@ class NetworkChart(QWidget):
         self._theme = theme
         self._offers: Sequence[Offer] = ()
         self._points: list[tuple[Offer, float, float]] = []
+        self._dots, self._ring = pg.ScatterPlotItem(), pg.ScatterPlotItem()
         self._current, self._chosen = "", ""
         self._shut = False
-        self.axis = QComboBox()
-        for name, title, _, _ in _AXES:
-            self.axis.addItem(tr(title), name)
-        self.axis.setAccessibleName(tr("Compare accuracy with"))
-        self.axis.setToolTip(tr("What runs from left to right."))
-        self.axis.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.axis.installEventFilter(WheelGuard(self))
-        self.axis.currentIndexChanged.connect(self._draw)
-        caption = caption_of(self.axis, tr("Accuracy &against"))
-        self.plot = make_plot(tr("ImageNet top-1, %"), "")
+        self.accuracy = self._choice(_UP, tr("Accuracy to compare"), tr("What runs from bottom to top."))
+        self.axis = self._choice(_ACROSS, tr("Compare accuracy with"), tr("What runs from left to right."))
+        caption = caption_of(self.axis, tr("&against"))
+        self.plot = make_plot(tr(_UP[0].unit), "")
+        self.plot.setTitle(None)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.plot.setAccessibleName(tr("Accuracy of the networks: arrow keys go from point to point, Return uses one"))
         self.plot.installEventFilter(self)
-        self._dots = pg.ScatterPlotItem()
-        self._ring = pg.ScatterPlotItem()
         self.plot.addItem(self._dots)
         self.plot.addItem(self._ring)
         self.plot.scene().sigMouseMoved.connect(self._hover)
@@ -86,11 +121,22 @@ class NetworkChart(QWidget):
         self.nothing = label("", "muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
-        layout.addLayout(row(caption, self.axis, None))
+        layout.addLayout(row(self.accuracy, caption, self.axis, None))
         layout.addWidget(filling(self.plot, self.nothing), 1)
         layout.addWidget(self.said)
         layout.addWidget(self.key)
         theme.changed.connect(self._draw)
+
+    def _choice(self, axes: Sequence[Axis], name: str, tip: str) -> QComboBox:
+        choice = QComboBox()
+        for axis in axes:
+            choice.addItem(tr(axis.title), axis.name)
+        choice.setAccessibleName(name)
+        choice.setToolTip(tip)
+        choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        choice.installEventFilter(WheelGuard(self))
+        choice.currentIndexChanged.connect(self._draw)
+        return choice
 
     def show_offers(self, offers: Sequence[Offer], chosen: str) -> None:
         """Draw these networks; `chosen` is the name of the one in use."""
@@ -104,10 +150,15 @@ class NetworkChart(QWidget):
 
     def point_of(self, name: str) -> QPointF | None:
         """Where in the plot's viewport the network `name` is drawn; None where it is not."""
-        at = next(((x, y) for offer, x, y in self._points if offer.spec.name == name), None)
+        at = self._place_of(name)
         if at is None:
             return None
         return QPointF(self.plot.mapFromScene(self.plot.getPlotItem().getViewBox().mapViewToScene(QPointF(*at))))
+
+    def height_of(self, name: str) -> float | None:
+        """How high the network `name` is drawn, in the unit of the vertical axis; None where it is not."""
+        at = self._place_of(name)
+        return at[1] if at is not None else None
 
     @property
     def shown(self) -> list[str]:
@@ -141,6 +192,9 @@ class NetworkChart(QWidget):
                 return super().eventFilter(watched, event)
         return True
 
+    def _place_of(self, name: str) -> tuple[float, float] | None:
+        return next(((x, y) for offer, x, y in self._points if offer.spec.name == name), None)
+
     def _step(self, points: Sequence[tuple[Offer, float, float]], by: int) -> None:
         names = [offer.spec.name for offer, _, _ in points]
         at = names.index(self._current) + by if self._current in names else 0
@@ -150,18 +204,17 @@ class NetworkChart(QWidget):
     def _draw(self) -> None:
         if self._shut:
             return
-        name, _, unit, value = _AXES[self.axis.currentIndex()]
-        found = [(offer, value(offer)) for offer in self._offers if offer.spec.top1 is not None]
-        placed = [(offer, float(np.log10(x)), float(offer.spec.top1 or 0)) for offer, x in found if x]
+        across, up = _ACROSS[self.axis.currentIndex()], _UP[self.accuracy.currentIndex()]
+        found = [(offer, across.value(offer), up.value(offer)) for offer in self._offers]
+        placed = [(offer, float(np.log10(x)), float(y)) for offer, x, y in found if x and y is not None]
         self._points = sorted(placed, key=lambda point: (point[1], point[2], point[0].spec.name))
         self.plot.setVisible(bool(self._points))
         self.nothing.setVisible(not self._points)
-        if name == "speed":
-            self.nothing.setText(tr("No network's speed was measured here yet. The button Measure speed does it."))
-        else:
-            self.nothing.setText(tr("No network to draw: nothing matches the search."))
+        unknown = [tr(axis.nothing) for axis in (up, across) if axis.nothing]
+        self.nothing.setText(" ".join(unknown or [tr("No network to draw: nothing matches the search.")]))
         colour_plot(self.plot, self._theme.colours)
-        self.plot.setLabel("bottom", tr(unit))
+        self.plot.setLabel("bottom", tr(across.unit))
+        self.plot.setLabel("left", tr(up.unit))
         self.plot.getAxis("bottom").setTicks([_TICKS, []])
         on_top = sorted(self._points, key=lambda point: (point[0].spec.name == self._chosen, point[0].local))
         self._dots.setData([self._spot(*point) for point in on_top])

@@ -24,8 +24,10 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import ACTIONS, PAGE_TITLES, Actions
+from desktop_ft.gui.actions import Actions
+from desktop_ft.gui.menus import ACTIONS
 from desktop_ft.gui.widgets import GAP, Page, label
+from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.plugin_manager import Plugins
 
 SIZE = (560, 420)

@@ -1,14 +1,14 @@
-"""The map of a check-up: a dot a photo, near those that look like it, coloured by class; a lasso selects."""
+"""The map of a check-up: a dot a photo, near those that look like it, coloured by class; a lasso or the keys select."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QPolygonF
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPolygonF
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop_ft.core.checkup import Checkup
@@ -19,13 +19,23 @@ from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.widgets import label, row
 
-_DOT = 8
+_DOT, _MARK, _RING = 8, 12, 18
 _NAMED = 12
 _SYMBOLS = ("o", "s", "t1", "d")
+_WAYS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+}
 
 
 class PictureMap(QWidget):
-    """Draws the places of a check-up. `chosen` tells the numbers of the samples within the lasso."""
+    """Draws the places of a check-up. `chosen` tells the numbers of the samples that are selected.
+
+    With the keyboard: arrows go to the nearest photo on that side, Shift selects on the way, Space selects the photo or takes it
+    out, Ctrl+A selects all, Escape none.
+    """
 
     chosen = Signal(object)
 
@@ -42,11 +52,17 @@ class PictureMap(QWidget):
         self._dots = pg.ScatterPlotItem(hoverable=True, size=_DOT, pen=None)
         self._dots.sigHovered.connect(self._hover)
         self._line = pg.PlotCurveItem()
-        for item in (self._dots, self._line):
+        self._ring = pg.ScatterPlotItem(size=_RING, brush=None)  # around the photo that the keys stand at
+        self._marks = pg.ScatterPlotItem(size=_MARK, brush=None)  # around those that are selected
+        self._at: int | None = None
+        self._selected: set[int] = set()
+        for item in (self._dots, self._line, self._marks, self._ring):
             self.plot.addItem(item)
         self._lasso = QPolygonF()
         self._view = self.plot.getPlotItem().getViewBox()
         self._view.mouseDragEvent = self._drag
+        self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.plot.installEventFilter(self)
         self.key = label(role="muted", wrap=True)
         self.key.setTextFormat(Qt.TextFormat.RichText)
         self.photo = Wall(theme, tr("Photo under the pointer"))
@@ -71,10 +87,13 @@ class PictureMap(QWidget):
             symbol=[_SYMBOLS[_turn(sample.label)] for sample in found.samples[: len(self._places)]],
             data=np.arange(len(self._places)),
         )
+        self._at, self._selected = None, set()
+        self._line.clear()
+        self._mark()
         self._view.autoRange(padding=0.05)
         names = [square(_colour(label), html.escape(words.printable(name))) for label, name in enumerate(found.classes[:_NAMED])]
         more = tr("and {n} more", n=len(found.classes) - _NAMED) if len(found.classes) > _NAMED else ""
-        self.key.setText(" ".join([*names, more, "<br>" + tr("Drag around photos to select them.")]))
+        self.key.setText(" ".join([*names, more, "<br>" + tr("Drag around photos to select them, or use arrows and Space.")]))
 
     def choose(self, corners: Sequence[QPointF]) -> None:
         """Choose what lies within these corners, in the map's own units."""
@@ -84,7 +103,64 @@ class PictureMap(QWidget):
             for number, (x, y) in enumerate(self._places)
             if polygon.containsPoint(QPointF(float(x), float(y)), Qt.FillRule.OddEvenFill)
         ]
-        self.chosen.emit(inside)
+        self._select(inside)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Go about on the map by keys, which the plot would not use."""
+        if watched is self.plot and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and len(self._places):
+            return self._pressed(event)
+        return super().eventFilter(watched, event)
+
+    def _pressed(self, event: QKeyEvent) -> bool:
+        """Whether the key means something here."""
+        key, shift = event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if event.matches(QKeySequence.StandardKey.SelectAll):
+            self._select(range(len(self._places)))
+        elif key == Qt.Key.Key_Escape and self._selected:  # else it closes the dialog, as everywhere
+            self._select(())
+        elif key in _WAYS:
+            before = self._at
+            self._at = self._beside(_WAYS[Qt.Key(key)])
+            self._show(self._at)
+            if shift:
+                self._select(self._selected | {self._at} | ({before} if before is not None else set()))
+        elif key == Qt.Key.Key_Space and self._at is not None:
+            self._select(self._selected ^ {self._at})
+        else:
+            return False
+        self._mark()
+        return True
+
+    def _beside(self, way: tuple[int, int]) -> int:
+        """The photo nearest in that direction, one straight ahead before one to the side; the same where there is none."""
+        if self._at is None:
+            return int(np.argmin(((self._places - self._places.mean(axis=0)) ** 2).sum(axis=1)))
+        apart = self._places - self._places[self._at]
+        ahead = apart @ np.array(way, float)
+        aside = np.abs(apart @ np.array((way[1], way[0]), float))
+        far = np.where((ahead > 0) & (aside <= ahead), ahead + aside, np.inf)
+        best = int(np.argmin(far))
+        return best if np.isfinite(far[best]) else self._at
+
+    def _select(self, numbers: Iterable[int]) -> None:
+        self._selected = set(numbers)
+        self._mark()
+        self.chosen.emit(sorted(self._selected))
+
+    def _mark(self) -> None:
+        """Show what is selected and where the keys stand; a screen reader says it."""
+        selected = sorted(self._selected)
+        self._marks.setData(pos=self._places[selected])
+        self._ring.setData(pos=self._places[[] if self._at is None else [self._at]])
+        said = tr(
+            "Arrows go from photo to photo, Space selects one, Shift with an arrow selects on the way, Escape selects none."
+        )
+        if self._found is not None and self._at is not None:
+            sample = self._found.samples[self._at]
+            name = words.printable(f"{sample.path}, {self._found.classes[sample.label]}")
+            state = tr("selected") if self._at in self._selected else tr("not selected")
+            said = f"{name}: {state}. {said}"
+        self.plot.setAccessibleDescription(said)
 
     def stop(self) -> None:
         """Decode nothing any more, and free the plot; to be called before the window goes."""
@@ -108,13 +184,20 @@ class PictureMap(QWidget):
     def _hover(self, _dots: Any, points: Any, *_: Any) -> None:
         if self._found is None or not len(points):
             return
-        sample = self._found.samples[int(points[0].data())]
+        self._show(int(points[0].data()))
+
+    def _show(self, number: int) -> None:
+        if self._found is None:
+            return
+        sample = self._found.samples[number]
         name = words.printable(self._found.classes[sample.label])
         self.photo.thumbs.set_thumbs([Thumb(path=self._root / sample.path, caption=name, tip=tip(sample.path))])
 
     def _colour(self) -> None:
         colour_plot(self.plot, self._theme.colours)
         self._line.setPen(pg.mkPen(self._theme.colours.accent, width=2))
+        self._marks.setPen(pg.mkPen(self._theme.colours.text, width=1))
+        self._ring.setPen(pg.mkPen(self._theme.colours.accent, width=3))
 
 
 def _colour(label: int) -> str:

@@ -5,9 +5,9 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QIcon, QPainter
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.language import tr
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.widgets import letters_width
+from desktop_ft.gui.words import PAGE_TITLES
 
 _ICON = 20
 _PAD = 10

@@ -19,36 +19,36 @@ class RankingRow(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self._session, self._advisor = session, session.ranking
-        self.ask = explained(button(tr("Compare on my pictures"), self._advisor.ask), "model.compare")
+        self._session, self._inquiry = session, session.ranking
+        self.ask = explained(button(tr("Compare on my pictures"), self._inquiry.ask), "model.compare")
         self.words = label(role="muted", wrap=True)
         self.progress = Progress(tr("networks"))
-        self.progress.cancelled.connect(self._advisor.cancel)
+        self.progress.cancelled.connect(self._inquiry.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.words)
         layout.addWidget(self.progress)
-        self._advisor.changed.connect(self.refresh)
-        self._advisor.progressed.connect(self._advance)
+        self._inquiry.changed.connect(self.refresh)
+        self._inquiry.progressed.connect(self._advance)
         session.training.ended.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show what is known, and what can be done now."""
-        told, blocker = self._advisor.told, self._session.blocker()
-        self.ask.setEnabled(self._advisor.can_ask)
-        if not self._advisor.running:
+        told, blocker = self._inquiry.told, self._session.blocker()
+        self.ask.setEnabled(self._inquiry.can_ask)
+        if not self._inquiry.running:
             self.progress.end()
         elif self.progress.isHidden():
             self.progress.begin(tr("Asking the networks"))
         self.ask.setToolTip(tr("Networks cannot be compared yet: {reason}", reason=blocker.reason) if blocker else tr(_TIP))
-        said = self._advisor.fault
+        said = self._inquiry.fault
         if told is not None:
             left_out = [tr("Left out: {reason}", reason=reason) for reason in told.left_out]
             said = " ".join((tr("Probe accuracy on your data: {reason}", reason=told.words), *left_out))
         self.words.setText(said)
         self.words.setVisible(bool(said))
-        self.setVisible(bool(said) or self._advisor.running)
+        self.setVisible(bool(said) or self._inquiry.running)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
         self.progress.advance(done, total)

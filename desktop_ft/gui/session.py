@@ -6,14 +6,14 @@ from PySide6.QtCore import SignalInstance
 
 from desktop_ft import jobs
 from desktop_ft.core.advice import Advice, Ranking
+from desktop_ft.core.forecast import Forecast
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
-from desktop_ft.gui.advisor import Advisor
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.faults import Faults
-from desktop_ft.gui.forecasts import Forecasts
+from desktop_ft.gui.inquiry import Inquiry
 from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
@@ -46,9 +46,9 @@ class Session:
     runs: RunWork
     queue: QueueWork
     comparing: CompareWork
-    forecasts: Forecasts
-    advice: Advisor[Advice]
-    ranking: Advisor[Ranking]
+    forecast: Inquiry[Forecast]
+    advice: Inquiry[Advice]
+    ranking: Inquiry[Ranking]
     autosave: Autosave
     log: Log
     plugin_work: PluginWork
@@ -113,6 +113,10 @@ def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running
     return blocker(state.recipe, state.manifest, plugins, running=running)
 
 
+def _all_of_it(recipe: Recipe) -> Recipe:
+    return recipe
+
+
 def _whatever_learns(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"freeze": FreezePlan(), "changes": ()})
 
@@ -136,9 +140,16 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         # What is measured beside other work is no measure.
         return not runs.busy and _blocker(state, opening, plugins, running=training.running) is None
 
-    forecasts = Forecasts(state, worker, plugins, training, alone)
-    runs.ended.connect(forecasts.changed)
-    advice: Advisor[Advice] = Advisor(
+    forecast: Inquiry[Forecast] = Inquiry(
+        state,
+        worker,
+        training,
+        lambda recipe, manifest, told, cancel: jobs.forecasting.forecast(recipe, plugins, manifest, cancel=cancel),
+        _all_of_it,
+        alone,
+        lasting=False,
+    )
+    advice: Inquiry[Advice] = Inquiry(
         state,
         worker,
         training,
@@ -146,7 +157,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         _whatever_learns,
         alone,
     )
-    ranking: Advisor[Ranking] = Advisor(
+    ranking: Inquiry[Ranking] = Inquiry(
         state,
         worker,
         training,
@@ -154,7 +165,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         _whatever_network,
         alone,
     )
-    for asked in (advice, ranking):
+    for asked in (forecast, advice, ranking):
         runs.ended.connect(asked.changed)
     networks = Networks(state, worker, plugins)
     plugin_work = PluginWork(state, worker, plugins, lambda: _under_way(opening, training, runs))
@@ -173,7 +184,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         runs=runs,
         queue=QueueWork(runs, training, plugins),
         comparing=CompareWork(runs, training, worker, plugins),
-        forecasts=forecasts,
+        forecast=forecast,
         advice=advice,
         ranking=ranking,
         autosave=Autosave(state),

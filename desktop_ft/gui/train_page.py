@@ -12,7 +12,6 @@ from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import Optimisation, Optimizer, Recipe
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.compare_dialog import show_comparison
 from desktop_ft.gui.detachable import Detachable
 from desktop_ft.gui.forecast_row import ForecastRow
@@ -27,6 +26,7 @@ from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import best_words, ending_words, kept_words
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
+from desktop_ft.gui.words import PAGE_TITLES
 
 _BESIDE_BAR = 8
 """Between the fields and the scroll bar of the form."""

@@ -11,6 +11,17 @@ from desktop_ft.core.words import duration as duration
 from desktop_ft.core.words import percent as percent
 from desktop_ft.core.words import size as size
 
+PAGE_TITLES = {
+    "data": marked("Data"),
+    "model": marked("Model"),
+    "layers": marked("Layers"),
+    "augment": marked("Augment"),
+    "train": marked("Train"),
+    "results": marked("Results"),
+    "export": marked("Export"),
+    "runs": marked("Runs"),
+    "plugins": marked("Plugins"),
+}
 SUBSET_WORDS: dict[str, str] = {
     Subset.TRAIN: marked("training"),
     Subset.VAL: marked("validation"),

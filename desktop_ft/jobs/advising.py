@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, better_of, where_to_cut
+from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, worth_trying
+from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import BackboneChoice, Recipe
+from desktop_ft.data.health import listed
 from desktop_ft.jobs.backbones import is_local, known_speed, measure_speeds
 from desktop_ft.jobs.building import looked_at
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.running import Warn, silent
-from desktop_ft.jobs.surveying import survey
+from desktop_ft.jobs.surveying import one_picture, survey
 from desktop_ft.jobs.trial import tried
 from desktop_ft.plugin_manager import Plugins
 
@@ -38,8 +41,8 @@ def advise(
 ) -> Advice:
     """Where to cut the network of `recipe` for its pictures: a probe at each depth, and measured costs. Imports torch.
 
-    Where the probe says that the last blocks should learn anew, that plan and the head alone are both tried, and the better is
-    recommended: how far what learns comes is a matter of the recipe, which no probe knows.
+    The head alone, the last block with it and the cut that the probe tells are tried, and the best is recommended: how far what
+    learns comes is a matter of the recipe, which no probe knows.
 
     Only training pictures are looked at, so that what validation says later is as honest as ever.
 
@@ -54,26 +57,39 @@ def advise(
 
     tell = told or _nobody
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
-    samples = drawn(manifest, recipe.seed)
+    looked = drawn(manifest, recipe.seed)
+    samples = looked.samples
     labels = [sample.label for sample in samples]
     seen = survey(
         recipe, plugins, manifest, samples, warn=warn, progress=lambda *done: tell(tr("Asking the network"), *done), cancel=cancel
     )
+    groups = one_picture(manifest, samples, seen.last, cancel)
     probes = {
-        depth: probe(features, labels, seed=recipe.seed) for depth, features in zip(seen.depths, seen.features, strict=True)
+        depth: probe(features, labels, groups, seed=recipe.seed)
+        for depth, features in zip(seen.depths, seen.features, strict=True)
     }
     best = max(probes, key=lambda depth: (probes[depth].accuracy.value, depth))
     scores = tuple(
         ProbeScore(depth=depth, accuracy=each.accuracy, against=each.against(probes[best])) for depth, each in probes.items()
     )
-    depths = sorted({seen.blocks, where_to_cut(scores)}, reverse=True)
+    depths = worth_trying(scores, seen.blocks, len(samples))
     options = []
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
         options.append(_option(recipe, plugins, manifest, preset, depth, scores[-1].accuracy, cancel))
+    won = 0
     if len(options) > 1:
-        options = [_judged(recipe, plugins, manifest, samples, option, tell, cancel) for option in options]
+        accuracies, won = tried(
+            [_planned(recipe, option.preset) for option in options],
+            plugins,
+            manifest,
+            samples,
+            groups,
+            progress=lambda plan, *done: tell(tr("Trying {plan}", plan=plan.freeze.preset), *done),
+            cancel=cancel,
+        )
+        options = [replace(option, accuracy=accuracy) for option, accuracy in zip(options, accuracies, strict=True)]
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
@@ -81,7 +97,8 @@ def advise(
         training=len(manifest.of(Subset.TRAIN)),
         scores=scores,
         options=tuple(options),
-        recommended=better_of(options).preset,
+        recommended=options[won].preset,
+        notes=_notes(manifest, looked, groups),
     )
 
 
@@ -111,21 +128,30 @@ def rank_backbones(
             tr("The weights of no network are on this machine."), tr("Fetch some: `desktop-ft backbones --download NAME`.")
         )
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
-    samples = drawn(manifest, recipe.seed)
+    looked = drawn(manifest, recipe.seed)
+    samples = looked.samples
     labels = [sample.label for sample in samples]
-    found, left_out = list[tuple[BackboneScore, Probe]](), list[UserError]()
+    found, left_out, groups = list[tuple[BackboneScore, Probe]](), list[UserError](), list[tuple[int, ...]]()
+    size = recipe.backbone.image_size
     for number, backbone in enumerate(here):
         tell(tr("Asking the networks"), number, len(here))
-        choice = BackboneChoice(name=backbone.spec.name, image_size=recipe.backbone.image_size)
+        choice = BackboneChoice(name=backbone.spec.name, image_size=size)
         own = recipe.model_copy(update={"backbone": choice})
         try:
             features = survey(own, plugins, manifest, samples, every_depth=False, warn=warn, cancel=cancel).last
         except UserError as error:
             left_out.append(error)
             continue
-        told_by = probe(features, labels, seed=recipe.seed)
-        speed = known_speed(backbone) or measure_speeds([backbone], cancel=cancel)[backbone.spec.name]
-        score = BackboneScore(name=backbone.spec.name, accuracy=told_by.accuracy, logme=logme(features, labels), speed=speed)
+        groups = groups if found else one_picture(manifest, samples, features, cancel)
+        told_by = probe(features, labels, groups, seed=recipe.seed)
+        known = known_speed(backbone, image_size=size)
+        score = BackboneScore(
+            name=backbone.spec.name,
+            accuracy=told_by.accuracy,
+            logme=logme(features, labels),
+            side=resize_rule(backbone.spec, size).crop,
+            speed=known or measure_speeds([backbone], image_size=size, cancel=cancel)[backbone.spec.name],
+        )
         found.append((score, told_by))
     tell(tr("Asking the networks"), len(here), len(here))
     if not found:
@@ -133,16 +159,43 @@ def rank_backbones(
     found.sort(key=lambda each: (each[0].accuracy.value, each[0].logme), reverse=True)
     best = found[0][1]
     scores = tuple(replace(score, against=told_by.against(best)) for score, told_by in found)
-    return Ranking(scores=scores, pictures=len(samples), left_out=tuple(map(str, left_out)))
+    return Ranking(
+        scores=scores, pictures=len(samples), left_out=tuple(map(str, left_out)), notes=_notes(manifest, looked, groups)
+    )
 
 
-def drawn(manifest: DatasetManifest, seed: int) -> tuple[Sample, ...]:
-    """Training pictures of `manifest`, no two of the same bytes, in their order: the same ones for the same `seed`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Training pictures to look at.
+
+    Attributes:
+        samples: no two of the same bytes, in the manifest's order.
+        contested: paths of those whose bytes lie in another class too: nobody knows what they show, and none is among `samples`.
+    """
+
+    samples: tuple[Sample, ...]
+    contested: tuple[str, ...]
+
+
+def drawn(manifest: DatasetManifest, seed: int) -> Drawn:
+    """Training pictures of `manifest`: the same ones for the same `seed`.
 
     Of more than `MOST` each class gives its share, but as many as there are folds at least, so that a rare one is judged too.
     Copies would be known from the one that was learned, and count as if they were told.
+
+    Raises:
+        UserError: fewer than two classes are left.
     """
-    different = tuple({sample.sha256: sample for sample in manifest.of(Subset.TRAIN)}.values())
+    training, classes = manifest.of(Subset.TRAIN), dict[str, set[int]]()
+    for sample in training:
+        classes.setdefault(sample.sha256, set()).add(sample.label)
+    contested = tuple(sample.path for sample in training if len(classes[sample.sha256]) > 1)
+    different = tuple({sample.sha256: sample for sample in training if len(classes[sample.sha256]) == 1}.values())
+    if len({sample.label for sample in different}) < 2:
+        raise UserError(
+            tr("There are too few pictures to look at: those that lie in one class alone show fewer than two classes."),
+            tr("Keep each picture in the class that is right, and add some more."),
+        )
     by_class: dict[int, list[Sample]] = {}
     for sample in different:
         by_class.setdefault(sample.label, []).append(sample)
@@ -150,7 +203,35 @@ def drawn(manifest: DatasetManifest, seed: int) -> tuple[Sample, ...]:
     for samples in by_class.values():
         share = MOST * len(samples) // max(MOST, len(different))
         taken.update(each.sha256 for each in chance.sample(samples, min(len(samples), max(FEWEST, share))))
-    return tuple(sample for sample in different if sample.sha256 in taken)
+    return Drawn(samples=tuple(sample for sample in different if sample.sha256 in taken), contested=contested)
+
+
+def _notes(manifest: DatasetManifest, looked: Drawn, groups: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """What the probes could not judge, in sentences. Pictures of one group count as one."""
+    again = {number for group in groups for number in group[1:]}
+    count = Counter(sample.label for number, sample in enumerate(looked.samples) if number not in again)
+    rare = [name for label, name in enumerate(manifest.classes) if count[label] < FEWEST]
+    found = []
+    if rare:
+        found.append(
+            tr_n(
+                "{n:,} class has fewer than {fewest} different training pictures, too few to judge it by: {names}.",
+                "{n:,} classes have fewer than {fewest} different training pictures, too few to judge them by: {names}.",
+                n=len(rare),
+                fewest=FEWEST,
+                names=listed(rare),
+            )
+        )
+    if looked.contested:
+        found.append(
+            tr_n(
+                "{n:,} training picture has a copy in another class, and is not looked at: {names}.",
+                "{n:,} training pictures have a copy in another class, and are not looked at: {names}.",
+                n=len(looked.contested),
+                names=listed(looked.contested),
+            )
+        )
+    return tuple(found)
 
 
 def _option(
@@ -166,24 +247,6 @@ def _option(
     told = forecast(_planned(recipe, preset), plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
     return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
-
-
-def _judged(
-    recipe: Recipe,
-    plugins: Plugins,
-    manifest: DatasetManifest,
-    samples: tuple[Sample, ...],
-    option: PlanOption,
-    tell: Told,
-    cancel: threading.Event | None,
-) -> PlanOption:
-    """`option` with the accuracy that it reached when it was tried."""
-
-    def progress(done: int, total: int | None) -> None:
-        tell(tr("Trying {plan}", plan=option.preset), done, total)
-
-    planned = _planned(recipe, option.preset)
-    return replace(option, accuracy=tried(planned, plugins, manifest, samples, progress=progress, cancel=cancel))
 
 
 def _planned(recipe: Recipe, preset: str) -> Recipe:

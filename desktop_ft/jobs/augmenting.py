@@ -95,9 +95,7 @@ def changes_one_picture(plugins: Plugins, spec: AugmentationSpec) -> bool:
 def identity(plugins: Plugins, specs: Sequence[AugmentationSpec]) -> str:
     """A text that differs whenever `specs` may change a picture in another way: their values, and who carries them out."""
     authors = {plugins.augmentations.author(spec.transform) for spec in specs}
-    carrying = [record for record in plugins.records if record.name in authors]
-    carriers = sorted((each.name, each.origin, each.version, each.fingerprint) for each in carrying)
-    return f"{__version__} {carriers} {[spec.model_dump_json() for spec in specs]}"
+    return f"{__version__} {plugins.identity(authors)} {[spec.model_dump_json() for spec in specs]}"
 
 
 def preview(

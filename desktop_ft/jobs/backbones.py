@@ -10,6 +10,7 @@ from pathlib import Path
 
 from desktop_ft import __version__
 from desktop_ft.api import Backbone
+from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.layers import LayerNode
@@ -48,13 +49,14 @@ def layers(backbone: Backbone, image_size: int = 0, classes: int | None = None) 
     return layers_of(backbone, image_size, classes)
 
 
-def known_speed(backbone: Backbone, measured: KeptMeasurements | None = None) -> Speed | None:
+def known_speed(backbone: Backbone, measured: KeptMeasurements | None = None, *, image_size: int = 0) -> Speed | None:
     """How fast the network answers here, if that was measured with the torch that is installed. Quick; imports no torch.
 
     Args:
         measured: what is kept, for whoever asks for many.
+        image_size: side of the pictures, in pixels; 0: the size it was trained at.
     """
-    found = (measured or measurements()).get(_key(backbone))
+    found = (measured or measurements()).get(_key(backbone, image_size))
     if not found:
         return None
     device, speed = next(iter(found.items()))
@@ -64,12 +66,14 @@ def known_speed(backbone: Backbone, measured: KeptMeasurements | None = None) ->
 def measure_speeds(
     backbones: Iterable[Backbone],
     *,
+    image_size: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, Speed]:
     """Measure how fast each network answers here, and remember it; weights are not needed for that. Imports torch.
 
     Args:
+        image_size: side of the pictures, in pixels; 0: the size that each was trained at.
         progress: told how many networks are done, of how many; each is remembered by then.
 
     Raises:
@@ -79,23 +83,24 @@ def measure_speeds(
     for number, backbone in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted))
-        found[backbone.spec.name] = speed = _measured(backbone, cancel)
-        measurements().put(_key(backbone), {speed.device: speed.pictures_per_second})
+        found[backbone.spec.name] = speed = _measured(backbone, image_size, cancel)
+        measurements().put(_key(backbone, image_size), {speed.device: speed.pictures_per_second})
     if progress is not None:
         progress(len(wanted), len(wanted))
     return found
 
 
-def _measured(backbone: Backbone, cancel: threading.Event | None) -> Speed:
+def _measured(backbone: Backbone, image_size: int, cancel: threading.Event | None) -> Speed:
     import torch
 
     from desktop_ft.engine.device import choose, give_memory_back
     from desktop_ft.engine.speed import pictures_per_second
     from desktop_ft.models.build import build_network
 
-    compute, side = choose(), backbone.spec.resize.crop
+    compute, side = choose(), resize_rule(backbone.spec, image_size).crop
     try:
-        speed = pictures_per_second(build_network(backbone, _CLASSES, pretrained=False), side, compute, cancel=cancel)
+        network = build_network(backbone, _CLASSES, pretrained=False, image_size=image_size)
+        speed = pictures_per_second(network, side, compute, cancel=cancel)
     except (MemoryError, torch.OutOfMemoryError) as error:
         what = tr("{name} does not fit into the memory of {device}.", name=backbone.spec.name, device=compute.words)
         raise UserError(what, tr("Take a smaller network.")) from error
@@ -104,10 +109,10 @@ def _measured(backbone: Backbone, cancel: threading.Event | None) -> Speed:
     return Speed(pictures_per_second=round(speed, _PLACES) or 10**-_PLACES, device=compute.words)
 
 
-def _key(backbone: Backbone) -> str:
+def _key(backbone: Backbone, image_size: int) -> str:
     """What a measurement is remembered under. The device is not part of it: which one there is, torch alone could say."""
     spec = backbone.spec
-    parts = (platform.node(), _torch_version(), __version__, spec.plugin, spec.name, spec.resize.crop)
+    parts = (platform.node(), _torch_version(), __version__, spec.plugin, spec.name, resize_rule(spec, image_size).crop)
     return f"speed-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 

@@ -108,9 +108,9 @@ def _said(runs: Sequence[LessonFigures], judged: Sequence[Evaluation]) -> tuple[
             "chance": chance(p),
         }
         if p >= _SURE:
-            said.append(tr("{run}: not told apart from {first} by these pictures ({points} points; {chance}).", **told))
+            said.append(tr("{run}: not told apart from '{first}' by these pictures ({points} points; {chance}).", **told))
         elif difference > 0:
-            said.append(tr("{run}: {points} points better than {first} ({chance}).", **told))
+            said.append(tr("{run}: {points} points better than '{first}' ({chance}).", **told))
         else:
-            said.append(tr("{run}: {points} points worse than {first} ({chance}).", **told))
+            said.append(tr("{run}: {points} points worse than '{first}' ({chance}).", **told))
     return tuple(said)

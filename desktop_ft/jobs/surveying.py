@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
@@ -16,7 +17,11 @@ from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from desktop_ft.engine.survey import Survey
+
+_NEIGHBOURS = 10
 
 
 def survey(
@@ -58,6 +63,7 @@ def survey(
                 shown.inputs,
                 compute,
                 feature_store(),
+                code=plugins.identity({plugins.backbones.author(backbone.spec.name)}),
                 every_depth=every_depth,
                 warn=warn,
                 progress=progress,
@@ -66,3 +72,29 @@ def survey(
     finally:
         del network
         give_memory_back(compute.device)
+
+
+def one_picture(
+    manifest: DatasetManifest, samples: tuple[Sample, ...], features: np.ndarray, cancel: threading.Event | None = None
+) -> list[tuple[int, ...]]:
+    """Which of `samples` are one picture, made smaller, compressed again or cut a little: their numbers, group by group.
+
+    Only what the network sees as very alike is decoded and compared by its pixels: a fraction of what `jobs.checkup` does, which
+    is to find every one.
+
+    Args:
+        features: of each of `samples`, as `survey` gives them.
+
+    Raises:
+        UserError: one of them cannot be read any more. Cancelled: as asked.
+    """
+    from desktop_ft.data.looks import greys_of
+    from desktop_ft.data.near_doubles import grouped, near_doubles, neighbours, unit_rows, worth_comparing
+
+    rows, heed = unit_rows(features), heeding(cancel)
+    some = worth_comparing(*neighbours(rows, _NEIGHBOURS, heed))
+    if not some.size:
+        return []
+    greys = greys_of(Path(manifest.root), [samples[number] for number in some], heed)
+    nearest, _ = neighbours(rows[some], _NEIGHBOURS, heed)
+    return [tuple(int(some[number]) for number in group) for group in grouped(near_doubles(nearest, greys, heed))]

@@ -1,11 +1,13 @@
-"""A plan tried for real: trained on most of the training pictures, judged by those left, and thrown away."""
+"""Plans tried for real: trained on most of the training pictures, judged by those left, and thrown away."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
@@ -25,49 +27,83 @@ ENOUGH = 200
 """Pictures to judge by: with half of them two plans that differ by several points change places by chance."""
 
 
+@dataclass(slots=True)
+class _Runner:
+    """A recipe in the race: how many pictures judged it, and how many of them it told."""
+
+    recipe: Recipe
+    judged: int = 0
+    right: int = 0
+
+
 def tried(
-    recipe: Recipe,
+    recipes: Sequence[Recipe],
     plugins: Plugins,
     manifest: DatasetManifest,
     samples: tuple[Sample, ...],
+    groups: Sequence[Sequence[int]],
     *,
-    progress: Callable[[int, int | None], None],
+    progress: Callable[[Recipe, int, int | None], None],
     cancel: threading.Event | None = None,
-) -> Interval:
-    """How accurate a network of `recipe` is on a fifth of `samples` when it has learned from the others. Imports torch.
+) -> tuple[tuple[Interval, ...], int]:
+    """How accurate networks of `recipes` are on a fifth of `samples` when they have learned from the others. Imports torch.
 
-    It learns for `MOST_EPOCHS` at most. Where a fifth is less than `ENOUGH`, other fifths are held out in their turn. What frozen
-    layers answer is kept for the run that follows.
+    They learn for `MOST_EPOCHS` at most. Where a fifth is less than `ENOUGH`, other fifths are held out in their turn; after each
+    a recipe that is clearly behind is left out (Maron and Moore 1994, "Hoeffding races"), and one that is alone has won. What
+    frozen layers answer is kept for the run that follows.
 
     Args:
+        recipes: that differ in what learns, the cheapest first.
         samples: training pictures of `manifest`.
-        progress: told how many epochs are done, of how many.
+        groups: those that are one picture, by their numbers: none is judged by what has learned from another.
+        progress: told of which recipe how many epochs are done, of how many.
+
+    Returns:
+        The accuracy of each, on the pictures that it came to; and which has won: of equal ones the first.
 
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
+    import numpy as np
+
     from desktop_ft.evaluation.intervals import wilson
-    from desktop_ft.evaluation.probing import FOLDS, stratified
+    from desktop_ft.evaluation.ridge import FOLDS, folds_of
 
-    fold = stratified([sample.label for sample in samples], FOLDS, recipe.seed)
+    fold = folds_of([sample.label for sample in samples], groups, FOLDS, np.random.default_rng(recipes[0].seed))
     turns = min(FOLDS, -(-ENOUGH * FOLDS // len(samples)))
-    short = recipe.with_optimisation(epochs=min(MOST_EPOCHS, recipe.optimisation.epochs))
-    done = right = judged = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(done, turns * short.optimisation.epochs)
-
+    runners = [_Runner(each.with_optimisation(epochs=min(MOST_EPOCHS, each.optimisation.epochs))) for each in recipes]
+    running = runners
     for turn in range(turns):
         shown = manifest.with_samples(
             replace(sample, subset=Subset.VAL if own == turn else Subset.TRAIN) for sample, own in zip(samples, fold, strict=True)
         )
         held_out = len(shown.of(Subset.VAL))
-        if held_out:
-            right += round(held_out * _reached(short, plugins, shown, step, cancel))
-            judged += held_out
-    return wilson(right, judged)
+        for each in running if 0 < held_out < len(samples) else ():
+            each.right += round(
+                held_out * _reached(each.recipe, plugins, shown, _told(each.recipe, turn, turns, progress), cancel)
+            )
+            each.judged += held_out
+        running = _still_good(running)
+        if len(running) == 1:
+            break
+    best = max(running, key=lambda each: each.right)
+    return tuple(wilson(each.right, each.judged) for each in runners), runners.index(best)
+
+
+def _still_good(running: list[_Runner]) -> list[_Runner]:
+    """Those of `running`, which as many pictures have judged, that are not behind the best by more than the error of that."""
+    best = max(each.right for each in running)
+
+    def error(each: _Runner) -> float:
+        return math.sqrt(sum(right * (1 - right / max(1, each.judged)) for right in (best, each.right)) + 1)
+
+    return [each for each in running if best - each.right <= error(each)]
+
+
+def _told(recipe: Recipe, turn: int, turns: int, progress: Callable[[Recipe, int, int | None], None]) -> Callable[[], None]:
+    epochs = recipe.optimisation.epochs
+    done = count(turn * epochs + 1)
+    return lambda: progress(recipe, next(done), turns * epochs)
 
 
 def _reached(

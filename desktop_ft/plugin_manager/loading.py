@@ -10,7 +10,7 @@ import importlib
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -115,6 +115,11 @@ class Plugins:
         """Sentences on what else than bringing something the plugins have done, for the record of a run."""
         told = (record for record in self.records if record.tampers)
         return tuple(tr("Trained beside the plugin {name}: {reason}.", name=each.name, reason=each.reason) for each in told)
+
+    def identity(self, names: Collection[str]) -> str:
+        """A text that differs whenever the plugins of these names may do something else: where they are from, and their files."""
+        found = [record for record in self.records if record.name in names]
+        return str(sorted((each.name, each.origin, each.version, each.fingerprint) for each in found))
 
     def hooks(self) -> dict[str, Catalog[Any]]:
         """Hook name to the catalog it fills."""

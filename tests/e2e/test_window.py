@@ -164,19 +164,19 @@ def test_picture_and_tree_and_plan_go_in_step(window: MainWindow, photos: Path, 
 def test_time_and_memory_of_what_is_ticked_are_measured_by_themselves(
     window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    state, forecasts = window.session.state, window.session.forecasts
+    state, forecast = window.session.state, window.session.forecast
     layers = page(window, "layers")
     assert isinstance(layers, LayersPage)
     qtbot.waitUntil(lambda: state.tree is not None, timeout=LONG)
     assert "Choose a folder of pictures first" in layers.measured.text.text()
     take_recipe(window, qtbot, photos, tmp_path, epochs=2)
     state.go("layers")
-    qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: forecast.told is not None, timeout=LONG)
     head = layers.measured.text.text()
     assert head.startswith("The whole training") and "of memory. An epoch takes" in head
     click_tick(layers, "blocks.6")
-    assert forecasts.told is None and layers.measured.text.text() == "Measuring time and memory…"
-    qtbot.waitUntil(lambda: forecasts.told is not None, timeout=LONG)
+    assert forecast.told is None and layers.measured.text.text() == "Measuring time and memory…"
+    qtbot.waitUntil(lambda: forecast.told is not None, timeout=LONG)
     assert layers.measured.text.text() != head
     train = page(window, "train")
     assert isinstance(train, TrainPage)

@@ -106,6 +106,11 @@ def test_the_networks_here_are_compared_on_the_pictures(window: MainWindow, tmp_
     first = model.table.proxy.index(0, PROBE).data(ROW_ROLE)
     assert first.probe == told.scores[0].accuracy
     assert "efficientnet_lite1" in {score.name for score in told.scores}
+    chart = model.chart
+    model.tabs.setCurrentWidget(chart)
+    chart.accuracy.setCurrentIndex(chart.accuracy.findData("probe"))
+    asked = {score.name: 100 * score.accuracy.value for score in told.scores}
+    assert set(chart.shown) == set(asked) and chart.height_of("efficientnet_lite1") == asked["efficientnet_lite1"]
     name = next(score.name for score in told.scores if score.name != state.recipe.backbone.name)
     model.use(next(offer for offer in model.table.rows.rows if offer.spec.name == name))
     window.commands.undo()

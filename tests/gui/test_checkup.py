@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from desktop_ft import places
 from desktop_ft.core.dataset import Subset
 from desktop_ft.gui.checkup_dialog import CheckupDialog
 from desktop_ft.gui.data_page import DataPage
@@ -28,13 +29,21 @@ def dialog(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> CheckupDialog:
     state.edit(
         "smaller", state.recipe.model_copy(update={"backbone": state.recipe.backbone.model_copy(update={"image_size": 64})})
     )
+    return checked_up(window, qtbot)
+
+
+def checked_up(window: MainWindow, qtbot: QtBot) -> CheckupDialog:
     data = page(window, "data")
     assert isinstance(data, DataPage)
     click(button_named(data, "Check up…"))
-    (made,) = data.findChildren(CheckupDialog)
+    made = next(each for each in data.findChildren(CheckupDialog) if each.isVisible())
     qtbot.waitUntil(lambda: made.found is not None, timeout=120_000)
     qtbot.waitUntil(made.isActiveWindow)
     return made
+
+
+def paths(panel: FindingsPanel) -> list[str]:
+    return [finding.sample.path for finding in panel.shown]
 
 
 def subset_of(dialog: CheckupDialog, path: str) -> Subset | None:
@@ -90,6 +99,41 @@ def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, q
     assert "train/green/dark.png" not in [finding.sample.path for finding in dialog.odd.shown]
 
 
+def test_what_is_kept_is_not_shown_at_the_next_check_up_even_if_it_was_renamed(
+    dialog: CheckupDialog, window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog.tabs.setCurrentIndex(1)
+    panel, shown = dialog.suspects, paths(dialog.suspects)
+    pick(panel, "train/purple/wrong.png")
+    QTest.keyClick(panel.wall, Qt.Key.Key_K)
+    others = paths(dialog.odd)
+    dialog.reject()
+    (tmp_path / "photos/train/purple/wrong.png").rename(tmp_path / "photos/train/purple/fine.png")
+    opened(window, tmp_path / "photos", qtbot)
+    again = checked_up(window, qtbot)
+    again.tabs.setCurrentIndex(1)
+    assert paths(again.suspects) == [path for path in shown if "wrong" not in path]
+    assert [path.replace("fine", "wrong") for path in paths(again.odd)] == others, "it was kept as to its label alone"
+    again.suspects.wall.setFocus()
+    again.suspects.actions_["finding.show_kept"].trigger()
+    assert "train/purple/fine.png" in paths(again.suspects) and not again.suspects.any_kept
+    click(again.again)
+    qtbot.waitUntil(again.again.isEnabled, timeout=120_000)
+    assert "train/purple/fine.png" in paths(again.suspects), "kept no more"
+    again.reject()
+
+
+def test_what_was_kept_and_cannot_be_read_is_told(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(1)
+    pick(dialog.suspects, "train/purple/wrong.png")
+    QTest.keyClick(dialog.suspects.wall, Qt.Key.Key_K)
+    (file,) = (places.data() / "checked").glob("*.json")
+    file.write_text("{")
+    click(dialog.again)
+    qtbot.waitUntil(dialog.again.isEnabled, timeout=120_000)
+    assert file.name in dialog.notice.text
+
+
 def test_the_lasso_selects_photos_that_are_then_left_out(
     dialog: CheckupDialog, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +162,49 @@ def test_the_lasso_selects_photos_that_are_then_left_out(
     pick(dialog.among, sample.path)
     QTest.keyClick(dialog.among.wall, Qt.Key.Key_Delete)
     assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
+
+
+def test_photos_are_selected_on_the_map_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    assert dialog.found is not None
+    dialog.tabs.setCurrentIndex(4)
+    plot, places = dialog.map.plot, dialog.found.places
+    plot.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(plot.hasFocus)
+
+    def press(key: Qt.Key, *, shift: bool = False) -> None:
+        QTest.keyClick(plot, key, Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier)
+
+    def at() -> int:
+        said = plot.accessibleDescription()
+        return next(n for n, sample in enumerate(dialog.found.samples) if said.startswith(f"{sample.path}, "))  # type: ignore[union-attr]
+
+    def chosen() -> set[str]:
+        return set(paths(dialog.among))
+
+    assert "Space selects" in plot.accessibleDescription()
+    press(Qt.Key.Key_Right)  # the first key stands at a photo in the middle
+    first = at()
+    assert not chosen() and "not selected" in plot.accessibleDescription()
+    press(Qt.Key.Key_Space)
+    assert chosen() == {dialog.found.samples[first].path} and "not selected" not in plot.accessibleDescription()
+    for key, axis, sign in (
+        (Qt.Key.Key_Right, 0, 1), (Qt.Key.Key_Left, 0, -1), (Qt.Key.Key_Up, 1, 1), (Qt.Key.Key_Down, 1, -1)
+    ):  # fmt: skip
+        before = at()
+        press(key)
+        apart = [now - then for now, then in zip(places[at()], places[before], strict=True)]
+        assert at() == before or sign * apart[axis] >= abs(apart[1 - axis]) > 0
+    here = at()
+    press(Qt.Key.Key_Right, shift=True)
+    assert at() != here and {dialog.found.samples[n].path for n in (here, at())} <= chosen()
+    press(Qt.Key.Key_Space)
+    assert dialog.found.samples[at()].path not in chosen(), "it takes out again"
+    QTest.keyClick(plot, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    assert len(chosen()) == len(places)
+    press(Qt.Key.Key_Escape)
+    assert not chosen() and dialog.isVisible()
+    press(Qt.Key.Key_Escape)
+    assert not dialog.isVisible(), "with nothing selected it closes, as everywhere"
 
 
 def _drag_to(widget: QWidget, at: QPoint) -> None:

@@ -1,20 +1,24 @@
 """The comparison in the window: asked for, watched, stopped and gone on with; what it found is read there."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.comparing import Compared
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
+from desktop_ft.core.values import from_json
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.compare_dialog import CompareDialog
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.jobs.comparing import ComparisonFolder, Shelf
 from desktop_ft.plugin_manager import set_enabled
 from tests import tiny_backbone
 from tests.e2e.conftest import shapes
@@ -63,7 +67,7 @@ def test_a_comparison_runs_to_its_end_and_says_what_was_gained(dialog: CompareDi
     click(dialog.start)
     assert not dialog.start.isEnabled() and dialog.progress.isVisible()
     work = window.session.comparing
-    qtbot.waitUntil(lambda: work.found is not None and not work.working, timeout=60_000)
+    qtbot.waitUntil(lambda: work.found is not None and not work.busy, timeout=60_000)
     assert work.found is not None and len(work.found.runs) == work.found.planned == 4
     assert dialog.table.rows.rows == list(work.found.scores) and dialog.verdict.text() == work.found.verdict[0]
     assert work.report is not None and dialog.report.isEnabled() and not dialog.progress.isVisible()
@@ -76,12 +80,12 @@ def test_stopped_it_goes_on_where_it_was(dialog: CompareDialog, window: MainWind
     click(dialog.start)
     qtbot.waitUntil(lambda: work.done[0] == 1, timeout=60_000)
     work.stop()
-    qtbot.waitUntil(lambda: not work.working and not window.session.training.running, timeout=60_000)
+    qtbot.waitUntil(lambda: not work.busy and not window.session.training.running, timeout=60_000)
     assert work.report is not None and dialog.start.isEnabled()
     done = work.done[0]
     assert 1 <= done < 4
     work.start(None, work.report.parent)
-    qtbot.waitUntil(lambda: work.found is not None and len(work.found.runs) == 4 and not work.working, timeout=60_000)
+    qtbot.waitUntil(lambda: work.found is not None and len(work.found.runs) == 4 and not work.busy, timeout=60_000)
     dialog.reject()
 
 
@@ -89,29 +93,78 @@ def test_stopped_between_two_runs_it_lets_go_of_its_folder(dialog: CompareDialog
     work = window.session.comparing
     stopped = []
 
-    def stop(*_: object) -> None:
-        if work.now is None and work.done[0] == 1 and work.working:
+    def stop() -> None:
+        if work.summing and window.session.training.run is not None and not stopped:  # the first run has just ended
             stopped.append(True)
             work.stop()
 
-    window.session.training.ended.connect(stop)  # heard after the comparison has heard it, before the next run begins
+    work.changed.connect(stop)
     click(dialog.start)
-    qtbot.waitUntil(lambda: bool(stopped), timeout=60_000)
-    assert work.report is not None and not work.working
+    qtbot.waitUntil(lambda: bool(stopped) and not work.busy, timeout=60_000)
+    assert work.report is not None and dialog.start.isEnabled() and not dialog.progress.isVisible()
+    assert work.found is not None and len(work.found.runs) == 1
     work.start(None, work.report.parent)
-    qtbot.waitUntil(lambda: work.found is not None and len(work.found.runs) == 4 and not work.working, timeout=60_000)
+    qtbot.waitUntil(lambda: work.found is not None and len(work.found.runs) == 4 and not work.busy, timeout=60_000)
     dialog.reject()
 
 
-def test_paused_it_begins_no_other_run_until_it_is_to_go_on(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+def test_runs_are_summed_up_beside_the_window_and_none_is_trained_meanwhile(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, training, threads, beside = window.session.comparing, window.session.training, set(), []
+    sum_up = Shelf.sum_up
+
+    def heard(shelf: Shelf) -> Compared:
+        threads.add(threading.get_ident())
+        beside.append(training.running)
+        return sum_up(shelf)
+
+    monkeypatch.setattr(Shelf, "sum_up", heard)
+    click(dialog.start)
+    qtbot.waitUntil(lambda: work.done == (4, 4) and not work.busy, timeout=60_000)
+    assert len(beside) == 4 and not any(beside)
+    assert threading.get_ident() not in threads
+    dialog.reject()
+
+
+def test_a_window_that_closes_waits_until_it_is_summed_up(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+    work, ended, closed = window.session.comparing, [], []
+
+    def count(*_: object) -> None:
+        ended.append(True)
+        if len(ended) == 4:  # the last; it is not summed up yet
+            QTimer.singleShot(0, lambda: closed.append(window.close()))
+
+    window.session.training.ended.connect(count)
+    click(dialog.start)
+    qtbot.waitUntil(lambda: bool(closed), timeout=60_000)
+    assert closed == [True] and work.report is not None
+    folder = ComparisonFolder(work.report.parent)
+    found = from_json(Compared, folder.result.read_bytes(), "comparison.json")
+    assert len(found.runs) == 4 and not folder.kept.exists()
+    qtbot.waitUntil(lambda: not work.busy)
+    with folder.worked():
+        pass  # it was let go of
+
+
+@pytest.mark.parametrize("summing", [True, False])
+def test_paused_it_begins_no_other_run_until_it_is_to_go_on(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, summing: bool
+) -> None:
     work, training = window.session.comparing, window.session.training
     click(dialog.start)
     qtbot.waitUntil(lambda: work.now is not None, timeout=60_000)
     work.pause()  # as while the window asks whether to close
-    qtbot.waitUntil(lambda: not training.running, timeout=60_000)
-    assert work.done == (1, 4) and work.now is None
-    work.go_on()
-    qtbot.waitUntil(lambda: work.done == (4, 4) and not work.working, timeout=60_000)
+    went_on = []
+
+    def go_on() -> None:
+        if not training.running and not work.working and work.summing is summing and not went_on:
+            went_on.append(work.now is None and work.done[0] <= 1)
+            work.go_on()
+
+    work.changed.connect(go_on)
+    qtbot.waitUntil(lambda: work.done == (4, 4) and not work.busy, timeout=60_000)
+    assert went_on == [True]
     dialog.reject()
 
 
@@ -134,6 +187,6 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     assert dialog.images.isHidden() and all(box.isHidden() for box in dialog.strategies.values())
     click(dialog.start)
     qtbot.waitUntil(lambda: dialog.verdict.text().startswith("horizontal_flip"), timeout=60_000)
-    qtbot.waitUntil(lambda: not window.session.comparing.working, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.session.comparing.busy, timeout=60_000)
     assert dialog.table.rows.rowCount() == 2
     dialog.reject()

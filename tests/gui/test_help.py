@@ -7,13 +7,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.help import COST, WHEN
-from desktop_ft.gui.actions import PAGE_TITLES
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import CardPopup, HelpButton
 from desktop_ft.gui.help_reader import HelpReader, topics
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import SETTINGS
 from desktop_ft.gui.state import PAGES
+from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
 from desktop_ft.plugin_manager import load_plugins
 

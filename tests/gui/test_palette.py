@@ -6,9 +6,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from desktop_ft.gui.actions import ACTIONS
-from desktop_ft.gui.commands import OBSTACLES
+from desktop_ft.gui.conditions import OBSTACLES
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.menus import ACTIONS
 from desktop_ft.gui.palette import SETTINGS, Entry, Palette, Setting
 from desktop_ft.gui.theme import ThemeChoice
 

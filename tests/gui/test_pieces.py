@@ -22,12 +22,12 @@ from desktop_ft import places
 from desktop_ft.core.recipe import DatasetChoice, Optimisation, Recipe
 from desktop_ft.core.values import Described
 from desktop_ft.gui import words
-from desktop_ft.gui.actions import ACTIONS
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.facts import Facts
 from desktop_ft.gui.faults import FaultDialog, Faults
 from desktop_ft.gui.form import ModelForm, RateSpinBox
 from desktop_ft.gui.garbage import Garbage
+from desktop_ft.gui.menus import ACTIONS
 from desktop_ft.gui.offer import Offer
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState

@@ -357,7 +357,7 @@ def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, p
     assert row.answer.text().startswith("The whole training, 30 epochs, takes about"), (
         "what was measured of this recipe still holds"
     )
-    assert not window.session.forecasts.running
+    assert not window.session.forecast.running
 
 
 def test_a_forecast_gives_way_to_what_is_changed_meanwhile(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

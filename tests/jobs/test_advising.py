@@ -1,18 +1,27 @@
 """Advice before anything is trained: by depth and by network, on a few drawn shapes."""
 
+import shutil
 import threading
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from desktop_ft.core.dataset import Subset
+from desktop_ft.core import advice
+from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.recipe import BackboneChoice, Recipe
-from desktop_ft.jobs import advising
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
+from desktop_ft.jobs import advising, trial
 from desktop_ft.jobs.advising import advise, drawn, rank_backbones
+from desktop_ft.jobs.backbones import known_speed
 from desktop_ft.jobs.scanning import scan_dataset
+from desktop_ft.jobs.surveying import one_picture
 from desktop_ft.plugin_manager import Plugins
+from tests.data.test_near_doubles import scene
+from tests.pictures import encoded, write
 
 
 def test_advice_goes_by_training_pictures_alone_and_is_the_same_again(recipe: Recipe, plugins: Plugins) -> None:
@@ -31,12 +40,12 @@ def test_advice_goes_by_training_pictures_alone_and_is_the_same_again(recipe: Re
 def test_of_many_pictures_a_part_is_drawn_evenly(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = scan_dataset(recipe.dataset)
     training = manifest.of(Subset.TRAIN)
-    assert drawn(manifest, 0) == training
+    assert drawn(manifest, 0).samples == training
     monkeypatch.setattr(advising, "MOST", 7)
     monkeypatch.setattr(advising, "FEWEST", 2)
-    part = drawn(manifest, 0)
+    part = drawn(manifest, 0).samples
     assert Counter(sample.label for sample in part) == {0: 2, 1: 2, 2: 2} and set(part) < set(training)
-    assert part == drawn(manifest, 0) != drawn(manifest, 1)
+    assert part == drawn(manifest, 0).samples != drawn(manifest, 1).samples
 
 
 def test_a_rare_class_is_looked_at_too_and_no_picture_twice(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,9 +54,99 @@ def test_a_rare_class_is_looked_at_too_and_no_picture_twice(recipe: Recipe, monk
     labels = [0] * 2000 + [1] * 30
     many = [replace(like, sha256=f"{number:064x}", path=f"{number}.png", label=label) for number, label in enumerate(labels)]
     copies = [replace(sample, path=f"copy of {sample.path}") for sample in many]
-    part = drawn(scan_dataset(recipe.dataset).with_samples([*many, *copies]), 0)
+    part = drawn(scan_dataset(recipe.dataset).with_samples([*many, *copies]), 0).samples
     assert Counter(sample.label for sample in part) == {0: 98, 1: 5}
     assert len({sample.sha256 for sample in part}) == len(part)
+
+
+def test_what_lies_in_two_classes_is_not_looked_at_and_told_with_classes_too_rare_to_judge(
+    recipe: Recipe, plugins: Plugins
+) -> None:
+    manifest = scan_dataset(recipe.dataset)
+    training = manifest.of(Subset.TRAIN)
+    (one, other, *_), rare = training, training[-1]
+    shutil.copy(Path(manifest.root, one.path), Path(manifest.root, "again.png"))
+    torn = replace(one, path="again.png", label=rare.label)
+    kept = [sample for sample in training if sample.label != rare.label or sample == rare]
+    few = manifest.with_samples([*kept, torn, *manifest.of(Subset.VAL)])
+    looked = drawn(few, 0)
+    assert set(looked.contested) == {one.path, torn.path} and other in looked.samples
+    assert not {sample.sha256 for sample in looked.samples} & {one.sha256}
+    for told in (advise(recipe, plugins, few), rank_backbones(recipe, plugins, few)):
+        assert told.pictures == len(kept) - 1
+        rarity, contest = told.notes
+        assert "fewer than 5 different training pictures" in rarity and few.classes[rare.label] in rarity
+        assert contest == f"2 training pictures have a copy in another class, and are not looked at: {one.path}, again.png."
+        assert told.words.endswith(f"{rarity} {contest}")
+    with pytest.raises(UserError, match="fewer than two classes"):
+        drawn(few.with_samples([one, torn, other]), 0)
+
+
+def test_what_is_one_picture_is_found_among_what_the_network_sees_as_alike(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for number in range(12):
+            write(tmp_path / name / f"{number}.png", encoded(scene(number + 20 * (name == "b"))))
+    write(tmp_path / "a" / "smaller.png", encoded(scene(3).resize((96, 96))))
+    manifest = scan_dataset(DatasetChoice(folder=str(tmp_path)))
+    greys = (Image.open(tmp_path / sample.path).resize((8, 8), Image.Resampling.BOX) for sample in manifest.samples)
+    plain = np.stack([np.asarray(grey, float).ravel() for grey in greys])
+    (group,) = one_picture(manifest, manifest.samples, plain)
+    assert {manifest.samples[number].path for number in group} == {"a/3.png", "a/smaller.png"}
+    assert one_picture(manifest, manifest.samples[:1], plain[:1]) == []
+
+
+def test_no_plan_is_judged_by_a_picture_whose_twin_it_has_learned(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = scan_dataset(recipe.dataset)
+    samples = manifest.of(Subset.TRAIN)
+    groups = [(number, number + 1) for number in range(0, len(samples) - 1, 2)]
+    shown = list[DatasetManifest]()
+
+    def reached(recipe: Recipe, plugins: Plugins, part: DatasetManifest, *rest: object) -> float:
+        shown.append(part)
+        return 1.0
+
+    monkeypatch.setattr(trial, "_reached", reached)
+    trial.tried([recipe, recipe], plugins, manifest, samples, groups, progress=lambda plan, done, total: None)
+    assert len(shown) > 1
+    for part in shown:
+        held = [sample.sha256 in {other.sha256 for other in part.of(Subset.VAL)} for sample in samples]
+        assert any(held) and not all(held)
+        assert all(held[one] is held[other] for one, other in groups)
+
+
+def test_a_plan_that_is_clearly_behind_is_tried_no_further(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (like, *_) = scan_dataset(recipe.dataset).of(Subset.TRAIN)
+    many = tuple(replace(like, sha256=f"{number:064x}", label=number % 2) for number in range(150))
+    told, turns = {"head": 26 / 30, "last:1": 0.9, "last:2": 0.4}, Counter[str]()
+
+    def reached(recipe: Recipe, *rest: object) -> float:
+        turns[recipe.freeze.preset] += 1
+        return told[recipe.freeze.preset]
+
+    monkeypatch.setattr(trial, "_reached", reached)
+    plans = [recipe.model_copy(update={"freeze": recipe.freeze.with_preset(preset)}) for preset in told]
+
+    def race(*names: str) -> tuple[list[float], int]:
+        runners = [plan for plan in plans if plan.freeze.preset in names]
+        manifest = scan_dataset(recipe.dataset)
+        reached, won = trial.tried(runners, plugins, manifest, many, (), progress=lambda plan, done, total: None)
+        return [each.value for each in reached], won
+
+    assert race("head", "last:1", "last:2") == (pytest.approx([26 / 30, 0.9, 0.4]), 1)
+    assert turns["last:2"] == 1 < turns["head"] <= turns["last:1"]
+    turns.clear()
+    assert race("head", "last:2")[1] == 0 and turns == {"head": 1, "last:2": 1}
+
+
+def test_the_speed_is_measured_at_the_size_that_was_asked_about(recipe: Recipe, plugins: Plugins) -> None:
+    ranking = rank_backbones(recipe, plugins)
+    backbone = plugins.backbones.get(ranking.recommended.name)
+    assert {score.side for score in ranking.scores} == {32} and "32 pixels a second" in ranking.words
+    assert known_speed(backbone, image_size=32) == ranking.recommended.speed and known_speed(backbone) is None
 
 
 def test_networks_here_are_ranked_by_what_they_tell(recipe: Recipe, plugins: Plugins) -> None:
@@ -88,24 +187,22 @@ def test_a_network_that_is_not_here_is_told_with_its_cure(recipe: Recipe, plugin
         advise(recipe.model_copy(update={"backbone": BackboneChoice(name="resnet18")}), plugins)
 
 
-def test_where_the_probe_falls_the_plans_are_tried_on_training_pictures_alone(
-    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(advising, "where_to_cut", lambda scores: scores[-1].depth - 1)
+def test_plans_are_tried_on_training_pictures_alone(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advice, "FEWEST_TO_TRY", 1)
     manifest = scan_dataset(recipe.dataset)
     told = set()
-    advice = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
+    first = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
     assert told >= {"Trying head", "Trying last:1"}
-    assert [option.preset for option in advice.options] == ["head", "last:1"]
-    assert advice.option.accuracy.value == max(option.accuracy.value for option in advice.options)
-    assert "each plan was tried" in advice.words
+    assert [option.preset for option in first.options[:2]] == ["head", "last:1"]
+    assert first.option.accuracy.value == max(option.accuracy.value for option in first.options)
+    assert "each plan was tried until it was clearly behind" in first.words
     others = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
     again = advise(recipe, plugins, others)
-    assert [option.accuracy for option in again.options] == [option.accuracy for option in advice.options]
+    assert [option.accuracy for option in again.options] == [option.accuracy for option in first.options]
 
 
 def test_a_try_can_be_given_up(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(advising, "where_to_cut", lambda scores: scores[-1].depth - 1)
+    monkeypatch.setattr(advice, "FEWEST_TO_TRY", 1)
     cancel = threading.Event()
 
     def told(what: str, done: int, total: int | None) -> None:

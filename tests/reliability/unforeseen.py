@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus, StepDone
 from desktop_ft.engine.control import RunControl
-from desktop_ft.gui.actions import ACTIONS
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.faults import FaultDialog
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.menus import ACTIONS
 from tests.reliability.the_window import until, window
 from tests.reliability.trial import Faults, Trial
 

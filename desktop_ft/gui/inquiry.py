@@ -1,4 +1,4 @@
-"""Advice before anything is trained, asked for in the background, and kept for as long as it is about these pictures."""
+"""What is found out before anything is trained: asked for in the background, and told for as long as it is about this recipe."""
 
 import threading
 from collections.abc import Callable
@@ -18,17 +18,18 @@ Told = Callable[[str, int, int | None], None]
 Verb = Callable[[Recipe, DatasetManifest | None, Told, threading.Event], T]
 
 
-class Advisor(QObject, Generic[T]):
-    """One kind of advice, for all that show it.
+class Inquiry(QObject, Generic[T]):
+    """One kind of answer about the recipe, such as a forecast, for all that show it.
 
     Attributes:
         told: about the recipe as it stands; None while unknown.
         fault: why it could not be had, in a sentence; "" if it could.
 
     Args:
-        verb: gives the advice.
+        verb: gives the answer.
         matters: the recipe without what makes no difference to it.
         startable: whether a run could start now, with nothing else under way.
+        lasting: whether what is told still stands while it is asked for anew, and once a run has begun.
     """
 
     changed = Signal()
@@ -42,9 +43,12 @@ class Advisor(QObject, Generic[T]):
         verb: Verb[T],
         matters: Callable[[Recipe], Recipe],
         startable: Callable[[], bool],
+        *,
+        lasting: bool = True,
     ) -> None:
         super().__init__(state)
         self._state, self._worker, self._verb, self._matters, self._startable = state, worker, verb, matters, startable
+        self._lasting = lasting
         self._task: Task | None = None
         self._doing = [""]
         self._known: dict[str, T] = {}
@@ -54,7 +58,7 @@ class Advisor(QObject, Generic[T]):
         self.fault = ""
         for signal in (state.recipe_changed, state.manifest_changed):
             signal.connect(self._edited)
-        training.started.connect(self.cancel)  # measured beside a run, time would be none
+        training.started.connect(self._give_way)
         self._edited()
 
     @property
@@ -81,6 +85,7 @@ class Advisor(QObject, Generic[T]):
             return verb(recipe, manifest, told, cancel)
 
         self.fault = ""
+        self._withdraw()
         self._task = self._worker.run(
             work, finished=self._know, failed=self._fail, progressed=self._advance, cancelled=self._over
         )
@@ -90,7 +95,7 @@ class Advisor(QObject, Generic[T]):
         """Give it up."""
         if self._task is not None:
             self._task.cancel.set()
-            self.changed.emit()
+        self.changed.emit()
 
     def _advance(self, done: int, total: int | None) -> None:
         if self.running:
@@ -110,12 +115,22 @@ class Advisor(QObject, Generic[T]):
         self._task = None
         self.changed.emit()
 
+    def _withdraw(self) -> None:
+        if not self._lasting:
+            self.told, self.fault = None, ""
+
+    def _give_way(self) -> None:
+        """A run has begun: measured beside it, time would be none."""
+        self._withdraw()
+        self.cancel()
+
     def _edited(self) -> None:
-        """What is known was of other pictures or of another network, unless it was not."""
+        """What is known was of other pictures or of another recipe, unless what is different does not matter."""
         if self._known_of is not self._state.manifest:
             self._known, self._known_of, self._about = {}, self._state.manifest, ""
         about = self._matters(self._state.recipe).model_dump_json()
-        if about != self._about:
-            self._about, self.told, self.fault = about, self._known.get(about), ""
-            self.cancel()
-        self.changed.emit()
+        if about == self._about:
+            self.changed.emit()  # what stands in its way may be another
+            return
+        self._about, self.told, self.fault = about, self._known.get(about), ""
+        self.cancel()

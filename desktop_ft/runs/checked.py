@@ -1,0 +1,62 @@
+"""What a person has said is right in the check-up of a dataset, so that it is not shown at the next one."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from desktop_ft.core.language import marked
+from desktop_ft.core.values import from_json
+from desktop_ft.runs import atomic, lock
+
+_WRITTEN = marked("Process {pid} on {host} writes down what is right in these pictures, since {since}.")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPictures:
+    """The pictures of one dataset that are right as they are, by kind of finding and SHA-256: renamed or moved they still are.
+
+    Attributes:
+        home: where the files of all datasets lie.
+        source: the folder or .zip that the pictures are from.
+    """
+
+    home: Path
+    source: str
+
+    def of(self, kind: str) -> frozenset[str]:
+        """Those that are right as far as findings of `kind` go.
+
+        Raises:
+            UserError: what is kept cannot be read, or is damaged.
+        """
+        return self._all().get(kind, frozenset())
+
+    def add(self, kind: str, pictures: Collection[str]) -> None:
+        """Remember these, too.
+
+        Raises:
+            UserError: they cannot be written down, or what is kept cannot be read.
+        """
+        self._put(kind, pictures, forgotten=False)
+
+    def forget(self, kind: str) -> None:
+        """Remember none of `kind` any more. Raises UserError as `add` does."""
+        self._put(kind, (), forgotten=True)
+
+    def _put(self, kind: str, pictures: Collection[str], *, forgotten: bool) -> None:
+        atomic.make_folder(self.home)
+        with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):  # another window may have the same pictures
+            kept = self._all()
+            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(pictures)
+            atomic.write(self._file, json.dumps({name: sorted(each) for name, each in kept.items()}).encode())
+
+    def _all(self) -> dict[str, frozenset[str]]:
+        if not self._file.is_file():
+            return {}
+        return from_json(dict[str, frozenset[str]], atomic.read(self._file), str(self._file))
+
+    @property
+    def _file(self) -> Path:
+        return self.home / f"{hashlib.sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
