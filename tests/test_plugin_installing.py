@@ -143,6 +143,12 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
         folder("class", __init__=code): "cannot be a plugin's name",
         linked: "holds a link or something else",
     }
+    (folder("loose") / "undeclared.py").write_text("x = 1\n")
+    refused[tmp_path / "refused" / "loose" / "undeclared.py"] = "There is no plugin in .*undeclared.py. A plugin is a .py file"
+    refused[folder("undeclared", __init__="x = 1\n")] = "There is no plugin in .*undeclared. A plugin is a .py file"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[dataset]\n")
+    refused[recipe] = "recipe.toml is no plugin. Name a plugin's folder, .zip or .py file"
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK no archive")
     refused[broken] = "damaged or not a .zip"
@@ -152,6 +158,10 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
     assert not list((home / "data").rglob("*.py")) and not list((home / "data").glob("installing-*"))
     install(project)
     with pytest.raises(UserError, match="There is a plugin 'mine' already"):
+        install(project)
+    remove("mine")
+    (home / "data" / "plugins" / "mine").mkdir()
+    with pytest.raises(UserError, match=r"There is something at .*mine already. Take that away"):
         install(project)
 
 
@@ -163,6 +173,49 @@ def test_what_does_not_lie_in_the_plugin_folder_is_not_removed(project: Path) ->
     install(project)
     with pytest.raises(UserError, match="cannot be taken away"):
         remove("mine", discard=lambda place: False)
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "__main__.py", "my-plugin.py"])
+def test_a_file_whose_name_is_no_plugins_name_is_not_copied(name: str, project: Path, home: Path) -> None:
+    source = project / "mine" / name
+    source.write_text((project / "mine" / "__init__.py").read_text())
+    with pytest.raises(UserError) as refused:
+        install(source)
+    assert name != "__init__.py" or str(project / "mine") in refused.value.cure, "the folder around it is what to install"
+    assert not list((home / "data").rglob("*.py"))
+
+
+def test_what_lies_loose_in_the_plugin_folder_makes_no_plugin_of_it(
+    project: Path, marker: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(project)
+    place = home / "data" / "plugins"
+    (place / "__init__.py").write_text(CODE.format(marker=marker))
+    (place / ".hidden").mkdir()
+    (place / ".hidden" / "__init__.py").touch()
+    plugins = load_plugins()
+    loose = record(plugins, "__init__")
+    assert loose is not None and loose.state is PluginState.MISNAMED and "the folder around it" in loose.told
+    assert record(plugins, "plugins") is None and record(plugins, ".hidden") is None
+    with pytest.raises(UserError, match="part of a plugin"):
+        turn(plugins, "__init__", on=True)
+    for name in ("plugins", ".", "..", "", "/", "../plugins", ".hidden"):
+        with pytest.raises(UserError, match="There is no plugin"):
+            remove(name)
+    assert remove("__init__") == place / "__init__.py", "the file alone"
+    assert {path.name for path in place.iterdir()} == {"mine", ".hidden"} and not marker.exists()
+    assert main(["plugins", "list"]) == 0 and "mine" in capsys.readouterr().out
+
+
+def test_a_link_is_removed_and_what_it_leads_to_stays(project: Path, home: Path) -> None:
+    place = home / "data" / "plugins"
+    place.mkdir(parents=True)
+    (place / "linked").symlink_to(project / "mine")
+    (place / "around").symlink_to(place)
+    (place / "__init__.py").write_text("DESKTOP_FT_API = '>=1,<2'\n")
+    for name in ("linked", "around"):
+        assert remove(name) == place / name
+    assert [path.name for path in place.iterdir()] == ["__init__.py"] and (project / "mine" / "more.py").exists()
 
 
 def test_one_that_was_deleted_by_hand_is_not_trusted_when_it_comes_again(project: Path, marker: Path, home: Path) -> None:
@@ -230,7 +283,7 @@ SAID = {
     "stopped": (
         f"import os\n{CODE.format(marker='/dev/null')}\nos._exit(0)\n",
         1,
-        "mine was turned off: It ended the process in which it was tried. `desktop-ft plugins enable mine` tries it again.",
+        "mine was turned off: it ended the process in which it was tried. `desktop-ft plugins enable mine` tries it again.",
     ),
 }
 
@@ -248,7 +301,12 @@ def test_turning_one_on_tells_of_it_alone_and_leads_on(
     assert main(["plugins", "enable", "mine"]) == status
     told = capsys.readouterr()
     assert [line.split()[0] for line in told.out.splitlines()] == ["plugin", "mine"] and state in told.out
-    assert " ".join(told.err.split()).removeprefix("desktop-ft: ") == sentence
+    said = " ".join(told.err.split())
+    trying = "" if state == "incompatible" else "mine is tried in a process of its own, for 30 s at most. "
+    assert said.startswith(trying), "before it is tried"
+    assert said.removeprefix(trying).removeprefix("desktop-ft: ") == sentence
+    reason = sentence.partition(": ")[2][:20]
+    assert not reason or reason not in " ".join(told.out.split()), "it is told once"
 
 
 def test_what_is_copied_and_lacks_a_package_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

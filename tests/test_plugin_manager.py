@@ -84,10 +84,21 @@ def test_a_wrong_plugin_is_named_and_takes_nothing_down(folder: Path, kind: str)
     wrong = next(record for record in plugins.records if record.name == kind)
     assert wrong.state is PluginState.FAILED
     assert wrong.reason
-    assert "Traceback" in wrong.traceback
+    assert "Traceback" in wrong.traceback or kind == "misspells_a_hook"
     assert "good" in plugins.samples
     assert "digits" in plugins.samples
     assert not {"x", "y"} & {sample.name for sample in plugins.samples}
+
+
+def test_a_misspelt_hook_is_named_with_the_nearest(folder: Path) -> None:
+    (folder / "mine.py").write_text(WRONG["misspells_a_hook"])
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert failed.reason == "there is no hook 'register_sample_dataset'"
+    assert failed.cure == "Did you mean register_sample_datasets?"
+    (folder / "mine.py").write_text(GOOD.format(name="z").replace("def register_sample_datasets", "def entirely_else"))
+    set_enabled("mine", on=True)
+    assert record("mine").cure.startswith("Take one of register_backbones, ")
 
 
 def test_a_name_clash_names_both_plugins(folder: Path) -> None:
@@ -124,6 +135,17 @@ def test_what_a_plugin_needs_is_told_before_it_is_turned_on_and_nothing_of_it_is
     )
     set_enabled("mine", on=True)
     assert (record("mine").state, record("mine").lacks) == (PluginState.LOADED, "")
+
+
+def test_what_lacks_is_told_by_what_pip_calls_it_where_it_is_imported_at_the_head_too(folder: Path) -> None:
+    needs = "DESKTOP_FT_NEEDS = {'not_there': 'one[more]'}\nimport not_there\n"
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + needs)
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert (failed.reason, failed.cure) == ("not_there is not installed", "Install it: pip install 'one[more]'.")
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + needs.replace("one[more]'", "one[more]', **{}"))
+    set_enabled("mine", on=True)
+    assert "No module named 'not_there'" in record("mine").reason, "what is no constant only the import can tell"
 
 
 @pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
@@ -214,7 +236,7 @@ def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(fol
     again = subprocess.run(command, capture_output=True, check=True)
     told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
     assert told["state"] == "stopped"
-    assert "The application ended while it was last loaded" in told["reason"]
+    assert "the application ended while it was last loaded" in told["reason"]
 
 
 def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager.trust import TRIED_WITHIN_S
 
 _FAILED = 1
 _BECAME = {
@@ -18,6 +19,7 @@ _BECAME = {
     PluginState.FAILED: "{name} did not load: {reason}.",
     PluginState.INCOMPATIBLE: "{name} does not fit this version of Desktop FT: {reason}.",
     PluginState.SHADOWED: "{name} is left out: {reason}.",
+    PluginState.MISNAMED: "{name} is left out: {reason}.",
 }
 _JSON_HELP = "one JSON document on standard output"
 
@@ -69,14 +71,15 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    set_enabled(arguments.name, on=True)
-    records = load_plugins().records
-    _tell(_called(arguments.name, records), arguments, terminal)
+    tried = f"{arguments.name} is tried in a process of its own, for {TRIED_WITHIN_S} s at most."
+    set_enabled(arguments.name, on=True, trying=lambda: terminal.note(tried))
+    found = _called(arguments.name, load_plugins().records)
+    failed = next((each for each in found[:1] if each.state is not PluginState.LOADED), None)
+    _tell(found, arguments, terminal, told=None if os.environ.get(NO_PLUGINS) else failed)
     if _is_without(arguments.name, "on", terminal):
         return 0
-    turned = next((each for each in records if each.name == arguments.name), None)
-    if turned is not None and turned.state is not PluginState.LOADED:
-        return terminal.fail(_sentence(turned), _FAILED)
+    if failed is not None:
+        return terminal.fail(_sentence(failed), _FAILED)
     terminal.note(f"{arguments.name} is on.")
     return 0
 
@@ -102,8 +105,8 @@ def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
     name = installing.install(arguments.source)
     found = _called(name, load_plugins().records)
-    _tell(found, arguments, terminal)
     unfit = next((each for each in found if each.state is PluginState.INCOMPATIBLE), None)
+    _tell(found, arguments, terminal, told=unfit)
     lacks = next((f" It needs `{each.lacks}` first." for each in found if each.lacks), "")
     if unfit is not None:
         terminal.note(f"{name} is copied, but cannot be turned on. {_sentence(unfit)}")
@@ -138,17 +141,19 @@ def _called(name: str, records: Sequence[PluginRecord]) -> list[PluginRecord]:
 
 def _sentence(record: PluginRecord) -> str:
     """What became of a plugin that is not loaded, and what to do."""
-    cure = f" {record.cure[:1].upper()}{record.cure[1:].rstrip('.')}." if record.cure else ""
-    return _BECAME[record.state].format(name=record.name, reason=record.reason) + cure
+    return f"{_BECAME[record.state].format(name=record.name, reason=record.reason)} {record.advice}".rstrip()
 
 
-def _tell(records: list[PluginRecord], arguments: argparse.Namespace, terminal: Terminal) -> None:
+def _tell(
+    records: list[PluginRecord], arguments: argparse.Namespace, terminal: Terminal, told: PluginRecord | None = None
+) -> None:
+    """List `records`; why `told` is as it is follows in a sentence, so it is not said twice."""
     facts = ("name", "origin", "version", "author", "about", "state", "reason", "lacks", "cure", "traceback")
     terminal.document(
         [{**{fact: str(getattr(record, fact)) for fact in facts}, "brings": dict(record.brings)} for record in records]
     )
     if records:
-        rows = [[each.name, each.origin, each.version, each.state, each.told] for each in records]
+        rows = [[each.name, each.origin, each.version, each.state, "" if each is told else each.told] for each in records]
         terminal.table(["plugin", "found", "version", "state", "why"], rows)
     if arguments.details:
         for record in (record for record in records if record.traceback):

@@ -81,7 +81,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
     problems = [
         f"The plugin {r.name} is {r.state}: {r.told}."
         for r in records
-        if r.state in (PluginState.FAILED, PluginState.STOPPED, PluginState.INCOMPATIBLE)
+        if r.state in (PluginState.FAILED, PluginState.STOPPED, PluginState.INCOMPATIBLE, PluginState.MISNAMED)
     ]
     if free < 2e9:
         problems.append(f"Less than 2 GB are free at {home}: make room before training.")

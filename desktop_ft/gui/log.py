@@ -20,6 +20,7 @@ BROKEN = {
     PluginState.FAILED: marked("The plugin {name} is failed: {reason}."),
     PluginState.STOPPED: marked("The plugin {name} is stopped: {reason}."),
     PluginState.INCOMPATIBLE: marked("The plugin {name} is incompatible: {reason}."),
+    PluginState.MISNAMED: marked("The plugin {name} is misnamed: {reason}."),
 }
 
 

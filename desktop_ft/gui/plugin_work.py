@@ -30,9 +30,9 @@ class PluginWork(QObject):
     failed = Signal(object)
     ended = Signal()
 
-    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, free: Callable[[], bool]) -> None:
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, elsewhere: Callable[[], str]) -> None:
         super().__init__(state)
-        self._free = free
+        self._elsewhere = elsewhere
         self._worker = worker
         self._plugins = plugins
         self.busy = self.asked = ""
@@ -40,7 +40,12 @@ class PluginWork(QObject):
     @property
     def can_begin(self) -> bool:
         """Whether plugins may come and go now."""
-        return not self.busy and self._free()
+        return not self.under_way
+
+    @property
+    def under_way(self) -> str:
+        """What keeps plugins from coming and going now, as a sentence's beginning; "" where nothing does."""
+        return self.busy or self._elsewhere()
 
     def turn(self, name: str, *, on: bool) -> None:
         """Turn a plugin on, which tries it in a process of its own first, or off."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QShowEvent
-from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMessageBox, QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -19,9 +19,16 @@ from desktop_ft.runs import atomic
 from desktop_ft.runs.logbook import report
 
 _NAMED = 12
-_BUSY = marked("Something is under way that may use plugins: wait for it, or stop it, before they come or go.")
+_BUSY = marked("{work} is under way, and may use plugins: wait for it, or stop it, before they come or go.")
 _FILES = (".zip", ".py")
-_LEVELS = {PluginState.LOADED: "good", PluginState.FAILED: "bad", PluginState.STOPPED: "warn", PluginState.INCOMPATIBLE: "warn"}
+_LEVELS = {
+    PluginState.LOADED: "good",
+    PluginState.FAILED: "bad",
+    PluginState.STOPPED: "warn",
+    PluginState.INCOMPATIBLE: "warn",
+    PluginState.MISNAMED: "warn",
+}
+_LEFT_OUT = (PluginState.SHADOWED, PluginState.MISNAMED)
 _MEANINGS = {
     PluginState.LOADED: marked("It is on."),
     PluginState.DISABLED: marked("It is off. Nothing of it has been run."),
@@ -31,6 +38,7 @@ _MEANINGS = {
         "It does not fit this version of Desktop FT: {reason}. Get one that does from its author, or take this one away."
     ),
     PluginState.SHADOWED: marked("It is left out: {reason}."),
+    PluginState.MISNAMED: marked("It is left out: {reason}."),
 }
 _KINDS = {
     "backbone": marked("Networks"),
@@ -71,7 +79,7 @@ class PluginsPage(Page):
         self._work.changed.connect(self.refresh)
         self._work.installed.connect(self._installed)
         self._work.turned.connect(self._turned)
-        self._work.failed.connect(self.notice.fail)
+        self._work.failed.connect(self._failed)
         self._work.ended.connect(self._ended)
         for signal in session.can_open_changed:
             signal.connect(self._enable)
@@ -99,7 +107,7 @@ class PluginsPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """What is dropped here is a plugin."""
         if not self._work.can_begin:
-            self.notice.say(tr(_BUSY), "warn")
+            self.notice.say(tr(_BUSY, work=words.printable(self._work.under_way)), "warn")
         elif len(paths) > 1:
             self.notice.say(tr("Drop one plugin at a time."), "warn")
         else:
@@ -141,7 +149,7 @@ class PluginsPage(Page):
         self.copy = button(tr("Copy details"), self._copy, tip=tr("What its author needs: where it failed, and versions."))
         for each in (self.name, self.about, self.state, self.brings, self.facts, self.trust):
             layout.addWidget(each)
-        self.waits = label(tr(_BUSY), "muted", wrap=True)
+        self.waits = label(role="muted", wrap=True)
         layout.addWidget(self.waits)
         layout.addLayout(row(explained(self.turn, "plugins.turn"), None))
         layout.addLayout(row(self.off, self.remove, None))
@@ -153,7 +161,7 @@ class PluginsPage(Page):
     def _show(self) -> None:
         found: PluginRecord | None = self.table.current()
         self._shown = found
-        own = found is not None and not found.always_on and found.state is not PluginState.SHADOWED
+        own = found is not None and not found.always_on and found.state not in _LEFT_OUT
         unfit = found is not None and found.state is PluginState.INCOMPATIBLE
         failed = found is not None and found.state is PluginState.FAILED
         self.trust.setVisible(own and found is not None and found.origin is not Origin.BUILT_IN)
@@ -186,6 +194,7 @@ class PluginsPage(Page):
         free = self._work.can_begin
         for each in (self.add_folder, self.add_file, self.remove, self.off, self.turn):
             each.setEnabled(free)
+        self.waits.setText("" if free else tr(_BUSY, work=words.printable(self._work.under_way)))
         self.waits.setVisible(not free and not self._work.busy)
         if self._session.plugins.safe_mode:
             self.turn.setEnabled(False)
@@ -202,9 +211,20 @@ class PluginsPage(Page):
             self._work.turn(self._shown.name, on=False)
 
     def _remove(self) -> None:
-        if self._shown is not None:
+        if self._shown is not None and self._sure_to_remove(name := self._shown.name):
             self.notice.clear()
-            self._work.remove(self._shown.name)
+            self._work.remove(name)
+
+    def _sure_to_remove(self, name: str) -> bool:
+        box = QMessageBox(self)
+        box.setWindowTitle(tr("Move to trash"))
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(tr("Move the plugin {name} to the trash?", name=words.printable(name)))
+        box.setInformativeText(tr("It is turned off, and what it brings is on offer no more."))
+        move = box.addButton(tr("Move to trash"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole))
+        box.exec()
+        return box.clickedButton() is move
 
     def _add_folder(self) -> None:
         if folder := choose_folder(self, self._session.settings, tr("Choose a plugin's folder")):
@@ -229,6 +249,16 @@ class PluginsPage(Page):
         self._enable()
         if self._used is not None and self.isVisible():  # who uses the keyboard goes on from there
             self._used.setFocus()
+
+    def _failed(self, error: BaseException) -> None:
+        from desktop_ft.plugin_manager.installing import AlreadyThere
+
+        if not isinstance(error, AlreadyThere):
+            self.notice.fail(error)
+            return
+        self.table.select(lambda each: _key(each) == (error.name, Origin.FOLDER))
+        there = tr("There is a plugin '{name}' already. Move that one to the trash first.", name=words.printable(error.name))
+        self.notice.say(there, "warn")
 
     def _installed(self, name: str) -> None:
         self.table.select(lambda each: each.name == name)

@@ -57,12 +57,14 @@ def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins)
 
 def _backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
     choice = recipe.backbone
-    if choice.name not in plugins.backbones:
-        return Blocker(tr("The network '{name}' is not on offer here. Choose another.", name=choice.name), "model")
+    try:
+        backbone = plugins.backbones.get(choice.name)
+    except UserError as error:
+        return Blocker(str(error), "model")
     if choice.weights and recipe.freeze.pretrained:
         if not Path(choice.weights).is_file():
             return Blocker(tr("The weights file {file} is not there any more. Choose another.", file=choice.weights), "model")
-    elif recipe.freeze.pretrained and not backbones.is_local(backbone := plugins.backbones.get(choice.name)):
+    elif recipe.freeze.pretrained and not backbones.is_local(backbone):
         return Blocker(tr(_MISSING[backbone.spec.weights.origin], name=choice.name), "model")
     return None
 

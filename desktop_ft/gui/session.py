@@ -97,7 +97,14 @@ class Session:
 
 
 def _is_free(opening: Opening, training: Training, runs: RunWork) -> bool:
-    return not (opening.running or training.running or runs.busy)
+    return not _under_way(opening, training, runs)
+
+
+def _under_way(opening: Opening, training: Training, runs: RunWork) -> str:
+    """What uses pictures, runs and plugins just now, as a sentence's beginning; "" where nothing does."""
+    if training.running:
+        return tr("A run")
+    return tr(runs.busy) or (opening.what if opening.running else "")
 
 
 def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
@@ -161,7 +168,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     for asked in (forecast, advice, ranking):
         runs.ended.connect(asked.changed)
     networks = Networks(state, worker, plugins)
-    plugin_work = PluginWork(state, worker, plugins, lambda: _is_free(opening, training, runs))
+    plugin_work = PluginWork(state, worker, plugins, lambda: _under_way(opening, training, runs))
     plugin_work.changed.connect(networks.look_again)
     Diary(opening, networks, runs, training)
     return Session(

@@ -14,7 +14,16 @@ from functools import partial, reduce
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.plugin_manager import trust
-from desktop_ft.plugin_manager.finding import BUILT_INS, Candidate, Origin, find_plugins, plugin_folder
+from desktop_ft.plugin_manager.finding import (
+    BUILT_INS,
+    NAMING,
+    Candidate,
+    Origin,
+    find_plugins,
+    is_part,
+    misnamed,
+    plugin_folder,
+)
 from desktop_ft.plugin_manager.loading import (
     PluginRecord,
     Plugins,
@@ -79,6 +88,11 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
     _let_go(plugins, found, trusted)  # first: another may bring what they brought
     settled = (_settled(plugins, candidate, trusted) for candidate in found.values())
     plugins.records = [*(replace(record, enabled=record.name in trusted.enabled) for record in settled), *shadowed]
+    news += [
+        partial(trust.Trust.with_brought, name=each.name, brings=each.brings)
+        for each in plugins.records
+        if each.state is PluginState.LOADED and not each.always_on and trusted.brought.get(each.name) != each.brings
+    ]
     if news:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
@@ -105,8 +119,9 @@ def try_alone(name: str) -> None:
             return
 
 
-def set_enabled(name: str, on: bool) -> None:
-    """Turn a plugin on or off for whoever looks next. One that is turned on is tried first, in a process of its own.
+def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None) -> None:
+    """Turn a plugin on or off for whoever looks next. One that is turned on is tried first, in a process of its own, for
+    `trust.TRIED_WITHIN_S` at most: `trying` is called before that.
 
     Raises:
         UserError: there is no such plugin, or it is built in.
@@ -117,11 +132,14 @@ def set_enabled(name: str, on: bool) -> None:
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
     if found is not None and found.always_on:
         raise UserError(tr("'{name}' is always on.", name=name), tr("`desktop-ft plugins` lists what can be turned on and off."))
+    if on and found is not None and (what := _misnamed(found)):
+        raise UserError(what, tr("`desktop-ft plugins` says what to do about it."))
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
     changes: list[_Change] = [partial(trust.Trust.with_enabled, name=name, files=found.fingerprint)]
     if found.origin is not Origin.BUILT_IN and not incompatible(found):  # else it is never imported
+        trying()
         changes.append(_tried(found))
     trust.change(partial(_after, changes))
 
@@ -171,6 +189,10 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
     if candidate.always_on:
         return None
     name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
+    if reason := _misnamed(candidate):
+        take_away = tr("take it away (`desktop-ft plugins remove {name}`), and install the folder around it", name=name)
+        cure = take_away if is_part(name) else tr(NAMING)
+        return record_of(candidate, PluginState.MISNAMED, reason.rstrip(".。"), cure=cure)
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
@@ -180,11 +202,16 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         off = record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
         return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
     if why := trusted.stopped.get(name):
-        return record_of(candidate, PluginState.STOPPED, tr(why).rstrip(".。"), cure=again)
+        return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
     if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))
     return None
+
+
+def _misnamed(candidate: Candidate) -> str:
+    """Why a file in the plugin folder cannot be a plugin; what is installed is called as its author says."""
+    return misnamed(candidate.name) if candidate.origin is Origin.FOLDER else ""
 
 
 def _another(candidate: Candidate) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from desktop_ft import __version__, places
 from desktop_ft.api import hookspecs
-from desktop_ft.core.language import marked
+from desktop_ft.core.language import marked, tr
 from desktop_ft.plugin_manager import trust
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
@@ -29,8 +29,11 @@ OFFERED = (
     "torch_export", "openvino_export", "ncnn_export", "coreml_export",
 )  # fmt: skip
 """What ships, and is off until a person turns it on."""
+NAMING = marked("Give the file or folder a name of letters, digits and underscores that does not begin with a digit.")
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
+_HOOK = "register_"
+_PACKAGE = "__init__.py"
 _FACTS = ("Author", "Author-email"), ("Summary",)
 
 
@@ -51,6 +54,7 @@ class Said:
         version, author: its `__version__` and `__author__`; "" where it says none.
         about: the first line of its docstring; "" where it has none.
         needs: its `DESKTOP_FT_NEEDS`: each module that it imports and pip must bring first, with what pip calls it.
+        hooks: names of what it defines or takes over from its own modules that are called as hooks are.
     """
 
     api: str | None = None
@@ -58,6 +62,7 @@ class Said:
     author: str = ""
     about: str = ""
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,7 @@ class Candidate:
 
     Attributes:
         source: the file that is imported first; None of one that is installed, where only the import can tell.
+        place: what of the plugin folder is it, and all of it; None of one that lies elsewhere.
         package: what it was installed with.
     """
 
@@ -73,6 +79,7 @@ class Candidate:
     origin: Origin
     module: str
     source: Path | None = None
+    place: Path | None = None
     files: Mapping[str, Path] = dataclasses.field(default_factory=dict)
     package: importlib.metadata.Distribution | None = None
 
@@ -110,10 +117,12 @@ def find_plugins() -> Iterator[Candidate]:
     _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
     yield from map(_shipped, BUILT_INS)
     _mount(_FOLDER_PACKAGE, plugin_folder())
-    for source in _sources(plugin_folder()):
-        name = source.parent.name if source.name == "__init__.py" else source.stem
-        files = files_below(source.parent) if source.name == "__init__.py" else {source.name: source}
-        yield Candidate(name=name, origin=Origin.FOLDER, module=f"{_FOLDER_PACKAGE}.{name}", source=source, files=files)
+    for place in _places(plugin_folder()):
+        name, source, files = place.stem, place, {place.name: place}
+        if place.is_dir():
+            name, source, files = place.name, place / _PACKAGE, files_below(place)
+        module = f"{_FOLDER_PACKAGE}.{name}"
+        yield Candidate(name=name, origin=Origin.FOLDER, module=module, source=source, place=place, files=files)
     for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         known = (point.dist.files or []) if point.dist else []
         files = {str(file): Path(str(file.locate())) for file in known if file.suffix != ".pyc"}
@@ -122,7 +131,7 @@ def find_plugins() -> Iterator[Candidate]:
 
 
 def _shipped(name: str) -> Candidate:
-    source = places.shipped("plugins") / name / "__init__.py"
+    source = places.shipped("plugins") / name / _PACKAGE
     return Candidate(name=name, origin=Origin.BUILT_IN, module=f"{_BUILT_IN_PACKAGE}.{name}", source=source)
 
 
@@ -131,9 +140,18 @@ def plugin_folder() -> Path:
     return places.data() / "plugins"
 
 
-def is_name(name: str) -> bool:
-    """Whether a plugin can be called so."""
-    return name.isidentifier() and not keyword.iskeyword(name)
+def is_part(name: str) -> bool:
+    """Whether what is called `name` is the file of a package, without the folder around it."""
+    return f"{name}.py" == _PACKAGE
+
+
+def misnamed(name: str) -> str:
+    """Why no plugin can be called `name`; "" where one can."""
+    if is_part(name):
+        return tr("{file} is a part of a plugin, not a plugin.", file=_PACKAGE)
+    if name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__"):
+        return ""
+    return tr("'{name}' cannot be a plugin's name.", name=name)
 
 
 def said_by(source: Path) -> Said:
@@ -156,7 +174,16 @@ def said_by(source: Path) -> Said:
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
         needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
+        hooks=tuple(name for name in _named_by(tree.body) if name.startswith(_HOOK)),
     )
+
+
+def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef):
+            yield statement.name
+        elif isinstance(statement, ast.ImportFrom):
+            yield from (each.asname or each.name for each in statement.names)
 
 
 def needs_of(declared: object) -> dict[str, str] | None:
@@ -192,11 +219,14 @@ def _constant(value: ast.expr | None) -> object:
         return None
 
 
-def _sources(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    inside = (entry / "__init__.py" if entry.is_dir() else entry for entry in sorted(folder.iterdir()))
-    return [source for source in inside if source.suffix == ".py" and source.is_file() and not source.name.startswith(".")]
+def _places(folder: Path) -> list[Path]:
+    """What in `folder` is a plugin: each a file or a package that lies in it, never the folder itself."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [entry for entry in inside if _is_plugin(entry) and not entry.name.startswith(".")]
+
+
+def _is_plugin(entry: Path) -> bool:
+    return (entry / _PACKAGE).is_file() if entry.is_dir() else entry.suffix == ".py" and entry.is_file()
 
 
 def files_below(folder: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,22 @@ MOST_BYTES = 1 << 30
 _left_out = shutil.ignore_patterns("__pycache__", ".*")
 
 
+class AlreadyThere(UserError):
+    """A plugin called `name` lies in the plugin folder already."""
+
+    def __init__(self, name: str) -> None:
+        what = tr("There is a plugin '{name}' already.", name=name)
+        super().__init__(what, tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name))
+        self.name = name
+
+
 def install(source: Path) -> str:
     """Copy the plugin in `source`: a .py file, a package, a folder or .zip that holds one of these; gives its name. It is off.
 
     Raises:
-        UserError: there is none in it or more than one, its name is taken or cannot be one, it holds links, is larger than
-            `MOST_BYTES`, or cannot be copied.
+        AlreadyThere: there is one of its name in the plugin folder.
+        UserError: there is none in it or more than one, its name is taken otherwise or cannot be one, it holds links,
+            is larger than `MOST_BYTES`, or cannot be copied.
     """
     with _unpacked(source) as place:
         try:
@@ -59,13 +70,13 @@ def remove(name: str, discard: Callable[[Path], bool] | None = None) -> Path:
     found = next((each for each in called_so if each.origin is Origin.FOLDER), None)
     if not called_so:
         raise UserError(tr("There is no plugin '{name}'.", name=name), tr("`desktop-ft plugins` lists what was found."))
-    if found is None or found.source is None:
+    if found is None or found.place is None:
         raise UserError(
             tr("'{name}' does not lie in the plugin folder.", name=name),
             tr("One that was installed with pip is uninstalled with pip; a built-in one stays."),
         )
     trust.change(lambda kept: kept.without(name))
-    place = found.source.parent if found.source.name == "__init__.py" else found.source
+    place = found.place
     try:
         gone = discard(place) if discard is not None else _delete(place)
     except OSError as error:
@@ -91,6 +102,8 @@ def _unpacked(source: Path) -> Iterator[Path]:
     if source.is_dir() or source.suffix == ".py":
         yield source
         return
+    if source.suffix.lower() != ".zip" and not zipfile.is_zipfile(source):
+        raise UserError(tr("{path} is no plugin.", path=source), tr("Name a plugin's folder, .zip or .py file."))
     atomic.make_folder(places.data())
     with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
         unpacked = archive.unpack(source, Path(temporary))
@@ -101,10 +114,13 @@ def _unpacked(source: Path) -> Iterator[Path]:
 
 def _plugin_in(place: Path, source: Path) -> Path:
     """The plugin's file or package: `place` itself, or the one that lies in it, or in the one folder that it holds."""
-    if place.is_file() or (place / "__init__.py").is_file():
-        return place
-    found = _declared_in(place)
-    inside = [each for each in place.iterdir() if not each.name.startswith((".", "__"))]
+    whole = place if place.is_file() else place / "__init__.py"
+    if whole.is_file():
+        declared = finding.said_by(whole).api is not None or place.name == "__init__.py"  # the last is told of by its name
+        found, inside = [place] if declared else [], []
+    else:
+        found = _declared_in(place)
+        inside = [each for each in place.iterdir() if not each.name.startswith((".", "__"))]
     if not found and len(inside) == 1 and inside[0].is_dir():  # a .zip of a folder holds that folder
         return _plugin_in(inside[0], source)
     if not found:
@@ -127,19 +143,18 @@ def _declared_in(place: Path) -> list[Path]:
 
 
 def _check(name: str, plugin: Path) -> None:
-    if not finding.is_name(name):
-        raise UserError(
-            tr("'{name}' cannot be a plugin's name.", name=name),
-            tr("Give the file or folder a name of letters, digits and underscores that does not begin with a digit."),
-        )
+    if what := finding.misnamed(name):
+        around = tr("Install the folder around it: {folder}.", folder=plugin.absolute().parent)
+        raise UserError(what, around if finding.is_part(name) else tr(finding.NAMING))
     taken = {each.name: each.origin for each in finding.find_plugins()}
     if taken.get(name) in (Origin.BUILT_IN, Origin.INSTALLED):
         raise UserError(tr("There is a plugin '{name}' already.", name=name), tr("Give yours another name."))
-    if name in taken or any(os.path.lexists(finding.plugin_folder() / each) for each in (name, f"{name}.py")):
-        raise UserError(
-            tr("There is a plugin '{name}' already.", name=name),
-            tr("Remove that one first: `desktop-ft plugins remove {name}`.", name=name),
-        )
+    if name in taken:
+        raise AlreadyThere(name)
+    for place in (finding.plugin_folder() / each for each in (name, f"{name}.py")):
+        if os.path.lexists(place):  # no plugin, or it would have been found
+            what = tr("There is something at {path} already.", path=place)
+            raise UserError(what, tr("Take that away first, or give the plugin another name."))
     size = 0
     for path in [plugin] if plugin.is_file() else _copied(plugin):
         if not (path.is_file() or path.is_dir()) or path.is_symlink():

@@ -5,6 +5,7 @@ A plugin that raises takes nothing down: it is left out, with its traceback kept
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
 import sys
 import traceback
@@ -18,7 +19,7 @@ import pluggy
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from desktop_ft.api import API_VERSION, Augmentation, Backbone, EventSink, Exporter, SampleDataset, WindowPanel, hookspecs
-from desktop_ft.api.catalog import Catalog
+from desktop_ft.api.catalog import Catalog, Elsewhere
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.plugin_manager import tampering, trust
@@ -34,6 +35,10 @@ class PluginState(StrEnum):
     FAILED = marked("failed")
     INCOMPATIBLE = marked("incompatible")
     SHADOWED = marked("shadowed")
+    MISNAMED = marked("misnamed")
+
+
+_CAN_BE_TURNED_ON = (PluginState.DISABLED, PluginState.STOPPED, PluginState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class PluginRecord:
         reason, cure: why it is so, and what to do about it on the command line; "" where there is nothing to say.
         lacks: the command that installs what it needs and is not installed; "" where nothing lacks, and while it is loaded.
         brings: the names of what it brought, by their kind, in English.
+        hooks: names of the hooks that stand in its source; none where only its import can tell.
         tampers: whether it has replaced something of Python or of a library.
         fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
     """
@@ -64,13 +70,20 @@ class PluginRecord:
     traceback: str = ""
     lacks: str = ""
     brings: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    hooks: tuple[str, ...] = ()
     tampers: bool = False
     fingerprint: str = ""
 
     @property
+    def advice(self) -> str:
+        """What to do about it, as a sentence; "" where there is nothing to do."""
+        ended = self.cure if self.cure.endswith((".", "。", "?")) else f"{self.cure}."
+        return f"{ended[:1].upper()}{ended[1:]}" if self.cure else ""
+
+    @property
     def told(self) -> str:
-        """Why it is so, and what to do about it."""
-        return "; ".join(filter(None, (self.reason, self.cure)))
+        """Why it is so, and what to do about it; the end of a sentence, and another, without the last full stop."""
+        return ". ".join(filter(None, (self.reason, self.advice.rstrip(".。"))))
 
 
 class Plugins:
@@ -84,13 +97,13 @@ class Plugins:
 
     def __init__(self, *, safe_mode: bool = False) -> None:
         self.backbones: Catalog[Backbone] = Catalog(
-            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name
+            marked("backbone"), marked("`desktop-ft backbones` lists them."), lambda b: b.spec.name, self._elsewhere
         )
-        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name)
-        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name)
-        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name)
-        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name)
-        self.panels: Catalog[WindowPanel] = Catalog(marked("window panel"), "", lambda p: p.name)
+        self.augmentations: Catalog[Augmentation] = Catalog(marked("augmentation"), "", lambda a: a.name, self._elsewhere)
+        self.exporters: Catalog[Exporter] = Catalog(marked("export format"), "", lambda e: e.name, self._elsewhere)
+        self.samples: Catalog[SampleDataset] = Catalog(marked("sample"), "", lambda s: s.name, self._elsewhere)
+        self.sinks: Catalog[EventSink] = Catalog(marked("event sink"), "", lambda s: s.name, self._elsewhere)
+        self.panels: Catalog[WindowPanel] = Catalog(marked("window panel"), "", lambda p: p.name, self._elsewhere)
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.safe_mode = safe_mode
@@ -119,6 +132,49 @@ class Plugins:
             "register_window_panels": self.panels,
         }
 
+    def _elsewhere(self, kind: str, name: str) -> Elsewhere:
+        found = {each.name: each for each in self.records if each.state is not PluginState.SHADOWED}
+        known = _known()
+        authors = [plugin for plugin, brings in known.items() if name in brings.get(kind, ())]
+        for plugin in sorted(authors, key=lambda plugin: plugin not in found):
+            if plugin not in found:
+                return _gone(plugin)
+            if found[plugin].state is not PluginState.LOADED:
+                return self._idle(found[plugin])
+        hook = next(hook for hook, catalog in self.hooks().items() if catalog.kind == kind)
+        unknown = [each for each in found.values() if each.state is not PluginState.DISABLED or each.name not in known]
+        possible = [each.name for each in unknown if each.state in _CAN_BE_TURNED_ON and hook in (each.hooks or {hook})]
+        if not possible:
+            return Elsewhere()
+        told = tr("It may come from a plugin that is off or failed: {names}.", names=", ".join(possible))
+        return Elsewhere(cure=f"{told} {self._turning_on('NAME')}")
+
+    def _idle(self, record: PluginRecord) -> Elsewhere:
+        """Of something that the plugin of `record` would bring, were it loaded."""
+        why = f"{tr(record.state)}: {record.reason}" if record.reason else tr(record.state)
+        source = tr("It comes from the plugin {name}, which is {why}.", name=record.name, why=why)
+        if record.state not in _CAN_BE_TURNED_ON:
+            return Elsewhere(source, record.advice)
+        needed = record.advice if record.state is PluginState.FAILED and record.lacks else ""
+        return Elsewhere(source, f"{needed} {self._turning_on(record.name)}".strip())
+
+    def _turning_on(self, name: str) -> str:
+        if self.safe_mode:
+            return tr("This start is without plugins: start without --no-plugins.")
+        return tr("Turn it on with `desktop-ft plugins enable {name}`, or on the page Plugins.", name=name)
+
+
+def _known() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """What each plugin brought when it was last loaded, as far as that is known."""
+    with contextlib.suppress(UserError):  # the error that is about to be told matters more
+        return trust.read().brought
+    return {}
+
+
+def _gone(plugin: str) -> Elsewhere:
+    cure = tr("Install that again, then turn it on: `desktop-ft plugins enable {name}`.", name=plugin)
+    return Elsewhere(tr("It comes from the plugin {name}, which is gone.", name=plugin), cure)
+
 
 def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cure: str = "", trace: str = "") -> PluginRecord:
     """What became of `candidate`."""
@@ -134,7 +190,8 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cur
         reason=reason,
         cure=cure,
         traceback=trace,
-        lacks=install_command(lacking(candidate.said.needs).values()),
+        lacks=install_command(lacking(said.needs).values()),
+        hooks=said.hooks,
     )
 
 
@@ -195,13 +252,14 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
         _forget_modules(candidate)  # whatever still held a part of it may have brought back the rest, as it was
     hook = ""
     try:
+        _must_have(candidate.said.needs)
         module = importlib.import_module(candidate.module)
         declared = getattr(module, "DESKTOP_FT_API", None)
         if reason := _unfit(declared) if declared is not None else tr("it does not say which plugin API it is written for"):
             return record_of(candidate, PluginState.INCOMPATIBLE, reason)
         _must_have(getattr(module, "DESKTOP_FT_NEEDS", {}))
         manager.register(module, name)
-        manager.check_pending()  # a hook whose name is misspelt would never be called
+        _must_be_known(manager, module)
         for hook, catalog in plugins.hooks().items():
             _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
     except (Exception, SystemExit) as error:
@@ -230,6 +288,16 @@ def _must_have(declared: object) -> None:
     if missing := lacking(needs):
         what = tr_n("{names} is not installed.", "{names} are not installed.", n=len(missing), names=", ".join(missing))
         raise UserError(what, tr("Install it: {command}.", command=install_command(missing.values())))
+
+
+def _must_be_known(manager: pluggy.PluginManager, module: types.ModuleType) -> None:
+    """Refuse a hook whose name is misspelt, which would never be called, with a `UserError` that names the nearest."""
+    for hook in manager.get_hookcallers(module) or ():
+        if not hook.has_spec():
+            known = [name for name in vars(hookspecs) if name.startswith("register_")]
+            near = difflib.get_close_matches(hook.name, known, n=1)
+            cure = tr("Did you mean {name}?", name=near[0]) if near else tr("Take one of {names}.", names=", ".join(known))
+            raise UserError(tr("there is no hook '{name}'", name=hook.name), cure)
 
 
 def _unfit(declared: object) -> str:

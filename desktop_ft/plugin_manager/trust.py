@@ -23,9 +23,9 @@ from desktop_ft.core.values import plain_json
 from desktop_ft.runs import atomic, lock
 
 TRIED_WITHIN_S = 30
-_ENDED = marked("The application ended while it was last loaded.")
-_ENDED_ITS_TRIAL = marked("It ended the process in which it was tried.")
-_ENDLESS = marked("When it was tried, its import did not come to an end.")
+_ENDED = marked("the application ended while it was last loaded")
+_ENDED_ITS_TRIAL = marked("it ended the process in which it was tried")
+_ENDLESS = marked("when it was tried, its import did not come to an end")
 _PROBE = "desktop_ft.plugin_manager.probe"
 _CHANGED = marked("The list of plugins is being changed by process {pid} on {host}, since {since}.")
 
@@ -38,11 +38,13 @@ class Trust:
         enabled: name to the fingerprint of what the person enabled; "" where that is not known yet.
         tried: name to the fingerprint of what came well out of its trial.
         stopped: name to why it is not loaded again until it is enabled anew, in English.
+        brought: name to the names of what it brought when it was last loaded, by their kind; kept when it is off or gone.
     """
 
     enabled: dict[str, str] = field(default_factory=dict)
     tried: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
+    brought: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def with_enabled(self, name: str, files: str) -> Trust:
         """The same with `name` enabled as it is now, whatever it did before."""
@@ -58,9 +60,15 @@ class Trust:
         """The same with `name` not to be loaded again."""
         return replace(self, stopped={**self.stopped, name: why})
 
+    def with_brought(self, name: str, brings: Mapping[str, tuple[str, ...]]) -> Trust:
+        """The same with `name` known as what brought `brings`."""
+        return replace(self, brought={**self.brought, name: dict(brings)})
+
     def without(self, name: str) -> Trust:
-        """The same without `name`."""
-        return Trust(*({key: value for key, value in each.items() if key != name} for each in asdict(self).values()))
+        """The same without trust in `name`; what it brought is still known."""
+        trusted = (self.enabled, self.tried, self.stopped)
+        enabled, tried, stopped = ({key: value for key, value in each.items() if key != name} for each in trusted)
+        return replace(self, enabled=enabled, tried=tried, stopped=stopped)
 
 
 def read() -> Trust:

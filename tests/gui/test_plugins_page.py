@@ -4,9 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.events import RunEnded, RunStatus
@@ -54,6 +55,21 @@ def idle(window: MainWindow) -> bool:
     return not window.session.plugin_work.busy
 
 
+def take_away(plugins: PluginsPage, answer: str = "Move to trash") -> str:
+    """Ask to take away the plugin that is shown, and give `answer`; what was asked."""
+    asked = []
+
+    def reply() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        asked.append(box.text())
+        click(next(button for button in box.buttons() if button.text().replace("&", "") == answer))
+
+    QTimer.singleShot(0, reply)
+    click(plugins.remove)
+    return asked[0]
+
+
 def offered(window: MainWindow) -> list[str]:
     augment = window.page("augment")
     assert isinstance(augment, AugmentPage)
@@ -98,7 +114,9 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
 
     page(window)
     qtbot.waitUntil(lambda: idle(window))
-    click(plugins.remove)
+    assert "plugin mine " in take_away(plugins, "Keep")
+    assert idle(window) and (home / "data" / "plugins" / "mine.py").exists()
+    take_away(plugins)
     qtbot.waitUntil(lambda: idle(window))
     assert not (home / "data" / "plugins" / "mine.py").exists()
     assert all(record.name != "mine" for record in window.session.plugins.records)
@@ -130,6 +148,34 @@ def test_one_that_fails_says_where_and_is_copied(window: MainWindow, qtbot: QtBo
     window.session.plugin_work.turn("wrong", on=True)
     qtbot.waitUntil(lambda: idle(window), timeout=60_000)
     assert plugins.table.current().state is PluginState.LOADED and not plugins.off.isVisible()
+
+
+def test_one_that_is_there_already_is_shown_with_what_to_press(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, home: Path
+) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE)
+    plugins = shown(window, qtbot)
+    plugins.table.select(lambda each: each.name == "csv_sink")
+    (tmp_path / "mine.py").write_text(CODE)
+    drop(window, tmp_path / "mine.py")
+    qtbot.waitUntil(lambda: idle(window))
+    assert plugins.name.text() == "mine" and plugins.remove.isVisible()
+    assert "already. Move that one to the trash first" in plugins.notice.text and "desktop-ft" not in plugins.notice.text
+
+
+def test_what_is_misnamed_can_only_be_taken_away(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE)
+    (folder / "__init__.py").write_text(CODE)
+    plugins = shown(window, qtbot)
+    plugins.table.select(lambda each: each.name == "__init__")
+    assert "part of a plugin" in plugins.state.text() and not plugins.turn.isVisible()
+    assert "__init__" in take_away(plugins)
+    qtbot.waitUntil(lambda: idle(window))
+    assert [path.name for path in folder.iterdir()] == ["mine.py"]
 
 
 def test_one_that_does_not_fit_is_not_offered_to_be_turned_on(
@@ -229,8 +275,8 @@ def test_a_plugin_written_from_the_template_trains_a_run(
     click(plugins.turn)
     qtbot.waitUntil(lambda: idle(window))
     blocker = window.session.blocker()
-    assert blocker is not None and "hedgehog_net" in blocker.reason
-    click(plugins.remove)
+    assert blocker is not None and "hedgehog_net" in blocker.reason and "plugins enable hedgehog" in blocker.reason
+    take_away(plugins)
     qtbot.waitUntil(lambda: idle(window))
     assert not (home / "data" / "plugins" / "hedgehog").exists() and project.exists()
 
@@ -261,7 +307,8 @@ def test_while_a_run_is_under_way_plugins_neither_come_nor_go(window: MainWindow
     try:
         assert not plugins.add_file.isEnabled() and plugins.waits.isVisible()
         drop(window, tmp_path)
-        assert "wait for it, or stop it" in plugins.notice.text
+        assert plugins.notice.text.startswith("A run is under way") and "wait for it, or stop it" in plugins.notice.text
+        assert plugins.waits.text() == plugins.notice.text
     finally:
         ends.set()
         qtbot.waitUntil(lambda: not window.session.training.running)

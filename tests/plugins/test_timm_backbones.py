@@ -81,7 +81,7 @@ def test_without_timm_it_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> 
     set_enabled("timm_backbones", on=True)
     record = next(each for each in load_plugins().records if each.name == "timm_backbones")
     assert record.state is PluginState.FAILED
-    assert record.told == "timm is not installed; Install it: pip install 'desktop-ft[timm]'."
+    assert record.told == "timm is not installed. Install it: pip install 'desktop-ft[timm]'"
 
 
 def test_every_classifier_of_timm_is_there(backbones: Catalog[Backbone]) -> None:
