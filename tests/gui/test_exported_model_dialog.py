@@ -10,10 +10,12 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.jobs import exported_file
 from desktop_ft.runs.run_folder import RunFolder
+from tests.data.test_model_files import EXPORTS
 from tests.reliability import hostile_onnx
 
 
@@ -70,6 +72,30 @@ def test_what_is_no_exported_file_is_told(window: MainWindow, tmp_path: Path, qt
     (tmp_path / "text.onnx").write_text("hello")
     dialog = dropped(window, tmp_path / "text.onnx", qtbot)
     assert "is not an ONNX file" in dialog.notice.text and not dialog.judge.isEnabled()
+    dialog.close()
+
+
+@pytest.mark.parametrize("name", ["model.pt2", "model.zip"])
+def test_an_export_for_something_else_is_told_of_on_the_page_data(
+    window: MainWindow, tmp_path: Path, name: str, qtbot: QtBot
+) -> None:
+    (path := tmp_path / name).write_bytes(EXPORTS["PyTorch"])
+    drop(window, path)
+    page = window.page("data")
+    assert isinstance(page, DataPage)
+    said = "is an export for PyTorch"
+    qtbot.waitUntil(lambda: said in window.notice.text or said in page.notice.text, timeout=20_000)
+
+
+def test_a_table_is_not_taken_for_a_photo(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    dialog = dropped(window, file, qtbot)
+    for name, content, said in (
+        ("answers.csv", b"file,answer\n", "answers.csv is a table, not a photo."),
+        ("model.ncnn.zip", EXPORTS["ncnn"], "is an export for ncnn"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        drop(dialog, tmp_path / name)
+        assert said in dialog.trying.notice.text and not window.session.runs.busy and not dialog.trying.answers
     dialog.close()
 
 
