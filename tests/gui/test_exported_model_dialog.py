@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs import exported_file
 from desktop_ft.runs.run_folder import RunFolder
 from tests.data.test_model_files import EXPORTS
@@ -121,7 +122,9 @@ def test_it_trains_on_from_its_run(
     window: MainWindow, file: Path, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunFolder.create(places.runs() / "the run")
-    recipe = Recipe(dataset=DatasetChoice(folder=str(photos)), seed=77)
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos))))
+    backbone = BackboneChoice(weights=str(run.path / "checkpoints" / "best.safetensors"))
+    recipe = Recipe(dataset=DatasetChoice(folder=str(photos)), backbone=backbone, seed=77)
     monkeypatch.setattr(exported_file, "run_of_file", lambda card: run.path)
     monkeypatch.setattr(exported_file, "going_on", lambda path, plugins: recipe)
     dialog = dropped(window, file, qtbot)
@@ -129,4 +132,6 @@ def test_it_trains_on_from_its_run(
     dialog.go_on.click()
     qtbot.waitUntil(lambda: window.session.state.recipe.seed == 77, timeout=20_000)
     assert window.session.state.page == "train"
+    page = window.page("train")
+    assert isinstance(page, TrainPage) and page.starts.text() == "Starts from the weights of the run the run."
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=20_000)
