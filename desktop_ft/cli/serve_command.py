@@ -89,11 +89,12 @@ def _serve(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _greet(name: str, classes: int, address: "Address", guarded: bool, terminal: Terminal) -> None:
     if not address.loopback:
         who = "who knows the token" if guarded else "without a password"
-        terminal.note(f"Warning: whoever reaches {address.place} may ask this model, {who}; what is sent is not encrypted.")
+        place = f"port {address.port} of this machine" if address.everywhere else address.url
+        terminal.note(f"Warning: whoever reaches {place} may ask this model, {who}; what is sent is not encrypted.")
     terminal.line(
         {"event": "listening", "url": address.url, "host": address.host, "port": address.port, "model": name, "classes": classes}
     )
-    where = f"{'on' if address.everywhere else 'at'} {address.place}"
+    where = f"on every address of this machine, port {address.port}" if address.everywhere else f"at {address.url}"
     terminal.say(f"{name} answers {where} (POST /predict, GET /model, GET /health). Ctrl-C ends it.")
 
 

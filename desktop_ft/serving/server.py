@@ -46,11 +46,6 @@ class Address:
         return ipaddress.ip_address(self.host.partition("%")[0]).is_unspecified
 
     @property
-    def place(self) -> str:
-        """Where it is reached, for a person."""
-        return f"every address of this machine, port {self.port}" if self.everywhere else self.url
-
-    @property
     def url(self) -> str:
         """How it is called."""
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"

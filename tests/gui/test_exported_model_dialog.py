@@ -73,6 +73,7 @@ def test_what_is_no_exported_file_is_told(window: MainWindow, tmp_path: Path, qt
     (tmp_path / "text.onnx").write_text("hello")
     dialog = dropped(window, tmp_path / "text.onnx", qtbot)
     assert "is not an ONNX file" in dialog.notice.text and not dialog.judge.isEnabled()
+    assert dialog.tabs.isHidden()
     dialog.close()
 
 
@@ -100,7 +101,7 @@ def test_a_table_is_not_taken_for_a_photo(window: MainWindow, file: Path, photos
     dialog.close()
 
 
-def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, qtbot: QtBot) -> None:
+def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     dialog = dropped(window, file, qtbot)
     names = exported_file.file_card(file).classes
     for place, name in zip(sorted(photos.iterdir()), names, strict=False):
@@ -115,6 +116,11 @@ def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, qt
     assert dialog.confusion.matrix.rowCount() == len(names)
     wrong = exported_file.evaluate_file(file, photos).evaluation.mistakes
     assert [mistake.path for mistake, _ in dialog.mistakes.rows.rows] == [mistake.path for mistake in wrong]
+    assert not dialog.tabs.isHidden()
+    (empty := tmp_path / "nothing").mkdir()
+    drop(dialog, empty)
+    qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
+    assert "nothing" in dialog.notice.text and dialog.verdict.isHidden() and dialog.confusion.isHidden()
     dialog.close()
 
 
