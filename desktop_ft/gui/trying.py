@@ -106,8 +106,8 @@ class TryIt(QWidget):
         model = self._model()
         if model is None:
             return
-        if all(refused := [no_photo(path) for path in paths]):
-            self.notice.fail(refused[0])
+        if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:  # of several, each says so itself
+            self.notice.fail(refused)
             return
         try:
             self._session.runs.predict(model, paths)

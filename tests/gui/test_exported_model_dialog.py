@@ -91,14 +91,16 @@ def test_an_export_for_something_else_is_told_of_on_the_page_data(
 
 def test_a_table_is_not_taken_for_a_photo(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     dialog = dropped(window, file, qtbot)
-    for name, content, said in (
-        ("answers.csv", b"file,answer\n", "answers.csv is a table, not a photo."),
-        ("model.ncnn.zip", EXPORTS["ncnn"], "is an export for ncnn"),
-    ):
-        (tmp_path / name).write_bytes(content)
+    (tmp_path / "answers.csv").write_bytes(b"file,answer\n")
+    (tmp_path / "model.ncnn.zip").write_bytes(EXPORTS["ncnn"])
+    told = []
+    for name in ("answers.csv", "model.ncnn.zip"):
         drop(dialog, tmp_path / name)
-        assert said in dialog.trying.notice.text and not window.session.runs.busy and not dialog.trying.answers
+        told.append((dialog.trying.notice.text, window.session.runs.busy))
+        qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=20_000)
     dialog.close()
+    assert [busy for _, busy in told] == ["", ""] and not dialog.trying.answers
+    assert "answers.csv is a table, not a photo." in told[0][0] and "is an export for ncnn" in told[1][0]
 
 
 def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
