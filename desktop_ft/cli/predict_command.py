@@ -102,6 +102,7 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
 def _told(tally: "Tally") -> str:
     unsure = f" ({tally.unsure:,} don't know)" if tally.unsure else ""
     parts = [f"{count(tally.answered, 'picture')} answered{unsure}"]
-    parts += [f"{count(tally.problems, 'file')} with problems (--retry asks again)"] if tally.problems else []
+    problems = tally.problems_before + tally.problems
+    parts += [f"{count(problems, 'file')} with problems (--retry asks again)"] if problems else []
     parts += [f"{tally.before:,} skipped as done before"] if tally.before else []
     return ", ".join(parts)

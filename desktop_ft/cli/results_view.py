@@ -157,7 +157,7 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         f"difference {report.largest_difference:.1e}, changed answers {report.changed_answers}."
     )
     if report.accuracy is not None:
-        allowed = f" ({report.settings.largest_drop:g} percentage points may be lost)" if not report.settings.exact else ""
+        allowed = f" (percentage points that may be lost: {report.settings.largest_drop:g})" if not report.settings.exact else ""
         terminal.say(
             f"Accuracy on {count(report.judged, 'validation photo')}: {report.accuracy:.1%}, of the trained model "
             f"{report.trained_accuracy:.1%}{allowed}."

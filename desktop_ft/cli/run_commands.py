@@ -15,6 +15,7 @@ from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
 from desktop_ft.jobs import isolated, training
 from desktop_ft.jobs.replanning import current, replan
+from desktop_ft.jobs.starting import start_of
 from desktop_ft.jobs.training import Verbs, new_run_path
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -92,6 +93,8 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
         raise UserError("The processes that train together must keep the run in one folder.", "Name it with --out.")
     run = arguments.out or new_run_path(recipe)
     verbs = verbs_of(arguments)
+    if start := start_of(recipe):
+        terminal.note(start.words)
     ended = watched(terminal, lambda emit, control, progress: verbs.train(recipe, run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
 
@@ -131,6 +134,8 @@ def tell_end(ended: RunEnded, run: Path, terminal: Terminal) -> int:
     if judged and (evaluation := folder.evaluation) is not None:
         document |= {"accuracy": evaluation.accuracy.value, "interval": interval_of(evaluation)}
         show_accuracy(evaluation, terminal)
+        if (start := start_of(folder.recipe)) and (said := start.not_surpassed(evaluation)):
+            terminal.say(said)
     terminal.document(document)
     if ended.status is RunStatus.FAILED:
         code = terminal.fail(ended.error, _EXIT[ended.status])

@@ -17,6 +17,7 @@ from desktop_ft.cli.recipe_options import add_field, by_option
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.values import from_json, to_json
+from desktop_ft.core.words import count
 from desktop_ft.serving.limits import Limits
 
 if TYPE_CHECKING:
@@ -81,18 +82,20 @@ def _serve(arguments: argparse.Namespace, terminal: Terminal) -> int:
     told.rest()
     refused = sum(server.refused.values())
     terminal.line({"event": "stopped", "answered": server.answered, "refused": server.refused})
-    terminal.say(f"Stopped: {server.answered:,} pictures were answered, {refused:,} requests refused.")
+    terminal.say(f"Stopped: {count(server.answered, 'picture')} answered, {count(refused, 'request')} refused.")
     return 0
 
 
 def _greet(name: str, classes: int, address: "Address", guarded: bool, terminal: Terminal) -> None:
     if not address.loopback:
         who = "who knows the token" if guarded else "without a password"
-        terminal.note(f"Warning: whoever reaches {address.url} may ask this model, {who}; what is sent is not encrypted.")
+        place = f"port {address.port} of this machine" if address.everywhere else address.url
+        terminal.note(f"Warning: whoever reaches {place} may ask this model, {who}; what is sent is not encrypted.")
     terminal.line(
         {"event": "listening", "url": address.url, "host": address.host, "port": address.port, "model": name, "classes": classes}
     )
-    terminal.say(f"{name} answers at {address.url} (POST /predict, GET /model, GET /health). Ctrl-C ends it.")
+    where = f"on every address of this machine, port {address.port}" if address.everywhere else f"at {address.url}"
+    terminal.say(f"{name} answers {where} (POST /predict, GET /model, GET /health). Ctrl-C ends it.")
 
 
 async def _until_signal(server: "Server", greet: Callable[[], None]) -> None:

@@ -142,19 +142,27 @@ class Terminal:
         """Where no terminal shows bars a line now and then, from a thread: work that is silent for long looks like a halt."""
         last: list[tuple[str, int, int | None]] = []
         over = threading.Event()
+        said = ""
 
         def tell(what: str, done: int, total: int | None) -> None:
             last[:] = [(what, done, total)]
 
+        def say(*, again: bool = False) -> bool:
+            nonlocal said
+            for what, done, total in tuple(last):
+                now = f"{what}: {done:,} of {total:,}" if total else f"{what} …"
+                if now != said or again:
+                    self.note(now)
+                    said = now
+                    return True
+            return False
+
         def speak() -> None:
-            said, silent = "", 0
+            silent = 0
             while not over.wait(_LINE_EVERY_S):
                 silent += 1
-                for what, done, total in tuple(last):
-                    now = f"{what}: {done:,} of {total:,}" if total else f"{what} …"
-                    if now != said or silent >= _SAID_AGAIN_AFTER:
-                        self.note(now)
-                        said, silent = now, 0
+                if say(again=silent >= _SAID_AGAIN_AFTER):
+                    silent = 0
 
         speaker = threading.Thread(target=speak, name="progress", daemon=True)
         speaker.start()
@@ -163,6 +171,8 @@ class Terminal:
         finally:
             over.set()
             speaker.join()
+        if said:  # whoever read how far it was reads that it came to its end
+            say()
 
 
 def _printable_lines(text: str) -> str:

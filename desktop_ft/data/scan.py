@@ -19,6 +19,7 @@ from desktop_ft.data import archive, layouts
 from desktop_ft.data.doubles import duplicates, similar
 from desktop_ft.data.inspector import Inspection, Inspector
 from desktop_ft.data.known_pictures import KnownPictures
+from desktop_ft.data.model_files import not_opened
 from desktop_ft.data.walk import Found, Walker, is_junk
 
 __all__ = ["is_junk", "scan"]
@@ -106,6 +107,8 @@ def folder_of(source: Path, cancel: threading.Event | None = None) -> Path:
             else tr("Cannot open ({error}) '{source}'.", error=error.strerror, source=source)
         )
         raise UserError(what, tr("Check the name, or choose another folder.")) from error
+    if (known := not_opened(source)) is not None:
+        raise known
     if source.suffix.lower() != ".zip":
         raise UserError(tr("{source} is neither a folder nor a .zip.", source=source), tr("Choose a folder of pictures."))
     return archive.unpack(source, places.cache() / "archives", cancel)

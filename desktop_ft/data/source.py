@@ -14,8 +14,11 @@ from desktop_ft.data import decode
 from desktop_ft.data.picture_file import UnreadablePicture, is_unchanged
 
 
-def read_picture(path: Path, make: Callable[[Path], np.ndarray]) -> np.ndarray:
+def read_picture(path: Path, make: Callable[[Path], np.ndarray], cure: str = "") -> np.ndarray:
     """`make(path)`, with a picture that cannot be read told to the person by name.
+
+    Args:
+        cure: what to do about it; "": what is to be done about one of a dataset.
 
     Raises:
         UserError: the picture at `path` cannot be read.
@@ -23,7 +26,8 @@ def read_picture(path: Path, make: Callable[[Path], np.ndarray]) -> np.ndarray:
     try:
         return make(path)
     except UnreadablePicture as error:
-        raise UserError(tr("The picture {path} cannot be read: {reason}", path=path, reason=error.reason), error.cure) from error
+        what = tr("The picture {path} cannot be read: {reason}", path=path, reason=error.reason)
+        raise UserError(what, cure or error.cure) from error
 
 
 class PictureSource:

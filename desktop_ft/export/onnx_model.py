@@ -17,6 +17,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.data.files import Source
+from desktop_ft.data.model_files import not_opened
 from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, answers, cores
 from desktop_ft.export.metadata import ModelFacts, read_metadata
 
@@ -47,7 +48,7 @@ class OnnxModel:
         self._name = path.name
         content = _content(path)
         self.identity = hashlib.sha256(content).hexdigest()
-        self.metadata = _checked_metadata(content, path.name)
+        self.metadata = _checked_metadata(content, path)
         self._facts = facts = read_metadata(self.metadata, path.name)
         self.classes, self.rule, self.threshold = facts.classes, facts.rule, facts.threshold
         self._session = _session(content, path.name)
@@ -104,9 +105,10 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _checked_metadata(content: bytes, name: str) -> Mapping[str, str]:
-    """The metadata of the ONNX file `content`, which must hold all of itself."""
-    not_onnx = UserError(tr("{file} is not an ONNX file, or is damaged.", file=name), tr(_CHOOSE))
+def _checked_metadata(content: bytes, path: Path) -> Mapping[str, str]:
+    """The metadata of the ONNX file `content`, read from `path`, which must hold all of itself."""
+    name = path.name
+    not_onnx = not_opened(path) or UserError(tr("{file} is not an ONNX file, or is damaged.", file=name), tr(_CHOOSE))
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(content)

@@ -196,7 +196,7 @@ def _refusal(report: ExportReport) -> str:
     if report.drop > settings.largest_drop + _ROUNDING:
         return tr(
             "The exported file loses too much, and was not kept: of {photos} validation photos it knows {after:.1%}, the trained "
-            "model {before:.1%}; {allowed:g} percentage points may be lost.",
+            "model {before:.1%}; percentage points that may be lost: {allowed:g}.",
             photos=report.judged,
             after=report.accuracy,
             before=report.trained_accuracy,

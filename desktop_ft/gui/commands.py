@@ -11,6 +11,7 @@ from desktop_ft import __version__, places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.data.model_files import not_opened
 from desktop_ft.gui.autosave import KeptProject
 from desktop_ft.gui.conditions import Conditions
 from desktop_ft.gui.drops import is_exported
@@ -67,12 +68,8 @@ class Commands(Conditions):
             self._session.state.go("data")
             self._session.opening.open(path)
         else:
-            self.told.emit(
-                UserError(
-                    tr("{name} is neither a folder nor a .zip.", name=path.name),
-                    tr("Drop the folder that holds your class folders."),
-                )
-            )
+            neither = tr("{name} is neither a folder nor a .zip.", name=path.name)
+            self.told.emit(not_opened(path) or UserError(neither, tr("Drop the folder that holds your class folders.")))
 
     def show_exported(self, file: Path) -> None:
         """Show what an exported file is, and let it be tried."""

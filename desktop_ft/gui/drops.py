@@ -4,6 +4,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QUrl
 
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
+from desktop_ft.data.model_files import not_opened
+
 _MOST_BYTES = 1 << 20
 _MOST_PATHS = 10_000
 
@@ -27,6 +31,13 @@ def local_paths(mime: QMimeData) -> tuple[Path, ...]:
 def is_exported(path: Path) -> bool:
     """Whether it is a file that an exporter wrote: it is shown as what it is, and nobody asks a model about it."""
     return path.suffix.lower() == ".onnx" and path.is_file()
+
+
+def no_photo(path: Path) -> UserError | None:
+    """What to say of a table or a model, which nobody asks a model about; None: it may hold a photo."""
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return UserError(tr("{name} is a table, not a photo.", name=path.name), tr("Drop photos, or a folder of them."))
+    return not_opened(path)
 
 
 def _exists(path: Path) -> bool:

@@ -84,6 +84,8 @@ class ExportedModelDialog(QDialog):
         def work(report: Report, cancel: threading.Event) -> tuple[Judged, list[str]]:
             return jobs.exported_file.evaluate_file(file, folder, warn=said.append, progress=report, cancel=cancel), said
 
+        if self._task is None:
+            self.verdict.setText("")  # what is shown is of other photos
         self._begin(tr(_JUDGING), work, self._judged)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
@@ -126,6 +128,7 @@ class ExportedModelDialog(QDialog):
         for widget in (self.notice, self.progress):
             layout.addWidget(widget)
         layout.addWidget(self.tabs, 1)
+        layout.addStretch(0)
         layout.addWidget(close)
 
     def _answering(self) -> Path | None:
@@ -210,6 +213,7 @@ class ExportedModelDialog(QDialog):
     def _fail(self, error: BaseException) -> None:
         if self._over():
             self.notice.fail(error)
+            self.tabs.setVisible(self._card is not None)  # of a file that is none there is nothing to show
             self._enable()
 
     def _given_up(self) -> None:

@@ -1,6 +1,7 @@
 """The page Results: what the model gets right and wrong."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt
@@ -30,6 +31,7 @@ from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter, stacked
 from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.gui.worker import Newest
+from desktop_ft.jobs.starting import start_of
 from desktop_ft.runs.run_folder import RunFolder
 
 _AT_ONCE = 2_000
@@ -190,7 +192,8 @@ class ResultsPage(Page):
             f"{photos}, {self._which(evaluation)}",
             tr_n("{n:,} mistake", "{n:,} mistakes", n=len(evaluation.mistakes)),
         ]
-        self.figures.setText(" · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)]))
+        told_of = " · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)])
+        self.figures.setText("\n".join(filter(None, (told_of, self._not_surpassed(evaluation)))))
 
     def _draw_evaluation(self, evaluation: Evaluation) -> None:
         kept, self._told = self._kept(), None
@@ -235,6 +238,13 @@ class ResultsPage(Page):
         except UserError as error:
             self.notice.fail(error)
             return None
+
+    def _not_surpassed(self, evaluation: Evaluation) -> str:
+        run = self._session.state.run
+        with suppress(UserError):  # the page Runs tells of a damaged one
+            if run is not None and (start := start_of(RunFolder.open(run).recipe)) is not None:
+                return words.printable(start.not_surpassed(evaluation))
+        return ""
 
     def _keep_threshold(self, threshold: Threshold | None) -> None:
         if self._session.state.run is not None:

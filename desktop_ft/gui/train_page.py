@@ -27,6 +27,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import best_words, ending_words, kept_words
 from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
 from desktop_ft.gui.words import PAGE_TITLES
+from desktop_ft.jobs.starting import start_of
 
 _BESIDE_BAR = 8
 """Between the fields and the scroll bar of the form."""
@@ -93,6 +94,9 @@ class TrainPage(Page):
         self.reason.setText(blocker.reason if blocker else "")
         self.reason.setVisible(blocker is not None and not self._session.training.running)  # that is no fault
         self.way.setVisible(blocker is not None and blocker.page != "train")
+        start = start_of(recipe)
+        self.starts.setText(words.printable(start.words) if start else "")
+        self.starts.setVisible(start is not None)
         changes = [tr("From epoch {epoch} on: {change}.", epoch=each.epoch, change=each.words) for each in recipe.changes]
         self.planned.setText("\n".join([tr("Planned on the way, as in the run that the recipe is from:"), *changes]))
         self.planned.setVisible(bool(changes))
@@ -142,6 +146,7 @@ class TrainPage(Page):
         self.start = button(tr("Start training"), self.start_run, primary=True, tip=tr("Train with the recipe as it stands."))
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
+        self.starts = label(role="muted", wrap=True)
         self.way = button("", self._go)
         self.wait = button(tr("Add to the queue"), self.add_to_queue, tip=tr("Let it be trained when its turn comes."))
         left = QWidget()
@@ -149,6 +154,7 @@ class TrainPage(Page):
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.starts)
         layout.addWidget(self.reason)
         layout.addLayout(row(self.start, self.wait, None))
         layout.addLayout(row(self.way, None))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
+from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.picker import choose_folder, choose_new_file
 from desktop_ft.gui.run_work import ASKING
 from desktop_ft.gui.session import Session
@@ -104,6 +105,9 @@ class TryIt(QWidget):
         """Ask the model about `paths`, photos and folders."""
         model = self._model()
         if model is None:
+            return
+        if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:  # of several, each says so itself
+            self.notice.fail(refused)
             return
         try:
             self._session.runs.predict(model, paths)

@@ -17,6 +17,7 @@ COPIED_TO = "copied to"
 _PROBLEM = TITLES.index("problem")
 WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
 _ANEW = marked("Name another file, or start it anew (--fresh).")
+_SORTED = marked("Give --sort-into {folder} too, name another file, or start it anew (--fresh).")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ class MadeWith:
             raise UserError(tr("{table} was made with the threshold {value:g}.", value=self.threshold, **said), tr(_ANEW))
         if self.sorted_into != other.sorted_into:
             where = self.sorted_into or tr("nowhere")
-            raise UserError(tr("The pictures of {table} were copied elsewhere: {where}.", where=where, **said), tr(_ANEW))
+            cure = tr(_SORTED, folder=self.sorted_into) if self.sorted_into else tr(_ANEW)
+            raise UserError(tr("The pictures of {table} were copied elsewhere: {where}.", where=where, **said), cure)
 
 
 class AnswerTable:
@@ -58,6 +60,9 @@ class AnswerTable:
     Args:
         fresh: drop what is there.
         retry: drop the rows that tell of a problem.
+
+    Attributes:
+        problems: how many rows tell of a problem.
 
     Raises:
         UserError: it was made with something else, was not made here, is damaged, or another process writes it.
@@ -70,6 +75,7 @@ class AnswerTable:
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()
+        self.problems = 0
 
     @property
     def own(self) -> frozenset[Path]:
@@ -92,7 +98,7 @@ class AnswerTable:
         if self._path.exists() and not self._path.is_file():
             raise UserError(tr("{file} is not a file.", file=self._path), tr("Name a file to write to."))
         atomic.make_folder(self._path.parent)
-        self._held = lock.held(self._lock, WRITTEN)
+        self._held = lock.held(self._lock, WRITTEN, name=self._path.name)
         self._held.__enter__()
         try:
             self._begin()
@@ -158,8 +164,10 @@ class AnswerTable:
             yield end, row if number else ()
 
     def _remember(self, rows: Iterable[Iterable[str]]) -> None:
-        for file, *others in filter(None, map(tuple, rows)):
+        for row in filter(None, map(tuple, rows)):
+            file, *others = row
             self._files.add(digest(file))
+            self.problems += bool(row[_PROBLEM])
             if self._made_with.sorted_into and others[-1]:
                 self.copies.add(digest(others[-1]))
 

@@ -29,6 +29,7 @@ class Tally:
         total: all that are asked about.
         before: those that the table had answers for when it was opened.
         unsure: of those that are answered now, *don't know*. problems: files without an answer, not among the answered.
+        problems_before: files that the table had a problem for when it was opened, whether they are asked about now or not.
     """
 
     total: int = 0
@@ -36,6 +37,7 @@ class Tally:
     answered: int = 0
     unsure: int = 0
     problems: int = 0
+    problems_before: int = 0
 
     @property
     def done(self) -> int:
@@ -89,6 +91,7 @@ class BatchWork:
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
         )
         with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry) as table:
+            tally.problems_before = table.problems
             _count(asked, table, tally)
             if not tally.total:
                 raise nothing_in(self.paths)

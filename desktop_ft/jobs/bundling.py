@@ -16,11 +16,12 @@ from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings, F
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
-from desktop_ft.jobs.exporting import export_run
+from desktop_ft.jobs.exporting import export_run, what_is_replaced
 from desktop_ft.jobs.model_card import model_card
 from desktop_ft.jobs.running import Warn, open_run, silent
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
+from desktop_ft.runs.run_folder import RunFolder
 
 _MODEL = "model.onnx"
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -57,8 +58,11 @@ def bundle_run(
             run, model, plugins, settings=settings, keep_report=False, warn=warn, progress=progress, cancel=cancel
         )
         content = _zipped(_parts(run, plugins, model.read_bytes(), replace(report, file=_MODEL)))
+    replaced = what_is_replaced(out, RunFolder.open(run), settings)
     atomic.make_folder(out.parent)
     atomic.write(out, content)
+    if replaced:
+        warn(replaced)
     return replace(report, file=str(out), bytes=len(content))
 
 

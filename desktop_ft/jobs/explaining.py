@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from desktop_ft.core.language import tr
 from desktop_ft.data import decode
 from desktop_ft.data.source import read_picture
 from desktop_ft.evaluation.explanation import Explanation, Similarity
@@ -57,7 +58,7 @@ class Explainer:
         from desktop_ft.evaluation.activation_maps import activation_maps
 
         rule = self._run.rule
-        pixels = read_picture(picture, lambda where: decode.network_input(where, rule))
+        pixels = read_picture(picture, lambda where: decode.network_input(where, rule), tr("Choose another picture."))
         with self._alone:
             network, given = self._trained(), _tensor(pixels)
             probabilities = activation_maps(network, given, ()).probabilities

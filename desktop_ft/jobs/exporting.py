@@ -79,6 +79,7 @@ def export_run(
         input=settings.input,
         calibration=partial(_calibration, opened, root, cancel),
     )
+    replaced = what_is_replaced(out, opened.folder, settings)
     trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, cancel)
     report = export_and_verify(
         exporter,
@@ -90,6 +91,8 @@ def export_run(
         cancel=cancel,
     )
     report = replace(report, threshold=threshold)
+    if replaced:
+        warn(replaced)
     if threshold and not settings.exact:
         warn(
             tr(
@@ -102,6 +105,18 @@ def export_run(
         opened.folder.add_export_report(report)
         write_report(opened, warn)
     return report
+
+
+def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str:
+    """What to say once a file of these settings has replaced the one at `out`; "" where there is none, or just such a one."""
+    if not out.is_file():
+        return ""
+    before = next((each.settings for each in run.export_reports if Path(each.file).absolute() == out.absolute()), None)
+    if before is None:
+        return tr("{name} was there: replaced.", name=out.name)
+    kinds = ((before.precision, settings.precision), (before.input, settings.input))
+    was = ", ".join(kind for kind, wanted in kinds if kind != wanted)
+    return tr("{name} was there: replaced (it was {what}).", name=out.name, what=was) if was else ""
 
 
 def export_every(

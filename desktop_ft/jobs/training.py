@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
+from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import CheckpointSaved, Paused, RunEnded, RunStarted, RunStatus, Warned
 from desktop_ft.core.language import tr
@@ -169,20 +171,40 @@ class _Work:
     checkpoint: Checkpoint | None = None
 
 
-def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
-    """Look at the pictures, build the network, and only then make the run's folder."""
-    backbone = plugins.backbones.get(recipe.backbone.name)
+def look_at(
+    recipe: Recipe,
+    plugins: Plugins,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> DatasetManifest:
+    """Look at the recipe's pictures, and at what it names; needs no torch.
+
+    Args:
+        progress: told the pictures looked at, and how many there are once that is known.
+
+    Raises:
+        UserError: the recipe cannot be run. Cancelled: as asked.
+    """
+    plugins.backbones.get(recipe.backbone.name)
     if recipe.backbone.weights and not recipe.freeze.pretrained:
         raise UserError(tr("From scratch means without weights, yet a weights file is named."), tr("Leave out one of the two."))
     augmenting.check(plugins, recipe.augmentation)
+    manifest = scan_dataset(recipe.dataset, progress=progress, cancel=cancel)
+    check_trainable(manifest, recipe.optimisation.batch_size)
+    return manifest
+
+
+def _new_work(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, progress: PhaseProgress | None) -> _Work:
+    """Look at the pictures, build the network, and only then make the run's folder."""
+    backbone = plugins.backbones.get(recipe.backbone.name)
 
     def scanning(done: int, total: int | None) -> None:
         _heed(control)
         if progress:
             progress(tr("Looking at the pictures"), done, total)
 
-    manifest = scan_dataset(recipe.dataset, progress=scanning, cancel=control.cancel)
-    check_trainable(manifest, recipe.optimisation.batch_size)
+    manifest = look_at(recipe, plugins, progress=scanning, cancel=control.cancel)
     processes = distributed.processes(recipe, manifest)
     parts = build(recipe, backbone, manifest)
     _heed(control)

@@ -23,12 +23,13 @@ _BEYOND = 1 << 30
 
 
 @contextmanager
-def held(path: Path, held_by: str = TRAINED) -> Iterator[None]:
+def held(path: Path, held_by: str = TRAINED, name: str = "") -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
 
     Args:
         held_by: what another holder does, in a sentence to be looked up with places for `pid`, `host` and `since`; by default
             it trains the run that the file lies in, `name`.
+        name: what is held; "": the folder that the file lies in.
 
     A lock left by a process that died on this machine is taken over. One from another machine is not: a shared disk
     may not pass the system's lock on.
@@ -47,7 +48,8 @@ def held(path: Path, held_by: str = TRAINED) -> Iterator[None]:
             raise cannot_write(path, 0, error) from error
         holder = _holder(handle)
         if not free or holder.get("host", platform.node()) != platform.node():
-            raise _taken(path, held_by, holder, free)
+            who = {key: holder.get(key, "?") for key in ("pid", "host", "since")}
+            raise _taken(path, tr(held_by, name=name or path.parent.name, **who), free)
         _name_holder(path, handle)
         try:
             yield
@@ -120,9 +122,7 @@ def _holder(handle: int) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def _taken(path: Path, held_by: str, holder: dict[str, object], free: bool) -> UserError:
-    who = {name: holder.get(name, "?") for name in ("pid", "host", "since")}
-    what = tr(held_by, name=path.parent.name, **who)
+def _taken(path: Path, what: str, free: bool) -> UserError:
     if free:
         return UserError(what, tr("If nothing runs there any more, delete {file}.", file=path))
     return UserError(what, tr("Wait until it ends, or stop it there."))

@@ -155,5 +155,5 @@ def _unusable(why: str) -> Refused:
     return Refused(
         HTTPStatus.BAD_REQUEST,
         tr("The body cannot be used: {why}.", why=why[:_LONGEST_REASON]),
-        tr("Send it as docs/serving.md shows."),
+        tr("Send a picture as it is, a form of files, or JSON such as {example}.", example='{"pictures": [{"data": "BASE64"}]}'),
     )

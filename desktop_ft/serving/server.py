@@ -41,6 +41,11 @@ class Address:
         return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it is no single address."""
+        return ipaddress.ip_address(self.host.partition("%")[0]).is_unspecified
+
+    @property
     def url(self) -> str:
         """How it is called."""
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"

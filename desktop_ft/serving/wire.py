@@ -136,7 +136,7 @@ def _malformed(why: str) -> Refused:
     return Refused(
         HTTPStatus.BAD_REQUEST,
         tr("The request is not HTTP/1.1: {why}.", why=why),
-        tr("Ask with curl or another HTTP client; docs/serving.md has examples."),
+        tr("Ask with curl or another HTTP client: POST /predict with a picture as the body."),
     )
 
 

@@ -84,7 +84,26 @@ def test_elsewhere_a_line_now_and_then_tells_how_far_it_is(monkeypatch: pytest.M
         said.append(heard.get(timeout=30))
         tell(1500, 20_000)
         said.append(heard.get(timeout=30))
-    assert said == ["Looking …", "Looking: 1,500 of 20,000"], "each is said once"
+        monkeypatch.setattr(terminal, "_LINE_EVERY_S", 600)
+        with speaking.progress("Comparing") as quick:
+            quick(256, 256)
+    assert said == ["Looking …", "Looking: 1,500 of 20,000"] and heard.empty(), "each is said once"
+
+
+def test_the_last_line_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_LINE_EVERY_S", 0.01)
+    heard = queue.SimpleQueue[str]()
+    speaking, last = Terminal(), ""
+    monkeypatch.setattr(speaking, "note", heard.put)
+    with speaking.progress("Comparing") as tell:
+        heard.get(timeout=30)
+        monkeypatch.setattr(terminal, "_LINE_EVERY_S", 600)
+        while not heard.empty():
+            heard.get()
+        tell(256, 256)
+    while not heard.empty():
+        last = heard.get()
+    assert last == "Comparing: 256 of 256"
 
 
 def test_short_work_says_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,14 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
+from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs import exported_file
 from desktop_ft.runs.run_folder import RunFolder
+from tests.data.test_model_files import EXPORTS
 from tests.reliability import hostile_onnx
 
 
@@ -70,10 +73,37 @@ def test_what_is_no_exported_file_is_told(window: MainWindow, tmp_path: Path, qt
     (tmp_path / "text.onnx").write_text("hello")
     dialog = dropped(window, tmp_path / "text.onnx", qtbot)
     assert "is not an ONNX file" in dialog.notice.text and not dialog.judge.isEnabled()
+    assert dialog.tabs.isHidden()
     dialog.close()
 
 
-def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("name", ["model.pt2", "model.zip"])
+def test_an_export_for_something_else_is_told_of_on_the_page_data(
+    window: MainWindow, tmp_path: Path, name: str, qtbot: QtBot
+) -> None:
+    (path := tmp_path / name).write_bytes(EXPORTS["PyTorch"])
+    drop(window, path)
+    page = window.page("data")
+    assert isinstance(page, DataPage)
+    said = "is an export for PyTorch"
+    qtbot.waitUntil(lambda: said in window.notice.text or said in page.notice.text, timeout=20_000)
+
+
+def test_a_table_is_not_taken_for_a_photo(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    dialog = dropped(window, file, qtbot)
+    (tmp_path / "answers.csv").write_bytes(b"file,answer\n")
+    (tmp_path / "model.ncnn.zip").write_bytes(EXPORTS["ncnn"])
+    told = []
+    for name in ("answers.csv", "model.ncnn.zip"):
+        drop(dialog, tmp_path / name)
+        told.append((dialog.trying.notice.text, window.session.runs.busy))
+        qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=20_000)
+    dialog.close()
+    assert [busy for _, busy in told] == ["", ""] and not dialog.trying.answers
+    assert "answers.csv is a table, not a photo." in told[0][0] and "is an export for ncnn" in told[1][0]
+
+
+def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     dialog = dropped(window, file, qtbot)
     names = exported_file.file_card(file).classes
     for place, name in zip(sorted(photos.iterdir()), names, strict=False):
@@ -88,6 +118,11 @@ def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, qt
     assert dialog.confusion.matrix.rowCount() == len(names)
     wrong = exported_file.evaluate_file(file, photos).evaluation.mistakes
     assert [mistake.path for mistake, _ in dialog.mistakes.rows.rows] == [mistake.path for mistake in wrong]
+    assert not dialog.tabs.isHidden()
+    (empty := tmp_path / "nothing").mkdir()
+    drop(dialog, empty)
+    qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
+    assert "nothing" in dialog.notice.text and dialog.verdict.isHidden() and dialog.confusion.isHidden()
     dialog.close()
 
 
@@ -95,7 +130,9 @@ def test_it_trains_on_from_its_run(
     window: MainWindow, file: Path, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunFolder.create(places.runs() / "the run")
-    recipe = Recipe(dataset=DatasetChoice(folder=str(photos)), seed=77)
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos))))
+    backbone = BackboneChoice(weights=str(run.path / "checkpoints" / "best.safetensors"))
+    recipe = Recipe(dataset=DatasetChoice(folder=str(photos)), backbone=backbone, seed=77)
     monkeypatch.setattr(exported_file, "run_of_file", lambda card: run.path)
     monkeypatch.setattr(exported_file, "going_on", lambda path, plugins: recipe)
     dialog = dropped(window, file, qtbot)
@@ -103,4 +140,6 @@ def test_it_trains_on_from_its_run(
     dialog.go_on.click()
     qtbot.waitUntil(lambda: window.session.state.recipe.seed == 77, timeout=20_000)
     assert window.session.state.page == "train"
+    page = window.page("train")
+    assert isinstance(page, TrainPage) and page.starts.text() == "Starts from the weights of the run the run."
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=20_000)

@@ -209,6 +209,16 @@ def test_photos_of_a_run_that_are_gone_are_told_of_once(figures: ResultsPage, ph
     assert str(photos) in figures.gone.notice.text and "right" in figures.accuracy.text()
 
 
+def test_a_run_that_got_no_further_than_its_start_says_so(window: MainWindow, judged: Path, tmp_path: Path) -> None:
+    start, new = RunFolder.create(tmp_path / "first"), RunFolder.open(judged)
+    start.write_recipe(new.recipe)
+    assert new.evaluation is not None
+    start.write_evaluation(new.evaluation)
+    backbone = new.recipe.backbone.model_copy(update={"weights": str(start.path / "checkpoints" / "best.safetensors")})
+    new.write_recipe(new.recipe.model_copy(update={"backbone": backbone}))
+    assert "No better than its start: the run first had " in opened(window, judged).figures.text()
+
+
 def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: ResultsPage, judged: Path, qtbot: QtBot) -> None:
     evaluation = window.session.state.evaluation
     assert evaluation is not None

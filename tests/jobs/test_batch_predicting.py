@@ -110,6 +110,8 @@ def test_files_with_a_problem_are_asked_about_again(
     assert main(command) == 0
     problems = {row["file"] for row in rows(out) if row["problem"]}
     assert problems == {str(odd), str(pictures / "0,0.9 empty.png")}
+    capsys.readouterr()
+    assert main(command[:-1]) == 0 and "2 files with problems (--retry asks again)" in capsys.readouterr().out, "on a repeat, too"
     before = [row for row in rows(out) if not row["problem"]]
     odd.write_bytes(b"whole now")
     ByName.asked.clear()
@@ -117,10 +119,20 @@ def test_files_with_a_problem_are_asked_about_again(
     capsys.readouterr()
     assert main([*command, "--retry"]) == 0
     assert set(map(str, ByName.asked)) == problems
-    assert json.loads(capsys.readouterr().out)["problems"] == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["problems"], told["problems_before"]) == (1, 0)
     after = rows(out)
     assert after[: len(before)] == before and len(after) == len(before) + 2
     assert [row["file"] for row in after if row["problem"]] == [str(pictures / "0,0.9 empty.png")]
+
+
+def test_a_sorted_table_says_where_its_pictures_went(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "sorted"
+    assert main(["predict", str(model), str(pictures), "--sort-into", str(target)]) == 0
+    assert main(["predict", str(model), str(pictures), "--out", str(target / "answers.csv"), "--retry"]) == 2
+    assert f"Give --sort-into {target} too" in capsys.readouterr().err
 
 
 def test_without_a_table_there_is_nothing_to_try_again(model: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,7 +196,7 @@ def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
 def test_two_processes_do_not_write_one_table(tmp_path: Path) -> None:
     with (
         AnswerTable(tmp_path / "a.csv", MODEL),
-        pytest.raises(UserError, match="being written by process"),
+        pytest.raises(UserError, match=r"The answers in a\.csv are being written by process"),
         AnswerTable(tmp_path / "a.csv", MODEL),
     ):
         pass

@@ -100,6 +100,18 @@ def test_a_file_is_traced_to_the_run_of_its_recipe(file: Path, folder: Path, run
     assert run_of_file(card) is None
 
 
+def test_what_is_no_picture_is_not_explained_and_not_to_be_removed(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = RunFolder.create(tmp_path / "the run")
+    made.write_recipe(recipe)
+    made.write_manifest(scan(Path(recipe.dataset.folder)))
+    (tmp_path / "fake.onnx").write_text("hello")
+    assert main(["explain", str(made.path), str(tmp_path / "fake.onnx")]) == 2
+    said = capsys.readouterr().err
+    assert "Is text, not a picture. Choose another picture." in said and "Remove" not in said
+
+
 def test_a_run_of_which_nothing_is_saved_is_told(recipe: Recipe, plugins: Plugins) -> None:
     made = RunFolder.create(places.runs() / "the run")
     made.write_recipe(recipe)

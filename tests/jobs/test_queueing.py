@@ -205,3 +205,12 @@ def test_a_signal_to_the_process_leaves_the_run_to_go_on_with(recipe: Recipe, pl
     assert again.fit(hear, control, quiet).status is RunStatus.STOPPED
     (began,) = [event for event in events if isinstance(event, RunStarted)]
     assert began.first_epoch >= 1
+
+
+def test_what_could_never_be_trained_is_not_taken(recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["queue", "add", str(tmp_path / "empty")]) == 2
+    assert "it is empty" in capsys.readouterr().err
+    assert not Queue().entries()
+    assert main(["queue", "add", recipe.dataset.folder, "--name", "good"]) == 0
+    assert [each.name for each in Queue().entries()] == ["good"]

@@ -1,7 +1,6 @@
 """The programs of a bundle, run as whoever gets it runs them: each answers like Desktop FT does."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,10 @@ from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.predicting import predict
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import load_plugins
+from tests.programs.prepared import cpp, javascript
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT.parent / "shared" / "data" / "hymenoptera"
-PREPARED = ROOT / "build" / "programs"
 NEAR = 0.1
 """Each language decodes JPEG with a library of its own."""
 
@@ -83,19 +82,8 @@ def test_python_answers_alike(bundle: Path, photos: list[Path]) -> None:
 
 
 def test_javascript_answers_alike(bundle: Path, photos: list[Path]) -> None:
-    modules = PREPARED / "javascript" / "node_modules"
-    if shutil.which("node") is None or not (modules / "sharp").is_dir():
-        pytest.skip("`make slow` fetches the JavaScript packages; they are not here")
-    if not (bundle / "javascript" / "node_modules").exists():
-        (bundle / "javascript" / "node_modules").symlink_to(modules)
-    agree(["node", str(bundle / "javascript" / "predict.mjs")], bundle, photos)
+    agree(javascript(bundle), bundle, photos)
 
 
 def test_cpp_answers_alike(bundle: Path, photos: list[Path], tmp_path: Path) -> None:
-    runtime = PREPARED / "onnxruntime"
-    if shutil.which("cmake") is None or not (runtime / "include").is_dir():
-        pytest.skip("`make slow` fetches the headers of ONNX Runtime; they are not here")
-    for command in (["-S", str(bundle / "cpp"), "-B", str(tmp_path), f"-DONNXRUNTIME={runtime}"], ["--build", str(tmp_path)]):
-        built = subprocess.run(["cmake", *command], capture_output=True, text=True, check=False)
-        assert built.returncode == 0, built.stdout + built.stderr
-    agree([str(tmp_path / "predict"), str(bundle)], bundle, photos)
+    agree(cpp(bundle, tmp_path), bundle, photos)

@@ -90,7 +90,7 @@ def test_for_a_person_it_says_where_it_answers_and_what_it_refused(model_file: P
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"model\.onnx answers at http://0\.0\.0\.0:(\d+) ", line)
+        found = re.search(r"model\.onnx answers on every address of this machine, port (\d+) ", line)
         assert found, line
         for _ in range(3):
             connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
@@ -99,9 +99,12 @@ def test_for_a_person_it_says_where_it_answers_and_what_it_refused(model_file: P
             connection.close()
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert out == "Stopped: 0 pictures were answered, 3 requests refused.\n"
+    assert out == "Stopped: 0 pictures answered, 3 requests refused.\n"
     warning, *refused = err.splitlines()
-    assert warning.startswith("Warning: whoever reaches http://0.0.0.0:") and "without a password" in warning
+    assert (
+        warning.startswith(f"Warning: whoever reaches port {found[1]} of this machine may ask")
+        and "without a password" in warning
+    )
     assert 1 <= len(refused) <= 3
     assert all(line.startswith("Refused with 404") for line in refused)
     assert "secret" not in err and "127.0.0.1" not in err

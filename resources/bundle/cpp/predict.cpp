@@ -64,7 +64,10 @@ static Picture load(const std::string& name) {
 }
 
 int main(int count, char** arguments) try {
-    if (count < 3) throw std::runtime_error("say: predict BUNDLE PICTURE...");
+    if (count < 3) {
+        std::fputs("Usage: predict BUNDLE PICTURE...\n", stderr);
+        return 2;
+    }
     const std::string bundle = std::string(arguments[1]) + "/";
     std::vector<std::string> labels;
     std::ifstream listed(bundle + "labels.txt");
@@ -76,8 +79,16 @@ int main(int count, char** arguments) try {
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
     const char* const inputs[] = {"picture"};
     const char* const outputs[] = {"probabilities"};
+    bool failed = false;
     for (int number = 2; number < count; ++number) {
-        Picture picture = load(arguments[number]);
+        Picture picture;
+        try {
+            picture = load(arguments[number]);
+        } catch (const std::exception&) {
+            std::fprintf(stderr, "%s: there is no picture here that can be read.\n", arguments[number]);
+            failed = true;
+            continue;
+        }
         // One picture of any size, as rows of pixels: the model resizes, crops and normalises it.
         const std::array<int64_t, 3> shape{picture.height, picture.width, 3};
         auto value = Ort::Value::CreateTensor<uint8_t>(memory, picture.pixels.data(), picture.pixels.size(), shape.data(), shape.size());
@@ -86,6 +97,7 @@ int main(int count, char** arguments) try {
         const size_t best = size_t(std::max_element(shares, shares + labels.size()) - shares);
         std::printf("%s\t%.4f\t%s\n", shares[best] >= threshold ? labels[best].c_str() : "do not know", double(shares[best]), arguments[number]);
     }
+    return failed;
 } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -1,16 +1,31 @@
-// Asks model.onnx about pictures: npm install, then node predict.mjs PICTURE...
+// Asks model.onnx about pictures: npm install --ignore-scripts, then node predict.mjs PICTURE...
+// The script that is ignored fetches what only a GPU needs, and the installation fails where it cannot.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import ort from "onnxruntime-node";
 import sharp from "sharp";
+
+const pictures = process.argv.slice(2);
+if (!pictures.length) {
+  console.error("Usage: node predict.mjs PICTURE...");
+  process.exit(2);
+}
 
 const inBundle = (name) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const labels = readFileSync(inBundle("labels.txt"), "utf8").split("\n");
 const threshold = Number(readFileSync(inBundle("threshold.txt"), "utf8"));
 const session = await ort.InferenceSession.create(inBundle("model.onnx"));
 
-for (const name of process.argv.slice(2)) {
-  const { data, info } = await sharp(name).rotate().toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
+const decoded = (name) => sharp(name).rotate().toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
+
+for (const name of pictures) {
+  const found = await decoded(name).catch(() => null);
+  if (!found) {
+    console.error(`${name}: there is no picture here that can be read.`);
+    process.exitCode = 1;
+    continue;
+  }
+  const { data, info } = found;
   // One picture of any size, as rows of pixels: the model resizes, crops and normalises it.
   const picture = new ort.Tensor("uint8", new Uint8Array(data), [info.height, info.width, 3]);
   const { probabilities } = await session.run({ picture }, ["probabilities"]);
