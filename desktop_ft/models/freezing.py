@@ -10,6 +10,7 @@ from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
 from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind, is_under
 
 _POSITIONS = ("pos_embed", "position", "token")
+_FOLLOWS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,14 @@ class Freezer:
         """
         self._module.train()
         self._rest(self._module, {path for path, rate in self._rates(epoch).items() if rate})
-        if self._plan.batch_norm is BatchNormPolicy.FROZEN:
-            for part in self._module.modules():
-                if isinstance(part, _NormBase):
+        for part in self._module.modules():
+            if isinstance(part, _NormBase):
+                if self._plan.batch_norm is BatchNormPolicy.FROZEN:
                     part.eval()
+                elif not self._plan.pretrained:
+                    # The mean of all batches at first, so that nothing is left of the 0 and 1 that the statistics begin with:
+                    # after fifty steps they would still be most of what a network of many layers is judged with.
+                    part.momentum = _FOLLOWS if epoch else None
 
     def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
         """Everything that learns at some time in a run of `epochs`, for one optimiser, in the order of the layers.
