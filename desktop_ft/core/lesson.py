@@ -72,7 +72,7 @@ class LessonFigures:
     Attributes:
         epochs: how many it has.
         curve: the share of the held-out pictures that was right after each epoch that is done.
-        seconds: that it has taken, from looking at the pictures on.
+        seconds: of training, the one pass through the frozen layers and the validations included.
         accuracy: of its best model, on the held-out pictures; None while it learns.
     """
 

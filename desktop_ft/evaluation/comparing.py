@@ -286,7 +286,7 @@ def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
             continue
         told = {
             "transforms": ", ".join(left_out.without),
-            "points": f"{100 * abs(test.difference.value):.1f}",
+            "points": _points(test),
             "low": f"{100 * test.difference.low:+.1f}",
             "high": f"{100 * test.difference.high:+.1f}",
             "chance": chance(test.corrected),
@@ -327,10 +327,16 @@ def chance(p: float) -> str:
     return tr("p < 0.001") if p < _LIKELY else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def _points(test: PairedTest) -> str:
+    """How far the two are apart; with its sign where the sentence does not say which is better."""
+    points = 100 * test.difference.value
+    return f"{abs(points):.1f}" if test.is_sure else f"{points:+.1f}"
+
+
 def _gain(test: PairedTest) -> str:
     points = {
         "strategy": title(test.strategy),
-        "points": f"{100 * abs(test.difference.value):.1f}",
+        "points": _points(test),
         "low": f"{100 * test.difference.low:+.1f}",
         "high": f"{100 * test.difference.high:+.1f}",
         "chance": chance(test.corrected),

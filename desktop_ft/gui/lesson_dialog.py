@@ -52,7 +52,10 @@ _COLUMNS = (
         sort=lambda run: run.accuracy.value if run.accuracy else 0.0,
         number=True,
         width=12,
-        help=marked("Share of the held-out pictures that the run's best model gets right."),
+        help=marked(
+            "Share of the held-out pictures that the best epoch's model gets right. The epoch was picked by these pictures, which "
+            "flatters all runs alike."
+        ),
     ),
     Column(
         title=marked("95 % interval"),
@@ -67,7 +70,9 @@ _COLUMNS = (
         sort=lambda run: run.seconds,
         number=True,
         width=9,
-        help=marked("From looking at the pictures to judging the model, here and now."),
+        help=marked(
+            "Of training, here and now: with the one pass through the frozen layers, and the validation after every epoch."
+        ),
     ),
 )
 
@@ -78,7 +83,8 @@ def _between(value: Interval | None) -> str:
 
 def show_lesson(session: Session, window: QWidget) -> None:
     """Show the lesson of `window`, once, where it was left; the window stays usable beside it."""
-    dialog = window.findChild(LessonDialog) or LessonDialog(session, window)
+    open_ones = [dialog for dialog in window.findChildren(LessonDialog) if dialog.isVisible()]  # another may be on its way out
+    dialog = open_ones[0] if open_ones else LessonDialog(session, window)
     dialog.show()
     dialog.raise_()
     dialog.activateWindow()
@@ -123,7 +129,6 @@ class LessonDialog(QDialog):
         for signal in (self._work.changed, *session.can_open_changed):
             signal.connect(self.refresh)
         self._work.progressed.connect(self.step.draw)
-        self._work.failed.connect(self.step.notice.fail)
         self.list.currentRowChanged.connect(self._show)
         self.list.setCurrentRow(min(session.settings.lesson, self.list.count() - 1))
 
@@ -138,7 +143,8 @@ class LessonDialog(QDialog):
             return
         steps, last = self._work.lesson.step, self.list.count() - 1
         for number, step in enumerate(steps):
-            mark = " ✓" if number in self._work.results else ""
+            under_way = self._work.running and self._work.step == number
+            mark = " …" if under_way else " ✓" if number in self._work.results else ""
             self.list.item(number).setText(f"{number + 1}. {step.title}{mark}")
         self.back.setEnabled(self.number > 0)
         self.on.setText(tr("Finish") if self.number == last else tr("Next"))
@@ -176,7 +182,6 @@ class LessonDialog(QDialog):
             self.accept()
 
     def _start(self) -> None:
-        self.step.notice.clear()
         self._work.start(self.number)
 
     def _go(self) -> None:
@@ -241,24 +246,22 @@ class StepPanel(QWidget):
         self.say.setText(step.say)
         self.look.setText(step.look)
         self.own.setText(step.own)
-        self.empty.words.setText(
-            tr_n(
-                "{n} short run on the shipped sample of handwritten digits, drawn while it learns. Nothing of it is kept.",
-                "{n} short runs on the shipped sample of handwritten digits, drawn while they learn. Nothing of them is kept.",
-                n=len(step.runs),
-            )
-        )
         self.way.setText(tr("Go to {page}", page=tr(words.PAGE_TITLES[step.page])))
-        self.notice.clear()
         self.refresh()
 
     def refresh(self) -> None:
         """Show what can be done, and what was done."""
         mine = self._is_under_way
+        reason = "" if self._work.can_start or mine else self._why_not()
+        self.empty.words.setText(reason or self._what_comes())
         self.again.setVisible(not mine)
         for each in (self.start, self.again):
             each.setEnabled(self._work.can_start)
-            each.setToolTip("" if self._work.can_start else tr("Something else is under way, beside which it would be slow."))
+            each.setToolTip(reason)
+        if (fault := self._work.broken_off.get(self._number)) is not None:
+            self.notice.fail(fault)
+        else:
+            self.notice.clear()
         if mine and self.progress.isHidden():
             self.progress.begin(self.step.title)
         if not mine:
@@ -271,8 +274,9 @@ class StepPanel(QWidget):
             return
         work, mine = self._work, self._is_under_way
         runs = work.figures if mine else work.figures_of(self._number)
-        if mine:
-            self.progress.advance(*work.done)
+        done, planned = work.done
+        if mine and done:  # until then the bar moves by itself
+            self.progress.advance(done, planned)
         self.plot.clear()
         colour_plot(self.plot, self._theme.colours)
         self.plot.setXRange(0, max((run.epochs for run in runs), default=1), padding=0.02)
@@ -286,6 +290,18 @@ class StepPanel(QWidget):
         result = None if mine else work.results.get(self._number)
         self.said.setText("\n".join(result.said) if result else "")
         self.said.setVisible(result is not None)
+
+    def _why_not(self) -> str:
+        if self._work.running:
+            return tr("Another step is under way: wait for it, or cancel it there.")
+        return tr("Something else is under way, beside which it would be slow: wait for it, or stop it.")
+
+    def _what_comes(self) -> str:
+        return tr_n(
+            "{n} short run on the shipped sample of handwritten digits, drawn while it learns. Nothing of it is kept.",
+            "{n} short runs on the shipped sample of handwritten digits, drawn while they learn. Nothing of them is kept.",
+            n=len(self.step.runs),
+        )
 
     def shut_down(self) -> None:
         """Free the plot."""
@@ -343,7 +359,7 @@ class QuestionPanel(QWidget):
 
     def _tally(self) -> None:
         if not self._right:
-            self.count.setText(tr("Choose an answer; it is explained at once."))
+            self.count.setText(tr("Choose an answer; the right one is explained."))
             return
         at_once = sum(self._right.values())
         self.count.setText(tr("{right} of {all} right at the first try.", right=at_once, all=len(self._questions)))

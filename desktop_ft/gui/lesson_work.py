@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.core.lesson import LessonFigures, LessonResult
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Report, Task, Worker
@@ -19,7 +21,7 @@ class LessonWork(QObject):
     Attributes:
         lesson: all of it, in the person's language.
         step: the place of the step whose runs are made, or were made last.
-        results: what steps came to, by their places.
+        results: what steps came to, by their places. broken_off: why steps came to nothing, when they were tried last.
         figures: of the runs under way, as far as they are.
 
     Args:
@@ -28,7 +30,6 @@ class LessonWork(QObject):
 
     changed = Signal()
     progressed = Signal()
-    failed = Signal(object)
 
     def __init__(self, worker: Worker, training: Training, plugins: Plugins, is_free: Callable[[], bool]) -> None:
         super().__init__(worker)
@@ -38,7 +39,8 @@ class LessonWork(QObject):
         self.lesson = help_texts.lesson()
         self.step = 0
         self.results: dict[int, LessonResult] = {}
-        training.started.connect(self.cancel)
+        self.broken_off: dict[int, BaseException] = {}
+        training.started.connect(self._make_way)
 
     @property
     def running(self) -> bool:
@@ -79,6 +81,7 @@ class LessonWork(QObject):
             return jobs.lesson.take_step(step, plugins, tell, cancel)
 
         self.step = number
+        self.broken_off.pop(number, None)
         self._task = self._worker.run(
             work,
             finished=self._finish,
@@ -93,13 +96,20 @@ class LessonWork(QObject):
         if self._task is not None:
             self._task.cancel.set()
 
+    def _make_way(self) -> None:
+        if self._task is not None:
+            self.cancel()
+            self.broken_off[self.step] = UserError(
+                tr("A run began, and the step made way for it."), tr("Take it again after that.")
+            )
+
     def _finish(self, result: LessonResult) -> None:
         self.results[self.step] = result
         self._over()
 
     def _fail(self, error: BaseException) -> None:
+        self.broken_off[self.step] = error
         self._over()
-        self.failed.emit(error)
 
     def _over(self) -> None:
         self._task = None

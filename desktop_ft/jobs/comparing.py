@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,9 +132,18 @@ class ComparisonFolder:
         Raises:
             UserError: on entry, when another process does.
         """
+        new = not self.path.exists()
         atomic.make_folder(self.path)
-        with lock.held(self.path / "comparison.lock", _WORKED):
-            yield
+        locked = self.path / "comparison.lock"
+        try:
+            with lock.held(locked, _WORKED):
+                yield
+        finally:
+            if new and not self._plan.is_file():  # nothing came of it: it was refused, or given up before it began
+                self.drop_kept()
+                locked.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def drop_kept(self) -> None:
         """The comparison is complete: what was kept for its next run is of no more use."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +38,8 @@ def take_step(
 ) -> LessonResult:
     """Make the runs of `step` one after another, and compare each with the first. Imports torch.
 
-    Every run starts from nothing, so that the seconds can be compared: what frozen layers answer in one the next does not know.
+    Every run starts from nothing, so that the seconds can be compared: what frozen layers answer in one the next does not know,
+    and what only the first has to load is not counted. No plugin hears of them.
 
     Args:
         tell: told the figures of all runs so far, whenever an epoch is done and when a run has ended.
@@ -51,6 +51,7 @@ def take_step(
     done: list[LessonFigures] = []
     judged: list[Evaluation] = []
     folder = write_sample(plugins, whole.sample, sample_folder(whole.sample))
+    plugins = plugins.without_sinks()
     for run in step.runs:
         figures, evaluation = _made(whole, step, run, folder, plugins, lambda now: tell((*done, now)), cancel)
         done.append(figures)
@@ -69,13 +70,13 @@ def _made(
     cancel: threading.Event | None,
 ) -> tuple[LessonFigures, Evaluation]:
     recipe, cancelled = whole.recipe(step, run, str(folder)), cancel or threading.Event()
-    began, now = time.monotonic(), LessonFigures(title=run.title, epochs=recipe.optimisation.epochs)
+    now = LessonFigures(title=run.title, epochs=recipe.optimisation.epochs)
     tell(now)
 
     def hear(event: TrainEvent) -> None:
         nonlocal now
         if isinstance(event, EpochDone):
-            now = replace(now, curve=(*now.curve, event.val_accuracy), seconds=time.monotonic() - began)
+            now = replace(now, curve=(*now.curve, event.val_accuracy), seconds=event.seconds)
             tell(now)
 
     with tempfile.TemporaryDirectory(prefix="desktop-ft-lesson-") as place, kept_in(Path(place) / "kept"):
@@ -83,10 +84,10 @@ def _made(
         ended = train(recipe, path, plugins, hear, RunControl(cancel=cancelled))
         evaluation = RunFolder.open(path).evaluation
     if ended.status is RunStatus.FAILED:
-        raise UserError(ended.error, tr("Try the step again; its runs need {sample} and no other pictures.", sample=whole.sample))
+        raise UserError(ended.error, tr("Put that right, then take the step again."))
     if ended.status is not RunStatus.COMPLETED or evaluation is None:
         raise Cancelled
-    return replace(now, accuracy=evaluation.accuracy, seconds=time.monotonic() - began), evaluation
+    return replace(now, accuracy=evaluation.accuracy), evaluation
 
 
 def _said(runs: Sequence[LessonFigures], judged: Sequence[Evaluation]) -> tuple[str, ...]:

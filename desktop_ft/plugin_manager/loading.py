@@ -11,6 +11,7 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -109,6 +110,12 @@ class Plugins:
         self.safe_mode = safe_mode
         self.imported: dict[str, tuple[Candidate, PluginRecord]] = {}
         self.records: list[PluginRecord] = []
+
+    def without_sinks(self) -> "Plugins":
+        """The same, but that none of them hears of a run: for runs that are thrown away."""
+        deaf = copy(self)
+        deaf.sinks = Catalog(self.sinks.kind, "", lambda sink: sink.name)
+        return deaf
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -85,8 +85,8 @@ def test_a_step_runs_live_and_says_what_its_runs_came_to(dialog: LessonDialog, w
     assert not dialog.step.start.isVisible() and dialog.step.again.isEnabled()
     dialog.reject()
     window.actions_["lesson.start"].trigger()
-    again = window.findChild(LessonDialog)
-    assert again is not None and again.number == 1 and again.step.shown.isVisible()
+    (again,) = (each for each in window.findChildren(LessonDialog) if each.isVisible())
+    assert again is not dialog and again.number == 1 and again.step.shown.isVisible()
     again.reject()
 
 
@@ -108,6 +108,9 @@ def test_beside_a_run_no_step_is_started_and_a_run_ends_the_step(dialog: LessonD
     assert heard == [False]
     qtbot.waitUntil(lambda: not work.running, timeout=60_000)
     assert not work.results and dialog.step.start.isEnabled()
+    assert "made way" in dialog.step.notice.text
+    dialog.list.setCurrentRow(2)
+    assert not dialog.step.notice.isVisible(), "that was another step"
     dialog.reject()
 
 
