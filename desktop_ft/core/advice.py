@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Interval
@@ -17,7 +18,7 @@ FEWEST_TO_TRY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """How a probe's answers differ from those of the best one on the same pictures.
+    """How the answers of a probe, or of a plan that was tried, differ from those of the best one on the same pictures.
 
     Attributes:
         won: how many pictures it alone told. lost: how many the best alone did.
@@ -25,6 +26,12 @@ class Against:
 
     won: int = 0
     lost: int = 0
+
+    @classmethod
+    def of(cls, right: Iterable[bool], best: Iterable[bool]) -> Self:
+        """Of whether each picture was told, by one and by the best."""
+        pairs = list(zip(right, best, strict=True))
+        return cls(won=sum(own and not other for own, other in pairs), lost=sum(other and not own for own, other in pairs))
 
     @property
     def is_near(self) -> bool:
@@ -129,9 +136,11 @@ class Advice:
         if len(self.options) > 1:
             reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
             more = tr(
-                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind, and judged by "
-                "training pictures that it had not seen: {reached}.",
+                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind on the same "
+                "pictures, which it had not learned from: {reached}. {preset} is the cheapest that is behind the best by one standard "
+                "error at most.",
                 reached=reached,
+                preset=self.recommended,
             )
         else:
             more = tr_n(

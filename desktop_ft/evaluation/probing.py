@@ -41,7 +41,7 @@ class Probe:
 
     def against(self, best: Probe) -> Against:
         """How its answers differ from those of `best`, on the same rows."""
-        return Against(won=int((self.right & ~best.right).sum()), lost=int((best.right & ~self.right).sum()))
+        return Against.of(self.right.tolist(), best.right.tolist())
 
 
 def probe(
