@@ -245,7 +245,7 @@ def _advice(line: Line) -> str:
             told["pictures"],
             *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
             told["recommended"],
-            f"{100 * told['expected']:.1f}",
+            f"{100 * told['told']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{100 * told['accuracy'][told['best']]:.1f}",
@@ -259,7 +259,7 @@ def _advice(line: Line) -> str:
     titles = ["folder", "to learn from", *(f"{plan}, %" for plan in plans)]
     advised = [
         "advised",
-        "expected, %",
+        "told in the try, %",
         "reached, %",
         "best",
         "best, %",

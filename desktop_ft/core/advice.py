@@ -59,34 +59,64 @@ class ProbeScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How many pictures were told that had not been learned from. It is no forecast of what the whole training reaches.
+
+    Attributes:
+        right: how many of the `judged` were told.
+        epochs: of the try, which learned from four fifths of the pictures; 0: nothing was tried, and this is what a probe tells.
+    """
+
+    right: int
+    judged: int
+    epochs: int = 0
+
+    @property
+    def share(self) -> float:
+        """How many of them were told, 0 to 1."""
+        return self.right / max(1, self.judged)
+
+    @property
+    def figure(self) -> str:
+        """The share and what it is a share of."""
+        return tr("{share} of {judged:,}", share=percent(self.share), judged=self.judged)
+
+    @property
+    def words(self) -> str:
+        """As `figure`, and how it was found."""
+        if not self.epochs:
+            return tr("{figure} by a probe, with nothing trained", figure=self.figure)
+        return tr_n(
+            "{figure} in a try of {n:,} epoch on four fifths of the pictures",
+            "{figure} in a try of {n:,} epochs on four fifths of the pictures",
+            n=self.epochs,
+            figure=self.figure,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOption:
     """What may be frozen, and what that costs.
 
     Attributes:
         preset: of the freeze plan. depth: how many blocks it freezes, from the input up.
-        accuracy: what is expected: where several were tried, what it reached on pictures kept from it; else what a probe tells.
+        evidence: where several were tried, what it told of pictures kept from it; else what a probe does.
         seconds: of the whole training here. memory: bytes that what learns takes.
     """
 
     preset: str
     depth: int
-    accuracy: Interval
+    evidence: Evidence
     seconds: float
     memory: int
 
     @property
-    def expected(self) -> str:
-        """What accuracy is expected of it, in words."""
-        share, low, high = (percent(part) for part in (self.accuracy.value, self.accuracy.low, self.accuracy.high))
-        return tr("about {share} ({low} to {high})", share=share, low=low, high=high)
-
-    @property
     def words(self) -> str:
-        """What is expected of it, in a sentence."""
+        """What speaks for it, and what it costs, in a sentence."""
         return tr(
-            "{preset}: {accuracy}, in {time}, with {memory} of memory for what learns.",
+            "{preset}: {evidence}; the whole training takes {time}, with {memory} of memory for what learns.",
             preset=self.preset,
-            accuracy=self.expected,
+            evidence=self.evidence.words,
             time=short_duration(self.seconds),
             memory=size(self.memory),
         )
@@ -134,11 +164,11 @@ class Advice:
         else:
             told = tr("After block {depth} {best} can be told, after the last one {last}.", **figures)
         if len(self.options) > 1:
-            reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
+            reached = ", ".join(f"{each.preset} {each.evidence.figure}" for each in self.options)
             more = tr(
                 "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind on the same "
-                "pictures, which it had not learned from: {reached}. {preset} is the cheapest that is behind the best by one standard "
-                "error at most.",
+                "pictures, which it had not learned from: {reached}. {preset} is the cheapest that is behind the best by one "
+                "standard error at most.",
                 reached=reached,
                 preset=self.recommended,
             )

@@ -10,12 +10,11 @@ from itertools import count
 from math import comb
 from pathlib import Path
 
-from desktop_ft.core.advice import Against
+from desktop_ft.core.advice import Against, Evidence
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStatus, TrainEvent
 from desktop_ft.core.language import tr
-from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.building import batches, build, loss
@@ -49,35 +48,35 @@ def tried(
     *,
     progress: Callable[[Recipe, int, int | None], None],
     cancel: threading.Event | None = None,
-) -> tuple[tuple[Interval, ...], int]:
-    """How accurate networks of `recipes` are on a fifth of `samples` when they have learned from the others. Imports torch.
+) -> tuple[tuple[Evidence, ...], int]:
+    """What networks of `recipes` tell of a fifth of `samples` when they have learned from the others. Imports torch.
 
-    They learn for `MOST_EPOCHS` at most. Where a fifth is less than `ENOUGH`, other fifths are held out in their turn; after each
-    a recipe that is clearly behind the best on the same pictures is left out (the exact test of McNemar 1947, its p corrected
-    for every turn and every pair of recipes by Bonferroni's inequality). Of those that are left the cheapest that is near the
-    best has won. What frozen layers answer is kept for the run that follows.
+    They learn for `MOST_EPOCHS` at most, and never stop early. Where a fifth is less than `ENOUGH`, other fifths are held out in
+    their turn; after each a recipe that is clearly behind the best on the same pictures is left out (the exact test of McNemar
+    1947, its p corrected for every turn and every pair of recipes by Bonferroni's inequality). Of those that are left the
+    cheapest that is near the best has won. What frozen layers answer is kept for the run that follows.
 
     Args:
-        recipes: that differ in what learns, the cheapest first.
+        recipes: that differ in what learns alone, the cheapest first.
         samples: training pictures of `manifest`.
         groups: those that are one picture, by their numbers: none is judged by what has learned from another.
         progress: told of which recipe how many epochs are done, of how many.
 
     Returns:
-        The accuracy of each, on the pictures that it came to; and which has won.
+        What each told of the pictures that it came to, fewer where it was left out; and which has won.
 
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
     import numpy as np
 
-    from desktop_ft.evaluation.intervals import wilson
     from desktop_ft.evaluation.ridge import FOLDS, folds_of
 
     fold = folds_of([sample.label for sample in samples], groups, FOLDS, np.random.default_rng(recipes[0].seed))
     turns = min(FOLDS, -(-ENOUGH * FOLDS // len(samples)))
     looks = turns * comb(len(recipes), 2)
-    runners = [_Runner(each.with_optimisation(epochs=min(MOST_EPOCHS, each.optimisation.epochs))) for each in recipes]
+    epochs = min(MOST_EPOCHS, recipes[0].optimisation.epochs)
+    runners = [_Runner(each.with_optimisation(epochs=epochs, early_stopping=0)) for each in recipes]
     running = runners
     for turn in range(turns):
         shown = manifest.with_samples(
@@ -90,7 +89,8 @@ def tried(
             break
     best = _best(running).right
     won = next(each for each in running if Against.of(each.right, best).is_near)
-    return tuple(wilson(sum(each.right), len(each.right)) for each in runners), runners.index(won)
+    found = tuple(Evidence(right=sum(each.right), judged=len(each.right), epochs=epochs) for each in runners)
+    return found, runners.index(won)
 
 
 def _best(running: list[_Runner]) -> _Runner:

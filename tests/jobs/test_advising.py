@@ -129,19 +129,15 @@ class Races:
     def race(self, **right: np.ndarray) -> str:
         """Which plan wins; `right` says of each, the cheapest first, which pictures it tells."""
         self._right, self.turns = right, Counter()
-        plans = [
-            self._recipe.model_copy(update={"freeze": self._recipe.freeze.with_preset(self._preset(name))}) for name in right
-        ]
-        reached, won = trial.tried(plans, self._plugins, self._manifest, self._many, (), progress=lambda plan, done, total: None)
+        freeze = [self._recipe.freeze.with_preset(name.replace("_", ":")) for name in right]
+        plans = [self._recipe.model_copy(update={"freeze": each}) for each in freeze]
+        _, won = trial.tried(plans, self._plugins, self._manifest, self._many, (), progress=lambda plan, done, total: None)
         return list(right)[won]
 
     def _told(self, recipe: Recipe, plugins: Plugins, part: DatasetManifest, *rest: object) -> list[bool]:
         name = recipe.freeze.preset.replace(":", "_")
         self.turns[name] += 1
         return [bool(self._right[name][int(sample.path)]) for sample in part.of(Subset.VAL)]
-
-    def _preset(self, name: str) -> str:
-        return name.replace("_", ":")
 
 
 def test_a_plan_that_is_clearly_behind_on_the_same_pictures_is_tried_no_further(
@@ -228,7 +224,8 @@ def test_plans_are_tried_on_training_pictures_alone(recipe: Recipe, plugins: Plu
     assert "each plan was tried until it was clearly behind" in first.words
     others = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
     again = advise(recipe, plugins, others)
-    assert [option.accuracy for option in again.options] == [option.accuracy for option in first.options]
+    assert [option.evidence for option in again.options] == [option.evidence for option in first.options]
+    assert {option.evidence.epochs for option in first.options} == {recipe.optimisation.epochs}
 
 
 def test_a_try_can_be_given_up(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
