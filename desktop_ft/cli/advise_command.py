@@ -39,7 +39,8 @@ def _cut(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.document(asdict(advice) | {"options": options, "reason": advice.reason})
     rows = [[str(score.depth), percent(score.accuracy.value), _spread(score.accuracy)] for score in advice.scores]
     terminal.table(["after block", "can be told", "95 %"], rows, right=(0, 1))
-    terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures.\n")
+    doubles = f"; near doubles count as one, which leaves {advice.different:,}" if advice.different < advice.pictures else ""
+    terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures{doubles}.\n")
     plans = [[each.preset, each.evidence.words, short_duration(each.seconds), size(each.memory)] for each in advice.options]
     terminal.table(["--freeze", "could be told", "whole training", "memory"], plans, right=(2, 3))
     terminal.say(advice.words)

@@ -129,6 +129,7 @@ class Advice:
     Attributes:
         backbone: the network that was asked. blocks: how many it has besides its head.
         pictures: how many training pictures were looked at, out of `training`.
+        different: how many these are where near doubles count as one; so many are judged.
         scores: by depth, rising; the last is what the head is given.
         options: the recommended one, and what it is to be compared with; the cheapest first.
         recommended: the preset among `options`.
@@ -138,6 +139,7 @@ class Advice:
     backbone: str
     blocks: int
     pictures: int
+    different: int
     training: int
     scores: tuple[ProbeScore, ...]
     options: tuple[PlanOption, ...]
@@ -174,9 +176,9 @@ class Advice:
             )
         else:
             more = tr_n(
-                "{n:,} picture is too few to try plans on, so the cheapest is taken.",
-                "{n:,} pictures are too few to try plans on, so the cheapest is taken.",
-                n=self.pictures,
+                "{n:,} different picture is too few to try plans on, so the cheapest is taken.",
+                "{n:,} different pictures are too few to try plans on, so the cheapest is taken.",
+                n=self.different,
             )
         return f"{told} {more}"
 
@@ -193,7 +195,7 @@ def worth_trying(scores: Sequence[ProbeScore], blocks: int, pictures: int) -> tu
     few pictures that plans which differ by points change places by chance.
 
     Args:
-        scores: of the network's `blocks`. pictures: that can be tried on.
+        scores: of the network's `blocks`. pictures: that can be tried on, near doubles counted as one.
     """
     if pictures < FEWEST_TO_TRY:
         return (blocks,)

@@ -53,6 +53,7 @@ def advise(
         UserError: as training would; or the weights are not on this machine. Cancelled: as asked.
     """
     from desktop_ft.evaluation.probing import probe
+    from desktop_ft.evaluation.ridge import one_of_each
 
     tell = told or _nobody
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
@@ -63,6 +64,7 @@ def advise(
         recipe, plugins, manifest, samples, warn=warn, progress=lambda *done: tell(tr("Asking the network"), *done), cancel=cancel
     )
     groups = one_picture(manifest, samples, seen.last, cancel)
+    different = int(one_of_each(len(samples), groups).sum())
     probes = {
         depth: probe(features, labels, groups, seed=recipe.seed)
         for depth, features in zip(seen.depths, seen.features, strict=True)
@@ -71,8 +73,8 @@ def advise(
     scores = tuple(
         ProbeScore(depth=depth, accuracy=each.accuracy, against=each.against(probes[best])) for depth, each in probes.items()
     )
-    depths = worth_trying(scores, seen.blocks, len(samples))
-    options, probed = [], Evidence(right=int(probes[seen.blocks].right.sum()), judged=len(probes[seen.blocks].right))
+    depths = worth_trying(scores, seen.blocks, different)
+    options, probed = [], Evidence(right=int(probes[seen.blocks].right.sum()), judged=different)
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
@@ -93,6 +95,7 @@ def advise(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
         pictures=len(samples),
+        different=different,
         training=len(manifest.of(Subset.TRAIN)),
         scores=scores,
         options=tuple(options),

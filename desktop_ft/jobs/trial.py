@@ -59,7 +59,8 @@ def tried(
     Args:
         recipes: that differ in what learns alone, the cheapest first.
         samples: training pictures of `manifest`.
-        groups: those that are one picture, by their numbers: none is judged by what has learned from another.
+        groups: those that are one picture, by their numbers: none is judged by what has learned from another, and the first alone
+            is judged.
         progress: told of which recipe how many epochs are done, of how many.
 
     Returns:
@@ -70,19 +71,22 @@ def tried(
     """
     import numpy as np
 
-    from desktop_ft.evaluation.ridge import FOLDS, folds_of
+    from desktop_ft.evaluation.ridge import FOLDS, folds_of, one_of_each
 
     fold = folds_of([sample.label for sample in samples], groups, FOLDS, np.random.default_rng(recipes[0].seed))
-    turns = min(FOLDS, -(-ENOUGH * FOLDS // len(samples)))
+    counts = one_of_each(len(samples), groups)
+    turns = min(FOLDS, -(-ENOUGH * FOLDS // int(counts.sum())))
     looks = turns * comb(len(recipes), 2)
     epochs = min(MOST_EPOCHS, recipes[0].optimisation.epochs)
     runners = [_Runner(each.with_optimisation(epochs=epochs, early_stopping=0)) for each in recipes]
     running = runners
     for turn in range(turns):
         shown = manifest.with_samples(
-            replace(sample, subset=Subset.VAL if own == turn else Subset.TRAIN) for sample, own in zip(samples, fold, strict=True)
+            replace(sample, subset=Subset.VAL if own == turn else Subset.TRAIN)
+            for sample, own, counted in zip(samples, fold, counts, strict=True)
+            if counted or own != turn
         )
-        for each in running if 0 < len(shown.of(Subset.VAL)) < len(samples) else ():
+        for each in running if shown.of(Subset.VAL) and shown.of(Subset.TRAIN) else ():
             each.right += _told(each.recipe, plugins, shown, _steps(each.recipe, turn, turns, progress), cancel)
         running = _still_good(running, looks)
         if len(running) == 1:

@@ -50,6 +50,7 @@ def advice(accuracies: tuple[float, ...], pictures: int, tried: tuple[float, ...
         backbone="any",
         blocks=blocks,
         pictures=pictures,
+        different=pictures,
         training=pictures,
         scores=tuple(scores),
         options=options,
@@ -83,7 +84,7 @@ def test_what_speaks_for_a_plan_says_of_how_many_pictures_and_how_it_was_found()
 def test_few_pictures_try_nothing_and_keep_to_the_head() -> None:
     assert len(advice((0.5, 0.95, 0.7), 100, (0.9, 0.95)).options) == 2
     told = advice((0.5, 0.95, 0.7), 99)
-    assert told.recommended == "head" and "99 pictures are too few to try plans on" in told.reason
+    assert told.recommended == "head" and "99 different pictures are too few to try plans on" in told.reason
 
 
 def test_a_network_of_one_block_is_tried_whole() -> None:

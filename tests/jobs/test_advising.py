@@ -108,12 +108,15 @@ def test_no_plan_is_judged_by_a_picture_whose_twin_it_has_learned(
         return [True] * len(part.of(Subset.VAL))
 
     monkeypatch.setattr(trial, "_told", told)
-    trial.tried([recipe, recipe], plugins, manifest, samples, groups, progress=lambda plan, done, total: None)
+    (first, _), _ = trial.tried([recipe, recipe], plugins, manifest, samples, groups, progress=lambda plan, done, total: None)
+    assert first.judged == len(samples) - len(groups)
     assert len(shown) > 1
     for part in shown:
         held = [sample.sha256 in {other.sha256 for other in part.of(Subset.VAL)} for sample in samples]
         assert any(held) and not all(held)
-        assert all(held[one] is held[other] for one, other in groups)
+        learned = {sample.path for sample in part.of(Subset.TRAIN)}
+        for one, other in groups:
+            assert not held[other] and (held[one] is (samples[one].path not in learned) is (samples[other].path not in learned))
 
 
 class Races:
@@ -226,6 +229,18 @@ def test_plans_are_tried_on_training_pictures_alone(recipe: Recipe, plugins: Plu
     again = advise(recipe, plugins, others)
     assert [option.evidence for option in again.options] == [option.evidence for option in first.options]
     assert {option.evidence.epochs for option in first.options} == {recipe.optimisation.epochs}
+
+
+def test_near_doubles_count_as_one_in_what_is_judged_and_tried(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = scan_dataset(recipe.dataset)
+    whole = len(manifest.of(Subset.TRAIN))
+    monkeypatch.setattr(advising, "one_picture", lambda *args: [(0, 1, 2), (3, 4)])
+    monkeypatch.setattr(advice, "FEWEST_TO_TRY", whole)
+    told = advise(recipe, plugins, manifest)
+    assert told.pictures == whole and told.different == told.option.evidence.judged == whole - 3
+    assert f"{whole - 3} different pictures are too few to try plans on" in told.words
 
 
 def test_a_try_can_be_given_up(recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
