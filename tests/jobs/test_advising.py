@@ -75,7 +75,7 @@ def test_what_lies_in_two_classes_is_not_looked_at_and_told_with_classes_too_rar
     for told in (advise(recipe, plugins, few), rank_backbones(recipe, plugins, few)):
         assert told.pictures == len(kept) - 1
         rarity, contest = told.notes
-        assert "fewer than 5 different training pictures" in rarity and few.classes[rare.label] in rarity
+        assert "fewer than 5 different pictures among those looked at" in rarity and few.classes[rare.label] in rarity
         assert contest == f"2 training pictures have a copy in another class, and are not looked at: {one.path}, again.png."
         assert told.words.endswith(f"{rarity} {contest}")
     with pytest.raises(UserError, match="fewer than two classes"):
