@@ -217,8 +217,8 @@ def _notes(manifest: DatasetManifest, looked: Drawn, groups: Sequence[Sequence[i
     if rare:
         found.append(
             tr_n(
-                "{n:,} class has fewer than {fewest} different pictures among those looked at, too few to judge it by: {names}.",
-                "{n:,} classes have fewer than {fewest} different pictures among those looked at, too few to judge them by: {names}.",
+                "{n:,} class has fewer than {fewest} different pictures among those looked at, too few to judge by: {names}.",
+                "{n:,} classes have fewer than {fewest} different pictures among those looked at, too few to judge by: {names}.",
                 n=len(rare),
                 fewest=FEWEST,
                 names=listed(rare),
