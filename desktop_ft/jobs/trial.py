@@ -25,10 +25,9 @@ from desktop_ft.runs import atomic
 MOST_EPOCHS = 10
 ENOUGH = 200
 """Pictures to judge by: with half of them two plans that differ by several points change places by chance."""
-
-
 CHANCE = 0.05
-"""How often, at most, one of several plans that are equally good is left out before the end."""
+"""How often, at most, one of several plans that are equally good is left out before the end; only the choice of the pictures is
+reckoned with, not that another training would come out otherwise."""
 
 
 @dataclass(slots=True)
