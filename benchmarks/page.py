@@ -40,8 +40,9 @@ _ADVICE = """## What the advice where to cut is worth
 
 `benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
 digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) of {plans} that were trained; by
-chance is one standard error of a share of so few validation photos. Times are the processor's: trying them is one seed of
-each of these plans.{remark}
+chance is one standard error of a share of so few validation photos. Told in the try is what the advice shows of its plan: a share
+of training pictures kept from it (where they are too few to try, what a probe tells), and no forecast. Times are the
+processor's: trying all is one seed of each of these plans.{remark}
 
 """
 _SHOWN_PLANS = ("head", "last:1", "last:2", "last:4", "last:9", "all")
@@ -245,7 +246,7 @@ def _advice(line: Line) -> str:
             told["pictures"],
             *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
             told["recommended"],
-            f"{100 * told['expected']:.1f}",
+            f"{100 * told['told']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{100 * told['accuracy'][told['best']]:.1f}",
@@ -259,7 +260,7 @@ def _advice(line: Line) -> str:
     titles = ["folder", "to learn from", *(f"{plan}, %" for plan in plans)]
     advised = [
         "advised",
-        "expected, %",
+        "told in the try, %",
         "reached, %",
         "best",
         "best, %",

@@ -18,8 +18,8 @@ def add_advise_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "advise",
         help="say which layers should learn, or which network suits, before anything is trained",
         description="Look at the training pictures once, and say how well the classes can be told after each block of the "
-        "network, which blocks should learn, what that is expected to reach, and what it takes. With --backbones, compare the "
-        "networks whose weights are on this machine instead.",
+        "network, which blocks should learn, how plans for that did when they were tried, and what they take. With --backbones, "
+        "compare the networks whose weights are on this machine instead.",
         epilog="Example: desktop-ft advise photos; desktop-ft advise photos --backbones",
     )
     add_recipe_options(parser)
@@ -35,12 +35,14 @@ def _cut(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe, plugins = recipe_from(arguments, terminal), load_plugins()
     with terminal.phases() as told:
         advice = advise(recipe, plugins, told=told, warn=terminal.note)
-    terminal.document(asdict(advice) | {"reason": advice.reason})
+    options = [asdict(each) | {"words": each.words} for each in advice.options]
+    terminal.document(asdict(advice) | {"options": options, "reason": advice.reason})
     rows = [[str(score.depth), percent(score.accuracy.value), _spread(score.accuracy)] for score in advice.scores]
     terminal.table(["after block", "can be told", "95 %"], rows, right=(0, 1))
-    terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures.\n")
-    options = [[each.preset, each.expected, short_duration(each.seconds), size(each.memory)] for each in advice.options]
-    terminal.table(["--freeze", "expected", "takes about", "memory"], options, right=(2, 3))
+    doubles = f"; near doubles count as one, which leaves {advice.different:,}" if advice.different < advice.pictures else ""
+    terminal.say(f"Asked about {advice.pictures:,} of {advice.training:,} training pictures{doubles}.\n")
+    plans = [[each.preset, each.evidence.words, short_duration(each.seconds), size(each.memory)] for each in advice.options]
+    terminal.table(["--freeze", "could be told", "whole training", "memory"], plans, right=(2, 3))
     terminal.say(advice.words)
     return 0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import Interval
@@ -17,7 +18,7 @@ FEWEST_TO_TRY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """How a probe's answers differ from those of the best one on the same pictures.
+    """How the answers of a probe, or of a plan that was tried, differ from those of the best one on the same pictures.
 
     Attributes:
         won: how many pictures it alone told. lost: how many the best alone did.
@@ -25,6 +26,12 @@ class Against:
 
     won: int = 0
     lost: int = 0
+
+    @classmethod
+    def of(cls, right: Iterable[bool], best: Iterable[bool]) -> Self:
+        """Of whether each picture was told, by one and by the best."""
+        pairs = list(zip(right, best, strict=True))
+        return cls(won=sum(own and not other for own, other in pairs), lost=sum(other and not own for own, other in pairs))
 
     @property
     def is_near(self) -> bool:
@@ -52,34 +59,64 @@ class ProbeScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How many pictures were told that had not been learned from. It is no forecast of what the whole training reaches.
+
+    Attributes:
+        right: how many of the `judged` were told.
+        epochs: of the try, which learned from four fifths of the pictures; 0: nothing was tried, and this is what a probe tells.
+    """
+
+    right: int
+    judged: int
+    epochs: int = 0
+
+    @property
+    def share(self) -> float:
+        """How many of them were told, 0 to 1."""
+        return self.right / max(1, self.judged)
+
+    @property
+    def figure(self) -> str:
+        """The share and what it is a share of."""
+        return tr("{share} of {judged:,}", share=percent(self.share), judged=self.judged)
+
+    @property
+    def words(self) -> str:
+        """As `figure`, and how it was found."""
+        if not self.epochs:
+            return tr("{figure} by a probe, with nothing trained", figure=self.figure)
+        return tr_n(
+            "{figure} in a try of {n:,} epoch on four fifths of the pictures",
+            "{figure} in a try of {n:,} epochs on four fifths of the pictures",
+            n=self.epochs,
+            figure=self.figure,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOption:
     """What may be frozen, and what that costs.
 
     Attributes:
         preset: of the freeze plan. depth: how many blocks it freezes, from the input up.
-        accuracy: what is expected: where several were tried, what it reached on pictures kept from it; else what a probe tells.
+        evidence: where several were tried, what it told of pictures kept from it; else what a probe does.
         seconds: of the whole training here. memory: bytes that what learns takes.
     """
 
     preset: str
     depth: int
-    accuracy: Interval
+    evidence: Evidence
     seconds: float
     memory: int
 
     @property
-    def expected(self) -> str:
-        """What accuracy is expected of it, in words."""
-        share, low, high = (percent(part) for part in (self.accuracy.value, self.accuracy.low, self.accuracy.high))
-        return tr("about {share} ({low} to {high})", share=share, low=low, high=high)
-
-    @property
     def words(self) -> str:
-        """What is expected of it, in a sentence."""
+        """What speaks for it, and what it costs, in a sentence."""
         return tr(
-            "{preset}: {accuracy}, in {time}, with {memory} of memory for what learns.",
+            "{preset}: {evidence}; the whole training takes {time}, with {memory} of memory for what learns.",
             preset=self.preset,
-            accuracy=self.expected,
+            evidence=self.evidence.words,
             time=short_duration(self.seconds),
             memory=size(self.memory),
         )
@@ -92,6 +129,7 @@ class Advice:
     Attributes:
         backbone: the network that was asked. blocks: how many it has besides its head.
         pictures: how many training pictures were looked at, out of `training`.
+        different: how many these are where near doubles count as one; so many are judged.
         scores: by depth, rising; the last is what the head is given.
         options: the recommended one, and what it is to be compared with; the cheapest first.
         recommended: the preset among `options`.
@@ -101,6 +139,7 @@ class Advice:
     backbone: str
     blocks: int
     pictures: int
+    different: int
     training: int
     scores: tuple[ProbeScore, ...]
     options: tuple[PlanOption, ...]
@@ -127,17 +166,19 @@ class Advice:
         else:
             told = tr("After block {depth} {best} can be told, after the last one {last}.", **figures)
         if len(self.options) > 1:
-            reached = ", ".join(f"{each.preset} {percent(each.accuracy.value)}" for each in self.options)
+            reached = ", ".join(f"{each.preset} {each.evidence.figure}" for each in self.options)
             more = tr(
-                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind, and judged by "
-                "training pictures that it had not seen: {reached}.",
+                "What blocks gain by learning no probe knows, so each plan was tried until it was clearly behind on the same "
+                "pictures, which it had not learned from: {reached}. {preset} is the cheapest that is behind the best by one "
+                "standard error at most.",
                 reached=reached,
+                preset=self.recommended,
             )
         else:
             more = tr_n(
-                "{n:,} picture is too few to try plans on, so the cheapest is taken.",
-                "{n:,} pictures are too few to try plans on, so the cheapest is taken.",
-                n=self.pictures,
+                "{n:,} different picture is too few to try plans on, so the cheapest is taken.",
+                "{n:,} different pictures are too few to try plans on, so the cheapest is taken.",
+                n=self.different,
             )
         return f"{told} {more}"
 
@@ -154,7 +195,7 @@ def worth_trying(scores: Sequence[ProbeScore], blocks: int, pictures: int) -> tu
     few pictures that plans which differ by points change places by chance.
 
     Args:
-        scores: of the network's `blocks`. pictures: that can be tried on.
+        scores: of the network's `blocks`. pictures: that can be tried on, near doubles counted as one.
     """
     if pictures < FEWEST_TO_TRY:
         return (blocks,)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from desktop_ft.core.advice import Against
 from desktop_ft.core.metrics import Interval
 from desktop_ft.evaluation.intervals import wilson
-from desktop_ft.evaluation.ridge import FOLDS, Ridge, decomposed, folds_of
+from desktop_ft.evaluation.ridge import FOLDS, Ridge, decomposed, folds_of, one_of_each
 
 _NOTHING = 1e-10
 """Nothing is divided by less."""
@@ -27,7 +27,7 @@ class Probe:
     """How well classes are told from features that the probe did not learn from.
 
     Attributes:
-        right: for each row, whether its class was told: bool (N,).
+        right: for each row that counts, whether its class was told: bool (N,).
         strength: the one of `ridge.STRENGTHS` that was taken.
     """
 
@@ -41,7 +41,7 @@ class Probe:
 
     def against(self, best: Probe) -> Against:
         """How its answers differ from those of `best`, on the same rows."""
-        return Against(won=int((self.right & ~best.right).sum()), lost=int((best.right & ~self.right).sum()))
+        return Against.of(self.right.tolist(), best.right.tolist())
 
 
 def probe(
@@ -58,11 +58,12 @@ def probe(
 
     Args:
         features: (N, C). labels: N classes, counted from 0.
-        groups: rows that are one, of which none is learned from where another is asked about.
+        groups: rows that are one, of which none is learned from where another is asked about, and only the first counts.
     """
     ridge = Ridge(_standardised(features), one_hot(labels))
     told = ridge.held_out(folds_of(labels, groups, folds, np.random.default_rng(seed)))
-    return Probe(told.argmax(axis=1) == one_hot(labels).argmax(axis=1), ridge.strength)
+    right = told.argmax(axis=1) == one_hot(labels).argmax(axis=1)
+    return Probe(right[one_of_each(len(labels), groups)], ridge.strength)
 
 
 def logme(features: NDArray[np.floating], labels: Sequence[int]) -> float:

@@ -97,6 +97,14 @@ def folds_of(
     return fold
 
 
+def one_of_each(rows: int, groups: Sequence[Sequence[int]]) -> NDArray[np.bool_]:
+    """Whether each of so many rows counts (N,): the first of each group, whose rows are one, and those that are in none."""
+    counts = np.ones(rows, dtype=np.bool_)
+    for group in groups:
+        counts[list(group[1:])] = False
+    return counts
+
+
 def decomposed(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Left singular vectors (N, R) and squared singular values (R,), those that are not zero, by the smaller Gram matrix."""
     count, columns = rows.shape

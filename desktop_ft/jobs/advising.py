@@ -8,13 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from desktop_ft.core.advice import Advice, BackboneScore, PlanOption, ProbeScore, Ranking, worth_trying
+from desktop_ft.core.advice import Advice, BackboneScore, Evidence, PlanOption, ProbeScore, Ranking, worth_trying
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
 from desktop_ft.core.language import tr, tr_n
-from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.data.health import listed
 from desktop_ft.jobs.backbones import is_local, known_speed, measure_speeds
@@ -54,6 +53,7 @@ def advise(
         UserError: as training would; or the weights are not on this machine. Cancelled: as asked.
     """
     from desktop_ft.evaluation.probing import probe
+    from desktop_ft.evaluation.ridge import one_of_each
 
     tell = told or _nobody
     manifest = looked_at(recipe, plugins, manifest, lambda *done: tell(tr("Looking at the pictures"), *done), cancel)
@@ -64,6 +64,7 @@ def advise(
         recipe, plugins, manifest, samples, warn=warn, progress=lambda *done: tell(tr("Asking the network"), *done), cancel=cancel
     )
     groups = one_picture(manifest, samples, seen.last, cancel)
+    different = int(one_of_each(len(samples), groups).sum())
     probes = {
         depth: probe(features, labels, groups, seed=recipe.seed)
         for depth, features in zip(seen.depths, seen.features, strict=True)
@@ -72,15 +73,15 @@ def advise(
     scores = tuple(
         ProbeScore(depth=depth, accuracy=each.accuracy, against=each.against(probes[best])) for depth, each in probes.items()
     )
-    depths = worth_trying(scores, seen.blocks, len(samples))
-    options = []
+    depths = worth_trying(scores, seen.blocks, different)
+    options, probed = [], Evidence(right=int(probes[seen.blocks].right.sum()), judged=different)
     for number, depth in enumerate(depths):
         tell(tr("Measuring what it takes"), number, len(depths))
         preset = preset_of_depth(depth, seen.blocks)
-        options.append(_option(recipe, plugins, manifest, preset, depth, scores[-1].accuracy, cancel))
+        options.append(_option(recipe, plugins, manifest, preset, depth, probed, cancel))
     won = 0
     if len(options) > 1:
-        accuracies, won = tried(
+        evidence, won = tried(
             [_planned(recipe, option.preset) for option in options],
             plugins,
             manifest,
@@ -89,11 +90,12 @@ def advise(
             progress=lambda plan, *done: tell(tr("Trying {plan}", plan=plan.freeze.preset), *done),
             cancel=cancel,
         )
-        options = [replace(option, accuracy=accuracy) for option, accuracy in zip(options, accuracies, strict=True)]
+        options = [replace(option, evidence=each) for option, each in zip(options, evidence, strict=True)]
     return Advice(
         backbone=recipe.backbone.name,
         blocks=seen.blocks,
         pictures=len(samples),
+        different=different,
         training=len(manifest.of(Subset.TRAIN)),
         scores=scores,
         options=tuple(options),
@@ -215,8 +217,8 @@ def _notes(manifest: DatasetManifest, looked: Drawn, groups: Sequence[Sequence[i
     if rare:
         found.append(
             tr_n(
-                "{n:,} class has fewer than {fewest} different training pictures, too few to judge it by: {names}.",
-                "{n:,} classes have fewer than {fewest} different training pictures, too few to judge them by: {names}.",
+                "{n:,} class has fewer than {fewest} different pictures among those looked at, too few to judge by: {names}.",
+                "{n:,} classes have fewer than {fewest} different pictures among those looked at, too few to judge by: {names}.",
                 n=len(rare),
                 fewest=FEWEST,
                 names=listed(rare),
@@ -240,13 +242,13 @@ def _option(
     manifest: DatasetManifest,
     preset: str,
     depth: int,
-    accuracy: Interval,
+    evidence: Evidence,
     cancel: threading.Event | None,
 ) -> PlanOption:
     """What the plan `preset` costs; exceptions that the recipe's own plan has are none of it."""
     told = forecast(_planned(recipe, preset), plugins, manifest, cancel=cancel)
     seconds, memory = told.seconds(recipe.optimisation.views), told.memory.of(recipe.optimisation.batch_size)
-    return PlanOption(preset=preset, depth=depth, accuracy=accuracy, seconds=seconds, memory=memory)
+    return PlanOption(preset=preset, depth=depth, evidence=evidence, seconds=seconds, memory=memory)
 
 
 def _planned(recipe: Recipe, preset: str) -> Recipe:

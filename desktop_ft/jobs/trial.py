@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
+from math import comb
 from pathlib import Path
 
+from desktop_ft.core.advice import Against, Evidence
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.core.events import EpochDone, RunStatus, TrainEvent
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus, TrainEvent
 from desktop_ft.core.language import tr
-from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.building import batches, build, loss
@@ -25,15 +25,17 @@ from desktop_ft.runs import atomic
 MOST_EPOCHS = 10
 ENOUGH = 200
 """Pictures to judge by: with half of them two plans that differ by several points change places by chance."""
+CHANCE = 0.05
+"""How often, at most, one of several plans that are equally good is left out before the end; only the choice of the pictures is
+reckoned with, not that another training would come out otherwise."""
 
 
 @dataclass(slots=True)
 class _Runner:
-    """A recipe in the race: how many pictures judged it, and how many of them it told."""
+    """A recipe in the race, and whether it told each of the pictures that have judged it."""
 
     recipe: Recipe
-    judged: int = 0
-    right: int = 0
+    right: list[bool] = field(default_factory=list)
 
 
 def tried(
@@ -45,82 +47,95 @@ def tried(
     *,
     progress: Callable[[Recipe, int, int | None], None],
     cancel: threading.Event | None = None,
-) -> tuple[tuple[Interval, ...], int]:
-    """How accurate networks of `recipes` are on a fifth of `samples` when they have learned from the others. Imports torch.
+) -> tuple[tuple[Evidence, ...], int]:
+    """What networks of `recipes` tell of a fifth of `samples` when they have learned from the others. Imports torch.
 
-    They learn for `MOST_EPOCHS` at most. Where a fifth is less than `ENOUGH`, other fifths are held out in their turn; after each
-    a recipe that is clearly behind is left out (Maron and Moore 1994, "Hoeffding races"), and one that is alone has won. What
-    frozen layers answer is kept for the run that follows.
+    They learn for `MOST_EPOCHS` at most, and never stop early. Where a fifth is less than `ENOUGH`, other fifths are held out in
+    their turn; after each a recipe that is clearly behind the best on the same pictures is left out (the exact test of McNemar
+    1947, its p corrected for every turn and every pair of recipes by Bonferroni's inequality). Of those that are left the
+    cheapest that is near the best has won. What frozen layers answer is kept for the run that follows.
 
     Args:
-        recipes: that differ in what learns, the cheapest first.
+        recipes: that differ in what learns alone, the cheapest first.
         samples: training pictures of `manifest`.
-        groups: those that are one picture, by their numbers: none is judged by what has learned from another.
+        groups: those that are one picture, by their numbers: none is judged by what has learned from another, and the first alone
+            is judged.
         progress: told of which recipe how many epochs are done, of how many.
 
     Returns:
-        The accuracy of each, on the pictures that it came to; and which has won: of equal ones the first.
+        What each told of the pictures that it came to, fewer where it was left out; and which has won.
 
     Raises:
         UserError: as training would. Cancelled: as asked.
     """
     import numpy as np
 
-    from desktop_ft.evaluation.intervals import wilson
-    from desktop_ft.evaluation.ridge import FOLDS, folds_of
+    from desktop_ft.evaluation.ridge import FOLDS, folds_of, one_of_each
 
     fold = folds_of([sample.label for sample in samples], groups, FOLDS, np.random.default_rng(recipes[0].seed))
-    turns = min(FOLDS, -(-ENOUGH * FOLDS // len(samples)))
-    runners = [_Runner(each.with_optimisation(epochs=min(MOST_EPOCHS, each.optimisation.epochs))) for each in recipes]
+    counts = one_of_each(len(samples), groups)
+    turns = min(FOLDS, -(-ENOUGH * FOLDS // int(counts.sum())))
+    looks = turns * comb(len(recipes), 2)
+    epochs = min(MOST_EPOCHS, recipes[0].optimisation.epochs)
+    runners = [_Runner(each.with_optimisation(epochs=epochs, early_stopping=0)) for each in recipes]
     running = runners
     for turn in range(turns):
         shown = manifest.with_samples(
-            replace(sample, subset=Subset.VAL if own == turn else Subset.TRAIN) for sample, own in zip(samples, fold, strict=True)
+            replace(sample, subset=Subset.VAL if own == turn else Subset.TRAIN)
+            for sample, own, counted in zip(samples, fold, counts, strict=True)
+            if counted or own != turn
         )
-        held_out = len(shown.of(Subset.VAL))
-        for each in running if 0 < held_out < len(samples) else ():
-            each.right += round(
-                held_out * _reached(each.recipe, plugins, shown, _told(each.recipe, turn, turns, progress), cancel)
-            )
-            each.judged += held_out
-        running = _still_good(running)
+        for each in running if shown.of(Subset.VAL) and shown.of(Subset.TRAIN) else ():
+            each.right += _told(each.recipe, plugins, shown, _steps(each.recipe, turn, turns, progress), cancel)
+        running = _still_good(running, looks)
         if len(running) == 1:
             break
-    best = max(running, key=lambda each: each.right)
-    return tuple(wilson(each.right, each.judged) for each in runners), runners.index(best)
+    best = _best(running).right
+    won = next(each for each in running if Against.of(each.right, best).is_near)
+    found = tuple(Evidence(right=sum(each.right), judged=len(each.right), epochs=epochs) for each in runners)
+    return found, runners.index(won)
 
 
-def _still_good(running: list[_Runner]) -> list[_Runner]:
-    """Those of `running`, which as many pictures have judged, that are not behind the best by more than the error of that."""
-    best = max(each.right for each in running)
-
-    def error(each: _Runner) -> float:
-        return math.sqrt(sum(right * (1 - right / max(1, each.judged)) for right in (best, each.right)) + 1)
-
-    return [each for each in running if best - each.right <= error(each)]
+def _best(running: list[_Runner]) -> _Runner:
+    return max(running, key=lambda each: sum(each.right))
 
 
-def _told(recipe: Recipe, turn: int, turns: int, progress: Callable[[Recipe, int, int | None], None]) -> Callable[[], None]:
+def _still_good(running: list[_Runner], looks: int) -> list[_Runner]:
+    """Those of `running`, all judged by the same pictures, that are not clearly behind the best.
+
+    Args:
+        looks: how often two of them are compared, in all turns together.
+    """
+    import numpy as np
+
+    from desktop_ft.evaluation.paired import sign_flip
+
+    best = np.array([_best(running).right])
+    return [each for each in running if sign_flip(np.array([each.right]), best) > CHANCE / looks]
+
+
+def _steps(recipe: Recipe, turn: int, turns: int, progress: Callable[[Recipe, int, int | None], None]) -> Callable[[], None]:
     epochs = recipe.optimisation.epochs
     done = count(turn * epochs + 1)
     return lambda: progress(recipe, next(done), turns * epochs)
 
 
-def _reached(
+def _told(
     recipe: Recipe, plugins: Plugins, shown: DatasetManifest, step: Callable[[], None], cancel: threading.Event | None
-) -> float:
-    """The accuracy of the last epoch; `step` is called after each."""
+) -> list[bool]:
+    """Whether each of the pictures held out is told after the last epoch, in their order; `step` is called after each epoch."""
+    from desktop_ft.engine.batches import closed_after
     from desktop_ft.engine.device import give_memory_back
+    from desktop_ft.engine.inference import logits
     from desktop_ft.engine.trainer import Trainer
     from desktop_ft.models.checkpoint import CheckpointStore
 
     backbone = plugins.backbones.get(recipe.backbone.name)
     parts = build(recipe, backbone, shown)
-    device, accuracy = parts.compute.device, [0.0]
+    device = parts.compute.device
 
     def hear(event: TrainEvent) -> None:
         if isinstance(event, EpochDone):
-            accuracy.append(event.val_accuracy)
             step()
 
     try:
@@ -140,11 +155,17 @@ def _reached(
                 features=feature_store(),
                 measurements=measurements(),
             ).fit(hear, RunControl(cancel=cancel or threading.Event()))
+            _check(ended)
+            with closed_after(pictures.validation()) as held_out:
+                answers = logits(parts.network, (inputs for inputs, _ in held_out), cancel=cancel).argmax(axis=1)
     finally:
         del parts
         give_memory_back(device)
+    return [bool(answer == sample.label) for answer, sample in zip(answers, shown.of(Subset.VAL), strict=True)]
+
+
+def _check(ended: RunEnded) -> None:
     if ended.status is RunStatus.FAILED:
         raise UserError(ended.error, tr("Try `desktop-ft train` first."))
     if ended.status is not RunStatus.COMPLETED:
         raise Cancelled
-    return accuracy[-1]

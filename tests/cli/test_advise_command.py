@@ -17,6 +17,12 @@ def test_where_to_cut_is_told_to_a_person_and_to_a_machine(tmp_path: Path, capsy
     assert main([*asked, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["recommended"] in {option["preset"] for option in document["options"]}
+    for option in document["options"]:
+        assert (
+            option["evidence"]["judged"] == document["different"] <= document["pictures"]
+            and "by a probe, with nothing trained" in option["words"]
+        )
+        assert f"{option['preset']}: " in option["words"] and option["words"].split("; ")[0].split(": ")[1] in told
     assert document["reason"] in " ".join(told.split()) and len(document["scores"]) == document["blocks"]
 
 

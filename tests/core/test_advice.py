@@ -10,6 +10,7 @@ from desktop_ft.core.advice import (
     Advice,
     Against,
     BackboneScore,
+    Evidence,
     PlanOption,
     ProbeScore,
     Ranking,
@@ -35,7 +36,8 @@ def curve(*accuracies: float, pictures: int = 1000) -> list[ProbeScore]:
 
 
 def option(preset: str, depth: int, accuracy: float) -> PlanOption:
-    return PlanOption(preset=preset, depth=depth, accuracy=score(depth, accuracy).accuracy, seconds=65, memory=2_000_000)
+    evidence = Evidence(right=round(1000 * accuracy), judged=1000, epochs=6)
+    return PlanOption(preset=preset, depth=depth, evidence=evidence, seconds=65, memory=2_000_000)
 
 
 def advice(accuracies: tuple[float, ...], pictures: int, tried: tuple[float, ...] = ()) -> Advice:
@@ -48,10 +50,11 @@ def advice(accuracies: tuple[float, ...], pictures: int, tried: tuple[float, ...
         backbone="any",
         blocks=blocks,
         pictures=pictures,
+        different=pictures,
         training=pictures,
         scores=tuple(scores),
         options=options,
-        recommended=max(options, key=lambda each: each.accuracy.value).preset,
+        recommended=max(options, key=lambda each: each.evidence.share).preset,
     )
 
 
@@ -60,9 +63,9 @@ def test_where_the_curve_rises_to_its_end_the_head_is_tried_against_the_last_blo
     told = advice((0.5, 0.7, 0.8, 0.9), 1000, tried)
     assert [each.preset for each in told.options] == ["head", "last:1"] and told.recommended == better
     assert told.reason.startswith("Nothing tells the classes better than all the blocks together do (90.0 %).")
-    assert f"head {100 * tried[0]:.1f} %, last:1 {100 * tried[1]:.1f} %" in told.reason
-    assert told.words.startswith(f"Recommended: {better}: about ")
-    assert "1 min 05 s" in told.words and "2.0 MB" in told.words
+    assert f"head {100 * tried[0]:.1f} % of 1,000, last:1 {100 * tried[1]:.1f} % of 1,000" in told.reason
+    share = f"{100 * max(tried):.1f} % of 1,000 in a try of 6 epochs on four fifths of the pictures"
+    assert told.words.startswith(f"Recommended: {better}: {share}; the whole training takes 1 min 05 s, with 2.0 MB of memory")
 
 
 @pytest.mark.parametrize(("tried", "better"), [((0.8, 0.85, 0.9), "last:2"), ((0.9, 0.8, 0.8), "head")])
@@ -72,10 +75,16 @@ def test_what_falls_before_the_end_is_tried_too_and_the_best_plan_recommended(tr
     assert "After block 2 95.0 % can be told, after the last one 70.0 %" in told.reason
 
 
+def test_what_speaks_for_a_plan_says_of_how_many_pictures_and_how_it_was_found() -> None:
+    assert Evidence(right=36, judged=40, epochs=1).words == "90.0 % of 40 in a try of 1 epoch on four fifths of the pictures"
+    assert Evidence(right=9, judged=12).words == "75.0 % of 12 by a probe, with nothing trained"
+    assert Evidence(right=0, judged=0).share == 0
+
+
 def test_few_pictures_try_nothing_and_keep_to_the_head() -> None:
     assert len(advice((0.5, 0.95, 0.7), 100, (0.9, 0.95)).options) == 2
     told = advice((0.5, 0.95, 0.7), 99)
-    assert told.recommended == "head" and "99 pictures are too few to try plans on" in told.reason
+    assert told.recommended == "head" and "99 different pictures are too few to try plans on" in told.reason
 
 
 def test_a_network_of_one_block_is_tried_whole() -> None:

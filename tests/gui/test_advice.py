@@ -42,6 +42,7 @@ def test_advice_is_drawn_clicked_into_taken_and_undone(layers: LayersPage, windo
     told = advisor.told
     assert told is not None and panel.plot.isVisible() and panel.progress.isHidden()
     assert panel.words.text() == told.words and panel.words.text().startswith("Recommended: ")
+    assert told.option.evidence.words in panel.words.text()
 
     depth = 7
     qtbot.waitExposed(window)
