@@ -53,8 +53,8 @@ _COLUMNS = (
         number=True,
         width=12,
         help=marked(
-            "Share of the held-out pictures that the best epoch's model gets right. The epoch was picked by these pictures, which "
-            "flatters all runs alike."
+            "Share of the held-out pictures that the best epoch's model gets right. The epoch was picked by these pictures, "
+            "which flatters all runs alike."
         ),
     ),
     Column(
