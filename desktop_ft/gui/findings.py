@@ -60,12 +60,14 @@ class Finding:
     Attributes:
         caption: below the photo. said: what was found and what to do, in sentences.
         likely: the class that it looks like; "" where nothing is said of its class.
+        mark: by which it is known again once it was kept: of all that a person looked at who said that it is right.
     """
 
     sample: Sample
     caption: str
     said: str
     weight: Weight
+    mark: str
     likely: str = ""
 
 
@@ -77,6 +79,7 @@ def doubles(found: Checkup) -> list[Finding]:
             caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
             said=f"{group.words} {group.cure}",
             weight=group.weight,
+            mark=sample.sha256,
         )
         for number, group in enumerate(found.doubles, start=1)
         for sample in group.samples
@@ -91,6 +94,7 @@ def suspects(found: Checkup) -> list[Finding]:
             caption=f"{found.classes[each.sample.label]} → {found.classes[each.likely]}",
             said=f"{each.words(found.classes)} {each.cure}",
             weight=each.weight,
+            mark=f"{each.sample.sha256} {found.classes[each.sample.label]}",
             likely=found.classes[each.likely],
         )
         for each in found.suspects
@@ -102,7 +106,9 @@ def oddities(found: Checkup) -> list[Finding]:
     far: list[tuple[Outlier | PictureFault, str]] = [(each, tr("unlike all others")) for each in found.outliers]
     poor: list[tuple[Outlier | PictureFault, str]] = [(each, tr(each.fault)) for each in found.faults]
     return [
-        Finding(sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight)
+        Finding(
+            sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.sample.sha256
+        )
         for each, caption in (*far, *poor)
     ]
 
@@ -110,7 +116,7 @@ def oddities(found: Checkup) -> list[Finding]:
 def plain(found: Checkup, numbers: Sequence[int]) -> list[Finding]:
     """The samples so numbered, of which nothing is said."""
     return [
-        Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK)
+        Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK, mark=sample.sha256)
         for sample in (found.samples[number] for number in numbers)
     ]
 
@@ -206,11 +212,11 @@ class FindingsPanel(QWidget):
     @property
     def any_kept(self) -> bool:
         """Whether a photo that would be shown was kept."""
-        return any(finding.sample.sha256 in self._kept for finding in self._findings)
+        return any(finding.mark in self._kept for finding in self._findings)
 
     def keep(self) -> None:
         """Show the selected photos no more, neither here nor at the next check-up."""
-        chosen = {finding.sample.sha256 for finding in self.chosen}
+        chosen = {finding.mark for finding in self.chosen}
         if (checked := self._checked) is not None:
             self._try(lambda: checked.add(self._kind, chosen))
         self._kept |= chosen
@@ -252,12 +258,12 @@ class FindingsPanel(QWidget):
             self.failed.emit(error)
 
     def _left(self) -> list[Finding]:
-        return [finding for finding in self._findings if not self._is_done(finding.sample.sha256)]
+        return [finding for finding in self._findings if not self._is_done(finding)]
 
-    def _is_done(self, sha: str) -> bool:
-        now, before = self._edits.dataset, self._before
+    def _is_done(self, finding: Finding) -> bool:
+        now, before, sha = self._edits.dataset, self._before, finding.sample.sha256
         changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
-        return sha in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
+        return finding.mark in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
 
     def _draw(self) -> None:
         at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)

@@ -15,7 +15,7 @@ _WRITTEN = marked("Process {pid} on {host} writes down what is right in these pi
 
 @dataclass(frozen=True, slots=True)
 class CheckedPictures:
-    """The pictures of one dataset that are right as they are, by kind of finding and SHA-256: renamed or moved they still are.
+    """The findings of one dataset that are right as they are, by kind and a mark: of what was looked at, not of where it lies.
 
     Attributes:
         home: where the files of all datasets lie.
@@ -26,30 +26,30 @@ class CheckedPictures:
     source: str
 
     def of(self, kind: str) -> frozenset[str]:
-        """Those that are right as far as findings of `kind` go.
+        """The marks of the findings of `kind` that are right.
 
         Raises:
             UserError: what is kept cannot be read, or is damaged.
         """
         return self._all().get(kind, frozenset())
 
-    def add(self, kind: str, pictures: Collection[str]) -> None:
+    def add(self, kind: str, marks: Collection[str]) -> None:
         """Remember these, too.
 
         Raises:
             UserError: they cannot be written down, or what is kept cannot be read.
         """
-        self._put(kind, pictures, forgotten=False)
+        self._put(kind, marks, forgotten=False)
 
     def forget(self, kind: str) -> None:
         """Remember none of `kind` any more. Raises UserError as `add` does."""
         self._put(kind, (), forgotten=True)
 
-    def _put(self, kind: str, pictures: Collection[str], *, forgotten: bool) -> None:
+    def _put(self, kind: str, marks: Collection[str], *, forgotten: bool) -> None:
         atomic.make_folder(self.home)
         with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):  # another window may have the same pictures
             kept = self._all()
-            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(pictures)
+            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(marks)
             atomic.write(self._file, json.dumps({name: sorted(each) for name, each in kept.items()}).encode())
 
     def _all(self) -> dict[str, frozenset[str]]:
