@@ -1,5 +1,6 @@
 """Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
+from desktop_ft.core.checkup import Checkup, NearDoubles, Outlier, PictureFault, Weight
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -35,7 +36,10 @@ ACTIONS = (
         "keep",
         marked("Keep"),
         "K",
-        marked("The selected photos are right as they are: do not show them again, nor at the next check-up."),
+        marked(
+            "The selected photos are right as they are: do not show them again, nor at the next check-up. "
+            "Of near doubles all are kept that are the same, until another one comes."
+        ),
     ),
     _verb(
         "change_class",
@@ -79,11 +83,17 @@ def doubles(found: Checkup) -> list[Finding]:
             caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
             said=f"{group.words} {group.cure}",
             weight=group.weight,
-            mark=sample.sha256,
+            mark=mark,
         )
         for number, group in enumerate(found.doubles, start=1)
+        for mark in (_mark(group),)
         for sample in group.samples
     ]
+
+
+def _mark(group: NearDoubles) -> str:
+    """Of all its photos: with one more it is another group."""
+    return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in group.samples)).encode()).hexdigest()
 
 
 def suspects(found: Checkup) -> list[Finding]:

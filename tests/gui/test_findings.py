@@ -64,3 +64,12 @@ def test_a_label_that_was_kept_is_shown_again_once_it_is_another(show: Show) -> 
     keep(show("labels", checkup(wrong=[photo("a"), photo("b")])), 0)
     assert paths(show("labels", checkup(wrong=[photo("a"), photo("b")]))) == ["b.png"]
     assert paths(show("labels", checkup(wrong=[photo("a", label=1), photo("b")]))) == ["a.png", "b.png"]
+
+
+def test_a_kept_group_of_doubles_goes_whole_and_comes_back_whole_once_it_has_another_photo(show: Show) -> None:
+    one, other = [photo("x"), photo("y")], [photo("p"), photo("q")]
+    panel = show("doubles", checkup(groups=[one, other]))
+    keep(panel, 0)
+    assert paths(panel) == ["p.png", "q.png"], "of no group a part is left"
+    assert paths(show("doubles", checkup(groups=[one[::-1], other]))) == ["p.png", "q.png"]
+    assert paths(show("doubles", checkup(groups=[[*one, photo("z")]]))) == ["x.png", "y.png", "z.png"]
