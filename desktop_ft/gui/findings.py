@@ -176,7 +176,7 @@ class FindingsPanel(QWidget):
         """Show no more what is in `checked`, and keep there what will be kept here.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: it cannot be read; what will be kept is kept there nevertheless.
         """
         if self._kind:
             self._checked = checked

@@ -1,11 +1,13 @@
 """What a person has said is right in the check-up of a dataset, so that it is not shown at the next one."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked
 from desktop_ft.core.values import from_json
 from desktop_ft.runs import atomic, lock
@@ -45,6 +47,25 @@ class CheckedPictures:
         """Remember none of `kind` any more. Raises UserError as `add` does."""
         self._put(kind, (), forgotten=True)
 
+    def put_damaged_aside(self) -> Path | None:
+        """Begin anew where what is kept is damaged; returns where that lies from then on, None where it is whole.
+
+        Raises:
+            UserError: it cannot be read, or cannot be moved.
+        """
+        if not self._is_damaged:
+            return None
+        with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):
+            if not self._is_damaged:  # another window was quicker
+                return None
+            names = (self._file.with_suffix(f".damaged-{number}") for number in itertools.count(1))
+            aside = next(path for path in names if not path.exists())
+            try:
+                self._file.rename(aside)
+            except OSError as error:
+                raise atomic.cannot_write(aside, 0, error) from error
+            return aside
+
     def _put(self, kind: str, marks: Collection[str], *, forgotten: bool) -> None:
         atomic.make_folder(self.home)
         with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):  # another window may have the same pictures
@@ -55,8 +76,23 @@ class CheckedPictures:
     def _all(self) -> dict[str, frozenset[str]]:
         if not self._file.is_file():
             return {}
-        return from_json(dict[str, frozenset[str]], atomic.read(self._file), str(self._file))
+        return _marks(atomic.read(self._file), str(self._file))
+
+    @property
+    def _is_damaged(self) -> bool:
+        if not self._file.is_file():
+            return False
+        data = atomic.read(self._file)
+        try:
+            _marks(data, "")
+        except UserError:
+            return True
+        return False
 
     @property
     def _file(self) -> Path:
         return self.home / f"{hashlib.sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+
+
+def _marks(data: bytes, where: str) -> dict[str, frozenset[str]]:
+    return from_json(dict[str, frozenset[str]], data, where)
