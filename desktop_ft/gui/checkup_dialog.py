@@ -115,6 +115,7 @@ class CheckupDialog(QDialog):
         self._task = self._session.worker.run(
             work, finished=self._show, failed=self._fail, progressed=self._advance, cancelled=self._cancelled
         )
+        self._session.computing.follow(self._task)
 
     def _arrange(self) -> None:
         first = QWidget()

@@ -53,10 +53,10 @@ class CheckedPictures:
         Raises:
             UserError: it cannot be read, or cannot be moved.
         """
-        if not self._is_damaged:
+        if not self._is_damaged():
             return None
         with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):
-            if not self._is_damaged:  # another window was quicker
+            if not self._is_damaged():  # another window was quicker
                 return None
             names = (self._file.with_suffix(f".damaged-{number}") for number in itertools.count(1))
             aside = next(path for path in names if not path.exists())
@@ -78,7 +78,6 @@ class CheckedPictures:
             return {}
         return _marks(atomic.read(self._file), str(self._file))
 
-    @property
     def _is_damaged(self) -> bool:
         if not self._file.is_file():
             return False
