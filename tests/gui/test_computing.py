@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.lesson import LessonResult
 from desktop_ft.gui import lesson_work
 from desktop_ft.gui.computing import Computing
@@ -53,10 +54,10 @@ def test_a_change_of_the_answer_alone_is_told(worker: Worker, qtbot: QtBot) -> N
     assert told == [True]
     other.turn(on=False)
     assert told == [True, False]
-    free = threading.Event()
-    computing.follow(worker.run(lambda report, cancel: free.wait(), finished=lambda _: None, failed=lambda _: None))
+    task = worker.run(lambda report, cancel: cancel.wait(), finished=lambda _: None, failed=lambda _: None)
+    computing.follow(task)
     assert told == [True, False, True]
-    free.set()
+    task.cancel.set()
     qtbot.waitUntil(lambda: not computing.now)
     assert told == [True, False, True, False]
 
@@ -71,12 +72,12 @@ def session(window: MainWindow, photos: Path, qtbot: QtBot) -> Session:
 def test_beside_the_lesson_nothing_is_measured(
     session: Session, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free, model = threading.Event(), page(window, "model")
+    model = page(window, "model")
     assert isinstance(model, ModelPage)
 
-    def taken(*_: object) -> LessonResult:
-        free.wait()
-        return LessonResult(runs=(), said=())
+    def taken(step: object, plugins: object, tell: object, cancel: threading.Event) -> LessonResult:
+        cancel.wait()
+        raise Cancelled
 
     monkeypatch.setattr(lesson_work.jobs.lesson, "take_step", taken)
     asked = (session.forecast, session.advice, session.ranking)
@@ -90,7 +91,7 @@ def test_beside_the_lesson_nothing_is_measured(
     assert not layers.advice.ask.isEnabled() and "Other work is under way" in layers.advice.words.text()
     assert "when nothing else is under way" in layers.measured.text.text()
     window.session.state.go("model")
-    free.set()
+    session.lesson.cancel()
     qtbot.waitUntil(lambda: not session.lesson.running)
     assert all(inquiry.can_ask for inquiry in asked) and model.measure.isEnabled() and model.ranking.ask.isEnabled()
     assert layers.advice.ask.isEnabled()
