@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,6 +18,7 @@ from desktop_ft.data import decode
 from desktop_ft.data.near_doubles import SIDE
 from desktop_ft.data.source import read_picture
 
+T = TypeVar("T")
 _SEEN_AT = 224
 """The shorter side at which sharpness is judged: what networks see. A photo that is soft at full size only is none the worse."""
 _GREY_SEEN_AT = 2 * SIDE
@@ -53,33 +55,38 @@ def look_at(
         UserError: one of them cannot be read any more.
     """
     greys, faults = np.zeros((len(samples), SIDE, SIDE), np.uint8), list[frozenset[Fault]]()
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(samples), _WAVE):
-            heed()
-            part = samples[start : start + _WAVE]
-            for grey, found in pool.map(lambda sample: _look(root / sample.path, sample, shown), part):
-                greys[len(faults)] = grey
-                faults.append(found)
-            progress(len(faults), len(samples))
+    for grey, found in _in_waves(samples, lambda sample: _look(root / sample.path, sample, shown), progress, heed):
+        greys[len(faults)] = grey
+        faults.append(found)
     return Looks(greys, tuple(faults))
 
 
-def greys_of(root: Path, samples: Sequence[Sample], heed: Callable[[], None]) -> np.ndarray:
+def greys_of(root: Path, samples: Sequence[Sample], progress: Callable[[int, int], None], heed: Callable[[], None]) -> np.ndarray:
     """The `samples` below `root` small and grey: uint8 (N, SIDE, SIDE). A fraction of the work of `look_at`.
 
     Args:
-        heed: called between them; what it raises ends the look.
+        progress, heed: as of `look_at`.
 
     Raises:
         UserError: one of them cannot be read any more.
     """
     greys = np.zeros((len(samples), SIDE, SIDE), np.uint8)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        made = pool.map(lambda sample: _small(_grey(root / sample.path, _GREY_SEEN_AT, sample)), samples)
-        for number, grey in enumerate(made):
-            heed()
-            greys[number] = grey
+    small = _in_waves(samples, lambda sample: _small(_grey(root / sample.path, _GREY_SEEN_AT, sample)), progress, heed)
+    for number, grey in enumerate(small):
+        greys[number] = grey
     return greys
+
+
+def _in_waves(
+    samples: Sequence[Sample], seen: Callable[[Sample], T], progress: Callable[[int, int], None], heed: Callable[[], None]
+) -> Iterator[T]:
+    """What is `seen` of each. No more is begun than what ends soon: a pool that is left finishes what it was given."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(samples), _WAVE):
+            heed()
+            part = samples[start : start + _WAVE]
+            yield from pool.map(seen, part)
+            progress(start + len(part), len(samples))
 
 
 def _look(path: Path, sample: Sample, shown: int) -> tuple[np.ndarray, frozenset[Fault]]:

@@ -1,6 +1,8 @@
 """The check-up of the data: doubles, wrong labels and odd photos to be dealt with, what more would bring, and the map."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -113,6 +115,7 @@ class CheckupDialog(QDialog):
         self._task = self._session.worker.run(
             work, finished=self._show, failed=self._fail, progressed=self._advance, cancelled=self._cancelled
         )
+        self._session.computing.follow(self._task)
 
     def _arrange(self) -> None:
         first = QWidget()
@@ -163,9 +166,19 @@ class CheckupDialog(QDialog):
     def _recall(self) -> None:
         """What was kept at an earlier check-up of these photos is not shown."""
         checked = CheckedPictures(places.data() / "checked", self._source)
-        try:
-            for panel in self._panels:
+        with self._faults_told():
+            if (aside := checked.put_damaged_aside()) is not None:
+                what = tr("What was kept at earlier check-ups is damaged, and was put aside as {file}.", file=aside)
+                self.notice.fail(UserError(what, tr("All findings are shown: keep what is right once more.")))
+        for panel in self._panels:
+            with self._faults_told():  # one that cannot be read is no reason to leave out the next
                 panel.remember(checked)
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        """What goes wrong is told, and no more."""
+        try:
+            yield
         except UserError as error:
             self.notice.fail(error)
 

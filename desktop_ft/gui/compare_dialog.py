@@ -109,7 +109,13 @@ class CompareDialog(QDialog):
         self._arrange()
         self._tick = QTimer(self)
         self._tick.timeout.connect(self._advance)
-        for signal in (self._work.changed, session.training.started, session.training.updated, session.training.ended):
+        for signal in (
+            self._work.changed,
+            session.computing.changed,
+            session.training.started,
+            session.training.updated,
+            session.training.ended,
+        ):
             signal.connect(self.refresh)
         self._work.failed.connect(self.notice.fail)
         self._work.progressed.connect(self._measuring)
@@ -127,7 +133,7 @@ class CompareDialog(QDialog):
             widget.setEnabled(not busy)
         self.start.setEnabled(not busy and not reason)
         self.start.setToolTip(reason or tr("Train all of it, one run after another."))
-        self.go_on.setEnabled(not busy and not training.running)
+        self.go_on.setEnabled(not busy and not self._session.computing.now)
         self.pause.setEnabled(work.now is not None and training.running)
         self.pause.setText(tr("Go on") if training.running and training.control.pause.is_set() else tr("Pause"))
         self.report.setEnabled(work.report is not None)
@@ -208,6 +214,8 @@ class CompareDialog(QDialog):
 
     def _why_not(self) -> str:
         blocker = self._session.blocker()
+        if blocker is None and self._session.computing.now and not self._work.busy:
+            return tr("Other work is under way, beside which nothing can be measured.")
         return blocker.reason if blocker is not None else ""
 
     def _start(self) -> None:

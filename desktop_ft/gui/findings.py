@@ -1,5 +1,6 @@
 """Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
+from desktop_ft.core.checkup import Checkup, NearDoubles, Outlier, PictureFault, Weight
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -35,7 +36,10 @@ ACTIONS = (
         "keep",
         marked("Keep"),
         "K",
-        marked("The selected photos are right as they are: do not show them again, nor at the next check-up."),
+        marked(
+            "The selected photos are right as they are: do not show them again, nor at the next check-up. "
+            "Of near doubles all are kept that are the same, until another one comes."
+        ),
     ),
     _verb(
         "change_class",
@@ -60,12 +64,14 @@ class Finding:
     Attributes:
         caption: below the photo. said: what was found and what to do, in sentences.
         likely: the class that it looks like; "" where nothing is said of its class.
+        mark: by which it is known again once it was kept: of all that a person looked at who said that it is right.
     """
 
     sample: Sample
     caption: str
     said: str
     weight: Weight
+    mark: str
     likely: str = ""
 
 
@@ -77,10 +83,17 @@ def doubles(found: Checkup) -> list[Finding]:
             caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
             said=f"{group.words} {group.cure}",
             weight=group.weight,
+            mark=mark,
         )
         for number, group in enumerate(found.doubles, start=1)
+        for mark in (_mark(group),)
         for sample in group.samples
     ]
+
+
+def _mark(group: NearDoubles) -> str:
+    """Of all its photos: with one more it is another group."""
+    return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in group.samples)).encode()).hexdigest()
 
 
 def suspects(found: Checkup) -> list[Finding]:
@@ -91,6 +104,7 @@ def suspects(found: Checkup) -> list[Finding]:
             caption=f"{found.classes[each.sample.label]} → {found.classes[each.likely]}",
             said=f"{each.words(found.classes)} {each.cure}",
             weight=each.weight,
+            mark=f"{each.sample.sha256} {found.classes[each.sample.label]}",
             likely=found.classes[each.likely],
         )
         for each in found.suspects
@@ -102,7 +116,9 @@ def oddities(found: Checkup) -> list[Finding]:
     far: list[tuple[Outlier | PictureFault, str]] = [(each, tr("unlike all others")) for each in found.outliers]
     poor: list[tuple[Outlier | PictureFault, str]] = [(each, tr(each.fault)) for each in found.faults]
     return [
-        Finding(sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight)
+        Finding(
+            sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.sample.sha256
+        )
         for each, caption in (*far, *poor)
     ]
 
@@ -110,7 +126,7 @@ def oddities(found: Checkup) -> list[Finding]:
 def plain(found: Checkup, numbers: Sequence[int]) -> list[Finding]:
     """The samples so numbered, of which nothing is said."""
     return [
-        Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK)
+        Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK, mark=sample.sha256)
         for sample in (found.samples[number] for number in numbers)
     ]
 
@@ -160,7 +176,7 @@ class FindingsPanel(QWidget):
         """Show no more what is in `checked`, and keep there what will be kept here.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: it cannot be read; what will be kept is kept there nevertheless.
         """
         if self._kind:
             self._checked = checked
@@ -206,11 +222,11 @@ class FindingsPanel(QWidget):
     @property
     def any_kept(self) -> bool:
         """Whether a photo that would be shown was kept."""
-        return any(finding.sample.sha256 in self._kept for finding in self._findings)
+        return any(finding.mark in self._kept for finding in self._findings)
 
     def keep(self) -> None:
         """Show the selected photos no more, neither here nor at the next check-up."""
-        chosen = {finding.sample.sha256 for finding in self.chosen}
+        chosen = {finding.mark for finding in self.chosen}
         if (checked := self._checked) is not None:
             self._try(lambda: checked.add(self._kind, chosen))
         self._kept |= chosen
@@ -252,12 +268,12 @@ class FindingsPanel(QWidget):
             self.failed.emit(error)
 
     def _left(self) -> list[Finding]:
-        return [finding for finding in self._findings if not self._is_done(finding.sample.sha256)]
+        return [finding for finding in self._findings if not self._is_done(finding)]
 
-    def _is_done(self, sha: str) -> bool:
-        now, before = self._edits.dataset, self._before
+    def _is_done(self, finding: Finding) -> bool:
+        now, before, sha = self._edits.dataset, self._before, finding.sample.sha256
         changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
-        return sha in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
+        return finding.mark in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
 
     def _draw(self) -> None:
         at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)

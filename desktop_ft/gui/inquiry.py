@@ -67,6 +67,11 @@ class Inquiry(QObject, Generic[T]):
         return self._task is not None and not self._task.cancel.is_set()
 
     @property
+    def computing(self) -> bool:
+        """Whether something is being found out at all: what was given up takes a moment to end."""
+        return self._task is not None
+
+    @property
     def can_ask(self) -> bool:
         """Whether it can be asked for now."""
         return self._task is None and self._startable()

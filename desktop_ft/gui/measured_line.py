@@ -27,8 +27,6 @@ class MeasuredLine(QWidget):
         self._soon.setInterval(_QUIET_MS)
         self._soon.timeout.connect(self._measure)
         self._forecast.changed.connect(self._show)
-        session.training.ended.connect(self._show)
-        session.runs.began.connect(self._show)
         self._show()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
@@ -50,7 +48,7 @@ class MeasuredLine(QWidget):
             self._say(said, warn=bool(told.batch_advice) and not told.fits)
         elif forecast.fault:
             self._say(forecast.fault, warn=True)
-        elif self._session.training.running or self._session.runs.busy:
+        elif self._session.training.running or (self._session.computing.now and not forecast.computing):
             self._say(tr("Time and memory are measured when nothing else is under way."))
         elif (blocker := self._session.blocker()) is not None:
             self._say(tr("Time and memory cannot be measured yet: {reason}", reason=blocker.reason))

@@ -64,8 +64,7 @@ class ModelPage(Page):
         networks.measuring_failed.connect(self.notice.fail)
         networks.measuring_ended.connect(self._measuring_ended)
         session.training.started.connect(networks.cancel_measuring)  # beside a run it would be no measure
-        session.training.started.connect(self._enable_measuring)
-        session.training.ended.connect(self._enable_measuring)
+        session.computing.changed.connect(self._enable_measuring)
         networks.download_began.connect(self._download_began)
         networks.download_progressed.connect(self.progress.advance)
         networks.download_failed.connect(self.notice.fail)
@@ -391,7 +390,6 @@ class ModelPage(Page):
         self._look_again()
 
     def _enable_measuring(self) -> None:
-        session = self._session
-        can = not session.networks.measuring and not session.training.running
+        can = not self._session.computing.now
         self.measure.setEnabled(can and self.table.current() is not None)
         self.measure_all.setEnabled(can and self.table.proxy.rowCount() > 0)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.offers import Offer
+from desktop_ft.core.offers import Offer, Speed
 from desktop_ft.gui import words
 from desktop_ft.gui.form import WheelGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
@@ -55,9 +55,9 @@ _ACROSS = (
     Axis(
         name="speed",
         title=marked("Speed measured here: pictures a second"),
-        unit=marked("pictures a second"),
+        unit=marked("pictures a second, as large as the network was trained on"),
         value=lambda offer: offer.speed.pictures_per_second if offer.speed else None,
-        nothing=marked("No network's speed was measured here yet. The button Measure speed does it."),
+        nothing=marked("The speed of none of these networks was measured here yet. The button Measure speed does it."),
     ),
 )
 """What may run from left to right: in powers of ten."""
@@ -73,7 +73,10 @@ _UP = (
         title=marked("Probe accuracy on your pictures"),
         unit=marked("told of your pictures, %"),
         value=lambda offer: 100 * offer.probe.value if offer.probe else None,
-        nothing=marked("The networks were not compared on your pictures yet. The button Compare on my pictures does it."),
+        nothing=marked(
+            "None of these networks was compared on your pictures yet. "
+            "The button Compare on my pictures does it with those that are on this machine."
+        ),
     ),
 )
 """What may run from bottom to top."""
@@ -210,8 +213,7 @@ class NetworkChart(QWidget):
         self._points = sorted(placed, key=lambda point: (point[1], point[2], point[0].spec.name))
         self.plot.setVisible(bool(self._points))
         self.nothing.setVisible(not self._points)
-        unknown = [tr(axis.nothing) for axis in (up, across) if axis.nothing]
-        self.nothing.setText(" ".join(unknown or [tr("No network to draw: nothing matches the search.")]))
+        self.nothing.setText(self._why_none(up, across))
         colour_plot(self.plot, self._theme.colours)
         self.plot.setLabel("bottom", tr(across.unit))
         self.plot.setLabel("left", tr(up.unit))
@@ -220,6 +222,14 @@ class NetworkChart(QWidget):
         self._dots.setData([self._spot(*point) for point in on_top])
         self.plot.getPlotItem().getViewBox().autoRange(padding=0.06)
         self._draw_ring()
+
+    def _why_none(self, *axes: Axis) -> str:
+        """Why no network can be drawn, in sentences."""
+        if not self._offers:
+            return tr("No network to draw: nothing matches the search.")
+        unknown = [axis for axis in axes if all(axis.value(offer) is None for offer in self._offers)]
+        said = [tr(axis.nothing) for axis in unknown if axis.nothing]
+        return " ".join(said) or tr("Of none of these networks both values are known.")
 
     def _spot(self, offer: Offer, x: float, y: float) -> dict[str, Any]:
         colours, scale = self._theme.colours, self.devicePixelRatioF()
@@ -280,8 +290,13 @@ def _said(offer: Offer) -> str:
         tr("{number} parameters", number=words.millions(spec.parameters)),
         *([f"{spec.gflops:.3g} GFLOPs"] if spec.gflops is not None else []),
         *([tr("{share} of your pictures told", share=words.percent(offer.probe.value))] if offer.probe is not None else []),
-        *([tr("{rate:.3g} pictures a second here", rate=offer.speed.pictures_per_second)] if offer.speed is not None else []),
+        *([_speed(offer, offer.speed)] if offer.speed is not None else []),
         tr("on this machine") if offer.local else tr("to fetch"),
         *([] if spec.weights.commercial_use else [tr("not for commercial use")]),
     ]
     return ", ".join(parts)
+
+
+def _speed(offer: Offer, speed: Speed) -> str:
+    rate, side = speed.pictures_per_second, offer.spec.resize.crop
+    return tr("{rate:.3g} pictures a second of {side} pixels here", rate=rate, side=side)

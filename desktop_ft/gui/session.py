@@ -12,6 +12,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.compare_work import CompareWork
+from desktop_ft.gui.computing import Computing
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.inquiry import Inquiry
 from desktop_ft.gui.lesson_work import LessonWork
@@ -53,6 +54,7 @@ class Session:
     log: Log
     plugin_work: PluginWork
     lesson: LessonWork
+    computing: Computing
 
     @property
     def can_open(self) -> bool:
@@ -136,9 +138,11 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     opening.moved.connect(runs.leave_others)
     training.started.connect(state.used)
 
+    computing = Computing(state)
+
     def alone() -> bool:
         # What is measured beside other work is no measure.
-        return not runs.busy and _blocker(state, opening, plugins, running=training.running) is None
+        return not computing.now and _blocker(state, opening, plugins, running=training.running) is None
 
     forecast: Inquiry[Forecast] = Inquiry(
         state,
@@ -165,9 +169,18 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         _whatever_network,
         alone,
     )
-    for asked in (forecast, advice, ranking):
-        runs.ended.connect(asked.changed)
-    networks = Networks(state, worker, plugins)
+    networks, comparing = Networks(state, worker, plugins), CompareWork(runs, training, worker, plugins)
+    lesson = LessonWork(worker, training, plugins, lambda: not (opening.running or computing.now))
+    computing.watch(lambda: training.running, training.started, training.ended)
+    computing.watch(lambda: runs.busy, runs.began, runs.ended)
+    computing.watch(lambda: forecast.computing, forecast.changed)
+    computing.watch(lambda: advice.computing, advice.changed)
+    computing.watch(lambda: ranking.computing, ranking.changed)
+    computing.watch(lambda: networks.measuring, networks.measuring_began, networks.measuring_ended)
+    computing.watch(lambda: comparing.busy, comparing.changed)
+    computing.watch(lambda: lesson.running, lesson.changed)
+    for told in (forecast.changed, advice.changed, ranking.changed, lesson.changed):
+        computing.changed.connect(told)  # what can be begun may be another
     plugin_work = PluginWork(state, worker, plugins, lambda: _under_way(opening, training, runs))
     plugin_work.changed.connect(networks.look_again)
     Diary(opening, networks, runs, training)
@@ -183,12 +196,13 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         training=training,
         runs=runs,
         queue=QueueWork(runs, training, plugins),
-        comparing=CompareWork(runs, training, worker, plugins),
+        comparing=comparing,
         forecast=forecast,
         advice=advice,
         ranking=ranking,
         autosave=Autosave(state),
         log=Log(state),
         plugin_work=plugin_work,
-        lesson=LessonWork(worker, training, plugins, lambda: _is_free(opening, training, runs)),
+        lesson=lesson,
+        computing=computing,
     )

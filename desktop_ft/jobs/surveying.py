@@ -75,7 +75,11 @@ def survey(
 
 
 def one_picture(
-    manifest: DatasetManifest, samples: tuple[Sample, ...], features: np.ndarray, cancel: threading.Event | None = None
+    manifest: DatasetManifest,
+    samples: tuple[Sample, ...],
+    features: np.ndarray,
+    cancel: threading.Event | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[tuple[int, ...]]:
     """Which of `samples` are one picture, made smaller, compressed again or cut a little: their numbers, group by group.
 
@@ -84,6 +88,7 @@ def one_picture(
 
     Args:
         features: of each of `samples`, as `survey` gives them.
+        progress: told how many of those that are very alike are decoded, of how many.
 
     Raises:
         UserError: one of them cannot be read any more. Cancelled: as asked.
@@ -95,6 +100,6 @@ def one_picture(
     some = worth_comparing(*neighbours(rows, _NEIGHBOURS, heed))
     if not some.size:
         return []
-    greys = greys_of(Path(manifest.root), [samples[number] for number in some], heed)
+    greys = greys_of(Path(manifest.root), [samples[number] for number in some], progress, heed)
     nearest, _ = neighbours(rows[some], _NEIGHBOURS, heed)
     return [tuple(int(some[number]) for number in group) for group in grouped(near_doubles(nearest, greys, heed))]

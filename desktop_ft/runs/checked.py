@@ -1,11 +1,13 @@
 """What a person has said is right in the check-up of a dataset, so that it is not shown at the next one."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked
 from desktop_ft.core.values import from_json
 from desktop_ft.runs import atomic, lock
@@ -15,7 +17,7 @@ _WRITTEN = marked("Process {pid} on {host} writes down what is right in these pi
 
 @dataclass(frozen=True, slots=True)
 class CheckedPictures:
-    """The pictures of one dataset that are right as they are, by kind of finding and SHA-256: renamed or moved they still are.
+    """The findings of one dataset that are right as they are, by kind and a mark: of what was looked at, not of where it lies.
 
     Attributes:
         home: where the files of all datasets lie.
@@ -26,37 +28,70 @@ class CheckedPictures:
     source: str
 
     def of(self, kind: str) -> frozenset[str]:
-        """Those that are right as far as findings of `kind` go.
+        """The marks of the findings of `kind` that are right.
 
         Raises:
             UserError: what is kept cannot be read, or is damaged.
         """
         return self._all().get(kind, frozenset())
 
-    def add(self, kind: str, pictures: Collection[str]) -> None:
+    def add(self, kind: str, marks: Collection[str]) -> None:
         """Remember these, too.
 
         Raises:
             UserError: they cannot be written down, or what is kept cannot be read.
         """
-        self._put(kind, pictures, forgotten=False)
+        self._put(kind, marks, forgotten=False)
 
     def forget(self, kind: str) -> None:
         """Remember none of `kind` any more. Raises UserError as `add` does."""
         self._put(kind, (), forgotten=True)
 
-    def _put(self, kind: str, pictures: Collection[str], *, forgotten: bool) -> None:
+    def put_damaged_aside(self) -> Path | None:
+        """Begin anew where what is kept is damaged; returns where that lies from then on, None where it is whole.
+
+        Raises:
+            UserError: it cannot be read, or cannot be moved.
+        """
+        if not self._is_damaged():
+            return None
+        with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):
+            if not self._is_damaged():  # another window was quicker
+                return None
+            names = (self._file.with_suffix(f".damaged-{number}") for number in itertools.count(1))
+            aside = next(path for path in names if not path.exists())
+            try:
+                self._file.rename(aside)
+            except OSError as error:
+                raise atomic.cannot_write(aside, 0, error) from error
+            return aside
+
+    def _put(self, kind: str, marks: Collection[str], *, forgotten: bool) -> None:
         atomic.make_folder(self.home)
         with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):  # another window may have the same pictures
             kept = self._all()
-            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(pictures)
+            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(marks)
             atomic.write(self._file, json.dumps({name: sorted(each) for name, each in kept.items()}).encode())
 
     def _all(self) -> dict[str, frozenset[str]]:
         if not self._file.is_file():
             return {}
-        return from_json(dict[str, frozenset[str]], atomic.read(self._file), str(self._file))
+        return _marks(atomic.read(self._file), str(self._file))
+
+    def _is_damaged(self) -> bool:
+        if not self._file.is_file():
+            return False
+        data = atomic.read(self._file)
+        try:
+            _marks(data, "")
+        except UserError:
+            return True
+        return False
 
     @property
     def _file(self) -> Path:
         return self.home / f"{hashlib.sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+
+
+def _marks(data: bytes, where: str) -> dict[str, frozenset[str]]:
+    return from_json(dict[str, frozenset[str]], data, where)

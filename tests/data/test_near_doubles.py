@@ -1,5 +1,6 @@
 """Pictures that are one though their bytes differ, among others that only look alike."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image, ImageFilter
 from desktop_ft.core.checkup import Fault
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.errors import Cancelled, UserError
-from desktop_ft.data.looks import look_at, sharpness
+from desktop_ft.data import looks
+from desktop_ft.data.looks import greys_of, look_at, sharpness
 from desktop_ft.data.near_doubles import SIDE, grouped, near_doubles, neighbours, unit_rows
+from desktop_ft.data.source import read_picture
 from tests.pictures import encoded, write
 
 pairs = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)).filter(lambda pair: pair[0] < pair[1]), max_size=15)
@@ -102,9 +105,9 @@ def test_tiny_dark_and_blurred_pictures_are_known(tmp_path: Path) -> None:
         sample_of(tmp_path, "plain.png", Image.new("L", (300, 300), 200)),
     ]
     told = list[tuple[int, int]]()
-    looks = look_at(tmp_path, samples, 224, lambda *done: told.append(done), lambda: None)
-    assert looks.faults == (frozenset(), {Fault.TINY}, {Fault.DARK}, {Fault.BLURRED}, frozenset())
-    assert looks.greys.shape == (5, SIDE, SIDE) and told == [(5, 5)]
+    seen = look_at(tmp_path, samples, 224, lambda *done: told.append(done), lambda: None)
+    assert seen.faults == (frozenset(), {Fault.TINY}, {Fault.DARK}, {Fault.BLURRED}, frozenset())
+    assert seen.greys.shape == (5, SIDE, SIDE) and told == [(5, 5)]
     assert sharpness(np.asarray(sharp, np.float32)) > 0.006
 
 
@@ -119,3 +122,25 @@ def test_a_look_that_is_cancelled_ends_and_a_picture_that_is_gone_is_named(tmp_p
     (tmp_path / "one.png").unlink()
     with pytest.raises(UserError, match=r"one\.png"):
         look_at(tmp_path, samples, 224, lambda *_: None, lambda: None)
+
+
+@pytest.mark.parametrize("how", ["look", "greys"])
+def test_cancelled_it_decodes_no_more_than_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    samples = [sample_of(tmp_path, "one.png", scene(1, 40))] * 300
+    decoded, told = list[Path](), list[tuple[int, int]]()
+
+    def counted(path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+        decoded.append(path)
+        return read_picture(path, read)
+
+    def heed() -> None:
+        if told:
+            raise Cancelled
+
+    monkeypatch.setattr(looks, "read_picture", counted)
+    with pytest.raises(Cancelled):
+        if how == "look":
+            look_at(tmp_path, samples, 224, lambda *done: told.append(done), heed)
+        else:
+            greys_of(tmp_path, samples, lambda *done: told.append(done), heed)
+    assert told == [(len(decoded), 300)] and len(decoded) < 300

@@ -123,15 +123,24 @@ def test_what_is_kept_is_not_shown_at_the_next_check_up_even_if_it_was_renamed(
     again.reject()
 
 
-def test_what_was_kept_and_cannot_be_read_is_told(dialog: CheckupDialog, qtbot: QtBot) -> None:
-    dialog.tabs.setCurrentIndex(1)
-    pick(dialog.suspects, "train/purple/wrong.png")
-    QTest.keyClick(dialog.suspects.wall, Qt.Key.Key_K)
+def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    def keep() -> None:
+        dialog.tabs.setCurrentIndex(1)
+        pick(dialog.suspects, "train/purple/wrong.png")
+        QTest.keyClick(dialog.suspects.wall, Qt.Key.Key_K)
+
+    def check_again() -> None:
+        click(dialog.again)
+        qtbot.waitUntil(dialog.again.isEnabled, timeout=120_000)
+
+    keep()
     (file,) = (places.data() / "checked").glob("*.json")
     file.write_text("{")
-    click(dialog.again)
-    qtbot.waitUntil(dialog.again.isEnabled, timeout=120_000)
-    assert file.name in dialog.notice.text
+    check_again()
+    assert "is damaged" in dialog.notice.text and f"{file.stem}.damaged-1" in dialog.notice.text
+    keep()
+    check_again()
+    assert not dialog.notice.text and "train/purple/wrong.png" not in paths(dialog.suspects)
 
 
 def test_the_lasso_selects_photos_that_are_then_left_out(
@@ -226,8 +235,11 @@ def test_it_is_cancelled_and_begun_again(window: MainWindow, tmp_path: Path, qtb
     assert isinstance(data, DataPage)
     click(data.check)
     (dialog,) = data.findChildren(CheckupDialog)
+    session = window.session
+    assert not session.lesson.can_start and not session.forecast.can_ask, "beside it nothing is measured"
     click(button_named(dialog.progress, "Cancel"))
     qtbot.waitUntil(dialog.again.isEnabled, timeout=60_000)
+    assert session.lesson.can_start and session.forecast.can_ask
     assert "cancelled" in dialog.notice.text and dialog.found is None and dialog.empty.isVisible()
     click(data.check)
     assert data.findChildren(CheckupDialog) == [dialog], "one at a time"

@@ -119,10 +119,18 @@ def test_runs_are_summed_up_beside_the_window_and_none_is_trained_meanwhile(
         beside.append(training.running)
         return sum_up(shelf)
 
+    def tell() -> None:
+        can.add((work.busy, session.lesson.can_start))
+        can.add((work.busy, session.forecast.can_ask))
+
     monkeypatch.setattr(Shelf, "sum_up", heard)
+    session, can = window.session, set[tuple[bool, bool]]()
+    for signal in (work.changed, session.training.started, session.training.ended, session.computing.changed):
+        signal.connect(tell)
     click(dialog.start)
     qtbot.waitUntil(lambda: work.done == (4, 4) and not work.busy, timeout=60_000)
     assert len(beside) == 4 and not any(beside)
+    assert can == {(True, False), (False, True)}, "neither planning nor between two runs is a lesson begun, or a time measured"
     assert threading.get_ident() not in threads
     dialog.reject()
 

@@ -3,6 +3,7 @@
 import threading
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
-from desktop_ft.core.offers import Aim
+from desktop_ft.core.metrics import Interval
+from desktop_ft.core.offers import Aim, Speed
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.network_facts import COLUMNS
 from desktop_ft.gui.readiness import blockers
+from desktop_ft.jobs.backbones import offers
 from desktop_ft.models import fetching
 from desktop_ft.plugin_manager import turn
 from tests.gui.test_window import click, drop, opened, page
@@ -107,7 +110,11 @@ def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None
     assert model.chart.shown == [] and "Measure speed" in model.chart.nothing.text()
     model.chart.accuracy.setCurrentIndex(model.chart.accuracy.findData("probe"))
     assert model.chart.shown == [] and "Compare on my pictures" in model.chart.nothing.text()
+    model.search.setText("no such network")
+    assert model.chart.nothing.text() == "No network to draw: nothing matches the search."
+    model.search.clear()
     model.chart.accuracy.setCurrentIndex(0)
+    assert "Compare" not in model.chart.nothing.text(), "accuracy on ImageNet is known"
     QTest.keyClicks(model.search, NAME)
     model.table.selectRow(0)
     click(model.measure)
@@ -115,6 +122,22 @@ def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None
     qtbot.waitUntil(lambda: not window.session.networks.measuring, timeout=60_000)
     assert model.chart.shown == [NAME] and "Speed here" in model.facts.text and model.measure.isEnabled()
     assert model.table.current().speed.pictures_per_second > 0
+    assert "pictures a second of 224 pixels here" in model.chart.said.text()
+    assert "as large as the network was trained on" in model.chart.plot.getAxis("bottom").labelText
+    model.chart.accuracy.setCurrentIndex(model.chart.accuracy.findData("probe"))
+    assert "Compare on my pictures" in model.chart.nothing.text() and "Measure" not in model.chart.nothing.text()
+
+
+def test_of_two_sides_the_one_that_is_known_is_not_said_to_be_unknown(window: MainWindow) -> None:
+    chart = model_page(window).chart
+    one, other, *_ = offers(window.session.plugins)
+    compared = replace(one, speed=None, probe=Interval(value=0.8, low=0.7, high=0.9))
+    chart.axis.setCurrentIndex(chart.axis.findData("speed"))
+    chart.accuracy.setCurrentIndex(chart.accuracy.findData("probe"))
+    chart.show_offers([compared], "")
+    assert "Measure speed" in chart.nothing.text() and "Compare" not in chart.nothing.text()
+    chart.show_offers([compared, replace(other, speed=Speed(pictures_per_second=9.0, device="CPU"), probe=None)], "")
+    assert chart.nothing.text() == "Of none of these networks both values are known."
 
 
 def test_measuring_can_be_cancelled(window: MainWindow, qtbot: QtBot) -> None:
