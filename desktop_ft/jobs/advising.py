@@ -63,7 +63,7 @@ def advise(
     seen = survey(
         recipe, plugins, manifest, samples, warn=warn, progress=lambda *done: tell(tr("Asking the network"), *done), cancel=cancel
     )
-    groups = one_picture(manifest, samples, seen.last, cancel)
+    groups = one_picture(manifest, samples, seen.last, cancel, progress=lambda *done: tell(tr("Comparing the pictures"), *done))
     different = int(one_of_each(len(samples), groups).sum())
     probes = {
         depth: probe(features, labels, groups, seed=recipe.seed)
@@ -144,7 +144,13 @@ def rank_backbones(
         except UserError as error:
             left_out.append(error)
             continue
-        groups = groups if found else one_picture(manifest, samples, features, cancel)
+        groups = (
+            groups
+            if found
+            else one_picture(
+                manifest, samples, features, cancel, progress=lambda *done: tell(tr("Comparing the pictures"), *done)
+            )
+        )
         told_by = probe(features, labels, groups, seed=recipe.seed)
         known = known_speed(backbone, image_size=size)
         score = BackboneScore(

@@ -136,7 +136,7 @@ def mnemonics(window: MainWindow, page: QWidget) -> Iterator[tuple[str, str]]:
     """Key and text of all that Alt and a letter lead to while `page` is shown, whatever of it is hidden now."""
     for action in window.menuBar().actions():
         yield _alt(action.text()), action.text()
-    for part in (page, window.rail, window.lesson, window.strip):
+    for part in (page, window.rail, window.strip):
         for widget in part.findChildren(QWidget):
             if isinstance(widget, QAbstractButton) or (isinstance(widget, QLabel) and widget.buddy() is not None):
                 yield _alt(widget.text()), widget.text()
