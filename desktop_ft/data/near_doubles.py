@@ -18,7 +18,7 @@ SIDE = 48
 ALIKE = 0.97
 """The least correlation of the pixels of two that count as one picture. Compressing again leaves 0.99 and more; two photos of one
 kind of flower before one meadow come to 0.9."""
-_CLEARLY = 0.3
+_CLEARLY = 0.4
 """How much less two must differ than each differs from its other neighbours: digits and icons all look alike, and are not one."""
 _DETAIL = 24
 _CUTS = (0.0, 0.05, 0.1)

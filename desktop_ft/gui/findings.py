@@ -1,6 +1,7 @@
 """Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from desktop_ft.gui.widgets import Empty, filling, label, row
 from desktop_ft.runs.checked import CheckedPictures
 
 _MENU = marked("Findings")
+_NAMED = 3
 _LEVELS = {Weight.WRONG: "bad", Weight.LIKELY: "bad", Weight.LOOK: ""}
 
 
@@ -150,6 +152,7 @@ class FindingsPanel(QWidget):
         self._root = Path()
         self._before: DatasetChoice | None = None
         self._findings: Sequence[Finding] = ()
+        self._paths: defaultdict[str, set[str]] = defaultdict(set)
         self._kept: set[str] = set()
         self.shown: list[Finding] = []
         self.wall = Wall(theme, name)
@@ -185,10 +188,12 @@ class FindingsPanel(QWidget):
     def show_findings(self, findings: Sequence[Finding], found: Checkup, root: Path, before: DatasetChoice) -> None:
         """Show these of `found`, whose samples lie below `root`; `before` is what the recipe said when they were found."""
         self._findings, self._root, self._before = findings, root, before
+        self._paths = defaultdict(set)
+        for sample in found.samples:
+            self._paths[sample.sha256].add(sample.path)
         self.to.blockSignals(True)
         self.to.clear()
-        if any(finding.likely for finding in findings):
-            self.to.addItem(tr("as it looks"), "")
+        self.to.addItem(tr("as it looks") if any(finding.likely for finding in findings) else tr("choose a class"), "")
         for name in found.classes:
             self.to.addItem(words.printable(name), name)
         self.to.blockSignals(False)
@@ -300,8 +305,21 @@ class FindingsPanel(QWidget):
         self.actions_.refresh()
         chosen = self.chosen
         if len(chosen) == 1:
-            self.said.setText(words.printable(f"{chosen[0].sample.path}: {chosen[0].said}"))
+            said = words.printable(": ".join(filter(None, (chosen[0].sample.path, chosen[0].said))))
         else:
-            self.said.setText(
-                tr_n("{chosen:,} of {n:,} photo", "{chosen:,} of {n:,} photos", n=len(self.shown), chosen=len(chosen))
-            )
+            said = tr_n("{chosen:,} of {n:,} photo", "{chosen:,} of {n:,} photos", n=len(self.shown), chosen=len(chosen))
+        self.said.setText("\n".join(filter(None, (said, self._copies_of(chosen)))))
+
+    def _copies_of(self, chosen: Sequence[Finding]) -> str:
+        """Which other files go the same way: a recipe knows photos by their bytes, wherever they lie."""
+        paths = {finding.sample.path for finding in chosen}
+        others = sorted(set().union(*(self._paths[finding.sample.sha256] for finding in chosen)) - paths)
+        if not others:
+            return ""
+        named = words.printable(", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else ""))
+        return tr_n(
+            "{n:,} more file has the same bytes, and goes the same way: {paths}. Where that is wrong, delete one in the folder.",
+            "{n:,} more files have the same bytes, and go the same way: {paths}. Where that is wrong, delete some in the folder.",
+            n=len(others),
+            paths=named,
+        )
