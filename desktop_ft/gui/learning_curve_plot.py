@@ -49,7 +49,8 @@ class LearningCurvePlot(QWidget):
             self._draw(number, points)
         confused = [f"{pair.words(found.classes)} {pair.cure}" for pair in found.confused]
         none = tr("A probe tells every two classes apart better than four times in five.")
-        self.words.setText("\n".join(map(words.printable, [curve.words, *(confused or [none])])))
+        told = confused or ([none] if curve.coming else [])  # where nothing could be judged, nothing is said
+        self.words.setText("\n".join(map(words.printable, [curve.words, *told])))
 
     def stop(self) -> None:
         """Free the plot; to be called before the window goes."""

@@ -192,21 +192,21 @@ def drawn(manifest: DatasetManifest, seed: int) -> Drawn:
     Copies would be known from the one that was learned, and count as if they were told.
 
     Raises:
-        UserError: fewer than two classes are left.
+        UserError: fewer than two classes have `FEWEST`.
     """
     training, classes = manifest.of(Subset.TRAIN), dict[str, set[int]]()
     for sample in training:
         classes.setdefault(sample.sha256, set()).add(sample.label)
     contested = tuple(sample.path for sample in training if len(classes[sample.sha256]) > 1)
     different = tuple({sample.sha256: sample for sample in training if len(classes[sample.sha256]) == 1}.values())
-    if len({sample.label for sample in different}) < 2:
-        raise UserError(
-            tr("There are too few pictures to look at: those that lie in one class alone show fewer than two classes."),
-            tr("Keep each picture in the class that is right, and add some more."),
-        )
     by_class: dict[int, list[Sample]] = {}
     for sample in different:
         by_class.setdefault(sample.label, []).append(sample)
+    if sum(len(samples) >= FEWEST for samples in by_class.values()) < 2:
+        raise UserError(
+            tr("There are too few pictures to advise on: fewer than two classes have {n} different ones to learn from.", n=FEWEST),
+            tr("Add some. One that lies in two classes counts in neither: keep it in the one that is right."),
+        )
     chance, taken = random.Random(seed), set[str]()  # noqa: S311 (chance, not secrecy)
     for samples in by_class.values():
         share = MOST * len(samples) // max(MOST, len(different))

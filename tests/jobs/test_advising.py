@@ -236,7 +236,7 @@ def test_near_doubles_count_as_one_in_what_is_judged_and_tried(
 ) -> None:
     manifest = scan_dataset(recipe.dataset)
     whole = len(manifest.of(Subset.TRAIN))
-    monkeypatch.setattr(advising, "one_picture", lambda *args: [(0, 1, 2), (3, 4)])
+    monkeypatch.setattr(advising, "one_picture", lambda *args, **options: [(0, 1, 2), (3, 4)])
     monkeypatch.setattr(advice, "FEWEST_TO_TRY", whole)
     told = advise(recipe, plugins, manifest)
     assert told.pictures == whole and told.different == told.option.evidence.judged == whole - 3
