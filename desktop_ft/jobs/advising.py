@@ -204,7 +204,9 @@ def drawn(manifest: DatasetManifest, seed: int) -> Drawn:
         by_class.setdefault(sample.label, []).append(sample)
     if sum(len(samples) >= FEWEST for samples in by_class.values()) < 2:
         raise UserError(
-            tr("There are too few pictures to advise on: fewer than two classes have {n} different ones to learn from.", n=FEWEST),
+            tr(
+                "There are too few pictures to advise on: fewer than two classes have {n} different ones to learn from.", n=FEWEST
+            ),
             tr("Add some. One that lies in two classes counts in neither: keep it in the one that is right."),
         )
     chance, taken = random.Random(seed), set[str]()  # noqa: S311 (chance, not secrecy)
