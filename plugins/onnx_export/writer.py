@@ -42,13 +42,18 @@ def write(job: ExportJob) -> None:
 class _AttentionOfFour(TorchFunctionMode):
     """While entered, attention is computed on tensors of four dimensions, the only ones for which it can be written as ONNX.
 
-    Networks with windows (Twins, Hiera) have five: windows beside batch and heads. Where there is a mask it is left as it is.
+    Networks with windows have five, windows beside batch and heads (Twins, Hiera; where there is a mask they are left as they
+    are), or three, batch and heads in one (SAM, whose mask has three as well).
     """
 
     def __torch_function__(
         self, function: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if function is scaled_dot_product_attention and len(args) == 3 and args[0].ndim == 3:
+            mask = kwargs.get("attn_mask")
+            four = kwargs | {"attn_mask": mask if mask is None or mask.ndim < 3 else mask.unsqueeze(0)}
+            return function(*(each.unsqueeze(0) for each in args), **four).squeeze(0)
         if function is scaled_dot_product_attention and len(args) == 3 and args[0].ndim > 4 and kwargs.get("attn_mask") is None:
             answer = function(*(each.flatten(0, each.ndim - 4) for each in args), **kwargs)
             return answer.unflatten(0, args[0].shape[:-3])

@@ -116,10 +116,22 @@ class Windowed(nn.Module):
         return self.head(seen.permute(0, 2, 3, 1, 4).flatten(3).mean((1, 2)))
 
 
+class HeadsInTheBatch(Windowed):
+    """Attention of three dimensions, with a mask of three: pictures and heads in one, as in SAM."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        tokens = pictures[..., ::8, ::8].flatten(2).mT  # N, pixels, 3
+        query, key, value = self.qkv(tokens).unflatten(-1, (3, 2, 4)).permute(2, 0, 3, 1, 4).flatten(1, 2)
+        mask = (query @ key.mT) / 7
+        seen = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.head(seen.unflatten(0, (-1, 2)).transpose(1, 2).flatten(2).mean(1))
+
+
 @pytest.mark.slow
-def test_attention_within_windows_is_written(tmp_path):
+@pytest.mark.parametrize("kind", [Windowed, HeadsInTheBatch])
+def test_attention_of_other_than_four_dimensions_is_written(kind, tmp_path):
     torch.manual_seed(0)
-    model, pictures = Windowed().eval(), torch.rand(5, 3, 32, 32)
+    model, pictures = kind().eval(), torch.rand(5, 3, 32, 32)
     session = onnxruntime.InferenceSession(export(model, tmp_path / "windowed.onnx"))
     logits = session.run(["logits"], {"pictures": pictures.numpy()})[0]
     assert logits == pytest.approx(model(pictures).detach().numpy(), abs=1e-6)
