@@ -271,7 +271,8 @@ class Ranking:
         }
         if chosen is best:
             return tr(
-                "{name} tells the most of your pictures, {accuracy}, and answers {speed} of {side} pixels a second here.",
+                "{name} tells the most of your pictures, {accuracy}, and answers {speed} pictures of {side} pixels a second "
+                "here.",
                 **figures,
             )
         return tr(

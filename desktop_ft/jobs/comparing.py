@@ -132,18 +132,22 @@ class ComparisonFolder:
         Raises:
             UserError: on entry, when another process does.
         """
-        new = not self.path.exists()
-        atomic.make_folder(self.path)
         locked = self.path / "comparison.lock"
-        try:
-            with lock.held(locked, _WORKED):
+        new, untouched = not self.path.exists(), not locked.exists()
+        atomic.make_folder(self.path)
+        with lock.held(locked, _WORKED):
+            try:
                 yield
-        finally:
-            if new and not self._plan.is_file():  # nothing came of it: it was refused, or given up before it began
+            finally:
+                if untouched and not self._plan.is_file():  # nothing came of it: refused, or given up before it began
+                    self._leave_nothing(locked, folder=new)
+
+    def _leave_nothing(self, locked: Path, *, folder: bool) -> None:
+        with suppress(OSError):
+            locked.unlink(missing_ok=True)
+            if folder:
                 self.drop_kept()
-                locked.unlink(missing_ok=True)
-                with suppress(OSError):
-                    self.path.rmdir()
+                self.path.rmdir()
 
     def drop_kept(self) -> None:
         """The comparison is complete: what was kept for its next run is of no more use."""

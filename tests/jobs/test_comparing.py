@@ -202,3 +202,13 @@ def test_what_makes_no_comparison_is_told_in_a_sentence(
 ) -> None:
     done = command("compare", recipe.dataset.folder, *options, "--out", tmp_path / "out")
     assert done.code == 2 and told in done.err and not (tmp_path / "out").exists()
+
+
+def test_of_what_was_refused_nothing_is_left(tmp_path: Path, plugins: Plugins) -> None:
+    new, full = ComparisonFolder(tmp_path / "new"), ComparisonFolder(tmp_path / "full")
+    full.path.mkdir()
+    (full.path / "notes.txt").write_text("mine")
+    for folder in (new, full):
+        with pytest.raises(UserError, match="no comparison"), folder.worked():
+            planned(None, folder, plugins)
+    assert not new.path.exists() and [each.name for each in full.path.iterdir()] == ["notes.txt"]
