@@ -50,7 +50,7 @@ _SHARES = {0.3: 1.0, 2.0: 0.4, math.inf: 0.2}
 """Networks of up to so many GFLOPs are asked about this share of the pictures."""
 _BATCHES, _BATCH = 3, 8
 """The pictures whose passage gives BatchNorm its statistics, where weights are drawn at random."""
-_DRAWS = 3
+_DRAWS = 5
 _GB = 10**9
 _OUT_OF_MEMORY = re.compile("MemoryError|bad_alloc|allocate|map segment|enough memory|out of memory", re.IGNORECASE)
 
