@@ -37,7 +37,8 @@ def children() -> list[psutil.Process]:
 
 def strike(number: int) -> None:
     for child in children():
-        child.send_signal(number)
+        with contextlib.suppress(psutil.NoSuchProcess):  # struck before, and gone since it was listed
+            child.send_signal(number)
 
 
 def longer(recipe: Recipe, epochs: int) -> Recipe:
