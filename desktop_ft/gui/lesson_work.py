@@ -105,6 +105,7 @@ class LessonWork(QObject):
 
     def _finish(self, result: LessonResult) -> None:
         self.results[self.step] = result
+        self.broken_off.pop(self.step, None)  # it was done before it could make way
         self._over()
 
     def _fail(self, error: BaseException) -> None:
