@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEvent, UserError, hookimpl, is_here, why_not_told
@@ -47,8 +48,7 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
     def post() -> None:
         while (body := posts.get()) is not None:
             try:
-                request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (checked)
-                opener.open(request, timeout=_WITHIN_S).close()
+                _tell(opener, address, body)
             except Exception as error:  # whatever it is, the run tells of it: in a thread it would be lost
                 failed.append(error)
                 return
@@ -70,3 +70,12 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
                 raise TimeoutError(f"the address was not told of all within {2 * _WITHIN_S:.0f} s")
 
     return told
+
+
+def _tell(opener: urllib.request.OpenerDirector, address: str, body: bytes) -> None:
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (checked)
+    try:
+        opener.open(request, timeout=_WITHIN_S).close()
+    except HTTPError as refused:
+        refused.close()  # it carries the answer, and with it the connection
+        raise

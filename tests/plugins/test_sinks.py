@@ -6,15 +6,17 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
+from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import PluginRecord, Plugins, PluginState, load_plugins, set_enabled
 from desktop_ft.runs.run_folder import RunFolder
-from plugins.webhook_sink import ADDRESS
+from plugins.webhook_sink import ADDRESS, listen
 from tests.jobs.conftest import recipe as recipe
 
 
@@ -110,6 +112,14 @@ def test_an_address_that_refuses_ends_no_run(status: int, recipe: Recipe, run: P
     history = trained(recipe, run, on("webhook_sink")).history()
     assert history.ended is not None and history.ended.status == "completed" and len(server.told) == 1
     assert any("webhook failed and hears no more of this run" in warning for warning in history.warnings)
+
+
+def test_an_answer_that_refuses_is_let_go(run: Path, server: _Server) -> None:
+    server.status = 500
+    told = listen(run)
+    with pytest.raises(HTTPError) as refused:
+        told(RunEnded(status=RunStatus.COMPLETED))
+    assert refused.value.closed
 
 
 UNSAFE = {
