@@ -10,7 +10,6 @@ tried again; a folder that is made of another is known by that one's place.
 
 import argparse
 import json
-import math
 import shutil
 import statistics
 import sys
@@ -26,14 +25,16 @@ from desktop_ft.engine import process
 
 process.prepare()
 
+import numpy as np  # noqa: E402
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError  # noqa: E402
 
 from desktop_ft.core.advice import Advice  # noqa: E402
-from desktop_ft.core.dataset import Subset  # noqa: E402
-from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
+from desktop_ft.core.events import RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
+from desktop_ft.evaluation.paired import Right, difference_interval  # noqa: E402
 from desktop_ft.jobs.advising import advise  # noqa: E402
+from desktop_ft.jobs.evaluating import evaluate_run  # noqa: E402
 from desktop_ft.jobs.kept import kept_in  # noqa: E402
 from desktop_ft.jobs.scanning import scan_dataset, write_sample  # noqa: E402
 from desktop_ft.jobs.training import train  # noqa: E402
@@ -110,23 +111,21 @@ def recipe_of(folder: Path, size: int, epochs: int, plan: str = "head", seed: in
 
 
 def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
-    """Train once; the seconds that took, and those of the processor; the best validation accuracy and the last."""
+    """Train once; the seconds that took, and those of the processor; what the model kept answers rightly (1) and wrongly (0)."""
     at: dict[type, float] = {}
-    accuracy: list[float] = []
 
     def hear(event: TrainEvent) -> None:
         at[type(event)] = time.perf_counter()
-        if isinstance(event, EpochDone):
-            accuracy.append(event.val_accuracy)
 
     before = time.process_time()
     ended = train(recipe, place, plugins, hear, RunControl())
     cpu = time.process_time() - before
-    shutil.rmtree(place)
     if ended.status is not RunStatus.COMPLETED:
         raise SystemExit(f"a run did not complete: {ended.error or ended.status}")
-    seconds = at[RunEnded] - at[RunStarted]
-    return {"seconds": round(seconds, 2), "cpu_s": round(cpu, 2), "best": max(accuracy), "last": accuracy[-1]}
+    answers = evaluate_run(place, plugins).evaluation.answers
+    shutil.rmtree(place)
+    right = "".join(str(int(answer.predicted == answer.label)) for answer in answers)
+    return {"seconds": round(at[RunEnded] - at[RunStarted], 2), "cpu_s": round(cpu, 2), "right": right}
 
 
 class Tried:
@@ -148,13 +147,13 @@ class Tried:
             file.write(json.dumps(self._lines[-1]) + "\n")
         print(self._lines[-1], file=sys.stderr)
 
-    def mean(self, asked: Asked, what: str) -> dict[str, float]:
-        """The mean over the seeds of `what`, by plan."""
-        found: dict[str, list[float]] = {}
+    def by_plan(self, asked: Asked, what: str) -> dict[str, list[Any]]:
+        """What was told of `what`, a seed each, by plan: the cheapest plan first."""
+        found: dict[str, list[Any]] = {}
         for line in self._lines:
             if self._of(asked).items() <= line.items():
                 found.setdefault(line["plan"], []).append(line[what])
-        return {plan: statistics.fmean(values) for plan, values in found.items()}
+        return {plan: found[plan] for plan in sorted(found, key=_frozen)}
 
     def _of(self, asked: Asked) -> dict[str, Any]:
         return {"folder": asked.name, "source": asked.source, "side": asked.side, "epochs": self._epochs}
@@ -165,28 +164,46 @@ def _frozen(plan: str) -> int:
     return {"head": 0, "all": 10_000}.get(plan) or int(plan.partition(":")[2] or 0)
 
 
-def judged(asked: Asked, advice: Advice, seconds: float, known: Tried, validation: int) -> dict[str, Any]:
-    """How the advice, which took so many processor seconds, fares against the best of what was tried.
+def behind_on_others(right: dict[str, Right], advised: str) -> float:
+    """How much less often `advised` is right than the plan that tries show to be the best, on pictures that did not show it.
 
-    Args:
-        validation: how many pictures judged them.
+    The best of many plans is partly the luckiest on the pictures that judge them, and on those alone. So each tenth of the
+    pictures is told by the plan that is best on the others, the cheapest of equal ones; the mean over ten divisions in tenths.
     """
-    accuracy, whole = known.mean(asked, "best"), sum(known.mean(asked, "cpu_s").values())
+    chance, pictures, lost = np.random.default_rng(0), len(right[advised][0]), 0.0
+    for _ in range(10):
+        for tenth in np.array_split(chance.permutation(pictures), 10):
+            others = {plan: np.delete(each, tenth, axis=1).sum() for plan, each in right.items()}
+            best = max(others, key=others.__getitem__)
+            lost += float((right[best][:, tenth].mean(axis=0) - right[advised][:, tenth].mean(axis=0)).sum())
+    return lost / (10 * pictures)
+
+
+def judged(asked: Asked, advice: Advice, seconds: float, known: Tried) -> dict[str, Any]:
+    """How the advice, which took so many processor seconds, fares against the best of what was tried."""
+    right = {
+        plan: np.array([[each == "1" for each in line] for line in lines])
+        for plan, lines in known.by_plan(asked, "right").items()
+    }
+    accuracy = {plan: float(each.mean()) for plan, each in right.items()}
     best = max(accuracy, key=accuracy.__getitem__)
+    recommended = right[advice.recommended]
+    between = difference_interval(right[best], recommended)
     return {
         "folder": asked.name,
         "pictures": advice.training,
-        "accuracy": {plan: round(accuracy[plan], 4) for plan in sorted(accuracy, key=_frozen)},
+        "accuracy": {plan: round(value, 4) for plan, value in accuracy.items()},
         "probe": [round(score.accuracy.value, 3) for score in advice.scores],
         "tried": {option.preset: round(option.evidence.share, 4) for option in advice.options},
         "best": best,
         "recommended": advice.recommended,
         "told": round(advice.option.evidence.share, 4),
         "reached": round(accuracy[advice.recommended], 4),
-        "chance_points": round(100 * math.sqrt(accuracy[best] * (1 - accuracy[best]) / validation), 1),
-        "regret_points": round(100 * (accuracy[best] - accuracy[advice.recommended]), 1),
+        "regret_points": round(100 * between.value, 1),
+        "regret_interval": [round(100 * between.low, 1), round(100 * between.high, 1)],
+        "regret_on_others": round(100 * behind_on_others(right, advice.recommended), 1),
         "advice_cpu_s": round(seconds, 1),
-        "tried_cpu_s": round(whole, 1),
+        "tried_cpu_s": round(sum(map(statistics.fmean, known.by_plan(asked, "cpu_s").values())), 1),
     }
 
 
@@ -222,7 +239,7 @@ def main() -> None:
                 advice = advise(recipe, plugins, manifest)
             seconds = time.process_time() - began
             train_all([advice.recommended], each)
-            found.append(judged(each, advice, seconds, known, len(manifest.of(Subset.VAL))))
+            found.append(judged(each, advice, seconds, known))
             print(found[-1], file=sys.stderr)
         facts = {"epochs": asked.epochs, "seeds": len(asked.seeds), "photo_size": asked.sides[0], "digit_size": asked.sides[1]}
         print(json.dumps({"benchmark": "advisor", **facts, "folders": found}))
