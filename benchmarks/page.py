@@ -47,6 +47,21 @@ of training pictures kept from it (where they are too few to try, what a probe t
 processor's: trying all is one seed of each of these plans.{remark}
 
 """
+_RANKING = """## What the ranking of networks is worth
+
+`benchmarks/bench_ranking.py`: every network whose weights ship, ranked before anything is trained, then trained ({plan},
+{epochs} epochs, {side} pixels, mean of {seeds} seeds). How much less often the network that comes first in the ranking is right
+than the one that trying them all shows to be the best: in points, with the 95 % interval.{remark}
+
+"""
+_WORTH = """## Whether the worth of a transform is told rightly
+
+`benchmarks/bench_worth.py`: the shipped digits, {pictures} of each class to learn from, at {side} pixels, {views} views, {epochs}
+epochs, {seeds} seeds; held-out pictures ({judged}) as they are, tilted, or half of them mirrored, so that it is known which
+transform helps. Told is what having the transform gains, in points, with the 95 % interval; *sure* is what
+is said to be.{remark}
+
+"""
 _SHOWN_PLANS = ("head", "last:1", "last:2", "last:4", "last:9", "all")
 _GROWTH = """## Growth
 
@@ -137,8 +152,10 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_peers, by_kind.get("peers", ())),
         *_depths(by_kind.get("depths", ())),
         *map(_advice, by_kind.get("advisor", ())),
+        *map(_ranking, by_kind.get("ranking", ())),
         *map(_growth, by_kind.get("growth", ())),
         *map(_compare, by_kind.get("compare", ())),
+        *map(_worth, by_kind.get("worth", ())),
         *_checkup(by_kind.get("checkup", ())),
         *map(_lesson, by_kind.get("lesson", ())),
         *_gpu(by_kind.get("gpu", ())),
@@ -252,7 +269,7 @@ def _advice(line: Line) -> str:
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{100 * told['accuracy'][told['best']]:.1f}",
-            f"{told['regret_points']:.1f} ({told['regret_interval'][0]:.1f} to {told['regret_interval'][1]:.1f})",
+            _points(told["regret_points"], *told["regret_interval"]),
             f"{told['regret_on_others']:.1f}",
             f"{told['advice_cpu_s']:.1f}",
             f"{told['tried_cpu_s']:.1f}" if told["tried_cpu_s"] else "",
@@ -272,6 +289,37 @@ def _advice(line: Line) -> str:
         "trying all, processor s",
     ]
     return _ADVICE.format(**{"remark": ""} | line, plans=len(tried)) + table([*titles, *advised], rows)
+
+
+def _ranking(line: Line) -> str:
+    networks = sorted({name for told in line["folders"] for name in told["networks"]})
+    rows = [
+        [
+            told["folder"],
+            *("{probe:.3f}, {logme:.2f}, {accuracy:.3f}".format(**told["networks"][name]) for name in networks),
+            *(f"{told[how]}: {_points(*told[f'behind_{how}'])}" for how in ("probe", "logme")),
+        ]
+        for told in line["folders"]
+    ]
+    titles = ["folder", *(f"{name}: probe, LogME, trained" for name in networks), "first by the probe", "first by LogME"]
+    return _RANKING.format(**{"remark": ""} | line) + table(titles, rows)
+
+
+def _worth(line: Line) -> str:
+    transforms = list(line["cases"][0]["gains"])
+    rows = [
+        [case["held_out"], case["helps"] or "none", *(_gained(case["gains"][name]) for name in transforms)]
+        for case in line["cases"]
+    ]
+    return _WORTH.format(**{"remark": ""} | line) + table(["held-out pictures", "helps", *transforms], rows)
+
+
+def _gained(gain: dict[str, Any]) -> str:
+    return _points(gain["points"], *gain["interval"]) + (", sure" if gain["sure"] else "")
+
+
+def _points(value: float, low: float, high: float) -> str:
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _growth(line: Line) -> str:

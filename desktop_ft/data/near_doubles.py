@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: resized, compressed again, cut by up to a tenth at any edge. numpy only.
+"""Pictures that are nearly the same: resized, compressed again, cut by up to a tenth at any edge. No torch.
 
 A network's answers say who may be alike; the pixels decide. Each picture is kept as `SIDE` x `SIDE` grey levels, whatever its
 shape, so that of 20,000 pictures 46 MB are held.
@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 SIDE = 48
 """Of the small grey picture that is kept of each."""
@@ -33,7 +34,6 @@ _SEEN_NEARER, _SEEN_ALIKE = 0.5, 0.98
 compressed again or cut 118 were, of others one in fifteen."""
 _BESIDE = 2
 _BLOCK = 512
-_WINDOWS_KEPT = 512
 
 Pair = tuple[int, int]
 
@@ -98,22 +98,11 @@ def near_doubles(nearest: np.ndarray, greys: np.ndarray, heed: Callable[[], None
     if len(greys) < 2:
         return []
     seen, _ = neighbours(_wholes(greys), _NEIGHBOURS, heed)
-    candidates = np.hstack([nearest[:, :_NEIGHBOURS], seen])
-    windows = lru_cache(_WINDOWS_KEPT)(lambda number: _windows(greys[number]))
-    by_picture = defaultdict[int, dict[int, _Likeness]](dict)
-    for number, others in enumerate(candidates):
-        heed()
-        for other in map(int, others):
-            if other not in by_picture[number]:
-                alike = _likeness(greys[number], windows(number), greys[other], windows(other))
-                by_picture[number][other] = by_picture[other][number] = alike
-    for own in by_picture.values():
-        heed()
-        for alike in sorted(own.values(), key=lambda alike: -alike.value)[:_REFINED]:
-            alike.refine()
-    pairs = ((one, other, alike.value) for one, own in by_picture.items() for other, alike in own.items() if one < other)
-    most = min(1.0, max(ALIKE, 1 - _CLEARLY * (1 - _usual(by_picture))))
-    return sorted((one, other) for one, other, alike in pairs if alike >= most and _stands_out((one, other), alike, by_picture))
+    compared = _Compared(_pairs(np.hstack([nearest[:, :_NEIGHBOURS], seen])), greys, heed)
+    compared.refine(heed)
+    most = min(1.0, max(ALIKE, 1 - _CLEARLY * (1 - compared.usual())))
+    found = np.flatnonzero(compared.alike >= most)
+    return [(int(one), int(other)) for one, other in compared.pairs[[each for each in found if compared.stands_out(int(each))]]]
 
 
 def grouped(pairs: Iterable[Pair]) -> list[tuple[int, ...]]:
@@ -134,52 +123,73 @@ def grouped(pairs: Iterable[Pair]) -> list[tuple[int, ...]]:
     return sorted(map(tuple, groups.values()))
 
 
-def _usual(by_picture: dict[int, dict[int, _Likeness]]) -> float:
-    """How alike a picture here and one of its neighbours are: where all are alike, more is asked of two that are one."""
-    return float(np.median([np.median([alike.value for alike in own.values()]) for own in by_picture.values()]))
+def _pairs(candidates: np.ndarray) -> np.ndarray:
+    """Each picture with each of its candidates (N, K), once: (P, 2), the lower number first, in order."""
+    count, each = candidates.shape
+    pairs: np.ndarray = np.unique(np.sort(np.column_stack([np.repeat(np.arange(count), each), candidates.ravel()])), axis=0)
+    return pairs
 
 
-def _stands_out(pair: Pair, alike: float, by_picture: dict[int, dict[int, _Likeness]]) -> bool:
-    """Whether the two differ much less than each from what is not one with it: Lowe's ratio (2004), on pixels."""
-    for one in pair:
-        others = [other.value for other in by_picture[one].values() if other.value < max(ALIKE, 1 - 2 * (1 - alike))]
-        if others and (1 - alike) > _CLEARLY * (1 - max(others)):
-            return False
-    return True
+class _Compared:
+    """How far one picture of each pair is the other, or a window of it.
 
+    Attributes:
+        pairs: (P, 2). alike: the correlation of their pixels (P,), at first of windows whose edges lie on a grid.
+    """
 
-class _Likeness:
-    """How far one picture is the other, or a window of it: `value` is the correlation of their pixels, at first of windows whose
-    edges lie on a grid."""
+    def __init__(self, pairs: np.ndarray, greys: np.ndarray, heed: Callable[[], None]) -> None:
+        self.pairs, self._greys = pairs, greys
+        ends = pairs.T.ravel()
+        # Of each picture the numbers of its pairs.
+        self._own = np.split(np.argsort(ends, kind="stable") % len(pairs), np.cumsum(np.bincount(ends))[:-1])
+        self._whole = _standard((_cutter(0.0, 0.0) @ greys.astype(np.float32) @ _cutter(0.0, 0.0).T).reshape(len(greys), -1))
+        # Of each pair: the whole of the second against the windows of the first, and the other way round.
+        alike, self._window = np.zeros((2, len(pairs)), np.float32), np.zeros((2, len(pairs)), np.int64)
+        # Each product is so small that threads do nothing but wait for each other: beside busy cores twenty times as long.
+        with threadpool_limits(1, user_api="blas"):
+            for number, own in enumerate(self._own):
+                heed()
+                side = (pairs[own, 1] == number).astype(np.int64)
+                found = _windows(greys[number]) @ self._whole[pairs[own, 1 - side]].T
+                alike[side, own], self._window[side, own] = found.max(axis=0), found.argmax(axis=0)
+        self._side, self.alike = alike.argmax(axis=0), alike.max(axis=0).astype(np.float64)
 
-    def __init__(self, value: float, grey: np.ndarray, whole: np.ndarray, edges: np.ndarray) -> None:
-        self.value = value
-        worth = _WORTH_MOVING <= value < _SURE
-        self._within, self._edges = grey, edges
-        self._whole = whole.copy() if worth else whole[:0].copy()  # a view would hold all windows of its picture
-        self._refined = not worth
+    def refine(self, heed: Callable[[], None]) -> None:
+        """Of each picture and those most like it, move the edges of the window until the two lie on each other."""
+        worth = (self.alike >= _WORTH_MOVING) & (self.alike < _SURE)
+        most = {int(pair) for own in self._own for pair in own[np.argsort(-self.alike[own], kind="stable")[:_REFINED]]}
+        for pair in filter(worth.__getitem__, most):
+            heed()
+            self.alike[pair] = self._refined(pair)
 
-    def refine(self) -> None:
-        """Move each edge of the window until the two lie on each other."""
-        if self._refined:
-            return
-        self._refined = True
+    def _refined(self, pair: int) -> float:
+        side, best = self._side[pair], float(self.alike[pair])
+        grey, whole = self._greys[self.pairs[pair, side]], self._whole[self.pairs[pair, 1 - side]]
+        cuts = list(product(_CUTS, _CUTS))
+        window = int(self._window[side, pair])
+        edges = np.array([*cuts[window // len(cuts)], *cuts[window % len(cuts)]])
         for step in _STEPS:
-            for edge, way in product(range(len(self._edges)), (-1, 1)):
-                moved = self._edges.copy()
+            for edge, way in product(range(len(edges)), (-1, 1)):
+                moved = edges.copy()
                 moved[edge] = np.clip(moved[edge] + way * step, 0.0, _FARTHEST)
-                value = float(_window(self._within, moved) @ self._whole)
-                if value > self.value:
-                    self.value, self._edges = value, moved
+                value = float(_window_at(grey, moved) @ whole)
+                if value > best:
+                    best, edges = value, moved
+        return best
 
+    def usual(self) -> float:
+        """How alike a picture here and one of its neighbours are: where all are alike, more is asked of two that are one."""
+        return float(np.median([np.median(self.alike[own]) for own in self._own]))
 
-def _likeness(one: np.ndarray, its: np.ndarray, other: np.ndarray, others: np.ndarray) -> _Likeness:
-    """The whole of one against the windows of the other, whichever is more alike; each a grey picture and its windows."""
-    found = [(windows @ whole, grey, whole) for grey, windows, whole in ((one, its, others[0]), (other, others, its[0]))]
-    alike, grey, whole = max(found, key=lambda each: float(each[0].max()))
-    best = int(alike.argmax())
-    cuts = list(product(_CUTS, _CUTS))
-    return _Likeness(float(alike[best]), grey, whole, np.array([*cuts[best // len(cuts)], *cuts[best % len(cuts)]]))
+    def stands_out(self, pair: int) -> bool:
+        """Whether the two differ much less than each from what is not one with it: Lowe's ratio (2004), on pixels."""
+        alike = self.alike[pair]
+        for one in self.pairs[pair]:
+            others = self.alike[self._own[one]]
+            others = others[others < max(ALIKE, 1 - 2 * (1 - alike))]
+            if len(others) and (1 - alike) > _CLEARLY * (1 - others.max()):
+                return False
+        return True
 
 
 def _windows(grey: np.ndarray) -> np.ndarray:
@@ -191,7 +201,7 @@ def _windows(grey: np.ndarray) -> np.ndarray:
     return _standard(made.transpose(0, 2, 1, 3).reshape(len(cut) ** 2, -1))
 
 
-def _window(grey: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _window_at(grey: np.ndarray, edges: np.ndarray) -> np.ndarray:
     top, bottom, left, right = map(float, edges)
     cut: np.ndarray = _standard((_cutter(top, bottom) @ grey.astype(np.float32) @ _cutter(left, right).T).reshape(1, -1))[0]
     return cut
