@@ -46,7 +46,8 @@ class FreezePlan(Described):
     )
     batch_norm: BatchNormPolicy = Field(
         BatchNormPolicy.FOLLOW,
-        description="follow: a BatchNorm layer keeps its statistics where it is frozen and updates them where it learns. "
+        description="follow: a BatchNorm layer keeps its statistics where it is frozen and updates them where it learns, from "
+        "the new pictures alone where those that it came with do not suit them. "
         "frozen: every BatchNorm layer stays as it is; steadier with small batches.",
     )
 

@@ -15,10 +15,15 @@ class Learner(Protocol):
 
     Attributes:
         since: the first epoch that it is for.
+        pretrained: whether the network had learned before: else what its normalisation remembers says nothing.
     """
 
     @property
     def since(self) -> int:
+        """As above."""
+
+    @property
+    def pretrained(self) -> bool:
         """As above."""
 
     def apply(self, epoch: int) -> None:

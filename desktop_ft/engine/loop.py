@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -42,11 +42,16 @@ from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, opti
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
 from desktop_ft.engine.rest import resting
 from desktop_ft.engine.stages import Stage, Stages
+from desktop_ft.engine.statistics import Statistics
 from desktop_ft.engine.team import Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 Emit = Callable[[TrainEvent], None]
 _STOP_OR_GO_ON_WITHIN_S = 0.05
+_LOOKED_AT = 2
+"""Batches by which it is told whether statistics are stale."""
+_STALE = 0.6
+"""Of the loss with statistics that are followed: with less, those are stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +95,7 @@ class Loop:
             setup.network.to(memory_format=torch.channels_last)
         self._groups = setup.learner.groups(plan.epochs, plan.weight_decay)
         self._optimizer = build_optimizer(plan, self._groups)
+        self._statistics = Statistics(setup.network)
         self._passes = Passes(setup.network, setup.loss, compute, self._warn, team=setup.team)
         self._keeper = Keeper(
             setup.store,
@@ -185,13 +191,20 @@ class Loop:
         self._tell_rates(rates)
         setup.network.train()
         setup.learner.train_mode(epoch)
+        afresh = self._progress.afresh or not setup.learner.pretrained
+        self._statistics.follow(afresh=afresh, begins=self._progress.step == 0)
         stage = self._enter(self._stages.of(epoch))
         if remark := self._team.remark():
             self._warn(remark)
         if self._progress.step < setup.batches.steps:
             self._learn(stage)
         setup.network.eval()
-        self._finish_epoch(self._validate(stage))
+        afresh = afresh or self._are_stale(stage)
+        with self._statistics.seen() if afresh else nullcontext():
+            validation = self._validate(stage)
+        if afresh:
+            self._statistics.settle()
+        self._finish_epoch(validation, afresh)
 
     def _tell_rates(self, rates: dict[str, float]) -> None:
         if (groups := same_rate(rates)) != self._rates_told:
@@ -280,18 +293,47 @@ class Loop:
         if layers := self._watch.after():
             self._emit(LayersSeen(epoch=epoch, layers=layers))
 
+    def _are_stale(self, stage: Stage) -> bool:
+        """Whether the statistics that BatchNorm layers follow say much less of the pictures learned than what was seen of those.
+
+        Asked in the first epoch and ever more rarely, of the epoch's last batches: it costs a step or two.
+        """
+        epoch, steps = self._progress.epoch, self._setup.batches.steps
+        if not self._statistics.learn or (epoch + 1) & epoch:
+            return False
+        followed = seen = Sums()
+        with closed_after(stage.train(epoch, max(0, steps - _LOOKED_AT))) as batches:
+            for inputs, targets in batches:
+                self._heed()
+                followed += self._judged(inputs, targets)
+                with self._statistics.seen():
+                    seen += self._judged(inputs, targets)
+        if seen.loss > _STALE * followed.loss:
+            return False
+        self._warn(
+            tr(
+                "BatchNorm layers that learn are judged with what they see of these pictures from epoch {epoch} on: what they "
+                "remember of others is too far from it.",
+                epoch=epoch + 1,
+            )
+        )
+        return True
+
+    def _judged(self, inputs: Tensor, targets: Tensor) -> Sums:
+        with self._told_when_diverged():
+            return self._passes.judge(inputs, targets)
+
     def _validate(self, stage: Stage) -> Sums:
         sums = Sums()
         with closed_after(stage.validation()) as batches:
             for inputs, targets in batches:
                 self._heed()
-                with self._told_when_diverged():
-                    sums += self._passes.judge(inputs, targets)
+                sums += self._judged(inputs, targets)
         if not sums.seen:
             raise UserError(tr("There is nothing to validate on."), tr("Hold out a larger share of the samples."))
         return sums
 
-    def _finish_epoch(self, validation: Sums) -> None:
+    def _finish_epoch(self, validation: Sums, afresh: bool) -> None:
         at = self._progress
         accuracy, loss = validation.correct / validation.seen, validation.loss / validation.seen
         best = _better(at, accuracy, loss)
@@ -306,7 +348,8 @@ class Loop:
                 best=best,
             )
         )
-        following = replace(at, epoch=at.epoch + 1, step=0, loss_sum=0.0, correct=0, seen=0, parts=self._passes.parts)
+        parts = self._passes.parts
+        following = replace(at, epoch=at.epoch + 1, step=0, loss_sum=0.0, correct=0, seen=0, parts=parts, afresh=afresh)
         if best:
             following = replace(following, best_epoch=at.epoch, best_accuracy=accuracy, best_loss=loss, stale_epochs=0)
         else:

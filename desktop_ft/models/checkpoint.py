@@ -34,6 +34,7 @@ class Progress:
         best_epoch, best_accuracy, best_loss: of the best validation so far; None before the first.
         stale_epochs: epochs since the best one, for early stopping.
         parts: how many pieces a batch is computed in; above 1 where memory ran out.
+        afresh: whether BatchNorm layers that learn follow each epoch's pictures afresh, see `engine.statistics`.
     """
 
     epoch: int = 0
@@ -46,6 +47,7 @@ class Progress:
     best_loss: float | None = None
     stale_epochs: int = 0
     parts: int = 1
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,6 @@ from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
 from desktop_ft.core.layers import PARAMETER, LayerNode, NormKind, is_under
 
 _POSITIONS = ("pos_embed", "position", "token")
-_FOLLOWS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Freezer:
     """
 
     def __init__(self, module: nn.Module, plan: FreezePlan, tree: LayerNode, head: str, since: int = 0) -> None:
-        self.since = since
+        self.since, self.pretrained = since, plan.pretrained
         self._module = module
         self._plan = plan
         self._leaves = tuple(tree.leaves())
@@ -70,14 +69,10 @@ class Freezer:
         """
         self._module.train()
         self._rest(self._module, {path for path, rate in self._rates(epoch).items() if rate})
-        for part in self._module.modules():
-            if isinstance(part, _NormBase):
-                if self._plan.batch_norm is BatchNormPolicy.FROZEN:
+        if self._plan.batch_norm is BatchNormPolicy.FROZEN:
+            for part in self._module.modules():
+                if isinstance(part, _NormBase):
                     part.eval()
-                elif not self._plan.pretrained:
-                    # The mean of all batches at first, so that nothing is left of the 0 and 1 that the statistics begin with:
-                    # after fifty steps they would still be most of what a network of many layers is judged with.
-                    part.momentum = _FOLLOWS if epoch else None
 
     def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
         """Everything that learns at some time in a run of `epochs`, for one optimiser, in the order of the layers.

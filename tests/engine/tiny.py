@@ -154,6 +154,7 @@ class TinyLearner:
     learning: tuple[str, ...] = ("stem", "norm", "fc")
     later: dict[int, tuple[str, ...]] = field(default_factory=dict)
     since: int = 0
+    pretrained: bool = True
 
     def _in(self, epoch: int) -> tuple[str, ...]:
         return next((self.later[e] for e in sorted(self.later, reverse=True) if e <= epoch), self.learning)
@@ -199,6 +200,7 @@ class Run:
     learning: tuple[str, ...] = ("stem", "norm", "fc")
     later: dict[int, tuple[str, ...]] = field(default_factory=dict)
     since: int = 0
+    pretrained: bool = True
     features: FeatureStore | None = None
     seed: int = 0
     save_every_s: float = 1e9
@@ -222,7 +224,7 @@ class Run:
         self.folder.mkdir(exist_ok=True, parents=True)
         trainer = Trainer(
             network=self.network,
-            learner=TinyLearner(self.network, self.learning, self.later, self.since),
+            learner=TinyLearner(self.network, self.learning, self.later, self.since, self.pretrained),
             batches=self.batches,
             optimisation=self.plan,
             compute=self.compute or choose(DeviceChoice.CPU, self.precision),

@@ -169,28 +169,3 @@ def test_what_freezes_loses_its_gradient(get: Callable[[str], Backbone]) -> None
     freezer.apply(0)
     kept = {name for name, parameter in network.backbone.named_parameters() if parameter.grad is not None}
     assert kept == {"fc.weight", "fc.bias"}
-
-
-@pytest.mark.parametrize("name", BATCH_NORM)
-def test_from_scratch_nothing_is_left_of_the_statistics_that_are_no_statistics(name: str, get: Callable[[str], Backbone]) -> None:
-    """They begin as 0 and 1, which would be most of what is told of a network that has taken a few steps."""
-    network, tree, _ = prepared(get(name), FreezePlan(preset="scratch"))
-    still = FreezePlan(preset="scratch", overrides={leaf.path: 0.0001 for leaf in tree.leaves()})
-    freezer = Freezer(network.backbone, still, tree, get(name).spec.head)
-    list(epochs(network, freezer, 1))
-    pictures = torch.rand(16, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    first = next(part for part in network.backbone.modules() if isinstance(part, nn.BatchNorm2d))
-    assert first.running_mean is not None and first.running_var is not None
-    with torch.no_grad():
-        network.train()
-        seen = []
-        first.register_forward_pre_hook(lambda part, inputs: seen.append(inputs[0]))
-        network(pictures)
-    assert torch.allclose(first.running_var, seen[0].var(dim=(0, 2, 3)), rtol=0.5)
-
-
-def test_what_is_pre_trained_leaves_its_statistics_at_its_own_pace(get: Callable[[str], Backbone]) -> None:
-    network, _, freezer = prepared(get("efficientnet_lite0"), FreezePlan(preset="all"))
-    own = {part.momentum for part in network.backbone.modules() if isinstance(part, nn.BatchNorm2d)}
-    freezer.train_mode(0)
-    assert {part.momentum for part in network.backbone.modules() if isinstance(part, nn.BatchNorm2d)} == own == {0.01}
