@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,10 +48,9 @@ from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
 Emit = Callable[[TrainEvent], None]
 _STOP_OR_GO_ON_WITHIN_S = 0.05
-_LOOKED_AT = 2
-"""Batches by which it is told whether statistics are stale."""
-_STALE = 0.6
-"""Of the loss with statistics that are followed: with less, those are stale."""
+_STALE = 0.1
+"""Share of the validation pictures: where so many more are right with what was seen of these pictures alone, what was followed
+is stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -199,12 +198,7 @@ class Loop:
         if self._progress.step < setup.batches.steps:
             self._learn(stage)
         setup.network.eval()
-        afresh = afresh or self._are_stale(stage)
-        with self._statistics.seen() if afresh else nullcontext():
-            validation = self._validate(stage)
-        if afresh:
-            self._statistics.settle()
-        self._finish_epoch(validation, afresh)
+        self._finish_epoch(*self._judge(stage, afresh=afresh))
 
     def _tell_rates(self, rates: dict[str, float]) -> None:
         if (groups := same_rate(rates)) != self._rates_told:
@@ -293,49 +287,47 @@ class Loop:
         if layers := self._watch.after():
             self._emit(LayersSeen(epoch=epoch, layers=layers))
 
-    def _are_stale(self, stage: Stage) -> bool:
-        """Whether the statistics that BatchNorm layers follow say much less of the pictures learned than what was seen of those.
+    def _judge(self, stage: Stage, *, afresh: bool) -> tuple[Sums, bool]:
+        """What validation says; and whether BatchNorm layers that learn follow these pictures afresh from now on.
 
-        Asked in the first epoch and ever more rarely, of the epoch's last batches: it costs a step or two.
+        They do once what they follow is too far from these pictures. That is doubted while what is being learned is known better
+        than validation; asked in the first epoch and ever more rarely, since it takes another validation; and believed only where
+        more pictures say so than chance and the choice between two would.
         """
-        epoch, steps = self._progress.epoch, self._setup.batches.steps
-        if not self._statistics.learn or (epoch + 1) & epoch:
-            return False
-        followed = seen = Sums()
-        with closed_after(stage.train(epoch, max(0, steps - _LOOKED_AT))) as batches:
-            for inputs, targets in batches:
-                self._heed()
-                followed += self._judged(inputs, targets)
-                with self._statistics.seen():
-                    seen += self._judged(inputs, targets)
-        if seen.loss > _STALE * followed.loss:
-            return False
-        self._warn(
-            tr(
-                "BatchNorm layers that learn are judged with what they see of these pictures from epoch {epoch} on: what they "
-                "remember of others is too far from it.",
-                epoch=epoch + 1,
+        followed, at = None if afresh else self._validate(stage), self._progress
+        if followed and (not self._statistics.learn or (at.epoch + 1) & at.epoch or followed.share >= at.correct / at.seen):
+            return followed, False
+        with self._statistics.seen():
+            seen = self._validate(stage)
+        if followed and seen.share <= followed.share + max(_STALE, seen.seen**-0.5):
+            return followed, False
+        self._statistics.settle()
+        if followed:
+            self._warn(
+                tr(
+                    "From epoch {epoch} on BatchNorm layers are judged with what they see of these pictures: {seen:.0%} of the "
+                    "validation pictures are right so, and {followed:.0%} with what they remember of others.",
+                    epoch=at.epoch + 1,
+                    seen=seen.share,
+                    followed=followed.share,
+                )
             )
-        )
-        return True
-
-    def _judged(self, inputs: Tensor, targets: Tensor) -> Sums:
-        with self._told_when_diverged():
-            return self._passes.judge(inputs, targets)
+        return seen, True
 
     def _validate(self, stage: Stage) -> Sums:
         sums = Sums()
         with closed_after(stage.validation()) as batches:
             for inputs, targets in batches:
                 self._heed()
-                sums += self._judged(inputs, targets)
+                with self._told_when_diverged():
+                    sums += self._passes.judge(inputs, targets)
         if not sums.seen:
             raise UserError(tr("There is nothing to validate on."), tr("Hold out a larger share of the samples."))
         return sums
 
     def _finish_epoch(self, validation: Sums, afresh: bool) -> None:
         at = self._progress
-        accuracy, loss = validation.correct / validation.seen, validation.loss / validation.seen
+        accuracy, loss = validation.share, validation.loss / validation.seen
         best = _better(at, accuracy, loss)
         self._emit(
             EpochDone(

@@ -35,6 +35,11 @@ class Sums:
     correct: int = 0
     seen: int = 0
 
+    @property
+    def share(self) -> float:
+        """Of right answers."""
+        return self.correct / self.seen
+
     def __add__(self, other: Sums) -> Sums:
         return Sums(loss=self.loss + other.loss, correct=self.correct + other.correct, seen=self.seen + other.seen)
 

@@ -75,7 +75,7 @@ class Starved(nn.Module):
 
 
 class TeamTiny(RecurringTiny):
-    """Its part of every batch, as `PictureBatches` cuts them; knows its steps, and fails or dies where it is told to."""
+    """Its part of every batch, as `PictureBatches` cuts them; counts its steps, and fails or dies where it is told to."""
 
     def __init__(self, job: Job, team: Team) -> None:
         chance = torch.Generator().manual_seed(5)
@@ -93,20 +93,21 @@ class TeamTiny(RecurringTiny):
     def _keys(self, epoch: int, step: int) -> tuple[str, ...]:
         return self._part(super()._keys(epoch, step))
 
-    def train(self, epoch: int, first_step: int = 0):
-        for number, (inputs, targets) in enumerate(super().train(epoch, first_step), epoch * self.steps + first_step):
-            if number < self.made:  # made once more, to be looked at
-                yield inputs, targets
-                continue
-            self.made = number
-            if number == self._mine(self.job.stop_at):
+    def _counted(self, batches):
+        for batch in batches:
+            if self.made == self._mine(self.job.stop_at):
                 self.stop.set()
-            if number == self._mine(self.job.fail_at):
+            if self.made == self._mine(self.job.fail_at):
                 raise UserError(f"Process {self.team.rank} has no picture.", "Bring it back.")
-            if number == self._mine(self.job.die_at):
+            if self.made == self._mine(self.job.die_at):
                 os.kill(os.getpid(), signal.SIGKILL)
             self.made += 1
-            yield inputs * float("nan") if number == self._mine(self.job.spoil) else inputs, targets
+            yield batch
+
+    def train(self, epoch: int, first_step: int = 0):
+        for inputs, targets in self._counted(super().train(epoch, first_step)):
+            spoilt = self.made - 1 == self._mine(self.job.spoil)
+            yield inputs * float("nan") if spoilt else inputs, targets
 
     def keyed_validation(self):
         keys = self._part(tuple(self.validation_keys))
