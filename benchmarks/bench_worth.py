@@ -25,13 +25,14 @@ from PIL import Image, ImageOps  # noqa: E402
 from desktop_ft.core.augmentation import AugmentationSpec  # noqa: E402
 from desktop_ft.core.comparing import AS_IT_IS, augmentation_strategies, strategy  # noqa: E402
 from desktop_ft.core.dataset import DatasetManifest  # noqa: E402
+from desktop_ft.core.freezing import FreezePlan  # noqa: E402
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
 from desktop_ft.jobs.comparing import ComparisonFolder, asked_for, compare, planned  # noqa: E402
 from desktop_ft.jobs.scanning import scan_dataset, write_sample  # noqa: E402
 from desktop_ft.plugin_manager import Plugins, load_plugins  # noqa: E402
 
-SIDE, VIEWS = 48, 4
+PLAN, SIDE, VIEWS = "last:4", 48, 4
 _TILT = 35.0
 _HELD_OUT = 30
 PIPELINE = (
@@ -88,6 +89,7 @@ def told(folder: Path, place: Path, asked: argparse.Namespace, plugins: Plugins)
     base = Recipe(
         dataset=DatasetChoice(folder=str(folder)),
         backbone=BackboneChoice(image_size=SIDE),
+        freeze=FreezePlan(preset=PLAN),
         augmentation=PIPELINE,
         optimisation=Optimisation(epochs=asked.epochs, views=VIEWS),
     )
@@ -132,7 +134,7 @@ def main() -> None:
         "pictures": asked.pictures,
         "judged": _HELD_OUT * len(manifest.classes),
     }
-    print(json.dumps({"benchmark": "worth", "side": SIDE, "views": VIEWS, **facts, "cases": cases}))
+    print(json.dumps({"benchmark": "worth", "plan": PLAN, "side": SIDE, "views": VIEWS, **facts, "cases": cases}))
 
 
 if __name__ == "__main__":
