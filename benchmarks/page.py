@@ -57,9 +57,9 @@ than the one that trying them all shows to be the best: in points, with the 95 %
 _WORTH = """## Whether the worth of a transform is told rightly
 
 `benchmarks/bench_worth.py`: the shipped digits, {pictures} of each class to learn from, at {side} pixels; {plan},
-{views} views, {epochs} epochs, {seeds} seeds; held-out pictures ({judged}) as they are, tilted, or half of them mirrored, so that it is known which
-transform helps. Told is what having the transform gains, in points, with the 95 % interval; *sure* is what
-is said to be.{remark}
+{views} views, {epochs} epochs, {seeds} seeds; held-out pictures ({judged}) as they are, tilted, or half of them mirrored, so
+that it is known which transform helps. Told is what having the transform gains, in points, with the 95 % interval; *sure* is
+what is said to be.{remark}
 
 """
 _SHOWN_PLANS = ("head", "last:1", "last:2", "last:4", "last:9", "all")
