@@ -28,11 +28,12 @@ process.prepare()
 import numpy as np  # noqa: E402
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError  # noqa: E402
 
+from benchmarks.regret import behind_on_others  # noqa: E402
 from desktop_ft.core.advice import Advice  # noqa: E402
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus, TrainEvent  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
-from desktop_ft.evaluation.paired import Right, difference_interval  # noqa: E402
+from desktop_ft.evaluation.paired import difference_interval  # noqa: E402
 from desktop_ft.jobs.advising import advise  # noqa: E402
 from desktop_ft.jobs.evaluating import evaluate_run  # noqa: E402
 from desktop_ft.jobs.kept import kept_in  # noqa: E402
@@ -131,10 +132,11 @@ def tried(recipe: Recipe, place: Path, plugins: Plugins) -> dict[str, Any]:
 class Tried:
     """What was tried so far, by all that decides how it comes out; kept in a file of lines."""
 
-    def __init__(self, file: Path, epochs: int, plugins: Plugins) -> None:
+    def __init__(self, file: Path, epochs: int, seeds: Sequence[int], plugins: Plugins) -> None:
         file.touch()
-        self._file, self._epochs, self._plugins = file, epochs, plugins
-        self._lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+        self._file, self._epochs, self._seeds, self._plugins = file, epochs, seeds, plugins
+        lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+        self._lines = [line for line in lines if "right" in line]  # it was not always kept
 
     def train(self, asked: Asked, plan: str, seed: int, place: Path) -> None:
         """Train, unless that was done before."""
@@ -148,10 +150,10 @@ class Tried:
         print(self._lines[-1], file=sys.stderr)
 
     def by_plan(self, asked: Asked, what: str) -> dict[str, list[Any]]:
-        """What was told of `what`, a seed each, by plan: the cheapest plan first."""
+        """What was told of `what`, a seed each, in their order, by plan: the cheapest plan first."""
         found: dict[str, list[Any]] = {}
-        for line in self._lines:
-            if self._of(asked).items() <= line.items():
+        for line in sorted(self._lines, key=lambda line: line["seed"]):
+            if self._of(asked).items() <= line.items() and line["seed"] in self._seeds:
                 found.setdefault(line["plan"], []).append(line[what])
         return {plan: found[plan] for plan in sorted(found, key=_frozen)}
 
@@ -162,21 +164,6 @@ class Tried:
 def _frozen(plan: str) -> int:
     """What orders plans: the fewer blocks learn, the earlier."""
     return {"head": 0, "all": 10_000}.get(plan) or int(plan.partition(":")[2] or 0)
-
-
-def behind_on_others(right: dict[str, Right], advised: str) -> float:
-    """How much less often `advised` is right than the plan that tries show to be the best, on pictures that did not show it.
-
-    The best of many plans is partly the luckiest on the pictures that judge them, and on those alone. So each tenth of the
-    pictures is told by the plan that is best on the others, the cheapest of equal ones; the mean over ten divisions in tenths.
-    """
-    chance, pictures, lost = np.random.default_rng(0), len(right[advised][0]), 0.0
-    for _ in range(10):
-        for tenth in np.array_split(chance.permutation(pictures), 10):
-            others = {plan: np.delete(each, tenth, axis=1).sum() for plan, each in right.items()}
-            best = max(others, key=others.__getitem__)
-            lost += float((right[best][:, tenth].mean(axis=0) - right[advised][:, tenth].mean(axis=0)).sum())
-    return lost / (10 * pictures)
 
 
 def judged(asked: Asked, advice: Advice, seconds: float, known: Tried) -> dict[str, Any]:
@@ -221,7 +208,7 @@ def main() -> None:
     plugins = load_plugins()
     with tempfile.TemporaryDirectory() as made:
         place = Path(made)
-        known = Tried(asked.tried or place / "tried.jsonl", asked.epochs, plugins)
+        known = Tried(asked.tried or place / "tried.jsonl", asked.epochs, asked.seeds, plugins)
         everything = list(folders(asked.folders, asked.sides, place, plugins))
 
         def train_all(plans: Sequence[str], each: Asked) -> None:

@@ -19,6 +19,8 @@ process.prepare()
 
 import numpy as np  # noqa: E402
 
+from benchmarks.regret import behind_on_others  # noqa: E402
+from desktop_ft.core.events import RunStatus  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.engine.control import RunControl  # noqa: E402
 from desktop_ft.evaluation.paired import difference_interval  # noqa: E402
@@ -45,7 +47,9 @@ def recipe_of(folder: Path, asked: argparse.Namespace, backbone: str, seed: int)
 def right_of(recipe: Recipe, plugins: Plugins) -> list[bool]:
     """Train, and tell which pictures held out the model kept is right about."""
     with tempfile.TemporaryDirectory() as place:
-        train(recipe, Path(place) / "run", plugins, lambda event: None, RunControl())
+        ended = train(recipe, Path(place) / "run", plugins, lambda event: None, RunControl())
+        if ended.status is not RunStatus.COMPLETED:
+            raise SystemExit(f"a run did not complete: {ended.error or ended.status}")
         answers = evaluate_run(Path(place) / "run", plugins).evaluation.answers
     return [answer.predicted == answer.label for answer in answers]
 
@@ -65,14 +69,16 @@ def ranked(folder: Path, asked: argparse.Namespace, plugins: Plugins) -> dict[st
             "accuracy": round(float(right[score.name].mean()), 4),
         }
         print(folder.name, score.name, networks[score.name], file=sys.stderr)
-    first = ranking.scores[0].name
-    by_logme = max(ranking.scores, key=lambda score: score.logme).name
     best = max(right, key=lambda name: float(right[name].mean()))
     told: dict[str, Any] = {"folder": folder.name, "pictures": ranking.pictures, "networks": networks, "best": best}
-    for how, name in (("probe", first), ("logme", by_logme)):
+    by_logme = max(ranking.scores, key=lambda score: score.logme)
+    for how, name in (("probe", ranking.scores[0].name), ("logme", by_logme.name), ("recommended", ranking.recommended.name)):
         behind = difference_interval(right[best], right[name])
-        told[how] = name
-        told[f"behind_{how}"] = [round(100 * each, 1) for each in (behind.value, behind.low, behind.high)]
+        told[how] = {
+            "name": name,
+            "behind": [round(100 * each, 1) for each in (behind.value, behind.low, behind.high)],
+            "on_others": round(100 * behind_on_others(right, name), 1),
+        }
     return told
 
 

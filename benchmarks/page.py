@@ -42,16 +42,17 @@ _ADVICE = """## What the advice where to cut is worth
 digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) of {plans} that were trained. The
 best of so many is partly the luckiest on these photos: so the points that the advised plan is behind it are also told with
 their 95 % interval (pictures and seeds drawn anew), and on photos that did not choose it (ten times, each tenth of them told by
-the plan that is best on the other nine). Told in the try is what the advice shows of its plan: a share
-of training pictures kept from it (where they are too few to try, what a probe tells), and no forecast. Times are the
-processor's: trying all is one seed of each of these plans.{remark}
+the plan that is best on the other nine; the epoch that is kept of a run was chosen on all of them). Told in the try is what the
+advice shows of its plan: a share of training pictures kept from it (where they are too few to try, what a probe tells), and no
+forecast. Times are the processor's: trying all is one seed of each of these plans.{remark}
 
 """
 _RANKING = """## What the ranking of networks is worth
 
 `benchmarks/bench_ranking.py`: every network whose weights ship, ranked before anything is trained, then trained ({plan},
-{epochs} epochs, {side} pixels, mean of {seeds} seeds). How much less often the network that comes first in the ranking is right
-than the one that trying them all shows to be the best: in points, with the 95 % interval.{remark}
+{epochs} epochs, {side} pixels, mean of {seeds} seeds). How much less often the network that is chosen is right than the one
+that trying them all shows to be the best: in points, with the 95 % interval, and, as above, on photos that did not choose the
+best. Recommended is the fastest of those that the probe does not tell apart.{remark}
 
 """
 _WORTH = """## Whether the worth of a transform is told rightly
@@ -269,7 +270,7 @@ def _advice(line: Line) -> str:
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{100 * told['accuracy'][told['best']]:.1f}",
-            _points(told["regret_points"], *told["regret_interval"]),
+            "the best" if told["best"] == told["recommended"] else _points(told["regret_points"], *told["regret_interval"]),
             f"{told['regret_on_others']:.1f}",
             f"{told['advice_cpu_s']:.1f}",
             f"{told['tried_cpu_s']:.1f}" if told["tried_cpu_s"] else "",
@@ -297,12 +298,26 @@ def _ranking(line: Line) -> str:
         [
             told["folder"],
             *("{probe:.3f}, {logme:.2f}, {accuracy:.3f}".format(**told["networks"][name]) for name in networks),
-            *(f"{told[how]}: {_points(*told[f'behind_{how}'])}" for how in ("probe", "logme")),
+            *(_chosen(told[how], told["best"]) for how in ("probe", "logme", "recommended")),
         ]
         for told in line["folders"]
     ]
-    titles = ["folder", *(f"{name}: probe, LogME, trained" for name in networks), "first by the probe", "first by LogME"]
+    titles = [
+        "folder",
+        *(f"{name}: probe, LogME, trained" for name in networks),
+        "first by the probe",
+        "first by LogME",
+        "recommended",
+    ]
     return _RANKING.format(**{"remark": ""} | line) + table(titles, rows)
+
+
+def _chosen(told: dict[str, Any], best: str) -> str:
+    return f"{told['name']}: " + (f"the best, {told['on_others']:.1f}" if told["name"] == best else _behind(told))
+
+
+def _behind(told: dict[str, Any]) -> str:
+    return f"{_points(*told['behind'])}, {told['on_others']:.1f}"
 
 
 def _worth(line: Line) -> str:

@@ -1,11 +1,12 @@
 """Pictures that are nearly the same: resized, compressed again, cut by up to a tenth at any edge. No torch.
 
 A network's answers say who may be alike; the pixels decide. Each picture is kept as `SIDE` x `SIDE` grey levels, whatever its
-shape, so that of 20,000 pictures 46 MB are held.
+shape, and as what is compared, so that of 20,000 pictures 92 MB are held.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -34,6 +35,7 @@ _SEEN_NEARER, _SEEN_ALIKE = 0.5, 0.98
 compressed again or cut 118 were, of others one in fifteen."""
 _BESIDE = 2
 _BLOCK = 512
+_ALONE = threading.Lock()
 
 Pair = tuple[int, int]
 
@@ -100,6 +102,8 @@ def near_doubles(nearest: np.ndarray, greys: np.ndarray, heed: Callable[[], None
     seen, _ = neighbours(_wholes(greys), _NEIGHBOURS, heed)
     compared = _Compared(_pairs(np.hstack([nearest[:, :_NEIGHBOURS], seen])), greys, heed)
     compared.refine(heed)
+    if not len(compared.pairs):
+        return []
     most = min(1.0, max(ALIKE, 1 - _CLEARLY * (1 - compared.usual())))
     found = np.flatnonzero(compared.alike >= most)
     return [(int(one), int(other)) for one, other in compared.pairs[[each for each in found if compared.stands_out(int(each))]]]
@@ -124,10 +128,11 @@ def grouped(pairs: Iterable[Pair]) -> list[tuple[int, ...]]:
 
 
 def _pairs(candidates: np.ndarray) -> np.ndarray:
-    """Each picture with each of its candidates (N, K), once: (P, 2), the lower number first, in order."""
+    """Each picture with each other one among its candidates (N, K), once: (P, 2), the lower number first, in order."""
     count, each = candidates.shape
-    pairs: np.ndarray = np.unique(np.sort(np.column_stack([np.repeat(np.arange(count), each), candidates.ravel()])), axis=0)
-    return pairs
+    pairs = np.unique(np.sort(np.column_stack([np.repeat(np.arange(count), each), candidates.ravel()])), axis=0)
+    different: np.ndarray = pairs[pairs[:, 0] != pairs[:, 1]]
+    return different
 
 
 class _Compared:
@@ -141,12 +146,15 @@ class _Compared:
         self.pairs, self._greys = pairs, greys
         ends = pairs.T.ravel()
         # Of each picture the numbers of its pairs.
-        self._own = np.split(np.argsort(ends, kind="stable") % len(pairs), np.cumsum(np.bincount(ends))[:-1])
-        self._whole = _standard((_cutter(0.0, 0.0) @ greys.astype(np.float32) @ _cutter(0.0, 0.0).T).reshape(len(greys), -1))
+        self._own = np.split(
+            np.argsort(ends, kind="stable") % len(pairs), np.cumsum(np.bincount(ends, minlength=len(greys)))[:-1]
+        )
+        self._whole = np.concatenate([_whole(greys[start : start + _BLOCK]) for start in range(0, len(greys), _BLOCK)])
         # Of each pair: the whole of the second against the windows of the first, and the other way round.
         alike, self._window = np.zeros((2, len(pairs)), np.float32), np.zeros((2, len(pairs)), np.int64)
-        # Each product is so small that threads do nothing but wait for each other: beside busy cores twenty times as long.
-        with threadpool_limits(1, user_api="blas"):
+        # Each product is so small that threads do nothing but wait for each other: beside busy cores twenty times as long. The
+        # number is the process's: two at a time would leave it at one.
+        with _ALONE, threadpool_limits(1, user_api="blas"):
             for number, own in enumerate(self._own):
                 heed()
                 side = (pairs[own, 1] == number).astype(np.int64)
@@ -179,7 +187,7 @@ class _Compared:
 
     def usual(self) -> float:
         """How alike a picture here and one of its neighbours are: where all are alike, more is asked of two that are one."""
-        return float(np.median([np.median(self.alike[own]) for own in self._own]))
+        return float(np.median([np.median(self.alike[own]) for own in self._own if len(own)]))
 
     def stands_out(self, pair: int) -> bool:
         """Whether the two differ much less than each from what is not one with it: Lowe's ratio (2004), on pixels."""
@@ -199,6 +207,11 @@ def _windows(grey: np.ndarray) -> np.ndarray:
     flat = cut.reshape(-1, SIDE)
     made = (flat @ grey.astype(np.float32) @ flat.T).reshape(len(cut), _DETAIL, len(cut), _DETAIL)
     return _standard(made.transpose(0, 2, 1, 3).reshape(len(cut) ** 2, -1))
+
+
+def _whole(greys: np.ndarray) -> np.ndarray:
+    """What each of `greys` (N, SIDE, SIDE) is when nothing is cut: (N, pixels) as `_windows`."""
+    return _standard((_cutter(0.0, 0.0) @ greys.astype(np.float32) @ _cutter(0.0, 0.0).T).reshape(len(greys), -1))
 
 
 def _window_at(grey: np.ndarray, edges: np.ndarray) -> np.ndarray:

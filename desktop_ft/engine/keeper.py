@@ -12,6 +12,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.engine.device import Compute
 from desktop_ft.engine.optim import optimizer_tensors, restore_optimizer
 from desktop_ft.engine.passes import Diverged, Passes
+from desktop_ft.engine.statistics import Statistics
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.checkpoint import Checkpoint, CheckpointStore, Progress
 
@@ -40,6 +41,7 @@ class Keeper:
     Args:
         save_every_s: how many seconds of work a crash may cost.
         saving_share: share of the time that saving at the ends of epochs may take, 0 to 1; 1: every epoch is saved.
+        statistics: of the layers that learn, from the epoch's start on.
         team: its first process saves for all; the others, whose state is the same, keep nothing.
     """
 
@@ -52,6 +54,7 @@ class Keeper:
         *,
         save_every_s: float,
         saving_share: float,
+        statistics: Statistics,
         team: Team = ALONE,
     ) -> None:
         self._store = store
@@ -59,6 +62,7 @@ class Keeper:
         self._network = network
         self.optimizer = optimizer
         self._passes = passes
+        self._statistics = statistics
         self._team = team
         self._every = save_every_s
         self._share = saving_share
@@ -123,6 +127,7 @@ class Keeper:
         return Checkpoint(
             model=model,
             optimizer=state,
+            statistics=self._statistics.kept() if progress.step else {},
             progress=progress,
             scaler=self._passes.scaler_state(),
             facts=self._facts,
@@ -144,6 +149,7 @@ class Keeper:
         _check_fits(checkpoint.model, self._network.state_dict())
         checkpoint.fill(self._network)
         restore_optimizer(self.optimizer, self._network, checkpoint.optimizer)
+        self._statistics.restore(checkpoint.statistics)
         self._passes.restore_scaler(checkpoint.scaler)
         self._passes.parts = checkpoint.progress.parts
         self._saved = checkpoint.progress

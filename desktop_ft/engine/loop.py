@@ -103,6 +103,7 @@ class Loop:
             self._passes,
             save_every_s=setup.save_every_s,
             saving_share=setup.saving_share,
+            statistics=self._statistics,
             team=setup.team,
         )
         self._progress = self._keeper.restore(resume) if resume else Progress()
@@ -191,7 +192,7 @@ class Loop:
         setup.network.train()
         setup.learner.train_mode(epoch)
         afresh = self._progress.afresh or not setup.learner.pretrained
-        self._statistics.follow(afresh=afresh, begins=self._progress.step == 0)
+        self._statistics.follow(begins=self._progress.step == 0)
         stage = self._enter(self._stages.of(epoch))
         if remark := self._team.remark():
             self._warn(remark)
@@ -288,9 +289,9 @@ class Loop:
             self._emit(LayersSeen(epoch=epoch, layers=layers))
 
     def _judge(self, stage: Stage, *, afresh: bool) -> tuple[Sums, bool]:
-        """What validation says; and whether BatchNorm layers that learn follow these pictures afresh from now on.
+        """What validation says; and whether BatchNorm layers are judged with each epoch's own pictures from now on.
 
-        They do once what they follow is too far from these pictures. That is doubted while what is being learned is known better
+        They are once what they follow is too far from these pictures. That is doubted while what is being learned is known better
         than validation; asked in the first epoch and ever more rarely, since it takes another validation; and believed only where
         more pictures say so than chance and the choice between two would.
         """
@@ -352,7 +353,7 @@ class Loop:
         self._tell_saved(saved)
 
     def _save(self) -> None:
-        with self._told_when_diverged():
+        with self._told_when_diverged(), self._statistics.followed():
             self._tell_saved(self._keeper.save(self._progress))
 
     def _tell_saved(self, checkpoints: Iterable[Saved]) -> None:

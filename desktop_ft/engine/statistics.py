@@ -2,100 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kept:
-    """Mean and variance as a layer has them, and how many batches it had seen by then."""
+    """Mean and variance of a layer, and how many batches it had seen by then."""
 
     mean: Tensor
     variance: Tensor
-    batches: int
+    batches: Tensor
 
 
 class Statistics:
-    """What BatchNorm layers follow while they learn, and what the pictures seen alone say.
+    """What BatchNorm layers follow while they learn, and what an epoch's pictures alone say.
 
     With each batch a layer's statistics move by its momentum, often a hundredth: after some steps most of them is still what they
     began with. Where the pictures are like those of the pre-training, that is as good as any; where they are not, and from
-    scratch, a network is judged as what it is not. Without their beginning they are a mean of the batches seen:
+    scratch, a network is judged as what it is not. Without what they had when the epoch began they are a mean of its batches:
     (s - (1 - m)^n s_0) / (1 - (1 - m)^n) after n batches with momentum m, as Adam corrects its moments (Kingma and Ba 2015,
-    section 3). Followed afresh, they begin each epoch at zero, so that it is a mean of the epoch's batches.
-
-    Args:
-        network: on its device, as the run begins with it; what a checkpoint holds is filled in later.
+    section 3).
     """
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
-        self._begun = {path: _kept(part, clone=True) for path, part in network.named_modules() if _follows(part)}
         self._learning: dict[str, _BatchNorm] = {}
-        self._afresh = False
+        self._begun: dict[str, _Kept] = {}
+        self._followed: dict[str, _Kept] = {}
 
     @property
     def learn(self) -> bool:
         """Whether any layer learns statistics in this epoch."""
         return bool(self._learning)
 
-    def follow(self, *, afresh: bool, begins: bool) -> None:
-        """What is in training mode learns in this epoch.
+    def follow(self, *, begins: bool) -> None:
+        """What is in training mode learns in this epoch, which has its first batch before it if it `begins`."""
+        self._learning = {path: part for path, part in self._network.named_modules() if _follows(part) and part.training}
+        if begins:
+            self._begun = {path: _copied(part) for path, part in self._learning.items()}
+        self._learning = {path: part for path, part in self._learning.items() if path in self._begun}
 
-        Args:
-            afresh: from zero in each epoch. begins: the epoch has its first batch before it.
-        """
-        self._learning = {
-            path: part for path, part in self._network.named_modules() if _follows(part) and part.training and path in self._begun
-        }
-        self._afresh = afresh
-        if afresh and begins:
-            for part in self._learning.values():
-                for held in (part.running_mean, part.running_var, part.num_batches_tracked):
-                    if held is not None:
-                        held.zero_()
+    def kept(self) -> dict[str, Tensor]:
+        """What the layers had when the epoch began, by name: a run that is resumed within it needs that."""
+        return {f"{path}/{name}": getattr(had, name) for path, had in self._begun.items() for name in _Kept.__slots__}
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Take over what `kept` told; of layers it does not name nothing is known in this epoch."""
+        paths = {name.rpartition("/")[0] for name in kept}
+        self._begun = {path: _Kept(*(kept[f"{path}/{name}"] for name in _Kept.__slots__)) for path in paths}
 
     @contextmanager
     def seen(self) -> Iterator[None]:
-        """In the block the layers that learn have the statistics of what they have seen, afterwards those they follow."""
-        before = {path: _kept(part, clone=True) for path, part in self._learning.items()}
+        """In the block the layers that learn have the statistics of this epoch's pictures, afterwards those they follow."""
+        self._followed = {path: _copied(part) for path, part in self._learning.items()}
         self.settle()
         try:
             yield
         finally:
-            for path, part in self._learning.items():
-                _put(part, before[path].mean, before[path].variance)
+            self._put(self._followed)
+            self._followed = {}
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """In the block the layers have what they follow, whatever they are judged with: a run that is resumed goes on from it."""
+        now = {path: _copied(self._learning[path]) for path in self._followed}
+        self._put(self._followed)
+        try:
+            yield
+        finally:
+            self._put(now)
 
     def settle(self) -> None:
-        """From now on the layers that learn have the statistics of what they have seen."""
+        """From now on the layers that learn have the statistics of this epoch's pictures."""
         for path, part in self._learning.items():
-            now, begun = _kept(part), self._begun[path]
-            assert part.momentum is not None
-            left = (1 - part.momentum) ** (now.batches if self._afresh else now.batches - begun.batches)
-            if left == 1:
-                continue  # it has seen nothing
-            if not self._afresh:
-                now = _Kept(now.mean - left * begun.mean, now.variance - left * begun.variance, now.batches)
-            _put(part, now.mean / (1 - left), (now.variance / (1 - left)).clamp(min=0))
+            now, had = _copied(part), self._begun[path]
+            if batches := int(now.batches) - int(had.batches):
+                assert part.momentum is not None
+                left = (1 - part.momentum) ** batches
+                mean, variance = (
+                    (new - left * old.to(new.device)) / (1 - left)
+                    for new, old in ((now.mean, had.mean), (now.variance, had.variance))
+                )
+                self._put({path: _Kept(mean, variance.clamp(min=0), now.batches)})
+
+    def _put(self, statistics: Mapping[str, _Kept]) -> None:
+        for path, wanted in statistics.items():
+            for held, value in zip(_held(self._learning[path]), (wanted.mean, wanted.variance), strict=False):
+                held.copy_(value)
 
 
 def _follows(part: nn.Module) -> TypeGuard[_BatchNorm]:
-    return isinstance(part, _BatchNorm) and part.running_mean is not None and part.momentum is not None
+    return isinstance(part, _BatchNorm) and bool(part.momentum) and not any(held is None for held in _held(part))
 
 
-def _kept(part: nn.Module, *, clone: bool = False) -> _Kept:
-    assert isinstance(part, _BatchNorm) and part.running_mean is not None and part.running_var is not None
-    held = (part.running_mean, part.running_var)
-    mean, variance = (each.clone() for each in held) if clone else held
-    return _Kept(mean, variance, 0 if part.num_batches_tracked is None else int(part.num_batches_tracked))
+def _held(part: _BatchNorm) -> tuple[Tensor, Tensor, Tensor]:
+    return part.running_mean, part.running_var, part.num_batches_tracked  # type: ignore[return-value] # all there, see _follows
 
 
-def _put(part: nn.Module, mean: Tensor, variance: Tensor) -> None:
-    assert isinstance(part, _BatchNorm) and part.running_mean is not None and part.running_var is not None
-    part.running_mean.copy_(mean)
-    part.running_var.copy_(variance)
+def _copied(part: _BatchNorm) -> _Kept:
+    return _Kept(*(torch.clone(held) for held in _held(part)))

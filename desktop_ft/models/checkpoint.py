@@ -19,7 +19,7 @@ from desktop_ft.models import tensor_file
 
 VERSION = 1
 _NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
-_MODEL, _OPTIMIZER = "model/", "optimizer/"
+_MODEL, _OPTIMIZER, _STATISTICS = "model/", "optimizer/", "statistics/"
 _CHECKSUM = marked("checksum")
 
 
@@ -34,7 +34,7 @@ class Progress:
         best_epoch, best_accuracy, best_loss: of the best validation so far; None before the first.
         stale_epochs: epochs since the best one, for early stopping.
         parts: how many pieces a batch is computed in; above 1 where memory ran out.
-        afresh: whether BatchNorm layers that learn follow each epoch's pictures afresh, see `engine.statistics`.
+        afresh: whether BatchNorm layers that learn are judged with each epoch's own pictures, see `engine.statistics`.
     """
 
     epoch: int = 0
@@ -59,6 +59,7 @@ class Checkpoint:
     Attributes:
         model: the network's state dict, buffers included.
         optimizer: `PARAMETER/KEY`, such as `fc.weight/exp_avg`, to the optimiser's tensor.
+        statistics: what BatchNorm layers had when the epoch began, where it has begun; see `engine.statistics`.
         scaler: state of the loss scaler, where there is one (fp16).
         facts: what bit-identical results depend on besides: torch's version, threads, device, precision.
         note: a sentence for the person, where this is not the checkpoint that was asked for; not kept.
@@ -67,6 +68,7 @@ class Checkpoint:
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
     progress: Progress
+    statistics: Mapping[str, Tensor] = field(default_factory=dict)
     scaler: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -287,6 +289,7 @@ def _packed(checkpoint: Checkpoint) -> list[bytes | memoryview]:
     """The bytes of the file, in pieces that may be the tensors' own memory."""
     tensors = {_MODEL + name: tensor for name, tensor in checkpoint.model.items()}
     tensors |= {_OPTIMIZER + name: tensor for name, tensor in checkpoint.optimizer.items()}
+    tensors |= {_STATISTICS + name: tensor for name, tensor in checkpoint.statistics.items()}
     header = _Header(progress=checkpoint.progress, scaler=dict(checkpoint.scaler), facts=dict(checkpoint.facts))
     return list(tensor_file.parts(tensors, {"checkpoint": to_json(header).decode()}))
 
@@ -310,6 +313,7 @@ def _unpacked(data: bytes, where: str) -> Checkpoint:
     return Checkpoint(
         model=_under(_MODEL, tensors),
         optimizer=_under(_OPTIMIZER, tensors),
+        statistics=_under(_STATISTICS, tensors),
         progress=header.progress,
         scaler=header.scaler,
         facts=header.facts,

@@ -39,6 +39,12 @@ def found_among(images: list[Image.Image]) -> list[tuple[int, int]]:
     return near_doubles(nearest, greys, lambda: None)
 
 
+@pytest.mark.parametrize("nearest", [[[0], [1], [2]], [[1], [0], [2]]])
+def test_a_picture_is_no_double_of_itself(nearest: list[list[int]]) -> None:
+    greys = np.stack([grey(scene(1)), grey(scene(1)), grey(scene(2))])
+    assert near_doubles(np.array(nearest), greys, lambda: None) == [(0, 1)]
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.0, 0.1), st.floats(0.0, 0.1), st.floats(0.3, 1.0))
 def test_what_was_cut_and_made_smaller_is_found_and_nothing_else(seed: int, left: float, top: float, scale: float) -> None:

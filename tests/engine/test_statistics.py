@@ -1,5 +1,6 @@
 """What BatchNorm layers are judged with: the engine's statistics, alone and in whole runs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from desktop_ft.core.events import CheckpointSaved, EpochDone, RunStatus, StepDone, Warned
+from desktop_ft.core.events import EpochDone, Paused, RunStatus, StepDone, Warned
 from desktop_ft.engine.statistics import Statistics
 from tests.engine.tiny import PLAN, Run, TinyBatches, TinyNet, same
 
@@ -35,48 +36,59 @@ def mean_of(batches: list[Tensor], momentum: float, of: str) -> Tensor:
 @given(
     momentum=st.sampled_from([0.001, 0.01, 0.1, 0.9, 1.0]),
     counts=st.lists(st.integers(1, 12), min_size=1, max_size=3),
-    afresh=st.booleans(),
+    settles=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_what_was_seen_is_the_mean_of_the_batches_and_nothing_of_the_beginning(
-    momentum: float, counts: list[int], afresh: bool, seed: int
+def test_what_was_seen_is_the_mean_of_the_epochs_batches_and_nothing_of_the_beginning(
+    momentum: float, counts: list[int], settles: bool, seed: int
 ) -> None:
     chance = torch.Generator().manual_seed(seed)
     norm = nn.BatchNorm1d(2, momentum=momentum)
     norm.running_mean, norm.running_var = torch.full((2,), FAR), torch.full((2,), FAR)
-    statistics, batches = Statistics(norm), list[Tensor]()
+    statistics = Statistics(norm)
     for count in counts:
-        statistics.follow(afresh=afresh, begins=True)
-        batches = seen_by(norm, count, chance) if afresh else batches + seen_by(norm, count, chance)
+        statistics.follow(begins=True)
+        batches = seen_by(norm, count, chance)
         followed = norm.running_mean.clone(), norm.running_var.clone()
         with statistics.seen():
-            torch.testing.assert_close(norm.running_mean, mean_of(batches, momentum, "mean"), rtol=1e-2, atol=1e-2)
-            torch.testing.assert_close(norm.running_var, mean_of(batches, momentum, "var"), rtol=1e-2, atol=1e-2)
+            torch.testing.assert_close(norm.running_mean, mean_of(batches, momentum, "mean"), rtol=2e-2, atol=2e-2)
+            torch.testing.assert_close(norm.running_var, mean_of(batches, momentum, "var"), rtol=2e-2, atol=2e-2)
+            seen = norm.running_mean.clone()
+            with statistics.followed():
+                assert torch.equal(norm.running_mean, followed[0]) and torch.equal(norm.running_var, followed[1])
+            assert torch.equal(norm.running_mean, seen)
         assert torch.equal(norm.running_mean, followed[0]) and torch.equal(norm.running_var, followed[1])
-        if afresh:
+        if settles:
             statistics.settle()
 
 
 def test_what_rests_or_has_seen_nothing_stays_as_it_is() -> None:
-    network = nn.ModuleList([nn.BatchNorm1d(2), nn.BatchNorm1d(2, momentum=None), nn.BatchNorm1d(2, track_running_stats=False)])
-    network.append(nn.BatchNorm1d(2).eval())
+    odd = [nn.BatchNorm1d(2, momentum=None), nn.BatchNorm1d(2, momentum=0.0), nn.BatchNorm1d(2, track_running_stats=False)]
+    uncounted = nn.BatchNorm1d(2)
+    uncounted.num_batches_tracked = None
+    network = nn.ModuleList([nn.BatchNorm1d(2), *odd, uncounted, nn.InstanceNorm1d(2, track_running_stats=True)])
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     statistics = Statistics(network)
-    statistics.follow(afresh=False, begins=True)
-    assert statistics.learn
+    statistics.follow(begins=True)
+    assert statistics.learn and {name.rpartition("/")[0] for name in statistics.kept()} == {"0"}
     statistics.settle()
-    assert same(dict(network.state_dict()), before)
     network.eval()
-    statistics.follow(afresh=True, begins=True)
+    statistics.follow(begins=True)
     statistics.settle()
-    assert not statistics.learn and same(dict(network.state_dict()), before)
+    assert not statistics.learn and not statistics.kept() and same(dict(network.state_dict()), before)
+
+
+def slow(network: TinyNet) -> TinyNet:
+    """`network` whose statistics hardly follow."""
+    network.norm.momentum = 0.001
+    return network
 
 
 def moved(network: TinyNet) -> TinyNet:
-    """`network` with statistics of other pictures."""
+    """`network` with statistics of other pictures, which hardly follow."""
     network.norm.running_mean.fill_(-FAR)  # type: ignore[operator, union-attr] # it keeps them
-    network.norm.momentum = 0.001
-    return network
+    network.norm.num_batches_tracked.fill_(100_000)  # type: ignore[operator, union-attr]
+    return slow(network)
 
 
 def run(folder: Path, **options: Any) -> Run:
@@ -111,15 +123,27 @@ def test_from_scratch_nothing_is_left_of_what_they_begin_with(tmp_path: Path) ->
     done.fit()
     assert not told(done), "nobody expects otherwise"
     assert done.network.norm.running_mean.abs().max() < 5
-    assert int(done.weights["norm.num_batches_tracked"]) == 8, "of the last epoch alone"
 
 
+def goes_on(broken: Run, whole: Run, first_epoch: int) -> None:
+    """Resumed as the application does, by a network that was never pre-trained, it ends as `whole` did."""
+    again = run(broken.folder, pretrained=broken.pretrained, network=slow(TinyNet()))
+    assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
+    assert same(again.weights, whole.weights)
+    assert [epoch.val_loss for epoch in again.of(EpochDone)] == [
+        epoch.val_loss for epoch in whole.of(EpochDone) if epoch.epoch >= first_epoch
+    ]
+
+
+@pytest.mark.parametrize("saving_share", [1.0, 0.0])
 @pytest.mark.parametrize("pretrained", [True, False])
-@pytest.mark.parametrize("where", [(0, 5), (0, 7), (1, 3), (2, 7)])
-def test_stopped_anywhere_it_goes_on_as_if_it_never_had(tmp_path: Path, where: tuple[int, int], pretrained: bool) -> None:
+@pytest.mark.parametrize("where", [(0, 5), (0, 7), (1, 0), (1, 3), (2, 7)])
+def test_stopped_anywhere_it_goes_on_as_if_it_never_had(
+    tmp_path: Path, where: tuple[int, int], pretrained: bool, saving_share: float
+) -> None:
     whole = run(tmp_path / "whole", pretrained=pretrained)
     whole.fit()
-    broken = run(tmp_path / "broken", pretrained=pretrained)
+    broken = run(tmp_path / "broken", pretrained=pretrained, saving_share=saving_share)
 
     def stop(event: object) -> None:
         if isinstance(event, StepDone) and (event.epoch, event.step) == where:
@@ -127,10 +151,39 @@ def test_stopped_anywhere_it_goes_on_as_if_it_never_had(tmp_path: Path, where: t
 
     broken.on_event = stop
     assert broken.fit().status is RunStatus.STOPPED
-    again = run(tmp_path / "broken", pretrained=pretrained)
-    assert again.fit(again.store.load("last")).status is RunStatus.COMPLETED
-    assert same(again.weights, whole.weights)
-    assert [epoch.val_loss for epoch in again.of(EpochDone)] == [
-        epoch.val_loss for epoch in whole.of(EpochDone) if epoch.epoch >= where[0]
-    ]
-    assert again.of(CheckpointSaved)
+    goes_on(broken, whole, where[0])
+
+
+class PausedInValidation(TinyBatches):
+    """Asks for a pause in the `nth` validation, and for a stop as soon as it is paused."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__(steps=8)
+        self.left, self.pause = nth, lambda: None
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.left -= 1
+        for batch in super().validation():
+            if self.left == 0:
+                self.pause()
+            yield batch
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+@pytest.mark.parametrize("nth", range(1, 7))
+def test_paused_and_stopped_in_any_validation_it_goes_on_as_if_it_never_had(tmp_path: Path, nth: int, pretrained: bool) -> None:
+    whole = run(tmp_path / "whole", pretrained=pretrained)
+    whole.fit()
+    batches = PausedInValidation(nth)
+    broken = run(tmp_path / "broken", pretrained=pretrained, batches=batches)
+    batches.pause = broken.control.pause.set
+
+    def stop(event: object) -> None:
+        if isinstance(event, Paused) and event.paused:
+            broken.control.stop.set()
+
+    broken.on_event = stop
+    if broken.fit().status is RunStatus.COMPLETED:
+        assert batches.left > 0, "there were fewer validations"
+        return
+    goes_on(broken, whole, len(broken.of(EpochDone)))
