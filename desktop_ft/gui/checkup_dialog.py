@@ -1,14 +1,11 @@
 """The check-up of the data: doubles, wrong labels and odd photos to be dealt with, what more would bring, and the map."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft import places
 from desktop_ft.core.checkup import Checkup
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
@@ -20,7 +17,6 @@ from desktop_ft.gui.picture_map import PictureMap
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Report, Task
-from desktop_ft.runs.checked import CheckedPictures
 
 _SIZE = (1000, 640)
 
@@ -51,21 +47,24 @@ class CheckupDialog(QDialog):
         self._source = ""
         self._shown_as = (Path(), edits.dataset)
         self.found: Checkup | None = None
-        theme = session.theme
+        theme, kept = session.theme, session.kept_findings
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(self._cancel)
-        self.doubles = FindingsPanel(edits, theme, tr("Near doubles"), tr("No two photos are nearly the same."), "doubles")
-        self.suspects = FindingsPanel(edits, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), "labels")
+        self.doubles = FindingsPanel(edits, kept, theme, tr("Near doubles"), tr("No two photos are nearly the same."), "doubles")
+        self.suspects = FindingsPanel(
+            edits, kept, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), "labels"
+        )
         self.odd = FindingsPanel(
             edits,
+            kept,
             theme,
             tr("Odd photos"),
             tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with."),
             "odd",
         )
         self.among = FindingsPanel(
-            edits, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos.")
+            edits, kept, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos."), "map"
         )
         self.map = PictureMap(theme)
         self.curve = LearningCurvePlot(theme)
@@ -85,6 +84,8 @@ class CheckupDialog(QDialog):
         for panel in self._panels:
             panel.failed.connect(self.notice.fail)
             panel.left_changed.connect(self._count)
+        kept.failed.connect(self._tell)
+        kept.changed.connect(self._follow)
         session.state.recipe_changed.connect(self._follow)
         session.state.manifest_changed.connect(self._follow)
         session.state.undo_stack.canUndoChanged.connect(self.undo.setEnabled)
@@ -152,7 +153,7 @@ class CheckupDialog(QDialog):
             return
         found, root, before = done
         self.found = found
-        self._recall()
+        self._session.kept_findings.recall(self._source)
         for panel, findings in ((self.doubles, doubles(found)), (self.suspects, suspects(found)), (self.odd, oddities(found))):
             panel.show_findings(findings, found, root, before)
         self.among.show_findings([], found, root, before)
@@ -163,23 +164,8 @@ class CheckupDialog(QDialog):
         self.empty.hide()
         self._follow()
 
-    def _recall(self) -> None:
-        """What was kept at an earlier check-up of these photos is not shown."""
-        checked = CheckedPictures(places.data() / "checked", self._source)
-        with self._faults_told():
-            if (aside := checked.put_damaged_aside()) is not None:
-                what = tr("What was kept at earlier check-ups is damaged, and was put aside as {file}.", file=aside)
-                self.notice.fail(UserError(what, tr("All findings are shown: keep what is right once more.")))
-        for panel in self._panels:
-            with self._faults_told():  # one that cannot be read is no reason to leave out the next
-                panel.remember(checked)
-
-    @contextmanager
-    def _faults_told(self) -> Iterator[None]:
-        """What goes wrong is told, and no more."""
-        try:
-            yield
-        except UserError as error:
+    def _tell(self, error: UserError) -> None:
+        if not self._shut:
             self.notice.fail(error)
 
     def _show_chosen(self, numbers: list[int]) -> None:
@@ -200,7 +186,7 @@ class CheckupDialog(QDialog):
         return sum(len(subsets) > 1 for subsets in groups)
 
     def _follow(self) -> None:
-        """The recipe or the photos have changed."""
+        """The recipe, the photos, or what is kept of the findings, have changed."""
         manifest = self._session.state.manifest
         if self._shut or self.found is None:
             return

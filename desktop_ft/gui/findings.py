@@ -18,11 +18,11 @@ from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.kept_findings import KeptFindings
 from desktop_ft.gui.local_actions import buttons, local_actions
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.widgets import Empty, filling, label, row
-from desktop_ft.runs.checked import CheckedPictures
 
 _MENU = marked("Findings")
 _NAMED = 3
@@ -139,21 +139,19 @@ class FindingsPanel(QWidget):
     `failed` tells of an edit that cannot be made, `left_changed` that another number of findings is left.
 
     Args:
-        kind: under which name what is kept here is remembered; "": it is not.
+        kind: under which name what is kept here is remembered.
     """
 
     failed = Signal(object)
     left_changed = Signal()
 
-    def __init__(self, edits: DataEdits, theme: Theme, name: str, nothing: str, kind: str = "") -> None:
+    def __init__(self, edits: DataEdits, kept: KeptFindings, theme: Theme, name: str, nothing: str, kind: str) -> None:
         super().__init__()
-        self._edits, self._kind = edits, kind
-        self._checked: CheckedPictures | None = None
+        self._edits, self._kept, self._kind = edits, kept, kind
         self._root = Path()
         self._before: DatasetChoice | None = None
         self._findings: Sequence[Finding] = ()
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
-        self._kept: set[str] = set()
         self.shown: list[Finding] = []
         self.wall = Wall(theme, name)
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -175,16 +173,6 @@ class FindingsPanel(QWidget):
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._draw()
 
-    def remember(self, checked: CheckedPictures) -> None:
-        """Show no more what is in `checked`, and keep there what will be kept here.
-
-        Raises:
-            UserError: it cannot be read; what will be kept is kept there nevertheless.
-        """
-        if self._kind:
-            self._checked = checked
-            self._kept = set(checked.of(self._kind))
-
     def show_findings(self, findings: Sequence[Finding], found: Checkup, root: Path, before: DatasetChoice) -> None:
         """Show these of `found`, whose samples lie below `root`; `before` is what the recipe said when they were found."""
         self._findings, self._root, self._before = findings, root, before
@@ -200,7 +188,7 @@ class FindingsPanel(QWidget):
         self._draw()
 
     def refresh(self) -> None:
-        """The recipe has changed: show what is left."""
+        """The recipe, or what is kept, has changed: show what is left."""
         if self._left() != self.shown:
             self._draw()
 
@@ -227,22 +215,19 @@ class FindingsPanel(QWidget):
     @property
     def any_kept(self) -> bool:
         """Whether a photo that would be shown was kept."""
-        return any(finding.mark in self._kept for finding in self._findings)
+        kept = self._kept.of(self._kind)
+        return any(finding.mark in kept for finding in self._findings)
 
     def keep(self) -> None:
         """Show the selected photos no more, neither here nor at the next check-up."""
         chosen = {finding.mark for finding in self.chosen}
-        if (checked := self._checked) is not None:
-            self._try(lambda: checked.add(self._kind, chosen))
-        self._kept |= chosen
-        self._draw()
+        self._kept.keep(self._kind, chosen, sum(finding.mark in chosen for finding in self.shown))
+        self.refresh()
 
     def show_kept(self) -> None:
         """Show what was kept again."""
-        if (checked := self._checked) is not None:
-            self._try(lambda: checked.forget(self._kind))
-        self._kept.clear()
-        self._draw()
+        self._kept.show_again(self._kind)
+        self.refresh()
 
     def change_class(self) -> None:
         """Give the selected photos the chosen class, or each the one that it looks like."""
@@ -278,7 +263,7 @@ class FindingsPanel(QWidget):
     def _is_done(self, finding: Finding) -> bool:
         now, before, sha = self._edits.dataset, self._before, finding.sample.sha256
         changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
-        return finding.mark in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
+        return finding.mark in self._kept.of(self._kind) or changed or now.pictures.get(sha) is Part.LEFT_OUT
 
     def _draw(self) -> None:
         at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)

@@ -91,6 +91,8 @@ def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, q
     pick(panel, "train/purple/wrong.png")
     QTest.keyClick(panel.wall, Qt.Key.Key_K)
     assert len(panel.shown) == total - 1 and counts(dialog) == before
+    click(dialog.undo)
+    assert len(panel.shown) == total
     dialog.tabs.setCurrentIndex(2)
     pick(dialog.odd, "train/green/dark.png")
     assert "dark" in dialog.odd.said.text()
