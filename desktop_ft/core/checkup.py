@@ -1,6 +1,6 @@
 """What a check-up of the data found: each kind of finding as values, with its words, how much it matters, and what cures it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,10 +31,14 @@ class NearDoubles:
     """Pictures that are one: the same bytes, or resized, compressed again, or cut.
 
     Attributes:
-        samples: two or more, in manifest order.
+        samples: in manifest order; a check-up finds two or more.
     """
 
     samples: tuple[Sample, ...]
+
+    def among(self, samples: Mapping[str, Sample]) -> "NearDoubles":
+        """The same pictures as they lie among these, by path: one or none is left where the others are not there."""
+        return NearDoubles(samples=tuple(samples[sample.path] for sample in self.samples if sample.path in samples))
 
     @property
     def torn(self) -> bool:

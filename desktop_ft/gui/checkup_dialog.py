@@ -154,9 +154,10 @@ class CheckupDialog(QDialog):
         found, root, before = done
         self.found = found
         self._session.kept_findings.recall(self._source)
-        for panel, findings in ((self.doubles, doubles(found)), (self.suspects, suspects(found)), (self.odd, oddities(found))):
+        for panel, findings in ((self.suspects, suspects(found)), (self.odd, oddities(found))):
             panel.show_findings(findings, found, root, before)
-        self.among.show_findings([], found, root, before)
+        for panel in (self.doubles, self.among):  # what there is to say of doubles follows
+            panel.show_findings([], found, root, before)
         self._shown_as = (root, before)
         self.map.show_checkup(found, root)
         self.curve.show_checkup(found)
@@ -176,15 +177,6 @@ class CheckupDialog(QDialog):
         if self.found is not None:
             self._edits.repair([group.samples for group in self.found.doubles])
 
-    def _torn(self) -> int:
-        """How many groups still lie in several subsets."""
-        manifest = self._session.state.manifest
-        if self.found is None or manifest is None:
-            return 0
-        now = {sample.path: sample.subset for sample in manifest.samples}
-        groups = ({now[each.path] for each in group.samples if each.path in now} for group in self.found.torn)
-        return sum(len(subsets) > 1 for subsets in groups)
-
     def _follow(self) -> None:
         """The recipe, the photos, or what is kept of the findings, have changed."""
         manifest = self._session.state.manifest
@@ -193,9 +185,13 @@ class CheckupDialog(QDialog):
         if manifest is not None and manifest.source != self._source:
             self.reject()
             return
-        for panel in self._panels:
+        for panel in (self.suspects, self.odd, self.among):
             panel.refresh()
-        torn = self._torn()
+        if manifest is None:
+            return  # it is looked at anew
+        self.doubles.refresh(doubles(self.found, manifest))
+        present = {sample.path: sample for sample in manifest.samples}
+        torn = sum(group.among(present).torn for group in self.found.doubles)
         self.repair.setEnabled(torn > 0)
         if torn:
             groups = tr_n("{n:,} group lies in several subsets.", "{n:,} groups lie in several subsets.", n=torn)

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
 from desktop_ft.core.checkup import Checkup, NearDoubles, Outlier, PictureFault, Weight
-from desktop_ft.core.dataset import Sample
+from desktop_ft.core.dataset import DatasetManifest, Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice, Part
@@ -77,17 +77,19 @@ class Finding:
     likely: str = ""
 
 
-def doubles(found: Checkup) -> list[Finding]:
-    """The photos of each group of near doubles, one group after the other."""
+def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
+    """The photos of each group of near doubles as they lie `now`, one group after the other; one photo alone is no double."""
+    present = {sample.path: sample for sample in now.samples}
     return [
         Finding(
             sample=sample,
-            caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
+            caption=tr("{number}: {name}", number=number, name=now.classes[sample.label]),
             said=f"{group.words} {group.cure}",
             weight=group.weight,
             mark=mark,
         )
-        for number, group in enumerate(found.doubles, start=1)
+        for number, group in enumerate((each.among(present) for each in found.doubles), start=1)
+        if len(group.samples) > 1
         for mark in (_mark(group),)
         for sample in group.samples
     ]
@@ -187,9 +189,10 @@ class FindingsPanel(QWidget):
         self.to.blockSignals(False)
         self._draw()
 
-    def refresh(self) -> None:
-        """The recipe, or what is kept, has changed: show what is left."""
-        if self._left() != self.shown:
+    def refresh(self, findings: Sequence[Finding] | None = None) -> None:
+        """The recipe, or what is kept, has changed: show what is left; `findings`: of which this is to be said from now on."""
+        said, self._findings = self._findings, self._findings if findings is None else findings
+        if self._findings != said or self._left() != self.shown:
             self._draw()
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.checkup import Weight
 from desktop_ft.core.dataset import Subset
 from desktop_ft.gui.checkup_dialog import CheckupDialog
 from desktop_ft.gui.data_page import DataPage
@@ -69,12 +70,21 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
     before = dialog._session.state.recipe
     assert "1 group lies in several subsets" in dialog.inflation.text
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL
+    pick(dialog.doubles, "val/green/twin.jpg")
+    assert "in several subsets. Repair the split" in dialog.doubles.said.text()
     click(dialog.repair)
+    pick(dialog.doubles, "val/green/twin.jpg")
+    assert "2 pictures are nearly the same. Leave all but one out" in dialog.doubles.said.text()
+    assert {finding.weight for finding in dialog.doubles.shown} == {Weight.LOOK}, "nor is it marked as bad"
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.TRAIN
     assert "is repaired" in dialog.inflation.text and not dialog.repair.isEnabled()
     click(dialog.undo)
     assert dialog._session.state.recipe == before
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL and dialog.repair.isEnabled()
+    assert "in several subsets" in dialog.doubles.shown[0].said
+    pick(dialog.doubles, "val/green/twin.jpg")
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_Delete)
+    assert not dialog.doubles.shown, "what is left is no double"
 
 
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core.checkup import Checkup, Inflation, LearningCurve, NearDoubles, SuspectLabel
-from desktop_ft.core.dataset import Sample
+from desktop_ft.core.dataset import DatasetManifest, Layout, Sample
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.findings import Finding, FindingsPanel, doubles, suspects
 from desktop_ft.gui.main_window import MainWindow
@@ -36,10 +36,20 @@ def checkup(*, groups: Sequence[Sequence[Sample]] = (), wrong: Sequence[Sample] 
     )
 
 
+def manifest_of(found: Checkup) -> DatasetManifest:
+    samples = tuple(sample for group in found.doubles for sample in group.samples)
+    return DatasetManifest(
+        root="/photos", source="/photos", layout=Layout.CLASS_FOLDERS, classes=found.classes, samples=samples, problems=()
+    )
+
+
 @pytest.fixture
 def show(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> Show:
     """Shows the findings of a kind in a new panel, as the next check-up would."""
-    findings: dict[str, Callable[[Checkup], list[Finding]]] = {"doubles": doubles, "labels": suspects}
+    findings: dict[str, Callable[[Checkup], list[Finding]]] = {
+        "doubles": lambda found: doubles(found, manifest_of(found)),
+        "labels": suspects,
+    }
     session = window.session
 
     def shown(kind: str, found: Checkup) -> FindingsPanel:
