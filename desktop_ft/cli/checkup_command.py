@@ -78,7 +78,8 @@ def checkup_document(found: Checkup) -> dict[str, Any]:
             "accuracy_without": found.inflation.without,
         },
         "suspect_labels": [
-            _picture(each.sample, classes) | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found}
+            _picture(each.sample, classes)
+            | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found, "very_likely": each.clear}
             for each in found.suspects
         ],
         "outliers": [_picture(each.sample, classes) | {"times_usual": each.distance} for each in found.outliers],
@@ -119,11 +120,14 @@ def _show(found: Checkup, most: int, terminal: Terminal) -> None:
         "Near doubles",
         [[", ".join(sample.path for sample in group.samples), "", f"{group.words} {group.cure}"] for group in found.doubles],
     )
-    suspects = [(each.sample, each.words(classes)) for each in found.suspects]
+    clear, doubtful = (
+        [(each.sample, each.words(classes)) for each in found.suspects if each.clear is wanted] for wanted in (True, False)
+    )
     outliers = [(each.sample, each.words) for each in found.outliers]
     faults = [(each.sample, each.words) for each in found.faults]
     for title, findings in (
-        ("Labels that are probably wrong, the most suspicious first", suspects),
+        ("Labels that are very likely wrong, the most suspicious first", clear),
+        ("Labels in doubt, the most suspicious first", doubtful),
         ("Unlike all others", outliers),
         ("Tiny, dark or blurred", faults),
     ):

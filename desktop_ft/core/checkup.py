@@ -90,14 +90,19 @@ class SuspectLabel:
     Attributes:
         likely: the class they take it for, an index.
         given: how probable its own class is to them. found: how probable that class.
+        clear: whether it is as probable in that class as the pictures that have it are, on average.
     """
 
     sample: Sample
     likely: int
     given: float
     found: float
+    clear: bool
 
-    weight = Weight.LIKELY
+    @property
+    def weight(self) -> Weight:
+        """How much it matters."""
+        return Weight.LIKELY if self.clear else Weight.LOOK
 
     def words(self, classes: tuple[str, ...]) -> str:
         """What was found, in a sentence."""
@@ -113,6 +118,23 @@ class SuspectLabel:
     def cure(self) -> str:
         """What to do about it."""
         return tr("Look at it; change its class, leave it out, or keep it.")
+
+
+def labels_told(clear: int, doubtful: int) -> str:
+    """How many labels are very likely wrong, and how many in doubt, in a sentence or two."""
+    if not clear + doubtful:
+        return tr("No label looks wrong.")
+    first = tr_n(
+        "{n:,} label is very likely wrong: look at that one first.",
+        "{n:,} labels are very likely wrong: look at these first.",
+        n=clear,
+    )
+    then = tr_n(
+        "{n:,} label is in doubt; as a rule such a label is right.",
+        "{n:,} labels are in doubt; as a rule most of them are right.",
+        n=doubtful,
+    )
+    return " ".join([first if clear else tr("No label is very likely wrong."), *([then] if doubtful else [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +319,7 @@ class Checkup:
     Attributes:
         classes: their names. samples: what was looked at, in manifest order.
         doubles: those across subsets first, then those in several classes.
-        suspects: the most suspicious first. outliers: the farthest first.
+        suspects: the clear ones first, then the most suspicious first. outliers: the farthest first.
         faults: of pictures one by one; widespread: those that most pictures have, which are no fault of any.
         places: where each sample lies on the map, near those that look like it; () where no map was asked for.
     """
@@ -326,7 +348,8 @@ class Checkup:
         )
         if self.inflation.words:
             yield self.inflation.words
-        yield tr_n("{n:,} label that is probably wrong.", "{n:,} labels that are probably wrong.", n=len(self.suspects))
+        clear = sum(each.clear for each in self.suspects)
+        yield labels_told(clear, len(self.suspects) - clear)
         yield tr_n("{n:,} picture unlike all others.", "{n:,} pictures unlike all others.", n=len(self.outliers))
         yield tr_n(
             "{n:,} picture that is tiny, dark or blurred.", "{n:,} pictures that are tiny, dark or blurred.", n=len(self.faults)

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup
+from desktop_ft.core.checkup import Checkup, Weight, labels_told
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice
@@ -70,6 +70,7 @@ class CheckupDialog(QDialog):
         self.curve = LearningCurvePlot(theme)
         self._panels = (self.doubles, self.suspects, self.odd, self.among)
         self.inflation = Notice(logged=False)
+        self.labels = Notice(logged=False)
         self.repair = button(
             tr("Repair the split"),
             self._repair,
@@ -127,7 +128,12 @@ class CheckupDialog(QDialog):
         column.addWidget(self.doubles, 1)
         self.tabs = QTabWidget()
         self.tabs.addTab(first, "")
-        self.tabs.addTab(self.suspects, "")
+        second = QWidget()
+        column = QVBoxLayout(second)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.addWidget(self.labels)
+        column.addWidget(self.suspects, 1)
+        self.tabs.addTab(second, "")
         self.tabs.addTab(self.odd, "")
         self.tabs.addTab(self.curve, tr("More photos"))
         self.tabs.addTab(splitter("checkup", self._session.settings, self.map, self.among, shares=(3, 2)), tr("Map"))
@@ -203,7 +209,14 @@ class CheckupDialog(QDialog):
 
     def _count(self) -> None:
         self.tabs.setTabText(0, tr("Near doubles ({n:,})", n=len(self.doubles.shown)))
-        self.tabs.setTabText(1, tr("Wrong labels ({n:,})", n=len(self.suspects.shown)))
+        clear = sum(finding.weight is Weight.LIKELY for finding in self.suspects.shown)
+        doubtful = len(self.suspects.shown) - clear
+        said = labels_told(clear, doubtful) if self.suspects.shown else ""
+        self.labels.say(f"{said} {tr('A line stands between them.')}" if clear and doubtful else said)
+        if doubtful:
+            self.tabs.setTabText(1, tr("Wrong labels ({n:,}, and {more:,} in doubt)", n=clear, more=doubtful))
+        else:
+            self.tabs.setTabText(1, tr("Wrong labels ({n:,})", n=clear))
         self.tabs.setTabText(2, tr("Odd photos ({n:,})", n=len(self.odd.shown)))
 
     def _advance(self, done: int, total: int | None) -> None:

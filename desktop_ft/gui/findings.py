@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -26,6 +27,7 @@ from desktop_ft.gui.widgets import Empty, filling, label, row
 
 _MENU = marked("Findings")
 _NAMED = 3
+_WEIGHTS = list(Weight)
 _LEVELS = {Weight.WRONG: "bad", Weight.LIKELY: "bad", Weight.LOOK: ""}
 
 
@@ -133,6 +135,14 @@ def plain(found: Checkup, numbers: Sequence[int]) -> list[Finding]:
         Finding(sample=sample, caption=found.classes[sample.label], said="", weight=Weight.LOOK, mark=sample.sha256)
         for sample in (found.samples[number] for number in numbers)
     ]
+
+
+def _parted(weights: Sequence[Weight]) -> set[int]:
+    """Where what matters less begins, as long as what matters most comes first: doubles stay where they are once repaired."""
+    ranks = [_WEIGHTS.index(weight) for weight in weights]
+    if ranks != sorted(ranks):
+        return set()
+    return {number for number, (one, other) in enumerate(pairwise(ranks), start=1) if one != other}
 
 
 class FindingsPanel(QWidget):
@@ -271,7 +281,8 @@ class FindingsPanel(QWidget):
     def _draw(self) -> None:
         at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)
         self.shown = self._left()
-        self.wall.thumbs.set_thumbs([self._thumb(finding) for finding in self.shown])
+        parted = _parted([finding.weight for finding in self.shown])
+        self.wall.thumbs.set_thumbs([self._thumb(finding, number in parted) for number, finding in enumerate(self.shown)])
         self.wall.doItemsLayout()
         self.wall.verticalScrollBar().setValue(at)
         self.wall.setVisible(bool(self.shown))
@@ -281,12 +292,13 @@ class FindingsPanel(QWidget):
         self._refresh()
         self.left_changed.emit()
 
-    def _thumb(self, finding: Finding) -> Thumb:
+    def _thumb(self, finding: Finding, parted: bool) -> Thumb:
         return Thumb(
             path=self._root / finding.sample.path,
             caption=words.printable(finding.caption),
             tip=tip(finding.sample.path, words.printable(finding.said)),
             level=_LEVELS[finding.weight],
+            parted=parted,
         )
 
     def _refresh(self) -> None:

@@ -60,6 +60,11 @@ def pick(panel: FindingsPanel, path: str) -> None:
     QTest.mouseClick(panel.wall.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
+def parted(panel: FindingsPanel) -> list[int]:
+    """In front of which photos a line stands."""
+    return [row for row in range(len(panel.shown)) if panel.wall.thumbs.cell(row)[0].parted]
+
+
 def counts(dialog: CheckupDialog) -> dict[str, int]:
     manifest = dialog._session.state.manifest
     assert manifest is not None
@@ -90,12 +95,16 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     dialog.tabs.setCurrentIndex(1)
     panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
+    clear = sum(finding.weight is Weight.LIKELY for finding in panel.shown)
     assert panel.shown[0].sample.path == "train/purple/wrong.png", "the most suspicious first"
     pick(panel, "train/purple/wrong.png")
     assert "Looks like green" in panel.said.text()
+    assert parted(panel) == [number for number, each in enumerate(panel.shown) if each.weight is Weight.LOOK][:1]
+    assert f"{clear} label" in dialog.labels.text and "very likely wrong" in dialog.labels.text
+    assert dialog.tabs.tabText(1) == f"Wrong labels ({clear}, and {total - clear} in doubt)"
     QTest.keyClick(panel.wall, Qt.Key.Key_C)
     assert counts(dialog) == {"green": before["green"] + 1, "purple": before["purple"] - 1}
-    assert len(panel.shown) == total - 1 and f"({total - 1})" in dialog.tabs.tabText(1)
+    assert len(panel.shown) == total - 1 and f"({clear - 1}, " in dialog.tabs.tabText(1)
     click(dialog.undo)
     assert counts(dialog) == before and len(panel.shown) == total
     pick(panel, "train/purple/wrong.png")

@@ -27,7 +27,7 @@ def checkup(*, groups: Sequence[Sequence[Sample]] = (), wrong: Sequence[Sample] 
         samples=tuple(samples),
         doubles=tuple(NearDoubles(samples=tuple(group)) for group in groups),
         inflation=Inflation(twins=0, judged=0, everything=None, without=None),
-        suspects=tuple(SuspectLabel(sample=each, likely=1 - each.label, given=0.1, found=0.9) for each in wrong),
+        suspects=tuple(SuspectLabel(sample=each, likely=1 - each.label, given=0.1, found=0.9, clear=True) for each in wrong),
         outliers=(),
         faults=(),
         widespread=(),
