@@ -18,7 +18,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Report, Task
 
-_SIZE = (1000, 640)
+_SIZE = (1160, 660)
 
 
 def show_checkup(session: Session, edits: DataEdits, page: QWidget) -> None:
@@ -64,7 +64,13 @@ class CheckupDialog(QDialog):
             "odd",
         )
         self.among = FindingsPanel(
-            edits, kept, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos."), "map"
+            edits,
+            kept,
+            theme,
+            tr("Photos in the lasso"),
+            tr("Drag around dots of the map to select their photos."),
+            "map",
+            narrow=True,
         )
         self.map = PictureMap(theme)
         self.curve = LearningCurvePlot(theme)
@@ -136,7 +142,12 @@ class CheckupDialog(QDialog):
         self.tabs.addTab(second, "")
         self.tabs.addTab(self.odd, "")
         self.tabs.addTab(self.curve, tr("More photos"))
-        self.tabs.addTab(splitter("checkup", self._session.settings, self.map, self.among, shares=(3, 2)), tr("Map"))
+        beside = QWidget()
+        column = QVBoxLayout(beside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.map.aside)
+        column.addWidget(self.among, 1)
+        self.tabs.addTab(splitter("map", self._session.settings, self.map, beside, shares=(5, 3)), tr("Map"))
         self.tabs.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)

@@ -152,12 +152,23 @@ class FindingsPanel(QWidget):
 
     Args:
         kind: under which name what is kept here is remembered.
+        narrow: what can be done stands in several lines, so that there is room beside this.
     """
 
     failed = Signal(object)
     left_changed = Signal()
 
-    def __init__(self, edits: DataEdits, kept: KeptFindings, theme: Theme, name: str, nothing: str, kind: str) -> None:
+    def __init__(
+        self,
+        edits: DataEdits,
+        kept: KeptFindings,
+        theme: Theme,
+        name: str,
+        nothing: str,
+        kind: str,
+        *,
+        narrow: bool = False,
+    ) -> None:
         super().__init__()
         self._edits, self._kept, self._kind = edits, kept, kind
         self._root = Path()
@@ -176,12 +187,14 @@ class FindingsPanel(QWidget):
         self.to.setAccessibleName(tr("New class"))
         self.to.setToolTip(tr("The class that Change the class gives."))
         self.to.currentIndexChanged.connect(self._refresh)
-        keep, change, *others = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        keep, change, *others, again = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        lines = ((keep, *others), (change, self.to), (again,)) if narrow else ((keep, change, self.to, *others, again),)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(filling(self.wall, self.none), 1)
         layout.addWidget(self.said)
-        layout.addLayout(row(keep, change, self.to, *others, None))
+        for line in lines:
+            layout.addLayout(row(*line, None))
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._draw()
 

@@ -194,6 +194,13 @@ def test_the_lasso_selects_photos_that_are_then_left_out(
     assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
 
 
+def test_the_map_has_most_of_the_window_from_the_first_on(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(4)
+    qtbot.waitUntil(dialog.map.plot.isVisible)
+    assert dialog.width() <= 1280 and dialog.height() <= 720, "it fits a small screen"
+    assert dialog.map.plot.width() > dialog.width() / 2 and dialog.map.plot.height() > 0.7 * dialog.height()
+
+
 def test_photos_are_selected_on_the_map_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     assert dialog.found is not None
     dialog.tabs.setCurrentIndex(4)
