@@ -255,7 +255,7 @@ class LearningCurve:
         now = self.measured[-1]
         said = [
             tr(
-                "A probe that learns from {n:,} pictures knows {share} of the others.",
+                "A probe, a quick stand-in for training, that learns from {n:,} pictures knows {share} of the others.",
                 n=now.pictures,
                 share=percent(now.accuracy.value),
             )
@@ -304,7 +304,8 @@ class Inflation:
             said
             + " "
             + tr(
-                "A probe knows {everything} of all and {without} of the others: the score is {points:+.1f} points off.",
+                "A probe, a quick stand-in for training, knows {everything} of all and {without} of the others: the score is "
+                "{points:+.1f} points off.",
                 everything=percent(self.everything),
                 without=percent(self.without),
                 points=100 * (self.everything - self.without),

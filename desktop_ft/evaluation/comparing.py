@@ -71,7 +71,11 @@ def compared(
         tests=tests,
         to_match=to_match,
         matches=matches,
-        verdict=(*_verdict(comparison, judged, scores, tests, matches), *_one_seed(comparison)),
+        verdict=(
+            *_verdict(comparison, judged, scores, tests, matches),
+            *([chance_told()] if tests else []),
+            *_one_seed(comparison),
+        ),
     )
 
 
@@ -325,6 +329,13 @@ def title(name: str) -> str:
 def chance(p: float) -> str:
     """A p in words."""
     return tr("p < 0.001") if p < _LIKELY else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def chance_told() -> str:
+    """What a p is, for who reads one."""
+    return tr(
+        "p: how likely chance alone would part two equally good ways as far as this; below 0.05 a difference counts as shown."
+    )
 
 
 def _points(test: PairedTest) -> str:
