@@ -189,8 +189,10 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     state.go("augment")
     augment = page(window, "augment")
     assert isinstance(augment, AugmentPage) and not augment.worth.isEnabled()
+    assert "no transform" in augment.worth.toolTip(), "why not"
     flip = AugmentationSpec(transform="horizontal_flip")
     state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
+    assert "no transform" not in augment.worth.toolTip()
     click(augment.worth)
     assert dialog.images.isHidden() and all(box.isHidden() for box in dialog.strategies.values())
     click(dialog.start)
