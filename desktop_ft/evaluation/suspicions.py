@@ -24,8 +24,8 @@ def suspect_labels(samples: Sequence[Sample], probabilities: np.ndarray) -> tupl
     """The pictures that out-of-fold probes take for another class: first those that are clearly of it, the most suspicious first.
 
     They are ranked by the margin between the class that is given and the best other one. Clearly of it are those that are at
-    least as probable in it as the pictures that have it are on average: of 30 planted wrong labels 70 to 80 % are clear, and 70
-    to 95 % of what is clear was planted (`benchmarks/bench_checkup.py`), while one threshold for all finds few or too many where
+    least as probable in it as the pictures that have it are on average: of 30 planted wrong labels 70 to 75 % are clear, and 70
+    to 98 % of what is clear was planted (`benchmarks/bench_checkup.py`), while one threshold for all finds few or too many where
     probes are less sure. Both from Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset
     labels".
 
