@@ -5,7 +5,7 @@ scratch, and all of it in plain sentences. numpy only.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -158,20 +158,9 @@ def _scores(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) 
                 )
 
 
-def _pairs(comparison: Comparison) -> Iterable[tuple[str, str, int]]:
-    """What is tested: each against the first at every number of pictures, and all others against each other with the most."""
-    names = comparison.strategies
-    reference = SCRATCH.name if SCRATCH.name in names else names[0]
-    others = [name for name in names if name != reference]
-    for images in comparison.images:
-        yield from ((name, reference, images) for name in others)
-    if reference != AS_IT_IS.name:
-        yield from ((second, first, comparison.images[-1]) for first, second in combinations(others, 2))
-
-
 def _tests(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) -> Iterable[PairedTest]:
     made = []
-    for name, than, images in _pairs(comparison):
+    for name, than, images in comparison.pairs:
         mine, its = _of(runs, name, images), _of(runs, than, images)
         seeds = sorted(mine.keys() & its.keys())
         if not seeds:
@@ -239,8 +228,10 @@ def _verdict(
     comparison: Comparison, judged: Judged, scores: Sequence[Score], tests: Sequence[PairedTest], matches: Sequence[Match]
 ) -> Iterable[str]:
     most = comparison.images[-1]
+    pictures = len(judged.pictures)
+    too_few = comparison.cannot_show(pictures)
     if comparison.strategies[0] == AS_IT_IS.name:
-        yield from _worth(tests, len(judged.pictures))
+        yield from _worth(tests, pictures, too_few)
         return
     against = [test for test in tests if test.images == most and test.than == SCRATCH.name]
     if not against:
@@ -251,7 +242,9 @@ def _verdict(
     with_all = images_words(most)
     if not gains:
         yield tr("Nothing was gained by fine-tuning that could be shown with {images}.", images=with_all)
-        if (pictures := len(judged.pictures)) < _FEW:
+        if too_few:
+            yield too_few
+        elif pictures < _FEW:
             yield tr_n(
                 "There is only {n} picture to judge on, so that only a very large gain could be shown: hold out more.",
                 "There are only {n} pictures to judge on, so that only a very large gain could be shown: hold out more.",
@@ -279,7 +272,7 @@ def _verdict(
     yield from _between(tests, value, most)
 
 
-def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
+def _worth(tests: Sequence[PairedTest], pictures: int, too_few: str) -> Iterable[str]:
     """What each transform is worth: the recipe as it is against the recipe without it."""
     if not tests:
         yield tr("What augmentation is worth can be said once a run with it and one without have come to their end.")
@@ -313,7 +306,9 @@ def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
                 "{chance}).",
                 **told,
             )
-    if unsure:
+    if tests and too_few:
+        yield too_few
+    elif unsure:
         yield tr_n(
             "Judged on {n} picture; with more of them, or more seeds, smaller effects would show.",
             "Judged on {n} pictures; with more of them, or more seeds, smaller effects would show.",
