@@ -1,13 +1,17 @@
 """What a check-up of the data found: each kind of finding as values, with its words, how much it matters, and what cures it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import percent
+
+DOUBLES, LABELS, ODD = "doubles", "labels", "odd"
+"""Kinds of findings, under which it is remembered that some are right as they are; each has a mark by which it is known again."""
 
 
 class Weight(StrEnum):
@@ -39,6 +43,11 @@ class NearDoubles:
     def among(self, samples: Mapping[str, Sample]) -> "NearDoubles":
         """The same pictures as they lie among these, by path: one or none is left where the others are not there."""
         return NearDoubles(samples=tuple(samples[sample.path] for sample in self.samples if sample.path in samples))
+
+    @property
+    def mark(self) -> str:
+        """By which the group is known again: of all its pictures, as with one more it is another."""
+        return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in self.samples)).encode()).hexdigest()
 
     @property
     def torn(self) -> bool:
@@ -104,6 +113,10 @@ class SuspectLabel:
         """How much it matters."""
         return Weight.LIKELY if self.clear else Weight.LOOK
 
+    def mark(self, classes: tuple[str, ...]) -> str:
+        """By which it is known again: of the picture and its class, as with another class it is another finding."""
+        return f"{self.sample.sha256} {classes[self.sample.label]}"
+
     def words(self, classes: tuple[str, ...]) -> str:
         """What was found, in a sentence."""
         return tr(
@@ -151,6 +164,11 @@ class Outlier:
     weight = Weight.LOOK
 
     @property
+    def mark(self) -> str:
+        """By which it is known again."""
+        return self.sample.sha256
+
+    @property
     def words(self) -> str:
         """What was found, in a sentence."""
         return tr("Is {times:.1f} times as far from its nearest pictures as is usual here.", times=self.distance)
@@ -169,6 +187,11 @@ class PictureFault:
     fault: Fault
 
     weight = Weight.LOOK
+
+    @property
+    def mark(self) -> str:
+        """By which it is known again."""
+        return self.sample.sha256
 
     @property
     def words(self) -> str:
@@ -341,6 +364,22 @@ class Checkup:
     def torn(self) -> tuple[NearDoubles, ...]:
         """The near doubles that lie in several subsets."""
         return tuple(group for group in self.doubles if group.torn)
+
+    @property
+    def findings(self) -> int:
+        """How many there are of groups and pictures."""
+        return sum(map(len, (self.doubles, self.suspects, self.outliers, self.faults)))
+
+    def without(self, kept: Mapping[str, Collection[str]]) -> "Checkup":
+        """The same but for the findings that are `kept` as right: their marks by kind."""
+        doubles, labels, odd = (kept.get(kind, ()) for kind in (DOUBLES, LABELS, ODD))
+        return replace(
+            self,
+            doubles=tuple(each for each in self.doubles if each.mark not in doubles),
+            suspects=tuple(each for each in self.suspects if each.mark(self.classes) not in labels),
+            outliers=tuple(each for each in self.outliers if each.mark not in odd),
+            faults=tuple(each for each in self.faults if each.mark not in odd),
+        )
 
     def summary(self) -> Iterator[str]:
         """What was found, a sentence each; nothing found is told, too."""

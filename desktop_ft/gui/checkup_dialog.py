@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, Weight, labels_told
+from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Checkup, Weight, labels_told
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice
@@ -51,9 +51,9 @@ class CheckupDialog(QDialog):
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(self._cancel)
-        self.doubles = FindingsPanel(edits, kept, theme, tr("Near doubles"), tr("No two photos are nearly the same."), "doubles")
+        self.doubles = FindingsPanel(edits, kept, theme, tr("Near doubles"), tr("No two photos are nearly the same."), DOUBLES)
         self.suspects = FindingsPanel(
-            edits, kept, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), "labels"
+            edits, kept, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), LABELS
         )
         self.odd = FindingsPanel(
             edits,
@@ -61,7 +61,7 @@ class CheckupDialog(QDialog):
             theme,
             tr("Odd photos"),
             tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with."),
-            "odd",
+            ODD,
         )
         self.among = FindingsPanel(
             edits,

@@ -1,6 +1,5 @@
 """Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, NearDoubles, Outlier, PictureFault, Weight
+from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
 from desktop_ft.core.dataset import DatasetManifest, Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -92,14 +91,9 @@ def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
         )
         for number, group in enumerate((each.among(present) for each in found.doubles), start=1)
         if len(group.samples) > 1
-        for mark in (_mark(group),)
+        for mark in (group.mark,)
         for sample in group.samples
     ]
-
-
-def _mark(group: NearDoubles) -> str:
-    """Of all its photos: with one more it is another group."""
-    return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in group.samples)).encode()).hexdigest()
 
 
 def suspects(found: Checkup) -> list[Finding]:
@@ -110,7 +104,7 @@ def suspects(found: Checkup) -> list[Finding]:
             caption=f"{found.classes[each.sample.label]} → {found.classes[each.likely]}",
             said=f"{each.words(found.classes)} {each.cure}",
             weight=each.weight,
-            mark=f"{each.sample.sha256} {found.classes[each.sample.label]}",
+            mark=each.mark(found.classes),
             likely=found.classes[each.likely],
         )
         for each in found.suspects
@@ -122,9 +116,7 @@ def oddities(found: Checkup) -> list[Finding]:
     far: list[tuple[Outlier | PictureFault, str]] = [(each, tr("unlike all others")) for each in found.outliers]
     poor: list[tuple[Outlier | PictureFault, str]] = [(each, tr(each.fault)) for each in found.faults]
     return [
-        Finding(
-            sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.sample.sha256
-        )
+        Finding(sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.mark)
         for each, caption in (*far, *poor)
     ]
 

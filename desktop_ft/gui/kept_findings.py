@@ -4,11 +4,10 @@ from collections.abc import Collection
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui.state import ProjectState
-from desktop_ft.runs.checked import CheckedPictures
+from desktop_ft.runs.checked import CheckedPictures, checked_pictures
 
 
 class KeptFindings(QObject):
@@ -29,7 +28,7 @@ class KeptFindings(QObject):
 
     def recall(self, source: str) -> None:
         """Be about the photos of `source`, a folder or .zip: what was kept of them before, and what will be from now on."""
-        checked = self._checked = CheckedPictures(places.data() / "checked", source)
+        checked = self._checked = checked_pictures(source)
         self._marks = {}
         try:
             if (aside := checked.put_damaged_aside()) is not None:

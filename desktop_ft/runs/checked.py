@@ -3,10 +3,12 @@
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked
 from desktop_ft.core.values import from_json
@@ -92,6 +94,11 @@ class CheckedPictures:
     @property
     def _file(self) -> Path:
         return self.home / f"{hashlib.sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+
+
+def checked_pictures(source: str) -> CheckedPictures:
+    """What is right of the pictures from `source`, a folder or .zip, in the window and on the command line alike."""
+    return CheckedPictures(places.data() / "checked", os.path.abspath(source))  # noqa: PTH100 - as a scan names its source
 
 
 def _marks(data: bytes, where: str) -> dict[str, frozenset[str]]:
