@@ -118,7 +118,7 @@ def forecast_error(folder: Path, plugins: Plugins, rounds: int) -> dict[str, flo
 
 def measured(source: Path, name: str, plugins: Plugins, rounds: int, planted: int, place: Path) -> dict[str, Any]:
     """What is found in copies of `source`."""
-    shares, doubles, false, seconds = [], [], [], []
+    shares, clear, right, doubles, false, seconds = [], [], [], [], [], []
     plain, _ = checked(source, plugins)
     real = pairs_in(plain)
     for number in range(rounds):
@@ -126,6 +126,9 @@ def measured(source: Path, name: str, plugins: Plugins, rounds: int, planted: in
         moved = wrong_labels(folder, planted, random.Random(number))
         found, _ = checked(folder, plugins)
         shares.append(sum(each.sample.path in moved for each in found.suspects[:SHOWN]) / planted)
+        told_first = [each.sample.path in moved for each in found.suspects if each.clear]
+        clear.append(sum(told_first) / planted)
+        right.append(statistics.mean(told_first) if told_first else 1.0)
         folder = Path(shutil.copytree(source, place / f"{name} doubles {number}"))
         pairs = near_doubles(folder, planted, random.Random(number))
         found, took = checked(folder, plugins)
@@ -143,6 +146,8 @@ def measured(source: Path, name: str, plugins: Plugins, rounds: int, planted: in
         "planted": planted,
         "rounds": rounds,
         "labels_found": shares,
+        "labels_clear": clear,
+        "clear_right": right,
         "doubles_found": doubles,
         "false_doubles": false,
         "doubles_there": len(plain.doubles),

@@ -1,7 +1,7 @@
 """`checkup`."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ from desktop_ft.cli.recipe_options import add_recipe_options, recipe_from
 from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.checkup import Checkup, CurvePoint
 from desktop_ft.core.dataset import Sample
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.words import count
 from desktop_ft.data.edits import repaired
 from desktop_ft.jobs.checkup import check_up
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
+from desktop_ft.runs.checked import checked_pictures
 
 _SHOWN = 60
 
@@ -34,6 +36,7 @@ def add_checkup_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument(
         "--repair", type=Path, metavar="FILE", help="write a recipe to FILE in which no near doubles lie in several subsets"
     )
+    parser.add_argument("--with-kept", action="store_true", help="show what was kept as right in the window, too")
     parser.add_argument(
         "--json", action="store_true", help="one JSON document on standard output, with everything that was found"
     )
@@ -44,11 +47,24 @@ def _checkup(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe, plugins = recipe_from(arguments, terminal), load_plugins()
     with terminal.phases() as progress:
         found = check_up(recipe, plugins, warn=terminal.note, progress=progress)
-    terminal.document(checkup_document(found))
-    _show(found, max(0, arguments.show), terminal)
+    kept = {} if arguments.with_kept else _kept(recipe, terminal)
+    shown = found.without(kept)
+    terminal.document(checkup_document(shown) | {"kept": found.findings - shown.findings})
+    _show(shown, max(0, arguments.show), terminal)
+    if hidden := found.findings - shown.findings:
+        terminal.say(f"\nNot shown as kept in the window: {count(hidden, 'finding')}; --with-kept shows all.")
     if arguments.repair:
         _repair(recipe, found, arguments.repair, terminal)
     return 0
+
+
+def _kept(recipe: Recipe, terminal: Terminal) -> Mapping[str, Collection[str]]:
+    """The marks of what the window remembers as right of these pictures, by kind."""
+    try:
+        return checked_pictures(recipe.dataset.folder).all()
+    except UserError as error:
+        terminal.note(f"Note: {error} What was kept as right is shown, too.")
+        return {}
 
 
 def _repair(recipe: Recipe, found: Checkup, path: Path, terminal: Terminal) -> None:
@@ -78,7 +94,8 @@ def checkup_document(found: Checkup) -> dict[str, Any]:
             "accuracy_without": found.inflation.without,
         },
         "suspect_labels": [
-            _picture(each.sample, classes) | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found}
+            _picture(each.sample, classes)
+            | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found, "very_likely": each.clear}
             for each in found.suspects
         ],
         "outliers": [_picture(each.sample, classes) | {"times_usual": each.distance} for each in found.outliers],
@@ -117,13 +134,23 @@ def _show(found: Checkup, most: int, terminal: Terminal) -> None:
         terminal,
         most,
         "Near doubles",
-        [[", ".join(sample.path for sample in group.samples), "", f"{group.words} {group.cure}"] for group in found.doubles],
+        [
+            [
+                ", ".join(sample.path for sample in group.samples),
+                ", ".join(dict.fromkeys(classes[sample.label] for sample in group.samples)),
+                f"{group.words} {group.cure}",
+            ]
+            for group in found.doubles
+        ],
     )
-    suspects = [(each.sample, each.words(classes)) for each in found.suspects]
+    clear, doubtful = (
+        [(each.sample, each.words(classes)) for each in found.suspects if each.clear is wanted] for wanted in (True, False)
+    )
     outliers = [(each.sample, each.words) for each in found.outliers]
     faults = [(each.sample, each.words) for each in found.faults]
     for title, findings in (
-        ("Labels that are probably wrong, the most suspicious first", suspects),
+        ("Labels that are very likely wrong, the most suspicious first", clear),
+        ("Labels in doubt, the most suspicious first", doubtful),
         ("Unlike all others", outliers),
         ("Tiny, dark or blurred", faults),
     ):

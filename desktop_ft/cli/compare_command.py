@@ -88,7 +88,7 @@ def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Term
     folder, plugins = ComparisonFolder(out), load_plugins()
     try:
         with ask_to_stop_on_signals(terminal) as control, folder.worked(), terminal.phases() as phase:
-            plan = planned(asked, folder, plugins, progress=phase, control=control)
+            plan = planned(asked, folder, plugins, warn=terminal.note, progress=phase, control=control)
             runs = len(plan.runs())
 
             def tell(standing: Standing) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+_NAME = "desktop-ft"
 _UNBOUNDED = 10_000
 _TOLD_EVERY_S = 0.05
 _LINE_EVERY_S = 10.0
@@ -191,5 +192,8 @@ def _escaped(char: str) -> str:
 
 
 def program() -> str:
-    """How this program is called from here: by its name where that is found, else by the path it was started from."""
-    return "desktop-ft" if shutil.which("desktop-ft") else os.path.relpath(sys.argv[0])
+    """How this program is called from here: by its name where that is found, else where it lies beside Python, else by Python."""
+    if shutil.which(_NAME):
+        return _NAME
+    beside = shutil.which(_NAME, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a link to Python has its own neighbours
+    return os.path.relpath(beside) if beside else f"{os.path.relpath(sys.executable)} -m desktop_ft"

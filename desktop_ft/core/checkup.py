@@ -1,13 +1,17 @@
 """What a check-up of the data found: each kind of finding as values, with its words, how much it matters, and what cures it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from desktop_ft.core.dataset import Sample
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import percent
+
+DOUBLES, LABELS, ODD = "doubles", "labels", "odd"
+"""Kinds of findings, under which it is remembered that some are right as they are; each has a mark by which it is known again."""
 
 
 class Weight(StrEnum):
@@ -31,10 +35,19 @@ class NearDoubles:
     """Pictures that are one: the same bytes, or resized, compressed again, or cut.
 
     Attributes:
-        samples: two or more, in manifest order.
+        samples: in manifest order; a check-up finds two or more.
     """
 
     samples: tuple[Sample, ...]
+
+    def among(self, samples: Mapping[str, Sample]) -> "NearDoubles":
+        """The same pictures as they lie among these, by path: one or none is left where the others are not there."""
+        return NearDoubles(samples=tuple(samples[sample.path] for sample in self.samples if sample.path in samples))
+
+    @property
+    def mark(self) -> str:
+        """By which the group is known again: of all its pictures, as with one more it is another."""
+        return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in self.samples)).encode()).hexdigest()
 
     @property
     def torn(self) -> bool:
@@ -86,14 +99,23 @@ class SuspectLabel:
     Attributes:
         likely: the class they take it for, an index.
         given: how probable its own class is to them. found: how probable that class.
+        clear: whether it is as probable in that class as the pictures that have it are, on average.
     """
 
     sample: Sample
     likely: int
     given: float
     found: float
+    clear: bool
 
-    weight = Weight.LIKELY
+    @property
+    def weight(self) -> Weight:
+        """How much it matters."""
+        return Weight.LIKELY if self.clear else Weight.LOOK
+
+    def mark(self, classes: tuple[str, ...]) -> str:
+        """By which it is known again: of the picture and its class, as with another class it is another finding."""
+        return f"{self.sample.sha256} {classes[self.sample.label]}"
 
     def words(self, classes: tuple[str, ...]) -> str:
         """What was found, in a sentence."""
@@ -111,6 +133,23 @@ class SuspectLabel:
         return tr("Look at it; change its class, leave it out, or keep it.")
 
 
+def labels_told(clear: int, doubtful: int) -> str:
+    """How many labels are very likely wrong, and how many in doubt, in a sentence or two."""
+    if not clear + doubtful:
+        return tr("No label looks wrong.")
+    first = tr_n(
+        "{n:,} label is very likely wrong: look at that one first.",
+        "{n:,} labels are very likely wrong: look at these first.",
+        n=clear,
+    )
+    then = tr_n(
+        "{n:,} label is in doubt; as a rule such a label is right.",
+        "{n:,} labels are in doubt; as a rule most of them are right.",
+        n=doubtful,
+    )
+    return " ".join([first if clear else tr("No label is very likely wrong."), *([then] if doubtful else [])])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlier:
     """A picture that is unlike all others.
@@ -123,6 +162,11 @@ class Outlier:
     distance: float
 
     weight = Weight.LOOK
+
+    @property
+    def mark(self) -> str:
+        """By which it is known again."""
+        return self.sample.sha256
 
     @property
     def words(self) -> str:
@@ -143,6 +187,11 @@ class PictureFault:
     fault: Fault
 
     weight = Weight.LOOK
+
+    @property
+    def mark(self) -> str:
+        """By which it is known again."""
+        return self.sample.sha256
 
     @property
     def words(self) -> str:
@@ -229,7 +278,7 @@ class LearningCurve:
         now = self.measured[-1]
         said = [
             tr(
-                "A probe that learns from {n:,} pictures knows {share} of the others.",
+                "A probe, a quick stand-in for training, that learns from {n:,} pictures knows {share} of the others.",
                 n=now.pictures,
                 share=percent(now.accuracy.value),
             )
@@ -278,7 +327,8 @@ class Inflation:
             said
             + " "
             + tr(
-                "A probe knows {everything} of all and {without} of the others: the score is {points:+.1f} points off.",
+                "A probe, a quick stand-in for training, knows {everything} of all and {without} of the others: the score is "
+                "{points:+.1f} points off.",
                 everything=percent(self.everything),
                 without=percent(self.without),
                 points=100 * (self.everything - self.without),
@@ -293,7 +343,7 @@ class Checkup:
     Attributes:
         classes: their names. samples: what was looked at, in manifest order.
         doubles: those across subsets first, then those in several classes.
-        suspects: the most suspicious first. outliers: the farthest first.
+        suspects: the clear ones first, then the most suspicious first. outliers: the farthest first.
         faults: of pictures one by one; widespread: those that most pictures have, which are no fault of any.
         places: where each sample lies on the map, near those that look like it; () where no map was asked for.
     """
@@ -315,6 +365,22 @@ class Checkup:
         """The near doubles that lie in several subsets."""
         return tuple(group for group in self.doubles if group.torn)
 
+    @property
+    def findings(self) -> int:
+        """How many there are of groups and pictures."""
+        return sum(map(len, (self.doubles, self.suspects, self.outliers, self.faults)))
+
+    def without(self, kept: Mapping[str, Collection[str]]) -> "Checkup":
+        """The same but for the findings that are `kept` as right: their marks by kind."""
+        doubles, labels, odd = (kept.get(kind, ()) for kind in (DOUBLES, LABELS, ODD))
+        return replace(
+            self,
+            doubles=tuple(each for each in self.doubles if each.mark not in doubles),
+            suspects=tuple(each for each in self.suspects if each.mark(self.classes) not in labels),
+            outliers=tuple(each for each in self.outliers if each.mark not in odd),
+            faults=tuple(each for each in self.faults if each.mark not in odd),
+        )
+
     def summary(self) -> Iterator[str]:
         """What was found, a sentence each; nothing found is told, too."""
         yield tr_n("{n:,} group of near doubles", "{n:,} groups of near doubles", n=len(self.doubles)) + (
@@ -322,7 +388,8 @@ class Checkup:
         )
         if self.inflation.words:
             yield self.inflation.words
-        yield tr_n("{n:,} label that is probably wrong.", "{n:,} labels that are probably wrong.", n=len(self.suspects))
+        clear = sum(each.clear for each in self.suspects)
+        yield labels_told(clear, len(self.suspects) - clear)
         yield tr_n("{n:,} picture unlike all others.", "{n:,} pictures unlike all others.", n=len(self.outliers))
         yield tr_n(
             "{n:,} picture that is tiny, dark or blurred.", "{n:,} pictures that are tiny, dark or blurred.", n=len(self.faults)

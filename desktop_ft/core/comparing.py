@@ -1,9 +1,10 @@
 """What fine-tuning is compared with, as data: a plan gives the recipes of its runs, and their figures make one value."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +16,8 @@ from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
 
+SURE = 0.05
+"""A p below which a difference is more than chance explains: the usual one in twenty, for all tests together."""
 ALL = 0
 """In place of a number of pictures: all there are."""
 _MOST_LETTERS = 60
@@ -224,6 +227,44 @@ class Comparison(Described):
             raise ValueError(tr("holds a number of pictures below zero"))
         return tuple(sorted(set(images), key=lambda number: (number == ALL, number)))
 
+    def within(self, most: int) -> "Comparison":
+        """The same without numbers of pictures that no class has, of which the largest has `most`."""
+        images = tuple(number for number in self.images if number == ALL or number < most)
+        if ALL not in images and len(images) < len(self.images):
+            images = (*images, ALL)
+        return self.model_copy(update={"images": images})
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str, int], ...]:
+        """What is tested, as two strategies and a number of pictures: each against the first at every number of pictures, and
+        all others against each other with the most.
+        """
+        reference = SCRATCH.name if SCRATCH.name in self.strategies else self.strategies[0]
+        others = [name for name in self.strategies if name != reference]
+        among = combinations(others, 2) if reference != AS_IT_IS.name else ()
+        return (
+            *((name, reference, images) for images in self.images for name in others),
+            *((second, first, self.images[-1]) for first, second in among),
+        )
+
+    def cannot_show(self, pictures: int) -> str:
+        """In a sentence, that so many pictures to judge on can show nothing, whatever the runs answer; "" where they can.
+
+        Even where one way is right on all of them and the other on none, the exact test gives 2 ** (1 - pictures), and the
+        correction for all tests multiplies that by their number.
+        """
+        least = math.floor(math.log2(len(self.pairs) / SURE)) + 2
+        if pictures >= least:
+            return ""
+        return tr_n(
+            "There is only {n} picture to judge on: whatever the runs answer, chance could explain it, and no difference can be "
+            "shown. Hold out {least} at least.",
+            "There are only {n} pictures to judge on: whatever the runs answer, chance could explain it, and no difference can "
+            "be shown. Hold out {least} at least.",
+            n=pictures,
+            least=least,
+        )
+
     def recipe(self, name: str, images: int, seed: int) -> Recipe:
         """What the run of strategy `name` with so many pictures and the seed numbered `seed` (from 0) follows."""
         start = (self.base.seed + seed) % 2**32
@@ -327,11 +368,11 @@ class PairedTest:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the difference is more than chance explains, at the usual one in twenty for all tests together.
+        """Whether the difference is more than chance explains.
 
         The test is about the pictures, the interval about the seeds as well: both must say so.
         """
-        return self.corrected < 0.05 and (self.difference.low > 0 or self.difference.high < 0)
+        return self.corrected < SURE and (self.difference.low > 0 or self.difference.high < 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

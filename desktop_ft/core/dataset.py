@@ -110,6 +110,11 @@ class DatasetManifest:
         """The samples of one subset, in manifest order."""
         return tuple(sample for sample in self.samples if sample.subset is subset)
 
+    @property
+    def held_out_subset(self) -> Subset:
+        """Which subset a model is judged on: test where there is one, else validation."""
+        return Subset.TEST if self.of(Subset.TEST) else Subset.VAL
+
     def counts(self, subset: Subset | None = None) -> dict[str, int]:
         """Samples by class name (all subsets where none is given); classes without samples count 0."""
         subsets = (None, *Subset) if subset is None else (subset,)

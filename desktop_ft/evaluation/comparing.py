@@ -5,7 +5,7 @@ scratch, and all of it in plain sentences. numpy only.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,7 +71,11 @@ def compared(
         tests=tests,
         to_match=to_match,
         matches=matches,
-        verdict=(*_verdict(comparison, judged, scores, tests, matches), *_one_seed(comparison)),
+        verdict=(
+            *_verdict(comparison, judged, scores, tests, matches),
+            *([chance_told()] if tests else []),
+            *_one_seed(comparison),
+        ),
     )
 
 
@@ -154,20 +158,9 @@ def _scores(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) 
                 )
 
 
-def _pairs(comparison: Comparison) -> Iterable[tuple[str, str, int]]:
-    """What is tested: each against the first at every number of pictures, and all others against each other with the most."""
-    names = comparison.strategies
-    reference = SCRATCH.name if SCRATCH.name in names else names[0]
-    others = [name for name in names if name != reference]
-    for images in comparison.images:
-        yield from ((name, reference, images) for name in others)
-    if reference != AS_IT_IS.name:
-        yield from ((second, first, comparison.images[-1]) for first, second in combinations(others, 2))
-
-
 def _tests(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) -> Iterable[PairedTest]:
     made = []
-    for name, than, images in _pairs(comparison):
+    for name, than, images in comparison.pairs:
         mine, its = _of(runs, name, images), _of(runs, than, images)
         seeds = sorted(mine.keys() & its.keys())
         if not seeds:
@@ -235,8 +228,10 @@ def _verdict(
     comparison: Comparison, judged: Judged, scores: Sequence[Score], tests: Sequence[PairedTest], matches: Sequence[Match]
 ) -> Iterable[str]:
     most = comparison.images[-1]
+    pictures = len(judged.pictures)
+    too_few = comparison.cannot_show(pictures)
     if comparison.strategies[0] == AS_IT_IS.name:
-        yield from _worth(tests, len(judged.pictures))
+        yield from _worth(tests, pictures, too_few)
         return
     against = [test for test in tests if test.images == most and test.than == SCRATCH.name]
     if not against:
@@ -247,7 +242,9 @@ def _verdict(
     with_all = images_words(most)
     if not gains:
         yield tr("Nothing was gained by fine-tuning that could be shown with {images}.", images=with_all)
-        if (pictures := len(judged.pictures)) < _FEW:
+        if too_few:
+            yield too_few
+        elif pictures < _FEW:
             yield tr_n(
                 "There is only {n} picture to judge on, so that only a very large gain could be shown: hold out more.",
                 "There are only {n} pictures to judge on, so that only a very large gain could be shown: hold out more.",
@@ -275,7 +272,7 @@ def _verdict(
     yield from _between(tests, value, most)
 
 
-def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
+def _worth(tests: Sequence[PairedTest], pictures: int, too_few: str) -> Iterable[str]:
     """What each transform is worth: the recipe as it is against the recipe without it."""
     if not tests:
         yield tr("What augmentation is worth can be said once a run with it and one without have come to their end.")
@@ -309,7 +306,9 @@ def _worth(tests: Sequence[PairedTest], pictures: int) -> Iterable[str]:
                 "{chance}).",
                 **told,
             )
-    if unsure:
+    if tests and too_few:
+        yield too_few
+    elif unsure:
         yield tr_n(
             "Judged on {n} picture; with more of them, or more seeds, smaller effects would show.",
             "Judged on {n} pictures; with more of them, or more seeds, smaller effects would show.",
@@ -325,6 +324,13 @@ def title(name: str) -> str:
 def chance(p: float) -> str:
     """A p in words."""
     return tr("p < 0.001") if p < _LIKELY else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def chance_told() -> str:
+    """What a p is, for who reads one."""
+    return tr(
+        "p: how likely chance alone would part two equally good ways as far as this; below 0.05 a difference counts as shown."
+    )
 
 
 def _points(test: PairedTest) -> str:

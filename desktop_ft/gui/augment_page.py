@@ -41,6 +41,8 @@ from desktop_ft.jobs.augmenting import Shown
 PREVIEWED = 12
 _WAIT_MS = 150
 _RUN_MS = 1200
+_WORTH = marked("Train with and without each transform, and see which to keep.")
+_WORTHLESS = marked("There is no transform whose worth could be told: take a preset, or add one.")
 _PLACE_ROLE = int(Qt.ItemDataRole.UserRole)
 ACTIONS = (
     ActionSpec(
@@ -147,6 +149,7 @@ class AugmentPage(Page):
         self._show_form(self.list.currentRow())
         self.nothing.setVisible(not specs)
         self.worth.setEnabled(bool(specs))
+        self.worth.setToolTip(tr(_WORTH) if specs else f"{tr(_WORTH)}\n{tr(_WORTHLESS)}")
         self.list.setVisible(bool(specs))
         self._soon.start()
 
@@ -172,9 +175,7 @@ class AugmentPage(Page):
         self._fill_add()
         self.add.activated.connect(self._add)
         self.nothing = label(tr("No transform: the pictures are shown as they are."), "muted", wrap=True)
-        self.worth = button(
-            tr("What is it worth?…"), self._ask_worth, tip=tr("Train with and without each transform, and see which to keep.")
-        )
+        self.worth = button(tr("What is it worth?…"), self._ask_worth)
         frame, self.form_box = card()
         self.form_title = label(role="heading", wrap=True)
         self.form_help = label(role="muted", wrap=True)

@@ -1,15 +1,12 @@
 """The check-up of the data: doubles, wrong labels and odd photos to be dealt with, what more would bring, and the map."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft import places
-from desktop_ft.core.checkup import Checkup
+from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Checkup, Weight, labels_told
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice
@@ -20,9 +17,8 @@ from desktop_ft.gui.picture_map import PictureMap
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, MARGIN, Empty, Notice, Progress, button, filling, label, row, splitter
 from desktop_ft.gui.worker import Report, Task
-from desktop_ft.runs.checked import CheckedPictures
 
-_SIZE = (1000, 640)
+_SIZE = (1160, 660)
 
 
 def show_checkup(session: Session, edits: DataEdits, page: QWidget) -> None:
@@ -51,26 +47,36 @@ class CheckupDialog(QDialog):
         self._source = ""
         self._shown_as = (Path(), edits.dataset)
         self.found: Checkup | None = None
-        theme = session.theme
+        theme, kept = session.theme, session.kept_findings
         self.notice = Notice()
         self.progress = Progress(tr("pictures"))
         self.progress.cancelled.connect(self._cancel)
-        self.doubles = FindingsPanel(edits, theme, tr("Near doubles"), tr("No two photos are nearly the same."), "doubles")
-        self.suspects = FindingsPanel(edits, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), "labels")
+        self.doubles = FindingsPanel(edits, kept, theme, tr("Near doubles"), tr("No two photos are nearly the same."), DOUBLES)
+        self.suspects = FindingsPanel(
+            edits, kept, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), LABELS
+        )
         self.odd = FindingsPanel(
             edits,
+            kept,
             theme,
             tr("Odd photos"),
             tr("No photo is tiny, dark, blurred or unlike all others, or all were dealt with."),
-            "odd",
+            ODD,
         )
         self.among = FindingsPanel(
-            edits, theme, tr("Photos in the lasso"), tr("Drag around dots of the map to select their photos.")
+            edits,
+            kept,
+            theme,
+            tr("Photos in the lasso"),
+            tr("Drag around dots of the map to select their photos."),
+            "map",
+            narrow=True,
         )
         self.map = PictureMap(theme)
         self.curve = LearningCurvePlot(theme)
         self._panels = (self.doubles, self.suspects, self.odd, self.among)
         self.inflation = Notice(logged=False)
+        self.labels = Notice(logged=False)
         self.repair = button(
             tr("Repair the split"),
             self._repair,
@@ -85,6 +91,8 @@ class CheckupDialog(QDialog):
         for panel in self._panels:
             panel.failed.connect(self.notice.fail)
             panel.left_changed.connect(self._count)
+        kept.failed.connect(self._tell)
+        kept.changed.connect(self._follow)
         session.state.recipe_changed.connect(self._follow)
         session.state.manifest_changed.connect(self._follow)
         session.state.undo_stack.canUndoChanged.connect(self.undo.setEnabled)
@@ -126,10 +134,20 @@ class CheckupDialog(QDialog):
         column.addWidget(self.doubles, 1)
         self.tabs = QTabWidget()
         self.tabs.addTab(first, "")
-        self.tabs.addTab(self.suspects, "")
+        second = QWidget()
+        column = QVBoxLayout(second)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.addWidget(self.labels)
+        column.addWidget(self.suspects, 1)
+        self.tabs.addTab(second, "")
         self.tabs.addTab(self.odd, "")
         self.tabs.addTab(self.curve, tr("More photos"))
-        self.tabs.addTab(splitter("checkup", self._session.settings, self.map, self.among, shares=(3, 2)), tr("Map"))
+        beside = QWidget()
+        column = QVBoxLayout(beside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.map.aside)
+        column.addWidget(self.among, 1)
+        self.tabs.addTab(splitter("map", self._session.settings, self.map, beside, shares=(5, 3)), tr("Map"))
         self.tabs.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
@@ -152,10 +170,11 @@ class CheckupDialog(QDialog):
             return
         found, root, before = done
         self.found = found
-        self._recall()
-        for panel, findings in ((self.doubles, doubles(found)), (self.suspects, suspects(found)), (self.odd, oddities(found))):
+        self._session.kept_findings.recall(self._source)
+        for panel, findings in ((self.suspects, suspects(found)), (self.odd, oddities(found))):
             panel.show_findings(findings, found, root, before)
-        self.among.show_findings([], found, root, before)
+        for panel in (self.doubles, self.among):  # what there is to say of doubles follows
+            panel.show_findings([], found, root, before)
         self._shown_as = (root, before)
         self.map.show_checkup(found, root)
         self.curve.show_checkup(found)
@@ -163,23 +182,8 @@ class CheckupDialog(QDialog):
         self.empty.hide()
         self._follow()
 
-    def _recall(self) -> None:
-        """What was kept at an earlier check-up of these photos is not shown."""
-        checked = CheckedPictures(places.data() / "checked", self._source)
-        with self._faults_told():
-            if (aside := checked.put_damaged_aside()) is not None:
-                what = tr("What was kept at earlier check-ups is damaged, and was put aside as {file}.", file=aside)
-                self.notice.fail(UserError(what, tr("All findings are shown: keep what is right once more.")))
-        for panel in self._panels:
-            with self._faults_told():  # one that cannot be read is no reason to leave out the next
-                panel.remember(checked)
-
-    @contextmanager
-    def _faults_told(self) -> Iterator[None]:
-        """What goes wrong is told, and no more."""
-        try:
-            yield
-        except UserError as error:
+    def _tell(self, error: UserError) -> None:
+        if not self._shut:
             self.notice.fail(error)
 
     def _show_chosen(self, numbers: list[int]) -> None:
@@ -190,26 +194,21 @@ class CheckupDialog(QDialog):
         if self.found is not None:
             self._edits.repair([group.samples for group in self.found.doubles])
 
-    def _torn(self) -> int:
-        """How many groups still lie in several subsets."""
-        manifest = self._session.state.manifest
-        if self.found is None or manifest is None:
-            return 0
-        now = {sample.path: sample.subset for sample in manifest.samples}
-        groups = ({now[each.path] for each in group.samples if each.path in now} for group in self.found.torn)
-        return sum(len(subsets) > 1 for subsets in groups)
-
     def _follow(self) -> None:
-        """The recipe or the photos have changed."""
+        """The recipe, the photos, or what is kept of the findings, have changed."""
         manifest = self._session.state.manifest
         if self._shut or self.found is None:
             return
         if manifest is not None and manifest.source != self._source:
             self.reject()
             return
-        for panel in self._panels:
+        for panel in (self.suspects, self.odd, self.among):
             panel.refresh()
-        torn = self._torn()
+        if manifest is None:
+            return  # it is looked at anew
+        self.doubles.refresh(doubles(self.found, manifest))
+        present = {sample.path: sample for sample in manifest.samples}
+        torn = sum(group.among(present).torn for group in self.found.doubles)
         self.repair.setEnabled(torn > 0)
         if torn:
             groups = tr_n("{n:,} group lies in several subsets.", "{n:,} groups lie in several subsets.", n=torn)
@@ -221,7 +220,14 @@ class CheckupDialog(QDialog):
 
     def _count(self) -> None:
         self.tabs.setTabText(0, tr("Near doubles ({n:,})", n=len(self.doubles.shown)))
-        self.tabs.setTabText(1, tr("Wrong labels ({n:,})", n=len(self.suspects.shown)))
+        clear = sum(finding.weight is Weight.LIKELY for finding in self.suspects.shown)
+        doubtful = len(self.suspects.shown) - clear
+        said = labels_told(clear, doubtful) if self.suspects.shown else ""
+        self.labels.say(f"{said} {tr('A line stands between them.')}" if clear and doubtful else said)
+        if doubtful:
+            self.tabs.setTabText(1, tr("Wrong labels ({n:,}, and {more:,} in doubt)", n=clear, more=doubtful))
+        else:
+            self.tabs.setTabText(1, tr("Wrong labels ({n:,})", n=clear))
         self.tabs.setTabText(2, tr("Odd photos ({n:,})", n=len(self.odd.shown)))
 
     def _advance(self, done: int, total: int | None) -> None:

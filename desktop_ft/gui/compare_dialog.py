@@ -20,7 +20,7 @@ from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
-from desktop_ft.jobs.comparing import asked_for, images_from, new_comparison_path
+from desktop_ft.jobs.comparing import asked_for, images_from, limits, new_comparison_path
 
 _TICK_MS = 1000
 _COLUMNS = (
@@ -90,6 +90,7 @@ class CompareDialog(QDialog):
         self.resize(1000, 640)
         self._session, self._work, self._shut = session, session.comparing, False
         self.notice = Notice()
+        self.limits = Notice(logged=False)
         self.progress = Progress(tr("runs"))
         self.progress.cancelled.connect(self._work.stop)
         self.verdict = label(role="heading", wrap=True)
@@ -117,10 +118,21 @@ class CompareDialog(QDialog):
             session.training.ended,
         ):
             signal.connect(self.refresh)
+        for edited in (
+            self.about.currentIndexChanged,
+            self.seeds.valueChanged,
+            self.images.textChanged,
+            self.budget.valueChanged,
+            *(box.toggled for box in self.strategies.values()),
+            session.state.recipe_changed,
+            session.state.manifest_changed,
+        ):
+            edited.connect(self._look_again)
         self._work.failed.connect(self.notice.fail)
         self._work.progressed.connect(self._measuring)
         session.theme.changed.connect(self.refresh)
         self.refresh()
+        self._look_again()
 
     def refresh(self, *_: object) -> None:
         """Show how far it is, and what was found."""
@@ -199,7 +211,7 @@ class CompareDialog(QDialog):
         layout.addLayout(
             row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
-        for widget in (self.notice, self.progress, self.verdict, self.said):
+        for widget in (self.notice, self.limits, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
@@ -219,19 +231,35 @@ class CompareDialog(QDialog):
         return blocker.reason if blocker is not None else ""
 
     def _start(self) -> None:
-        recipe = self._session.state.recipe
         try:
-            if self.about.currentData() == About.TRAINING:
-                names = tuple(name for name, box in self.strategies.items() if box.isChecked())
-                images = images_from(self.images.text())
-            else:
-                names, images = augmentation_strategies(recipe), (ALL,)
-            asked = asked_for(
-                recipe, strategies=names, seeds=self.seeds.value(), images=images, seconds=float(self.budget.value())
-            )
-            self._begin(asked, new_comparison_path(recipe))
+            self._begin(self._asked(), new_comparison_path(self._session.state.recipe))
         except UserError as error:
             self.notice.fail(error)
+
+    def _asked(self) -> Comparison:
+        """What is chosen. Raises UserError where that is nothing to be compared."""
+        recipe = self._session.state.recipe
+        if self.about.currentData() == About.TRAINING:
+            names = tuple(name for name, box in self.strategies.items() if box.isChecked())
+            images = images_from(self.images.text())
+        else:
+            names, images = augmentation_strategies(recipe), (ALL,)
+        return asked_for(recipe, strategies=names, seeds=self.seeds.value(), images=images, seconds=float(self.budget.value()))
+
+    def _look_again(self) -> None:
+        """Something else is chosen: what was said against the choice before goes, or is what is said against this one."""
+        manifest = self._session.state.manifest
+        if self._shut or self._work.busy:
+            return
+        try:
+            asked = self._asked()
+        except UserError as error:
+            self.limits.clear()
+            if self.notice.text:  # who is still typing has not asked yet
+                self.notice.fail(error)
+        else:
+            self.notice.clear()
+            self.limits.say(limits(asked, manifest) if manifest is not None else "", "warn")
 
     def _go_on(self) -> None:
         places = new_comparison_path(self._session.state.recipe).parent

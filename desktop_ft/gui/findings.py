@@ -1,16 +1,16 @@
 """Findings of a check-up on a wall, and what a person does about them: keep, another class, leave out, another subset."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, NearDoubles, Outlier, PictureFault, Weight
-from desktop_ft.core.dataset import Sample
+from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
+from desktop_ft.core.dataset import DatasetManifest, Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice, Part
@@ -18,14 +18,15 @@ from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.kept_findings import KeptFindings
 from desktop_ft.gui.local_actions import buttons, local_actions
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.widgets import Empty, filling, label, row
-from desktop_ft.runs.checked import CheckedPictures
 
 _MENU = marked("Findings")
 _NAMED = 3
+_WEIGHTS = list(Weight)
 _LEVELS = {Weight.WRONG: "bad", Weight.LIKELY: "bad", Weight.LOOK: ""}
 
 
@@ -77,25 +78,22 @@ class Finding:
     likely: str = ""
 
 
-def doubles(found: Checkup) -> list[Finding]:
-    """The photos of each group of near doubles, one group after the other."""
+def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
+    """The photos of each group of near doubles as they lie `now`, one group after the other; one photo alone is no double."""
+    present = {sample.path: sample for sample in now.samples}
     return [
         Finding(
             sample=sample,
-            caption=tr("{number}: {name}", number=number, name=found.classes[sample.label]),
+            caption=tr("{number}: {name}", number=number, name=now.classes[sample.label]),
             said=f"{group.words} {group.cure}",
             weight=group.weight,
             mark=mark,
         )
-        for number, group in enumerate(found.doubles, start=1)
-        for mark in (_mark(group),)
+        for number, group in enumerate((each.among(present) for each in found.doubles), start=1)
+        if len(group.samples) > 1
+        for mark in (group.mark,)
         for sample in group.samples
     ]
-
-
-def _mark(group: NearDoubles) -> str:
-    """Of all its photos: with one more it is another group."""
-    return hashlib.sha256(" ".join(sorted(sample.sha256 for sample in group.samples)).encode()).hexdigest()
 
 
 def suspects(found: Checkup) -> list[Finding]:
@@ -106,7 +104,7 @@ def suspects(found: Checkup) -> list[Finding]:
             caption=f"{found.classes[each.sample.label]} → {found.classes[each.likely]}",
             said=f"{each.words(found.classes)} {each.cure}",
             weight=each.weight,
-            mark=f"{each.sample.sha256} {found.classes[each.sample.label]}",
+            mark=each.mark(found.classes),
             likely=found.classes[each.likely],
         )
         for each in found.suspects
@@ -118,9 +116,7 @@ def oddities(found: Checkup) -> list[Finding]:
     far: list[tuple[Outlier | PictureFault, str]] = [(each, tr("unlike all others")) for each in found.outliers]
     poor: list[tuple[Outlier | PictureFault, str]] = [(each, tr(each.fault)) for each in found.faults]
     return [
-        Finding(
-            sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.sample.sha256
-        )
+        Finding(sample=each.sample, caption=caption, said=f"{each.words} {each.cure}", weight=each.weight, mark=each.mark)
         for each, caption in (*far, *poor)
     ]
 
@@ -133,27 +129,44 @@ def plain(found: Checkup, numbers: Sequence[int]) -> list[Finding]:
     ]
 
 
+def _parted(weights: Sequence[Weight]) -> set[int]:
+    """Where what matters less begins, as long as what matters most comes first: doubles stay where they are once repaired."""
+    ranks = [_WEIGHTS.index(weight) for weight in weights]
+    if ranks != sorted(ranks):
+        return set()
+    return {number for number, (one, other) in enumerate(pairwise(ranks), start=1) if one != other}
+
+
 class FindingsPanel(QWidget):
     """A wall of findings with its verbs. What was dealt with goes from the wall, and comes back when that is undone.
 
     `failed` tells of an edit that cannot be made, `left_changed` that another number of findings is left.
 
     Args:
-        kind: under which name what is kept here is remembered; "": it is not.
+        kind: under which name what is kept here is remembered.
+        narrow: what can be done stands in several lines, so that there is room beside this.
     """
 
     failed = Signal(object)
     left_changed = Signal()
 
-    def __init__(self, edits: DataEdits, theme: Theme, name: str, nothing: str, kind: str = "") -> None:
+    def __init__(
+        self,
+        edits: DataEdits,
+        kept: KeptFindings,
+        theme: Theme,
+        name: str,
+        nothing: str,
+        kind: str,
+        *,
+        narrow: bool = False,
+    ) -> None:
         super().__init__()
-        self._edits, self._kind = edits, kind
-        self._checked: CheckedPictures | None = None
+        self._edits, self._kept, self._kind = edits, kept, kind
         self._root = Path()
         self._before: DatasetChoice | None = None
         self._findings: Sequence[Finding] = ()
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
-        self._kept: set[str] = set()
         self.shown: list[Finding] = []
         self.wall = Wall(theme, name)
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -166,24 +179,16 @@ class FindingsPanel(QWidget):
         self.to.setAccessibleName(tr("New class"))
         self.to.setToolTip(tr("The class that Change the class gives."))
         self.to.currentIndexChanged.connect(self._refresh)
-        keep, change, *others = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        keep, change, *others, again = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        lines = ((keep, *others), (change, self.to), (again,)) if narrow else ((keep, change, self.to, *others, again),)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(filling(self.wall, self.none), 1)
         layout.addWidget(self.said)
-        layout.addLayout(row(keep, change, self.to, *others, None))
+        for line in lines:
+            layout.addLayout(row(*line, None))
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._draw()
-
-    def remember(self, checked: CheckedPictures) -> None:
-        """Show no more what is in `checked`, and keep there what will be kept here.
-
-        Raises:
-            UserError: it cannot be read; what will be kept is kept there nevertheless.
-        """
-        if self._kind:
-            self._checked = checked
-            self._kept = set(checked.of(self._kind))
 
     def show_findings(self, findings: Sequence[Finding], found: Checkup, root: Path, before: DatasetChoice) -> None:
         """Show these of `found`, whose samples lie below `root`; `before` is what the recipe said when they were found."""
@@ -199,9 +204,10 @@ class FindingsPanel(QWidget):
         self.to.blockSignals(False)
         self._draw()
 
-    def refresh(self) -> None:
-        """The recipe has changed: show what is left."""
-        if self._left() != self.shown:
+    def refresh(self, findings: Sequence[Finding] | None = None) -> None:
+        """The recipe, or what is kept, has changed: show what is left; `findings`: of which this is to be said from now on."""
+        said, self._findings = self._findings, self._findings if findings is None else findings
+        if self._findings != said or self._left() != self.shown:
             self._draw()
 
     def stop(self) -> None:
@@ -227,22 +233,19 @@ class FindingsPanel(QWidget):
     @property
     def any_kept(self) -> bool:
         """Whether a photo that would be shown was kept."""
-        return any(finding.mark in self._kept for finding in self._findings)
+        kept = self._kept.of(self._kind)
+        return any(finding.mark in kept for finding in self._findings)
 
     def keep(self) -> None:
         """Show the selected photos no more, neither here nor at the next check-up."""
         chosen = {finding.mark for finding in self.chosen}
-        if (checked := self._checked) is not None:
-            self._try(lambda: checked.add(self._kind, chosen))
-        self._kept |= chosen
-        self._draw()
+        self._kept.keep(self._kind, chosen, sum(finding.mark in chosen for finding in self.shown))
+        self.refresh()
 
     def show_kept(self) -> None:
         """Show what was kept again."""
-        if (checked := self._checked) is not None:
-            self._try(lambda: checked.forget(self._kind))
-        self._kept.clear()
-        self._draw()
+        self._kept.show_again(self._kind)
+        self.refresh()
 
     def change_class(self) -> None:
         """Give the selected photos the chosen class, or each the one that it looks like."""
@@ -278,12 +281,13 @@ class FindingsPanel(QWidget):
     def _is_done(self, finding: Finding) -> bool:
         now, before, sha = self._edits.dataset, self._before, finding.sample.sha256
         changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
-        return finding.mark in self._kept or changed or now.pictures.get(sha) is Part.LEFT_OUT
+        return finding.mark in self._kept.of(self._kind) or changed or now.pictures.get(sha) is Part.LEFT_OUT
 
     def _draw(self) -> None:
         at, first = self.wall.verticalScrollBar().value(), next(iter(self.wall.chosen_rows()), 0)
         self.shown = self._left()
-        self.wall.thumbs.set_thumbs([self._thumb(finding) for finding in self.shown])
+        parted = _parted([finding.weight for finding in self.shown])
+        self.wall.thumbs.set_thumbs([self._thumb(finding, number in parted) for number, finding in enumerate(self.shown)])
         self.wall.doItemsLayout()
         self.wall.verticalScrollBar().setValue(at)
         self.wall.setVisible(bool(self.shown))
@@ -293,12 +297,13 @@ class FindingsPanel(QWidget):
         self._refresh()
         self.left_changed.emit()
 
-    def _thumb(self, finding: Finding) -> Thumb:
+    def _thumb(self, finding: Finding, parted: bool) -> Thumb:
         return Thumb(
             path=self._root / finding.sample.path,
             caption=words.printable(finding.caption),
             tip=tip(finding.sample.path, words.printable(finding.said)),
             level=_LEVELS[finding.weight],
+            parted=parted,
         )
 
     def _refresh(self) -> None:

@@ -7,6 +7,7 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import PRESETS, BatchNormPolicy, FreezePlan, learning_share, preset_of_depth
 from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.layer_learning import Sign
 from desktop_ft.core.layers import blocks
 from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
@@ -48,7 +49,7 @@ PRESET_TITLES = {
     "scratch": marked("From scratch"),
 }
 _LETTERS = {
-    TYPE: 22,
+    TYPE: 26,
     PARAMETERS: 14,
     OUTPUT: 20,
     SHARE: 20,
@@ -60,6 +61,15 @@ _LETTERS = {
     REMARK: 22,
 }
 """How wide the columns of the tree are at least."""
+_WIDEST: dict[int, tuple[str, ...]] = {
+    GRADIENT: ("0.00012", "1.2e-07"),
+    STEP: ("0.0012 %", "< 0.0001 %"),
+    DRIFT: ("0.0012 %", "< 0.0001 %"),
+    REMARK: tuple(Sign),
+}
+"""What must find room in them in any language; digits and capitals take more than small letters."""
+_BESIDE = 4
+"""Letters that a cell leaves free beside its text."""
 _PARAMETRIC = {"last", "gradual"}
 _MOST_EPOCHS = 99
 
@@ -231,19 +241,10 @@ class LayersPage(Page):
         header = self.tree.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(LAYER, QHeaderView.ResizeMode.Stretch)
-        for column, characters in (
-            (1, 22),
-            (2, 14),
-            (3, 20),
-            (4, 20),
-            (5, 24),
-            (COMPARED, 16),
-            (GRADIENT, 12),
-            (STEP, 12),
-            (DRIFT, 12),
-            (REMARK, 22),
-        ):
-            self.tree.setColumnWidth(column, max(letters_width(self.tree, characters), header.sectionSizeHint(column)))
+        beside = letters_width(self.tree, _BESIDE)
+        for column, characters in _LETTERS.items():
+            texts = [self.tree.fontMetrics().horizontalAdvance(tr(text)) + beside for text in _WIDEST.get(column, ())]
+            self.tree.setColumnWidth(column, max(letters_width(self.tree, characters), header.sectionSizeHint(column), *texts))
         self.rate_delegate = RateDelegate(self.tree)
         self.tree.setColumnHidden(COMPARED, True)
         for column in (SHARE, RATE):

@@ -302,6 +302,7 @@ class MainWindow(QMainWindow):
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
+        session.kept_findings.failed.connect(self.notice.fail)
         for signal in (
             state.recipe_changed,
             state.manifest_changed,

@@ -35,6 +35,9 @@ class PictureMap(QWidget):
 
     With the keyboard: arrows go to the nearest photo on that side, Shift selects on the way, Space selects the photo or takes it
     out, Ctrl+A selects all, Escape none.
+
+    Attributes:
+        aside: the photo under the pointer, and what the colours mean; for who shows this to put where there is room.
     """
 
     chosen = Signal(object)
@@ -72,7 +75,10 @@ class PictureMap(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addWidget(self.plot, 1)
-        layout.addLayout(row(self.photo, self.key))
+        self.aside = QWidget()
+        below = QVBoxLayout(self.aside)
+        below.setContentsMargins(0, 8, 0, 0)
+        below.addLayout(row(self.photo, self.key))
         theme.changed.connect(self._colour)
         self._colour()
 

@@ -45,7 +45,7 @@ class RankingRow(QWidget):
         said = self._inquiry.fault
         if told is not None:
             left_out = [tr("Left out: {reason}", reason=reason) for reason in told.left_out]
-            said = " ".join((tr("Probe accuracy on your data: {reason}", reason=told.words), *left_out))
+            said = " ".join((tr("Probe accuracy on your data, with nothing trained yet: {reason}", reason=told.words), *left_out))
         self.words.setText(said)
         self.words.setVisible(bool(said))
         self.setVisible(bool(said) or self._inquiry.running)

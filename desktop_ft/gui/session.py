@@ -15,6 +15,7 @@ from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.computing import Computing
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.inquiry import Inquiry
+from desktop_ft.gui.kept_findings import KeptFindings
 from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
@@ -51,6 +52,7 @@ class Session:
     advice: Inquiry[Advice]
     ranking: Inquiry[Ranking]
     autosave: Autosave
+    kept_findings: KeptFindings
     log: Log
     plugin_work: PluginWork
     lesson: LessonWork
@@ -201,6 +203,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         advice=advice,
         ranking=ranking,
         autosave=Autosave(state),
+        kept_findings=KeptFindings(state),
         log=Log(state),
         plugin_work=plugin_work,
         lesson=lesson,

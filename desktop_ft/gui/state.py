@@ -56,10 +56,26 @@ class RecipeEdit(QUndoCommand):
         self._put(self._after)
 
 
+class Deed(QUndoCommand):
+    """What a person did that changes no recipe, with what takes it back."""
+
+    def __init__(self, text: str, do: Callable[[], None], take_back: Callable[[], None]) -> None:
+        super().__init__(text)
+        self._do, self._take_back = do, take_back
+
+    def undo(self) -> None:
+        """Take it back."""
+        self._take_back()
+
+    def redo(self) -> None:
+        """Do it."""
+        self._do()
+
+
 class ProjectState(QObject):
     """What is open: recipe, pictures, layers, run. Pages read it, and redraw when it tells of a change.
 
-    Every edit of the recipe goes through `edit`, so that all of them can be undone.
+    Every edit of the recipe goes through `edit`, and what is done beside it through `act`, so that all of it can be undone.
     """
 
     recipe_changed = Signal()
@@ -136,6 +152,10 @@ class ProjectState(QObject):
         """Change the recipe in a way that can be undone; `text` names the change in the menu."""
         if after != self._recipe:
             self.undo_stack.push(RecipeEdit(text, self._recipe, after, self._put, merge_key, self._uses))
+
+    def act(self, text: str, do: Callable[[], None], take_back: Callable[[], None]) -> None:
+        """Do what changes no recipe in a way that can be undone; `text` names it in the menu. Neither of the two may raise."""
+        self.undo_stack.push(Deed(text, do, take_back))
 
     def used(self) -> None:
         """A run was begun with the recipe as it stands, or it was put away for one: the edits from now on are others."""

@@ -21,6 +21,7 @@ from desktop_ft.gui.theme import Theme
 
 SIDE = 112
 _WIDEST = 230
+_LINE = 3
 _KEPT = 3000
 _PENDING = 400
 _THREADS = 2
@@ -30,12 +31,13 @@ THUMB_ROLE = int(Qt.ItemDataRole.UserRole)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumb:
-    """One picture of a wall. `level` colours its caption: "", good or bad."""
+    """One picture of a wall. `level` colours its caption: "", good or bad. `parted`: a line stands before it."""
 
     path: Path
     caption: str
     tip: str
     level: str = ""
+    parted: bool = False
 
 
 class Decoder(QObject):
@@ -260,6 +262,8 @@ class ThumbnailDelegate(QStyledItemDelegate):
             if unreadable:
                 painter.setPen(QColor(colours.muted))
                 painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), tr("Cannot be read"))
+        if thumb.parted:
+            painter.fillRect(QRect(option.rect.x(), box.y(), _LINE, option.rect.bottom() - box.y()), QColor(colours.accent))
         if option.state & QStyle.StateFlag.State_Selected:
             pen = painter.pen()
             pen.setColor(QColor(colours.accent))

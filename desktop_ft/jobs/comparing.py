@@ -32,6 +32,7 @@ from desktop_ft.jobs import training
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.kept import kept_in
 from desktop_ft.jobs.queueing import Fit, fitting
+from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import Emit, PhaseProgress
 from desktop_ft.plugin_manager import Plugins
@@ -159,10 +160,14 @@ def planned(
     folder: ComparisonFolder,
     plugins: Plugins,
     *,
+    warn: Warn = silent,
     progress: PhaseProgress | None = None,
     control: RunControl | None = None,
 ) -> Plan:
     """What is compared in `folder`: what stands there already, or else `asked`, with its budget measured and divided.
+
+    Args:
+        warn: told what cannot be shown however the runs end, before they begin.
 
     Raises:
         UserError: the folder is about something else, or nothing; or it cannot be trained. Cancelled: as asked.
@@ -190,16 +195,21 @@ def planned(
     manifest = scan_dataset(whole, progress=scanning, cancel=control.stop)  # nothing of it is kept
     check_trainable(manifest, asked.base.optimisation.batch_size)
     most = max(manifest.counts(Subset.TRAIN).values())
-    images = tuple(number for number in asked.images if number == ALL or number < most)
-    if ALL not in images and len(images) < len(asked.images):
-        images = (*images, ALL)
-    comparison = asked.model_copy(update={"images": images})
+    comparison = asked.within(most)
+    if too_few := limits(asked, manifest):
+        warn(too_few)
     plan = Plan(asked=asked, comparison=comparison)
     if asked.seconds:
         with kept_in(folder.kept):
             plan = replace(plan, allotted=tuple(_allotted(comparison, plugins, manifest, progress, control)))
     folder.write_plan(plan)
     return plan
+
+
+def limits(asked: Comparison, manifest: DatasetManifest) -> str:
+    """What `asked` cannot show on the pictures of `manifest` because they are too few, in a sentence; "": it may show all."""
+    most = max(manifest.counts(Subset.TRAIN).values(), default=0)
+    return asked.within(most).cannot_show(len(manifest.of(manifest.held_out_subset)))
 
 
 def _allotted(

@@ -91,10 +91,10 @@ def _made(
 
 
 def _said(runs: Sequence[LessonFigures], judged: Sequence[Evaluation]) -> tuple[str, ...]:
-    """How each run but the first compares with the first, by the exact paired test, corrected for all of them."""
+    """How each run but the first compares with the first, by the exact paired test, corrected for all; and what a p is."""
     import numpy as np
 
-    from desktop_ft.evaluation.comparing import chance
+    from desktop_ft.evaluation.comparing import chance, chance_told
     from desktop_ft.evaluation.paired import difference_interval, holm, sign_flip
 
     first, *others = [np.array([[said.predicted == said.label for said in each.answers]]) for each in judged]
@@ -114,4 +114,4 @@ def _said(runs: Sequence[LessonFigures], judged: Sequence[Evaluation]) -> tuple[
             said.append(tr("{run}: {points} points better than '{first}' ({chance}).", **told))
         else:
             said.append(tr("{run}: {points} points worse than '{first}' ({chance}).", **told))
-    return tuple(said)
+    return (*said, chance_told())

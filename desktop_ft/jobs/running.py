@@ -59,7 +59,7 @@ class OpenRun:
     @property
     def held_out_subset(self) -> Subset:
         """Which subset the run is judged on."""
-        return Subset.TEST if self.manifest.of(Subset.TEST) else Subset.VAL
+        return self.manifest.held_out_subset
 
     def store(self, write: Write = atomic.write) -> CheckpointStore:
         """The run's checkpoints, written by `write`. Imports torch."""

@@ -3,10 +3,12 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Collection
+import os
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked
 from desktop_ft.core.values import from_json
@@ -33,7 +35,13 @@ class CheckedPictures:
         Raises:
             UserError: what is kept cannot be read, or is damaged.
         """
-        return self._all().get(kind, frozenset())
+        return self.all().get(kind, frozenset())
+
+    def all(self) -> dict[str, frozenset[str]]:
+        """The marks of all findings that are right, by kind. Raises UserError as `of` does."""
+        if not self._file.is_file():
+            return {}
+        return _marks(atomic.read(self._file), str(self._file))
 
     def add(self, kind: str, marks: Collection[str]) -> None:
         """Remember these, too.
@@ -41,11 +49,11 @@ class CheckedPictures:
         Raises:
             UserError: they cannot be written down, or what is kept cannot be read.
         """
-        self._put(kind, marks, forgotten=False)
+        self._put(kind, lambda before: before | frozenset(marks))
 
-    def forget(self, kind: str) -> None:
-        """Remember none of `kind` any more. Raises UserError as `add` does."""
-        self._put(kind, (), forgotten=True)
+    def forget(self, kind: str, marks: Collection[str]) -> None:
+        """Remember these no more. Raises UserError as `add` does."""
+        self._put(kind, lambda before: before - frozenset(marks))
 
     def put_damaged_aside(self) -> Path | None:
         """Begin anew where what is kept is damaged; returns where that lies from then on, None where it is whole.
@@ -66,17 +74,12 @@ class CheckedPictures:
                 raise atomic.cannot_write(aside, 0, error) from error
             return aside
 
-    def _put(self, kind: str, marks: Collection[str], *, forgotten: bool) -> None:
+    def _put(self, kind: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
         atomic.make_folder(self.home)
         with lock.held_soon(self._file.with_suffix(".lock"), _WRITTEN):  # another window may have the same pictures
-            kept = self._all()
-            kept[kind] = (frozenset() if forgotten else kept.get(kind, frozenset())) | frozenset(marks)
+            kept = self.all()
+            kept[kind] = change(kept.get(kind, frozenset()))
             atomic.write(self._file, json.dumps({name: sorted(each) for name, each in kept.items()}).encode())
-
-    def _all(self) -> dict[str, frozenset[str]]:
-        if not self._file.is_file():
-            return {}
-        return _marks(atomic.read(self._file), str(self._file))
 
     def _is_damaged(self) -> bool:
         if not self._file.is_file():
@@ -91,6 +94,11 @@ class CheckedPictures:
     @property
     def _file(self) -> Path:
         return self.home / f"{hashlib.sha256(self.source.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+
+
+def checked_pictures(source: str) -> CheckedPictures:
+    """What is right of the pictures from `source`, a folder or .zip, in the window and on the command line alike."""
+    return CheckedPictures(places.data() / "checked", os.path.abspath(source))  # noqa: PTH100 - as a scan names its source
 
 
 def _marks(data: bytes, where: str) -> dict[str, frozenset[str]]:

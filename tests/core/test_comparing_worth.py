@@ -62,11 +62,12 @@ def test_it_says_what_to_keep_what_to_leave_out_and_what_makes_no_difference() -
         device="CPU", dataset="photos", classes=("a", "b"), subset="val", pictures=tuple(map(str, range(PICTURES))), commonest=0.5
     )
     found = compared(comparison(), judged, [ran(name, seed, of) for name, of in wrong.items() for seed in (0, 1)], (), 8)
-    flip, turn, both, more = found.verdict
+    flip, turn, both, more, p = found.verdict
     assert flip.startswith("horizontal_flip: keep it. Without it the model is 20.0 points worse")
     assert turn.startswith("rotation: leave it out. Without it the model is 17.5 points better")
     assert both.startswith("horizontal_flip, rotation: no effect that could be shown.")
     assert more == "Judged on 200 pictures; with more of them, or more seeds, smaller effects would show."
+    assert "p = 1.00" in both and p.startswith("p: how likely chance alone"), "whoever reads a p is told what it is"
     assert [test.than for test in found.tests] == [AS_IT_IS.name] * 3
     shown = page(found, {})
     assert "What augmentation is worth on photos" in shown and "leave it out" in shown

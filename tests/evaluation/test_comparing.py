@@ -1,5 +1,6 @@
 """What a comparison says of its runs' figures: what was gained, and just as plainly that nothing was."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.comparing import ALL, Compared, Comparison, CurvePoint, RunFigures
 from desktop_ft.core.events import EpochDone, PrecisionChosen, PrefixReady, RunStarted, StepDone, TrainEvent
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.values import from_json, to_json
 from desktop_ft.evaluation.comparing import Judged, compared, seconds_to
 from desktop_ft.evaluation.comparison_page import page
+from desktop_ft.evaluation.paired import holm, sign_flip
 from desktop_ft.evaluation.run_times import RunTimes, seconds_an_answer
 
 PICTURES, PER_CLASS = 200, {5: 5, 20: 20, ALL: 100}
@@ -68,6 +71,28 @@ def test_where_nothing_is_gained_that_is_what_is_said() -> None:
     assert sum("no gain that could be shown" in said for said in found.verdict) == 2
     assert not any(test.is_sure for test in found.tests)
     assert "Nothing was gained" in page(found, {})
+
+
+@pytest.mark.parametrize("names", [("scratch", "head"), ("scratch", "head", "last:2", "all"), ("as-it-is", "without:x")])
+def test_that_nothing_can_be_shown_is_said_exactly_where_not_even_all_against_none_could_be(names: Sequence[str]) -> None:
+    base = Recipe(dataset=DatasetChoice(folder="/toys"), augmentation=(AugmentationSpec(transform="x"),))
+    plan = Comparison(base=base, strategies=tuple(names), images=(5, ALL))
+    could = []
+    for pictures in range(1, 20):
+        right = np.ones((3, pictures), np.bool_)
+        best = holm([sign_flip(right, ~right)] * len(plan.pairs))[0] < 0.05
+        could.append(best)
+        assert (plan.cannot_show(pictures) == "") is best
+    assert set(could) == {True, False}
+
+
+def test_on_too_few_pictures_the_verdict_says_that_they_could_show_nothing() -> None:
+    plan = comparison("scratch", "head", images=(ALL,))
+    runs = [dataclasses.replace(run, wrong=()) for run in figures(plan, lambda name, images: 1.0)]
+    for number, told in ((2, True), (40, False)):
+        judged = dataclasses.replace(JUDGED, pictures=JUDGED.pictures[:number])
+        found = compared(plan, judged, runs, (), planned=6)
+        assert any("no difference can be shown" in said for said in found.verdict) is told
 
 
 def test_where_it_is_worse_it_says_that_it_lost() -> None:

@@ -39,8 +39,22 @@ def test_wrong_labels_come_first() -> None:
     found = suspect_labels(samples_of(labels), probabilities)
     assert {int(each.sample.path) for each in found[:12]} == set(wrong.tolist())
     assert all(each.likely == (each.sample.label - 1) % 4 and each.found > each.given for each in found[:12])
-    margins = [each.found - each.given for each in found]
-    assert margins == sorted(margins, reverse=True)
+    for clear in (True, False):
+        margins = [each.found - each.given for each in found if each.clear is clear]
+        assert margins == sorted(margins, reverse=True)
+
+
+@pytest.mark.parametrize("planted", [0, 12, 32])
+def test_what_is_told_as_clear_is_as_a_rule_what_was_planted(planted: int) -> None:
+    rows, labels = clouds(60, 4, apart=2.5)
+    wrong = np.random.default_rng(2).choice(len(labels), planted, replace=False)
+    labels[wrong] = (labels[wrong] + 1) % 4
+    found = suspect_labels(samples_of(labels), asked(rows, labels, 4))
+    clear = [int(each.sample.path) for each in found if each.clear]
+    assert [each.clear for each in found] == sorted((each.clear for each in found), reverse=True), "the clear ones come first"
+    assert len(found) > 1.6 * planted, "probes take many others for another class, too"
+    assert len(clear) <= planted + 4
+    assert len(set(clear) & set(wrong.tolist())) >= 0.65 * planted
 
 
 def test_a_twin_does_not_vouch_for_a_wrong_label() -> None:

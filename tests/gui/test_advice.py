@@ -101,7 +101,9 @@ def test_the_networks_here_are_compared_on_the_pictures(window: MainWindow, tmp_
     assert model.ranking.progress.isVisible()
     qtbot.waitUntil(lambda: ranking.told is not None, timeout=LONG)
     told = ranking.told
-    assert told is not None and model.ranking.words.text() == f"Probe accuracy on your data: {told.words}"
+    assert (
+        told is not None and model.ranking.words.text() == f"Probe accuracy on your data, with nothing trained yet: {told.words}"
+    )
     assert not model.table.isColumnHidden(PROBE) and model.ranking.progress.isHidden()
     model.table.sortByColumn(PROBE, Qt.SortOrder.DescendingOrder)
     first = model.table.proxy.index(0, PROBE).data(ROW_ROLE)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.checkup import Weight
 from desktop_ft.core.dataset import Subset
 from desktop_ft.gui.checkup_dialog import CheckupDialog
 from desktop_ft.gui.data_page import DataPage
@@ -59,6 +60,11 @@ def pick(panel: FindingsPanel, path: str) -> None:
     QTest.mouseClick(panel.wall.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
+def parted(panel: FindingsPanel) -> list[int]:
+    """In front of which photos a line stands."""
+    return [row for row in range(len(panel.shown)) if panel.wall.thumbs.cell(row)[0].parted]
+
+
 def counts(dialog: CheckupDialog) -> dict[str, int]:
     manifest = dialog._session.state.manifest
     assert manifest is not None
@@ -69,28 +75,43 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
     before = dialog._session.state.recipe
     assert "1 group lies in several subsets" in dialog.inflation.text
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL
+    pick(dialog.doubles, "val/green/twin.jpg")
+    assert "in several subsets. Repair the split" in dialog.doubles.said.text()
     click(dialog.repair)
+    pick(dialog.doubles, "val/green/twin.jpg")
+    assert "2 pictures are nearly the same. Leave all but one out" in dialog.doubles.said.text()
+    assert {finding.weight for finding in dialog.doubles.shown} == {Weight.LOOK}, "nor is it marked as bad"
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.TRAIN
     assert "is repaired" in dialog.inflation.text and not dialog.repair.isEnabled()
     click(dialog.undo)
     assert dialog._session.state.recipe == before
     assert subset_of(dialog, "val/green/twin.jpg") is Subset.VAL and dialog.repair.isEnabled()
+    assert "in several subsets" in dialog.doubles.shown[0].said
+    pick(dialog.doubles, "val/green/twin.jpg")
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_Delete)
+    assert not dialog.doubles.shown, "what is left is no double"
 
 
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     dialog.tabs.setCurrentIndex(1)
     panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
+    clear = sum(finding.weight is Weight.LIKELY for finding in panel.shown)
     assert panel.shown[0].sample.path == "train/purple/wrong.png", "the most suspicious first"
     pick(panel, "train/purple/wrong.png")
     assert "Looks like green" in panel.said.text()
+    assert parted(panel) == [number for number, each in enumerate(panel.shown) if each.weight is Weight.LOOK][:1]
+    assert f"{clear} label" in dialog.labels.text and "very likely wrong" in dialog.labels.text
+    assert dialog.tabs.tabText(1) == f"Wrong labels ({clear}, and {total - clear} in doubt)"
     QTest.keyClick(panel.wall, Qt.Key.Key_C)
     assert counts(dialog) == {"green": before["green"] + 1, "purple": before["purple"] - 1}
-    assert len(panel.shown) == total - 1 and f"({total - 1})" in dialog.tabs.tabText(1)
+    assert len(panel.shown) == total - 1 and f"({clear - 1}, " in dialog.tabs.tabText(1)
     click(dialog.undo)
     assert counts(dialog) == before and len(panel.shown) == total
     pick(panel, "train/purple/wrong.png")
     QTest.keyClick(panel.wall, Qt.Key.Key_K)
     assert len(panel.shown) == total - 1 and counts(dialog) == before
+    click(dialog.undo)
+    assert len(panel.shown) == total
     dialog.tabs.setCurrentIndex(2)
     pick(dialog.odd, "train/green/dark.png")
     assert "dark" in dialog.odd.said.text()
@@ -171,6 +192,13 @@ def test_the_lasso_selects_photos_that_are_then_left_out(
     pick(dialog.among, sample.path)
     QTest.keyClick(dialog.among.wall, Qt.Key.Key_Delete)
     assert sum(counts(dialog).values()) == before - 1 and dialog.among.none.isVisible()
+
+
+def test_the_map_has_most_of_the_window_from_the_first_on(dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.tabs.setCurrentIndex(4)
+    qtbot.waitUntil(dialog.map.plot.isVisible)
+    assert dialog.width() <= 1280 and dialog.height() <= 720, "it fits a small screen"
+    assert dialog.map.plot.width() > dialog.width() / 2 and dialog.map.plot.height() > 0.7 * dialog.height()
 
 
 def test_photos_are_selected_on_the_map_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:

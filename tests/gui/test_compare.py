@@ -13,10 +13,11 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import places
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.comparing import Compared
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
 from desktop_ft.core.values import from_json
 from desktop_ft.gui.augment_page import AugmentPage
-from desktop_ft.gui.compare_dialog import CompareDialog
+from desktop_ft.gui.compare_dialog import About, CompareDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.jobs.comparing import ComparisonFolder, Shelf
 from desktop_ft.plugin_manager import set_enabled
@@ -181,6 +182,34 @@ def test_what_cannot_be_compared_is_told_there(dialog: CompareDialog, window: Ma
     dialog.images.setText(images)
     click(dialog.start)
     assert told in dialog.notice.text and not window.session.comparing.planning
+    dialog.images.setText("3,alle")
+    assert "'alle' is no number" in dialog.notice.text, "what is said is about what stands there"
+    dialog.images.setText("3,all")
+    assert not dialog.notice.text
+    dialog.reject()
+
+
+def test_what_a_choice_lacks_is_told_until_it_is_there(dialog: CompareDialog, window: MainWindow) -> None:
+    state = window.session.state
+    for box in dialog.strategies.values():
+        box.setChecked(False)
+    assert not dialog.notice.text, "nobody has asked yet"
+    click(dialog.start)
+    assert "two at least" in dialog.notice.text
+    dialog.choose(About.AUGMENTATION)
+    assert "no augmentation" in dialog.notice.text
+    flip = AugmentationSpec(transform="horizontal_flip")
+    state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
+    assert not dialog.notice.text
+    dialog.reject()
+
+
+def test_that_the_pictures_are_too_few_to_show_anything_is_told_before(dialog: CompareDialog, window: MainWindow) -> None:
+    state = window.session.state
+    assert state.manifest is not None
+    assert f"only {len(state.manifest.of(Subset.VAL))} pictures to judge on" in dialog.limits.text
+    window.session.opening.divide(0.5)
+    assert not dialog.limits.text
     dialog.reject()
 
 
@@ -189,8 +218,10 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     state.go("augment")
     augment = page(window, "augment")
     assert isinstance(augment, AugmentPage) and not augment.worth.isEnabled()
+    assert "no transform" in augment.worth.toolTip(), "why not"
     flip = AugmentationSpec(transform="horizontal_flip")
     state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
+    assert "no transform" not in augment.worth.toolTip()
     click(augment.worth)
     assert dialog.images.isHidden() and all(box.isHidden() for box in dialog.strategies.values())
     click(dialog.start)

@@ -1,5 +1,6 @@
 """The page Layers: what is done with many layers at once, and with whole plans."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from PySide6.QtCore import QItemSelectionModel, QRect, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit, QStyle, QStyleOptionViewItem
+from PySide6.QtWidgets import QApplication, QLineEdit, QStyle, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.errors import UserError
@@ -15,7 +16,8 @@ from desktop_ft.core.events import LayerSeen, LayersSeen
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import BackboneChoice
-from desktop_ft.gui.layer_model import COMPARED, DRIFT, LEARNED, PATH_ROLE, REMARK, SHARE
+from desktop_ft.gui import languages
+from desktop_ft.gui.layer_model import COMPARED, DRIFT, LAYER, LEARNED, PATH_ROLE, REMARK, SHARE
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
@@ -225,6 +227,32 @@ def test_what_was_done_with_a_plan_is_told_on_every_page(window: MainWindow) -> 
     for name, said in (("plan.copy", "clipboard"), ("plan.paste", "The copied plan is this project's now")):
         window.actions_[name].trigger()
         assert said in window.notice.text
+
+
+@pytest.fixture(params=["en", "de"])
+def spoken(request: pytest.FixtureRequest, english_again: None, qapp: QApplication) -> str:
+    """The language that the window speaks."""
+    return languages.speak(qapp, request.param)
+
+
+def test_whatever_a_layer_does_finds_room_beside_the_others(
+    spoken: str, layers: LayersPage, window: MainWindow, tmp_path: Path
+) -> None:
+    window.session.state.go("layers")
+    leaves = window.session.state.tree.leaves()  # type: ignore[union-attr]
+    values = itertools.cycle([(0.00012, 0.00123, 0.2512), (1.2e-7, 1e-9, 1.2e-9), (1.2e3, 0.0, 0.0), (0.0, 0.9999, 0.00123)])
+    seen = tuple(
+        LayerSeen(path=leaf.path, gradient=gradient, update=update, drift=drift)
+        for leaf, (gradient, update, drift) in zip(leaves, values, strict=False)
+    )
+    window.session.training.show(tmp_path, MetricHistory.of([LayersSeen(epoch=epoch, layers=seen) for epoch in (0, 1)]))
+    click(layers.learning.switch)
+    layers.tree.expandAll()
+    header = layers.tree.header()
+    for column in LEARNED:
+        assert header.sectionSize(column) >= max(layers.tree.sizeHintForColumn(column), header.sectionSizeHint(column))
+    assert header.sectionSize(LAYER) >= layers.tree.sizeHintForColumn(LAYER), "and the names have what is left"
+    assert header.length() <= layers.tree.viewport().width()
 
 
 def test_the_tree_shows_how_the_layers_of_a_run_learn(layers: LayersPage, window: MainWindow, tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from desktop_ft import places
 from desktop_ft.cli import main
-from desktop_ft.core.checkup import Fault
+from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Fault
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.jobs.checkup import check_up
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.checked import checked_pictures
 from tests.pictures import encoded, fingerprint, write
 
 COLOURS = {"green": (60, 190, 70), "purple": (170, 60, 190)}
@@ -92,6 +94,40 @@ def test_the_command_tells_it_all_and_writes_a_repaired_recipe(
         and "train/purple/wrong.png" in said
         and "the first 1" not in said.split("Unlike")[0][:0]
     )
+
+
+def test_what_was_kept_in_the_window_is_not_told_by_the_command_but_counted(
+    folder: Path, plugins: Plugins, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe(dataset=DatasetChoice(folder=str(folder)), backbone=BackboneChoice(image_size=64))
+    found = check_up(recipe, plugins)
+    kept = checked_pictures(str(folder))
+    kept.add(LABELS, [found.suspects[0].mark(found.classes)])
+    kept.add(DOUBLES, [found.doubles[0].mark])
+    kept.add(ODD, [found.faults[0].mark])
+    monkeypatch.chdir(folder.parent)
+    asked = ["checkup", folder.name, "--image-size", "64"]
+    assert main([*asked, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert main([*asked, "--json", "--with-kept"]) == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert (whole["kept"], shown["kept"]) == (0, found.findings - found.without(kept.all()).findings)
+    assert shown["suspect_labels"] == whole["suspect_labels"][1:] and shown["near_doubles"] == whole["near_doubles"][1:]
+    assert "train/green/dark.png" not in [each["path"] for each in shown["faults"]]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert f"kept in the window: {shown['kept']} findings; --with-kept shows all" in said
+    next((places.data() / "checked").glob("*.json")).write_text("{")
+    assert main([*asked, "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == whole and "is not valid" in told.err, "what is damaged hides nothing"
+
+
+def test_of_near_doubles_the_command_tells_the_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(folder / "val" / "green" / "twin.jpg", folder / "train" / "purple" / "twin.jpg")
+    assert main(["checkup", str(folder), "--image-size", "64"]) == 0
+    said = " ".join(capsys.readouterr().out.split("Near doubles", 1)[1].split("Labels")[0].split())
+    assert "green, purple" in said
 
 
 def test_it_is_cancelled_between_pictures(recipe: Recipe, plugins: Plugins) -> None:

@@ -12,13 +12,13 @@ from desktop_ft.core.comparing import ALL, Comparison
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunStarted
-from desktop_ft.core.recipe import BackboneChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Standing, compare, planned
 from desktop_ft.plugin_manager import Plugins, load_plugins, set_enabled
 from desktop_ft.runs.run_folder import RunFolder
 from tests import tiny_backbone
-from tests.e2e.conftest import Command, start
+from tests.e2e.conftest import Command, shapes, start
 from tests.e2e.conftest import command as command
 from tests.models.tiny import save_safetensors
 from tests.pictures import encoded, photo, write
@@ -63,6 +63,18 @@ def folder(tmp_path: Path) -> ComparisonFolder:
 
 def run_folders(folder: ComparisonFolder) -> list[RunFolder]:
     return [RunFolder.open(path) for path in sorted((folder.path / "runs").iterdir())]
+
+
+def test_that_the_pictures_are_too_few_is_told_before_anything_is_trained(
+    recipe: Recipe, plugins: Plugins, folder: ComparisonFolder, tmp_path: Path
+) -> None:
+    tiny = shapes(tmp_path / "tiny", pictures=2)
+    few = recipe.model_copy(update={"dataset": DatasetChoice(folder=str(tiny), val=0.5)})
+    told: list[str] = []
+    with folder.worked():
+        planned(two(few), folder, plugins, warn=told.append)
+    (said,) = told
+    assert "to judge on" in said and "no difference can be shown. Hold out 6 at least." in said
 
 
 def test_every_run_learns_from_the_same_nested_pictures_and_all_is_told(

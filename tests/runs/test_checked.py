@@ -26,8 +26,8 @@ def test_what_is_added_is_there_until_it_is_forgotten(
     assert again.put_damaged_aside() is None
     assert (again.of("labels"), again.of("odd")) == (first | second, second)
     assert not CheckedPictures(home, "/others").of("labels")
-    again.forget("labels")
-    assert (checked.of("labels"), checked.of("odd")) == (set(), second)
+    again.forget("labels", second)
+    assert checked.all() == {"labels": first - second, "odd": second}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"labels": 3}', b"\xff\0"])
