@@ -12,6 +12,7 @@ from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
+from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
 from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
@@ -194,6 +195,9 @@ class ExportPage(Page):
         if self._model() is None:
             if any(path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file() for path in paths):
                 return False
+            if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:
+                self.notice.fail(refused)
+                return True
             # Never taken for new pictures of the project: that is not what this page is about.
             self.notice.say(
                 tr(
