@@ -88,7 +88,7 @@ class ExportPage(Page):
         super().__init__(tr("Export"), _about())
         self._session = session
         self._settings = AS_IT_IS
-        self._shown = ""
+        self._shown = self._part = ""
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -99,7 +99,7 @@ class ExportPage(Page):
         self.body.addWidget(self._try_card(), 1)
         runs, state = session.runs, session.state
         runs.began.connect(self._began)
-        runs.progressed.connect(self.progress.advance)
+        runs.progressed.connect(self._progressed)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
         runs.given_up.connect(self._given_up)
@@ -348,8 +348,17 @@ class ExportPage(Page):
     def _began(self, what: str) -> None:
         if what not in (EVALUATING, ASKING):
             self.notice.clear()
+            self._part = ""
             self.progress.begin(tr(what))
         self.refresh()
+
+    def _progressed(self, done: int, total: int | None) -> None:
+        part, before = self._session.runs.part, self._part
+        self._part = part
+        if part and part != before:
+            self.progress.part(part)
+        if done or total:
+            self.progress.advance(done, total)
 
     def _failed(self, error: BaseException) -> None:
         if not self.progress.isHidden():
