@@ -29,8 +29,8 @@ _AGAIN = marked("Export once more; if it happens again, choose another backbone.
 Progress = Callable[[str, int, int | None], None]
 """Told what is done now, how much of it, and of how much: None where nobody knows."""
 
-_COMPARING = marked("Comparing the file's answers with the model's")
-_TIMING = marked("Measuring how fast the file answers")
+_COMPARING = marked("Comparing the answers")
+_TIMING = marked("Measuring how fast it answers")
 
 
 class _Died(UserError):

@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 RESIZING_TOLERANCE = 1e-2
 """The same of a file that resizes pictures itself: single values come out others by 1/255 (see the tests)."""
 
-WRITING = marked("Writing the file: seconds for a small network, minutes for a large one")
+WRITING = marked("Writing the file, which may take minutes")
 
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""

@@ -39,7 +39,7 @@ CALIBRATED = 128
 """Most training photos that show an int8 file what values its layers take."""
 
 _ASKING = marked("Asking the trained model")
-_CALIBRATING = marked("Looking at training photos for the smaller file")
+_CALIBRATING = marked("Looking at training photos")
 
 
 def nobody(what: str, done: int, total: int | None) -> None:

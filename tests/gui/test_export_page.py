@@ -152,7 +152,7 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     )
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=4 * LONG)
     assert told[0] == told[1] and not dialog.reason.text()
-    for part in ("Asking the trained model", "Writing the file", "Looking at training photos", "Comparing the file's answers"):
+    for part in ("Asking the trained model", "Writing the file", "Looking at training photos", "Comparing the answers"):
         assert any(line.startswith(f"model-int8.onnx: {part}") for line in told[0]), (part, told[0])
     written = {Path(known.file).name for known in RunFolder.open(run).export_reports}
     assert {"model.onnx", "model-float16.onnx"} <= written
