@@ -58,8 +58,8 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     ended = watched(terminal, lambda emit, control, progress: train(recipe, run, plugins, emit, control, progress=progress))
     if ended.status is not RunStatus.COMPLETED:
         return tell_end(ended, run, terminal)
-    with terminal.progress("Comparing the export") as compare:
-        report = export_run(run, out / "model.onnx", plugins, progress=compare)
+    with terminal.phases() as progress:
+        report = export_run(run, out / "model.onnx", plugins, progress=progress)
     folder = RunFolder.open(run)
     evaluation = folder.evaluation
     if evaluation is None:

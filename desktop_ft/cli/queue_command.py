@@ -9,8 +9,7 @@ from desktop_ft.cli.run_commands import add_isolate, finish, verbs_of, watched
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus
-from desktop_ft.jobs.queueing import failed, next_run, settle
-from desktop_ft.jobs.training import look_at
+from desktop_ft.jobs.queueing import failed, look_ahead, next_run, settle
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs.queue import Queue, Waiting
 
@@ -52,7 +51,7 @@ def add_queue_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _add(arguments: argparse.Namespace, terminal: Terminal) -> int:
     recipe = recipe_from(arguments, terminal)
     with terminal.progress("Looking at the pictures") as progress:
-        look_at(recipe, load_plugins(), progress=progress)  # not at night, when nobody is there
+        look_ahead(recipe, load_plugins(), progress)
     added = Queue().add(recipe, arguments.name)
     terminal.document(_document(added))
     terminal.say(f"{added.number}: {added.name} waits. Start with: desktop-ft queue run")

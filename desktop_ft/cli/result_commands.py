@@ -230,7 +230,7 @@ def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     plugins, settings = load_plugins(), _export_settings(arguments)
     exporter = exporter_for(settings, plugins)
     out = arguments.out or RunFolder.open(run).exports / settings.file_name(exporter.suffix)
-    with terminal.progress("Exporting and comparing") as progress:
+    with terminal.phases() as progress:
         report = export_run(run, out, plugins, settings=settings, warn=terminal.note, progress=progress)
     terminal.document(export_document(report, out))
     show_export(report, out, terminal)
@@ -241,7 +241,7 @@ def _bundle(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run: Path = arguments.run_folder
     out = arguments.out or RunFolder.open(run).exports / f"bundle{BUNDLE_SUFFIX}"
     settings = _export_settings(arguments)
-    with terminal.progress("Exporting and comparing") as progress:
+    with terminal.phases() as progress:
         report = bundle_run(run, out, load_plugins(), settings=settings, warn=terminal.note, progress=progress)
     terminal.document(export_document(report, out))
     show_export(report, out, terminal)
@@ -262,7 +262,7 @@ def _export_settings(arguments: argparse.Namespace) -> ExportSettings:
 def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
     drop = _export_settings(arguments).largest_drop
     if arguments.every:
-        with terminal.progress("Exporting and comparing") as progress:
+        with terminal.phases() as progress:
             export_every(arguments.run_folder, load_plugins(), largest_drop=drop, warn=terminal.note, progress=progress)
     folder = RunFolder.open(arguments.run_folder)
     reports = folder.export_reports

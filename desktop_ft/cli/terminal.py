@@ -121,7 +121,9 @@ class Terminal:
         from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        # A bar as wide as what is left, so that figures beside a long description are never cut.
+        bar = BarColumn(bar_width=None)
+        columns = (TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self.err) as bars:
             tasks: dict[str, Any] = {}
             told_at = 0.0

@@ -26,7 +26,11 @@ from desktop_ft.core.metrics import Latency
 _ASK_CANCEL_EVERY_S = 0.1
 _AGAIN = marked("Export once more; if it happens again, choose another backbone.")
 
-Progress = Callable[[int, int | None], None]
+Progress = Callable[[str, int, int | None], None]
+"""Told what is done now, how much of it, and of how much: None where nobody knows."""
+
+_COMPARING = marked("Comparing the answers")
+_TIMING = marked("Measuring how fast it answers")
 
 
 class _Died(UserError):
@@ -79,6 +83,7 @@ def answers_of_file(
     Args:
         metadata: what the file must say of itself: classes, sizes, recipe.
         timed: measure its latency as well.
+        progress: told the photos that were answered.
 
     Raises:
         UserError: the file cannot be used or says something else, a photo cannot be read, or the process died.
@@ -88,6 +93,8 @@ def answers_of_file(
     predicted: list[int] = []
     latency: tuple[Latency, ...] = ()
     request = {"model": os.fspath(model), "paths": [os.fspath(path) for path in paths], "time": timed, **child.told}
+    if progress:
+        progress(tr(_COMPARING), 0, len(paths))
     for told in _conversation(child.module, request, cancel):
         if "what" in told:
             raise UserError(tr("The exported file cannot be used: {what}", what=tr(told["what"])), tr(told["cure"]))
@@ -109,7 +116,9 @@ def answers_of_file(
         logits.append(np.frombuffer(base64.b64decode(told["logits"]), dtype="<f4"))
         predicted.append(int(told["predicted"]))
         if progress:
-            progress(len(logits), len(paths))
+            progress(tr(_COMPARING), len(logits), len(paths))
+        if progress and timed and len(logits) == len(paths):
+            progress(tr(_TIMING), 0, None)
     if len(logits) != len(paths):
         raise RuntimeError(f"{len(logits)} answers for {len(paths)} photos")
     return FileAnswers(logits=np.stack(logits).astype(np.float32), predicted=np.array(predicted, dtype=np.int64), latency=latency)

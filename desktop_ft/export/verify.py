@@ -29,6 +29,8 @@ TOLERANCE = 1e-4
 RESIZING_TOLERANCE = 1e-2
 """The same of a file that resizes pictures itself: single values come out others by 1/255 (see the tests)."""
 
+WRITING = marked("Writing the file, which may take minutes")
+
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""
 
@@ -68,7 +70,7 @@ def export_and_verify(
     Args:
         largest_drop: how many percentage points of accuracy a file that is not exact may lose.
         ask: asks the written file.
-        progress: called with (photos compared, photos in all).
+        progress: told of each part of the work.
 
     Raises:
         UserError: the file's answers differ too much (names the worst photo and the figures), or it cannot be written. What was
@@ -84,6 +86,8 @@ def export_and_verify(
     settings = ExportSettings(format=exporter.name, input=job.input, precision=job.precision, largest_drop=largest_drop)
     out, temporary = job.path, _temporary(job.path)
     try:
+        if progress:
+            progress(tr(WRITING), 0, None)
         _write(exporter, replace(job, path=temporary), out)
         if cancel and cancel.is_set():
             raise Cancelled

@@ -12,6 +12,7 @@ from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.gui import words
+from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
 from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
@@ -87,7 +88,7 @@ class ExportPage(Page):
         super().__init__(tr("Export"), _about())
         self._session = session
         self._settings = AS_IT_IS
-        self._shown = ""
+        self._shown = self._part = ""
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -98,7 +99,7 @@ class ExportPage(Page):
         self.body.addWidget(self._try_card(), 1)
         runs, state = session.runs, session.state
         runs.began.connect(self._began)
-        runs.progressed.connect(self.progress.advance)
+        runs.progressed.connect(self._progressed)
         runs.failed.connect(self._failed)
         runs.warned.connect(self._warned)
         runs.given_up.connect(self._given_up)
@@ -194,6 +195,9 @@ class ExportPage(Page):
         if self._model() is None:
             if any(path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file() for path in paths):
                 return False
+            if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:
+                self.notice.fail(refused)
+                return True
             # Never taken for new pictures of the project: that is not what this page is about.
             self.notice.say(
                 tr(
@@ -344,8 +348,17 @@ class ExportPage(Page):
     def _began(self, what: str) -> None:
         if what not in (EVALUATING, ASKING):
             self.notice.clear()
+            self._part = ""
             self.progress.begin(tr(what))
         self.refresh()
+
+    def _progressed(self, done: int, total: int | None) -> None:
+        part, before = self._session.runs.part, self._part
+        self._part = part
+        if part and part != before:
+            self.progress.part(part)
+        if done or total:
+            self.progress.advance(done, total)
 
     def _failed(self, error: BaseException) -> None:
         if not self.progress.isHidden():

@@ -145,7 +145,8 @@ class ExportsDialog(QDialog):
         self.reason = label(role="muted")
         self._arrange()
         self._enable()
-        for signal in (session.runs.began, session.runs.ended, session.training.started, session.training.ended):
+        runs, training = session.runs, session.training
+        for signal in (runs.began, runs.progressed, runs.ended, training.started, training.ended):
             signal.connect(self._enable)
         session.runs.ended.connect(self.refresh)  # of several files some may be there, whatever became of the others
         session.state.export_changed.connect(self.refresh)
@@ -198,8 +199,8 @@ class ExportsDialog(QDialog):
         layout.addLayout(row(self.every, self.reason, None, close))
 
     def _enable(self, *_: object) -> None:
-        busy = self._session.runs.busy
-        reason = tr("{work} is under way.", work=tr(busy)) if busy else ""
+        busy, part = self._session.runs.busy, self._session.runs.part
+        reason = words.printable(part) or (tr("{work} is under way.", work=tr(busy)) if busy else "")
         if self._session.training.running:
             reason = tr("Wait until the run is over.")
         self.every.setEnabled(not reason)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
+from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.widgets import Notice, button
 
 _ENTRIES = 2000
@@ -34,7 +35,7 @@ class Offer(QWidget):
 
     def consider(self, paths: Sequence[Path], classes: Sequence[str]) -> None:
         """Offer to evaluate on what was dropped, where it is one folder or .zip that fits."""
-        fits = len(paths) == 1 and _has_class_folders(paths[0], classes)
+        fits = len(paths) == 1 and no_photo(paths[0]) is None and _has_class_folders(paths[0], classes)
         self._folder = paths[0] if fits else None
         self.setVisible(fits)
         name = words.printable(paths[0].name)

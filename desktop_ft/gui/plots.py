@@ -243,7 +243,8 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 def make_plot(title: str, below: str) -> Any:
     """An empty plot as all of the window's are; `below` says what runs from left to right."""
     pg.setConfigOptions(antialias=True)
-    plot = pg.PlotWidget(axisItems={side: _Axis(side) for side in ("left", "bottom")})
+    # A menu that is made and dropped is many widgets taken apart, each of which gives Python's lock away.
+    plot = pg.PlotWidget(axisItems={side: _Axis(side) for side in ("left", "bottom")}, enableMenu=False)
     plot.setAccessibleName(title)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no key does anything in it
     plot.setMinimumSize(180, 110)
@@ -252,7 +253,6 @@ def make_plot(title: str, below: str) -> Any:
     plot.showGrid(x=True, y=True, alpha=0.15)
     plot.setDownsampling(auto=True, mode="peak")
     plot.setClipToView(True)
-    plot.getPlotItem().setMenuEnabled(False)
     plot.getPlotItem().hideButtons()
     plot.setLabel("bottom", below)
     plot.getAxis("left").enableAutoSIPrefix(False)

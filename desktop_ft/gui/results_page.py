@@ -108,8 +108,8 @@ class ResultsPage(Page):
             return True
         self.tabs.setCurrentWidget(self.try_tab)
         self.offer.consider(paths, state.evaluation.classes)
-        if paths[0].suffix.lower() != ".zip":
-            self.trying.try_on(paths)
+        if paths[0].suffix.lower() != ".zip" or self.offer.isHidden():
+            self.trying.try_on(paths)  # of what is no photo it says what it is
         return True
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name

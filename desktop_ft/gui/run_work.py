@@ -85,6 +85,7 @@ class RunWork(QObject):
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
+        self._part = [""]  # the thread holds no Qt object
         self.asked: Path | None = None
         self.answers: list[jobs.predicting.Prediction] = []
         self._judged: Path | None = None
@@ -102,6 +103,11 @@ class RunWork(QObject):
     def verbs(self) -> Verbs:
         """What trains a run that begins now: this process, or one of its own."""
         return jobs.isolated if self._isolates() else jobs.training
+
+    @property
+    def part(self) -> str:
+        """Which part of the work is under way, in the person's language; "" where it has none."""
+        return self._part[0]
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
@@ -241,11 +247,11 @@ class RunWork(QObject):
 
     def export(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to `out` and prove it."""
-        plugins = self._plugins
+        plugins, part = self._plugins, self._part
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_run(
-                run, out, plugins, settings=settings, progress=report, cancel=cancel, warn=self._warnings.append
+                run, out, plugins, settings=settings, progress=_in(part, report), cancel=cancel, warn=self._warnings.append
             )
 
         self._begin(_EXPORTING, work)
@@ -253,11 +259,16 @@ class RunWork(QObject):
 
     def export_every(self, run: Path, largest_drop: float) -> None:
         """Write the run's model in every precision of every format, and prove each; `largest_drop` in percentage points."""
-        plugins = self._plugins
+        plugins, part = self._plugins, self._part
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_every(
-                run, plugins, largest_drop=largest_drop, progress=report, cancel=cancel, warn=self._warnings.append
+                run,
+                plugins,
+                largest_drop=largest_drop,
+                progress=_in(part, report),
+                cancel=cancel,
+                warn=self._warnings.append,
             )[0]
 
         self._begin(_EVERY, work)
@@ -265,11 +276,11 @@ class RunWork(QObject):
 
     def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
-        plugins = self._plugins
+        plugins, part = self._plugins, self._part
 
         def work(report: Report, cancel: threading.Event) -> Path:
             jobs.bundling.bundle_run(
-                run, out, plugins, settings=settings, progress=report, cancel=cancel, warn=self._warnings.append
+                run, out, plugins, settings=settings, progress=_in(part, report), cancel=cancel, warn=self._warnings.append
             )
             return out
 
@@ -380,7 +391,7 @@ class RunWork(QObject):
 
     def _over(self) -> None:
         self._task = None
-        self.busy = ""
+        self.busy = self._part[0] = ""
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
@@ -436,6 +447,16 @@ class RunWork(QObject):
     def _tell(self, found: _Read) -> None:
         for fault in found.faults:
             self.unread.emit(fault)
+
+
+def _in(part: list[str], report: Report) -> PhaseProgress:
+    """Reports how far each part of the work is, and writes into `part` which one that is."""
+
+    def tell(what: str, done: int, total: int | None) -> None:
+        part[0] = what
+        report(done, total)
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

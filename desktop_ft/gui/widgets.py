@@ -299,25 +299,29 @@ class Progress(QFrame):
         self._noun = noun
         self._in_bytes = in_bytes
         self._began = 0.0
-        self._what = label()
+        self.what = label()
         self._detail = label(role="muted")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._stop = button(tr("Cancel"), self._ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 10, 14, 10)
-        layout.addLayout(row(self._what, None, self._detail, self._stop))
+        layout.addLayout(row(self.what, None, self._detail, self._stop))
         layout.addWidget(self._bar)
         self.hide()
 
     def begin(self, what: str) -> None:
         """Show that `what` is under way."""
-        self._began = time.monotonic()
-        self._what.setText(words.printable(what))
-        self._detail.setText("")
-        self._bar.setRange(0, 0)
+        self.part(what)
         self._stop.setEnabled(True)
         self.show()
+
+    def part(self, what: str) -> None:
+        """Show that `what`, a part of the work, is under way now; how long that one takes is told anew."""
+        self._began = time.monotonic()
+        self.what.setText(words.printable(what))
+        self._detail.setText("")
+        self._bar.setRange(0, 0)
 
     def advance(self, done: int, total: int | None) -> None:
         """Show how far it is; `total` is None while unknown."""
@@ -334,7 +338,7 @@ class Progress(QFrame):
 
     def say(self, what: str, share: float) -> None:
         """Show what is under way now, and which share of all is done, for work that tells by itself how long the rest takes."""
-        self._what.setText(words.printable(what))
+        self.what.setText(words.printable(what))
         self._bar.setRange(0, 1000)
         self._bar.setValue(round(1000 * share))
 

@@ -6,7 +6,7 @@ import io
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings, F
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
-from desktop_ft.jobs.exporting import export_run, what_is_replaced
+from desktop_ft.export.checking import Progress
+from desktop_ft.jobs.exporting import export_run, nobody, what_is_replaced
 from desktop_ft.jobs.model_card import model_card
 from desktop_ft.jobs.running import Warn, open_run, silent
 from desktop_ft.plugin_manager import Plugins
@@ -35,7 +36,7 @@ def bundle_run(
     *,
     settings: ExportSettings = AS_IT_IS,
     warn: Warn = silent,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress = nobody,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
     """Export the run as ONNX that takes whole pictures, prove it, and write it to `out` with its card and programs for it.

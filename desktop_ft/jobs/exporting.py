@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
@@ -16,12 +16,12 @@ from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.dataset import Sample, Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.data.picture_file import UnreadablePicture
-from desktop_ft.export.checking import ONNX_CHILD, Child, answers_of_file
+from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_file
 from desktop_ft.export.metadata import build_metadata
-from desktop_ft.export.verify import Trial, export_and_verify
+from desktop_ft.export.verify import WRITING, Trial, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
@@ -38,6 +38,13 @@ COMPARED = 256
 CALIBRATED = 128
 """Most training photos that show an int8 file what values its layers take."""
 
+_ASKING = marked("Asking the trained model")
+_CALIBRATING = marked("Looking at training photos")
+
+
+def nobody(what: str, done: int, total: int | None) -> None:
+    """Hears nothing."""
+
 
 def export_run(
     run: Path,
@@ -47,12 +54,15 @@ def export_run(
     settings: ExportSettings = AS_IT_IS,
     keep_report: bool = True,
     warn: Warn = silent,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress = nobody,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
     """Write the run's best model to `out`, load it again without torch, and compare it on the person's own pictures.
 
     The report is kept in the run folder, unless the file is on its way to somewhere else. Imports torch.
+
+    Args:
+        progress: told of each part of the work.
 
     Raises:
         UserError: the exporter does not write what is asked for, the file's answers differ (a file that was at `out` before is
@@ -77,10 +87,10 @@ def export_run(
         path=out,
         precision=settings.precision,
         input=settings.input,
-        calibration=partial(_calibration, opened, root, cancel),
+        calibration=partial(_calibration, opened, root, progress, cancel),
     )
     replaced = what_is_replaced(out, opened.folder, settings)
-    trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, cancel)
+    trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, progress, cancel)
     report = export_and_verify(
         exporter,
         job,
@@ -125,7 +135,7 @@ def export_every(
     *,
     largest_drop: float = AS_IT_IS.largest_drop,
     warn: Warn = silent,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: Progress = nobody,
     cancel: threading.Event | None = None,
 ) -> tuple[ExportReport, ...]:
     """Export the run in every precision of every format, into its own folder; what is refused or cannot be written is warned of.
@@ -137,14 +147,19 @@ def export_every(
     for settings in every_kind(plugins, largest_drop):
         exporter = plugins.exporters.get(settings.format)
         out = RunFolder.open(run).exports / settings.file_name(exporter.suffix)
+        tell = partial(_tell_of, out.name, progress)
         try:
-            done.append(export_run(run, out, plugins, settings=settings, warn=warn, progress=progress, cancel=cancel))
+            done.append(export_run(run, out, plugins, settings=settings, warn=warn, progress=tell, cancel=cancel))
         except UserError as error:
             refused.append(error)
             warn(tr("{name}: {what}", name=out.name, what=error.what))
     if not done and refused:
         raise refused[0]
     return tuple(done)
+
+
+def _tell_of(name: str, progress: Progress, what: str, done: int, total: int | None) -> None:
+    progress(tr("{name}: {what}", name=name, what=what), done, total)
 
 
 def every_kind(plugins: Plugins, largest_drop: float = AS_IT_IS.largest_drop) -> list[ExportSettings]:
@@ -184,16 +199,22 @@ def to_compare(run: OpenRun) -> tuple[Sample, ...]:
 
 
 def _trial(
-    run: OpenRun, network: Network, samples: Sequence[Sample], settings: ExportSettings, cancel: threading.Event | None
+    run: OpenRun,
+    network: Network,
+    samples: Sequence[Sample],
+    settings: ExportSettings,
+    progress: Progress,
+    cancel: threading.Event | None,
 ) -> Trial:
     import numpy as np
 
     paths = [Path(run.manifest.root) / sample.path for sample in samples]
     # A file that takes whole pictures resizes every pixel of them, without the decoder's shortcut.
-    draft = settings.input is FileInput.TENSOR
+    draft, tell = settings.input is FileInput.TENSOR, partial(progress, tr(_ASKING))
+    tell(0, len(paths))
     return Trial(
         paths=paths,
-        reference=logits_of(network, paths, run.rule, draft=draft, cancel=cancel),
+        reference=logits_of(network, paths, run.rule, draft=draft, progress=tell, cancel=cancel),
         labels=np.array([sample.label for sample in samples], dtype=np.int64),
         judged=np.array([sample.subset is Subset.VAL for sample in samples], dtype=bool),
     )
@@ -207,13 +228,18 @@ def _child(exporter: Exporter, plugins: Plugins) -> Child:
     )
 
 
-def _calibration(run: OpenRun, root: Path, cancel: threading.Event | None) -> Iterator[np.ndarray]:
+def _calibration(run: OpenRun, root: Path, progress: Progress, cancel: threading.Event | None) -> Iterator[np.ndarray]:
     """Training photos from all over the list, which is sorted by class; those that cannot be read are left out."""
     from desktop_ft.data.decode import network_input
 
     learned = [sample for sample in run.manifest.samples if sample.subset is Subset.TRAIN]
-    for sample in learned[:: max(1, math.ceil(len(learned) / CALIBRATED))]:
-        if cancel and cancel.is_set():
-            raise Cancelled
-        with suppress(UnreadablePicture, OSError):
-            yield network_input(root / sample.path, run.rule)
+    shown = learned[:: max(1, math.ceil(len(learned) / CALIBRATED))]
+    try:
+        for number, sample in enumerate(shown):
+            if cancel and cancel.is_set():
+                raise Cancelled
+            progress(tr(_CALIBRATING), number, len(shown))
+            with suppress(UnreadablePicture, OSError):
+                yield network_input(root / sample.path, run.rule)
+    finally:
+        progress(tr(WRITING), 0, None)  # whoever wants only some of them writes on as well

@@ -11,7 +11,7 @@ from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs import training
+from desktop_ft.jobs import building, training
 from desktop_ft.jobs.training import Emit, PhaseProgress, Verbs, new_run_path
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
@@ -35,6 +35,20 @@ class QueuedRun:
     recipe: Recipe
     path: Path
     fit: Fit
+
+
+def look_ahead(recipe: Recipe, plugins: Plugins, progress: Callable[[int, int | None], None] | None = None) -> None:
+    """Say now what a run of `recipe` would say at night, when nobody is there. Imports torch for a weights file of one's own.
+
+    Args:
+        progress: told the pictures looked at, and how many there are once that is known.
+
+    Raises:
+        UserError: the recipe cannot be run, or its weights file is not there, cannot be read or does not fit.
+    """
+    manifest = training.look_at(recipe, plugins, progress=progress)
+    if recipe.backbone.weights:
+        building.untrained(recipe, plugins.backbones.get(recipe.backbone.name), len(manifest.classes))
 
 
 def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedRun | None:

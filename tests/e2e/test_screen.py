@@ -1,14 +1,17 @@
-"""The window on a real X screen with a window manager: a folder dragged from another process."""
+"""The window on a real X screen with a window manager: what is dragged from another process."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.data.test_model_files import BUNDLE
+from tests.reliability import hostile_onnx
 
 TOOLS = ("Xvfb", "openbox", "xdotool")
 WAIT_S = 60
@@ -52,18 +55,51 @@ def window_named(env: dict[str, str], title: str) -> str:
     return xdotool(env, "search", "--sync", "--onlyvisible", "--name", title).splitlines()[0]
 
 
+def drag(env: dict[str, str], path: Path, to: Callable[[], str]) -> str:
+    """Drag `path` out of another program and drop it on the window; returns what `to` tells of it then."""
+    with running(sys.executable, Path(__file__).with_name("drag_source.py"), path, env=env):
+        source = window_named(env, "^another program$")
+        xdotool(env, "windowraise", source, "mousemove", "--window", source, 40, 40, "sleep", 0.3, "mousedown", 1)
+        steps = [word for _ in range(12) for word in ("mousemove_relative", "--", 40, -12, "sleep", 0.05)]
+        xdotool(env, *steps, "sleep", 0.3, "mouseup", 1)
+        return to()
+
+
+def close(env: dict[str, str], window: str, process: "subprocess.Popen[str]") -> None:
+    """Close the window with a key, and see that it goes in silence."""
+    xdotool(env, "windowactivate", "--sync", window, "key", "ctrl+q")
+    _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+    assert said == ""
+
+
 @pytest.mark.slow
 @pytest.mark.screen
 def test_a_folder_dragged_from_another_program_is_opened(screen: dict[str, str], photos: Path) -> None:
     with running(sys.executable, "-m", "desktop_ft", env=screen, stderr=subprocess.PIPE) as window:
         window_named(screen, "^Desktop FT$")
-        with running(sys.executable, Path(__file__).with_name("drag_source.py"), photos, env=screen):
-            source = window_named(screen, "^another program$")
-            xdotool(screen, "windowraise", source, "mousemove", "--window", source, 40, 40, "sleep", 0.3, "mousedown", 1)
-            steps = [word for _ in range(12) for word in ("mousemove_relative", "--", 40, -12, "sleep", 0.05)]
-            xdotool(screen, *steps, "sleep", 0.3, "mouseup", 1)
-            opened = window_named(screen, "^photos.*Desktop FT$")
-        xdotool(screen, "windowactivate", "--sync", opened, "key", "ctrl+q")
-        _, said = window.communicate(timeout=WAIT_S)
-        assert window.returncode == 0
-        assert said == ""
+        opened = drag(screen, photos, lambda: window_named(screen, "^photos.*Desktop FT$"))
+        close(screen, opened, window)
+
+
+@pytest.mark.slow
+@pytest.mark.screen
+def test_an_exported_file_dragged_from_another_program_shows_its_card(screen: dict[str, str], tmp_path: Path) -> None:
+    (file := tmp_path / "small.onnx").write_bytes(hostile_onnx.sound().SerializeToString())
+    with running(sys.executable, "-m", "desktop_ft", env=screen, stderr=subprocess.PIPE) as process:
+        window = window_named(screen, "^Desktop FT$")
+        card = drag(screen, file, lambda: window_named(screen, "^small.onnx"))
+        xdotool(screen, "windowactivate", "--sync", card, "key", "Escape")
+        close(screen, window, process)
+
+
+@pytest.mark.slow
+@pytest.mark.screen
+def test_a_bundle_dragged_from_another_program_is_told_of(screen: dict[str, str], tmp_path: Path) -> None:
+    (file := tmp_path / "mine.zip").write_bytes(BUNDLE)
+    telling = Path(__file__).with_name("telling_window.py")
+    with running(sys.executable, telling, env=screen, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        window = window_named(screen, "^Desktop FT$")
+        assert process.stdout is not None
+        assert drag(screen, file, process.stdout.readline).startswith("mine.zip is a bundle of Desktop FT.")
+        close(screen, window, process)

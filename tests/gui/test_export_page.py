@@ -146,7 +146,14 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     assert dialog is not None
     click(dialog.every)
     assert not dialog.every.isEnabled() and dialog.reason.text()
+    told, lines = [set[str](), set[str]()], (dialog.reason, export.progress.what)
+    window.session.runs.progressed.connect(
+        lambda done, total: [said.add(line.text()) for said, line in zip(told, lines, strict=True)]
+    )
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=4 * LONG)
+    assert told[0] == told[1] and not dialog.reason.text()
+    for part in ("Asking the trained model", "Writing the file", "Looking at training photos", "Comparing the answers"):
+        assert any(line.startswith(f"model-int8.onnx: {part}") for line in told[0]), (part, told[0])
     written = {Path(known.file).name for known in RunFolder.open(run).export_reports}
     assert {"model.onnx", "model-float16.onnx"} <= written
     assert {known.settings.largest_drop for known in RunFolder.open(run).export_reports} == {20}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pyqtgraph.graphicsItems.ViewBox.ViewBoxMenu import ViewBoxMenu
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QImage
 from PySide6.QtSvg import QSvgRenderer
@@ -19,6 +20,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import MachineUse, RatesSet
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.gui.main_window import MainWindow
+from desktop_ft.gui.plots import free_plot, make_plot
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.runs import atomic
 from tests.core.test_curves import history
@@ -36,6 +38,16 @@ def train(window: MainWindow) -> TrainPage:
 
 def drawn(train: TrainPage, name: str) -> np.ndarray:
     return train.plots.shown.values(name)
+
+
+def test_a_plot_makes_no_menu_only_to_take_it_apart_again(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
+    # Beside a busy thread each widget taken apart is a wait for Python's lock: on a crowded machine the window stood still.
+    made = list[str]()
+    before = ViewBoxMenu.__init__
+    monkeypatch.setattr(ViewBoxMenu, "__init__", lambda menu, view: (made.append("menu"), before(menu, view))[1])
+    plot = make_plot("Loss", "epoch")
+    assert made == [] and not plot.getPlotItem().menuEnabled() and not plot.getPlotItem().getViewBox().menuEnabled()
+    free_plot(plot)
 
 
 def test_what_is_empty_shows_no_numbers_of_its_own_making(train: TrainPage, window: MainWindow) -> None:

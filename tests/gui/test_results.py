@@ -32,6 +32,7 @@ from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
+from tests.data.test_model_files import SAID
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
 
@@ -449,6 +450,21 @@ def test_a_folder_of_class_folders_is_answered_and_can_be_judged(
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert window.session.state.judged == folder
     assert "all of new" in results.figures.text()
+
+
+@pytest.mark.parametrize("where", ["results", "export"])
+@pytest.mark.parametrize("said", list(SAID))
+def test_a_dropped_bundle_or_foreign_export_is_told_of_at_once(
+    window: MainWindow, figures: ResultsPage, tmp_path: Path, where: str, said: str
+) -> None:
+    (packed := tmp_path / "model.zip").write_bytes(SAID[said])
+    window.session.state.go(where)
+    assert drop(window, packed)
+    export = window.page("export")
+    assert isinstance(export, ExportPage)
+    told = figures.trying.notice.text if where == "results" else export.notice.text
+    assert " ".join(told.split()).startswith(f"model.zip {said}")
+    assert not figures.offer.isVisible() and not window.session.runs.busy
 
 
 @pytest.mark.slow

@@ -6,6 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from desktop_ft import places
 from desktop_ft.api import TrainEvent
@@ -214,3 +216,21 @@ def test_what_could_never_be_trained_is_not_taken(recipe: Recipe, tmp_path: Path
     assert not Queue().entries()
     assert main(["queue", "add", recipe.dataset.folder, "--name", "good"]) == 0
     assert [each.name for each in Queue().entries()] == ["good"]
+
+
+@pytest.mark.parametrize("what", ["gone", "no weights", "of another network"])
+def test_weights_that_could_never_be_started_from_are_told_of_as_by_a_run(
+    recipe: Recipe, tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "own.safetensors"
+    if what == "no weights":
+        weights.write_text("hello")
+    elif what == "of another network":
+        save_file({"conv.weight": torch.zeros(3, 3)}, weights)
+    named = [recipe.dataset.folder, "--weights", str(weights)]
+    said = []
+    for command in (["queue", "add"], ["train", "--out", str(tmp_path / "run")]):
+        assert main([*command, *named]) == 2
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == said[1] and "own.safetensors" in said[0]
+    assert not Queue().entries()
