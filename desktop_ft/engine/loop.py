@@ -306,8 +306,8 @@ class Loop:
         if followed:
             self._warn(
                 tr(
-                    "From epoch {epoch} on BatchNorm layers are judged with what they see of these pictures: {seen:.0%} of the "
-                    "validation pictures are right so, and {followed:.0%} with what they remember of others.",
+                    "From epoch {epoch} on BatchNorm layers answer with what they see of these pictures: {seen:.0%} of the "
+                    "validation pictures are right that way, and {followed:.0%} with what they remember of others.",
                     epoch=at.epoch + 1,
                     seen=seen.share,
                     followed=followed.share,
