@@ -146,7 +146,8 @@ def measured(name: str, folder: Path, place: Path) -> Line:
             line = _exported(_recipe(folder, name, weights), own, plugins)
             return {"weights": "random", "draws": seed + 1} | line
         except UserError as error:
-            if not (own / "run").exists() or (rounding := _rounding(own / "run", plugins)) <= TOLERANCE:
+            # Two that are each so far from the exact answer may be twice as far from each other.
+            if not (own / "run").exists() or (rounding := _rounding(own / "run", plugins)) <= TOLERANCE / 2:
                 raise
             refused = f"{error.what} In PyTorch itself float32 is off by {rounding:.1e} from float64."
     raise UserError(f"{_DRAWS} draws of weights were unstable. Of the last: {refused}", "Try pre-trained weights.")
