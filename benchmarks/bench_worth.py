@@ -51,8 +51,8 @@ def tilted(picture: Image.Image, chance: random.Random) -> Image.Image:
 
 
 def mirrored(picture: Image.Image, chance: random.Random) -> Image.Image:
-    """`picture`, half of the time as a mirror shows it."""
-    return ImageOps.mirror(picture) if chance.random() < 0.5 else picture
+    """`picture` as a mirror shows it."""
+    return ImageOps.mirror(picture)
 
 
 def as_it_is(picture: Image.Image, chance: random.Random) -> Image.Image:
@@ -63,7 +63,7 @@ def as_it_is(picture: Image.Image, chance: random.Random) -> Image.Image:
 CASES: dict[str, tuple[Callable[[Image.Image, random.Random], Image.Image], str]] = {
     "as they are": (as_it_is, ""),
     "tilted": (tilted, "rotation"),
-    "half of them mirrored": (mirrored, "horizontal_flip"),
+    "mirrored": (mirrored, "horizontal_flip"),
 }
 """What is done to the pictures held out, and the transform that helps then."""
 

@@ -58,7 +58,7 @@ best. Recommended is the fastest of those that the probe does not tell apart.{re
 _WORTH = """## Whether the worth of a transform is told rightly
 
 `benchmarks/bench_worth.py`: the shipped digits, {pictures} of each class to learn from, at {side} pixels; {plan},
-{views} views, {epochs} epochs, {seeds} seeds; held-out pictures ({judged}) as they are, tilted, or half of them mirrored, so
+{views} views, {epochs} epochs, {seeds} seeds; held-out pictures ({judged}) as they are, tilted, or mirrored, so
 that it is known which transform helps. Told is what having the transform gains, in points, with the 95 % interval; *sure* is
 what is said to be.{remark}
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _NAME = "desktop-ft"
 _UNBOUNDED = 10_000
 _TOLD_EVERY_S = 0.05
+_ROOM_BELOW = 4
+"""Lines of the terminal that bars leave free, for notes above them."""
 _LINE_EVERY_S = 10.0
 _SAID_AGAIN_AFTER = 6
 ProgressCallback = Callable[[int, int | None], None]
@@ -132,6 +134,7 @@ class Terminal:
                 nonlocal told_at
                 now = time.monotonic()
                 if what not in tasks:
+                    self._make_way(bars, list(tasks.values()))
                     tasks[what] = bars.add_task(escape(what), total=total)
                 elif done != total and now - told_at < _TOLD_EVERY_S:
                     return  # a million files are not told one by one
@@ -139,6 +142,14 @@ class Terminal:
                 bars.update(tasks[what], completed=done, total=total)
 
             yield tell
+
+    def _make_way(self, bars: Any, tasks: list[Any]) -> None:
+        """End what nobody knew the end of, now that another phase begins, and hide what would push that one off the screen."""
+        for task in bars.tasks:
+            if task.id == tasks[-1] and task.total is None:
+                bars.update(task.id, total=max(1, task.completed), completed=max(1, task.completed))
+        if len(tasks) >= (room := max(1, self.err.height - _ROOM_BELOW)):
+            bars.update(tasks[-room], visible=False)
 
     @contextmanager
     def _lines(self) -> Iterator[PhaseCallback]:

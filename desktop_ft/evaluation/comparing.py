@@ -179,7 +179,9 @@ def _tests(comparison: Comparison, judged: Judged, runs: Sequence[RunFigures]) -
                 corrected=1.0,
             )
         )
-    for test, corrected in zip(made, holm([test.p for test in made]), strict=True):
+    # For all that are planned, so that what is shown of some of them is not taken back when the others end.
+    waiting = [1.0] * (len(comparison.pairs) - len(made))
+    for test, corrected in zip(made, holm([*(test.p for test in made), *waiting]), strict=False):
         yield replace(test, corrected=corrected)
 
 

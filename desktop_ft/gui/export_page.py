@@ -353,10 +353,12 @@ class ExportPage(Page):
         self.refresh()
 
     def _progressed(self, done: int, total: int | None) -> None:
-        part, before = self._session.runs.part, self._part
-        self._part = part
-        if part and part != before:
-            self.progress.part(part)
+        before, news = self._part, self._session.runs.news
+        self._part = news[0]
+        if self._part:  # with its figures of the same moment: those of the part before would fill its bar
+            _, done, total = news
+        if self._part and self._part != before:
+            self.progress.part(self._part)
         if done or total:
             self.progress.advance(done, total)
 

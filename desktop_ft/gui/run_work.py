@@ -44,6 +44,9 @@ _KEPT = {
     _EVERY: marked("Cancelled. The files that were proven before are kept."),
 }
 
+_News = tuple[str, int, int | None]
+_NO_NEWS: _News = ("", 0, None)
+
 
 class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
@@ -85,7 +88,7 @@ class RunWork(QObject):
         self._task: Task | None = None
         self._warnings: list[str] = []
         self.busy = ""
-        self._part = [""]  # the thread holds no Qt object
+        self._news: list[_News] = [_NO_NEWS]  # the thread holds no Qt object
         self.asked: Path | None = None
         self.answers: list[jobs.predicting.Prediction] = []
         self._judged: Path | None = None
@@ -107,7 +110,12 @@ class RunWork(QObject):
     @property
     def part(self) -> str:
         """Which part of the work is under way, in the person's language; "" where it has none."""
-        return self._part[0]
+        return self._news[0][0]
+
+    @property
+    def news(self) -> _News:
+        """The part under way, how much of it is done, and of how much: of one moment."""
+        return self._news[0]
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
@@ -247,11 +255,11 @@ class RunWork(QObject):
 
     def export(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to `out` and prove it."""
-        plugins, part = self._plugins, self._part
+        plugins, news = self._plugins, self._news
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_run(
-                run, out, plugins, settings=settings, progress=_in(part, report), cancel=cancel, warn=self._warnings.append
+                run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
 
         self._begin(_EXPORTING, work)
@@ -259,14 +267,14 @@ class RunWork(QObject):
 
     def export_every(self, run: Path, largest_drop: float) -> None:
         """Write the run's model in every precision of every format, and prove each; `largest_drop` in percentage points."""
-        plugins, part = self._plugins, self._part
+        plugins, news = self._plugins, self._news
 
         def work(report: Report, cancel: threading.Event) -> ExportReport:
             return jobs.exporting.export_every(
                 run,
                 plugins,
                 largest_drop=largest_drop,
-                progress=_in(part, report),
+                progress=_in(news, report),
                 cancel=cancel,
                 warn=self._warnings.append,
             )[0]
@@ -276,11 +284,11 @@ class RunWork(QObject):
 
     def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
-        plugins, part = self._plugins, self._part
+        plugins, news = self._plugins, self._news
 
         def work(report: Report, cancel: threading.Event) -> Path:
             jobs.bundling.bundle_run(
-                run, out, plugins, settings=settings, progress=_in(part, report), cancel=cancel, warn=self._warnings.append
+                run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
             return out
 
@@ -391,7 +399,7 @@ class RunWork(QObject):
 
     def _over(self) -> None:
         self._task = None
-        self.busy = self._part[0] = ""
+        self.busy, self._news[0] = "", _NO_NEWS
         self.ended.emit()
 
     def _trained(self, fault: BaseException | None) -> None:
@@ -449,11 +457,11 @@ class RunWork(QObject):
             self.unread.emit(fault)
 
 
-def _in(part: list[str], report: Report) -> PhaseProgress:
-    """Reports how far each part of the work is, and writes into `part` which one that is."""
+def _in(news: list[_News], report: Report) -> PhaseProgress:
+    """Reports how far each part of the work is, and writes into `news` which one that is as well."""
 
     def tell(what: str, done: int, total: int | None) -> None:
-        part[0] = what
+        news[0] = what, done, total
         report(done, total)
 
     return tell

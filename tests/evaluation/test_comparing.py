@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop_ft.core.augmentation import AugmentationSpec
-from desktop_ft.core.comparing import ALL, Compared, Comparison, CurvePoint, RunFigures
+from desktop_ft.core.comparing import ALL, Compared, Comparison, CurvePoint, RunFigures, augmentation_strategies
 from desktop_ft.core.events import EpochDone, PrecisionChosen, PrefixReady, RunStarted, StepDone, TrainEvent
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.values import from_json, to_json
@@ -152,6 +152,20 @@ def test_what_is_complete_so_far_is_told_as_such() -> None:
         found = told(plan, runs[:count])
         assert ("runs are complete; what follows" in page(found, {})) is (count < len(runs))
         assert from_json(Compared, to_json(found), "it") == found
+
+
+def test_what_is_shown_of_some_runs_is_not_taken_back_when_the_others_end() -> None:
+    """Seven pictures, all of which one way knows and another none of: sure alone, and not among the four that are planned."""
+    transforms = ("rotation", "colour", "horizontal_flip")
+    base = Recipe(
+        dataset=DatasetChoice(folder="/toys"), augmentation=tuple(AugmentationSpec(transform=name) for name in transforms)
+    )
+    plan = Comparison(base=base, strategies=augmentation_strategies(base), seeds=1, images=(ALL,))
+    judged = dataclasses.replace(JUDGED, pictures=JUDGED.pictures[:7])
+    share = {"as-it-is": (), "without:rotation": tuple(range(7))}
+    runs = [dataclasses.replace(run, wrong=share[run.strategy]) for run in figures(plan, lambda *_: 1.0) if run.strategy in share]
+    (test,) = compared(plan, judged, runs, (), planned=len(plan.runs({}))).tests
+    assert test.p == pytest.approx(2**-6) and test.corrected == pytest.approx(len(plan.pairs) * 2**-6) and not test.is_sure
 
 
 def test_the_page_loads_nothing_and_shows_names_literally() -> None:
