@@ -23,6 +23,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_home_of_a_person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is made once for many tests is made before any test has its home: then too the person's own is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESKTOP_FT_HOME", str(tmp_path_factory.mktemp("home_of_all")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings, caches and runs of the test, away from the person's own; subprocesses inherit it."""

@@ -16,6 +16,7 @@ from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
 from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
+from desktop_ft.gui.offer import is_to_open
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_work import ASKING, EVALUATING
 from desktop_ft.gui.session import Session
@@ -187,14 +188,15 @@ class ExportPage(Page):
         self.proof_text.setText(where + proof(report))
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
-        """Photos and folders dropped here are asked about, once there is a model."""
+        """Photos and folders dropped here are asked about, once there is a model; runs and recipes are opened as ever."""
+        if any(is_to_open(path) for path in paths):
+            return False
+        self.notice.clear()  # it was about what was dropped before
         if self._session.runs.busy:
             busy = tr(self._session.runs.busy)
             self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=busy), "warn")
             return True
         if self._model() is None:
-            if any(path.suffix.lower() == ".toml" or (path / "recipe.toml").is_file() for path in paths):
-                return False
             if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:
                 self.notice.fail(refused)
                 return True

@@ -68,7 +68,9 @@ class PlotControls(QWidget):
         self.save.setEnabled(bool(self._session.training.history.steps))
 
     def _tell(self, pointed: str) -> None:
-        self.pointed.setText(pointed or tr("Point at a curve to read its values."))
+        self.pointed.setText(
+            pointed or tr("Point at a curve to read its values; the wheel looks closer, a double click shows all again.")
+        )
 
     def _set_log(self, log: bool) -> None:
         self._plots.shown.set_log(log)

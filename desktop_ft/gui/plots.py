@@ -49,6 +49,7 @@ class View(QWidget):
         self._history, self._planned, self._smooth_over = MetricHistory(), 1, 1
         for plot in self.plots:
             plot.scene().sigMouseMoved.connect(partial(self._point, plot))
+            plot.scene().sigMouseClicked.connect(self._click)
         theme.changed.connect(self._recolour)
 
     @property
@@ -61,6 +62,13 @@ class View(QWidget):
         if history is not self._history:
             self._epochs_shown = 0  # another run is shown whole
         self._history, self._planned = history, planned
+        self.redraw()
+
+    def show_whole(self) -> None:
+        """Show from the beginning to the end again, whatever part was looked at."""
+        self._epochs_shown = 0
+        for plot in self.plots:
+            plot.enableAutoRange(axis="x")  # what runs over the epochs says itself how far
         self.redraw()
 
     def redraw(self) -> None:
@@ -167,6 +175,10 @@ class View(QWidget):
             line.setPen(self._pen(colours.muted, 1, Qt.PenStyle.DotLine))
             line.label.setFormat(_short(told.change) if plot is self.plots[0] else "")
             line.label.setColor(colours.muted)
+
+    def _click(self, event: Any) -> None:
+        if event.double():
+            self.show_whole()
 
     def _point(self, plot: Any, where: QPointF) -> None:
         if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):

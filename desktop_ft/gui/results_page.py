@@ -107,6 +107,7 @@ class ResultsPage(Page):
             self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=tr(runs.busy)), "warn")
             return True
         self.tabs.setCurrentWidget(self.try_tab)
+        self.trying.notice.clear()  # it was about what was dropped before
         self.offer.consider(paths, state.evaluation.classes)
         if paths[0].suffix.lower() != ".zip" or self.offer.isHidden():
             self.trying.try_on(paths)  # of what is no photo it says what it is

@@ -299,6 +299,7 @@ class Progress(QFrame):
         self._noun = noun
         self._in_bytes = in_bytes
         self._began = 0.0
+        self._is_ending = False
         self.what = label()
         self._detail = label(role="muted")
         self._bar = QProgressBar()
@@ -312,12 +313,15 @@ class Progress(QFrame):
 
     def begin(self, what: str) -> None:
         """Show that `what` is under way."""
-        self.part(what)
         self._stop.setEnabled(True)
+        self._is_ending = False
+        self.part(what)
         self.show()
 
     def part(self, what: str) -> None:
         """Show that `what`, a part of the work, is under way now; how long that one takes is told anew."""
+        if self._is_ending:
+            return
         self._began = time.monotonic()
         self.what.setText(words.printable(what))
         self._detail.setText("")
@@ -325,6 +329,8 @@ class Progress(QFrame):
 
     def advance(self, done: int, total: int | None) -> None:
         """Show how far it is; `total` is None while unknown."""
+        if self._is_ending:
+            return  # it was asked to stop, and that stays in sight until it has
         if not total:
             self._detail.setText(words.size(done) if self._in_bytes else f"{done:,} {self._noun}")
             return
@@ -358,6 +364,8 @@ class Progress(QFrame):
 
     def _ask(self) -> None:
         self._stop.setEnabled(False)
+        self._is_ending = True
+        self._bar.setRange(0, 0)
         self._detail.setText(tr("Stopping…"))
         self.cancelled.emit()
 

@@ -53,13 +53,13 @@ def bundle_run(
             tr("Name the file {name}.", name=f"{out.stem}{BUNDLE_SUFFIX}"),
         )
     settings = settings.model_copy(update={"format": "onnx", "input": FileInput.PICTURE})
+    replaced = what_is_replaced(out, RunFolder.open(run), settings)
     with tempfile.TemporaryDirectory(prefix="desktop-ft-") as folder:
         model = Path(folder) / _MODEL
         report = export_run(
             run, model, plugins, settings=settings, keep_report=False, warn=warn, progress=progress, cancel=cancel
         )
         content = _zipped(_parts(run, plugins, model.read_bytes(), replace(report, file=_MODEL)))
-    replaced = what_is_replaced(out, RunFolder.open(run), settings)
     atomic.make_folder(out.parent)
     atomic.write(out, content)
     if replaced:

@@ -25,6 +25,7 @@ from desktop_ft.export.verify import WRITING, Trial, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def export_run(
     exporter = exporter_for(settings, plugins)
     if not out.name.endswith(exporter.suffix):
         raise UserError(
-            tr("{name} does not end in {suffix}.", name=out.name, suffix=exporter.suffix),
-            tr("Name the file {name}.", name=f"{out.stem}{exporter.suffix}"),
+            tr("{name} does not end in {suffix}.", name=out.name or out, suffix=exporter.suffix),
+            tr("Name the file {name}.", name=f"{out.stem or 'model'}{exporter.suffix}"),
         )
     opened = open_run(run, plugins)
     network = trained_network(opened, warn)
@@ -118,9 +119,16 @@ def export_run(
 
 
 def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str:
-    """What to say once a file of these settings has replaced the one at `out`; "" where there is none, or just such a one."""
-    if not out.is_file():
-        return ""
+    """What to say once a file of these settings has replaced the one at `out`; "" where there is none, or just such a one.
+
+    Raises:
+        UserError: there can be no such file, as its name is too long.
+    """
+    try:
+        if not out.is_file():
+            return ""
+    except OSError as error:
+        raise atomic.cannot_write(out, 0, error) from error
     before = next((each.settings for each in run.export_reports if Path(each.file).absolute() == out.absolute()), None)
     if before is None:
         return tr("{name} was there: replaced.", name=out.name)

@@ -18,7 +18,7 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_results import LONG, judged, run, trained  # noqa: F401 - fixtures
-from tests.gui.test_window import click, page
+from tests.gui.test_window import click, drop, page
 
 
 @pytest.fixture
@@ -57,6 +57,22 @@ def report(run: Path, name: str, **others: object) -> ExportReport:  # noqa: F81
         "latency": (Latency(batch=1, milliseconds=3.0), Latency(batch=8, milliseconds=20.0)),
     }
     return ExportReport(**(known | others))  # type: ignore[arg-type] # values by name
+
+
+def test_runs_and_recipes_dropped_beside_a_model_are_opened(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    model = RunFolder.open(judged).exports / "model.onnx"
+    model.write_bytes(b"a model")
+    window.session.state.set_export(report(judged, model.name))
+    assert drop(window, judged / "recipe.toml") and not window.session.runs.busy
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
+    window.session.state.go("export")
+    assert drop(window, judged) and not window.session.runs.busy
+    assert window.session.state.page == "results"
 
 
 def test_the_name_follows_what_is_chosen_until_one_is_typed(export: ExportPage) -> None:

@@ -32,7 +32,7 @@ from desktop_ft.gui.offer import Offer
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.theme import Theme, ThemeChoice
-from desktop_ft.gui.widgets import Page
+from desktop_ft.gui.widgets import Page, Progress
 
 
 class Mode(StrEnum):
@@ -365,3 +365,20 @@ def test_what_a_page_puts_off_is_drawn_once_and_in_order(qtbot: QtBot) -> None:
     page.hide()
     page.show()
     assert drawn == ["second", "first"]
+
+
+def test_that_work_is_to_stop_stays_in_sight_until_it_has(qtbot: QtBot) -> None:
+    progress = Progress("photos")
+    qtbot.addWidget(progress)
+    progress.begin("Exporting")
+    progress.part("Writing")
+    progress.advance(1, 4)
+    (cancel,) = progress.findChildren(QPushButton)
+    with qtbot.waitSignal(progress.cancelled):
+        cancel.click()
+    progress.part("Comparing")
+    progress.advance(2, 4)
+    assert [line.text() for line in progress.findChildren(QLabel)] == ["Writing", "Stopping…"]
+    progress.begin("Exporting")
+    progress.advance(3, 4)
+    assert [line.text() for line in progress.findChildren(QLabel)] == ["Exporting", "3 of 4 photos"] and cancel.isEnabled()

@@ -1,7 +1,7 @@
 """Ticking layers: exactly what was ticked changes, and the plan stays short."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desktop_ft.core.errors import UserError
@@ -106,6 +106,7 @@ def simplified_by_trial(plan: FreezePlan) -> FreezePlan:
     return best
 
 
+@settings(deadline=None)
 @given(
     preset=st.sampled_from(PRESETS),
     policy=st.sampled_from(BatchNormPolicy),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyqtgraph.graphicsItems.ViewBox.ViewBoxMenu import ViewBoxMenu
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtTest import QTest
@@ -96,6 +96,30 @@ def test_what_lies_under_the_mouse_is_told(train: TrainPage, qtbot: QtBot) -> No
     QTest.mouseMove(train.plots.learning.loss.viewport(), where)
     qtbot.waitUntil(lambda: "epoch 2, batch 25" in train.controls.pointed.text())
     assert "validation loss 0.75, accuracy 33.3 %" in train.controls.pointed.text()
+
+
+@pytest.mark.parametrize("view", ["learning", "machine"])
+def test_a_double_click_shows_all_again_after_a_look_at_a_part(train: TrainPage, view: str) -> None:
+    run = history(2, 50)
+    for seconds in (0.0, 120.0, 240.0):
+        run.add(MachineUse(seconds=seconds, cpu=0.5, memory=10**9, gpu=None, gpu_memory=None, gpu_celsius=None))
+    train._session.training.show(Path("another run"), run)
+    train.plots.tabs.setCurrentWidget(getattr(train.plots, view))
+    plot = train.plots.shown.plots[0]
+    box = plot.getPlotItem().getViewBox()
+    train.grab()  # the range follows when it is painted
+    whole = box.viewRange()[0]
+    plot.setXRange(0.5, 0.6)
+    train.plots.shown.redraw()
+    assert box.viewRange()[0][1] < 1, "a part stays in sight while it goes on"
+    middle = plot.viewport().rect().center()
+    QTest.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=middle)
+    assert box.viewRange()[0][1] < 1, "one click is no two"
+    QTest.mouseDClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseRelease(plot.viewport(), Qt.MouseButton.LeftButton, pos=middle)  # which is left out there
+    for _ in range(2):  # points out of sight are taken in with the first paint, and shown with the next
+        train.grab()
+    assert box.viewRange()[0] == pytest.approx(whole)
 
 
 def test_curves_are_saved_as_pictures_and_as_a_table(train: TrainPage, tmp_path: Path) -> None:

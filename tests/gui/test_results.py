@@ -32,6 +32,7 @@ from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
+from tests.archives import packed as archive
 from tests.data.test_model_files import SAID
 from tests.e2e.conftest import shapes
 from tests.gui.test_window import click, drop, page
@@ -465,6 +466,9 @@ def test_a_dropped_bundle_or_foreign_export_is_told_of_at_once(
     told = figures.trying.notice.text if where == "results" else export.notice.text
     assert " ".join(told.split()).startswith(f"model.zip {said}")
     assert not figures.offer.isVisible() and not window.session.runs.busy
+    (photos := tmp_path / "photos.zip").write_bytes(archive(("disc/1.png", b"x")))
+    assert drop(window, photos)
+    assert not figures.trying.notice.text or where == "export"
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -16,6 +16,7 @@ from desktop_ft.evaluation.selective import picked
 from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.evaluating import keep_threshold
+from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.model_card import fingerprint
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
@@ -96,6 +97,18 @@ def test_what_is_refused_leaves_the_older_bundle(run: Path, tmp_path: Path, plug
     assert out.read_bytes() == b"older"
     with pytest.raises(UserError, match=r"does not end in \.zip"):
         bundle_run(run, tmp_path / "model.onnx", plugins)
+
+
+@pytest.mark.parametrize("write", [bundle_run, export_run])
+def test_a_name_that_no_disk_takes_is_told_before_the_work(
+    run: Path, tmp_path: Path, plugins: Plugins, write: Callable[..., object]
+) -> None:
+    told = list[str]()
+    for name, said in (("x" * 300, "too long"), ("", "does not end in")):
+        out = tmp_path / f"{name}{'.zip' if write is bundle_run else '.onnx'}" if name else Path("/")
+        with pytest.raises(UserError, match=said):
+            write(run, out, plugins, progress=lambda what, done, total: told.append(what))
+    assert not told
 
 
 def test_a_smaller_bundle_is_smaller(run: Path, tmp_path: Path, plugins: Plugins) -> None:
