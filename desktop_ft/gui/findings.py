@@ -89,7 +89,7 @@ def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
             weight=group.weight,
             mark=mark,
         )
-        for number, group in enumerate((each.among(present) for each in found.doubles), start=1)
+        for number, group in enumerate(found.among(present), start=1)
         if len(group.samples) > 1
         for mark in (group.mark,)
         for sample in group.samples

@@ -92,6 +92,20 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
     assert not dialog.doubles.shown, "what is left is no double"
 
 
+def test_what_is_kept_is_not_repaired_and_the_figure_that_counts_it_says_so(dialog: CheckupDialog) -> None:
+    before = dialog._session.state.recipe
+    pick(dialog.doubles, "val/green/twin.jpg")
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_K)
+    assert dialog.tabs.tabText(0) == "Near doubles (0)" and not dialog.repair.isEnabled()
+    assert "group lies in several subsets" not in dialog.inflation.text
+    assert "1 group that is kept as right lies in several subsets" in dialog.inflation.text
+    dialog._repair()
+    assert dialog._session.state.recipe == before
+    click(dialog.undo)
+    assert dialog.repair.isEnabled() and "1 group lies in several subsets" in dialog.inflation.text
+    assert "kept" not in dialog.inflation.text
+
+
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     dialog.tabs.setCurrentIndex(1)
     panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
