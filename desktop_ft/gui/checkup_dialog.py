@@ -172,10 +172,13 @@ class CheckupDialog(QDialog):
         found, root, before = done
         self.found = found
         self._session.kept_findings.recall(self._source)
-        for panel, findings in ((self.suspects, suspects(found)), (self.odd, oddities(found))):
+        for panel, findings in (
+            (self.doubles, doubles(found, found)),
+            (self.suspects, suspects(found)),
+            (self.odd, oddities(found)),
+            (self.among, []),
+        ):
             panel.show_findings(findings, found, root, before)
-        for panel in (self.doubles, self.among):  # what there is to say of doubles follows
-            panel.show_findings([], found, root, before)
         self._shown_as = (root, before)
         self.map.show_checkup(found, root)
         self.curve.show_checkup(found)
@@ -212,9 +215,10 @@ class CheckupDialog(QDialog):
             return
         for panel in (self.suspects, self.odd, self.among):
             panel.refresh()
-        if manifest is None:
-            return  # it is looked at anew
-        self.doubles.refresh(doubles(self.found, manifest))
+        self.doubles.refresh(None if manifest is None else doubles(self.found, manifest))
+        if manifest is None:  # it is looked at anew: until then all is said of what was found
+            self.repair.setEnabled(False)
+            return
         torn, kept = len(self._torn(kept=False)), kept_told(len(self._torn(kept=True)))
         self.repair.setEnabled(torn > 0)
         if torn:

@@ -106,6 +106,27 @@ def test_what_is_kept_is_not_repaired_and_the_figure_that_counts_it_says_so(dial
     assert "kept" not in dialog.inflation.text
 
 
+def test_a_double_in_another_class_leaves_its_partner_not_alone(dialog: CheckupDialog) -> None:
+    panel, before = dialog.doubles, paths(dialog.doubles)
+    panel.to.setCurrentIndex(panel.to.findData("purple"))
+    pick(panel, "val/green/twin.jpg")
+    QTest.keyClick(panel.wall, Qt.Key.Key_C)
+    assert paths(panel) == before == ["train/green/010.png", "val/green/twin.jpg"]
+    assert [finding.caption for finding in panel.shown] == ["1: green", "1: purple"]
+
+
+def test_doubles_found_while_the_folder_is_looked_at_anew_are_shown_as_they_lay(dialog: CheckupDialog) -> None:
+    found, state = dialog.found, dialog._session.state
+    assert found is not None and state.manifest is not None
+    shown, manifest = paths(dialog.doubles), state.manifest
+    state.set_manifest(None)
+    dialog._show((found, *dialog._shown_as))
+    assert paths(dialog.doubles) == shown != [] and not dialog.repair.isEnabled()
+    assert dialog.tabs.tabText(0) == "Near doubles (2)"
+    state.set_manifest(manifest)
+    assert dialog.repair.isEnabled()
+
+
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     dialog.tabs.setCurrentIndex(1)
     panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
