@@ -188,7 +188,7 @@ class CheckupDialog(QDialog):
 
     def _tell(self, error: UserError) -> None:
         if not self._shut:
-            self.notice.fail(error)
+            self.notice.fail(error, told=True)  # by the window, which tells it when this is closed, too
 
     def _show_chosen(self, numbers: list[int]) -> None:
         if self.found is not None:

@@ -179,7 +179,9 @@ def test_what_is_kept_is_not_shown_at_the_next_check_up_even_if_it_was_renamed(
     again.reject()
 
 
-def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept(dialog: CheckupDialog, qtbot: QtBot) -> None:
+def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept(
+    dialog: CheckupDialog, qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
     def keep() -> None:
         dialog.tabs.setCurrentIndex(1)
         pick(dialog.suspects, "train/purple/wrong.png")
@@ -194,6 +196,7 @@ def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept
     file.write_text("{")
     check_again()
     assert "is damaged" in dialog.notice.text and f"{file.stem}.damaged-1" in dialog.notice.text
+    assert [each.getMessage().count("is damaged") for each in caplog.records if "is damaged" in each.getMessage()] == [1]
     keep()
     check_again()
     assert not dialog.notice.text and "train/purple/wrong.png" not in paths(dialog.suspects)
