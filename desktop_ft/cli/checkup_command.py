@@ -34,9 +34,12 @@ def add_checkup_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     add_recipe_options(parser)
     parser.add_argument("--show", type=int, default=_SHOWN, metavar="N", help=f"how many findings of a kind (default {_SHOWN})")
     parser.add_argument(
-        "--repair", type=Path, metavar="FILE", help="write a recipe to FILE in which no near doubles lie in several subsets"
+        "--repair",
+        type=Path,
+        metavar="FILE",
+        help="write a recipe to FILE in which no near doubles lie in several subsets, but for those kept as right in the window",
     )
-    parser.add_argument("--with-kept", action="store_true", help="show what was kept as right in the window, too")
+    parser.add_argument("--with-kept", action="store_true", help="show, and repair, what was kept as right in the window, too")
     parser.add_argument(
         "--json", action="store_true", help="one JSON document on standard output, with everything that was found"
     )
@@ -54,7 +57,7 @@ def _checkup(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if hidden := found.findings - shown.findings:
         terminal.say(f"\nNot shown as kept in the window: {count(hidden, 'finding')}; --with-kept shows all.")
     if arguments.repair:
-        _repair(recipe, found, arguments.repair, terminal)
+        _repair(recipe, shown, arguments.repair, terminal)
     return 0
 
 
@@ -92,6 +95,7 @@ def checkup_document(found: Checkup) -> dict[str, Any]:
             "judged": found.inflation.judged,
             "accuracy": found.inflation.everything,
             "accuracy_without": found.inflation.without,
+            "kept_groups": found.kept_torn,
         },
         "suspect_labels": [
             _picture(each.sample, classes)

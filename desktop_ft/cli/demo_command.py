@@ -6,7 +6,7 @@ from pathlib import Path
 
 from desktop_ft.cli.results_view import export_document, show_accuracy, show_export
 from desktop_ft.cli.run_commands import finish, tell_end, watched
-from desktop_ft.cli.terminal import Terminal, program
+from desktop_ft.cli.terminal import Terminal, call
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.recipe import Recipe
@@ -67,7 +67,7 @@ def _demo(arguments: argparse.Namespace, terminal: Terminal) -> int:
     show_accuracy(evaluation, terminal)
     show_export(report, out / "model.onnx", terminal)
     shown = pictures / evaluation.classes[-1]
-    terminal.say(f"Report: {folder.report}\nTry it: {program()} predict {out / 'model.onnx'} {shown}")
+    terminal.say(f"Report: {folder.report}\nTry it: {call('predict', str(out / 'model.onnx'), str(shown))}")
     terminal.document(
         {
             "run": str(run),

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 
 from desktop_ft.cli.run_commands import finish
-from desktop_ft.cli.terminal import Terminal, program
+from desktop_ft.cli.terminal import Terminal, call
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.lesson import Lesson, LessonFigures, LessonStep
 from desktop_ft.core.values import to_json
@@ -47,7 +47,7 @@ def _list(whole: Lesson, terminal: Terminal) -> None:
     terminal.document({"steps": [step.title for step in whole.step], "questions": len(whole.question)})
     for number, step in enumerate(whole.step, start=1):
         terminal.say(f"{number}. {step.title}")
-    terminal.say(f"Take one: {program()} lesson 1. At the end: {program()} lesson {_QUESTIONS}.")
+    terminal.say(f"Take one: {call('lesson', '1')}. At the end: {call('lesson', _QUESTIONS)}.")
 
 
 def _ask(whole: Lesson, terminal: Terminal) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -204,9 +206,12 @@ def _escaped(char: str) -> str:
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode("ascii")
 
 
-def program() -> str:
-    """How this program is called from here: by its name where that is found, else where it lies beside Python, else by Python."""
-    if shutil.which(_NAME):
-        return _NAME
+def call(*words: str) -> str:
+    """What a person types to call this program with `words`, wherever they are, quoted where a shell needs it.
+
+    It is called by its name where that is found, else by where it lies beside Python, else by Python.
+    """
     beside = shutil.which(_NAME, path=os.path.dirname(sys.executable))  # noqa: PTH120 - a link to Python has its own neighbours
-    return os.path.relpath(beside) if beside else f"{os.path.relpath(sys.executable)} -m desktop_ft"
+    whole = [os.path.abspath(beside)] if beside else [sys.executable, "-m", "desktop_ft"]  # noqa: PTH100 - it follows no link
+    line = [*([_NAME] if shutil.which(_NAME) else whole), *words]
+    return subprocess.list2cmdline(line) if os.name == "nt" else shlex.join(line)

@@ -336,6 +336,17 @@ class Inflation:
         )
 
 
+def kept_told(torn: int) -> str:
+    """That so many groups across subsets are kept as right, which every figure of the score counts, in a sentence; "": none."""
+    if not torn:
+        return ""
+    return tr_n(
+        "{n:,} group that is kept as right lies in several subsets: it counts here, and a repair leaves it where it is.",
+        "{n:,} groups that are kept as right lie in several subsets: they count here, and a repair leaves them where they are.",
+        n=torn,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
     """All that was found in the pictures of one manifest.
@@ -346,6 +357,7 @@ class Checkup:
         suspects: the clear ones first, then the most suspicious first. outliers: the farthest first.
         faults: of pictures one by one; widespread: those that most pictures have, which are no fault of any.
         places: where each sample lies on the map, near those that look like it; () where no map was asked for.
+        kept_torn: groups across subsets that are not among `doubles` as they are kept as right; `inflation` counts them.
     """
 
     classes: tuple[str, ...]
@@ -359,6 +371,11 @@ class Checkup:
     confused: tuple[ConfusedClasses, ...]
     curve: LearningCurve
     places: tuple[tuple[float, float], ...] = ()
+    kept_torn: int = 0
+
+    def among(self, samples: Mapping[str, Sample]) -> tuple[NearDoubles, ...]:
+        """The `doubles` as they lie among these, by path; of some, one picture or none may be left."""
+        return tuple(group.among(samples) for group in self.doubles)
 
     @property
     def torn(self) -> tuple[NearDoubles, ...]:
@@ -373,9 +390,11 @@ class Checkup:
     def without(self, kept: Mapping[str, Collection[str]]) -> "Checkup":
         """The same but for the findings that are `kept` as right: their marks by kind."""
         doubles, labels, odd = (kept.get(kind, ()) for kind in (DOUBLES, LABELS, ODD))
+        left = tuple(each for each in self.doubles if each.mark not in doubles)
         return replace(
             self,
-            doubles=tuple(each for each in self.doubles if each.mark not in doubles),
+            doubles=left,
+            kept_torn=self.kept_torn + len(self.torn) - sum(each.torn for each in left),
             suspects=tuple(each for each in self.suspects if each.mark(self.classes) not in labels),
             outliers=tuple(each for each in self.outliers if each.mark not in odd),
             faults=tuple(each for each in self.faults if each.mark not in odd),
@@ -386,8 +405,7 @@ class Checkup:
         yield tr_n("{n:,} group of near doubles", "{n:,} groups of near doubles", n=len(self.doubles)) + (
             tr(", {torn:,} of them across subsets.", torn=len(self.torn)) if self.torn else "."
         )
-        if self.inflation.words:
-            yield self.inflation.words
+        yield from filter(None, (self.inflation.words, kept_told(self.kept_torn)))
         clear = sum(each.clear for each in self.suspects)
         yield labels_told(clear, len(self.suspects) - clear)
         yield tr_n("{n:,} picture unlike all others.", "{n:,} pictures unlike all others.", n=len(self.outliers))

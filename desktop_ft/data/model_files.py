@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
@@ -15,12 +16,31 @@ _EXPORTS = (
     ((".mlmodel", ".mlpackage/Manifest.json"), "Core ML"),
 )
 """How names in an archive end, one of them at least with each, and for what it was exported."""
+_MOST_BYTES = 1 << 20
+"""Of an archive's list of files; that of a bundle or an export is far shorter, and the window waits for it."""
+
+
+class _Brief:
+    """A file as an archive is opened from, but for archives whose list of files is without end: they are read in one piece."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, or all there are. Raises ValueError where these are too many."""
+        found = self._file.read(size if 0 <= size <= _MOST_BYTES else _MOST_BYTES + 1)
+        if len(found) > _MOST_BYTES:
+            raise ValueError("the list of files is too long")
+        return found
 
 
 def not_opened(file: Path) -> UserError | None:
-    """What to say of a bundle, or of an export for something else than ONNX; None: it is neither, or cannot be read."""
+    """What to say of a bundle, or of an export for something else than ONNX; None: it is neither, or cannot be read.
+
+    Quick: an archive of more files than either holds is not looked through.
+    """
     try:
-        with files.open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
+        with files.open_regular(file) as opened, zipfile.ZipFile(_Brief(opened)) as archive:
             names = archive.namelist()
     except (files.NotAFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
         return None  # whoever opens it says what is wrong with it

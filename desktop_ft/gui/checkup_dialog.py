@@ -1,12 +1,13 @@
 """The check-up of the data: doubles, wrong labels and odd photos to be dealt with, what more would bring, and the map."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Checkup, Weight, labels_told
+from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Checkup, NearDoubles, Weight, kept_told, labels_told
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.recipe import DatasetChoice
@@ -171,10 +172,13 @@ class CheckupDialog(QDialog):
         found, root, before = done
         self.found = found
         self._session.kept_findings.recall(self._source)
-        for panel, findings in ((self.suspects, suspects(found)), (self.odd, oddities(found))):
+        for panel, findings in (
+            (self.doubles, doubles(found, found)),
+            (self.suspects, suspects(found)),
+            (self.odd, oddities(found)),
+            (self.among, []),
+        ):
             panel.show_findings(findings, found, root, before)
-        for panel in (self.doubles, self.among):  # what there is to say of doubles follows
-            panel.show_findings([], found, root, before)
         self._shown_as = (root, before)
         self.map.show_checkup(found, root)
         self.curve.show_checkup(found)
@@ -184,15 +188,22 @@ class CheckupDialog(QDialog):
 
     def _tell(self, error: UserError) -> None:
         if not self._shut:
-            self.notice.fail(error)
+            self.notice.fail(error, told=True)  # by the window, which tells it when this is closed, too
 
     def _show_chosen(self, numbers: list[int]) -> None:
         if self.found is not None:
             self.among.show_findings(plain(self.found, numbers), self.found, *self._shown_as)
 
     def _repair(self) -> None:
-        if self.found is not None:
-            self._edits.repair([group.samples for group in self.found.doubles])
+        self._edits.repair([group.samples for group in self._torn(kept=False)])
+
+    def _torn(self, *, kept: bool) -> Sequence[NearDoubles]:
+        """The groups that lie in several subsets now, and are `kept` as right, or are not."""
+        manifest, marks = self._session.state.manifest, self._session.kept_findings.of(DOUBLES)
+        if self.found is None or manifest is None:
+            return ()
+        groups = self.found.among({sample.path: sample for sample in manifest.samples})
+        return [group for group in groups if group.torn and (group.mark in marks) is kept]
 
     def _follow(self) -> None:
         """The recipe, the photos, or what is kept of the findings, have changed."""
@@ -204,15 +215,17 @@ class CheckupDialog(QDialog):
             return
         for panel in (self.suspects, self.odd, self.among):
             panel.refresh()
-        if manifest is None:
-            return  # it is looked at anew
-        self.doubles.refresh(doubles(self.found, manifest))
-        present = {sample.path: sample for sample in manifest.samples}
-        torn = sum(group.among(present).torn for group in self.found.doubles)
+        self.doubles.refresh(None if manifest is None else doubles(self.found, manifest))
+        if manifest is None:  # it is looked at anew: until then all is said of what was found
+            self.repair.setEnabled(False)
+            return
+        torn, kept = len(self._torn(kept=False)), kept_told(len(self._torn(kept=True)))
         self.repair.setEnabled(torn > 0)
         if torn:
             groups = tr_n("{n:,} group lies in several subsets.", "{n:,} groups lie in several subsets.", n=torn)
-            self.inflation.say(f"{groups} {self.found.inflation.words}".strip(), "bad")
+            self.inflation.say(" ".join(filter(None, (groups, self.found.inflation.words, kept))), "bad")
+        elif kept:
+            self.inflation.say(" ".join(filter(None, (self.found.inflation.words, kept))))
         elif self.found.torn:
             self.inflation.say(tr("The split is repaired: no near doubles lie in several subsets."), "good")
         else:

@@ -89,8 +89,9 @@ class CompareDialog(QDialog):
         self.setWindowTitle(tr("What fine-tuning gains"))
         self.resize(1000, 640)
         self._session, self._work, self._shut = session, session.comparing, False
+        self._refused = self._was_busy = False
         self.notice = Notice()
-        self.limits = Notice(logged=False)
+        self.choice = Notice(logged=False)  # what is to be said of what is chosen
         self.progress = Progress(tr("runs"))
         self.progress.cancelled.connect(self._work.stop)
         self.verdict = label(role="heading", wrap=True)
@@ -129,6 +130,7 @@ class CompareDialog(QDialog):
         ):
             edited.connect(self._look_again)
         self._work.failed.connect(self.notice.fail)
+        self._work.warned.connect(self._warn)
         self._work.progressed.connect(self._measuring)
         session.theme.changed.connect(self.refresh)
         self.refresh()
@@ -155,6 +157,9 @@ class CompareDialog(QDialog):
         elif not self._tick.isActive():
             self.progress.begin(tr("Looking at the pictures"))
             self._tick.start(_TICK_MS)
+        if self._was_busy and not busy:  # what was changed meanwhile was not looked at
+            self._look_again()
+        self._was_busy = busy
         self._advance()
         self._show_found()
 
@@ -211,7 +216,7 @@ class CompareDialog(QDialog):
         layout.addLayout(
             row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
-        for widget in (self.notice, self.limits, self.progress, self.verdict, self.said):
+        for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
@@ -232,7 +237,13 @@ class CompareDialog(QDialog):
 
     def _start(self) -> None:
         try:
-            self._begin(self._asked(), new_comparison_path(self._session.state.recipe))
+            asked = self._asked()
+        except UserError as error:
+            self._refused = True
+            self.choice.fail(error)
+            return
+        try:
+            self._begin(asked, new_comparison_path(self._session.state.recipe))
         except UserError as error:
             self.notice.fail(error)
 
@@ -248,18 +259,25 @@ class CompareDialog(QDialog):
 
     def _look_again(self) -> None:
         """Something else is chosen: what was said against the choice before goes, or is what is said against this one."""
-        manifest = self._session.state.manifest
+        state = self._session.state
         if self._shut or self._work.busy:
             return
         try:
             asked = self._asked()
         except UserError as error:
-            self.limits.clear()
-            if self.notice.text:  # who is still typing has not asked yet
-                self.notice.fail(error)
+            if self._refused:
+                self.choice.fail(error)
+            else:  # who is still typing has not asked yet
+                self.choice.clear()
         else:
-            self.notice.clear()
-            self.limits.say(limits(asked, manifest) if manifest is not None else "", "warn")
+            self._refused = False
+            # Where the recipe draws pictures, a comparison draws from more of them: it tells so itself before its runs begin.
+            known = state.manifest if not state.recipe.dataset.images_per_class else None
+            self.choice.say(limits(asked, known) if known is not None else "", "warn")
+
+    def _warn(self, what: str) -> None:
+        if not self._shut:
+            self.choice.say(what, "warn")
 
     def _go_on(self) -> None:
         places = new_comparison_path(self._session.state.recipe).parent

@@ -27,15 +27,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnderWay:
-    """The comparison that is open."""
+    """The comparison that is open.
+
+    Attributes:
+        warned: what was told while it was planned, in sentences.
+    """
 
     folder: ComparisonFolder
     plan: Plan
     shelf: Shelf
+    warned: tuple[str, ...]
 
 
 class CompareWork(QObject):
-    """Works at a comparison until it is complete or asked to stop; `progressed` tells how far its budget is measured.
+    """Works at a comparison until it is complete or asked to stop; `progressed` tells how far its budget is measured, and
+    `warned`, before its runs begin, what they cannot show.
 
     After each run, what is complete is summed up before the next begins, which is timed. That is never broken off: a window that
     closes waits for it.
@@ -48,6 +54,7 @@ class CompareWork(QObject):
 
     changed = Signal()
     progressed = Signal(str, int, object)
+    warned = Signal(str)
     failed = Signal(object)
 
     def __init__(self, runs: RunWork, training: Training, worker: Worker, plugins: Plugins) -> None:
@@ -100,14 +107,14 @@ class CompareWork(QObject):
         self._holding.enter_context(folder.worked())
 
         def work(report: Report, cancel: threading.Event) -> _UnderWay:
-            heard = RunControl(cancel=cancel, stop=cancel)
+            heard, warned = RunControl(cancel=cancel, stop=cancel), list[str]()
 
             def tell(what: str, done: int, total: int | None) -> None:
                 self._news = (what, done, total)
                 report(done, total)
 
-            plan = jobs.comparing.planned(asked, folder, plugins, progress=tell, control=heard)
-            return _UnderWay(folder=folder, plan=plan, shelf=jobs.comparing.Shelf(folder, plan))
+            plan = jobs.comparing.planned(asked, folder, plugins, warn=warned.append, progress=tell, control=heard)
+            return _UnderWay(folder=folder, plan=plan, shelf=jobs.comparing.Shelf(folder, plan), warned=tuple(warned))
 
         self.found, self._took, self.planning = None, {}, True
         self._task = self._worker.run(
@@ -148,6 +155,8 @@ class CompareWork(QObject):
     def _planned(self, open_: _UnderWay) -> None:
         self.working = self._task is not None and not self._task.cancel.is_set()  # it may have ended just before it was stopped
         self._open, self.planning = open_, False
+        if open_.warned:
+            self.warned.emit(" ".join(open_.warned))
         self._sum_up()
 
     def _go_on(self) -> None:

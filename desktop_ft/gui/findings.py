@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QVBoxLayout, QWidget
 
-from desktop_ft.core.checkup import Checkup, Outlier, PictureFault, Weight
+from desktop_ft.core.checkup import DOUBLES, Checkup, Outlier, PictureFault, Weight
 from desktop_ft.core.dataset import DatasetManifest, Sample
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
@@ -78,8 +78,12 @@ class Finding:
     likely: str = ""
 
 
-def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
-    """The photos of each group of near doubles as they lie `now`, one group after the other; one photo alone is no double."""
+def doubles(found: Checkup, now: DatasetManifest | Checkup) -> list[Finding]:
+    """The photos of each group of near doubles as they lie `now`, one group after the other; one photo alone is no double.
+
+    Args:
+        now: `found` itself: as they lay when they were found.
+    """
     present = {sample.path: sample for sample in now.samples}
     return [
         Finding(
@@ -89,7 +93,7 @@ def doubles(found: Checkup, now: DatasetManifest) -> list[Finding]:
             weight=group.weight,
             mark=mark,
         )
-        for number, group in enumerate((each.among(present) for each in found.doubles), start=1)
+        for number, group in enumerate(found.among(present), start=1)
         if len(group.samples) > 1
         for mark in (group.mark,)
         for sample in group.samples
@@ -280,7 +284,8 @@ class FindingsPanel(QWidget):
 
     def _is_done(self, finding: Finding) -> bool:
         now, before, sha = self._edits.dataset, self._before, finding.sample.sha256
-        changed = before is not None and now.labels.get(sha) != before.labels.get(sha)
+        relabelled = before is not None and now.labels.get(sha) != before.labels.get(sha)
+        changed = relabelled and self._kind != DOUBLES  # in another class it is a double still
         return finding.mark in self._kept.of(self._kind) or changed or now.pictures.get(sha) is Part.LEFT_OUT
 
     def _draw(self) -> None:

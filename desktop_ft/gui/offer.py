@@ -62,7 +62,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _has_class_folders(folder: Path, classes: Sequence[str]) -> bool:
-    """Whether `folder`, or a folder of a split in it, has a folder called like a class. What is in a .zip is not looked at.
+    """Whether `folder`, or a folder of a split in it, has a folder called like a class. Those in a .zip are not looked for.
 
     The window waits for the answer, so that only the first entries are looked at.
     """

@@ -234,12 +234,16 @@ class Notice(QFrame):
 
     def say(self, what: str, level: str = "") -> None:
         """Show `what`; level is "", good, warn or bad."""
-        self._say(what, level, None)
+        self._say(what, level, None, logged=self._logged)
 
-    def fail(self, error: BaseException) -> None:
-        """Show an error with what to do about it."""
+    def fail(self, error: BaseException, *, told: bool = False) -> None:
+        """Show an error with what to do about it.
+
+        Args:
+            told: another notice shows it, too, and the log has it from there.
+        """
         what, cure = words_of(error)
-        self._say(f"{what}\n{cure}", "bad", error)
+        self._say(f"{what}\n{cure}", "bad", error, logged=self._logged and not told)
 
     def fail_lasting(self, error: BaseException) -> None:
         """Show an error that matters on every page: a person may dismiss it."""
@@ -253,7 +257,7 @@ class Notice(QFrame):
         self.hide()
         self.changed.emit()
 
-    def _say(self, what: str, level: str, error: BaseException | None) -> None:
+    def _say(self, what: str, level: str, error: BaseException | None, *, logged: bool) -> None:
         before = self.text.splitlines()
         # Only what has a trace to be copied is kept: a trace holds widgets in a circle, and freeing that can abort the process.
         self._error = None if isinstance(error, UserError) else error
@@ -269,7 +273,7 @@ class Notice(QFrame):
         self.changed.emit()
         # What grows by a line, or is said again while it can still be read, is not news as a whole.
         new = [line for line in self.text.splitlines() if line not in before]
-        if new and self._logged:
+        if new and logged:
             tell(_LEVELS.get(level, logging.INFO), "\n".join(new), self._where(), error)
 
     def _where(self) -> str:

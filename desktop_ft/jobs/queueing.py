@@ -9,10 +9,11 @@ from pathlib import Path
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.language import tr
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.recipe import DeviceChoice, Precision, Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs import building, training
+from desktop_ft.jobs import building, distributed, training
 from desktop_ft.jobs.training import Emit, PhaseProgress, Verbs, new_run_path
+from desktop_ft.models import weights
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue
 from desktop_ft.runs.run_folder import RunFolder
@@ -38,17 +39,29 @@ class QueuedRun:
 
 
 def look_ahead(recipe: Recipe, plugins: Plugins, progress: Callable[[int, int | None], None] | None = None) -> None:
-    """Say now what a run of `recipe` would say at night, when nobody is there. Imports torch for a weights file of one's own.
+    """Say now what a run of `recipe` would say at night, when nobody is there.
+
+    Imports torch where the recipe asks for what the network, or this machine, may not have.
 
     Args:
         progress: told the pictures looked at, and how many there are once that is known.
 
     Raises:
-        UserError: the recipe cannot be run, or its weights file is not there, cannot be read or does not fit.
+        UserError: the recipe cannot be run, or its weights are not there, cannot be read or do not fit.
     """
     manifest = training.look_at(recipe, plugins, progress=progress)
-    if recipe.backbone.weights:
-        building.untrained(recipe, plugins.backbones.get(recipe.backbone.name), len(manifest.classes))
+    backbone = plugins.backbones.get(recipe.backbone.name)
+    if _only_building_tells(recipe):
+        distributed.processes(recipe, manifest)
+        building.build(recipe, backbone, manifest)
+    elif recipe.freeze.pretrained:
+        weights.verified_file(backbone)
+
+
+def _only_building_tells(recipe: Recipe) -> bool:
+    """Whether what the recipe asks for must be tried to know that it fits: layers, a file or a size, or this machine."""
+    machine = (recipe.device, recipe.precision) != (DeviceChoice.AUTO, Precision.AUTO) or recipe.processes
+    return bool(recipe.backbone.weights or recipe.backbone.image_size or recipe.freeze.overrides or recipe.changes or machine)
 
 
 def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedRun | None:

@@ -110,3 +110,19 @@ def test_short_work_says_nothing_where_there_is_no_terminal(capsys: pytest.Captu
     with Terminal().progress("Looking") as tell:
         tell(1, 2)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("installed", ["on the path", "beside Python"])
+def test_what_is_to_be_typed_calls_this_program_wherever_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: str
+) -> None:
+    place = tmp_path / "my programs"
+    place.mkdir()
+    (place / "desktop-ft").write_text('#!/bin/sh\necho "$2"\n')
+    (place / "desktop-ft").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(place / "python"))
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}/usr/bin:/bin" if installed == "on the path" else "/usr/bin:/bin")
+    monkeypatch.chdir(place)
+    line = terminal.call("help", "no such topic")
+    told = subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert told.stdout == "no such topic\n"

@@ -45,6 +45,16 @@ def test_photos_beside_a_model_are_photos(tmp_path: Path) -> None:
     assert not_opened(tmp_path) is None and not_opened(tmp_path / "gone.zip") is None
 
 
+def test_an_archive_of_very_many_files_is_not_looked_through(tmp_path: Path) -> None:
+    names = [f"ants/{number:040}.png" for number in range(14_000)]
+    (path := tmp_path / "photos.zip").write_bytes(
+        packed(("model.xml", b"x"), ("model.bin", b"x"), *((name, b"") for name in names))
+    )
+    assert not_opened(path) is None
+    path.write_bytes(packed(("model.xml", b"x"), ("model.bin", b"x"), *((name, b"") for name in names[:2000])))
+    assert "OpenVINO" in str(not_opened(path))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(cut=st.integers(0, len(BUNDLE)), noise=st.binary(max_size=60))
 def test_no_bytes_make_it_stumble(tmp_path: Path, cut: int, noise: bytes) -> None:

@@ -92,6 +92,41 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
     assert not dialog.doubles.shown, "what is left is no double"
 
 
+def test_what_is_kept_is_not_repaired_and_the_figure_that_counts_it_says_so(dialog: CheckupDialog) -> None:
+    before = dialog._session.state.recipe
+    pick(dialog.doubles, "val/green/twin.jpg")
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_K)
+    assert dialog.tabs.tabText(0) == "Near doubles (0)" and not dialog.repair.isEnabled()
+    assert "group lies in several subsets" not in dialog.inflation.text
+    assert "1 group that is kept as right lies in several subsets" in dialog.inflation.text
+    dialog._repair()
+    assert dialog._session.state.recipe == before
+    click(dialog.undo)
+    assert dialog.repair.isEnabled() and "1 group lies in several subsets" in dialog.inflation.text
+    assert "kept" not in dialog.inflation.text
+
+
+def test_a_double_in_another_class_leaves_its_partner_not_alone(dialog: CheckupDialog) -> None:
+    panel, before = dialog.doubles, paths(dialog.doubles)
+    panel.to.setCurrentIndex(panel.to.findData("purple"))
+    pick(panel, "val/green/twin.jpg")
+    QTest.keyClick(panel.wall, Qt.Key.Key_C)
+    assert paths(panel) == before == ["train/green/010.png", "val/green/twin.jpg"]
+    assert [finding.caption for finding in panel.shown] == ["1: green", "1: purple"]
+
+
+def test_doubles_found_while_the_folder_is_looked_at_anew_are_shown_as_they_lay(dialog: CheckupDialog) -> None:
+    found, state = dialog.found, dialog._session.state
+    assert found is not None and state.manifest is not None
+    shown, manifest = paths(dialog.doubles), state.manifest
+    state.set_manifest(None)
+    dialog._show((found, *dialog._shown_as))
+    assert paths(dialog.doubles) == shown != [] and not dialog.repair.isEnabled()
+    assert dialog.tabs.tabText(0) == "Near doubles (2)"
+    state.set_manifest(manifest)
+    assert dialog.repair.isEnabled()
+
+
 def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, qtbot: QtBot) -> None:
     dialog.tabs.setCurrentIndex(1)
     panel, total, before = dialog.suspects, len(dialog.suspects.shown), counts(dialog)
@@ -144,7 +179,9 @@ def test_what_is_kept_is_not_shown_at_the_next_check_up_even_if_it_was_renamed(
     again.reject()
 
 
-def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept(dialog: CheckupDialog, qtbot: QtBot) -> None:
+def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept(
+    dialog: CheckupDialog, qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
     def keep() -> None:
         dialog.tabs.setCurrentIndex(1)
         pick(dialog.suspects, "train/purple/wrong.png")
@@ -159,6 +196,7 @@ def test_what_was_kept_and_is_damaged_is_put_aside_and_told_and_more_can_be_kept
     file.write_text("{")
     check_again()
     assert "is damaged" in dialog.notice.text and f"{file.stem}.damaged-1" in dialog.notice.text
+    assert [each.getMessage().count("is damaged") for each in caplog.records if "is damaged" in each.getMessage()] == [1]
     keep()
     check_again()
     assert not dialog.notice.text and "train/purple/wrong.png" not in paths(dialog.suspects)

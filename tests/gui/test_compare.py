@@ -14,6 +14,7 @@ from desktop_ft import places
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.comparing import Compared
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
 from desktop_ft.core.values import from_json
 from desktop_ft.gui.augment_page import AugmentPage
@@ -181,11 +182,11 @@ def test_paused_it_begins_no_other_run_until_it_is_to_go_on(
 def test_what_cannot_be_compared_is_told_there(dialog: CompareDialog, window: MainWindow, images: str, told: str) -> None:
     dialog.images.setText(images)
     click(dialog.start)
-    assert told in dialog.notice.text and not window.session.comparing.planning
+    assert told in dialog.choice.text and not window.session.comparing.planning
     dialog.images.setText("3,alle")
-    assert "'alle' is no number" in dialog.notice.text, "what is said is about what stands there"
+    assert "'alle' is no number" in dialog.choice.text, "what is said is about what stands there"
     dialog.images.setText("3,all")
-    assert not dialog.notice.text
+    assert "no number" not in dialog.choice.text
     dialog.reject()
 
 
@@ -193,23 +194,65 @@ def test_what_a_choice_lacks_is_told_until_it_is_there(dialog: CompareDialog, wi
     state = window.session.state
     for box in dialog.strategies.values():
         box.setChecked(False)
-    assert not dialog.notice.text, "nobody has asked yet"
+    assert not dialog.choice.text, "nobody has asked yet"
     click(dialog.start)
-    assert "two at least" in dialog.notice.text
+    assert "two at least" in dialog.choice.text
     dialog.choose(About.AUGMENTATION)
-    assert "no augmentation" in dialog.notice.text
+    assert "no augmentation" in dialog.choice.text
     flip = AugmentationSpec(transform="horizontal_flip")
     state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
+    assert "no augmentation" not in dialog.choice.text
+    dialog.reject()
+
+
+def test_a_refused_choice_is_no_news_at_each_key(dialog: CompareDialog, caplog: pytest.LogCaptureFixture) -> None:
+    dialog.images.setText("3,x")
+    click(dialog.start)
+    for text in ("3,xy", "3,xyz", "3,all"):
+        dialog.images.setText(text)
+    assert not [each for each in caplog.records if "no number" in each.getMessage()]
+    dialog.reject()
+
+
+def test_why_a_comparison_failed_is_told_until_the_next_begins(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+    window.session.comparing.failed.emit(UserError("The disk is full.", "Make room."))
+    dialog.seeds.setValue(2)
+    window.session.opening.divide(0.5)
+    assert "The disk is full" in dialog.notice.text
+    dialog.seeds.setValue(1)
+    click(dialog.start)
     assert not dialog.notice.text
+    qtbot.waitUntil(lambda: window.session.comparing.now is not None, timeout=60_000)
+    window.session.opening.divide(0.25)  # meanwhile
+    before = dialog.choice.text
+    window.session.comparing.stop()
+    qtbot.waitUntil(lambda: not window.session.comparing.busy, timeout=60_000)
+    assert not before and "pictures to judge on" in dialog.choice.text, "what is chosen is looked at again"
+    dialog.reject()
+
+
+def test_a_recipe_that_draws_pictures_is_judged_on_what_the_runs_draw_from(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot
+) -> None:
+    state, work, warned = window.session.state, window.session.comparing, list[str]()
+    work.warned.connect(warned.append)
+    dataset = state.recipe.dataset.model_copy(update={"images_per_class": 2})
+    state.edit("fewer", state.recipe.model_copy(update={"dataset": dataset}))
+    assert not dialog.choice.text
+    click(dialog.start)
+    qtbot.waitUntil(lambda: work.now is not None, timeout=60_000)
+    assert len(warned) == 1 and "pictures to judge on" in warned[0] and dialog.choice.text == warned[0]
+    work.stop()
+    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
     dialog.reject()
 
 
 def test_that_the_pictures_are_too_few_to_show_anything_is_told_before(dialog: CompareDialog, window: MainWindow) -> None:
     state = window.session.state
     assert state.manifest is not None
-    assert f"only {len(state.manifest.of(Subset.VAL))} pictures to judge on" in dialog.limits.text
+    assert f"only {len(state.manifest.of(Subset.VAL))} pictures to judge on" in dialog.choice.text
     window.session.opening.divide(0.5)
-    assert not dialog.limits.text
+    assert not dialog.choice.text
     dialog.reject()
 
 

@@ -117,10 +117,26 @@ def test_what_was_kept_in_the_window_is_not_told_by_the_command_but_counted(
     assert main(asked) == 0
     said = capsys.readouterr().out
     assert f"kept in the window: {shown['kept']} findings; --with-kept shows all" in said
+    assert "1 group that is kept as right lies in several subsets" in said
+    assert (shown["inflation"]["kept_groups"], whole["inflation"]["kept_groups"]) == (1, 0)
     next((places.data() / "checked").glob("*.json")).write_text("{")
     assert main([*asked, "--json"]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out) == whole and "is not valid" in told.err, "what is damaged hides nothing"
+
+
+def test_a_repair_leaves_what_was_kept_in_the_window_where_it_is(
+    folder: Path, plugins: Plugins, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, mended = Recipe(dataset=DatasetChoice(folder=str(folder))), tmp_path / "mended.toml"
+    checked_pictures(str(folder)).add(DOUBLES, [check_up(recipe, plugins).torn[0].mark])
+
+    def moved(*more: str) -> int:
+        assert main(["checkup", str(folder), "--image-size", "64", "--repair", str(mended), *more]) == 0
+        return len(Recipe.from_toml(mended.read_text(), "mended").dataset.pictures)
+
+    assert moved() == 0 and "0 groups brought" in capsys.readouterr().err
+    assert moved("--with-kept") == 2 and "1 group brought" in capsys.readouterr().err
 
 
 def test_of_near_doubles_the_command_tells_the_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

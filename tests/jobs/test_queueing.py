@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -234,3 +236,32 @@ def test_weights_that_could_never_be_started_from_are_told_of_as_by_a_run(
         said.append(capsys.readouterr().err.splitlines()[-1])
     assert said[0] == said[1] and "own.safetensors" in said[0]
     assert not Queue().entries()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--backbone", "resnet18"], "The pre-trained weights of resnet18 are not on this machine"),
+        (["--rate", "nosuch.layer=0"], "no layer 'nosuch.layer'"),
+        (["--backbone", "alexnet", "--freeze", "scratch", "--image-size", "32"], "32"),
+        (["--device", "mps"], "There is no MPS device here"),
+        (["--processes", "60"], "60 processes"),
+    ],
+)
+def test_what_a_run_would_refuse_at_night_is_refused_when_it_is_added(
+    recipe: Recipe, tmp_path: Path, options: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    for command in (["queue", "add"], ["train", "--out", str(tmp_path / "run")]):
+        assert main([*command, recipe.dataset.folder, *options]) == 2
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == said[1] and why in said[0]
+    assert not Queue().entries()
+
+
+def test_what_asks_for_nothing_unusual_is_added_without_torch(recipe: Recipe) -> None:
+    said = (
+        "import sys; from desktop_ft.cli import main; "
+        f"code = main(['queue', 'add', {recipe.dataset.folder!r}]); sys.exit(code or 3 * ('torch' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", said], timeout=120).returncode == 0
