@@ -52,6 +52,8 @@ class AdvicePanel(QWidget):
 
     def refresh(self) -> None:
         """Show what is known, and what can be done now."""
+        if self._shut:  # the window is closed, and what was asked ends behind it
+            return
         told = self._inquiry.told
         self.ask.setEnabled(self._inquiry.can_ask)
         self.take.setVisible(told is not None)

@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from desktop_ft.api import Backbone
 from desktop_ft.core.advice import Advice, BackboneScore, Evidence, PlanOption, ProbeScore, Ranking, worth_trying
 from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import preset_of_depth
 from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.offers import Speed
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.data.health import listed
 from desktop_ft.jobs.backbones import is_local, known_speed, measure_speeds
@@ -24,6 +26,7 @@ from desktop_ft.jobs.surveying import one_picture, survey
 from desktop_ft.jobs.trial import tried
 from desktop_ft.plugin_manager import Plugins
 
+_TURNS = 3
 MOST, FEWEST = 2000, 5
 """Training pictures that are looked at, of more a part; and of each class at least, where it has so many: one a fold."""
 Told = Callable[[str, int, int | None], None]
@@ -133,7 +136,7 @@ def rank_backbones(
     looked = drawn(manifest, recipe.seed)
     samples = looked.samples
     labels = [sample.label for sample in samples]
-    found, left_out, groups = list[tuple[BackboneScore, Probe]](), list[UserError](), list[tuple[int, ...]]()
+    asked, left_out, groups = list[tuple[Backbone, Probe, float]](), list[UserError](), list[tuple[int, ...]]()
     size = recipe.backbone.image_size
     for number, backbone in enumerate(here):
         tell(tr("Asking the networks"), number, len(here))
@@ -146,30 +149,44 @@ def rank_backbones(
             continue
         groups = (
             groups
-            if found
+            if asked
             else one_picture(
                 manifest, samples, features, cancel, progress=lambda *done: tell(tr("Comparing the pictures"), *done)
             )
         )
-        told_by = probe(features, labels, groups, seed=recipe.seed)
-        known = known_speed(backbone, image_size=size)
-        score = BackboneScore(
-            name=backbone.spec.name,
-            accuracy=told_by.accuracy,
-            logme=logme(features, labels),
-            side=resize_rule(backbone.spec, size).crop,
-            speed=known or measure_speeds([backbone], image_size=size, cancel=cancel)[backbone.spec.name],
-        )
-        found.append((score, told_by))
-    tell(tr("Asking the networks"), len(here), len(here))
-    if not found:
+        asked.append((backbone, probe(features, labels, groups, seed=recipe.seed), logme(features, labels)))
+    if not asked:
         raise left_out[0]
+    tell(tr("Measuring what it takes"), 0, None)
+    speeds = _speeds([backbone for backbone, *_ in asked], size, cancel)
+    tell(tr("Asking the networks"), len(here), len(here))
+    found = [
+        (
+            BackboneScore(
+                name=backbone.spec.name,
+                accuracy=told_by.accuracy,
+                logme=evidence,
+                side=resize_rule(backbone.spec, size).crop,
+                speed=speeds[backbone.spec.name],
+            ),
+            told_by,
+        )
+        for backbone, told_by, evidence in asked
+    ]
     found.sort(key=lambda each: (each[0].accuracy.value, each[0].logme), reverse=True)
     best = found[0][1]
     scores = tuple(replace(score, against=told_by.against(best)) for score, told_by in found)
     return Ranking(
         scores=scores, pictures=len(samples), left_out=tuple(map(str, left_out)), notes=_notes(manifest, looked, groups)
     )
+
+
+def _speeds(backbones: Sequence[Backbone], size: int, cancel: threading.Event | None) -> dict[str, Speed]:
+    """How fast each answers; where one was not measured yet all are, so that they are compared as of one time."""
+    known = {backbone.spec.name: known_speed(backbone, image_size=size) for backbone in backbones}
+    if all(known.values()):
+        return {name: speed for name, speed in known.items() if speed is not None}
+    return measure_speeds(backbones, image_size=size, turns=_TURNS, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

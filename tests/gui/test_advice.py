@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.recipe import BackboneChoice, Recipe
@@ -78,6 +79,14 @@ def test_it_can_be_given_up(layers: LayersPage, window: MainWindow, qtbot: QtBot
     assert not advisor.running and layers.advice.progress.isHidden()
     qtbot.waitUntil(lambda: advisor.can_ask, timeout=LONG)
     assert advisor.told is None and not advisor.fault
+
+
+def test_a_window_that_closes_meanwhile_leaves_nothing_to_see(layers: LayersPage, window: MainWindow, qtbot: QtBot) -> None:
+    click(layers.advice.ask)
+    qtbot.waitUntil(lambda: window.session.advice.running, timeout=LONG)
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
+    assert not [shown for shown in QApplication.topLevelWidgets() if shown.isVisible()]
 
 
 def test_what_stands_in_its_way_is_said(layers: LayersPage, window: MainWindow) -> None:
