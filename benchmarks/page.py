@@ -127,7 +127,7 @@ _CYCLES = """## Opened, trained, closed, {cycles:,} times
 _CHECKUP = """## What the check-up of the data finds
 
 `benchmarks/bench_checkup.py`, EfficientNet-Lite0, in copies with {planted} planted faults, {rounds} rounds of other faults. Wrong
-labels: share of them in the first 60 that are shown, and share of them that are told as very likely wrong; *of these planted* is
+labels: share of them in the first 60 that are shown, and share of them that are told as suspicious; *of these planted* is
 the share of all that is told so (the folders have doubtful labels of their own). Near doubles: made smaller, compressed again, or
 cut by a tenth of each side, in turn; false are pairs that were neither planted nor found in the untouched folder, over all
 pictures; *there* are the groups found in the untouched folder. Forecast: how far the accuracy that half of the pictures forecast
@@ -385,7 +385,7 @@ def _checkup(lines: Sequence[Line]) -> list[str]:
         "data",
         "pictures",
         "wrong labels found",
-        "told as very likely",
+        "told as suspicious",
         "of these planted",
         "near doubles found",
         "false",

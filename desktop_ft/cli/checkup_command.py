@@ -99,7 +99,7 @@ def checkup_document(found: Checkup) -> dict[str, Any]:
         },
         "suspect_labels": [
             _picture(each.sample, classes)
-            | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found, "very_likely": each.clear}
+            | {"likely": classes[each.likely], "given_p": each.given, "likely_p": each.found, "suspicious": each.clear}
             for each in found.suspects
         ],
         "outliers": [_picture(each.sample, classes) | {"times_usual": each.distance} for each in found.outliers],
@@ -153,7 +153,7 @@ def _show(found: Checkup, most: int, terminal: Terminal) -> None:
     outliers = [(each.sample, each.words) for each in found.outliers]
     faults = [(each.sample, each.words) for each in found.faults]
     for title, findings in (
-        ("Labels that are very likely wrong, the most suspicious first", clear),
+        ("Labels that are suspicious, the most suspicious first", clear),
         ("Labels in doubt, the most suspicious first", doubtful),
         ("Unlike all others", outliers),
         ("Tiny, dark or blurred", faults),

@@ -134,12 +134,12 @@ class SuspectLabel:
 
 
 def labels_told(clear: int, doubtful: int) -> str:
-    """How many labels are very likely wrong, and how many in doubt, in a sentence or two."""
+    """How many labels are suspicious, and how many in doubt, in a sentence or two."""
     if not clear + doubtful:
         return tr("No label looks wrong.")
     first = tr_n(
-        "{n:,} label is very likely wrong: look at that one first.",
-        "{n:,} labels are very likely wrong: look at these first.",
+        "{n:,} label is suspicious: look at that one first.",
+        "{n:,} labels are suspicious: look at these first.",
         n=clear,
     )
     then = tr_n(
@@ -147,7 +147,7 @@ def labels_told(clear: int, doubtful: int) -> str:
         "{n:,} labels are in doubt; as a rule most of them are right.",
         n=doubtful,
     )
-    return " ".join([first if clear else tr("No label is very likely wrong."), *([then] if doubtful else [])])
+    return " ".join([first if clear else tr("No label is suspicious."), *([then] if doubtful else [])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

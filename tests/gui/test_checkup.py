@@ -135,7 +135,7 @@ def test_findings_are_kept_changed_and_left_out_by_keys(dialog: CheckupDialog, q
     pick(panel, "train/purple/wrong.png")
     assert "Looks like green" in panel.said.text()
     assert parted(panel) == [number for number, each in enumerate(panel.shown) if each.weight is Weight.LOOK][:1]
-    assert f"{clear} label" in dialog.labels.text and "very likely wrong" in dialog.labels.text
+    assert f"{clear} label" in dialog.labels.text and "suspicious" in dialog.labels.text
     assert dialog.tabs.tabText(1) == f"Wrong labels ({clear}, and {total - clear} in doubt)"
     QTest.keyClick(panel.wall, Qt.Key.Key_C)
     assert counts(dialog) == {"green": before["green"] + 1, "purple": before["purple"] - 1}
