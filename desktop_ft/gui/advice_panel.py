@@ -140,7 +140,9 @@ class AdvicePanel(QWidget):
 
     def _show_take(self) -> None:
         told = self._inquiry.told
-        self.take.setEnabled(told is not None and told.recommended != self._session.state.recipe.freeze.words)
+        taken = told is not None and told.recommended == self._session.state.recipe.freeze.words
+        self.take.setEnabled(told is not None and not taken)
+        self.take.setToolTip(tr("You have this plan already.") if taken else "")
 
     def _take(self) -> None:
         if (told := self._inquiry.told) is not None:

@@ -52,7 +52,8 @@ def test_advice_is_drawn_clicked_into_taken_and_undone(layers: LayersPage, windo
     assert state.recipe.freeze.preset == f"last:{told.blocks - depth}" and layers.picture.value() == depth
     click(panel.take)
     assert state.recipe.freeze.preset == told.recommended and layers.picture.value() == told.option.depth
-    assert not panel.take.isEnabled() and advisor.told is told  # what learns makes no difference to it
+    assert not panel.take.isEnabled() and panel.take.toolTip() == "You have this plan already."
+    assert advisor.told is told  # what learns makes no difference to it
     window.commands.undo()
     assert layers.picture.value() == depth and panel.take.isEnabled()
     window.commands.undo()
