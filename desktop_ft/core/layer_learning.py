@@ -27,12 +27,12 @@ CURES = {
         "Nothing that the network answers depends on it. Freeze it: it costs time and memory, and will not change."
     ),
     Sign.STILL: marked(
-        "A step moves its weights by less than a millionth of their length. Raise its share of the rate if it is to "
-        "adapt; freeze it if not: then what lies in front of it is computed only once."
+        "Even its largest steps moved its weights by less than a millionth of their length. Raise the learning rate, or its "
+        "share of it, if it is to adapt; freeze it if not: then what lies in front of it is computed only once."
     ),
     Sign.FORGETS: marked(
-        "Its weights have moved by more than a tenth of their length from what they were pre-trained to. Lower its share of the "
-        "rate, train for fewer epochs, or freeze it."
+        "Its weights have moved by more than a tenth of their length from what they were pre-trained to. Lower the learning "
+        "rate, or its share of it, train for fewer epochs, or freeze it."
     ),
 }
 
