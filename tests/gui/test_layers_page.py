@@ -269,7 +269,7 @@ def test_the_tree_shows_how_the_layers_of_a_run_learn(layers: LayersPage, window
     assert "blocks.1.0.conv_dw: forgets." in layers.learning.line.text() and layers.learning.line.isVisible()
     shown = layers.model.index_of("blocks.1")
     assert [shown.siblingAtColumn(column).data() for column in LEARNED] == ["0.3", "0.1 %", "25 %", "forgets"]
-    assert "Lower its share" in shown.siblingAtColumn(REMARK).data(Qt.ItemDataRole.ToolTipRole)
+    assert "Lower the learning rate" in shown.siblingAtColumn(REMARK).data(Qt.ItemDataRole.ToolTipRole)
     click(layers.learning.switch)
     assert layers.tree.isColumnHidden(DRIFT) and not layers.tree.isColumnHidden(SHARE) and layers.learning.line.isHidden()
     window.session.training.forget()
