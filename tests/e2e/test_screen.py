@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,18 @@ from tests.reliability import hostile_onnx
 
 TOOLS = ("Xvfb", "openbox", "xdotool")
 WAIT_S = 60
+_TRIES = 3
 
 
 @contextmanager
 def running(*command: object, **options: object) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen([str(part) for part in command], text=True, **options)  # type: ignore[call-overload]
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=WAIT_S)
+    with subprocess.Popen([str(part) for part in command], text=True, **options) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait(timeout=WAIT_S)
 
 
 @pytest.fixture
@@ -56,13 +57,24 @@ def window_named(env: dict[str, str], title: str) -> str:
 
 
 def drag(env: dict[str, str], path: Path, to: Callable[[], str]) -> str:
-    """Drag `path` out of another program and drop it on the window; returns what `to` tells of it then."""
+    """Drag `path` out of another program and drop it on the window; returns what `to` tells of it then.
+
+    On a busy machine a hand may be too quick for the two programs to agree on the drop: a person tries again, and so does this.
+    """
     with running(sys.executable, Path(__file__).with_name("drag_source.py"), path, env=env):
         source = window_named(env, "^another program$")
-        xdotool(env, "windowraise", source, "mousemove", "--window", source, 40, 40, "sleep", 0.3, "mousedown", 1)
-        steps = [word for _ in range(12) for word in ("mousemove_relative", "--", 40, -12, "sleep", 0.05)]
-        xdotool(env, *steps, "sleep", 0.3, "mouseup", 1)
+        for _ in range(_TRIES - 1):
+            _drag_once(env, source)
+            with suppress(subprocess.TimeoutExpired):
+                return to()
+        _drag_once(env, source)
         return to()
+
+
+def _drag_once(env: dict[str, str], source: str) -> None:
+    xdotool(env, "windowraise", source, "mousemove", "--window", source, 40, 40, "sleep", 0.3, "mousedown", 1)
+    steps = [word for _ in range(12) for word in ("mousemove_relative", "--", 40, -12, "sleep", 0.05)]
+    xdotool(env, *steps, "sleep", 0.3, "mouseup", 1)
 
 
 def close(env: dict[str, str], window: str, process: "subprocess.Popen[str]") -> None:
