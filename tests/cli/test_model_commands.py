@@ -51,7 +51,7 @@ def test_of_a_run_it_shows_how_the_layers_learned(tmp_path: Path, capsys: pytest
             )
     assert main(["layers", str(run.path)]) == 0
     said = capsys.readouterr().out
-    assert "conv_stem: does not learn. A step moves" in said
+    assert "conv_stem: does not learn. Even its largest steps moved" in said
     assert main(["layers", str(run.path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["layers"]["classifier"] == {
         "gradient": 0.4, "update": 0.05, "drift": None, "sign": None
