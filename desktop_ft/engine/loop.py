@@ -291,9 +291,9 @@ class Loop:
     def _judge(self, stage: Stage, *, afresh: bool) -> tuple[Sums, bool]:
         """What validation says; and whether BatchNorm layers are judged with each epoch's own pictures from now on.
 
-        They are once what they follow is too far from these pictures. That is doubted while what is being learned is known better
-        than validation; asked in the first epoch and ever more rarely, since it takes another validation; and believed only where
-        more pictures say so than chance and the choice between two would.
+        They are from the epoch on that shows what they follow to be too far from these pictures. It is suspected only where what
+        is being learned is known better than validation; asked in the first epoch and ever more rarely, since it takes another
+        validation; and believed only where more pictures say so than chance and the choice between two would.
         """
         followed, at = None if afresh else self._validate(stage), self._progress
         if followed and (not self._statistics.learn or (at.epoch + 1) & at.epoch or followed.share >= at.correct / at.seen):

@@ -157,36 +157,33 @@ def rank_backbones(
         asked.append((backbone, probe(features, labels, groups, seed=recipe.seed), logme(features, labels)))
     if not asked:
         raise left_out[0]
-    tell(tr("Measuring what it takes"), 0, None)
-    speeds = _speeds([backbone for backbone, *_ in asked], size, cancel)
-    tell(tr("Asking the networks"), len(here), len(here))
-    found = [
-        (
-            BackboneScore(
-                name=backbone.spec.name,
-                accuracy=told_by.accuracy,
-                logme=evidence,
-                side=resize_rule(backbone.spec, size).crop,
-                speed=speeds[backbone.spec.name],
-            ),
-            told_by,
+    speeds = _speeds([backbone for backbone, *_ in asked], size, lambda *done: tell(tr("Measuring what it takes"), *done), cancel)
+    asked.sort(key=lambda each: (each[1].accuracy.value, each[2]), reverse=True)
+    best = asked[0][1]
+    scores = tuple(
+        BackboneScore(
+            name=backbone.spec.name,
+            accuracy=told_by.accuracy,
+            logme=evidence,
+            side=resize_rule(backbone.spec, size).crop,
+            speed=speeds[backbone.spec.name],
+            against=told_by.against(best),
         )
         for backbone, told_by, evidence in asked
-    ]
-    found.sort(key=lambda each: (each[0].accuracy.value, each[0].logme), reverse=True)
-    best = found[0][1]
-    scores = tuple(replace(score, against=told_by.against(best)) for score, told_by in found)
+    )
     return Ranking(
         scores=scores, pictures=len(samples), left_out=tuple(map(str, left_out)), notes=_notes(manifest, looked, groups)
     )
 
 
-def _speeds(backbones: Sequence[Backbone], size: int, cancel: threading.Event | None) -> dict[str, Speed]:
+def _speeds(
+    backbones: Sequence[Backbone], size: int, progress: Callable[[int, int | None], None], cancel: threading.Event | None
+) -> dict[str, Speed]:
     """How fast each answers; where one was not measured yet all are, so that they are compared as of one time."""
     known = {backbone.spec.name: known_speed(backbone, image_size=size) for backbone in backbones}
     if all(known.values()):
         return {name: speed for name, speed in known.items() if speed is not None}
-    return measure_speeds(backbones, image_size=size, turns=_TURNS, cancel=cancel)
+    return measure_speeds(backbones, image_size=size, turns=_TURNS, progress=progress, cancel=cancel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
