@@ -77,7 +77,7 @@ def ranked(folder: Path, asked: argparse.Namespace, plugins: Plugins) -> dict[st
         told[how] = {
             "name": name,
             "behind": [round(100 * each, 1) for each in (behind.value, behind.low, behind.high)],
-            "on_others": round(100 * behind_on_others(right, name), 1),
+            "on_others": round(100 * behind_on_others(right, right[name]), 1),
         }
     return told
 

@@ -89,7 +89,6 @@ def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Term
     try:
         with ask_to_stop_on_signals(terminal) as control, folder.worked(), terminal.phases() as phase:
             plan = planned(asked, folder, plugins, warn=terminal.note, progress=phase, control=control)
-            runs = len(plan.runs())
 
             def tell(standing: Standing) -> None:
                 phase("Runs", standing.done, standing.planned)
@@ -101,7 +100,7 @@ def _carry_out(asked: Comparison | None, out: Path, command: str, terminal: Term
                 if isinstance(event, Warned):
                     terminal.note(f"Note: {event.message}")
 
-            terminal.note(f"{runs} runs in {folder.path / 'runs'}.")
+            terminal.note(f"{plan.comparison.words} They are in {folder.path / 'runs'}.")
             found = compare(folder, plan, plugins, hear, control, tell=tell)
     except Cancelled:
         terminal.note(f"Stopped; what is done is kept. Go on by: desktop-ft {command} --out '{folder.path}'")

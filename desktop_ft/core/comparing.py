@@ -15,6 +15,7 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import Described
+from desktop_ft.core.words import duration
 
 SURE = 0.05
 """A p below which a difference is more than chance explains: the usual one in twenty, for all tests together."""
@@ -233,6 +234,20 @@ class Comparison(Described):
         if ALL not in images and len(images) < len(self.images):
             images = (*images, ALL)
         return self.model_copy(update={"images": images})
+
+    @property
+    def words(self) -> str:
+        """How many runs it makes, of what, and where each has its seconds how long they train at most, in a sentence."""
+        runs = len(self.strategies) * len(self.images) * self.seeds
+        each = (
+            tr_n("{n:,} way", "{n:,} ways", n=len(self.strategies)),
+            tr_n("{n:,} number of pictures", "{n:,} numbers of pictures", n=len(self.images)),
+            tr_n("{n:,} seed", "{n:,} seeds", n=self.seeds),
+        )
+        told = tr_n("{n:,} run: {each}", "{n:,} runs: {each}", n=runs, each=" × ".join(each))
+        if not self.seconds:
+            return tr("{runs}; each has the recipe's epochs.", runs=told)
+        return tr("{runs}; {time} of training at most.", runs=told, time=duration(runs * self.seconds))
 
     @property
     def pairs(self) -> tuple[tuple[str, str, int], ...]:

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox, QSplitter, QVBoxLayout, QWidget
 
-from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, augmentation_strategies, strategy
+from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, Variant, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.words import duration
@@ -20,7 +20,7 @@ from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
-from desktop_ft.jobs.comparing import asked_for, images_from, limits, new_comparison_path
+from desktop_ft.jobs.comparing import asked_for, images_from, limits, new_comparison_path, within
 
 _TICK_MS = 1000
 _COLUMNS = (
@@ -90,10 +90,12 @@ class CompareDialog(QDialog):
         self.resize(1000, 640)
         self._session, self._work, self._shut = session, session.comparing, False
         self._refused = self._was_busy = False
+        self._followed: Comparison | None = None
         self.notice = Notice()
         self.choice = Notice(logged=False)  # what is to be said of what is chosen
         self.progress = Progress(tr("runs"))
         self.progress.cancelled.connect(self._work.stop)
+        self.makes = label(role="muted", wrap=True)
         self.verdict = label(role="heading", wrap=True)
         self.said = label(wrap=True)
         self.table = table(_COLUMNS, session.theme, tr("Accuracy of each way to train"))
@@ -142,11 +144,9 @@ class CompareDialog(QDialog):
             return
         work, training = self._work, self._session.training
         busy = work.busy
-        reason = "" if work.now is not None else self._why_not()
         for widget in (self.about, self.seeds, self.images, self.budget, *self.strategies.values()):
             widget.setEnabled(not busy)
-        self.start.setEnabled(not busy and not reason)
-        self.start.setToolTip(reason or tr("Train all of it, one run after another."))
+        self._offer()
         self.go_on.setEnabled(not busy and not self._session.computing.now)
         self.pause.setEnabled(work.now is not None and training.running)
         self.pause.setText(tr("Go on") if training.running and training.control.pause.is_set() else tr("Pause"))
@@ -157,6 +157,9 @@ class CompareDialog(QDialog):
         elif not self._tick.isActive():
             self.progress.begin(tr("Looking at the pictures"))
             self._tick.start(_TICK_MS)
+        if work.comparison is not None and work.comparison is not self._followed:
+            self._followed = work.comparison
+            self._follow(work.comparison)
         if self._was_busy and not busy:  # what was changed meanwhile was not looked at
             self._look_again()
         self._was_busy = busy
@@ -216,7 +219,7 @@ class CompareDialog(QDialog):
         layout.addLayout(
             row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
-        for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
+        for widget in (self.makes, self.notice, self.choice, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
@@ -228,6 +231,31 @@ class CompareDialog(QDialog):
     def _show_choices(self) -> None:
         for widget in self._of_training:
             widget.setVisible(self.about.currentData() == About.TRAINING)
+
+    def _follow(self, asked: Comparison) -> None:
+        """Show what the comparison that was opened is about."""
+        training = not any(isinstance(strategy(name), Variant) for name in asked.strategies)
+        self.about.setCurrentIndex(self.about.findData(About.TRAINING if training else About.AUGMENTATION))
+        if training:
+            for name, box in self.strategies.items():
+                box.setChecked(name in asked.strategies)
+            self.images.setText(",".join("all" if number == ALL else str(number) for number in asked.images))
+        self.seeds.setValue(asked.seeds)
+        self.budget.setValue(round(asked.seconds))
+
+    def _offer(self) -> None:
+        """Offer to compare what is chosen, and say what that makes or why it cannot be now; or what is compared."""
+        busy, manifest, recipe = self._work.busy, self._session.state.manifest, self._session.state.recipe
+        reason = "" if busy else self._why_not()
+        self.start.setEnabled(not busy and not reason)
+        self.start.setToolTip(reason or tr("Train all of it, one run after another."))
+        try:
+            asked = self._work.comparison if busy else self._asked()
+        except UserError:  # said where it is asked for
+            asked = None
+        if asked is not None and manifest is not None and not recipe.dataset.images_per_class:
+            asked = within(asked, manifest)
+        self.makes.setText(reason or (asked.words if asked is not None else ""))
 
     def _why_not(self) -> str:
         blocker = self._session.blocker()
@@ -262,6 +290,7 @@ class CompareDialog(QDialog):
         state = self._session.state
         if self._shut or self._work.busy:
             return
+        self._offer()
         try:
             asked = self._asked()
         except UserError as error:

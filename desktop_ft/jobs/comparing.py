@@ -194,8 +194,7 @@ def planned(
     whole = asked.base.dataset.model_copy(update={"images_per_class": 0})
     manifest = scan_dataset(whole, progress=scanning, cancel=control.stop)  # nothing of it is kept
     check_trainable(manifest, asked.base.optimisation.batch_size)
-    most = max(manifest.counts(Subset.TRAIN).values())
-    comparison = asked.within(most)
+    comparison = within(asked, manifest)
     if too_few := limits(asked, manifest):
         warn(too_few)
     plan = Plan(asked=asked, comparison=comparison)
@@ -208,8 +207,12 @@ def planned(
 
 def limits(asked: Comparison, manifest: DatasetManifest) -> str:
     """What `asked` cannot show on the pictures of `manifest` because they are too few, in a sentence; "": it may show all."""
-    most = max(manifest.counts(Subset.TRAIN).values(), default=0)
-    return asked.within(most).cannot_show(len(manifest.of(manifest.held_out_subset)))
+    return within(asked, manifest).cannot_show(len(manifest.of(manifest.held_out_subset)))
+
+
+def within(asked: Comparison, manifest: DatasetManifest) -> Comparison:
+    """`asked` without numbers of pictures that no class of `manifest` has."""
+    return asked.within(max(manifest.counts(Subset.TRAIN).values(), default=0))
 
 
 def _allotted(

@@ -272,3 +272,45 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     qtbot.waitUntil(lambda: not window.session.comparing.busy, timeout=60_000)
     assert dialog.table.rows.rowCount() == 2
     dialog.reject()
+
+
+def test_what_a_choice_makes_is_told_before_it_begins(dialog: CompareDialog) -> None:
+    assert dialog.makes.text() == "4 runs: 2 ways × 2 numbers of pictures × 1 seed; each has the recipe's epochs."
+    dialog.images.setText("3,500,all")
+    assert dialog.makes.text().startswith("4 runs"), "no class has 500"
+    dialog.seeds.setValue(3)
+    dialog.budget.setValue(10)
+    assert dialog.makes.text() == "12 runs: 2 ways × 2 numbers of pictures × 3 seeds; 2 min 00 s of training at most."
+    dialog.images.setText("3,x")
+    assert not dialog.makes.text()
+    dialog.reject()
+
+
+def test_why_nothing_can_be_compared_is_told(dialog: CompareDialog, window: MainWindow) -> None:
+    state = window.session.state
+    state.edit("none", state.recipe.model_copy(update={"backbone": BackboneChoice(name="nothing")}))
+    blocker = window.session.blocker()
+    assert blocker is not None and not dialog.start.isEnabled() and dialog.makes.text() == blocker.reason
+    dialog.reject()
+
+
+def test_a_comparison_that_is_gone_on_with_is_shown_in_the_controls(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot
+) -> None:
+    work = window.session.comparing
+    click(dialog.start)
+    qtbot.waitUntil(lambda: work.done[0] == 1, timeout=60_000)
+    work.stop()
+    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
+    assert work.report is not None
+    dialog.seeds.setValue(4)
+    dialog.images.setText("all")
+    dialog.strategies["all"].setChecked(True)
+    work.start(None, work.report.parent)
+    qtbot.waitUntil(lambda: work.now is not None, timeout=60_000)
+    assert (dialog.seeds.value(), dialog.images.text()) == (1, "3,all")
+    assert [name for name, box in dialog.strategies.items() if box.isChecked()] == ["scratch", "head"]
+    assert dialog.makes.text().startswith("4 runs")
+    work.stop()
+    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
+    dialog.reject()
