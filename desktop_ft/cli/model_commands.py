@@ -9,7 +9,7 @@ from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.backbone import WeightsOrigin, is_found_by
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.layer_learning import LayerState, remarks, share, states
+from desktop_ft.core.layer_learning import LayerState, blocks, remarks, share, states
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.plan_comparison import compare
@@ -47,7 +47,7 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         description="The layers of a network: path, type, parameters, and the shape of what comes out; or in which of them two\n"
         "plans of what learns differ. Of a run: the gradient of each layer that learns, how far a step moves it, how far it has\n"
         "drifted from what it was pre-trained to, and which layers do not learn, or forget.",
-        epilog="Example: desktop-ft layers resnet18",
+        epilog="Examples: desktop-ft layers resnet18; desktop-ft layers run --every",
     )
     parser.add_argument("name", metavar="NAME", help="a backbone, see `desktop-ft backbones`; or a run, by its folder")
     parser.add_argument("--image-size", type=int, default=0, help="side of the input in pixels (default: the network's own)")
@@ -58,7 +58,8 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         help="say in which layers two plans differ: each a preset such as last:2, options such as '--freeze all --rate fc=2', "
         "a recipe file, or a run",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    parser.add_argument("--every", action="store_true", help="of a run show each layer by itself, not those of a block as one")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output, of a run with each layer")
     parser.set_defaults(run=_layers)
 
 
@@ -186,7 +187,9 @@ def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
     if arguments.name not in (known := load_plugins().backbones) and Path(arguments.name).is_dir():
         if arguments.compare or arguments.image_size:
             raise UserError("Of a run --compare and --image-size tell nothing.", "Leave them out, or name a backbone.")
-        return _learned(RunFolder.open(Path(arguments.name)), terminal)
+        return _learned(RunFolder.open(Path(arguments.name)), arguments.every, terminal)
+    if arguments.every:
+        raise UserError("--every is for a run.", "Leave it out: of a network each layer is shown.")
     backbone = known.get(arguments.name)
     tree = layers(backbone, arguments.image_size)
     if arguments.compare:
@@ -196,7 +199,7 @@ def _layers(arguments: argparse.Namespace, terminal: Terminal) -> int:
     return 0
 
 
-def _learned(run: RunFolder, terminal: Terminal) -> int:
+def _learned(run: RunFolder, every: bool, terminal: Terminal) -> int:
     found = states(run.history().layers)
     if not found:
         raise UserError(
@@ -204,8 +207,14 @@ def _learned(run: RunFolder, terminal: Terminal) -> int:
             "It has not finished an epoch, or is from before this was looked at.",
         )
     terminal.document({"layers": {path: asdict(state) for path, state in found.items()}, "remarks": remarks(found)})
-    titles = ("layer", "gradient", "step", "drift", "remark")
-    terminal.table(titles, [_learned_row(path, state) for path, state in found.items()], right=(1, 2, 3))
+    titles, shown = ("layer", "gradient", "step", "drift", "remark"), found if every else blocks(found)
+    terminal.table(titles, [_learned_row(path, state) for path, state in shown.items()], right=(1, 2, 3))
+    terminal.say(
+        "gradient: its length when last looked at; step: by what share of their length it moved the weights; drift: how far they "
+        "are from what they were pre-trained to, as a share of their length then."
+    )
+    if len(shown) < len(found):
+        terminal.say("Of a block's layers the largest step and drift; --every shows each layer.")
     for remark in remarks(found):
         terminal.say(remark)
     return 0

@@ -154,7 +154,16 @@ class Advice:
     @property
     def words(self) -> str:
         """The recommendation and its reason, in sentences."""
-        return " ".join((tr("Recommended: {option}", option=self.option.words), self.reason, *self.notes))
+        return " ".join((self._recommendation, self.reason, *self.notes))
+
+    @property
+    def short(self) -> str:
+        """The recommendation without its reason, in sentences."""
+        return " ".join((self._recommendation, *self.notes))
+
+    @property
+    def _recommendation(self) -> str:
+        return tr("Recommended: {option}", option=self.option.words)
 
     @property
     def reason(self) -> str:

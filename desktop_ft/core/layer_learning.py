@@ -103,6 +103,14 @@ def together(parts: Iterable[LayerState]) -> LayerState | None:
     )
 
 
+def blocks(found: Mapping[str, LayerState]) -> dict[str, LayerState]:
+    """What `found` says by leaf path, with the layers of each block as one; a block's path has two names at most."""
+    parts: dict[str, list[LayerState]] = {}
+    for path, state in found.items():
+        parts.setdefault(".".join(path.split(".")[:2]), []).append(state)
+    return {path: told for path, states in parts.items() if (told := together(states)) is not None}
+
+
 def share(value: float) -> str:
     """A share of a length as people read it: `14 %`, `0.35 %`, `< 0.0001 %`."""
     percent = 100 * value

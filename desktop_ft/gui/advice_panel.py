@@ -36,13 +36,15 @@ class AdvicePanel(QWidget):
         )
         self.take = button(tr("Take this plan"), self._take)
         self.words = label(role="muted", wrap=True)
+        self.why = button(tr("Why?"), self.refresh, tip=tr("Say how that was found, too."))
+        self.why.setCheckable(True)
         self.progress = Progress(tr("steps"))
         self.progress.cancelled.connect(self._inquiry.cancel)
         self._build_plot()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
-        layout.addLayout(row(explained(self.ask, "layers.advice"), self.words, self.take))
+        layout.addLayout(row(explained(self.ask, "layers.advice"), self.words, self.why, self.take))
         layout.addWidget(self.progress)
         self._inquiry.changed.connect(self.refresh)
         self._inquiry.progressed.connect(self._advance)
@@ -56,7 +58,8 @@ class AdvicePanel(QWidget):
             return
         told = self._inquiry.told
         self.ask.setEnabled(self._inquiry.can_ask)
-        self.take.setVisible(told is not None)
+        for shown in (self.why, self.take):
+            shown.setVisible(told is not None)
         if not self._inquiry.running:
             self.progress.end()
         elif self.progress.isHidden():
@@ -126,7 +129,7 @@ class AdvicePanel(QWidget):
     def _show_words(self, told: Advice | None) -> None:
         blocker = self._session.blocker()
         if told is not None:
-            said = told.words
+            said = told.words if self.why.isChecked() else told.short
         elif self._inquiry.fault:
             said = self._inquiry.fault
         elif blocker is not None:

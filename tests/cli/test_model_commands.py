@@ -46,12 +46,22 @@ def test_of_a_run_it_shows_how_the_layers_learned(tmp_path: Path, capsys: pytest
                     layers=(
                         LayerSeen(path="conv_stem", gradient=0.1, update=1e-8, drift=0.0),
                         LayerSeen(path="classifier", gradient=0.4, update=0.05),
+                        LayerSeen(path="blocks.0.0.conv", gradient=0.3, update=0.01, drift=0.02),
+                        LayerSeen(path="blocks.0.1.conv", gradient=0.4, update=0.03, drift=0.5),
                     ),
                 )
             )
     assert main(["layers", str(run.path)]) == 0
     said = capsys.readouterr().out
     assert "conv_stem: does not learn. Even its largest steps moved" in said
+    assert ["blocks.0", "0.5", "3", "%", "50", "%", "forgets"] in [line.split() for line in said.splitlines()]
+    assert "gradient: its length" in said and "--every shows each layer" in said
+    assert main(["layers", str(run.path), "--every"]) == 0
+    said = capsys.readouterr().out
+    assert ["blocks.0.1.conv", "0.4", "3", "%", "50", "%", "forgets"] in [line.split() for line in said.splitlines()]
+    assert "blocks.0 " not in said and "--every" not in said
+    assert main(["layers", "resnet18", "--every"]) == 2
+    assert "--every is for a run" in capsys.readouterr().err
     assert main(["layers", str(run.path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["layers"]["classifier"] == {
         "gradient": 0.4, "update": 0.05, "drift": None, "sign": None

@@ -42,7 +42,9 @@ def test_advice_is_drawn_clicked_into_taken_and_undone(layers: LayersPage, windo
     qtbot.waitUntil(lambda: advisor.told is not None, timeout=LONG)
     told = advisor.told
     assert told is not None and panel.plot.isVisible() and panel.progress.isHidden()
-    assert panel.words.text() == told.words and panel.words.text().startswith("Recommended: ")
+    assert panel.words.text() == told.short and panel.words.text().startswith("Recommended: ")
+    QTest.mouseClick(panel.why, Qt.MouseButton.LeftButton)
+    assert panel.words.text() == told.words and told.reason in told.words and told.reason not in told.short
     assert told.option.evidence.words in panel.words.text()
 
     depth = 7
