@@ -132,7 +132,7 @@ def _show(found: Compared, folder: ComparisonFolder, terminal: Terminal) -> None
         ]
         for score in found.scores
     ]
-    terminal.table(["learns", "with", "accuracy", "95 % interval", "seconds"], rows, right=(2, 3, 4))
+    terminal.table(["way", "with", "accuracy", "95 % interval", "seconds"], rows, right=(2, 3, 4))
     for said in found.verdict:
         terminal.say(said.replace("\u00a0", " "))
     for what, why in found.failed:

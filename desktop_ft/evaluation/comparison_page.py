@@ -116,7 +116,7 @@ def _test_note(found: Compared) -> str:
 
 
 def _scores(found: Compared, allotted: Allotted) -> str:
-    head = [tr("Learns"), tr("Pictures of each class"), tr("Accuracy"), tr("95 % interval"), tr("Seconds"), tr("Seeds")]
+    head = [tr("Way"), tr("Pictures of each class"), tr("Accuracy"), tr("95 % interval"), tr("Seconds"), tr("Seeds")]
     head += [tr("Epochs"), tr("Expected seconds")] if allotted else []
     return table(head, [[*_score(score), *(_allotted(score, allotted) if allotted else ())] for score in found.scores])
 
@@ -152,7 +152,8 @@ def _matches(found: Compared) -> str:
     if found.to_match is None or not found.matches:
         return ""
     said = tr(
-        "From scratch with the most pictures the best validation accuracy was {accuracy}, after {seconds}. To be as good:",
+        "From scratch with the most pictures the best validation accuracy was {accuracy}, first reached after {seconds}. To be "
+        "as good:",
         accuracy=percent(found.to_match.accuracy),
         seconds=short_duration(found.to_match.seconds),
     )
@@ -163,7 +164,7 @@ def _matches(found: Compared) -> str:
         took = never if match.seconds is None else f"{at_most}{match.seconds:.1f}"
         needed = tr("not with those tried") if match.images is None else f"{'≤ ' if match.fewest else ''}{match.images:.0f}"
         rows.append([text(title(match.strategy)), text(took), f"{match.reached}/{match.seeds}", text(needed)])
-    head = [tr("Learns"), tr("Seconds of training"), tr("Runs that got there"), tr("Pictures of each class")]
+    head = [tr("Way"), tr("Seconds of training"), tr("Runs that got there"), tr("Pictures of each class")]
     return f"<h3>{text(tr('To match the best from scratch'))}</h3><p>{text(said)}</p>{table(head, rows)}"
 
 

@@ -24,7 +24,7 @@ from desktop_ft.jobs.comparing import asked_for, images_from, limits, new_compar
 
 _TICK_MS = 1000
 _COLUMNS = (
-    Column(title=marked("Learns"), text=lambda score: tr(strategy(score.strategy).title)),
+    Column(title=marked("Way"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
         title=marked("Pictures of each class"),
         text=lambda score: tr("all") if score.images == ALL else f"{score.images:,}",
