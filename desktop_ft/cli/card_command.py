@@ -40,7 +40,7 @@ def _card(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _whence(run: Path | None) -> str:
     if run is None:
-        return "None of your runs has this recipe: it was trained elsewhere, or its run is gone. It answers all the same."
+        return "It comes from none of your runs: it was trained elsewhere, or its run is gone. It answers all the same."
     try:
         weights = going_on(run, load_plugins()).backbone.weights
     except UserError as error:

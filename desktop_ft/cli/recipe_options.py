@@ -20,7 +20,8 @@ from desktop_ft.data.scan import folder_of
 from desktop_ft.jobs import augmenting
 from desktop_ft.jobs.forecasting import with_fastest_batches
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs import atomic, seals
+from desktop_ft.runs import atomic
+from desktop_ft.runs.recipe_file import read_recipe
 
 OPTIONS = {
     "--backbone": "backbone.name",
@@ -206,7 +207,7 @@ def _begun(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     where = "The command line"
     if arguments.recipe:
         where = str(arguments.recipe)
-        data = Recipe.from_toml(_read(arguments.recipe), where).model_dump(mode="json")
+        data = read_recipe(arguments.recipe).model_dump(mode="json")
     if arguments.folder:
         data["dataset"]["folder"] = arguments.folder
     if "folder" not in data["dataset"]:
@@ -317,16 +318,6 @@ def _multipliers(rates: list[str]) -> dict[str, str]:
             raise UserError(f"--rate {rate} has no multiplier.", "Write PATH=MULTIPLIER, such as --rate blocks.0=0.")
         found[path] = multiplier
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return seals.open_text(path.read_bytes(), str(path)).decode()
-    except OSError as error:
-        what = f"The recipe {path} cannot be read: {error.strerror}."
-    except UnicodeDecodeError:
-        what = f"{path} is not a recipe: it is not a text."
-    raise UserError(what, "Name a recipe file that Desktop FT saved.")
 
 
 def _field(dotted: str) -> FieldInfo:

@@ -266,9 +266,11 @@ def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
             export_every(arguments.run_folder, load_plugins(), largest_drop=drop, warn=terminal.note, progress=progress)
     folder = RunFolder.open(arguments.run_folder)
     reports = folder.export_reports
-    terminal.document([export_document(report, Path(report.file)) | {"gone": not folder.still_has(report)} for report in reports])
+    terminal.document(
+        [export_document(report, Path(report.file)) | {"gone": folder.exported(report) is None} for report in reports]
+    )
     if reports:
-        show_exports(reports, folder.still_has, terminal)
+        show_exports(reports, folder.exported, terminal)
     else:
         terminal.say("Nothing was exported from this run yet. `desktop-ft export` does it.")
     return 0

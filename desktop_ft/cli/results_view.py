@@ -167,7 +167,7 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         terminal.say(f"Pictures answered at once here: {spent}.")
 
 
-def show_exports(reports: Sequence[ExportReport], is_there: Callable[[ExportReport], bool], terminal: Terminal) -> None:
+def show_exports(reports: Sequence[ExportReport], place: Callable[[ExportReport], Path | None], terminal: Terminal) -> None:
     """The files of a run side by side, those marked that are gone."""
     batches = sorted({latency.batch for report in reports for latency in report.latency})
     rows = []
@@ -176,7 +176,7 @@ def show_exports(reports: Sequence[ExportReport], is_there: Callable[[ExportRepo
         settings = report.settings
         rows.append(
             [
-                Path(report.file).name + ("" if is_there(report) else " (gone)"),
+                Path(report.file).name + ("" if place(report) else " (gone)"),
                 settings.format,
                 settings.input,
                 settings.precision,

@@ -391,6 +391,8 @@ class ExportReport:
         changed: the changed answers.
         latency: one for each batch size tried; none where the file was not run.
         unverified: why the file could not be run here; "" where it was.
+        sha256, modified_ns: of the file as it was written, by which it is known from another in its place; "" and 0 in what older
+            versions kept.
     """
 
     file: str
@@ -408,6 +410,8 @@ class ExportReport:
     changed: tuple[ChangedAnswer, ...] = ()
     latency: tuple[Latency, ...] = ()
     unverified: str = ""
+    sha256: str = ""
+    modified_ns: int = 0
 
     @property
     def drop(self) -> float:

@@ -27,6 +27,7 @@ WEIGHTS_LICENCE = "desktop_ft.weights_licence"
 THRESHOLD = "desktop_ft.threshold"
 INPUT = "desktop_ft.input"
 PRECISION = "desktop_ft.precision"
+CHECKPOINT = "desktop_ft.checkpoint"
 
 _LARGEST = 1 << 12
 """No network here takes pictures this large; a resize rule that asks for more would only fill the memory."""
@@ -69,8 +70,13 @@ def build_metadata(
     spec: BackboneSpec,
     threshold: float = 0.0,
     settings: ExportSettings = AS_IT_IS,
+    checkpoint: str = "",
 ) -> dict[str, str]:
-    """The metadata of a model trained by `recipe`. It names no path of this machine."""
+    """The metadata of a model trained by `recipe`. It names no path of this machine.
+
+    Args:
+        checkpoint: the name of the file of the run that it comes from; it carries that one's digest, so no other run has it.
+    """
     told = {
         VERSION: desktop_ft.__version__,
         CLASSES: json.dumps(classes),
@@ -82,7 +88,8 @@ def build_metadata(
         INPUT: settings.input,
         PRECISION: settings.precision,
     }
-    return told | ({THRESHOLD: repr(threshold)} if threshold else {})
+    named = {CHECKPOINT: checkpoint} if checkpoint else {}
+    return told | named | ({THRESHOLD: repr(threshold)} if threshold else {})
 
 
 def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:

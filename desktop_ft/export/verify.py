@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,6 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport
 from desktop_ft.export.checking import FileAnswers, Progress, answers_of_file
 from desktop_ft.runs import atomic
-
-if TYPE_CHECKING:
-    pass
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that is accepted of an exact file, relative to the largest logit of all."""
@@ -102,12 +100,15 @@ def export_and_verify(
             accepted=True,
             settings=settings,
             unverified=exporter.unverified,
+            sha256=hashlib.sha256(content).hexdigest(),
         )
         if not exporter.unverified:
             found = ask(temporary, trial.paths, job.metadata, progress=progress, cancel=cancel)
             report = _compare(report, trial, found)
             _must_agree(report)
         atomic.write(out, content)
+        with suppress(OSError):  # somebody has taken it away already
+            report = replace(report, modified_ns=out.stat().st_mtime_ns)
     finally:
         temporary.unlink(missing_ok=True)
     return report

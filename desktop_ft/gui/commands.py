@@ -20,7 +20,8 @@ from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.jobs import help_texts
-from desktop_ft.runs import atomic, seals
+from desktop_ft.runs import atomic
+from desktop_ft.runs.recipe_file import read_recipe
 
 
 class Commands(Conditions):
@@ -364,7 +365,7 @@ class Commands(Conditions):
 
     def _load_recipe(self, path: Path) -> None:
         try:
-            recipe = Recipe.from_toml(seals.open_text(atomic.read(path), path.name).decode("utf-8", "replace"), path.name)
+            recipe = read_recipe(path)
         except UserError as error:
             self.recipe_failed.emit(error)
             return

@@ -171,20 +171,20 @@ class ExportPage(Page):
         shown = report is not None and self.notice.text == ""
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
-        there = report is not None and Path(report.file).is_file()
-        self.outdated.setText(outdated(report, self._kept()) if report is not None and there else "")
+        place = self._place(report)
+        self.outdated.setText(outdated(report, self._kept()) if report is not None and place else "")
         self.outdated.setVisible(shown and bool(self.outdated.text()))
         if report is None:
             return
         if not report.accepted:
             title, level = tr("Refused"), "bad"
         else:
-            title = _title(report) if there else tr("It was proven, and is not there any more")
-            level = "good" if there and not report.unverified else "warn"
+            title = _title(report) if place else tr("It was proven, and is not there any more")
+            level = "good" if place and not report.unverified else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
-        where = f"{words.printable(report.file)} · {words.size(report.bytes)}\n" if report.accepted else ""
+        where = f"{words.printable(str(place or report.file))} · {words.size(report.bytes)}\n" if report.accepted else ""
         self.proof_text.setText(where + proof(report))
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
@@ -281,8 +281,12 @@ class ExportPage(Page):
     def _model(self) -> Path | None:
         report = self._session.state.export
         tried = report is not None and report.accepted and report.settings.format == AS_IT_IS.format
-        path = Path(report.file) if report is not None and tried else None
-        return path if path is not None and path.is_file() else None
+        return self._place(report) if tried else None
+
+    def _place(self, report: ExportReport | None) -> Path | None:
+        """Where the file of `report` is; None where it is gone, or another is in its place."""
+        run = self._session.state.run
+        return RunFolder(run).exported(report) if run is not None and report is not None else None
 
     def _kept(self) -> Threshold | None:
         run = self._session.state.run

@@ -28,7 +28,7 @@ from desktop_ft.jobs.exported_file import FileCard
 
 _SIZE = (820, 600)
 _READING, _JUDGING = marked("Opening the file"), marked("Judging the file")
-_NO_RUN = marked("None of your runs has this recipe: it was trained elsewhere, or its run is gone. It answers all the same.")
+_NO_RUN = marked("It comes from none of your runs: it was trained elsewhere, or its run is gone. It answers all the same.")
 
 _MISTAKES = (
     Column(title=marked("File"), text=lambda mistake: words.printable(mistake[0].path)),
@@ -154,9 +154,7 @@ class ExportedModelDialog(QDialog):
         self._card, self._run = found
         self.facts.show_facts(_facts(self._card))
         run = self._run
-        self.whence.setText(
-            tr(_NO_RUN) if run is None else tr("Its recipe is that of your run {name}.", name=words.printable(run.name))
-        )
+        self.whence.setText(tr(_NO_RUN) if run is None else tr("It comes from your run {name}.", name=words.printable(run.name)))
         self.trying.show_model()
 
     def _judged(self, found: tuple[Judged, list[str]]) -> None:

@@ -161,7 +161,7 @@ class ExportsDialog(QDialog):
         try:
             folder = RunFolder.open(self.run)
             self._reports = folder.export_reports
-            self._gone = tuple(report for report in self._reports if not folder.still_has(report))
+            self._gone = tuple(report for report in self._reports if folder.exported(report) is None)
         except UserError as error:
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)

@@ -52,6 +52,7 @@ def bundle_run(
             tr("{name} does not end in {suffix}.", name=out.name, suffix=BUNDLE_SUFFIX),
             tr("Name the file {name}.", name=f"{out.stem}{BUNDLE_SUFFIX}"),
         )
+    out = out.absolute()
     settings = settings.model_copy(update={"format": "onnx", "input": FileInput.PICTURE})
     replaced = what_is_replaced(out, RunFolder.open(run), settings)
     with tempfile.TemporaryDirectory(prefix="desktop-ft-") as folder:

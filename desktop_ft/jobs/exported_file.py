@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ class FileCard:
         input, precision: as `ExportSettings`.
         recipe_sha256: the recipe's digest, hex.
         version: of the application that wrote it.
+        checkpoint: the name of the run's file that its weights come from.
     """
 
     file: Path
@@ -45,6 +47,7 @@ class FileCard:
     version: str
     recipe: Recipe | None
     recipe_sha256: str
+    checkpoint: str
 
 
 def file_card(path: Path) -> FileCard:
@@ -70,18 +73,24 @@ def file_card(path: Path) -> FileCard:
         version=told.get(keys.VERSION, ""),
         recipe=_recipe(told, keys.RECIPE),
         recipe_sha256=told.get(keys.RECIPE_SHA256, ""),
+        checkpoint=Path(told.get(keys.CHECKPOINT, "")).name,
     )
 
 
 def run_of_file(card: FileCard) -> Path | None:
-    """The person's run that has the file's recipe: the one that tells of this very file, else the newest; None: there is none.
+    """The person's run that the file was exported from: the one that still has the weights in it, or tells of this very file.
+
+    None where there is none: another run of the same recipe may have learned from other pictures.
 
     Raises:
         UserError: the index of runs cannot be written.
     """
-    runs = [folder for row in listed() if card.recipe_sha256 and (folder := _with_recipe(Path(row.path), card.recipe_sha256))]
-    exported = (folder for folder in runs if _tells_of(folder, card.file))
-    found = next(exported, None) or next(iter(runs), None)
+    with card.file.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    runs = [RunFolder(Path(row.path)) for row in listed()]
+    holding = (run for run in runs if card.checkpoint and (run.checkpoints / card.checkpoint).is_file())
+    telling = (run for run in runs if _tells_of(run, digest))
+    found = next(holding, None) or next(telling, None)
     return found.path if found else None
 
 
@@ -96,7 +105,10 @@ def going_on(run: Path, plugins: Plugins) -> Recipe:
     if not best:
         raise UserError(tr("The run '{name}' has no saved weights any more.", name=run.name), tr("Train anew from its recipe."))
     backbone = opened.recipe.backbone.model_copy(update={"weights": str(run.absolute() / best)})
-    return opened.recipe.model_copy(update={"backbone": backbone})
+    dataset = opened.recipe.dataset
+    if not Path(dataset.folder).is_absolute():  # a recipe that was written by hand
+        dataset = dataset.model_copy(update={"folder": opened.manifest.source})
+    return opened.recipe.model_copy(update={"backbone": backbone, "dataset": dataset})
 
 
 def evaluate_file(
@@ -123,9 +135,7 @@ def evaluate_file(
     samples = understood(given, card.classes, dataset, warn)
     run = run_of_file(card)
     if run is None:
-        warn(
-            tr("None of your runs has this file's recipe, so it is not known whether it has learned from some of these pictures.")
-        )
+        warn(tr("This file comes from none of your runs, so it is not known whether it has learned from some of these pictures."))
     else:
         warn_of_learned(RunFolder.open(run).manifest, samples, warn)
     judged, rows = list[Sample](), list[Sequence[float]]()
@@ -159,14 +169,7 @@ def _recipe(told: Mapping[str, str], key: str) -> Recipe | None:
     return None
 
 
-def _with_recipe(run: Path, digest: str) -> RunFolder | None:
+def _tells_of(run: RunFolder, digest: str) -> bool:
     with suppress(UserError):  # the page Runs tells of a damaged one
-        folder = RunFolder.open(run)
-        return folder if folder.recipe.digest() == digest else None
-    return None
-
-
-def _tells_of(run: RunFolder, file: Path) -> bool:
-    with suppress(UserError):
-        return any(Path(report.file).absolute() == file.absolute() for report in run.export_reports)
+        return any(report.sha256 == digest for report in run.export_reports)
     return False

@@ -69,13 +69,14 @@ def export_run(
         UserError: the exporter does not write what is asked for, the file's answers differ (a file that was at `out` before is
             untouched), or it cannot be written.
     """
-    exporter = exporter_for(settings, plugins)
+    exporter, out = exporter_for(settings, plugins), out.absolute()
     if not out.name.endswith(exporter.suffix):
         raise UserError(
             tr("{name} does not end in {suffix}.", name=out.name or out, suffix=exporter.suffix),
             tr("Name the file {name}.", name=f"{out.stem or 'model'}{exporter.suffix}"),
         )
     opened = open_run(run, plugins)
+    checkpoint = Path(opened.store().best).name
     network = trained_network(opened, warn)
     root, kept = Path(opened.manifest.root), opened.folder.threshold
     threshold = kept.value if kept else 0.0
@@ -83,7 +84,13 @@ def export_run(
         model=network,
         rule=opened.rule,
         metadata=build_metadata(
-            opened.recipe, opened.manifest.classes, opened.rule, opened.backbone.spec, threshold, settings=settings
+            opened.recipe,
+            opened.manifest.classes,
+            opened.rule,
+            opened.backbone.spec,
+            threshold,
+            settings=settings,
+            checkpoint=checkpoint,
         ),
         path=out,
         precision=settings.precision,

@@ -1,8 +1,10 @@
 """All that a run leaves behind, in one folder that can be moved, copied and looked into."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -285,10 +287,13 @@ class RunFolder:
             return _read(_Exports, path).reports
         return tuple(_from_line(ExportReport, line, str(older)) for line in atomic.whole_lines(older))
 
-    def still_has(self, report: ExportReport) -> bool:
-        """Whether an exported file is where it was put, or among the exports of this run, which may have been moved since."""
+    def exported(self, report: ExportReport) -> Path | None:
+        """Where the file of `report` is: where it was put, or among the exports of this run, which may have been moved since.
+
+        None where it is gone, or another file is in its place.
+        """
         file = Path(report.file)
-        return file.is_file() or (self.exports / file.name).is_file()
+        return next((place for place in (file, self.exports / file.name) if _is_of(place, report)), None)
 
     def add_export_report(self, report: ExportReport) -> None:
         """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""
@@ -361,6 +366,26 @@ def _readable(path: Path) -> Change | None:
         if path.is_file():
             return _read(Change, path)
     return None
+
+
+def _is_of(place: Path, report: ExportReport) -> bool:
+    """Whether the file that `report` tells of is at `place`, and not another."""
+    try:
+        if not place.is_file():
+            return False
+        found = place.stat()
+        if not report.sha256 or (found.st_size, found.st_mtime_ns) == (report.bytes, report.modified_ns):
+            return True
+        return found.st_size == report.bytes and _sha256(place, found.st_mtime_ns) == report.sha256
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, modified_ns: int) -> str:
+    """Of a file as it was changed last at `modified_ns`: large ones are read once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _joined(lines: list[bytes]) -> bytes:

@@ -29,7 +29,8 @@ SPEC = BackboneSpec(
     weights=WeightsSource(origin=WeightsOrigin.NONE, licence="CC0-1.0"),
     source="here",
 )
-METADATA = build_metadata(RECIPE, CLASSES, RULE, SPEC)
+CHECKPOINT = "epoch0001-step000000-0123456789abcdef.safetensors"
+METADATA = build_metadata(RECIPE, CLASSES, RULE, SPEC, checkpoint=CHECKPOINT)
 
 
 @pytest.fixture(scope="session")

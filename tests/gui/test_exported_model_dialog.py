@@ -49,7 +49,7 @@ def test_a_dropped_file_shows_its_card_on_every_page(window: MainWindow, file: P
     dialog = dropped(window, file, qtbot)
     classes = ", ".join(exported_file.file_card(file).classes)
     assert f"Classes: {classes}" in dialog.facts.text
-    assert "None of your runs" in dialog.whence.text() and dialog.go_on.isHidden()
+    assert "none of your runs" in dialog.whence.text() and dialog.go_on.isHidden()
     dialog.close()
 
 
@@ -114,7 +114,7 @@ def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, tm
     dialog.tabs.setCurrentWidget(dialog.judging)
     drop(dialog, photos)
     qtbot.waitUntil(dialog.progress.isHidden, timeout=20_000)
-    assert "24 photos of colours" in dialog.verdict.text() and "None of your runs" in dialog.notice.text
+    assert "24 photos of colours" in dialog.verdict.text() and "none of your runs" in dialog.notice.text
     assert dialog.confusion.matrix.rowCount() == len(names)
     wrong = exported_file.evaluate_file(file, photos).evaluation.mistakes
     assert [mistake.path for mistake, _ in dialog.mistakes.rows.rows] == [mistake.path for mistake in wrong]

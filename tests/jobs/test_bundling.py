@@ -16,6 +16,7 @@ from desktop_ft.evaluation.selective import picked
 from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.evaluating import keep_threshold
+from desktop_ft.jobs.exported_file import file_card, run_of_file
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.model_card import fingerprint
 from desktop_ft.jobs.training import train
@@ -116,3 +117,24 @@ def test_a_smaller_bundle_is_smaller(run: Path, tmp_path: Path, plugins: Plugins
     half = ExportSettings(precision=FilePrecision.FLOAT16, largest_drop=20)
     small = bundle_run(run, tmp_path / "small.zip", plugins, settings=half)
     assert small.bytes < 0.6 * whole.bytes
+
+
+def test_an_exported_file_is_known_from_anywhere_and_from_another_in_its_place(
+    run: Path, tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export_run(run, Path("model.onnx"), plugins)
+    file, folder = tmp_path / "model.onnx", RunFolder.open(run)
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    shutil.copy(file, "copy.onnx")
+    assert run_of_file(file_card(Path("copy.onnx"))) == run
+    (elsewhere / "model.onnx").write_text("of somebody else")
+    (report,) = folder.export_reports
+    assert folder.exported(report) == file
+    file.touch()
+    assert folder.exported(report) == file, "the same content"
+    file.write_bytes(bytes(report.bytes))
+    assert folder.exported(report) is None, "another file of the same size"
+    shutil.copy("copy.onnx", folder.exports / "model.onnx")
+    assert folder.exported(report) == folder.exports / "model.onnx"

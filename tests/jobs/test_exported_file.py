@@ -11,14 +11,18 @@ from PIL import Image
 from desktop_ft import places
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.metrics import ExportReport
+from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.scan import scan
 from desktop_ft.data.splits import split
+from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.exported_file import evaluate_file, file_card, going_on, run_of_file
 from desktop_ft.jobs.predicting import predict
+from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.recipe_file import read_recipe
 from desktop_ft.runs.run_folder import RunFolder
-from tests.export.conftest import CLASSES, RECIPE, exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
+from tests.export.conftest import CHECKPOINT, CLASSES, RECIPE, exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_a_card_tells_what_the_file_tells(file: Path, capsys: pytest.CaptureFixt
     assert card.recipe == RECIPE.portable() and card.recipe_sha256 == RECIPE.digest() and card.bytes == file.stat().st_size
     assert main(["card", str(file)]) == 0
     said = capsys.readouterr().out
-    assert "CC0-1.0" in said and RECIPE.digest() in said and "None of your runs" in said
+    assert "CC0-1.0" in said and RECIPE.digest() in said and "none of your runs" in said
     assert main(["card", str(file), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert tuple(told["classes"]) == CLASSES and told["run"] is None
@@ -64,7 +68,7 @@ def test_a_file_is_judged_by_its_own_answers(file: Path, folder: Path, capsys: p
     assert 0 < right < len(answers), "it tells something"
     assert found.accuracy.value == right / len(answers) and found.accuracy.low < found.accuracy.value < found.accuracy.high
     assert len(found.mistakes) == len(answers) - right and found.classes == CLASSES
-    assert any("None of your runs" in each for each in said)
+    assert any("none of your runs" in each for each in said)
     assert main(["evaluate", str(file), str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == found.accuracy.value
     assert main(["evaluate", str(file)]) == 2
@@ -79,25 +83,48 @@ def test_a_class_that_the_file_does_not_know_is_told(file: Path, folder: Path) -
 
 @pytest.fixture
 def run(folder: Path) -> RunFolder:
-    """The person's run with the file's recipe, which learned from the pictures in `folder`."""
+    """The run that the file comes from, which learned from the pictures in `folder`."""
     made = RunFolder.create(places.runs() / "the run")
     made.write_recipe(RECIPE)
     made.write_manifest(split(scan(folder), 0.5))
+    (made.checkpoints / CHECKPOINT).touch()
     return made
 
 
-def test_a_file_is_traced_to_the_run_of_its_recipe(file: Path, folder: Path, run: RunFolder) -> None:
-    other = RunFolder.create(places.runs() / "another")
-    other.write_recipe(Recipe(dataset=RECIPE.dataset, seed=5))
+def test_a_file_is_traced_to_the_run_that_it_comes_from(
+    file: Path,
+    folder: Path,
+    run: RunFolder,
+    exported: tuple[Path, ExportReport],  # noqa: F811 (a fixture)
+) -> None:
+    other = RunFolder.create(places.runs() / "z of the same recipe, on other pictures")
+    other.write_recipe(RECIPE)
     other.write_manifest(scan(folder))
     card = file_card(file)
     assert run_of_file(card) == run.path
     said = list[str]()
     evaluate_file(file, folder, warn=said.append)
-    assert not any("None of your runs" in each for each in said)
+    assert not any("none of your runs" in each for each in said)
     assert "of these 12 pictures" in " ".join(said), "the run learned from some of them"
+    (run.checkpoints / CHECKPOINT).unlink()
+    assert run_of_file(card) is None, "it learned on, or is another"
+    run.add_export_report(exported[1])
+    assert run_of_file(card) == run.path
     shutil.rmtree(run.path)
     assert run_of_file(card) is None
+
+
+def test_what_trains_on_finds_the_pictures_from_anywhere(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = recipe.model_copy(update={"dataset": DatasetChoice(folder="photos")})
+    monkeypatch.chdir(tmp_path)
+    train(relative, tmp_path / "run", plugins, lambda event: None, RunControl())
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert going_on(tmp_path / "run", plugins).dataset.folder == recipe.dataset.folder
+    (tmp_path / "mine.toml").write_text(relative.to_toml())
+    assert read_recipe(tmp_path / "mine.toml").dataset.folder == str(elsewhere / "photos")
 
 
 def test_what_is_no_picture_is_not_explained_and_not_to_be_removed(
