@@ -51,6 +51,8 @@ _SHARES = {0.3: 1.0, 2.0: 0.4, 100.0: 0.2, math.inf: 0.1}
 _BATCHES, _BATCH = 3, 8
 """The pictures whose passage gives BatchNorm its statistics, where weights are drawn at random."""
 _DRAWS = 5
+_LEAST_SPREAD = 100 * TOLERANCE
+"""Answers that lie closer together may be alike by chance: a head whose ReLU is dead says 0 of every photo."""
 _GB = 10**9
 _OUT_OF_MEMORY = re.compile("MemoryError|bad_alloc|allocate|map segment|enough memory|out of memory", re.IGNORECASE)
 
@@ -144,13 +146,18 @@ def measured(name: str, folder: Path, place: Path) -> Line:
         weights = drawn(backbone, pictures, own / "drawn.safetensors", seed)
         try:
             line = _exported(_recipe(folder, name, weights), own, plugins)
-            return {"weights": "random", "draws": seed + 1} | line
         except UserError as error:
             # Two that are each so far from the exact answer may be twice as far from each other.
             if not (own / "run").exists() or (rounding := _rounding(own / "run", plugins)) <= TOLERANCE / 2:
                 raise
             refused = f"{error.what} In PyTorch itself float32 is off by {rounding:.1e} from float64."
-    raise UserError(f"{_DRAWS} draws of weights were unstable. Of the last: {refused}", "Try pre-trained weights.")
+        else:
+            if line["spread"] >= _LEAST_SPREAD:  # not so where it is no number either
+                return {"weights": "random", "draws": seed + 1} | line
+            refused = "It answers all photos alike, so that nothing would be compared."
+    raise UserError(
+        f"{_DRAWS} draws of weights were unstable, or told nothing apart. Of the last: {refused}", "Try pre-trained weights."
+    )
 
 
 def _recipe(folder: Path, name: str, weights: Path | None = None) -> "Recipe":
@@ -312,7 +319,7 @@ def main() -> None:
     """Try them all, or be the process that tries one."""
     asked = _asked()
     if asked.one:
-        print(json.dumps(told_by_one(asked.one, asked.folder, asked.place, asked.memory)))
+        print(json.dumps(told_by_one(asked.one, asked.folder, asked.place, asked.memory), allow_nan=False))
         return
     from benchmarks.bench_depths import fewer
 

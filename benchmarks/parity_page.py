@@ -76,7 +76,7 @@ def keep(new: Sequence[Line], order: Sequence[str]) -> None:
     lines = {line["backbone"]: line for line in (*read(), *new)}
     places = {name: place for place, name in enumerate(order)}
     ordered = sorted(lines.values(), key=lambda each: places.get(each["backbone"], len(places)))
-    RESULTS.write_text("".join(json.dumps(each) + "\n" for each in ordered), encoding="utf-8")
+    RESULTS.write_text("".join(json.dumps(each, allow_nan=False) + "\n" for each in ordered), encoding="utf-8")
     write()
 
 

@@ -1,11 +1,15 @@
 """Where things lie on this machine: what ships with the application, and what is the person's own."""
 
 import os
+import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
 
 _APP = "desktop-ft"
+_DAY = 86_400
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -39,6 +43,19 @@ def environment() -> dict[str, str]:
     """The environment for a child process, which finds this package in it before any other, and nothing in its working folder."""
     paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+
+def forget_leftovers(folder: Path, prefix: str) -> None:
+    """Take away what processes that were killed have left in `folder`: what is called `prefix` and more, and was not changed for
+    a day. What cannot be taken away stays.
+    """
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.startswith(prefix) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink()
 
 
 def _under(name: str, usual: Path) -> Path:

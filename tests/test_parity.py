@@ -107,3 +107,11 @@ def test_a_network_with_drawn_weights_is_trained_exported_and_compared(flowers: 
     assert told["weights"] == "random" and told["pictures"] == 256 and told["changed"] == 0
     assert told["difference"] < TOLERANCE < told["spread"] / 100
     assert told["classes_answered"] > 1 and told["accuracy"] > 0.2
+
+
+def test_what_is_told_to_answer_alike_told_photos_apart() -> None:
+    told = [line for line in parity_page.read() if "problem" not in line]
+    assert told
+    for line in told:
+        assert line["difference"] <= TOLERANCE and not line["changed"], line["backbone"]
+        assert line["spread"] >= 100 * TOLERANCE, f"{line['backbone']} says the same of every photo, so nothing was compared"

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -152,6 +153,10 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK no archive")
     refused[broken] = "damaged or not a .zip"
+    unnamed = tmp_path / "..zip"
+    with ZipFile(unnamed, "w") as packed:
+        packed.writestr("__init__.py", code)
+    refused[unnamed] = "cannot be a plugin's name"
     for source, why in refused.items():
         with pytest.raises(UserError, match=why):
             install(source)

@@ -32,6 +32,11 @@ def short_duration(length: float) -> str:
     return f"{length:.1f} s" if length >= 0.05 else tr("less than 0.1 s")
 
 
+def printable(text: str) -> str:
+    """`text` with bytes that are not UTF-8 as replacement signs: it can be drawn, and be kept where only UTF-8 may stand."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def percent(share: float) -> str:
     """A share of 1 in percent, with one digit after the point; little is not called nothing, nor nearly all all."""
     if 0 < share < 0.0005:

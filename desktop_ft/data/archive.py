@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+from desktop_ft import places
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.data import files
@@ -22,6 +23,7 @@ RATIO_LIMIT = 100
 RATIO_FLOOR = 16 << 20
 """What any archive may unpack to, however well it is packed."""
 
+_PARTIAL = "partial-"
 _CHUNK = 1 << 20
 _SPARE = 256 << 20
 _BY_HAND = marked("Unpack it yourself and choose the folder.")
@@ -68,7 +70,8 @@ def _unpack_to(target: Path, file: BinaryIO, archive: Path, cancel: threading.Ev
         paths = _contained(entries, archive)
         _check_size(entries, archive, target.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=target.parent))
+        places.forget_leftovers(target.parent, _PARTIAL)
+        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=target.parent))
         try:
             for entry, path in zip(entries, paths, strict=True):
                 _write(packed, entry, partial / path, cancel)

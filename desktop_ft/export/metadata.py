@@ -13,6 +13,7 @@ from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import from_json, plain_json, to_json
+from desktop_ft.core.words import printable
 from desktop_ft.data.decode import load, network_input
 from desktop_ft.data.files import Source
 from desktop_ft.export.answering import BATCH, WHOLE_BATCH
@@ -81,7 +82,7 @@ def build_metadata(
         VERSION: desktop_ft.__version__,
         CLASSES: json.dumps(classes),
         RESIZE: to_json(rule).decode(),
-        RECIPE: _readable(recipe.portable().to_toml()),
+        RECIPE: printable(recipe.portable().to_toml()),
         RECIPE_SHA256: recipe.digest(),
         BACKBONE: spec.name,
         WEIGHTS_LICENCE: spec.weights.licence,
@@ -117,8 +118,3 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> ModelFacts:
     if not 0 <= threshold <= 1:
         raise damaged
     return ModelFacts(classes=tuple(classes), rule=rule, threshold=threshold, input=taken)
-
-
-def _readable(text: str) -> str:
-    """`text` without the surrogates that stand for bytes of a file name that are not UTF-8: ONNX holds UTF-8 only."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

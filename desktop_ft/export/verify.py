@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop_ft import places
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import ExportSettings, FilePrecision
@@ -28,6 +29,9 @@ RESIZING_TOLERANCE = 1e-2
 """The same of a file that resizes pictures itself: single values come out others by 1/255 (see the tests)."""
 
 WRITING = marked("Writing the file, which may take minutes")
+
+_LEFTOVER = ".desktop-ft-"
+"""How all begins that is written beside an exported file meanwhile, by exporters too."""
 
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""
@@ -120,7 +124,8 @@ def _temporary(out: Path) -> Path:
         what = tr("{file} is a folder.", file=out) if out.is_dir() else tr("{file} is not a file.", file=out)
         raise UserError(what, tr("Name a file to write to."))
     atomic.make_folder(out.parent)
-    temporary = out.with_name(f".desktop-ft-{secrets.token_hex(6)}{out.suffix}")
+    places.forget_leftovers(out.parent, _LEFTOVER)
+    temporary = out.with_name(f"{_LEFTOVER}{secrets.token_hex(6)}{out.suffix}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:

@@ -9,6 +9,7 @@ from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import count as count
 from desktop_ft.core.words import duration as duration
 from desktop_ft.core.words import percent as percent
+from desktop_ft.core.words import printable as printable
 from desktop_ft.core.words import size as size
 
 PAGE_TITLES = {
@@ -100,11 +101,6 @@ def state(status: str) -> str:
 def problem(kind: str) -> str:
     """The name of a kind of problem in pictures, as `title` takes it: `too-large` becomes `too_large`."""
     return kind.replace("-", "_")
-
-
-def printable(text: str) -> str:
-    """`text` with bytes that are not UTF-8 shown as replacement signs, so that it can be drawn."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def breakable(name: str) -> str:

@@ -16,6 +16,7 @@ from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings, F
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
+from desktop_ft.core.words import printable
 from desktop_ft.export.checking import Progress
 from desktop_ft.jobs.exporting import export_run, nobody, what_is_replaced
 from desktop_ft.jobs.model_card import model_card
@@ -84,8 +85,7 @@ def _parts(run: Path, plugins: Plugins, model: bytes, report: ExportReport) -> I
 
 
 def _on_a_line(name: str) -> str:
-    readable = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else " " for letter in readable)
+    return "".join(letter if letter.isprintable() else " " for letter in printable(name))
 
 
 def _zipped(parts: Iterator[tuple[str, bytes]]) -> bytes:

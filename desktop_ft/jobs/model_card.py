@@ -10,7 +10,7 @@ from desktop_ft.core.backbone import BackboneSpec
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.metrics import ClassScore, Evaluation, ExportReport, Interval
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.core.words import count
+from desktop_ft.core.words import count, printable
 from desktop_ft.evaluation.intervals import wilson
 
 WEAK = 0.5
@@ -42,7 +42,7 @@ def model_card(
             "",
             f"Repeat it with `recipe.toml` (SHA-256 {recipe.digest()}):",
             "",
-            *(f"    {line}" for line in _readable(recipe.portable().to_toml()).splitlines()),
+            *(f"    {line}" for line in printable(recipe.portable().to_toml()).splitlines()),
             "",
         ]
     )
@@ -118,9 +118,5 @@ def _share(value: Interval | None) -> str:
 
 def _text(title: str) -> str:
     """A class's name in a table: on one line, with nothing that Markdown would take for its own."""
-    plain = "".join(letter if letter.isprintable() else " " for letter in _readable(title))
+    plain = "".join(letter if letter.isprintable() else " " for letter in printable(title))
     return "".join(f"\\{letter}" if letter in "\\|*_`<>[]#" else letter for letter in plain)
-
-
-def _readable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

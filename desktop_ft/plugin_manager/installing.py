@@ -17,6 +17,7 @@ from desktop_ft.plugin_manager.finding import Origin
 from desktop_ft.runs import atomic
 
 MOST_BYTES = 1 << 30
+_INSTALLING = "installing-"
 _left_out = shutil.ignore_patterns("__pycache__", ".*")
 
 
@@ -45,10 +46,11 @@ def install(source: Path) -> str:
         except OSError as error:
             raise atomic.cannot_read(source, error) from error
         atomic.make_folder(finding.plugin_folder())
+        places.forget_leftovers(places.data(), _INSTALLING)
         trust.change(lambda kept: kept.without(name))  # what once had its name is trusted for itself alone
         try:
             # In a folder of its own first, beside the one where plugins are looked for: all of it comes, or nothing.
-            with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
+            with tempfile.TemporaryDirectory(dir=places.data(), prefix=_INSTALLING) as temporary:
                 copy = Path(temporary) / plugin.name
                 if plugin.is_file():
                     shutil.copyfile(plugin, copy)
@@ -105,9 +107,11 @@ def _unpacked(source: Path) -> Iterator[Path]:
     if source.suffix.lower() != ".zip" and not zipfile.is_zipfile(source):
         raise UserError(tr("{path} is no plugin.", path=source), tr("Name a plugin's folder, .zip or .py file."))
     atomic.make_folder(places.data())
-    with tempfile.TemporaryDirectory(dir=places.data(), prefix="installing-") as temporary:
+    with tempfile.TemporaryDirectory(dir=places.data(), prefix=_INSTALLING) as temporary:
         unpacked = archive.unpack(source, Path(temporary))
         if (unpacked / "__init__.py").is_file():  # the package without the folder around it: it is called as the .zip is
+            if what := finding.misnamed(source.stem):
+                raise UserError(what, tr(finding.NAMING))
             unpacked = unpacked.rename(Path(temporary) / source.stem)
         yield unpacked
 
