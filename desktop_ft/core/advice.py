@@ -177,9 +177,9 @@ class Advice:
         if len(self.options) > 1:
             reached = ", ".join(f"{each.preset} {each.evidence.figure}" for each in self.options)
             more = tr(
-                "What blocks gain by learning cannot be told before they do, so each plan was tried until it was clearly behind "
-                "on the same pictures, which it had not learned from: {reached}. {preset} is the cheapest that is behind the "
-                "best by one standard error at most.",
+                "What blocks gain by learning cannot be told before they do, so each plan was tried until it was clearly behind, "
+                "or no better than a cheaper one, on the same pictures, which it had not learned from: {reached}. {preset} is "
+                "the cheapest that is behind the best by one standard error at most.",
                 reached=reached,
                 preset=self.recommended,
             )

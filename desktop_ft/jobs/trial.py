@@ -10,7 +10,7 @@ from itertools import count
 from math import comb
 from pathlib import Path
 
-from desktop_ft.core.advice import Against, Evidence
+from desktop_ft.core.advice import FEWEST_TO_TRY, Against, Evidence
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStatus, TrainEvent
@@ -52,8 +52,9 @@ def tried(
 
     They learn for `MOST_EPOCHS` at most, and never stop early. Where a fifth is less than `ENOUGH`, other fifths are held out in
     their turn; after each a recipe that is clearly behind the best on the same pictures is left out (the exact test of McNemar
-    1947, its p corrected for every turn and every pair of recipes by Bonferroni's inequality). Of those that are left the
-    cheapest that is near the best has won. What frozen layers answer is kept for the run that follows.
+    1947, its p corrected for every turn and every pair of recipes by Bonferroni's inequality), and from `FEWEST_TO_TRY` pictures
+    on one that has told no more of them than a cheaper one: it would have to catch up and get ahead, at the highest price. Of
+    those that are left the cheapest that is near the best has won. What frozen layers answer is kept for the run that follows.
 
     Args:
         recipes: that differ in what learns alone, the cheapest first.
@@ -101,7 +102,7 @@ def _best(running: list[_Runner]) -> _Runner:
 
 
 def _still_good(running: list[_Runner], looks: int) -> list[_Runner]:
-    """Those of `running`, all judged by the same pictures, that are not clearly behind the best.
+    """Those of `running`, all judged by the same pictures, that are not clearly behind the best, nor likely to lose to a cheaper.
 
     Args:
         looks: how often two of them are compared, in all turns together.
@@ -111,7 +112,11 @@ def _still_good(running: list[_Runner], looks: int) -> list[_Runner]:
     from desktop_ft.evaluation.paired import sign_flip
 
     best = np.array([_best(running).right])
-    return [each for each in running if sign_flip(np.array([each.right]), best) > CHANCE / looks]
+    good = [each for each in running if sign_flip(np.array([each.right]), best) > CHANCE / looks]
+    told = [sum(each.right) for each in good]
+    if best.size < FEWEST_TO_TRY:
+        return good
+    return [each for place, each in enumerate(good) if told[place] > max(told[:place], default=-1)]
 
 
 def _steps(recipe: Recipe, turn: int, turns: int, progress: Callable[[Recipe, int, int | None], None]) -> Callable[[], None]:

@@ -149,7 +149,7 @@ def test_a_plan_that_is_clearly_behind_on_the_same_pictures_is_tried_no_further(
     races, chance = Races(recipe, plugins, monkeypatch), np.random.default_rng(0)
     good = chance.random(150) < 0.9
     assert races.race(head=good, last_1=good, last_2=chance.random(150) < 0.3) == "head"
-    assert races.turns["last_2"] == 1 and races.turns["head"] == races.turns["last_1"] == 5
+    assert races.turns["last_2"] == 1 and races.turns["head"] == races.turns["last_1"] == 4, "as good, once 100 have judged it"
     assert races.race(head=chance.random(150) < 0.3, last_1=good) == "last_1" and races.turns == {"head": 1, "last_1": 1}
 
 
@@ -159,7 +159,7 @@ def test_of_plans_that_are_equally_good_hardly_any_is_left_out(
     races, chance, left_out = Races(recipe, plugins, monkeypatch), np.random.default_rng(0), 0
     for _ in range(100):
         races.race(head=chance.random(150) < 0.8, last_1=chance.random(150) < 0.8, last_2=chance.random(150) < 0.8)
-        left_out += set(races.turns.values()) != {5}
+        left_out += min(races.turns.values()) < 4
     assert left_out <= 5
 
 
@@ -170,6 +170,15 @@ def test_of_plans_that_are_near_each_other_the_cheapest_wins(
     assert races.race(head=number > 15, last_1=number > 14, last_2=number > 13) == "head"
     assert races.race(head=number > 23, last_1=number > 14, last_2=number > 13) == "last_1"
     assert races.turns == {"head": 5, "last_1": 5, "last_2": 5}
+
+
+def test_a_plan_that_is_no_better_than_a_cheaper_one_is_tried_no_further(
+    recipe: Recipe, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    races, chance = Races(recipe, plugins, monkeypatch), np.random.default_rng(0)
+    better, worse = chance.random(150) < 0.9, chance.random(150) < 0.8
+    assert races.race(head=worse, last_1=better, last_2=better) == "last_1"
+    assert races.turns == {"head": 5, "last_1": 5, "last_2": 4}
 
 
 def test_the_speed_is_measured_at_the_size_that_was_asked_about(recipe: Recipe, plugins: Plugins) -> None:
@@ -224,7 +233,7 @@ def test_plans_are_tried_on_training_pictures_alone(recipe: Recipe, plugins: Plu
     first = advise(recipe, plugins, manifest, told=lambda what, done, total: told.add(what))
     assert told >= {"Trying head", "Trying last:1"}
     assert [option.preset for option in first.options[:2]] == ["head", "last:1"]
-    assert "each plan was tried until it was clearly behind" in first.words
+    assert "each plan was tried until it was clearly behind, or no better than a cheaper one" in first.words
     others = manifest.with_samples([*manifest.of(Subset.TRAIN), manifest.of(Subset.VAL)[0]])
     again = advise(recipe, plugins, others)
     assert [option.evidence for option in again.options] == [option.evidence for option in first.options]
