@@ -192,9 +192,9 @@ class ExportPage(Page):
         if any(is_to_open(path) for path in paths):
             return False
         self.notice.clear()  # it was about what was dropped before
-        if self._session.runs.busy:
-            busy = tr(self._session.runs.busy)
-            self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=busy), "warn")
+        if busy := self._session.runs.busy:
+            what = tr("{work} is under way. Wait for it, then drop them again.", work=tr(busy))
+            self.notice.say_until(self._session.runs.ended, what, "warn")
             return True
         if self._model() is None:
             if len(paths) == 1 and (refused := no_photo(paths[0])) is not None:

@@ -104,7 +104,8 @@ class ResultsPage(Page):
         if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
             return False
         if runs.busy:
-            self.notice.say(tr("{work} is under way. Wait for it, then drop them again.", work=tr(runs.busy)), "warn")
+            what = tr("{work} is under way. Wait for it, then drop them again.", work=tr(runs.busy))
+            self.notice.say_until(runs.ended, what, "warn")
             return True
         self.tabs.setCurrentWidget(self.try_tab)
         self.trying.notice.clear()  # it was about what was dropped before

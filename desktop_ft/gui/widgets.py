@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from string import ascii_lowercase
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
@@ -235,6 +235,17 @@ class Notice(QFrame):
     def say(self, what: str, level: str = "") -> None:
         """Show `what`; level is "", good, warn or bad."""
         self._say(what, level, None, logged=self._logged)
+
+    def say_until(self, over: SignalInstance, what: str, level: str = "") -> None:
+        """As `say`, until `over` tells that it is true no more."""
+        self.say(what, level)
+
+        def clear(*_: object) -> None:
+            over.disconnect(clear)
+            if self.text == what:
+                self.clear()
+
+        over.connect(clear)
 
     def fail(self, error: BaseException, *, told: bool = False) -> None:
         """Show an error with what to do about it.

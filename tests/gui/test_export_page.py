@@ -18,7 +18,8 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.photo_dialog import PhotoDialog
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_results import LONG, judged, run, trained  # noqa: F401 - fixtures
-from tests.gui.test_window import click, drop, page
+from tests.gui.test_window import click, page
+from tests.gui.test_window import drop as dropped
 
 
 @pytest.fixture
@@ -68,10 +69,10 @@ def test_runs_and_recipes_dropped_beside_a_model_are_opened(
     model = RunFolder.open(judged).exports / "model.onnx"
     model.write_bytes(b"a model")
     window.session.state.set_export(report(judged, model.name))
-    assert drop(window, judged / "recipe.toml") and not window.session.runs.busy
+    assert dropped(window, judged / "recipe.toml") and not window.session.runs.busy
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
     window.session.state.go("export")
-    assert drop(window, judged) and not window.session.runs.busy
+    assert dropped(window, judged) and not window.session.runs.busy
     assert window.session.state.page == "results"
 
 
@@ -148,7 +149,12 @@ def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
 
 
 @pytest.mark.slow
-def test_every_precision_is_written_and_proven_from_the_window(window: MainWindow, run: Path, qtbot: QtBot) -> None:  # noqa: F811
+def test_every_precision_is_written_and_proven_from_the_window(
+    window: MainWindow,
+    run: Path,  # noqa: F811
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
     window.session.runs.open(run)
     export = page(window, "export")
     assert isinstance(export, ExportPage)
@@ -162,12 +168,15 @@ def test_every_precision_is_written_and_proven_from_the_window(window: MainWindo
     assert dialog is not None
     click(dialog.every)
     assert not dialog.every.isEnabled() and dialog.reason.text()
+    (some := tmp_path / "some").mkdir()
+    sent = dropped(window, some)
+    assert sent and "is under way. Wait for it" in export.notice.text
     told, lines = [set[str](), set[str]()], (dialog.reason, export.progress.what)
     window.session.runs.progressed.connect(
         lambda done, total: [said.add(line.text()) for said, line in zip(told, lines, strict=True)]
     )
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=4 * LONG)
-    assert told[0] == told[1] and not dialog.reason.text()
+    assert told[0] == told[1] and not dialog.reason.text() and not export.notice.text
     for part in ("Asking the trained model", "Writing the file", "Looking at training photos", "Comparing the answers"):
         assert any(line.startswith(f"model-int8.onnx: {part}") for line in told[0]), (part, told[0])
     written = {Path(known.file).name for known in RunFolder.open(run).export_reports}
@@ -193,8 +202,9 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     out = tmp_path / "mine.zip"
     monkeypatch.setattr("desktop_ft.gui.export_page.choose_new_file", lambda *given: out)
     click(export.bundle)
+    assert dropped(window, tmp_path) and "is under way. Wait for it" in export.notice.text
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
-    assert out.is_file() and "mine.zip" in export.notice.text
+    assert out.is_file() and "mine.zip" in export.notice.text and "under way" not in export.notice.text
     assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
 
 
