@@ -4,6 +4,7 @@ page.py     writes the page; a test checks that it is what the results say
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,15 @@ the time does not depend on them.
 """
 _ADVICE = """## What the advice where to cut is worth
 
-`benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs, mean of {seeds} seeds; photos at {photo_size} pixels,
-digits at {digit_size}. Best is the plan with the best validation accuracy (its best epoch's) of {plans} that were trained. The
-best of so many is partly the luckiest on these photos: so the points that the advised plan is behind it are also told with
-their 95 % interval (pictures and seeds drawn anew), and on photos that did not choose it (ten times, each tenth of them told by
-the plan that is best on the other nine; the epoch that is kept of a run was chosen on all of them). Told in the try is what the
-advice shows of its plan: a share of training pictures kept from it (where they are too few to try, what a probe tells), and no
-forecast. Times are the processor's: trying all is one seed of each of these plans.{remark}
+`benchmarks/bench_advisor.py`: EfficientNet-Lite0, {epochs} epochs; photos at {photo_size} pixels, digits at {digit_size}. The
+pictures of each folder are dealt into {folds} parts; each in turn is held out, advice is asked for the others, and {plans} plans
+learn from them, each from its own seed. So every picture judges every plan: the validation photos of such folders are too few
+for plans that differ by 3 points. Best is the one plan with the best accuracy (of each run its best epoch's). The best of so many
+is partly the luckiest on these pictures: so the points that the advised plans are behind it are also told with their 95 %
+interval (pictures drawn anew), and on pictures that did not choose it (ten times, each tenth of them told by the plan that is
+best on the other nine). Told in the try is what the advice shows of its plan: a share of training pictures kept from it (where
+they are too few to try, what a probe tells), and no forecast. Times are the processor's, of one part: the advice, and these
+plans.{remark}
 
 """
 _RANKING = """## What the ranking of networks is worth
@@ -267,12 +270,12 @@ def _advice(line: Line) -> str:
             told["folder"],
             told["pictures"],
             *(f"{100 * told['accuracy'][plan]:.1f}" if plan in told["accuracy"] else "" for plan in plans),
-            told["recommended"],
+            ", ".join(f"{plan} ({count})" for plan, count in Counter(told["recommended"]).most_common()),
             f"{100 * told['told']:.1f}",
             f"{100 * told['reached']:.1f}",
             told["best"],
             f"{100 * told['accuracy'][told['best']]:.1f}",
-            "the best" if told["best"] == told["recommended"] else _points(told["regret_points"], *told["regret_interval"]),
+            "the best" if {*told["recommended"]} == {told["best"]} else _points(told["regret_points"], *told["regret_interval"]),
             f"{told['regret_on_others']:.1f}",
             f"{told['advice_cpu_s']:.1f}",
             f"{told['tried_cpu_s']:.1f}" if told["tried_cpu_s"] else "",

@@ -146,6 +146,7 @@ def _show(found: Checkup, most: int, terminal: Terminal) -> None:
             ]
             for group in found.doubles
         ],
+        "group",
     )
     clear, doubtful = (
         [(each.sample, each.words(classes)) for each in found.suspects if each.clear is wanted] for wanted in (True, False)
@@ -161,8 +162,10 @@ def _show(found: Checkup, most: int, terminal: Terminal) -> None:
         _table(terminal, most, title, [[sample.path, classes[sample.label], words] for sample, words in findings])
 
 
-def _table(terminal: Terminal, most: int, title: str, rows: list[list[str]]) -> None:
-    if rows:
-        first = f", the first {most}" if len(rows) > most else ""
-        terminal.say(f"\n{title} ({len(rows)}{first}):")
+def _table(terminal: Terminal, most: int, title: str, rows: list[list[str]], noun: str = "picture") -> None:
+    if not rows:
+        return
+    first = f", the first {most}" if 0 < most < len(rows) else ""
+    terminal.say(f"\n{title} ({count(len(rows), noun)}{first}){':' if most else '.'}")
+    if most:
         terminal.table(["file", "class", "why"], rows[:most])

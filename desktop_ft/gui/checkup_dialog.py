@@ -54,7 +54,7 @@ class CheckupDialog(QDialog):
         self.progress.cancelled.connect(self._cancel)
         self.doubles = FindingsPanel(edits, kept, theme, tr("Near doubles"), tr("No two photos are nearly the same."), DOUBLES)
         self.suspects = FindingsPanel(
-            edits, kept, theme, tr("Labels that are probably wrong"), tr("No label looks wrong."), LABELS
+            edits, kept, theme, tr("Wrong labels and labels in doubt"), tr("No label looks wrong."), LABELS
         )
         self.odd = FindingsPanel(
             edits,
@@ -232,7 +232,7 @@ class CheckupDialog(QDialog):
             self.inflation.say(tr("No near doubles lie in several subsets."))
 
     def _count(self) -> None:
-        self.tabs.setTabText(0, tr("Near doubles ({n:,})", n=len(self.doubles.shown)))
+        self.tabs.setTabText(0, tr("Near doubles ({n:,} photos)", n=len(self.doubles.shown)))
         clear = sum(finding.weight is Weight.LIKELY for finding in self.suspects.shown)
         doubtful = len(self.suspects.shown) - clear
         said = labels_told(clear, doubtful) if self.suspects.shown else ""

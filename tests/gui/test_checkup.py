@@ -96,7 +96,7 @@ def test_what_is_kept_is_not_repaired_and_the_figure_that_counts_it_says_so(dial
     before = dialog._session.state.recipe
     pick(dialog.doubles, "val/green/twin.jpg")
     QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_K)
-    assert dialog.tabs.tabText(0) == "Near doubles (0)" and not dialog.repair.isEnabled()
+    assert dialog.tabs.tabText(0) == "Near doubles (0 photos)" and not dialog.repair.isEnabled()
     assert "group lies in several subsets" not in dialog.inflation.text
     assert "1 group that is kept as right lies in several subsets" in dialog.inflation.text
     dialog._repair()
@@ -122,7 +122,7 @@ def test_doubles_found_while_the_folder_is_looked_at_anew_are_shown_as_they_lay(
     state.set_manifest(None)
     dialog._show((found, *dialog._shown_as))
     assert paths(dialog.doubles) == shown != [] and not dialog.repair.isEnabled()
-    assert dialog.tabs.tabText(0) == "Near doubles (2)"
+    assert dialog.tabs.tabText(0) == "Near doubles (2 photos)"
     state.set_manifest(manifest)
     assert dialog.repair.isEnabled()
 
