@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 TITLES = ("file", "answer", "confidence", "sure", "problem")
+_EITHER_END = "\r\n"
+"""What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +172,8 @@ def csv_row(prediction: Prediction) -> tuple[str, ...]:
 def csv_line(row: Iterable[str]) -> bytes:
     """`row` with its end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(inert, row))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    csv.writer(text, lineterminator=_EITHER_END).writerow(map(inert, row))
+    return (text.getvalue().removesuffix(_EITHER_END) + "\n").encode("utf-8", "surrogateescape")
 
 
 def inert(text: str) -> str:
