@@ -183,7 +183,8 @@ class Desk:
             return Reply.of({"answers": [self._entry(answer, top) for answer in answers]})
         (answer,) = answers
         if answer.problem:
-            raise Refused(_STATUS.get(answer.kind, HTTPStatus.BAD_REQUEST), answer.problem, answer.cure)
+            status = _STATUS.get(answer.kind, HTTPStatus.BAD_REQUEST)
+            raise Refused(status, answer.problem, answer.cure, told=tr("The picture cannot be answered."))
         return Reply.of(self._said(answer, top))
 
     def _entry(self, answer: answerer.Answer, top: int | None) -> dict[str, Any]:
@@ -214,12 +215,16 @@ def _top(query: Mapping[str, str]) -> int | None:
             HTTPStatus.BAD_REQUEST,
             tr("There is no parameter {name}.", name=unknown[0][:40]),
             tr("Ask for /predict, or /predict?top=3."),
+            told=tr("There is no such parameter."),
         )
     text = query.get("top")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) > 0):
         raise Refused(
-            HTTPStatus.BAD_REQUEST, tr("{top} is no number of classes.", top=f"top={text[:20]}"), tr("Ask for /predict?top=3.")
+            HTTPStatus.BAD_REQUEST,
+            tr("{top} is no number of classes.", top=f"top={text[:20]}"),
+            tr("Ask for /predict?top=3."),
+            told=tr("{top} is no number of classes.", top="top"),
         )
     return int(text)

@@ -18,6 +18,7 @@ from desktop_ft.serving import bodies
 from desktop_ft.serving.clients import Rates
 from desktop_ft.serving.refusal import Refused
 from desktop_ft.serving.server import address_of, listen
+from tests.pictures import encoded, photo
 from tests.serving.conftest import Gated, as_json, form, parsed, pictures, received, serving
 
 HOST = b"Host: localhost\r\n"
@@ -353,6 +354,31 @@ def test_only_who_brings_the_token_is_answered(model_file: Path, brought: str, s
             assert TOKEN not in json.dumps(document)
         assert running.ask("GET", "/health")[0] == 200
         assert not any(TOKEN in line for line in running.told)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body", "quoted"),
+    [
+        ("/predict?%1b%5b2J%0aRefused%20secret=1", "image/png", b"x", True),
+        ("/predict?top=secret%0a", "image/png", b"x", True),
+        ("/secret%0a", "image/png", b"x", False),
+        ("/predict", "x\x9bsecret/private", b"x", True),
+        ("/predict", "multipart/form-data; secret", b"x", False),
+        ("/predict", "multipart/form-data; boundary=secret", b"secret", False),
+        ("/predict", "application/json", b'{"pictures": [{"patient-secret\\n": 1}]}', True),
+        ("/predict", "application/json", b"secret", False),
+        ("/predict", "application/json", b'{"pictures": "secret"}', False),
+        ("/predict", "image/png", b"secret", False),
+        ("/predict", "image/png", encoded(photo())[:60] + b"secret", False),
+        ("/predict", "image/svg+xml", b"<svg>secret</svg>", False),
+    ],
+)
+def test_nothing_of_a_client_is_told_but_to_itself(running, path: str, kind: str, body: bytes, quoted: bool) -> None:
+    running.told.clear()
+    status, document, _ = running.ask("POST", path, body, Content_Type=kind)
+    assert status in (400, 404, 415) and ("secret" in document["error"]) == quoted
+    (told,) = running.told
+    assert told.startswith(f"{status}: ") and told.isprintable() and "secret" not in told
 
 
 def test_reached_from_elsewhere_it_may_be_called_by_any_name(model_file: Path) -> None:
