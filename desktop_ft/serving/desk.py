@@ -65,13 +65,23 @@ class Desk:
             "/predict": ("POST", self._predict),
         }
 
-    async def reply(self, head: Head, body: Body, client: str) -> Reply:
-        """The answer to a request from the address `client`.
+    def in_a_hurry(self, client: str) -> Refused | None:
+        """Count one more request from the address `client`, whatever it turns out to be: why it is one too many, or None."""
+        if wait := self._rates.wait(client):
+            return Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                tr("More than {rate:g} requests a second came from one address.", rate=self._limits.rate),
+                tr("Ask more slowly, or send several pictures in one request."),
+                retry_after_s=wait,
+            )
+        return None
+
+    async def reply(self, head: Head, body: Body) -> Reply:
+        """The answer to a request.
 
         Raises:
             Refused: there is none. UserError: the model cannot be computed. Gone: the client is.
         """
-        self._must_be_slow_enough(client)
         self._must_call_us_by_name(head)
         if head.path not in self._routes:
             raise Refused(
@@ -92,15 +102,6 @@ class Desk:
         if method == "GET" and body.left:
             raise Refused(HTTPStatus.BAD_REQUEST, tr("{path} takes no body.", path=head.path), tr("Ask without one."))
         return await answer(head, body)
-
-    def _must_be_slow_enough(self, client: str) -> None:
-        if wait := self._rates.wait(client):
-            raise Refused(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                tr("More than {rate:g} requests a second came from one address.", rate=self._limits.rate),
-                tr("Ask more slowly, or send several pictures in one request."),
-                retry_after_s=wait,
-            )
 
     def _must_call_us_by_name(self, head: Head) -> None:
         called = head.headers.get("host", "").lower()

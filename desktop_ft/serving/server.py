@@ -205,6 +205,7 @@ class Server:
         """One request: whether another one may follow, and what is sent in answer."""
         head: Head | None = None
         body: Body | None = None
+        hurried = self._desk.in_a_hurry(client)  # before its head is judged: what is no request at all counts, too
 
         def grow(count: int) -> None:
             self._held += count
@@ -216,11 +217,13 @@ class Server:
             async with asyncio.timeout(self._limits.timeout):
                 head = await read_head(reader, first)
                 body = Body(head, reader, writer, grow)
-                reply = await self._desk.reply(head, body, client)
+                if hurried is not None:
+                    raise hurried
+                reply = await self._desk.reply(head, body)
         except TimeoutError:
             reply = self._refusing(_too_slow(came=body is not None and not body.left))
         except Refused as refused:
-            reply = self._refusing(refused)
+            reply = self._refusing(hurried or refused)
         except Gone:
             raise
         except UserError as error:

@@ -407,6 +407,21 @@ def test_a_port_that_is_taken_and_an_address_that_is_not_here_are_told() -> None
         listen("192.0.2.1", 0)
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\na: %s" % (b"x" * 20_000), 431),
+    ],
+)
+def test_what_is_no_request_counts_against_the_rate_as_one(model_file: Path, sent: bytes, status: int) -> None:
+    whole = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    with serving(OnnxModel(model_file), rate=0.001) as running:
+        assert [parsed(running.raw(each))[0] for each in (sent, sent, whole)] == [status, 429, 429]
+        assert running.server.refused == {status: 1, 429: 2}
+
+
 @given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from("abc")), max_size=80), st.sampled_from([0.5, 1.0, 7.0]))
 def test_no_client_gets_more_than_its_rate_nor_is_kept_longer_than_it_matters(asked, rate: float) -> None:
     now = 0.0
