@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,6 +34,7 @@ from desktop_ft.jobs.bundling import bundle_run
 from desktop_ft.jobs.evaluating import evaluate_run, keep_threshold, threshold_of, write_report
 from desktop_ft.jobs.exported_file import evaluate_file, file_card
 from desktop_ft.jobs.exporting import export_every, export_run, exporter_for
+from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
 from desktop_ft.jobs.running import open_run
 from desktop_ft.plugin_manager import load_plugins
@@ -209,7 +211,8 @@ def _evaluate_file(arguments: argparse.Namespace, terminal: Terminal) -> int:
     with terminal.progress("Evaluating") as progress:
         evaluation = evaluate_file(file, arguments.pictures, warn=terminal.note, progress=progress).evaluation
     threshold = file_card(file).threshold if arguments.threshold is None else arguments.threshold
-    _show_evaluation(evaluation, select(evaluation, threshold), "", terminal)
+    selection = replace(select(evaluation, as_float32(threshold)), threshold=threshold)  # told as it was asked for
+    _show_evaluation(evaluation, selection, "", terminal)
     return 0
 
 

@@ -64,12 +64,12 @@ def _port(text: str) -> int:
 
 
 def _serve(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
+    from desktop_ft.jobs.predicting import exported_model  # onnxruntime: not before it is needed
     from desktop_ft.serving.server import Server, address_of, listen
 
     limits, token = _limits(arguments), _token(arguments.token_file) if arguments.token_file else ""
     _must_be_allowed(limits.connections)
-    model = OnnxModel(arguments.model)
+    model = exported_model(arguments.model)
     told = _Told(terminal)
     with listen(arguments.host, arguments.port) as listening:
         address = address_of(listening)

@@ -191,6 +191,16 @@ def _refusal(report: ExportReport) -> str:
     settings = report.settings
     allowed = TOLERANCE if settings.exact else RESIZING_TOLERANCE if settings.precision is FilePrecision.FLOAT32 else np.inf
     changed = report.changed_answers if settings.exact or report.accuracy is None else 0
+    if changed and np.isinf(allowed):
+        return tr_n(
+            "The exported file does not answer like the trained model, and was not kept: of {photos} photos {n} answer changed, "
+            "and there are no validation photos to judge it by, so none may; worst is {worst}.",
+            "The exported file does not answer like the trained model, and was not kept: of {photos} photos {n} answers changed, "
+            "and there are no validation photos to judge it by, so none may; worst is {worst}.",
+            n=changed,
+            photos=report.compared,
+            worst=report.worst_path,
+        )
     if changed or not np.isfinite(report.largest_difference) or report.largest_difference > allowed:
         return tr_n(
             "The exported file does not answer like the trained model, and was not kept: on {photos} photos its logits differ by "
@@ -200,7 +210,7 @@ def _refusal(report: ExportReport) -> str:
             n=report.changed_answers,
             photos=report.compared,
             difference=report.largest_difference,
-            allowed=TOLERANCE if settings.exact else allowed,
+            allowed=allowed,
             worst=report.worst_path,
         )
     if report.drop > settings.largest_drop + _ROUNDING:
@@ -220,6 +230,8 @@ def _must_agree(report: ExportReport) -> None:
         cure = (
             marked("Train another backbone, or report this one; the run itself is kept.")
             if report.settings.exact
+            else marked("Take float32, or train with photos set apart for validation; the run itself is kept.")
+            if report.accuracy is None
             else marked("Take float32, allow a larger drop, or train another backbone; the run itself is kept.")
         )
         raise UserError(why, tr(cure))

@@ -19,13 +19,16 @@ from desktop_ft.jobs.predicting import Prediction, as_csv
 from desktop_ft.runs import atomic
 
 _DRAW_EVERY_MS = 150
+_ROOM = 1_000_000
+"""So many answers and probabilities of models that are not shown any more are kept, those shown last: some 50 MB."""
 _Identity = tuple[Path, int]
 
 
 class TryIt(QWidget):
     """A wall of photos with the model's answers. `opened` tells which answer, of `answers`, is to be looked at.
 
-    Answers belong to the model that gave them: where another is shown meanwhile, they are there again when it comes back.
+    Answers belong to the model that gave them: where another is shown meanwhile, they are there again when it comes back, unless
+    so many have come since that there is no room for them.
 
     Args:
         model: the exported file or the run that answers; None while there is none.
@@ -97,9 +100,19 @@ class TryIt(QWidget):
     def _show_answers(self, identity: _Identity | None, answers: list[Prediction]) -> None:
         self._of, self.answers = identity, answers
         if identity is not None:
-            self._given[identity] = answers
+            self._given.pop(identity, None)
+            self._given[identity] = answers  # the last is what was shown last
+        self._forget()
         self.wall.thumbs.set_thumbs([_thumb(answer) for answer in answers])
         self.notice.clear()
+
+    def _forget(self) -> None:
+        """Drop what was shown longest ago of the answers that are not shown, where there is no room for all."""
+        room = _ROOM
+        for identity in reversed([each for each in self._given if each != self._of]):
+            room -= sum(1 + len(answer.probabilities) for answer in self._given[identity])
+            if room < 0:
+                del self._given[identity]
 
     def try_on(self, paths: Sequence[Path]) -> None:
         """Ask the model about `paths`, photos and folders."""

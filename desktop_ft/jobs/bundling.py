@@ -20,6 +20,7 @@ from desktop_ft.core.words import printable
 from desktop_ft.export.checking import Progress
 from desktop_ft.jobs.exporting import export_run, nobody, what_is_replaced
 from desktop_ft.jobs.model_card import model_card
+from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.jobs.running import Warn, open_run, silent
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
@@ -75,7 +76,7 @@ def _parts(run: Path, plugins: Plugins, model: bytes, report: ExportReport) -> I
     card = model_card(recipe, manifest, opened.backbone.spec, opened.folder.evaluation, report)
     yield _MODEL, model
     yield "labels.txt", "".join(f"{_on_a_line(name)}\n" for name in manifest.classes).encode("utf-8", "replace")
-    yield "threshold.txt", f"{report.threshold or 0.0!r}\n".encode()
+    yield "threshold.txt", f"{as_float32(report.threshold or 0.0)!r}\n".encode()
     yield "MODEL_CARD.md", card.encode("utf-8", "replace")
     yield "recipe.toml", recipe.portable().to_toml().encode("utf-8", "surrogateescape")
     yield "export.json", to_json(replace(report, worst_path="", changed=()))

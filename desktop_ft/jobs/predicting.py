@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 TITLES = ("file", "answer", "confidence", "sure", "problem")
+_EITHER_END = "\r\n"
+"""What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +172,8 @@ def csv_row(prediction: Prediction) -> tuple[str, ...]:
 def csv_line(row: Iterable[str]) -> bytes:
     """`row` with its end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(inert, row))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    csv.writer(text, lineterminator=_EITHER_END).writerow(map(inert, row))
+    return (text.getvalue().removesuffix(_EITHER_END) + "\n").encode("utf-8", "surrogateescape")
 
 
 def inert(text: str) -> str:
@@ -237,24 +239,40 @@ def _emptied(aside: list[Prediction]) -> Iterator[Prediction]:
 def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Path] = ()) -> Iterator[Path]:
     """Each file named, and each in the folders named but for `besides`, in order.
 
-    Links in these that lead out of them, and folders that cannot be read, go to `aside` as problems.
+    Links in these that lead out of them, or to a folder that was gone through already, and folders that cannot be read,
+    go to `aside` as problems.
     """
+    for path in paths:
+        if path.is_dir():
+            yield from _below(path, aside, besides)
+        else:
+            yield path
+
+
+def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Iterator[Path]:
+    """Each file in the folder `root` but for `besides`; what its links to folders lead to comes last, and each folder once."""
     from desktop_ft.data.scan import is_junk
 
     def unreadable(error: OSError) -> None:
         aside.append(Prediction(path=Path(error.filename), problem=error.strerror or str(error)))
 
-    for path in paths:
-        if not path.is_dir():
-            yield path
-            continue
-        root = os.path.realpath(path)
-        for folder, inside, names in os.walk(path, onerror=unreadable):
+    def stays(file: Path) -> bool:
+        """Whether it is no link that leaves `root`; one that does is set aside."""
+        inside = not file.is_symlink() or Path(os.path.realpath(file)).is_relative_to(real_root)
+        if not inside:
+            aside.append(Prediction(path=file, problem=tr("Is a link that leaves the folder; not followed.")))
+        return inside
+
+    real_root, waiting, seen = os.path.realpath(root), [root], set[str]()
+    while waiting:
+        for folder, inside, names in os.walk(waiting.pop(0), onerror=unreadable):
+            if (real := os.path.realpath(folder)) in seen:
+                problem = tr("Leads to a folder that has been looked at already.")
+                aside.append(Prediction(path=Path(folder), problem=problem))
+                inside.clear()
+                continue
+            seen.add(real)
             inside[:] = sorted(name for name in inside if not is_junk(name))
-            for file in (Path(folder) / name for name in sorted(names) if not is_junk(name)):
-                if file in besides:
-                    continue
-                if file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(root):
-                    aside.append(Prediction(path=file, problem=tr("Is a link that leaves the folder; not followed.")))
-                else:
-                    yield file
+            waiting.extend(filter(stays, (link for name in inside if (link := Path(folder) / name).is_symlink())))
+            found = (Path(folder) / name for name in sorted(names) if not is_junk(name))
+            yield from filter(stays, (file for file in found if file not in besides))

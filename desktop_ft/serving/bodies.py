@@ -76,6 +76,7 @@ def reader_for(content_type: str) -> Callable[[bytes, int], Batch]:
         if kind
         else tr("The request does not say what its body is."),
         tr("Send a picture with Content-Type: image/jpeg (or its own type), several as multipart/form-data or application/json."),
+        told=tr("A body of this type is not taken."),
     )
 
 
@@ -89,7 +90,7 @@ def _from_json(body: bytes, most: int) -> Batch:
     try:
         document = _Document.model_validate(plain_json(body))
     except ValidationError as error:
-        raise _unusable(explain(error)) from error
+        raise _unusable(explain(error), told=tr("The body cannot be used.")) from error
     except ValueError as error:
         raise _unusable(tr("it is not JSON")) from error
     return _checked([_decoded(entry) for entry in document.pictures], most)
@@ -151,9 +152,10 @@ def _too_many(most: int) -> Refused:
     )
 
 
-def _unusable(why: str) -> Refused:
+def _unusable(why: str, told: str = "") -> Refused:
     return Refused(
         HTTPStatus.BAD_REQUEST,
         tr("The body cannot be used: {why}.", why=why[:_LONGEST_REASON]),
         tr("Send a picture as it is, a form of files, or JSON such as {example}.", example='{"pictures": [{"data": "BASE64"}]}'),
+        told=told,
     )

@@ -65,13 +65,23 @@ class Desk:
             "/predict": ("POST", self._predict),
         }
 
-    async def reply(self, head: Head, body: Body, client: str) -> Reply:
-        """The answer to a request from the address `client`.
+    def in_a_hurry(self, client: str) -> Refused | None:
+        """Count one more request from the address `client`, whatever it turns out to be: why it is one too many, or None."""
+        if wait := self._rates.wait(client):
+            return Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                tr("More than {rate:g} requests a second came from one address.", rate=self._limits.rate),
+                tr("Ask more slowly, or send several pictures in one request."),
+                retry_after_s=wait,
+            )
+        return None
+
+    async def reply(self, head: Head, body: Body) -> Reply:
+        """The answer to a request.
 
         Raises:
             Refused: there is none. UserError: the model cannot be computed. Gone: the client is.
         """
-        self._must_be_slow_enough(client)
         self._must_call_us_by_name(head)
         if head.path not in self._routes:
             raise Refused(
@@ -92,15 +102,6 @@ class Desk:
         if method == "GET" and body.left:
             raise Refused(HTTPStatus.BAD_REQUEST, tr("{path} takes no body.", path=head.path), tr("Ask without one."))
         return await answer(head, body)
-
-    def _must_be_slow_enough(self, client: str) -> None:
-        if wait := self._rates.wait(client):
-            raise Refused(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                tr("More than {rate:g} requests a second came from one address.", rate=self._limits.rate),
-                tr("Ask more slowly, or send several pictures in one request."),
-                retry_after_s=wait,
-            )
 
     def _must_call_us_by_name(self, head: Head) -> None:
         called = head.headers.get("host", "").lower()
@@ -183,7 +184,8 @@ class Desk:
             return Reply.of({"answers": [self._entry(answer, top) for answer in answers]})
         (answer,) = answers
         if answer.problem:
-            raise Refused(_STATUS.get(answer.kind, HTTPStatus.BAD_REQUEST), answer.problem, answer.cure)
+            status = _STATUS.get(answer.kind, HTTPStatus.BAD_REQUEST)
+            raise Refused(status, answer.problem, answer.cure, told=tr("The picture cannot be answered."))
         return Reply.of(self._said(answer, top))
 
     def _entry(self, answer: answerer.Answer, top: int | None) -> dict[str, Any]:
@@ -214,12 +216,16 @@ def _top(query: Mapping[str, str]) -> int | None:
             HTTPStatus.BAD_REQUEST,
             tr("There is no parameter {name}.", name=unknown[0][:40]),
             tr("Ask for /predict, or /predict?top=3."),
+            told=tr("There is no such parameter."),
         )
     text = query.get("top")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) > 0):
         raise Refused(
-            HTTPStatus.BAD_REQUEST, tr("{top} is no number of classes.", top=f"top={text[:20]}"), tr("Ask for /predict?top=3.")
+            HTTPStatus.BAD_REQUEST,
+            tr("{top} is no number of classes.", top=f"top={text[:20]}"),
+            tr("Ask for /predict?top=3."),
+            told=tr("{top} is no number of classes.", top="top"),
         )
     return int(text)

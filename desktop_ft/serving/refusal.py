@@ -11,10 +11,21 @@ class Refused(UserError):
     Attributes:
         retry_after_s: when to ask again; None: asking again is of no use.
         allow: the method to take instead, where that is what is wrong.
+        told: what the log says of it instead of `what`, where that may quote the client or its pictures; "": `what` does not.
     """
 
-    def __init__(self, status: HTTPStatus, what: str, cure: str, *, retry_after_s: float | None = None, allow: str = "") -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        what: str,
+        cure: str,
+        *,
+        told: str = "",
+        retry_after_s: float | None = None,
+        allow: str = "",
+    ) -> None:
         super().__init__(what, cure)
         self.status = status
+        self.told = told or what
         self.retry_after_s = retry_after_s
         self.allow = allow

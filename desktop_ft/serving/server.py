@@ -66,7 +66,7 @@ class Server:
         name: of the model, as it is told.
         listening: a socket from `listen`; closed at the end.
         token: what requests must bring; "": nothing.
-        tell: called with a sentence for what is refused, the connection's address not in it.
+        tell: called with a sentence for what is refused; nothing that a client sent is in it, nor its address.
 
     Attributes:
         answered: pictures, when it has ended. refused: requests, by HTTP's number.
@@ -205,6 +205,7 @@ class Server:
         """One request: whether another one may follow, and what is sent in answer."""
         head: Head | None = None
         body: Body | None = None
+        hurried = self._desk.in_a_hurry(client)  # before its head is judged: what is no request at all counts, too
 
         def grow(count: int) -> None:
             self._held += count
@@ -216,15 +217,17 @@ class Server:
             async with asyncio.timeout(self._limits.timeout):
                 head = await read_head(reader, first)
                 body = Body(head, reader, writer, grow)
-                reply = await self._desk.reply(head, body, client)
+                if hurried is not None:
+                    raise hurried
+                reply = await self._desk.reply(head, body)
         except TimeoutError:
             reply = self._refusing(_too_slow(came=body is not None and not body.left))
         except Refused as refused:
-            reply = self._refusing(refused)
+            reply = self._refusing(hurried or refused)
         except Gone:
             raise
         except UserError as error:
-            reply = self._refusing(Refused(HTTPStatus.SERVICE_UNAVAILABLE, error.what, error.cure, retry_after_s=_SOON_S))
+            reply = self._refusing(_not_computed(error))
         except Exception as error:  # a fault of ours: this client is told, and all others go on
             reply = self._refusing(_fault(error))
         read = head is not None and body is not None and not body.left
@@ -237,7 +240,7 @@ class Server:
 
     def _note(self, refused: Refused) -> None:
         self._desk.refused[refused.status.value] += 1
-        self._tell(f"{refused.status.value}: {refused.what}")
+        self._tell(f"{refused.status.value}: {refused.told}")
 
 
 async def _let_go(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -269,6 +272,16 @@ def _no_room() -> Refused:
         HTTPStatus.SERVICE_UNAVAILABLE,
         tr("Too many large requests are being taken at once."),
         tr("Ask again in a moment."),
+        retry_after_s=_SOON_S,
+    )
+
+
+def _not_computed(error: UserError) -> Refused:
+    return Refused(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        error.what,
+        error.cure,
+        told=tr("The model cannot be computed."),
         retry_after_s=_SOON_S,
     )
 

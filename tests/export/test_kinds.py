@@ -148,6 +148,20 @@ def test_a_file_that_loses_more_than_is_allowed_is_refused_and_no_other(tmp_path
     assert {Path(changed.path) for changed in report.changed} == paths
 
 
+@pytest.mark.parametrize(("wrong", "said"), [(1, "1 answer changed"), (2, "2 answers changed")])
+def test_without_photos_to_judge_it_by_a_smaller_file_may_change_no_answer(
+    tmp_path, onnx_exporter, photos, trial, exported, wrong, said
+):
+    predicted = trial.labels.copy()
+    predicted[:wrong] = (predicted[:wrong] + 1) % 3
+    copying = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(exported[0].read_bytes()))
+    unjudged = dataclasses.replace(trial, labels=None, judged=None)
+    job = job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8)
+    with pytest.raises(UserError, match="no validation photos") as caught:
+        export_and_verify(copying, job, unjudged, largest_drop=10, ask=answering(predicted, trial.reference))
+    assert said in caught.value.what and "allowed" not in caught.value.what and "inf" not in caught.value.what
+
+
 def test_a_file_that_resizes_otherwise_is_refused_whatever_may_be_lost(tmp_path, onnx_exporter, photos, trial):
     """A crop that is off by a few pixels rarely changes an answer, and is a fault all the same."""
 

@@ -1,5 +1,6 @@
 """A file that was exported is dropped on the window."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
+from desktop_ft.gui import trying
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs import exported_file
+from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.runs.run_folder import RunFolder
 from tests.data.test_model_files import EXPORTS
 from tests.reliability import hostile_onnx
@@ -101,6 +104,27 @@ def test_a_table_is_not_taken_for_a_photo(window: MainWindow, file: Path, photos
     dialog.close()
     assert [busy for _, busy in told] == ["", ""] and not dialog.trying.answers
     assert "answers.csv is a table, not a photo." in told[0][0] and "is an export for ncnn" in told[1][0]
+
+
+def test_answers_of_models_shown_before_are_kept_as_far_as_there_is_room(
+    window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [Path(shutil.copy(file, tmp_path / f"{number}.onnx")) for number in range(4)]
+    shown, given = models[:1], list[list[Prediction]]()
+    page = trying.TryIt(window.session, lambda: shown[0], "")
+    qtbot.addWidget(page)
+    monkeypatch.setattr(trying, "_ROOM", 2 * 25 * 4)  # of two models, besides the one that is shown
+    for shown[0] in models:
+        page.show_model()
+        assert not page.answers
+        page.try_on((photos,))
+        qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=20_000)
+        given.append(list(page.answers))
+    assert all(len(answers) == 25 for answers in given)
+    for shown[0], answers in zip(reversed(models), [*reversed(given[1:]), []], strict=True):
+        page.show_model()
+        assert page.answers == answers and page.wall.thumbs.rowCount() == len(answers)
+    page.stop()
 
 
 def test_it_is_tried_and_judged(window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:

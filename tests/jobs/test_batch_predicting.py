@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import pytest
@@ -202,9 +203,25 @@ def test_two_processes_do_not_write_one_table(tmp_path: Path) -> None:
         pass
 
 
-@given(st.text(alphabet="'=-ab", max_size=4))
+ODD_NAMES = st.text(alphabet="'=-ab\r\n\"", max_size=4)
+
+
+@given(ODD_NAMES)
 def test_no_two_names_become_one_in_a_table(name: str) -> None:
     assert inert(name) != inert(f"'{name}") and inert(name) in (name, f"'{name}")
+
+
+@settings(max_examples=40, deadline=None)
+@given(names=st.sets(ODD_NAMES.map("{}.png".format), min_size=1, max_size=4))
+def test_a_table_of_odd_names_is_gone_on_with_and_read_by_others(names: set[str]) -> None:
+    given = [(name, "ant", "1", "yes", "") for name in sorted(names)]
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "a.csv"
+        with AnswerTable(table, MODEL) as made:
+            made.add(given)
+        with AnswerTable(table, MODEL) as again:
+            assert all(Path(name) in again for name in names)
+        assert [row["file"] for row in rows(table)] == [inert(name) for name, *_ in given]
 
 
 def test_pictures_are_copied_by_answer_and_nothing_is_written_over(model: Path, pictures: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from desktop_ft.jobs.evaluating import keep_threshold
 from desktop_ft.jobs.exported_file import file_card, run_of_file
 from desktop_ft.jobs.exporting import export_run
 from desktop_ft.jobs.model_card import fingerprint
+from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins, load_plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -69,7 +70,7 @@ def test_a_bundle_holds_the_proven_model_its_card_and_the_programs(run: Path, tm
     unpacked = tmp_path / "unpacked"
     model = OnnxModel(unpacked / "model.onnx")
     assert (unpacked / "labels.txt").read_text().splitlines() == list(model.classes)
-    assert float((unpacked / "threshold.txt").read_text()) == model.threshold == 0.6
+    assert float((unpacked / "threshold.txt").read_text()) == as_float32(model.threshold) and model.threshold == 0.6
     card = (unpacked / "MODEL_CARD.md").read_text()
     for said in (fingerprint(folder.manifest), folder.recipe.digest(), "Apache-2.0", "fewer than 100 pictures", "60.0%"):
         assert said in card

@@ -75,6 +75,17 @@ def test_a_file_is_judged_by_its_own_answers(file: Path, folder: Path, capsys: p
     assert "keeps no pictures" in capsys.readouterr().err
 
 
+def test_a_file_answers_as_many_at_a_threshold_as_it_is_sure_of(
+    file: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for answer in list(predict(file, [folder]))[:6]:
+        threshold = answer.confidence * (1 + 1e-9)  # as a run has it, in double precision, for the very same picture
+        sure = [other.sure for other in predict(file, [folder], threshold=threshold)]
+        assert main(["evaluate", str(file), str(folder), "--threshold", repr(threshold), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["threshold"]
+        assert (told["answered"], told["value"]) == (sum(sure) / len(sure), threshold)
+
+
 def test_a_class_that_the_file_does_not_know_is_told(file: Path, folder: Path) -> None:
     (folder / CLASSES[1]).rename(folder / "wasp")
     with pytest.raises(UserError, match="has a class 'wasp'"):

@@ -85,6 +85,29 @@ def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
     assert named.label and not named.problem, "what is named is meant"
 
 
+def test_links_to_folders_are_followed_inside_and_told_where_they_are_not(
+    run: RunFolder, recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "trained_network", lambda run, warn: Says(torch.tensor([[1.0, 0.0, 0.0]])))
+    content = next(Path(recipe.dataset.folder).glob("*/*.png")).read_bytes()
+    photos, elsewhere = tmp_path / "asked", tmp_path / "elsewhere"
+    for file in (photos / "sub" / "own.png", photos / ".kept apart" / "hidden.png", elsewhere / "out.png"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    (photos / "out").symlink_to(elsewhere)
+    (photos / "again").symlink_to("sub")
+    (photos / "sub" / "up").symlink_to(photos)
+    (photos / "apart").symlink_to(".kept apart")
+    (photos / ".kept apart" / "up").symlink_to(photos)
+    told = {answer.path.relative_to(photos).as_posix(): answer for answer in predict(run.path, [photos], plugins)}
+    answered = {name for name, answer in told.items() if not answer.problem}
+    assert answered == {"sub/own.png", "apart/hidden.png"}
+    assert "leaves the folder" in told.pop("out").problem
+    problems = {name: answer.problem for name, answer in told.items() if answer.problem}
+    assert problems == dict.fromkeys(("again", "sub/up", "apart/up"), "Leads to a folder that has been looked at already.")
+    assert [answer.path for answer in predict(run.path, [photos / "out"], plugins)] == [photos / "out" / "out.png"]
+
+
 def test_a_foreign_file_that_fills_the_memory_is_found_out_apart_from_this_process(tmp_path: Path) -> None:
     Image.new("RGB", (48, 40)).save(tmp_path / "picture.png")
     file = tmp_path / "large.onnx"

@@ -1,4 +1,4 @@
-"""The programs of a bundle on what is no picture: each such file is told in a sentence, and the others are answered."""
+"""The programs of a bundle on what is no picture, or too deep a one: told in a sentence each, and the others are answered."""
 
 import os
 import shutil
@@ -7,11 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from desktop_ft import places
-from tests.pictures import encoded, photo
+from desktop_ft.jobs.predicting import predict
+from tests.pictures import encoded, photo, write
 from tests.programs.prepared import cpp, javascript
+from tests.reliability.known_pixels import tiff
 from tests.serving.conftest import write_model
 
 
@@ -55,6 +58,43 @@ def test_what_is_no_picture_is_told_and_the_others_are_answered(program: Sequenc
     ]
     assert done.returncode == 1
     assert asked(program, first, last).returncode == 0
+
+
+def deep_pictures(folder: Path) -> dict[str, Path]:
+    """Dark ramps of more than 8 bits, by mode: what is cut off instead of scaled turns white, or black."""
+    ramp = np.linspace(0, 30_000, 40 * 48).reshape(40, 48)
+    tags = {256: (48,), 257: (40,), 258: (16,), 259: (1,), 262: (1,), 277: (1,), 278: (40,)}
+    words = ramp.astype("<u2")
+    contents = {
+        "I;16.png": encoded(words),
+        "I;16.tif": encoded(words, "TIFF"),
+        "I;16B.tif": tiff(tags, words.astype(">u2").tobytes(), ">"),
+        "I;16 white is 0.tif": tiff(tags | {262: (0,)}, words.tobytes()),
+        "I;16 signed.tif": tiff(tags | {339: (2,)}, words.tobytes()),
+        "I.pgm": b"P5 48 40 65535\n" + words.astype(">u2").tobytes(),
+        "I of 12 bits.pgm": b"P5 48 40 4095\n" + (words // 16).astype(">u2").tobytes(),
+        "I.tif": encoded((ramp * 32768).astype(np.int32), "TIFF"),
+        "I with small numbers.tif": encoded(ramp.astype(np.int32), "TIFF"),
+        "F.tif": encoded((ramp / 65535).astype(np.float32), "TIFF"),
+        "F with large numbers.tif": encoded(ramp.astype(np.float32), "TIFF"),
+        "RGB of 16 bits.ppm": b"P6 16 40 65535\n" + words.astype(">u2").tobytes(),
+    }
+    return {name: write(folder / name, content) for name, content in contents.items()}
+
+
+def test_a_picture_of_more_than_8_bits_is_scaled_by_its_depth_or_refused(
+    program: Sequence[str], bundle: Path, tmp_path: Path
+) -> None:
+    pictures = deep_pictures(tmp_path / "deep")
+    done = asked(program, *pictures.values())
+    said = {path: float(share) for _, share, path in (line.split("\t") for line in done.stdout.splitlines())}
+    for ours in predict(bundle / "model.onnx", list(pictures.values())):
+        if str(ours.path) in said:
+            assert said[str(ours.path)] == pytest.approx(ours.confidence, abs=0.01), ours.path.name
+        else:
+            assert f"{ours.path}: there is no picture here that can be read." in done.stderr.splitlines()
+    known = {"predict.py": {"I;16.png", "I;16.tif", "I;16B.tif", "I.pgm"}, "predict.mjs": {"I;16.png", "I;16.tif"}}
+    assert known.get(Path(program[-1]).name, {"I;16.png"}) <= {Path(path).name for path in said}
 
 
 def test_without_pictures_it_says_how_it_is_called(program: Sequence[str]) -> None:

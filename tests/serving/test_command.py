@@ -19,6 +19,7 @@ from desktop_ft.cli import main
 from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.serving.limits import Limits
 from installer import serve_requirements
+from tests.reliability import hostile_onnx
 from tests.serving.conftest import pictures, truth
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +156,15 @@ def test_a_token_that_is_none_is_told(model_file: Path, capfd, tmp_path: Path, t
 def test_a_model_that_is_none_is_told(tmp_path: Path, capfd) -> None:
     assert main(["serve", str(tmp_path / "none.onnx")]) == 2
     assert "There is no file" in capfd.readouterr().err
+
+
+def test_a_file_that_fills_the_memory_is_refused_before_it_is_served(tmp_path: Path, capfd) -> None:
+    file = tmp_path / "large.onnx"
+    file.write_bytes(hostile_onnx.hostile(tmp_path)["an array of 2^31 values"])
+    assert OnnxModel(file).classes, "it opens: only computing fills the memory"
+    assert main(["serve", str(file), "--port", "0"]) == 2
+    out, err = capfd.readouterr()
+    assert not out and err.count("\n") == 1 and "large.onnx cannot be computed" in err
 
 
 def test_every_limit_is_an_option_and_in_the_page() -> None:

@@ -18,6 +18,7 @@ from desktop_ft.serving import bodies
 from desktop_ft.serving.clients import Rates
 from desktop_ft.serving.refusal import Refused
 from desktop_ft.serving.server import address_of, listen
+from tests.pictures import encoded, photo
 from tests.serving.conftest import Gated, as_json, form, parsed, pictures, received, serving
 
 HOST = b"Host: localhost\r\n"
@@ -355,6 +356,31 @@ def test_only_who_brings_the_token_is_answered(model_file: Path, brought: str, s
         assert not any(TOKEN in line for line in running.told)
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "body", "quoted"),
+    [
+        ("/predict?%1b%5b2J%0aRefused%20secret=1", "image/png", b"x", True),
+        ("/predict?top=secret%0a", "image/png", b"x", True),
+        ("/secret%0a", "image/png", b"x", False),
+        ("/predict", "x\x9bsecret/private", b"x", True),
+        ("/predict", "multipart/form-data; secret", b"x", False),
+        ("/predict", "multipart/form-data; boundary=secret", b"secret", False),
+        ("/predict", "application/json", b'{"pictures": [{"patient-secret\\n": 1}]}', True),
+        ("/predict", "application/json", b"secret", False),
+        ("/predict", "application/json", b'{"pictures": "secret"}', False),
+        ("/predict", "image/png", b"secret", False),
+        ("/predict", "image/png", encoded(photo())[:60] + b"secret", False),
+        ("/predict", "image/svg+xml", b"<svg>secret</svg>", False),
+    ],
+)
+def test_nothing_of_a_client_is_told_but_to_itself(running, path: str, kind: str, body: bytes, quoted: bool) -> None:
+    running.told.clear()
+    status, document, _ = running.ask("POST", path, body, Content_Type=kind)
+    assert status in (400, 404, 415) and ("secret" in document["error"]) == quoted
+    (told,) = running.told
+    assert told.startswith(f"{status}: ") and told.isprintable() and "secret" not in told
+
+
 def test_reached_from_elsewhere_it_may_be_called_by_any_name(model_file: Path) -> None:
     with serving(OnnxModel(model_file), host="0.0.0.0") as running:
         assert running.ask("GET", "/health", Host="camera.example")[0] == 200
@@ -379,6 +405,21 @@ def test_a_port_that_is_taken_and_an_address_that_is_not_here_are_told() -> None
         listen("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(UserError, match=r"Nobody can be served at 192\.0\.2\.1, port 0"):
         listen("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\na: %s" % (b"x" * 20_000), 431),
+    ],
+)
+def test_what_is_no_request_counts_against_the_rate_as_one(model_file: Path, sent: bytes, status: int) -> None:
+    whole = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    with serving(OnnxModel(model_file), rate=0.001) as running:
+        assert [parsed(running.raw(each))[0] for each in (sent, sent, whole)] == [status, 429, 429]
+        assert running.server.refused == {status: 1, 429: 2}
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.sampled_from("abc")), max_size=80), st.sampled_from([0.5, 1.0, 7.0]))

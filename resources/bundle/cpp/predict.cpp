@@ -46,8 +46,12 @@ static int orientation(const std::string& file) {
 
 static Picture load(const std::string& name) {
     const std::string file = read_file(name);
+    const uint8_t* bytes = reinterpret_cast<const uint8_t*>(file.data());
+    // stb_image scales the 16 bits of a PNG, but mixes up those of a PGM or PPM.
+    if (file.compare(0, 1, "P") == 0 && stbi_is_16_bit_from_memory(bytes, int(file.size())))
+        throw std::runtime_error("pixels of this depth are not known here");
     int width = 0, height = 0, channels = 0;
-    uint8_t* decoded = stbi_load_from_memory(reinterpret_cast<const uint8_t*>(file.data()), int(file.size()), &width, &height, &channels, 3);
+    uint8_t* decoded = stbi_load_from_memory(bytes, int(file.size()), &width, &height, &channels, 3);
     if (!decoded) throw std::runtime_error("cannot decode " + name);
     const int turn = orientation(file);
     const bool sideways = turn >= 5 && turn <= 8;

@@ -16,7 +16,13 @@ const labels = readFileSync(inBundle("labels.txt"), "utf8").split("\n");
 const threshold = Number(readFileSync(inBundle("threshold.txt"), "utf8"));
 const session = await ort.InferenceSession.create(inBundle("model.onnx"));
 
-const decoded = (name) => sharp(name).rotate().toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
+async function decoded(name) {
+  const picture = sharp(name);
+  const { depth } = await picture.metadata();
+  // Signed, larger and real numbers would be cut off at 255 instead of scaled.
+  if (depth !== "uchar" && depth !== "ushort") throw new Error("pixels of this depth are not known here");
+  return picture.rotate().toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
+}
 
 for (const name of pictures) {
   const found = await decoded(name).catch(() => null);

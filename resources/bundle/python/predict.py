@@ -16,16 +16,33 @@ labels = (BUNDLE / "labels.txt").read_text(encoding="utf-8").splitlines()
 threshold = float((BUNDLE / "threshold.txt").read_text())
 session = onnxruntime.InferenceSession(str(BUNDLE / "model.onnx"), providers=["CPUExecutionProvider"])
 
+
+def pixels(name):
+    """The picture as rows of red, green and blue, upright. Grey of 16 bits is scaled to 8, and what is deeper refused."""
+    picture = Image.open(name)
+    upright = ImageOps.exif_transpose(picture)
+    if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
+        return np.asarray(upright.convert("RGB"))
+    values, tiff = np.asarray(upright), getattr(picture, "tag_v2", None)
+    deeper = picture.mode == "F" or values.max() > 65535
+    if deeper or (tiff and (picture.mode == "I" or tiff.get(258) != (16,))):  # signed, or not of 16 bits
+        raise ValueError("pixels of this depth are not known here")
+    grey = np.rint(values / 257).astype(np.uint8)
+    if tiff and tiff.get(262) == 0:  # white is 0
+        grey = 255 - grey
+    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+
+
 failed = False
 for name in sys.argv[1:]:
     try:
-        picture = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
+        picture = pixels(name)
     except Exception:  # decoders refuse in many ways
         print(f"{name}: there is no picture here that can be read.", file=sys.stderr)
         failed = True
         continue
     # One picture of any size, as rows of pixels: the model resizes, crops and normalises it.
-    (probabilities,) = session.run(["probabilities"], {"picture": np.asarray(picture)})
+    (probabilities,) = session.run(["probabilities"], {"picture": picture})
     best = int(probabilities[0].argmax())
     share = float(probabilities[0, best])
     print(f"{labels[best] if share >= threshold else 'do not know'}\t{share:.4f}\t{name}")
