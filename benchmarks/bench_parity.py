@@ -113,6 +113,7 @@ def drawn(backbone: Backbone, pictures: Sequence[Path], file: Path, seed: int = 
     """
     import torch
     from safetensors.torch import save_file
+    from torch import nn
     from torch.optim.swa_utils import update_bn
 
     from desktop_ft.data.decode import network_input
@@ -120,9 +121,11 @@ def drawn(backbone: Backbone, pictures: Sequence[Path], file: Path, seed: int = 
 
     torch.manual_seed(seed)
     spec, module = backbone.spec, stirred(backbone.build(), 0.5**seed)
-    seen = [torch.from_numpy(network_input(path, spec.resize).copy()).permute(2, 0, 1) for path in pictures[: _BATCHES * _BATCH]]
-    batches = [torch.stack(seen[first : first + _BATCH]) for first in range(0, len(seen), _BATCH)]
-    update_bn(batches, Network(module, spec.head, spec.mean, spec.std))
+    if any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules()):
+        seen = [network_input(path, spec.resize).copy() for path in pictures[: _BATCHES * _BATCH]]
+        tensors = [torch.from_numpy(picture).permute(2, 0, 1) for picture in seen]
+        batches = [torch.stack(tensors[first : first + _BATCH]) for first in range(0, len(tensors), _BATCH)]
+        update_bn(batches, Network(module, spec.head, spec.mean, spec.std))
     save_file({name: tensor.clone().contiguous() for name, tensor in module.state_dict().items()}, file)
     return file
 
