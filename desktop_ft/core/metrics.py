@@ -382,7 +382,7 @@ class ExportReport:
     Attributes:
         compared: number of pictures.
         largest_difference: of the logits, relative to the largest logit of all.
-        changed_answers: pictures whose most likely class differs.
+        changed_answers: pictures whose most likely class differs from what the model tells of them in training and evaluation.
         worst_path: the picture with the largest difference.
         accepted: whether the file was put in place.
         threshold: how sure an answer of the file must be, 0: it answers always; None in what older versions kept.

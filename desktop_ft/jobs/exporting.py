@@ -224,12 +224,18 @@ def _trial(
     import numpy as np
 
     paths = [Path(run.manifest.root) / sample.path for sample in samples]
-    # A file that takes whole pictures resizes every pixel of them, without the decoder's shortcut.
-    draft, tell = settings.input is FileInput.TENSOR, partial(progress, tr(_ASKING))
+    tell = partial(progress, tr(_ASKING))
     tell(0, len(paths))
+
+    def asked(draft: bool) -> np.ndarray:
+        return logits_of(network, paths, run.rule, draft=draft, progress=tell, cancel=cancel)
+
+    trained = asked(draft=True)
     return Trial(
         paths=paths,
-        reference=logits_of(network, paths, run.rule, draft=draft, progress=tell, cancel=cancel),
+        # A file that takes whole pictures resizes every pixel of them, without the decoder's shortcut.
+        reference=asked(draft=False) if settings.input is FileInput.PICTURE else trained,
+        as_trained=trained,
         labels=np.array([sample.label for sample in samples], dtype=np.int64),
         judged=np.array([sample.subset is Subset.VAL for sample in samples], dtype=bool),
     )

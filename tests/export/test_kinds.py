@@ -162,6 +162,20 @@ def test_without_photos_to_judge_it_by_a_smaller_file_may_change_no_answer(
     assert said in caught.value.what and "allowed" not in caught.value.what and "inf" not in caught.value.what
 
 
+def test_what_is_told_of_answers_is_against_the_model_as_it_was_trained(tmp_path, onnx_exporter, photos, trial, exported):
+    """A file that takes whole pictures sees each pixel, where training lets the decoder shrink a large photo first."""
+    first = int(np.flatnonzero(trial.judged)[0])
+    as_trained = trial.reference.copy()
+    as_trained[first] = -as_trained[first]
+    told = dataclasses.replace(trial, as_trained=as_trained)
+    copying = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(exported[0].read_bytes()))
+    job = job_of(tmp_path / "m.onnx", photos, input=FileInput.PICTURE)
+    report = export_and_verify(copying, job, told, ask=answering(trial.labels, trial.reference))
+    assert report.accuracy == 1 and report.trained_accuracy == pytest.approx(11 / 12) and report.largest_difference == 0
+    (changed,) = report.changed
+    assert Path(changed.path) == photos[first] and report.changed_answers == 1
+
+
 def test_a_file_that_resizes_otherwise_is_refused_whatever_may_be_lost(tmp_path, onnx_exporter, photos, trial):
     """A crop that is off by a few pixels rarely changes an answer, and is a fault all the same."""
 
