@@ -120,8 +120,17 @@ def export_and_verify(
     return report
 
 
+def check_writable(out: Path) -> None:
+    """See before long work whether a file can be written to `out`; its folder is made where there is none.
+
+    Raises:
+        UserError: it cannot.
+    """
+    _temporary(out).unlink()
+
+
 def _temporary(out: Path) -> Path:
-    """A new empty file beside `out`: that the folder can be written to is found out before the long work, not after."""
+    """A new empty file beside `out`, as the first thing: that the folder can be written to is found out before long work."""
     if out.exists() and not out.is_file():
         what = tr("{file} is a folder.", file=out) if out.is_dir() else tr("{file} is not a file.", file=out)
         raise UserError(what, tr("Name a file to write to."))

@@ -18,6 +18,7 @@ from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
 from desktop_ft.core.words import printable
 from desktop_ft.export.checking import Progress
+from desktop_ft.export.verify import check_writable
 from desktop_ft.jobs.exporting import export_run, nobody, what_is_replaced
 from desktop_ft.jobs.model_card import model_card
 from desktop_ft.jobs.predicting import as_float32
@@ -57,6 +58,7 @@ def bundle_run(
     out = out.absolute()
     settings = settings.model_copy(update={"format": "onnx", "input": FileInput.PICTURE})
     replaced = what_is_replaced(out, RunFolder.open(run), settings)
+    check_writable(out)
     with tempfile.TemporaryDirectory(prefix="desktop-ft-") as folder:
         model = Path(folder) / _MODEL
         report = export_run(

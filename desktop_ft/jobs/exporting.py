@@ -21,7 +21,7 @@ from desktop_ft.core.metrics import ExportReport
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_file
 from desktop_ft.export.metadata import build_metadata
-from desktop_ft.export.verify import WRITING, Trial, export_and_verify
+from desktop_ft.export.verify import WRITING, Trial, check_writable, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
@@ -76,6 +76,8 @@ def export_run(
             tr("Name the file {name}.", name=f"{out.stem or 'model'}{exporter.suffix}"),
         )
     opened = open_run(run, plugins)
+    replaced = what_is_replaced(out, opened.folder, settings)
+    check_writable(out)
     checkpoint = Path(opened.store().best).name
     network = trained_network(opened, warn)
     root, kept = Path(opened.manifest.root), opened.folder.threshold
@@ -97,7 +99,6 @@ def export_run(
         input=settings.input,
         calibration=partial(_calibration, opened, root, progress, cancel),
     )
-    replaced = what_is_replaced(out, opened.folder, settings)
     trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, progress, cancel)
     report = export_and_verify(
         exporter,

@@ -101,8 +101,12 @@ def _limits(manifest: DatasetManifest, evaluation: Evaluation | None, spec: Back
     if evaluation is None or len(evaluation.answers) < FEW:
         yield f"- It was judged on fewer than {FEW} pictures: the accuracy is uncertain, as its interval says."
     scores = evaluation.per_class if evaluation else ()
-    if weak := [score.name for score in scores if (recall := _recall(score)) and recall.low < WEAK]:
-        yield f"- It may miss more than half of: {', '.join(map(_text, weak))}."
+    if evaluation is not None and manifest.held_out_subset is Subset.VAL:
+        yield "- Which epoch was kept was chosen on the very pictures it was judged on: new ones it may tell a little worse."
+    if weak := [
+        f"{_text(score.name)} (at least {recall.low:.1%})" for score in scores if (recall := _recall(score)) and recall.low < WEAK
+    ]:
+        yield f"- By the low end of its interval it may tell less than half of: {', '.join(weak)}."
     if spec.trained_on:
         yield f"- The network was pre-trained on {spec.trained_on}, and has that data's blind spots."
     yield ""

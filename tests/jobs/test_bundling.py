@@ -110,6 +110,9 @@ def test_a_name_that_no_disk_takes_is_told_before_the_work(
         out = tmp_path / f"{name}{'.zip' if write is bundle_run else '.onnx'}" if name else Path("/")
         with pytest.raises(UserError, match=said):
             write(run, out, plugins, progress=lambda what, done, total: told.append(what))
+    nowhere = Path("/proc") / f"x{'.zip' if write is bundle_run else '.onnx'}"
+    with pytest.raises(UserError, match="/proc/x"):
+        write(run, nowhere, plugins, progress=lambda what, done, total: told.append(what))
     assert not told
 
 
