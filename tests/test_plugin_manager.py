@@ -1,6 +1,7 @@
 """Plugins are found, guarded, named and turned on by a person."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.jobs.backbones import offers
+from desktop_ft.jobs.exporting import every_kind
 from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled
 
 GOOD = """
@@ -19,6 +22,43 @@ DESKTOP_FT_API = ">=1,<2"
 def register_sample_datasets(register):
     register(SampleDataset(name="{name}", title="T", description="D", licence="CC0", write=lambda folder: None))
 """
+BACKBONE = """
+from desktop_ft.api import Backbone, BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+RULE = ResizeRule(crop=8, resize=8, interpolation=Interpolation.BILINEAR)
+NONE = WeightsSource(origin=WeightsOrigin.NONE, licence="")
+
+@hookimpl
+def register_backbones(register):
+    spec = BackboneSpec(
+        name="x", family="F", parameters=1, gflops=None, top1=None, resize=RULE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),
+        head="fc", weights=NONE, source="S",
+    )
+    register(Backbone(spec=spec, build=dict))
+"""
+EXPORTER = """
+from desktop_ft.api import Exporter, FilePrecision, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+@hookimpl
+def register_exporters(register):
+    register(Exporter(name="x", title="T", suffix=".x", write=print))
+"""
+UNFIT = {
+    "is_named_with_a_number": GOOD.replace('"{name}"', "7"),
+    "is_named_with_spaces": GOOD.format(name="x y"),
+    "is_named_like_a_book": GOOD.format(name="x" * 1000),
+    "brings_another_kind": GOOD.format(name="x").replace("register_sample_datasets", "register_exporters"),
+    "writes_outside": EXPORTER.replace('"x"', '"../../evil"'),
+    "writes_into_another_folder": EXPORTER.replace('".x"', '"/../evil.x"'),
+    "offers_nothing": EXPORTER.replace("write=", "inputs=(), write="),
+    "offers_words": EXPORTER.replace("write=", "precisions=('float32',), write="),
+    "writes_with_a_word": EXPORTER.replace("write=print", "write='print'"),
+    "has_no_weights": BACKBONE.replace("weights=NONE", "weights=None"),
+    "has_no_spec": BACKBONE.replace("spec=spec", "spec=None"),
+    "counts_in_words": BACKBONE.replace("parameters=1", "parameters='many'"),
+    "crops_to_words": BACKBONE.replace("crop=8", "crop='8'"),
+}
 WRONG = {
     "syntax": "def broken(:",
     "raises_at_import": "DESKTOP_FT_API = '>=1,<2'\nraise RuntimeError('no luck')",
@@ -27,6 +67,7 @@ WRONG = {
     "raises_in_a_hook": GOOD.format(name="x").replace("    register(", "    1 / 0\n    register("),
     "clashes": GOOD.format(name="digits"),
     "misspells_a_hook": GOOD.format(name="z").replace("def register_sample_datasets", "def register_sample_dataset"),
+    **UNFIT,
     "wrong_argument": GOOD.format(name="y").replace("(register)", "(enrol)"),
 }
 
@@ -170,11 +211,65 @@ def test_turning_on_what_is_not_there_or_built_in_is_refused() -> None:
         set_enabled("augmentations", on=False)
 
 
-def test_damaged_settings_are_told(home: Path) -> None:
-    (home / "data").mkdir()
-    (home / "data" / "plugins.json").write_text(json.dumps(["not", "a", "mapping"]))
-    with pytest.raises(UserError, match="damaged"):
-        load_plugins()
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_does_not_fit_is_told_and_the_next_start_is_as_any(folder: Path, kind: str) -> None:
+    (folder / f"{kind}.py").write_text(UNFIT[kind])
+    set_enabled(kind, on=True)
+    failed = record(kind)
+    assert failed.state is PluginState.FAILED and f"in plugin {kind}, " in failed.reason and "(in its hook" in failed.reason
+    plugins = load_plugins()
+    assert not plugins.troubles and all(hook.author("onnx") != kind for hook in plugins.hooks().values())
+    assert every_kind(plugins) and all(offer.spec.weights for offer in offers(plugins))
+
+
+@pytest.mark.parametrize("name", ["timm/vit_tiny.augreg_in1k", "last:2", "a-b_c.d1", "é"])
+def test_names_of_usual_letters_fit(folder: Path, name: str) -> None:
+    (folder / "mine.py").write_text(BACKBONE.replace('"x"', repr(name)))
+    set_enabled("mine", on=True)
+    assert record("mine").brings == {"backbone": (name,)}
+
+
+DAMAGED = {"no mapping": b'["not", "a", "mapping"]', "no JSON": b"{", "no text": b"\xff\xfe", "zeros": bytes(100)}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_list_of_plugins_starts_without_them_and_is_kept_aside(folder: Path, home: Path, how: str) -> None:
+    kept, aside = home / "data" / "plugins.json", home / "data" / "plugins-damaged.json"
+    for name in ("mine", "other"):
+        (folder / f"{name}.py").write_text(GOOD.format(name=name))
+        set_enabled(name, on=True)
+    kept.write_bytes(DAMAGED[how])
+    for _ in range(2):
+        plugins = load_plugins()
+        (told,) = plugins.troubles
+        assert str(kept) in told and aside.name in told and told in plugins.remarks
+        assert "digits" in plugins.samples and "mine" not in plugins.samples
+        assert kept.read_bytes() == DAMAGED[how], "nobody has decided anything yet"
+    with pytest.raises(UserError, match=r"plugins\.json is damaged"):
+        plugins.samples.get("nowhere")
+    set_enabled("mine", on=True)
+    assert aside.read_bytes() == DAMAGED[how]
+    plugins = load_plugins()
+    assert not plugins.troubles and "mine" in plugins.samples and "other" not in plugins.samples
+    kept.write_bytes(b"again")
+    set_enabled("other", on=True)
+    assert aside.read_bytes() == DAMAGED[how] and (home / "data" / "plugins-damaged2.json").read_bytes() == b"again"
+
+
+def test_what_is_no_file_in_the_place_of_the_list_is_never_waited_for(folder: Path, home: Path) -> None:
+    os.mkfifo(home / "data" / "plugins.json")
+    assert "damaged" in load_plugins().troubles[0]
+
+
+@pytest.mark.parametrize("brought", ['{"mine": {"sample": [7]}, "other": {"sample": ["there"]}}', "7", "null", '{"mine": 7}'])
+def test_what_is_kept_of_what_was_brought_spoils_nothing_else(folder: Path, home: Path, brought: str) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    (home / "data" / "plugins.json").write_text(f'{{"enabled": ["mine"], "brought": {brought}}}')
+    plugins = load_plugins()
+    assert "mine" in plugins.samples and not plugins.troubles
+    if "there" in brought:
+        with pytest.raises(UserError, match="the plugin other, which is gone"):
+            plugins.samples.get("there")
 
 
 def test_an_unknown_name_brings_the_nearest() -> None:

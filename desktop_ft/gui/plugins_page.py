@@ -67,11 +67,13 @@ class PluginsPage(Page):
         self._shown: PluginRecord | None = None
         self._told_of: tuple[str, Origin] | None = None
         self._used: QWidget | None = None
+        self.troubles = Notice(logged=False)
         self.notice = Notice()
         self.progress = Progress("")
         self.progress.cancellable(False)
         self.table = table(COLUMNS, session.theme, tr("Plugins"))
         self.table.selectionModel().currentRowChanged.connect(self._show)
+        self.body.addWidget(self.troubles)
         self.body.addWidget(self.notice)
         self.body.addWidget(self.progress)
         self.body.addWidget(splitter("plugins", session.settings, self._left(), self._right(), shares=(3, 2)), 1)
@@ -92,6 +94,10 @@ class PluginsPage(Page):
         chosen = self.table.current()
         key = _key(chosen) if chosen is not None else None
         records = self._session.plugins.records
+        if troubles := words.printable("\n".join(self._session.plugins.troubles)):
+            self.troubles.say(troubles, "warn")
+        else:
+            self.troubles.clear()
         own_first = sorted(records, key=lambda each: (each.origin is Origin.BUILT_IN, each.always_on))
         self.table.rows.set_rows(own_first)
         self.table.select(lambda each: _key(each) == key)

@@ -38,7 +38,7 @@ from desktop_ft.plugin_manager.loading import (
 __all__ = [
     "BUILT_INS", "NO_PLUGINS", "Origin", "PluginRecord", "PluginState", "Plugins",
     "load_module",
-    "load_plugins", "look_again", "plugin_folder", "set_enabled", "try_alone", "turn",
+    "load_plugins", "look_again", "plugin_folder", "set_enabled", "trouble", "try_alone", "turn",
 ]  # fmt: skip
 
 _Change = Callable[[trust.Trust], trust.Trust]
@@ -72,7 +72,7 @@ def look_again(plugins: Plugins) -> None:
 
 
 def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
-    trusted = trust.Trust() if plugins.safe_mode else trust.read()
+    trusted, trouble = _trusted(plugins.safe_mode)
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
@@ -93,10 +93,26 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
         for each in plugins.records
         if each.state is PluginState.LOADED and not each.always_on and trusted.brought.get(each.name) != each.brings
     ]
-    if news:
+    plugins.troubles = (trouble,) if trouble else ()
+    if news and not trouble:  # what is damaged is left as it is until a person enables something
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
             trust.forget_blame(blamed)
+
+
+def trouble() -> str:
+    """Why nobody knows which plugins are enabled, and what to do about it, in sentences; "" where that is known."""
+    return _trusted(safe_mode=False)[1]
+
+
+def _trusted(safe_mode: bool) -> tuple[trust.Trust, str]:
+    """Whom the person trusts: nobody in safe mode, nor where that cannot be read; with what to say of that."""
+    if safe_mode:
+        return trust.Trust(), ""
+    try:
+        return trust.read(), ""
+    except UserError as error:
+        return trust.Trust(), tr("{error} Until then only built-in plugins are on.", error=error)
 
 
 def turn(plugins: Plugins, name: str, *, on: bool) -> PluginRecord | None:

@@ -122,6 +122,21 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
     assert all(record.name != "mine" for record in window.session.plugins.records)
 
 
+def test_a_damaged_list_is_told_until_one_is_turned_on(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    (folder := home / "data" / "plugins").mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE)
+    (home / "data" / "plugins.json").write_text("{")
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window) and plugins.table.current() is not None)
+    assert "plugins.json is damaged. Enable your plugins again" in plugins.troubles.text
+    assert window.rail.item(8).data(Qt.ItemDataRole.UserRole) == "1 needs attention"
+    plugins.table.select(lambda each: each.name == "mine")
+    assert plugins.troubles.text, "whichever is looked at"
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert plugins.state.text() == "It is on." and not plugins.troubles.text
+
+
 def test_one_that_fails_says_where_and_is_copied(window: MainWindow, qtbot: QtBot, home: Path) -> None:
     folder = home / "data" / "plugins"
     folder.mkdir(parents=True)
