@@ -2,8 +2,10 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from desktop_ft.core.errors import UserError
 from desktop_ft.jobs.backbones import offers
 from desktop_ft.jobs.exporting import every_kind
-from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled, trust
 
 GOOD = """
 from pathlib import Path
@@ -300,6 +302,60 @@ def test_a_plugin_whose_files_change_is_off_until_it_is_enabled_anew(folder: Pat
     assert not marker.exists()
     set_enabled("mine", on=True)
     assert record("mine").state is PluginState.LOADED
+
+
+def _huge(place: Path) -> None:
+    with place.open("wb") as file:
+        file.truncate(trust.MOST_BYTES + 1)
+
+
+def _many(place: Path) -> None:
+    place.mkdir()
+    for number in range(trust.MOST_FILES):
+        (place / str(number)).touch()
+
+
+def _many_folders(place: Path) -> None:
+    (place / "/".join(["x"] * trust.MOST_FILES)).mkdir(parents=True)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "leads too far: odd"),
+    "a socket": (lambda place: os.mknod(place, stat.S_IFSOCK | 0o600), "leads too far: odd"),
+    "a link to a device": (lambda place: place.symlink_to("/dev/zero"), "leads too far: odd"),
+    "a link to all there is": (lambda place: place.symlink_to("/"), "it holds "),
+    "a huge file": (_huge, "it is larger than 1 GB"),
+    "many files": (_many, "it holds more than 50 files"),
+    "many folders": (_many_folders, "leads too far: odd/x/x"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_cannot_be_vouched_for_holds_up_no_start_and_is_told(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "MOST_FILES", 50)
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED
+    make, why = ODD[kind]
+    make(folder / "mine" / "odd")
+    stopped = record("mine")
+    assert stopped.state is PluginState.STOPPED and why in stopped.reason and "take that out of it" in stopped.cure
+    with pytest.raises(UserError, match="cannot be turned on: it "):
+        set_enabled("mine", on=True)
+    set_enabled("mine", on=False)
+    assert record("mine").state is PluginState.DISABLED
+
+
+def test_all_that_there_is_is_never_walked_through(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
+    (folder / "mine" / "odd").symlink_to("/")
+    assert record("mine").state is PluginState.DISABLED
+    with pytest.raises(UserError, match="cannot be turned on: it holds "):
+        set_enabled("mine", on=True)
 
 
 def test_plugins_enabled_before_their_files_were_looked_at_stay_so(folder: Path, home: Path) -> None:

@@ -140,7 +140,7 @@ def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None
     `trust.TRIED_WITHIN_S` at most: `trying` is called before that.
 
     Raises:
-        UserError: there is no such plugin, or it is built in.
+        UserError: there is no such plugin, it is built in, or nobody can vouch for its files.
     """
     found = next((candidate for candidate in find_plugins() if candidate.name == name), None)
     # One that is gone can still be turned off, lest another of its name come in its place.
@@ -150,6 +150,9 @@ def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None
         raise UserError(tr("'{name}' is always on.", name=name), tr("`desktop-ft plugins` lists what can be turned on and off."))
     if on and found is not None and (what := _misnamed(found)):
         raise UserError(what, tr("`desktop-ft plugins` says what to do about it."))
+    if on and found is not None and found.unfit:
+        what = tr("The plugin '{name}' cannot be turned on: {why}.", name=name, why=found.unfit)
+        raise UserError(what, tr("Take that out of it, then turn it on."))
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
@@ -219,6 +222,9 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
+    if candidate.unfit:
+        cure = tr("take that out of it, then {turn_on}", turn_on=again)
+        return record_of(candidate, PluginState.STOPPED, candidate.unfit, cure=cure)
     if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))

@@ -96,8 +96,13 @@ class Candidate:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of its files, by their names."""
-        return trust.fingerprint(self.files)
+        """A hash of its files, by their names; "" of one that is unfit."""
+        return "" if self.unfit else trust.fingerprint(self.files)
+
+    @cached_property
+    def unfit(self) -> str:
+        """Why nobody can vouch for its files; "" where one can."""
+        return trust.unfit(self.files)
 
     @cached_property
     def said(self) -> Said:
@@ -230,9 +235,19 @@ def _is_plugin(entry: Path) -> bool:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once."""
+    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once.
+
+    A folder that cannot be looked into is among them, as is the one at which there was enough: neither is a file.
+    """
     found, seen = dict[str, Path](), set[Path]()
-    for place, folders, names in os.walk(folder, followlinks=True):
+
+    def kept(place: str) -> None:
+        found[str(Path(place).relative_to(folder))] = Path(place)
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=lambda error: kept(error.filename)):
+        if len(found) + len(seen) > trust.MOST_FILES:
+            kept(place)
+            break
         real = Path(place).resolve()
         folders[:] = [] if real in seen else [name for name in folders if name != "__pycache__" and not name.startswith(".")]
         names = [] if real in seen else [name for name in names if not name.startswith(".")]

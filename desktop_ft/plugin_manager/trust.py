@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,13 +23,17 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import plain_json
-from desktop_ft.data.files import NotAFile, open_regular
+from desktop_ft.data.files import NotAFile, open_regular, sha256
 from desktop_ft.runs import atomic, lock
 
 TRIED_WITHIN_S = 30
 _ENDED = marked("the application ended while it was last loaded")
 _ENDED_ITS_TRIAL = marked("it ended the process in which it was tried")
 _ENDLESS = marked("when it was tried, its import did not come to an end")
+MOST_FILES = 20_000
+MOST_BYTES = 1 << 30
+"""A plugin's files are looked at whenever the application starts: more of them are not trusted."""
+_NAMED = 3
 _PROBE = "desktop_ft.plugin_manager.probe"
 _CHANGED = marked("The list of plugins is being changed by process {pid} on {host}, since {since}.")
 
@@ -136,13 +141,30 @@ def change(to: Callable[[Trust], Trust]) -> None:
         atomic.write(_kept(), json.dumps(asdict(after), sort_keys=True).encode())
 
 
+def unfit(files: Mapping[str, Path]) -> str:
+    """Why nobody can vouch for `files`: they are too many or too large, or one is no file; "" where one can."""
+    if len(files) > MOST_FILES:
+        return tr("it holds more than {limit:,} files", limit=MOST_FILES)
+    size, odd = 0, list[str]()
+    for name, file in sorted(files.items()):
+        with suppress(OSError):  # it counts as empty
+            found = file.stat()
+            size += found.st_size
+            if not stat.S_ISREG(found.st_mode):
+                odd.append(name)
+    if odd:
+        names = ", ".join((*odd[:_NAMED], *(("…",) if len(odd) > _NAMED else ())))
+        return tr("it holds what is no file, cannot be read or leads too far: {names}", names=names)
+    return tr("it is larger than {limit:.0f} GB", limit=MOST_BYTES / (1 << 30)) if size > MOST_BYTES else ""
+
+
 def fingerprint(files: Mapping[str, Path]) -> str:
-    """A hash of names and contents of `files`; what cannot be read counts as empty."""
+    """A hash of names and contents of `files`, which are not `unfit`; what cannot be read counts as empty."""
     found = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest = ""
-        with suppress(OSError), file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        with suppress(OSError, NotAFile), open_regular(file) as content:
+            digest = sha256(content)
         found.update(json.dumps([name, digest]).encode())
     return found.hexdigest()
 
