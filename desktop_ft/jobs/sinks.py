@@ -20,10 +20,10 @@ class Sinks:
         self._listening: dict[str, Callable[[TrainEvent], None]] = {}
         self._failed: list[Warned] = []
         for sink in catalog:
-            # A plugin can raise anything: whatever it is, the run goes on without it, and says so.
+            # A plugin can raise anything, what ends a process too: whatever it is, the run goes on without it, and says so.
             try:
                 self._listening[sink.name] = sink.open(run)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._failed.append(_left_out(sink.name, error))
 
     def pass_on(self, event: TrainEvent) -> Iterator[Warned]:
@@ -31,14 +31,14 @@ class Sinks:
         for name, listen in list(self._listening.items()):
             try:
                 listen(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 del self._listening[name]
                 self._failed.append(_left_out(name, error))
         while self._failed:
             yield self._failed.pop(0)
 
 
-def _left_out(name: str, error: Exception) -> Warned:
+def _left_out(name: str, error: BaseException) -> Warned:
     return Warned(
         message=tr(
             "The event sink {name} failed and hears no more of this run: {error}",
