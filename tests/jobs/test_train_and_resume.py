@@ -145,6 +145,19 @@ def test_a_sink_that_raises_is_named_and_ends_no_run(
     assert open_run(tmp_path / "run", plugins).folder.events() == events
 
 
+def test_a_sink_that_tells_of_something_to_put_right_hears_on(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    heard, events = list[TrainEvent](), list[TrainEvent]()
+
+    def hear(event: TrainEvent) -> None:
+        heard.append(event)
+        raise UserError("No server.", "Start it.")
+
+    plugins.sinks.add(EventSink(name="asks", title="Asks", open=lambda run: hear), "test")
+    train(recipe, tmp_path / "run", plugins, events.append, RunControl())
+    told = [event.message for event in events if isinstance(event, Warned) and "asks" in event.message]
+    assert told == ["The event sink asks: No server. Start it."] and isinstance(heard[-1], RunEnded)
+
+
 def test_runs_of_one_second_have_folders_of_their_own(home: Path) -> None:
     recipe = Recipe(dataset=DatasetChoice(folder="photos"))
     paths = []
