@@ -18,7 +18,7 @@ def why_not_told(address: str) -> tuple[str, str] | None:
     """
     split = _split(address)
     if split is None:
-        return "is not an address.", "Write it as https://host/path."
+        return "is not an https address.", "Write it as https://host/path."
     if split.scheme != "https" and not (split.scheme == "http" and is_here(address)):
         return "is not an https address.", "Only this machine itself is told without encryption."
     if split.username is not None:

@@ -173,10 +173,10 @@ def test_an_answer_that_refuses_is_let_go(run: Path, server: _Server) -> None:
 
 UNSAFE = {
     "": "is not set",
-    "no address": "is not an address",
-    "https://[": "is not an address",
-    "https://": "is not an address",
-    "https://far.example:port/": "is not an address",
+    "no address": "is not an https address",
+    "https://[": "is not an https address",
+    "https://": "is not an https address",
+    "https://far.example:port/": "is not an https address",
     "http://far.example/told": "is not an https address",
     "https://me:secret@far.example/": "holds a name or a password",
 }
