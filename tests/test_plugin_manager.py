@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from desktop_ft.core.errors import UserError
 from desktop_ft.jobs.backbones import offers
 from desktop_ft.jobs.exporting import every_kind
-from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled, trust
+from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, look_again, set_enabled, trust
 
 GOOD = """
 from pathlib import Path
@@ -256,6 +257,43 @@ def test_a_damaged_list_of_plugins_starts_without_them_and_is_kept_aside(folder:
     kept.write_bytes(b"again")
     set_enabled("other", on=True)
     assert aside.read_bytes() == DAMAGED[how] and (home / "data" / "plugins-damaged2.json").read_bytes() == b"again"
+
+
+def test_a_plugin_folder_that_is_none_is_told_and_keeps_nothing_from_starting(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "plugins").write_text("no folder")
+    plugins = load_plugins()
+    assert "digits" in plugins.samples and [str(home / "data" / "plugins") in told for told in plugins.troubles] == [True]
+    (home / "data" / "plugins").unlink()
+    look_again(plugins)
+    assert not plugins.troubles, "one that is not there is none to tell of"
+
+
+AS_NOBODY = """
+import os, sys
+from desktop_ft.plugin_manager import load_plugins
+if not os.geteuid():
+    os.setuid(65534)
+plugins = load_plugins()
+print([each.name for each in plugins.records if each.origin == "plugin folder"], "digits" in plugins.samples, *plugins.troubles)
+"""
+
+
+@pytest.mark.parametrize("closed", ["data", "data/plugins", "data/plugins/mine", "data/plugins.json"])
+def test_what_may_not_be_read_is_told_and_keeps_nothing_from_starting(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
+    with tempfile.TemporaryDirectory() as place:  # anybody may reach it, as not a folder of pytest's
+        home = Path(place)
+        home.chmod(0o755)
+        for name in ("mine", "other"):
+            (home / "data" / "plugins" / name).mkdir(parents=True)
+            (home / "data" / "plugins" / name / "__init__.py").write_text(GOOD.format(name=name))
+        (home / "data" / "plugins.json").write_text('{"enabled": []}')
+        (home / closed).chmod(0)
+        monkeypatch.setenv("DESKTOP_FT_HOME", place)
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, text=True, check=True)
+        (home / closed).chmod(0o755)
+    found = {"data": [], "data/plugins": [], "data/plugins/mine": ["other"], "data/plugins.json": ["mine", "other"]}
+    assert done.stdout.startswith(f"{found[closed]} True ") and str(home / closed) in done.stdout
 
 
 def test_what_is_no_file_in_the_place_of_the_list_is_never_waited_for(folder: Path, home: Path) -> None:

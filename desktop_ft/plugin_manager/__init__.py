@@ -7,7 +7,7 @@ that raises takes nothing down (`loading`). One that ends the process, or never 
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 
@@ -50,7 +50,7 @@ NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
 def load_plugins(*, safe_mode: bool = False, only: str = "") -> Plugins:
     """Find and load every enabled plugin, or the one called `only`. `safe_mode` loads the built-ins, as does `NO_PLUGINS`."""
     plugins = Plugins(safe_mode=safe_mode or bool(os.environ.get(NO_PLUGINS)))
-    _look(plugins, [candidate for candidate in find_plugins() if not only or candidate.name == only])
+    _look(plugins, only)
     return plugins
 
 
@@ -68,17 +68,18 @@ def load_module(module: str) -> Plugins:
 
 def look_again(plugins: Plugins) -> None:
     """Find every plugin anew: load what is enabled now, let go of what is not any more; the others stay as they are."""
-    _look(plugins, find_plugins())
+    _look(plugins)
 
 
-def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
+def _look(plugins: Plugins, only: str = "") -> None:
     trusted, trouble = _trusted(plugins.safe_mode)
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
     found: dict[str, Candidate] = {}
     shadowed: list[PluginRecord] = []
-    for candidate in candidates:
+    unseen = list[UserError]()
+    for candidate in [each for each in find_plugins(unseen.append) if not only or each.name == only]:
         if (first := found.setdefault(candidate.name, candidate)) is not candidate:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(first.origin))
             shadowed.append(record_of(candidate, PluginState.SHADOWED, reason))
@@ -93,7 +94,7 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
         for each in plugins.records
         if each.state is PluginState.LOADED and not each.always_on and trusted.brought.get(each.name) != each.brings
     ]
-    plugins.troubles = (trouble,) if trouble else ()
+    plugins.troubles = (*([trouble] if trouble else []), *map(str, unseen))
     if news and not trouble:  # what is damaged is left as it is until a person enables something
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
