@@ -175,7 +175,7 @@ class PluginsPage(Page):
         self.off.setVisible(own and (failed or unfit) and found is not None and found.enabled)
         self.remove.setVisible(found is not None and found.origin is Origin.FOLDER)
         self.trace.setVisible(found is not None and bool(found.traceback))
-        self.copy.setVisible(self.trace.isVisibleTo(self))
+        self.copy.setVisible(found is not None and not _is_well(found))
         if found is None:
             return
         if _key(found) != self._told_of:  # what was said of another
@@ -295,8 +295,9 @@ class PluginsPage(Page):
 
     def _copy(self) -> None:
         if self._shown is not None:
-            told = "\n".join((_meaning(self._shown), _facts(self._shown), self._shown.traceback))
-            QGuiApplication.clipboard().setText(report(f"{self._shown.name}\n{told}"))
+            shown = self._shown
+            told = (f"{shown.name}: {tr(shown.state)}", _meaning(shown), shown.advice, _facts(shown), shown.traceback)
+            QGuiApplication.clipboard().setText(report("\n".join(filter(None, told))))
             self.notice.say(tr("The details are on the clipboard."), "good")
 
 
@@ -306,6 +307,10 @@ def _key(found: PluginRecord) -> tuple[str, Origin]:
 
 def _is_off(found: PluginRecord) -> bool:
     return found.state in (PluginState.DISABLED, PluginState.STOPPED)
+
+
+def _is_well(found: PluginRecord) -> bool:
+    return found.state in (PluginState.LOADED, PluginState.DISABLED) and not found.tampers
 
 
 def _meaning(found: PluginRecord) -> str:
