@@ -36,6 +36,7 @@ WRONG = {
             "EventSink(name=7",
             "of its EventSink named 7, name: is not a text (in its hook register_event",
         ),
+        ("make=shown", "make='shown'", "of its WindowPanel named 'panel', make: Input should be callable"),
         ("register(EventSink(", "register(dict(", "what it registers is a dict, and no EventSink"),
         ('name="file"', 'name="../file"', "its Exporter cannot be named '../file'"),
         (
@@ -164,7 +165,6 @@ WRONG = {
         ),
     ],
     "window panel panel: is described": [('description="Says nothing."', 'description=""', "lacks a title or a description")],
-    "window panel panel: can be made": [("make=shown", "make='shown'", "has no function as its `make`")],
 }
 HELPERS = """
 
