@@ -1,14 +1,20 @@
 """Plugins are found, guarded, named and turned on by a person."""
 
 import json
+import os
+import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, set_enabled
+from desktop_ft.jobs.backbones import offers
+from desktop_ft.jobs.exporting import every_kind
+from desktop_ft.plugin_manager import BUILT_INS, Origin, PluginRecord, PluginState, load_plugins, look_again, set_enabled, trust
 
 GOOD = """
 from pathlib import Path
@@ -19,6 +25,43 @@ DESKTOP_FT_API = ">=1,<2"
 def register_sample_datasets(register):
     register(SampleDataset(name="{name}", title="T", description="D", licence="CC0", write=lambda folder: None))
 """
+BACKBONE = """
+from desktop_ft.api import Backbone, BackboneSpec, Interpolation, ResizeRule, WeightsOrigin, WeightsSource, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+RULE = ResizeRule(crop=8, resize=8, interpolation=Interpolation.BILINEAR)
+NONE = WeightsSource(origin=WeightsOrigin.NONE, licence="")
+
+@hookimpl
+def register_backbones(register):
+    spec = BackboneSpec(
+        name="x", family="F", parameters=1, gflops=None, top1=None, resize=RULE, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0),
+        head="fc", weights=NONE, source="S",
+    )
+    register(Backbone(spec=spec, build=dict))
+"""
+EXPORTER = """
+from desktop_ft.api import Exporter, FilePrecision, hookimpl
+DESKTOP_FT_API = ">=1,<2"
+
+@hookimpl
+def register_exporters(register):
+    register(Exporter(name="x", title="T", suffix=".x", write=print))
+"""
+UNFIT = {
+    "is_named_with_a_number": GOOD.replace('"{name}"', "7"),
+    "is_named_with_spaces": GOOD.format(name="x y"),
+    "is_named_like_a_book": GOOD.format(name="x" * 1000),
+    "brings_another_kind": GOOD.format(name="x").replace("register_sample_datasets", "register_exporters"),
+    "writes_outside": EXPORTER.replace('"x"', '"../../evil"'),
+    "writes_into_another_folder": EXPORTER.replace('".x"', '"/../evil.x"'),
+    "offers_nothing": EXPORTER.replace("write=", "inputs=(), write="),
+    "offers_words": EXPORTER.replace("write=", "precisions=('float32',), write="),
+    "writes_with_a_word": EXPORTER.replace("write=print", "write='print'"),
+    "has_no_weights": BACKBONE.replace("weights=NONE", "weights=None"),
+    "has_no_spec": BACKBONE.replace("spec=spec", "spec=None"),
+    "counts_in_words": BACKBONE.replace("parameters=1", "parameters='many'"),
+    "crops_to_words": BACKBONE.replace("crop=8", "crop='8'"),
+}
 WRONG = {
     "syntax": "def broken(:",
     "raises_at_import": "DESKTOP_FT_API = '>=1,<2'\nraise RuntimeError('no luck')",
@@ -27,6 +70,7 @@ WRONG = {
     "raises_in_a_hook": GOOD.format(name="x").replace("    register(", "    1 / 0\n    register("),
     "clashes": GOOD.format(name="digits"),
     "misspells_a_hook": GOOD.format(name="z").replace("def register_sample_datasets", "def register_sample_dataset"),
+    **UNFIT,
     "wrong_argument": GOOD.format(name="y").replace("(register)", "(enrol)"),
 }
 
@@ -170,11 +214,102 @@ def test_turning_on_what_is_not_there_or_built_in_is_refused() -> None:
         set_enabled("augmentations", on=False)
 
 
-def test_damaged_settings_are_told(home: Path) -> None:
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_does_not_fit_is_told_and_the_next_start_is_as_any(folder: Path, kind: str) -> None:
+    (folder / f"{kind}.py").write_text(UNFIT[kind])
+    set_enabled(kind, on=True)
+    failed = record(kind)
+    assert failed.state is PluginState.FAILED and f"in plugin {kind}, " in failed.reason and "(in its hook" in failed.reason
+    plugins = load_plugins()
+    assert not plugins.troubles and all(hook.author("onnx") != kind for hook in plugins.hooks().values())
+    assert every_kind(plugins) and all(offer.spec.weights for offer in offers(plugins))
+
+
+@pytest.mark.parametrize("name", ["timm/vit_tiny.augreg_in1k", "last:2", "a-b_c.d1", "é"])
+def test_names_of_usual_letters_fit(folder: Path, name: str) -> None:
+    (folder / "mine.py").write_text(BACKBONE.replace('"x"', repr(name)))
+    set_enabled("mine", on=True)
+    assert record("mine").brings == {"backbone": (name,)}
+
+
+DAMAGED = {"no mapping": b'["not", "a", "mapping"]', "no JSON": b"{", "no text": b"\xff\xfe", "zeros": bytes(100)}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_list_of_plugins_starts_without_them_and_is_kept_aside(folder: Path, home: Path, how: str) -> None:
+    kept, aside = home / "data" / "plugins.json", home / "data" / "plugins-damaged.json"
+    for name in ("mine", "other"):
+        (folder / f"{name}.py").write_text(GOOD.format(name=name))
+        set_enabled(name, on=True)
+    kept.write_bytes(DAMAGED[how])
+    for _ in range(2):
+        plugins = load_plugins()
+        (told,) = plugins.troubles
+        assert str(kept) in told and aside.name in told and told in plugins.remarks
+        assert "digits" in plugins.samples and "mine" not in plugins.samples
+        assert kept.read_bytes() == DAMAGED[how], "nobody has decided anything yet"
+    with pytest.raises(UserError, match=r"plugins\.json is damaged"):
+        plugins.samples.get("nowhere")
+    set_enabled("mine", on=True)
+    assert aside.read_bytes() == DAMAGED[how]
+    plugins = load_plugins()
+    assert not plugins.troubles and "mine" in plugins.samples and "other" not in plugins.samples
+    kept.write_bytes(b"again")
+    set_enabled("other", on=True)
+    assert aside.read_bytes() == DAMAGED[how] and (home / "data" / "plugins-damaged2.json").read_bytes() == b"again"
+
+
+def test_a_plugin_folder_that_is_none_is_told_and_keeps_nothing_from_starting(home: Path) -> None:
     (home / "data").mkdir()
-    (home / "data" / "plugins.json").write_text(json.dumps(["not", "a", "mapping"]))
-    with pytest.raises(UserError, match="damaged"):
-        load_plugins()
+    (home / "data" / "plugins").write_text("no folder")
+    plugins = load_plugins()
+    assert "digits" in plugins.samples and [str(home / "data" / "plugins") in told for told in plugins.troubles] == [True]
+    (home / "data" / "plugins").unlink()
+    look_again(plugins)
+    assert not plugins.troubles, "one that is not there is none to tell of"
+
+
+AS_NOBODY = """
+import os, sys
+from desktop_ft.plugin_manager import load_plugins
+if not os.geteuid():
+    os.setuid(65534)
+plugins = load_plugins()
+print([each.name for each in plugins.records if each.origin == "plugin folder"], "digits" in plugins.samples, *plugins.troubles)
+"""
+
+
+@pytest.mark.parametrize("closed", ["data", "data/plugins", "data/plugins/mine", "data/plugins.json"])
+def test_what_may_not_be_read_is_told_and_keeps_nothing_from_starting(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
+    with tempfile.TemporaryDirectory() as place:  # anybody may reach it, as not a folder of pytest's
+        home = Path(place)
+        home.chmod(0o755)
+        for name in ("mine", "other"):
+            (home / "data" / "plugins" / name).mkdir(parents=True)
+            (home / "data" / "plugins" / name / "__init__.py").write_text(GOOD.format(name=name))
+        (home / "data" / "plugins.json").write_text('{"enabled": []}')
+        (home / closed).chmod(0)
+        monkeypatch.setenv("DESKTOP_FT_HOME", place)
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, text=True, check=True)
+        (home / closed).chmod(0o755)
+    found = {"data": [], "data/plugins": [], "data/plugins/mine": ["other"], "data/plugins.json": ["mine", "other"]}
+    assert done.stdout.startswith(f"{found[closed]} True ") and str(home / closed) in done.stdout
+
+
+def test_what_is_no_file_in_the_place_of_the_list_is_never_waited_for(folder: Path, home: Path) -> None:
+    os.mkfifo(home / "data" / "plugins.json")
+    assert "damaged" in load_plugins().troubles[0]
+
+
+@pytest.mark.parametrize("brought", ['{"mine": {"sample": [7]}, "other": {"sample": ["there"]}}', "7", "null", '{"mine": 7}'])
+def test_what_is_kept_of_what_was_brought_spoils_nothing_else(folder: Path, home: Path, brought: str) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    (home / "data" / "plugins.json").write_text(f'{{"enabled": ["mine"], "brought": {brought}}}')
+    plugins = load_plugins()
+    assert "mine" in plugins.samples and not plugins.troubles
+    if "there" in brought:
+        with pytest.raises(UserError, match="the plugin other, which is gone"):
+            plugins.samples.get("there")
 
 
 def test_an_unknown_name_brings_the_nearest() -> None:
@@ -205,6 +340,60 @@ def test_a_plugin_whose_files_change_is_off_until_it_is_enabled_anew(folder: Pat
     assert not marker.exists()
     set_enabled("mine", on=True)
     assert record("mine").state is PluginState.LOADED
+
+
+def _huge(place: Path) -> None:
+    with place.open("wb") as file:
+        file.truncate(trust.MOST_BYTES + 1)
+
+
+def _many(place: Path) -> None:
+    place.mkdir()
+    for number in range(trust.MOST_FILES):
+        (place / str(number)).touch()
+
+
+def _many_folders(place: Path) -> None:
+    (place / "/".join(["x"] * trust.MOST_FILES)).mkdir(parents=True)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (os.mkfifo, "leads too far: odd"),
+    "a socket": (lambda place: os.mknod(place, stat.S_IFSOCK | 0o600), "leads too far: odd"),
+    "a link to a device": (lambda place: place.symlink_to("/dev/zero"), "leads too far: odd"),
+    "a link to all there is": (lambda place: place.symlink_to("/"), "it holds "),
+    "a huge file": (_huge, "it is larger than 1 GB"),
+    "many files": (_many, "it holds more than 50 files"),
+    "many folders": (_many_folders, "leads too far: odd/x/x"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_cannot_be_vouched_for_holds_up_no_start_and_is_told(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust, "MOST_FILES", 50)
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED
+    make, why = ODD[kind]
+    make(folder / "mine" / "odd")
+    stopped = record("mine")
+    assert stopped.state is PluginState.STOPPED and why in stopped.reason and "take that out of it" in stopped.cure
+    with pytest.raises(UserError, match="cannot be turned on: it "):
+        set_enabled("mine", on=True)
+    set_enabled("mine", on=False)
+    assert record("mine").state is PluginState.DISABLED
+
+
+def test_all_that_there_is_is_never_walked_through(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "mine" / "__init__.py").write_text(GOOD.format(name="mine"))
+    (folder / "mine" / "odd").symlink_to("/")
+    assert record("mine").state is PluginState.DISABLED
+    with pytest.raises(UserError, match="cannot be turned on: it holds "):
+        set_enabled("mine", on=True)
 
 
 def test_plugins_enabled_before_their_files_were_looked_at_stay_so(folder: Path, home: Path) -> None:

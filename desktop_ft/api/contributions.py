@@ -201,6 +201,7 @@ class EventSink:
     """A listener to runs; `open` is given the run folder and returns what is called with every event.
 
     `RunEnded` is the last: what was opened is closed there. A run that is resumed opens its sinks anew, on the same folder.
+    A `UserError` that is raised at an event is told in the run, once, and the sink hears on; after any other it hears no more.
     """
 
     name: str

@@ -65,6 +65,8 @@ def add_model_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 def _backbones(arguments: argparse.Namespace, terminal: Terminal) -> int:
     plugins = load_plugins()
+    for trouble in plugins.troubles:
+        terminal.note(trouble)
     if arguments.download:
         backbone = plugins.backbones.get(arguments.download)
         with terminal.progress(f"Fetching {arguments.download}") as progress:

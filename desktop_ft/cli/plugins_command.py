@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled
+from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled, trouble
 from desktop_ft.plugin_manager.trust import TRIED_WITHIN_S
 
 _FAILED = 1
@@ -66,14 +66,16 @@ def _add_details(parser: argparse.ArgumentParser, default: object) -> None:
 
 
 def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    _tell(load_plugins().records, arguments, terminal)
+    _tell(_records(terminal), arguments, terminal)
     return 0
 
 
 def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
+    if told := trouble():  # it is over once one is enabled
+        terminal.note(told)
     tried = f"{arguments.name} is tried in a process of its own, for {TRIED_WITHIN_S} s at most."
     set_enabled(arguments.name, on=True, trying=lambda: terminal.note(tried))
-    found = _called(arguments.name, load_plugins().records)
+    found = _called(arguments.name, _records(terminal))
     failed = next((each for each in found[:1] if each.state is not PluginState.LOADED), None)
     _tell(found, arguments, terminal, told=None if os.environ.get(NO_PLUGINS) else failed)
     if _is_without(arguments.name, "on", terminal):
@@ -86,7 +88,7 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=False)
-    _tell(_called(arguments.name, load_plugins().records), arguments, terminal)
+    _tell(_called(arguments.name, _records(terminal)), arguments, terminal)
     if not _is_without(arguments.name, "off", terminal):
         terminal.note(f"{arguments.name} is off.")
     return 0
@@ -104,7 +106,7 @@ def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.plugin_manager import installing  # the window, which starts here too, need not wait for it
 
     name = installing.install(arguments.source)
-    found = _called(name, load_plugins().records)
+    found = _called(name, _records(terminal))
     unfit = next((each for each in found if each.state is PluginState.INCOMPATIBLE), None)
     _tell(found, arguments, terminal, told=unfit)
     lacks = next((f" It needs `{each.lacks}` first." for each in found if each.lacks), "")
@@ -119,7 +121,7 @@ def _remove(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.plugin_manager import installing
 
     place = installing.remove(arguments.name)
-    _tell(_called(arguments.name, load_plugins().records), arguments, terminal)
+    _tell(_called(arguments.name, _records(terminal)), arguments, terminal)
     terminal.note(f"{arguments.name} is off, and {place} deleted.")
     return 0
 
@@ -132,6 +134,14 @@ def _new(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.say(f"The plugin {arguments.name} lies in {folder}. Change it; {folder / 'README.md'} says how to use it.")
     terminal.say(f"Run its tests, which need pytest: cd {shlex.quote(str(folder))} && {shlex.quote(sys.executable)} -m pytest")
     return 0
+
+
+def _records(terminal: Terminal) -> list[PluginRecord]:
+    """What was found, when it has been told what kept others from being found."""
+    plugins = load_plugins()
+    for told in plugins.troubles:
+        terminal.note(told)
+    return plugins.records
 
 
 def _called(name: str, records: Sequence[PluginRecord]) -> list[PluginRecord]:

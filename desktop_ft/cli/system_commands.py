@@ -63,7 +63,8 @@ def _version(package: str) -> str:
 def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
     from desktop_ft.jobs.devices import devices
 
-    records = load_plugins().records
+    plugins = load_plugins()
+    records = plugins.records
     home = places.data()
     atomic.make_folder(home)
     free = shutil.disk_usage(home).free
@@ -83,6 +84,7 @@ def _doctor(arguments: argparse.Namespace, terminal: Terminal) -> int:
         for r in records
         if r.state in (PluginState.FAILED, PluginState.STOPPED, PluginState.INCOMPATIBLE, PluginState.MISNAMED)
     ]
+    problems += plugins.troubles
     if free < 2e9:
         problems.append(f"Less than 2 GB are free at {home}: make room before training.")
     if sys.version_info < (3, 12) and facts["PySide6-Essentials"].startswith("6.12"):

@@ -65,6 +65,7 @@ def _answers_like_the_network(plugins: Plugins, exporter: Exporter, folder: Path
                 path=written,
             ),
             Trial(paths=photos, reference=logits_of(network, photos, rule)),
+            plugin=plugins.exporters.author(exporter.name),
             ask=partial(answers_of_file, child=_child(plugins, exporter)),
         )
     content = written.read_bytes()

@@ -64,6 +64,7 @@ def export_and_verify(
     job: ExportJob,
     trial: Trial,
     *,
+    plugin: str,
     largest_drop: float = 0.0,
     ask: Asking = answers_of_file,
     progress: Progress | None = None,
@@ -72,13 +73,14 @@ def export_and_verify(
     """Write the job's model to its path, proven to answer like the trained model on the photos of `trial`.
 
     Args:
+        plugin: who brings the exporter.
         largest_drop: how many percentage points of accuracy a file that is not exact may lose.
         ask: asks the written file.
         progress: told of each part of the work.
 
     Raises:
-        UserError: the file's answers differ too much (names the worst photo and the figures), or it cannot be written. What was
-            at the path before is untouched.
+        UserError: the file's answers differ too much (names the worst photo and the figures), it cannot be written, or
+            the exporter fails (names its plugin). What was at the path before is untouched.
         Cancelled: `cancel` was set; nothing is left behind.
     """
     if not len(trial.reference) == len(trial.paths):
@@ -92,7 +94,7 @@ def export_and_verify(
     try:
         if progress:
             progress(tr(WRITING), 0, None)
-        _write(exporter, replace(job, path=temporary), out)
+        _write(exporter, plugin, replace(job, path=temporary), out)
         if cancel and cancel.is_set():
             raise Cancelled
         content = atomic.read(temporary)
@@ -144,12 +146,18 @@ def _temporary(out: Path) -> Path:
     return temporary
 
 
-def _write(exporter: Exporter, job: ExportJob, out: Path) -> None:
+def _write(exporter: Exporter, plugin: str, job: ExportJob, out: Path) -> None:
     try:
         exporter.write(job)
     except OSError as error:
         needed = sum(tensor.nbytes for tensor in job.model.state_dict().values())
         raise atomic.cannot_write(out, needed, error) from error
+    except (UserError, Cancelled):
+        raise
+    except (Exception, SystemExit) as error:  # a plugin can raise anything
+        said = f"{type(error).__name__}: {error}".rstrip(".: ")
+        what = tr("The format {name} of the plugin {plugin} failed: {error}.", name=exporter.name, plugin=plugin, error=said)
+        raise UserError(what, tr("Export with another format, and tell the exporter's makers.")) from error
 
 
 def _compare(report: ExportReport, trial: Trial, found: FileAnswers) -> ExportReport:

@@ -43,6 +43,8 @@ class Log(QObject):
             if record.state in BROKEN:
                 said = tr(BROKEN[record.state], name=record.name, reason=record.told)
                 tell(logging.WARNING, said, tr("Plugins"))
+        for trouble in plugins.troubles:
+            tell(logging.WARNING, trouble, tr("Plugins"))
 
 
 class Diary(QObject):

@@ -80,7 +80,7 @@ class Host(QObject):
         for told in list(self._told):
             try:
                 told()
-            except Exception as error:  # a plugin can raise anything, and this comes 20 times a second
+            except (Exception, SystemExit) as error:  # a plugin can raise anything, and this comes 20 times a second
                 self._told.remove(told)
                 self.failed.emit(error)
 
@@ -100,7 +100,7 @@ class PanelDialog(QDialog):
             made = panel.make(host)
             if not isinstance(made, QWidget):
                 raise TypeError(f"it gave {type(made).__name__} instead of a widget")
-        except Exception as error:  # a plugin can raise anything
+        except (Exception, SystemExit) as error:  # a plugin can raise anything
             host.deleteLater()
             raise self._broken(error) from error
         super().__init__(parent)

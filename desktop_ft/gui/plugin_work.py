@@ -86,7 +86,7 @@ class PluginWork(QObject):
         if not self.can_begin:
             return
         self.busy, self.asked = what, what if asked else ""
-        before = list(self._plugins.records)
+        before = self._found()
 
         def whole(report: Report, cancel: threading.Event) -> Any:
             return work()
@@ -103,8 +103,11 @@ class PluginWork(QObject):
         self._worker.run(whole, finished=finished, failed=failed, cancelled=lambda: self._over(before))
         self.began.emit(what)
 
-    def _over(self, before: list[PluginRecord]) -> None:
+    def _found(self) -> tuple[list[PluginRecord], tuple[str, ...]]:
+        return list(self._plugins.records), self._plugins.troubles
+
+    def _over(self, before: object) -> None:
         self.busy = self.asked = ""
-        if self._plugins.records != before:  # a record holds the fingerprint of its files
+        if self._found() != before:  # a record holds the fingerprint of its files
             self.changed.emit()
         self.ended.emit()

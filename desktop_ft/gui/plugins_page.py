@@ -67,11 +67,13 @@ class PluginsPage(Page):
         self._shown: PluginRecord | None = None
         self._told_of: tuple[str, Origin] | None = None
         self._used: QWidget | None = None
+        self.troubles = Notice(logged=False)
         self.notice = Notice()
         self.progress = Progress("")
         self.progress.cancellable(False)
         self.table = table(COLUMNS, session.theme, tr("Plugins"))
         self.table.selectionModel().currentRowChanged.connect(self._show)
+        self.body.addWidget(self.troubles)
         self.body.addWidget(self.notice)
         self.body.addWidget(self.progress)
         self.body.addWidget(splitter("plugins", session.settings, self._left(), self._right(), shares=(3, 2)), 1)
@@ -92,6 +94,10 @@ class PluginsPage(Page):
         chosen = self.table.current()
         key = _key(chosen) if chosen is not None else None
         records = self._session.plugins.records
+        if troubles := words.printable("\n".join(self._session.plugins.troubles)):
+            self.troubles.say(troubles, "warn")
+        else:
+            self.troubles.clear()
         own_first = sorted(records, key=lambda each: (each.origin is Origin.BUILT_IN, each.always_on))
         self.table.rows.set_rows(own_first)
         self.table.select(lambda each: _key(each) == key)
@@ -169,7 +175,7 @@ class PluginsPage(Page):
         self.off.setVisible(own and (failed or unfit) and found is not None and found.enabled)
         self.remove.setVisible(found is not None and found.origin is Origin.FOLDER)
         self.trace.setVisible(found is not None and bool(found.traceback))
-        self.copy.setVisible(self.trace.isVisibleTo(self))
+        self.copy.setVisible(found is not None and not _is_well(found))
         if found is None:
             return
         if _key(found) != self._told_of:  # what was said of another
@@ -289,8 +295,9 @@ class PluginsPage(Page):
 
     def _copy(self) -> None:
         if self._shown is not None:
-            told = "\n".join((_meaning(self._shown), _facts(self._shown), self._shown.traceback))
-            QGuiApplication.clipboard().setText(report(f"{self._shown.name}\n{told}"))
+            shown = self._shown
+            told = (f"{shown.name}: {tr(shown.state)}", _meaning(shown), shown.advice, _facts(shown), shown.traceback)
+            QGuiApplication.clipboard().setText(report("\n".join(filter(None, told))))
             self.notice.say(tr("The details are on the clipboard."), "good")
 
 
@@ -300,6 +307,10 @@ def _key(found: PluginRecord) -> tuple[str, Origin]:
 
 def _is_off(found: PluginRecord) -> bool:
     return found.state in (PluginState.DISABLED, PluginState.STOPPED)
+
+
+def _is_well(found: PluginRecord) -> bool:
+    return found.state in (PluginState.LOADED, PluginState.DISABLED) and not found.tampers
 
 
 def _meaning(found: PluginRecord) -> str:

@@ -55,7 +55,7 @@ def _data(session: Session) -> _Told:
 
 
 def _plugins(session: Session) -> str:
-    broken = sum(record.state in BROKEN for record in session.plugins.records)
+    broken = sum(record.state in BROKEN for record in session.plugins.records) + len(session.plugins.troubles)
     return tr_n("{n} needs attention", "{n} need attention", n=broken) if broken else ""
 
 

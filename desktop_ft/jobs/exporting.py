@@ -104,6 +104,7 @@ def export_run(
         exporter,
         job,
         trial,
+        plugin=plugins.exporters.author(exporter.name),
         largest_drop=settings.largest_drop,
         ask=partial(answers_of_file, child=_child(exporter, plugins), timed=True),
         progress=progress,

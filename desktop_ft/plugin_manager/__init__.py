@@ -7,7 +7,7 @@ that raises takes nothing down (`loading`). One that ends the process, or never 
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 
@@ -38,7 +38,7 @@ from desktop_ft.plugin_manager.loading import (
 __all__ = [
     "BUILT_INS", "NO_PLUGINS", "Origin", "PluginRecord", "PluginState", "Plugins",
     "load_module",
-    "load_plugins", "look_again", "plugin_folder", "set_enabled", "try_alone", "turn",
+    "load_plugins", "look_again", "plugin_folder", "set_enabled", "trouble", "try_alone", "turn",
 ]  # fmt: skip
 
 _Change = Callable[[trust.Trust], trust.Trust]
@@ -50,7 +50,7 @@ NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
 def load_plugins(*, safe_mode: bool = False, only: str = "") -> Plugins:
     """Find and load every enabled plugin, or the one called `only`. `safe_mode` loads the built-ins, as does `NO_PLUGINS`."""
     plugins = Plugins(safe_mode=safe_mode or bool(os.environ.get(NO_PLUGINS)))
-    _look(plugins, [candidate for candidate in find_plugins() if not only or candidate.name == only])
+    _look(plugins, only)
     return plugins
 
 
@@ -68,17 +68,18 @@ def load_module(module: str) -> Plugins:
 
 def look_again(plugins: Plugins) -> None:
     """Find every plugin anew: load what is enabled now, let go of what is not any more; the others stay as they are."""
-    _look(plugins, find_plugins())
+    _look(plugins)
 
 
-def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
-    trusted = trust.Trust() if plugins.safe_mode else trust.read()
+def _look(plugins: Plugins, only: str = "") -> None:
+    trusted, trouble = _trusted(plugins.safe_mode)
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
     found: dict[str, Candidate] = {}
     shadowed: list[PluginRecord] = []
-    for candidate in candidates:
+    unseen = list[UserError]()
+    for candidate in [each for each in find_plugins(unseen.append) if not only or each.name == only]:
         if (first := found.setdefault(candidate.name, candidate)) is not candidate:
             reason = tr("there is a plugin of this name already ({origin})", origin=tr(first.origin))
             shadowed.append(record_of(candidate, PluginState.SHADOWED, reason))
@@ -93,10 +94,26 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
         for each in plugins.records
         if each.state is PluginState.LOADED and not each.always_on and trusted.brought.get(each.name) != each.brings
     ]
-    if news:
+    plugins.troubles = (*([trouble] if trouble else []), *map(str, unseen))
+    if news and not trouble:  # what is damaged is left as it is until a person enables something
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
             trust.forget_blame(blamed)
+
+
+def trouble() -> str:
+    """Why nobody knows which plugins are enabled, and what to do about it, in sentences; "" where that is known."""
+    return _trusted(safe_mode=False)[1]
+
+
+def _trusted(safe_mode: bool) -> tuple[trust.Trust, str]:
+    """Whom the person trusts: nobody in safe mode, nor where that cannot be read; with what to say of that."""
+    if safe_mode:
+        return trust.Trust(), ""
+    try:
+        return trust.read(), ""
+    except UserError as error:
+        return trust.Trust(), tr("{error} Until then only built-in plugins are on.", error=error)
 
 
 def turn(plugins: Plugins, name: str, *, on: bool) -> PluginRecord | None:
@@ -124,7 +141,7 @@ def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None
     `trust.TRIED_WITHIN_S` at most: `trying` is called before that.
 
     Raises:
-        UserError: there is no such plugin, or it is built in.
+        UserError: there is no such plugin, it is built in, or nobody can vouch for its files.
     """
     found = next((candidate for candidate in find_plugins() if candidate.name == name), None)
     # One that is gone can still be turned off, lest another of its name come in its place.
@@ -134,6 +151,9 @@ def set_enabled(name: str, on: bool, trying: Callable[[], object] = lambda: None
         raise UserError(tr("'{name}' is always on.", name=name), tr("`desktop-ft plugins` lists what can be turned on and off."))
     if on and found is not None and (what := _misnamed(found)):
         raise UserError(what, tr("`desktop-ft plugins` says what to do about it."))
+    if on and found is not None and found.unfit:
+        what = tr("The plugin '{name}' cannot be turned on: {why}.", name=name, why=found.unfit)
+        raise UserError(what, tr("Take that out of it, then turn it on."))
     if not on or found is None:
         trust.change(lambda kept: kept.without(name))
         return
@@ -203,6 +223,9 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
+    if candidate.unfit:
+        cure = tr("take that out of it, then {turn_on}", turn_on=again)
+        return record_of(candidate, PluginState.STOPPED, candidate.unfit, cure=cure)
     if not ours and (kept := trusted.enabled[name]) and kept != candidate.fingerprint:
         reason = tr("its files are not those that you enabled")
         return record_of(candidate, PluginState.STOPPED, reason, cure=tr("look at them, then {turn_on}", turn_on=again))

@@ -12,7 +12,8 @@ import keyword
 import os
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -20,8 +21,10 @@ from pathlib import Path
 
 from desktop_ft import __version__, places
 from desktop_ft.api import hookspecs
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.plugin_manager import trust
+from desktop_ft.runs import atomic
 
 BUILT_INS = ("efficientnet_lite", "torchvision_backbones", "augmentations", "onnx_export", "handwritten_digits")
 OFFERED = (
@@ -96,8 +99,13 @@ class Candidate:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of its files, by their names."""
-        return trust.fingerprint(self.files)
+        """A hash of its files, by their names; "" of one that is unfit."""
+        return "" if self.unfit else trust.fingerprint(self.files)
+
+    @cached_property
+    def unfit(self) -> str:
+        """Why nobody can vouch for its files; "" where one can."""
+        return trust.unfit(self.files)
 
     @cached_property
     def said(self) -> Said:
@@ -112,12 +120,16 @@ class Candidate:
         return said
 
 
-def find_plugins() -> Iterator[Candidate]:
-    """Every plugin there is, in the order in which they are loaded; imports none of them."""
+def find_plugins(tell: Callable[[UserError], object] = lambda error: None) -> Iterator[Candidate]:
+    """Every plugin there is, in the order in which they are loaded; imports none of them.
+
+    Args:
+        tell: told of each place that cannot be looked into, where no plugin is found then.
+    """
     _mount(_BUILT_IN_PACKAGE, places.shipped("plugins"))
     yield from map(_shipped, BUILT_INS)
     _mount(_FOLDER_PACKAGE, plugin_folder())
-    for place in _places(plugin_folder()):
+    for place in _places(plugin_folder(), tell):
         name, source, files = place.stem, place, {place.name: place}
         if place.is_dir():
             name, source, files = place.name, place / _PACKAGE, files_below(place)
@@ -219,10 +231,26 @@ def _constant(value: ast.expr | None) -> object:
         return None
 
 
-def _places(folder: Path) -> list[Path]:
+def _places(folder: Path, tell: Callable[[UserError], object]) -> list[Path]:
     """What in `folder` is a plugin: each a file or a package that lies in it, never the folder itself."""
-    inside = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [entry for entry in inside if _is_plugin(entry) and not entry.name.startswith(".")]
+    found = list[Path]()
+    with _told_of(folder, tell):
+        for entry in sorted(folder.iterdir()):
+            with _told_of(entry, tell):
+                if not entry.name.startswith(".") and _is_plugin(entry):
+                    found.append(entry)
+    return found
+
+
+@contextmanager
+def _told_of(place: Path, tell: Callable[[UserError], object]) -> Iterator[None]:
+    """The block looks at `place`; where that cannot be, it is told, and the block is over."""
+    try:
+        yield
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        tell(atomic.cannot_read(place, error))
 
 
 def _is_plugin(entry: Path) -> bool:
@@ -230,9 +258,19 @@ def _is_plugin(entry: Path) -> bool:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once."""
+    """All in `folder`, by name, but what is hidden and what Python keeps there for itself; links are followed, each once.
+
+    A folder that cannot be looked into is among them, as is the one at which there was enough: neither is a file.
+    """
     found, seen = dict[str, Path](), set[Path]()
-    for place, folders, names in os.walk(folder, followlinks=True):
+
+    def kept(place: str) -> None:
+        found[str(Path(place).relative_to(folder))] = Path(place)
+
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=lambda error: kept(error.filename)):
+        if len(found) + len(seen) > trust.MOST_FILES:
+            kept(place)
+            break
         real = Path(place).resolve()
         folders[:] = [] if real in seen else [name for name in folders if name != "__pycache__" and not name.startswith(".")]
         names = [] if real in seen else [name for name in names if not name.startswith(".")]

@@ -16,7 +16,6 @@ from desktop_ft.plugin_manager import finding, trust
 from desktop_ft.plugin_manager.finding import Origin
 from desktop_ft.runs import atomic
 
-MOST_BYTES = 1 << 30
 _INSTALLING = "installing-"
 _left_out = shutil.ignore_patterns("__pycache__", ".*")
 
@@ -36,7 +35,7 @@ def install(source: Path) -> str:
     Raises:
         AlreadyThere: there is one of its name in the plugin folder.
         UserError: there is none in it or more than one, its name is taken otherwise or cannot be one, it holds links,
-            is larger than `MOST_BYTES`, or cannot be copied.
+            is larger than `trust.MOST_BYTES`, or cannot be copied.
     """
     with _unpacked(source) as place:
         try:
@@ -165,9 +164,9 @@ def _check(name: str, plugin: Path) -> None:
             what = tr("The plugin holds a link or something else that is no file: {path}.", path=path)
             raise UserError(what, tr("Put what it leads to in its place, or take it out."))
         size += path.stat().st_size
-    if size > MOST_BYTES:
+    if size > trust.MOST_BYTES:
         raise UserError(
-            tr("The plugin '{name}' is larger than {limit:.0f} GB.", name=name, limit=MOST_BYTES / (1 << 30)),
+            tr("The plugin '{name}' is larger than {limit:.0f} GB.", name=name, limit=trust.MOST_BYTES / (1 << 30)),
             tr("Let it fetch or look for what is so large when it is used."),
         )
 

@@ -25,6 +25,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.plugin_manager import tampering, trust
 from desktop_ft.plugin_manager.finding import Candidate, Origin, install_command, lacking, needs_of
+from desktop_ft.plugin_manager.fitness import must_fit
 
 
 class PluginState(StrEnum):
@@ -92,6 +93,7 @@ class Plugins:
 
     Attributes:
         safe_mode: whether built-in plugins alone are loaded.
+        troubles: what kept plugins from being found or known when last was looked, each with its cure, in sentences.
         imported: by name, what was imported of them, whether well or not, and what became of it.
         records: of every plugin that was found when last was looked.
     """
@@ -108,6 +110,7 @@ class Plugins:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self.safe_mode = safe_mode
+        self.troubles: tuple[str, ...] = ()
         self.imported: dict[str, tuple[Candidate, PluginRecord]] = {}
         self.records: list[PluginRecord] = []
 
@@ -119,9 +122,10 @@ class Plugins:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Sentences on what else than bringing something the plugins have done, for the record of a run."""
+        """Sentences on what else than bringing something the plugins have done, or why they are not there, for a run's record."""
         told = (record for record in self.records if record.tampers)
-        return tuple(tr("Trained beside the plugin {name}: {reason}.", name=each.name, reason=each.reason) for each in told)
+        beside = (tr("Trained beside the plugin {name}: {reason}.", name=each.name, reason=each.reason) for each in told)
+        return (*beside, *self.troubles)
 
     def identity(self, names: Collection[str]) -> str:
         """A text that differs whenever the plugins of these names may do something else: where they are from, and their files."""
@@ -152,9 +156,9 @@ class Plugins:
         unknown = [each for each in found.values() if each.state is not PluginState.DISABLED or each.name not in known]
         possible = [each.name for each in unknown if each.state in _CAN_BE_TURNED_ON and hook in (each.hooks or {hook})]
         if not possible:
-            return Elsewhere()
+            return Elsewhere(cure=" ".join(self.troubles))
         told = tr("It may come from a plugin that is off or failed: {names}.", names=", ".join(possible))
-        return Elsewhere(cure=f"{told} {self._turning_on('NAME')}")
+        return Elsewhere(cure=" ".join((*self.troubles, told, self._turning_on("NAME"))))
 
     def _idle(self, record: PluginRecord) -> Elsewhere:
         """Of something that the plugin of `record` would bring, were it loaded."""
@@ -268,7 +272,7 @@ def _guarded_load(plugins: Plugins, candidate: Candidate) -> PluginRecord:
         manager.register(module, name)
         _must_be_known(manager, module)
         for hook, catalog in plugins.hooks().items():
-            _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name))
+            _collect(getattr(manager.hook, hook).get_hookimpls(), module, _taker(catalog, name, hook))
     except (Exception, SystemExit) as error:
         _drop(plugins, name)
         if isinstance(error, UserError):  # it says itself what it lacks
@@ -323,8 +327,12 @@ def _collect(impls: Iterable[Any], module: types.ModuleType, register: Callable[
             impl.function(register)
 
 
-def _taker(catalog: Catalog[Any], plugin: str) -> Callable[[Any], None]:
+def _taker(catalog: Catalog[Any], plugin: str, hook: str) -> Callable[[Any], None]:
     def register(item: Any) -> None:
+        try:
+            must_fit(item, hook)
+        except ValueError as error:
+            raise ValueError(f"in plugin {plugin}, {error}") from None
         if isinstance(item, Backbone):
             item = dataclasses.replace(item, spec=dataclasses.replace(item.spec, plugin=plugin))
         catalog.add(item, plugin)

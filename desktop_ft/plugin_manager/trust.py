@@ -7,7 +7,10 @@ stands in a file that is held: where the application ends meanwhile, the file is
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,12 +23,17 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import plain_json
+from desktop_ft.data.files import NotAFile, open_regular, sha256
 from desktop_ft.runs import atomic, lock
 
 TRIED_WITHIN_S = 30
 _ENDED = marked("the application ended while it was last loaded")
 _ENDED_ITS_TRIAL = marked("it ended the process in which it was tried")
 _ENDLESS = marked("when it was tried, its import did not come to an end")
+MOST_FILES = 20_000
+MOST_BYTES = 1 << 30
+"""A plugin's files are looked at whenever the application starts: more of them are not trusted."""
+_NAMED = 3
 _PROBE = "desktop_ft.plugin_manager.probe"
 _CHANGED = marked("The list of plugins is being changed by process {pid} on {host}, since {since}.")
 
@@ -71,43 +79,92 @@ class Trust:
         return replace(self, enabled=enabled, tried=tried, stopped=stopped)
 
 
+class Damaged(UserError):
+    """What is kept is no list of plugins; it is put aside as `aside` when it is next written."""
+
+    def __init__(self) -> None:
+        self.aside = _aside()
+        cure = tr("Enable your plugins again; the damaged file is then kept as {name}.", name=self.aside.name)
+        super().__init__(tr("{file} is damaged.", file=_kept()), cure)
+
+
 def read() -> Trust:
     """What is kept.
 
     Raises:
-        UserError: it cannot be read, or is damaged.
+        Damaged: it is no list of plugins.
+        UserError: it cannot be read.
     """
     try:
-        kept = plain_json(_kept().read_text())
+        with open_regular(_kept()) as file:
+            kept = plain_json(file.read())
         if isinstance(kept["enabled"], list):  # as it was before files were looked at
             kept["enabled"] = {name: "" for name in kept["enabled"] if isinstance(name, str)}
-        return TypeAdapter(Trust).validate_python(kept)
+        return TypeAdapter(Trust).validate_python({**kept, "brought": _usable(kept.get("brought"))})
     except FileNotFoundError:
         return Trust()
     except OSError as error:
         raise atomic.cannot_read(_kept(), error) from error
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise UserError(tr("{file} is damaged.", file=_kept()), tr("Delete it, then enable your plugins again.")) from error
+    except (NotAFile, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise Damaged from error
+
+
+def _usable(brought: object) -> dict[str, object]:
+    """Of what is known of what plugins brought, what can be used: it is known anew when they are next loaded."""
+    found = dict[str, object]()
+    for name, brings in brought.items() if isinstance(brought, dict) else ():
+        with suppress(ValidationError):
+            found[name] = TypeAdapter(dict[str, tuple[str, ...]]).validate_python(brings)
+    return found
 
 
 def change(to: Callable[[Trust], Trust]) -> None:
-    """Keep what `to` makes of what is kept; what another process keeps meanwhile stays.
+    """Keep what `to` makes of what is kept; what another process keeps meanwhile stays. What is damaged is put aside.
 
     Raises:
         UserError: it cannot be read or written.
     """
     atomic.make_folder(_kept().parent)
     with lock.held_soon(_kept().with_suffix(".lock"), _CHANGED):
-        atomic.write(_kept(), json.dumps(asdict(to(read())), sort_keys=True).encode())
+        aside = None
+        try:
+            before = read()
+        except Damaged as damaged:
+            before, aside = Trust(), damaged.aside
+        if (after := to(before)) == before:
+            return
+        if aside is not None:
+            try:
+                _kept().rename(aside)
+            except OSError as error:
+                raise atomic.cannot_write(aside, 0, error) from error
+        atomic.write(_kept(), json.dumps(asdict(after), sort_keys=True).encode())
+
+
+def unfit(files: Mapping[str, Path]) -> str:
+    """Why nobody can vouch for `files`: they are too many or too large, or one is no file; "" where one can."""
+    if len(files) > MOST_FILES:
+        return tr("it holds more than {limit:,} files", limit=MOST_FILES)
+    size, odd = 0, list[str]()
+    for name, file in sorted(files.items()):
+        with suppress(OSError):  # it counts as empty
+            found = file.stat()
+            size += found.st_size
+            if not stat.S_ISREG(found.st_mode):
+                odd.append(name)
+    if odd:
+        names = ", ".join((*odd[:_NAMED], *(("…",) if len(odd) > _NAMED else ())))
+        return tr("it holds what is no file, cannot be read or leads too far: {names}", names=names)
+    return tr("it is larger than {limit:.0f} GB", limit=MOST_BYTES / (1 << 30)) if size > MOST_BYTES else ""
 
 
 def fingerprint(files: Mapping[str, Path]) -> str:
-    """A hash of names and contents of `files`; what cannot be read counts as empty."""
+    """A hash of names and contents of `files`, which are not `unfit`; what cannot be read counts as empty."""
     found = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest = ""
-        with suppress(OSError), file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        with suppress(OSError, NotAFile), open_regular(file) as content:
+            digest = sha256(content)
         found.update(json.dumps([name, digest]).encode())
     return found.hexdigest()
 
@@ -171,6 +228,12 @@ def tried(name: str) -> str:
 
 def _kept() -> Path:
     return places.data() / "plugins.json"
+
+
+def _aside() -> Path:
+    """Where a damaged list is put: no name that is taken."""
+    names = (f"plugins-damaged{number}.json" for number in itertools.chain([""], itertools.count(2)))
+    return next(path for path in map(_kept().with_name, names) if not os.path.lexists(path))
 
 
 def _loading() -> Path:

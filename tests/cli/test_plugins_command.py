@@ -9,6 +9,7 @@ import pytest
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.plugin_manager.new import new_plugin
+from tests.test_plugin_manager import GOOD
 
 TAKEN = {
     "9lives": "cannot be called '9lives'",
@@ -28,6 +29,23 @@ TAKEN = {
 def test_the_list_is_the_same_wherever_json_stands(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(asked) == 0
     assert {"onnx_export", "augmentations"} <= {plugin["name"] for plugin in json.loads(capsys.readouterr().out)}
+
+
+def test_a_damaged_list_keeps_no_command_from_its_work_and_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder := home / "data" / "plugins").mkdir(parents=True)
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    (home / "data" / "plugins.json").write_text("{")
+    for asked in (["plugins", "--json"], ["backbones", "--json"], ["plugins", "disable", "mine", "--json"]):
+        assert main(asked) == 0
+        said = capsys.readouterr()
+        assert "plugins.json is damaged. Enable your plugins again; the damaged file is then kept as" in said.err
+        assert json.loads(said.out)
+    assert main(["doctor", "--json"]) == 1
+    assert any("plugins.json is damaged" in problem for problem in json.loads(capsys.readouterr().out)["problems"])
+    assert main(["plugins", "enable", "mine"]) == 0
+    assert "is damaged" in capsys.readouterr().err, "it is told of when it is put aside, at the latest"
+    assert main(["plugins"]) == 0
+    assert "is damaged" not in capsys.readouterr().err
 
 
 def test_a_new_plugin_bears_its_name_throughout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,19 @@ WRONG = {
         ('name="net"', 'name="resnet50"', "'resnet50' of plugin {plugin} is already brought by plugin torchvision_backbones"),
         ("    register(EventSink", "    1 / 0\n    register(EventSink", "ZeroDivisionError"),
         ("    register(", "    repr(", "brings nothing"),
+        (
+            'EventSink(name="told"',
+            "EventSink(name=7",
+            "of its EventSink named 7, name: is not a text (in its hook register_event",
+        ),
+        ("make=shown", "make='shown'", "of its WindowPanel named 'panel', make: Input should be callable"),
+        ("register(EventSink(", "register(dict(", "what it registers is a dict, and no EventSink"),
+        ('name="file"', 'name="../file"', "its Exporter cannot be named '../file'"),
+        (
+            'weights=WeightsSource(origin=WeightsOrigin.NONE, licence="none: random")',
+            "weights=None",
+            "spec.weights is no Weights",
+        ),
     ],
     "plugin: imports only the door": [
         ("import onnx\n", "import desktop_ft.core.recipe\n", "imports desktop_ft.core.recipe: import from desktop_ft.api only"),
@@ -152,7 +165,6 @@ WRONG = {
         ),
     ],
     "window panel panel: is described": [('description="Says nothing."', 'description=""', "lacks a title or a description")],
-    "window panel panel: can be made": [("make=shown", "make='shown'", "has no function as its `make`")],
 }
 HELPERS = """
 

@@ -73,5 +73,6 @@ def exported(tmp_path_factory, onnx_exporter, photos, reference):
         onnx_exporter,
         ExportJob(model=trained(), rule=RULE, metadata=METADATA, path=out),
         Trial(paths=photos, reference=reference),
+        plugin="tested",
     )
     return out, report

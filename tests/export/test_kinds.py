@@ -84,7 +84,11 @@ def test_the_file_prepares_pictures_as_training_does(tmp_path, onnx_exporter, in
 @pytest.mark.parametrize("taken", list(FileInput))
 def test_smaller_files_are_kept_with_what_they_lose(tmp_path, onnx_exporter, photos, trial, precision, taken):
     report = export_and_verify(
-        onnx_exporter, job_of(tmp_path / "model.onnx", photos, precision=precision, input=taken), trial, largest_drop=20
+        onnx_exporter,
+        job_of(tmp_path / "model.onnx", photos, precision=precision, input=taken),
+        trial,
+        plugin="tested",
+        largest_drop=20,
     )
     assert report.accepted
     assert report.settings == ExportSettings(precision=precision, input=taken, largest_drop=20)
@@ -131,7 +135,7 @@ def test_a_file_that_loses_more_than_is_allowed_is_refused_and_no_other(tmp_path
 
     def verify():
         job = job_of(out, photos, precision=FilePrecision.INT8)
-        return export_and_verify(copying, job, trial, largest_drop=10, ask=answering(predicted, trial.reference))
+        return export_and_verify(copying, job, trial, plugin="tested", largest_drop=10, ask=answering(predicted, trial.reference))
 
     if wrong == 2:
         with pytest.raises(
@@ -184,13 +188,15 @@ def test_a_file_that_resizes_otherwise_is_refused_whatever_may_be_lost(tmp_path,
 
     moved = dataclasses.replace(onnx_exporter, write=off)
     with pytest.raises(UserError, match="does not answer like the trained model"):
-        export_and_verify(moved, job_of(tmp_path / "m.onnx", photos, input=FileInput.PICTURE), trial, largest_drop=20)
+        export_and_verify(
+            moved, job_of(tmp_path / "m.onnx", photos, input=FileInput.PICTURE), trial, plugin="tested", largest_drop=20
+        )
 
 
 def test_no_photo_to_calibrate_on_is_told(tmp_path, onnx_exporter, photos, trial):
     job = dataclasses.replace(job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), calibration=tuple)
     with pytest.raises(UserError, match="no training photo"):
-        export_and_verify(onnx_exporter, job, trial)
+        export_and_verify(onnx_exporter, job, trial, plugin="tested")
     assert not list(tmp_path.iterdir())
 
 
@@ -235,7 +241,7 @@ def test_a_format_that_cannot_be_run_here_is_kept_and_marked(tmp_path, onnx_expo
         raise AssertionError("asked a file that cannot be run")
 
     elsewhere = dataclasses.replace(onnx_exporter, unverified="It runs on the moon only.")
-    report = export_and_verify(elsewhere, job_of(tmp_path / "m.onnx", photos), trial, ask=never)
+    report = export_and_verify(elsewhere, job_of(tmp_path / "m.onnx", photos), trial, plugin="tested", ask=never)
     assert (report.compared, report.accuracy, report.unverified) == (0, None, "It runs on the moon only.")
     assert (tmp_path / "m.onnx").is_file()
 
@@ -316,7 +322,9 @@ def test_what_a_converter_cannot_do_is_one_sentence(tmp_path, onnx_exporter, pho
 
     monkeypatch.setattr("onnxruntime.quantization.quantize_static", fails)
     with pytest.raises(UserError, match="cannot be written in int8: no such node"):
-        export_and_verify(onnx_exporter, job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), trial)
+        export_and_verify(
+            onnx_exporter, job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8), trial, plugin="tested"
+        )
     assert not list(tmp_path.iterdir())
 
 

@@ -29,6 +29,7 @@ def verify(exporter, out, model, reference, photos, **others):
         exporter,
         ExportJob(model=model, rule=RULE, metadata=METADATA, path=out),
         Trial(paths=photos, reference=reference),
+        plugin="tested",
         **others,
     )
 
@@ -184,6 +185,23 @@ def test_a_disk_that_does_not_take_it_is_told(tmp_path, onnx_exporter, photos, r
     with pytest.raises(UserError, match=words):
         verify(dataclasses.replace(onnx_exporter, write=fail), out, trained(), reference, photos)
     assert out.read_bytes() == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("of its own"), SystemExit("of its own"), MemoryError("of its own")], ids=repr
+)
+def test_an_exporter_that_raises_is_named_with_its_plugin(tmp_path, onnx_exporter, photos, reference, error):
+    def fail(job):
+        job.path.write_bytes(b"half")
+        raise error
+
+    out = tmp_path / "model.onnx"
+    out.write_bytes(OLD)
+    words = f"The format onnx of the plugin tested failed: {type(error).__name__}: of its own\\. Export with another"
+    with pytest.raises(UserError, match=words) as told:
+        verify(dataclasses.replace(onnx_exporter, write=fail), out, trained(), reference, photos)
+    assert told.value.__cause__ is error and out.read_bytes() == OLD
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 

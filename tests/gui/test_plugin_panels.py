@@ -39,6 +39,7 @@ def register_window_panels(register):
     register(WindowPanel(name="counts", title="Counts", description="How many.", make=counts))
     register(WindowPanel(name="raises", title="Raises", description="Wrong.", make=lambda host: 1 / 0))
     register(WindowPanel(name="gives_none", title="Gives nothing", description="Wrong.", make=lambda host: None))
+    register(WindowPanel(name="leaves", title="Leaves", description="Wrong.", make=lambda host: exit(3)))
 """
 
 
@@ -88,7 +89,9 @@ def test_a_panel_is_told_of_the_run_and_closed_with_its_plugin(on: MainWindow, q
     assert not on.actions_["panel.plugin"].isEnabled()
 
 
-@pytest.mark.parametrize(("typed", "why"), [("raises", "ZeroDivisionError"), ("gives", "NoneType instead of a widget")])
+@pytest.mark.parametrize(
+    ("typed", "why"), [("raises", "ZeroDivisionError"), ("gives", "NoneType instead of a widget"), ("leaves", "SystemExit: 3")]
+)
 def test_a_panel_that_is_wrong_is_told(on: MainWindow, typed: str, why: str) -> None:
     choose(on, typed)
     assert why in on.notice.text and "plugin mine failed" in on.notice.text

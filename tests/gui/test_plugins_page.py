@@ -122,6 +122,48 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
     assert all(record.name != "mine" for record in window.session.plugins.records)
 
 
+def test_a_damaged_list_is_told_until_one_is_turned_on(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    (folder := home / "data" / "plugins").mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE)
+    (home / "data" / "plugins.json").write_text("{")
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window) and plugins.table.current() is not None)
+    assert "plugins.json is damaged. Enable your plugins again" in plugins.troubles.text
+    assert window.rail.item(8).data(Qt.ItemDataRole.UserRole) == "1 needs attention"
+    plugins.table.select(lambda each: each.name == "mine")
+    assert plugins.troubles.text, "whichever is looked at"
+    click(plugins.turn)
+    qtbot.waitUntil(lambda: idle(window), timeout=60_000)
+    assert plugins.state.text() == "It is on." and not plugins.troubles.text
+
+
+def test_whatever_is_not_well_can_be_copied_for_its_author(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    (folder := home / "data" / "plugins").mkdir(parents=True)
+    unwell = {
+        "changed": (CODE, "its files are not those that you enabled"),
+        "late": (CODE.replace(">=1,<2", ">=2"), "it is written for plugin API >=2, and this is"),
+        "lacks": (f"{CODE}DESKTOP_FT_NEEDS = {{'not_there': 'one'}}\n", "not_there is not installed"),
+        "no-name": (CODE, "cannot be a plugin's name"),
+    }
+    for name, (code, _) in unwell.items():
+        (folder / f"{name}.py").write_text(code)
+    for name in ("changed", "late", "lacks"):
+        set_enabled(name, on=True)
+    (folder / "changed.py").write_text(CODE.replace("2.1", "2.2"))
+    (folder / "well.py").write_text(CODE)
+    plugins = page(window)
+    qtbot.waitUntil(lambda: idle(window) and plugins.table.current() is not None)
+    for name, (_, why) in unwell.items():
+        plugins.table.select(lambda each, name=name: each.name == name)
+        assert plugins.copy.isVisible() and not plugins.trace.isVisible()
+        click(plugins.copy)
+        told = QGuiApplication.clipboard().text()
+        version = "2.2" if name == "changed" else "2.1"
+        assert f"{name}: {plugins.table.current().state}" in told and why in told and f"Version {version} · by Ada" in told
+    plugins.table.select(lambda each: each.name == "well")
+    assert plugins.name.text() == "well" and not plugins.copy.isVisible()
+
+
 def test_one_that_fails_says_where_and_is_copied(window: MainWindow, qtbot: QtBot, home: Path) -> None:
     folder = home / "data" / "plugins"
     folder.mkdir(parents=True)

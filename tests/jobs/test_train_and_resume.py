@@ -114,32 +114,48 @@ def test_a_plan_that_lets_nothing_learn_is_refused_before_a_run_is_made(
     assert not (tmp_path / "run").exists()
 
 
-def _breaks_on_opening(run: Path) -> Callable[[TrainEvent], None]:
-    raise RuntimeError("no server")
-
-
-def _breaks_on(kind: type[TrainEvent]) -> Callable[[Path], Callable[[TrainEvent], None]]:
+def _breaks_on(kind: type[TrainEvent] | None, error: BaseException) -> Callable[[Path], Callable[[TrainEvent], None]]:
     def listen(event: TrainEvent) -> None:
-        if isinstance(event, kind):
-            raise RuntimeError("no server")
+        if kind is not None and isinstance(event, kind):
+            raise error
 
-    return lambda run: listen
+    def opens(run: Path) -> Callable[[TrainEvent], None]:
+        if kind is None:
+            raise error
+        return listen
+
+    return opens
 
 
-@pytest.mark.parametrize("opens", [_breaks_on_opening, _breaks_on(EpochDone), _breaks_on(RunEnded)])
+@pytest.mark.parametrize("error", [RuntimeError("no server"), SystemExit("no server")], ids=repr)
+@pytest.mark.parametrize("kind", [None, EpochDone, RunEnded])
 def test_a_sink_that_raises_is_named_and_ends_no_run(
-    opens: Callable[[Path], Callable[[TrainEvent], None]], recipe: Recipe, plugins: Plugins, tmp_path: Path
+    kind: type[TrainEvent] | None, error: BaseException, recipe: Recipe, plugins: Plugins, tmp_path: Path
 ) -> None:
+    opens = _breaks_on(kind, error)
     heard: list[TrainEvent] = []
     events: list[TrainEvent] = []
     plugins.sinks.add(EventSink(name="broken", title="Broken", open=opens), "test")
     plugins.sinks.add(EventSink(name="whole", title="Whole", open=lambda run: heard.append), "test")
     assert train(recipe, tmp_path / "run", plugins, events.append, RunControl()).status is RunStatus.COMPLETED
     told = [event.message for event in events if isinstance(event, Warned) and "broken" in event.message]
-    assert told == ["The event sink broken failed and hears no more of this run: RuntimeError: no server"]
+    assert told == [f"The event sink broken failed and hears no more of this run: {type(error).__name__}: no server"]
     assert isinstance(events[-1], RunEnded)
     assert isinstance(heard[-1], RunEnded)
     assert open_run(tmp_path / "run", plugins).folder.events() == events
+
+
+def test_a_sink_that_tells_of_something_to_put_right_hears_on(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    heard, events = list[TrainEvent](), list[TrainEvent]()
+
+    def hear(event: TrainEvent) -> None:
+        heard.append(event)
+        raise UserError("No server.", "Start it.")
+
+    plugins.sinks.add(EventSink(name="asks", title="Asks", open=lambda run: hear), "test")
+    train(recipe, tmp_path / "run", plugins, events.append, RunControl())
+    told = [event.message for event in events if isinstance(event, Warned) and "asks" in event.message]
+    assert told == ["The event sink asks: No server. Start it."] and isinstance(heard[-1], RunEnded)
 
 
 def test_runs_of_one_second_have_folders_of_their_own(home: Path) -> None:

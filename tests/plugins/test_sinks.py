@@ -3,14 +3,17 @@
 import csv
 import http.server
 import json
+import math
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
-from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus, StepDone, TrainEvent
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.training import train
@@ -64,20 +67,22 @@ def test_tensorboard_reads_what_is_written(recipe: Recipe, run: Path) -> None:
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """Keeps what is posted to it; answers `status`."""
+    """Keeps what is posted to it; answers `status`, but for the first few what stands in `first`."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, object]] = []
         self.status = 204
+        self.first: list[int] = []
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                server.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                if not server.status:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                server.told.append(json.loads(body, parse_constant=pytest.fail))
+                if not (status := server.first.pop(0) if server.first else server.status):
                     self.wfile.write(b"no http")
                     return
-                self.send_response(server.status)
+                self.send_response(status)
                 self.send_header("Location", "http://127.0.0.1:9/elsewhere")
                 self.end_headers()
 
@@ -110,21 +115,68 @@ def test_an_address_is_told(recipe: Recipe, run: Path, server: _Server) -> None:
 def test_an_address_that_refuses_ends_no_run(status: int, recipe: Recipe, run: Path, server: _Server) -> None:
     server.status = status
     history = trained(recipe, run, on("webhook_sink")).history()
-    assert history.ended is not None and history.ended.status == "completed" and len(server.told) == 1
-    assert any("webhook failed and hears no more of this run" in warning for warning in history.warnings)
+    assert history.ended is not None and history.ended.status == "completed"
+    assert [told["type"] for told in server.told][-3:] == ["run_ended"] * 3
+    assert any("webhook: The address in DESKTOP_FT_WEBHOOK was not told" in warning for warning in history.warnings)
+    assert sum("was not told that the run ended" in warning for warning in history.warnings) == 1
+
+
+def epoch(number: int, loss: float = 1.0) -> EpochDone:
+    return EpochDone(
+        epoch=number, train_loss=loss, train_accuracy=0.5, val_loss=loss, val_accuracy=0.5, seconds=1.0, best=not number
+    )
+
+
+def test_an_address_that_is_away_for_a_moment_is_told_of_what_follows(run: Path, server: _Server) -> None:
+    server.first = [502]
+    told, lost = listen(run), list[str]()
+
+    def tell(event: TrainEvent) -> None:
+        try:
+            told(event)
+        except UserError as error:
+            lost.append(error.what)
+
+    tell(epoch(0))
+    waits_until = time.monotonic() + 30
+    while not lost and time.monotonic() < waits_until:
+        tell(StepDone(epoch=0, step=0, loss=1.0, lr=0.1, seconds=1.0))
+    tell(epoch(1))
+    tell(RunEnded(status=RunStatus.COMPLETED))
+    assert [(each["type"], each.get("epoch")) for each in server.told] == [
+        ("epoch_done", 0), ("epoch_done", 1), ("run_ended", None)
+    ]  # fmt: skip
+    assert lost == ["The address in DESKTOP_FT_WEBHOOK was not told of an epoch: HTTPError: HTTP Error 502: Bad Gateway."]
+
+
+def test_the_end_is_tried_again(run: Path, server: _Server) -> None:
+    server.first = [502, 0]
+    listen(run)(RunEnded(status=RunStatus.STOPPED))
+    assert [each["status"] for each in server.told] == ["stopped"] * 3
+
+
+def test_numbers_that_are_none_are_told_as_null(run: Path, server: _Server) -> None:
+    told = listen(run)
+    told(epoch(0, loss=math.nan))
+    told(epoch(1, loss=math.inf))
+    told(RunEnded(status=RunStatus.FAILED))
+    assert [each.get("val_loss") for each in server.told] == [None, None, None] and server.told[0]["val_accuracy"] == 0.5
 
 
 def test_an_answer_that_refuses_is_let_go(run: Path, server: _Server) -> None:
     server.status = 500
     told = listen(run)
-    with pytest.raises(HTTPError) as refused:
+    with pytest.raises(UserError) as refused:
         told(RunEnded(status=RunStatus.COMPLETED))
-    assert refused.value.closed
+    assert isinstance(refused.value.__cause__, HTTPError) and refused.value.__cause__.closed
 
 
 UNSAFE = {
     "": "is not set",
-    "no address": "is not set",
+    "no address": "is not an https address",
+    "https://[": "is not an https address",
+    "https://": "is not an https address",
+    "https://far.example:port/": "is not an https address",
     "http://far.example/told": "is not an https address",
     "https://me:secret@far.example/": "holds a name or a password",
 }
