@@ -162,7 +162,9 @@ def test_without_photos_to_judge_it_by_a_smaller_file_may_change_no_answer(
     unjudged = dataclasses.replace(trial, labels=None, judged=None)
     job = job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8)
     with pytest.raises(UserError, match="no validation photos") as caught:
-        export_and_verify(copying, job, unjudged, largest_drop=10, ask=answering(predicted, trial.reference))
+        export_and_verify(
+            copying, job, unjudged, plugin="tested", largest_drop=10, ask=answering(predicted, trial.reference)
+        )
     assert said in caught.value.what and "allowed" not in caught.value.what and "inf" not in caught.value.what
 
 
@@ -174,7 +176,7 @@ def test_what_is_told_of_answers_is_against_the_model_as_it_was_trained(tmp_path
     told = dataclasses.replace(trial, as_trained=as_trained)
     copying = dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(exported[0].read_bytes()))
     job = job_of(tmp_path / "m.onnx", photos, input=FileInput.PICTURE)
-    report = export_and_verify(copying, job, told, ask=answering(trial.labels, trial.reference))
+    report = export_and_verify(copying, job, told, plugin="tested", ask=answering(trial.labels, trial.reference))
     assert report.accuracy == 1 and report.trained_accuracy == pytest.approx(11 / 12) and report.largest_difference == 0
     (changed,) = report.changed
     assert Path(changed.path) == photos[first] and report.changed_answers == 1
