@@ -42,7 +42,7 @@ def add_predict_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--retry", action="store_true", help="ask again about the files that the table has a problem for")
-    again.add_argument("--fresh", action="store_true", help="drop the answers that the table holds, and begin anew")
+    again.add_argument("--fresh", action="store_true", help="drop the table's answers and the copies they made, and begin anew")
     parser.add_argument("--json", action="store_true", help="a JSON array on standard output; with --out, one object that counts")
     parser.set_defaults(run=_predict)
 

@@ -181,6 +181,11 @@ def inert(text: str) -> str:
     return f"'{text}" if text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
+def bare(text: str) -> str:
+    """What `inert` made `text` of."""
+    return text[1:] if text.startswith("'") and inert(text[1:]) == text else text
+
+
 def exported_model(path: Path) -> OnnxModel:
     """The exported file at `path`, found sound in a process of its own first.
 
