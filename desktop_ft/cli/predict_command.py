@@ -101,8 +101,9 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _told(tally: "Tally") -> str:
     unsure = f" ({tally.unsure:,} don't know)" if tally.unsure else ""
+    again, before = " (--retry asks again)", tally.problems_before
     parts = [f"{count(tally.answered, 'picture')} answered{unsure}"]
-    problems = tally.problems_before + tally.problems
-    parts += [f"{count(problems, 'file')} with problems (--retry asks again)"] if problems else []
+    parts += [f"{count(tally.problems, 'file')} with problems{again}"] if tally.problems else []
     parts += [f"{tally.before:,} skipped as done before"] if tally.before else []
+    parts += [f"{before:,} of them with problems{again}"] if before else []
     return ", ".join(parts)

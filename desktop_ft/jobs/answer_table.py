@@ -3,14 +3,14 @@
 import csv
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.jobs.predicting import TITLES, bare, csv_line, inert
+from desktop_ft.jobs.predicting import STATE, TITLES, bare, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO = "copied to"
@@ -63,9 +63,6 @@ class AnswerTable:
         retry: drop the rows that tell of a problem.
         take_away: told of each picture, and where its copy is, where the rows that are dropped sorted into the same folder.
 
-    Attributes:
-        problems: how many rows tell of a problem.
-
     Raises:
         UserError: it was made with something else, was not made here, is damaged, or another process writes it.
     """
@@ -76,20 +73,24 @@ class AnswerTable:
         self._path, self._made_with, self._fresh, self._retry = path, made_with, fresh, retry
         self._take_away = take_away
         self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
-        self._beside = path.with_name(f"{path.name}.state.json")
+        self._beside = path.with_name(f"{path.name}{STATE}")
         self._dropped = path.with_name(f"{path.name}.dropped")
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()
-        self.problems = 0
+        self._problems = set[bytes]()
 
     @property
-    def own(self) -> frozenset[Path]:
-        """The files that it consists of; none is a picture."""
-        return frozenset((self._path, self._beside, self._dropped, self._lock))
+    def own(self) -> Container[Path]:
+        """The files that it consists of, however they are reached; none is a picture."""
+        return _Together(self._path.parent, (self._path, self._beside, self._dropped, self._lock))
 
     def __contains__(self, file: Path) -> bool:
         return digest(inert(str(file))) in self._files
+
+    def has_problem(self, file: Path) -> bool:
+        """Whether its row tells of a problem."""
+        return digest(inert(str(file))) in self._problems
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Add `rows`, under the titles.
@@ -192,9 +193,20 @@ class AnswerTable:
         for row in filter(None, map(tuple, rows)):
             file, *others = row
             self._files.add(digest(file))
-            self.problems += bool(row[_PROBLEM])
+            if row[_PROBLEM]:
+                self._problems.add(digest(file))
             if self._made_with.sorted_into and others[-1]:
                 self.copies.add(digest(others[-1]))
+
+
+class _Together(Container[Path]):
+    """Files of one folder, under whatever path: a link may lead to the folder."""
+
+    def __init__(self, folder: Path, files: Iterable[Path]) -> None:
+        self._folder, self._names = os.path.realpath(folder), frozenset(file.name for file in files)
+
+    def __contains__(self, file: object) -> bool:
+        return isinstance(file, Path) and file.name in self._names and os.path.realpath(file.parent) == self._folder
 
 
 def digest(text: str) -> bytes:

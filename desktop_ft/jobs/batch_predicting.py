@@ -30,7 +30,7 @@ class Tally:
         total: all that are asked about.
         before: those that the table had answers for when it was opened.
         unsure: of those that are answered now, *don't know*. problems: files without an answer, not among the answered.
-        problems_before: files that the table had a problem for when it was opened, whether they are asked about now or not.
+        problems_before: of those before, files that the table has a problem for.
     """
 
     total: int = 0
@@ -102,7 +102,6 @@ class BatchWork:
                         count=copies.left,
                     )
                 )
-            tally.problems_before = table.problems
             _count(asked, table, tally)
             if not tally.total:
                 raise nothing_in(self.paths)
@@ -130,6 +129,7 @@ def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally) -> None:
     for path in itertools.chain(files(asked, aside, table.own), (each.path for each in aside)):
         tally.total += 1
         tally.before += path in table
+        tally.problems_before += table.has_problem(path)
 
 
 class _Writing:

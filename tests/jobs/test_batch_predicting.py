@@ -114,7 +114,7 @@ def test_files_with_a_problem_are_asked_about_again(
     problems = {row["file"] for row in rows(out) if row["problem"]}
     assert problems == {str(odd), str(pictures / "0,0.9 empty.png")}
     capsys.readouterr()
-    assert main(command[:-1]) == 0 and "2 files with problems (--retry asks again)" in capsys.readouterr().out, "on a repeat, too"
+    assert main(command[:-1]) == 0 and "143 skipped as done before, 2 of them with problems (--retry" in capsys.readouterr().out
     before = [row for row in rows(out) if not row["problem"]]
     odd.write_bytes(b"whole now")
     ByName.asked.clear()
@@ -245,6 +245,22 @@ def test_pictures_are_copied_by_answer_and_nothing_is_written_over(model: Path, 
     assert all(place.read_bytes() == Path(path).read_bytes() for path, place in placed.items())
     copies = {path for path in out.rglob("*") if path.is_file() and path.suffix != ".csv"}
     assert copies - {mine, out / "answers.csv.state.json", out / ".answers.csv.lock"} == set(placed.values())
+
+
+def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (link := tmp_path / "link").symlink_to(pictures, target_is_directory=True)
+    out = pictures / "answers.csv"
+    run(BatchWork(model=model, paths=[pictures], out=out))
+    asked = len(rows(out))
+    own = [out, out.with_name("answers.csv.state.json")]
+    assert run(BatchWork(model=model, paths=[pictures, *own], out=out)).total == asked
+    assert run(BatchWork(model=model, paths=[link], out=out)).total == asked
+    assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
+    capsys.readouterr()
+    assert main(["predict", str(model), str(pictures), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == asked
+    with pytest.raises(UserError, match="There is no file"):
+        run(BatchWork(model=model, paths=own, out=out))
 
 
 @pytest.mark.parametrize("kept_rows", [1, 40, 2 * CHUNK])
