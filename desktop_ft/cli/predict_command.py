@@ -42,7 +42,7 @@ def add_predict_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--retry", action="store_true", help="ask again about the files that the table has a problem for")
-    again.add_argument("--fresh", action="store_true", help="drop the answers that the table holds, and begin anew")
+    again.add_argument("--fresh", action="store_true", help="drop the table's answers and the copies they made, and begin anew")
     parser.add_argument("--json", action="store_true", help="a JSON array on standard output; with --out, one object that counts")
     parser.set_defaults(run=_predict)
 
@@ -101,8 +101,9 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _told(tally: "Tally") -> str:
     unsure = f" ({tally.unsure:,} don't know)" if tally.unsure else ""
+    again, before = " (--retry asks again)", tally.problems_before
     parts = [f"{count(tally.answered, 'picture')} answered{unsure}"]
-    problems = tally.problems_before + tally.problems
-    parts += [f"{count(problems, 'file')} with problems (--retry asks again)"] if problems else []
+    parts += [f"{count(tally.problems, 'file')} with problems{again}"] if tally.problems else []
     parts += [f"{tally.before:,} skipped as done before"] if tally.before else []
+    parts += [f"{before:,} of them with problems{again}"] if before else []
     return ", ".join(parts)

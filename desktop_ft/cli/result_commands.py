@@ -36,7 +36,7 @@ from desktop_ft.jobs.exported_file import evaluate_file, file_card
 from desktop_ft.jobs.exporting import export_every, export_run, exporter_for
 from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.jobs.run_list import accuracy_of, annotate, listed
-from desktop_ft.jobs.running import open_run
+from desktop_ft.jobs.running import recorded_run
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.index import RunSummary
@@ -328,7 +328,7 @@ def _note(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _report(arguments: argparse.Namespace, terminal: Terminal) -> int:
-    file = write_report(open_run(arguments.run_folder, load_plugins()), terminal.note)
+    file = write_report(recorded_run(arguments.run_folder), terminal.note)
     terminal.document({"run": str(arguments.run_folder), "report": str(file)})
     terminal.say(f"The report is {file}.")
     return 0

@@ -58,6 +58,8 @@ class ExportSettings(Described):
 
 
 BUNDLE_SUFFIX = ".zip"
+BUNDLE_FILES = frozenset({"model.onnx", "MODEL_CARD.md", "export.json"})
+"""Files that every bundle holds."""
 
 AS_IT_IS = ExportSettings()
 """The exact model, as ONNX."""

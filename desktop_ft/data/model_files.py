@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.language import tr
 from desktop_ft.data import files
 
@@ -39,11 +40,7 @@ def not_opened(file: Path) -> UserError | None:
 
     Quick: an archive of more files than either holds is not looked through.
     """
-    try:
-        with files.open_regular(file) as opened, zipfile.ZipFile(_Brief(opened)) as archive:
-            names = archive.namelist()
-    except (files.NotAFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
-        return None  # whoever opens it says what is wrong with it
+    names = _names(file)
     if _holds(names, _BUNDLE):
         return UserError(
             tr("{name} is a bundle of Desktop FT.", name=file.name), tr("Unpack it, and open the file model.onnx in it.")
@@ -55,6 +52,20 @@ def not_opened(file: Path) -> UserError | None:
                 tr("Choose a .onnx file that was exported by Desktop FT."),
             )
     return None
+
+
+def is_bundle(file: Path) -> bool:
+    """Whether `file` is a bundle as Desktop FT writes them. As quick as `not_opened`."""
+    return BUNDLE_FILES.issubset(_names(file))
+
+
+def _names(file: Path) -> list[str]:
+    """What the archive `file` holds; nothing where it is none, or cannot be read: whoever opens it says what is wrong with it."""
+    try:
+        with files.open_regular(file) as opened, zipfile.ZipFile(_Brief(opened)) as archive:
+            return archive.namelist()
+    except (files.NotAFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
+        return []
 
 
 def _holds(names: list[str], endings: tuple[str, ...]) -> bool:

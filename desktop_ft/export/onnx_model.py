@@ -19,7 +19,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.data.files import Source
 from desktop_ft.data.model_files import not_opened
 from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, answers, cores
-from desktop_ft.export.metadata import ModelFacts, read_metadata
+from desktop_ft.export.metadata import VERSION, ModelFacts, read_metadata
 
 INPUT, WHOLE_INPUT = "pictures", "picture"
 OUTPUTS = ["probabilities", "logits"]
@@ -86,6 +86,14 @@ class OnnxModel:
             UnreadablePicture: there is no picture in it.
         """
         return self._facts.prepared(path)
+
+
+def is_exported(path: Path) -> bool:
+    """Whether the file at `path` is ONNX that Desktop FT wrote, by what it says of itself; nothing of it is run."""
+    try:
+        return VERSION in _checked_metadata(_content(path), path)
+    except UserError:
+        return False
 
 
 def _content(path: Path) -> bytes:

@@ -43,7 +43,7 @@ from desktop_ft.gui.widgets import Empty, Notice, Page, button, filling, label, 
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.evaluating import write_report
-from desktop_ft.jobs.running import open_run
+from desktop_ft.jobs.running import recorded_run
 from desktop_ft.runs.index import RunSummary
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -333,11 +333,11 @@ class RunsPage(Page):
     def _report(self) -> None:
         self.notice.clear()
         self.notes.save()
-        run, plugins = Path(self.selected[0].path), self._session.plugins
+        run = Path(self.selected[0].path)
 
         def work(report: Report, cancel: threading.Event) -> tuple[Path, tuple[str, ...]]:
             warnings = list[str]()
-            return write_report(open_run(run, plugins), warnings.append), tuple(warnings)
+            return write_report(recorded_run(run), warnings.append), tuple(warnings)
 
         self._session.worker.run(work, finished=self._show_report, failed=self._failed)
 

@@ -3,18 +3,19 @@
 import csv
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.jobs.predicting import TITLES, csv_line, inert
+from desktop_ft.jobs.predicting import STATE, TITLES, bare, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO = "copied to"
 _PROBLEM = TITLES.index("problem")
+TakeAway = Callable[[Path, str], None]
 WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
 _ANEW = marked("Name another file, or start it anew (--fresh).")
 _SORTED = marked("Give --sort-into {folder} too, name another file, or start it anew (--fresh).")
@@ -60,30 +61,36 @@ class AnswerTable:
     Args:
         fresh: drop what is there.
         retry: drop the rows that tell of a problem.
-
-    Attributes:
-        problems: how many rows tell of a problem.
+        take_away: told of each picture, and where its copy is, where the rows that are dropped sorted into the same folder.
 
     Raises:
         UserError: it was made with something else, was not made here, is damaged, or another process writes it.
     """
 
-    def __init__(self, path: Path, made_with: MadeWith, *, fresh: bool = False, retry: bool = False) -> None:
+    def __init__(
+        self, path: Path, made_with: MadeWith, *, fresh: bool = False, retry: bool = False, take_away: TakeAway | None = None
+    ) -> None:
         self._path, self._made_with, self._fresh, self._retry = path, made_with, fresh, retry
+        self._take_away = take_away
         self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
-        self._beside = path.with_name(f"{path.name}.state.json")
+        self._beside = path.with_name(f"{path.name}{STATE}")
+        self._dropped = path.with_name(f"{path.name}.dropped")
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()
-        self.problems = 0
+        self._problems = set[bytes]()
 
     @property
-    def own(self) -> frozenset[Path]:
-        """The files that it consists of; none is a picture."""
-        return frozenset((self._path, self._beside, self._lock))
+    def own(self) -> Container[Path]:
+        """The files that it consists of, however they are reached; none is a picture."""
+        return _Together(self._path.parent, (self._path, self._beside, self._dropped, self._lock))
 
     def __contains__(self, file: Path) -> bool:
         return digest(inert(str(file))) in self._files
+
+    def has_problem(self, file: Path) -> bool:
+        """Whether its row tells of a problem."""
+        return digest(inert(str(file))) in self._problems
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Add `rows`, under the titles.
@@ -115,8 +122,10 @@ class AnswerTable:
 
     def _begin(self) -> None:
         try:
-            if self._fresh:
-                self._path.unlink(missing_ok=True)
+            self._drop()  # for a process that was killed meanwhile
+            if self._fresh and self._path.exists():
+                self._path.replace(self._dropped)
+                self._drop()
             if self._path.exists() and self._path.stat().st_size:
                 self._go_on()
             else:
@@ -127,11 +136,31 @@ class AnswerTable:
         except OSError as error:
             raise atomic.cannot_write(self._path, 0, error) from error
 
+    def _drop(self) -> None:
+        """Drop the rows that were set aside, once the copies that they tell of are taken away: these would contradict the new."""
+        if not self._dropped.exists():
+            return
+        if self._take_away is not None and self._was_sorted_alike():
+            for line in _whole_rows(self._dropped):
+                row = _cells(line)
+                if len(row) == len(self._titles) and tuple(row) != self._titles and row[-1]:
+                    self._take_away(Path(bare(row[0])), bare(row[-1]))
+        self._dropped.unlink()
+
+    def _was_sorted_alike(self) -> bool:
+        try:
+            return self._was_made_with().sorted_into == self._made_with.sorted_into
+        except UserError:  # nothing says where its copies are
+            return False
+
+    def _was_made_with(self) -> MadeWith:
+        text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
+        return from_json(MadeWith, text, str(self._beside))
+
     def _go_on(self) -> None:
         if not self._beside.is_file():
             raise UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(_ANEW))
-        text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
-        from_json(MadeWith, text, str(self._beside)).must_be(self._made_with, self._path)
+        self._was_made_with().must_be(self._made_with, self._path)
         if self._retry:
             self._drop_problems()
         whole = 0
@@ -154,10 +183,7 @@ class AnswerTable:
         for number, line in enumerate(_whole_rows(self._path)):
             if b"\0" in line:
                 return
-            try:
-                (row,) = csv.reader([line.decode("utf-8", "surrogateescape")])
-            except (csv.Error, ValueError):
-                row = []
+            row = _cells(line)
             if len(row) != len(self._titles) or (not number and tuple(row) != self._titles):
                 raise UserError(tr("{file} is damaged, or was changed: row {row}.", file=self._path, row=number + 1), tr(_ANEW))
             end += len(line)
@@ -167,14 +193,34 @@ class AnswerTable:
         for row in filter(None, map(tuple, rows)):
             file, *others = row
             self._files.add(digest(file))
-            self.problems += bool(row[_PROBLEM])
+            if row[_PROBLEM]:
+                self._problems.add(digest(file))
             if self._made_with.sorted_into and others[-1]:
                 self.copies.add(digest(others[-1]))
+
+
+class _Together(Container[Path]):
+    """Files of one folder, under whatever path: a link may lead to the folder."""
+
+    def __init__(self, folder: Path, files: Iterable[Path]) -> None:
+        self._folder, self._names = os.path.realpath(folder), frozenset(file.name for file in files)
+
+    def __contains__(self, file: object) -> bool:
+        return isinstance(file, Path) and file.name in self._names and os.path.realpath(file.parent) == self._folder
 
 
 def digest(text: str) -> bytes:
     """What is remembered of a name: a million take little memory."""
     return hashlib.blake2b(os.fsencode(text), digest_size=12).digest()
+
+
+def _cells(line: bytes) -> list[str]:
+    """What is in one row; nothing where it is none."""
+    try:
+        (row,) = csv.reader([line.decode("utf-8", "surrogateescape")])
+    except (csv.Error, ValueError):
+        return []
+    return row
 
 
 def _whole_rows(path: Path) -> Iterator[bytes]:

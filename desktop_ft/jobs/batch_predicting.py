@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
 from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
@@ -29,7 +30,7 @@ class Tally:
         total: all that are asked about.
         before: those that the table had answers for when it was opened.
         unsure: of those that are answered now, *don't know*. problems: files without an answer, not among the answered.
-        problems_before: files that the table had a problem for when it was opened, whether they are asked about now or not.
+        problems_before: of those before, files that the table has a problem for.
     """
 
     total: int = 0
@@ -59,7 +60,7 @@ class BatchWork:
     Attributes:
         out: the table.
         sort_into: where each picture is copied to, into the folder of its answer.
-        fresh: drop the answers that the table holds.
+        fresh: drop the answers that the table holds, and take away the copies that they put into `sort_into`.
         retry: ask again about the files that the table has a problem for.
     """
 
@@ -90,8 +91,17 @@ class BatchWork:
             threshold=opened.threshold,
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
         )
-        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry) as table:
-            tally.problems_before = table.problems
+        take_away = copies.take_away if copies else None
+        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+            if copies and copies.left:
+                warn(
+                    tr(
+                        "Files that the dropped answers copied into {folder} are no copies of their pictures any more, and stay: "
+                        "{count}.",
+                        folder=self.sort_into,
+                        count=copies.left,
+                    )
+                )
             _count(asked, table, tally)
             if not tally.total:
                 raise nothing_in(self.paths)
@@ -119,6 +129,7 @@ def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally) -> None:
     for path in itertools.chain(files(asked, aside, table.own), (each.path for each in aside)):
         tally.total += 1
         tally.before += path in table
+        tally.problems_before += table.has_problem(path)
 
 
 class _Writing:

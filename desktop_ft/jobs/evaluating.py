@@ -14,7 +14,17 @@ from desktop_ft.core.recipe import DatasetChoice
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.edits import edited
 from desktop_ft.data.scan import scan
-from desktop_ft.jobs.running import OpenRun, Warn, device_of, logits_of, open_run, silent, still_there, trained_network
+from desktop_ft.jobs.running import (
+    OpenRun,
+    RecordedRun,
+    Warn,
+    device_of,
+    logits_of,
+    open_run,
+    silent,
+    still_there,
+    trained_network,
+)
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -138,7 +148,7 @@ def _warn_of_looked_at(run: OpenRun, samples: Sequence[Sample], warn: Warn) -> N
         )
 
 
-def write_report(run: OpenRun, warn: Warn = silent) -> Path:
+def write_report(run: RecordedRun, warn: Warn = silent) -> Path:
     """Draw the run's `report.html` from what its folder holds; returns its path.
 
     A note or a threshold that cannot be read is left out; `warn` is told.

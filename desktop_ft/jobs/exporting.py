@@ -18,6 +18,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport
+from desktop_ft.data.model_files import is_bundle
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_file
 from desktop_ft.export.metadata import build_metadata
@@ -66,8 +67,8 @@ def export_run(
         progress: told of each part of the work.
 
     Raises:
-        UserError: the exporter does not write what is asked for, the file's answers differ (a file that was at `out` before is
-            untouched), or it cannot be written.
+        UserError: the exporter does not write what is asked for, what is at `out` is a file of somebody else, the file's answers
+            differ, or it cannot be written. What was at `out` before is untouched then.
     """
     exporter, out = exporter_for(settings, plugins), out.absolute()
     if not out.name.endswith(exporter.suffix):
@@ -131,11 +132,16 @@ def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str
     """What to say once a file of these settings has replaced the one at `out`; "" where there is none, or just such a one.
 
     Raises:
-        UserError: there can be no such file, as its name is too long.
+        UserError: what is there is not known to be of Desktop FT; or there can be no such file, as its name is too long.
     """
     try:
         if not out.is_file():
             return ""
+        if not _is_ours(out, run):
+            raise UserError(
+                tr("{file} is there already, and nothing says that Desktop FT wrote it.", file=out),
+                tr("Choose another name, or move that file away."),
+            )
     except OSError as error:
         raise atomic.cannot_write(out, 0, error) from error
     before = next((each.settings for each in run.export_reports if Path(each.file).absolute() == out.absolute()), None)
@@ -144,6 +150,17 @@ def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str
     kinds = ((before.precision, settings.precision), (before.input, settings.input))
     was = ", ".join(kind for kind, wanted in kinds if kind != wanted)
     return tr("{name} was there: replaced (it was {what}).", name=out.name, what=was) if was else ""
+
+
+def _is_ours(file: Path, run: RunFolder) -> bool:
+    """Whether Desktop FT wrote the `file`: by what is in it, or by what is known of the files exported from `run`."""
+    from desktop_ft.export.onnx_model import is_exported  # onnxruntime: not before it is needed
+
+    if not file.stat().st_size or file.parent == run.exports.absolute():
+        return True
+    if file.suffix == ".onnx":
+        return is_exported(file)
+    return is_bundle(file) or any(run.exported(report) == file for report in run.export_reports)
 
 
 def export_every(

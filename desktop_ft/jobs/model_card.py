@@ -40,11 +40,21 @@ def model_card(
             *_limits(manifest, evaluation, spec),
             "## Recipe",
             "",
-            f"Repeat it with `recipe.toml` (SHA-256 {recipe.digest()}):",
+            _repeated(recipe),
             "",
             *(f"    {line}" for line in printable(recipe.portable().to_toml()).splitlines()),
             "",
         ]
+    )
+
+
+def _repeated(recipe: Recipe) -> str:
+    digest = f"(SHA-256 {recipe.digest()})"
+    if not recipe.backbone.weights:
+        return f"Repeat it with `recipe.toml` {digest}:"
+    return (
+        f"It started from weights of its maker's own, {_text(recipe.portable().backbone.weights)}, which are not in this bundle: "
+        f"without them `recipe.toml` {digest} cannot be repeated:"
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from desktop_ft.export.onnx_model import OnnxModel
 
 
+STATE = ".state.json"
+"""How the name goes on of what lies beside a table of answers."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
@@ -181,6 +183,11 @@ def inert(text: str) -> str:
     return f"'{text}" if text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
+def bare(text: str) -> str:
+    """What `inert` made `text` of."""
+    return text[1:] if text.startswith("'") and inert(text[1:]) == text else text
+
+
 def exported_model(path: Path) -> OnnxModel:
     """The exported file at `path`, found sound in a process of its own first.
 
@@ -237,7 +244,7 @@ def _emptied(aside: list[Prediction]) -> Iterator[Prediction]:
 
 
 def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Path] = ()) -> Iterator[Path]:
-    """Each file named, and each in the folders named but for `besides`, in order.
+    """Each file named, and each in the folders named, but for `besides` and for tables of answers in the folders, in order.
 
     Links in these that lead out of them, or to a folder that was gone through already, and folders that cannot be read,
     go to `aside` as problems.
@@ -245,7 +252,7 @@ def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Pat
     for path in paths:
         if path.is_dir():
             yield from _below(path, aside, besides)
-        else:
+        elif path not in besides:
             yield path
 
 
@@ -274,5 +281,13 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Ite
             seen.add(real)
             inside[:] = sorted(name for name in inside if not is_junk(name))
             waiting.extend(filter(stays, (link for name in inside if (link := Path(folder) / name).is_symlink())))
-            found = (Path(folder) / name for name in sorted(names) if not is_junk(name))
+            tables = _tables(names)
+            found = (Path(folder) / name for name in sorted(names) if not is_junk(name) and name not in tables)
             yield from filter(stays, (file for file in found if file not in besides))
+
+
+def _tables(names: Iterable[str]) -> frozenset[str]:
+    """Those among the `names` of a folder's files that are tables of answers, or lie beside one; none is a picture."""
+    there = frozenset(names)
+    tables = [name for name in there if name.endswith(".csv") and name + STATE in there]
+    return frozenset(tables) | {name + STATE for name in tables}

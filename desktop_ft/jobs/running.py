@@ -38,12 +38,18 @@ def silent(sentence: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenRun:
-    """A run folder with all it refers to."""
+class RecordedRun:
+    """A run folder, and what it holds of its own; that needs no plugin."""
 
     folder: RunFolder
     recipe: Recipe
     manifest: DatasetManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun(RecordedRun):
+    """A run folder with all it refers to."""
+
     backbone: Backbone
 
     @property
@@ -68,16 +74,27 @@ class OpenRun:
         return CheckpointStore(self.folder.checkpoints, write)
 
 
+def recorded_run(path: Path) -> RecordedRun:
+    """What the run in `path` holds.
+
+    Raises:
+        UserError: not a run, or damaged.
+    """
+    folder = RunFolder.open(path)
+    recipe = folder.recipe
+    remember(path)
+    return RecordedRun(folder=folder, recipe=recipe, manifest=folder.manifest)
+
+
 def open_run(path: Path, plugins: Plugins) -> OpenRun:
     """The run in `path`.
 
     Raises:
         UserError: not a run, damaged, or made with a backbone that no plugin here brings.
     """
-    folder = RunFolder.open(path)
-    recipe = folder.recipe
-    remember(path)
-    return OpenRun(folder=folder, recipe=recipe, manifest=folder.manifest, backbone=plugins.backbones.get(recipe.backbone.name))
+    run = recorded_run(path)
+    backbone = plugins.backbones.get(run.recipe.backbone.name)
+    return OpenRun(folder=run.folder, recipe=run.recipe, manifest=run.manifest, backbone=backbone)
 
 
 def trained_network(run: OpenRun, warn: Warn = silent) -> Network:

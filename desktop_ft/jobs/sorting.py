@@ -24,10 +24,13 @@ class SortedCopies:
 
     Args:
         classes: the model's; each gets a folder of that name, made safe where it is none for a folder.
+
+    Attributes:
+        left: copies that were not taken away, as they are none of their picture any more.
     """
 
     def __init__(self, root: Path, classes: Sequence[str]) -> None:
-        self._root = root
+        self._root, self.left = root, 0
         self._folders = dict(zip(classes, safe_names(classes, (DONT_KNOW,)), strict=True))
 
     def must_lie_apart(self, asked: Sequence[Path]) -> None:
@@ -70,6 +73,19 @@ class SortedCopies:
             tr("There is no name left for {file} in {folder}.", file=prediction.path.name, folder=self._root / folder),
             tr("Name another folder."),
         )
+
+    def take_away(self, source: Path, place: str) -> None:
+        """Take away the copy of `source` that an answer which counts no more put at `place`; nothing but a true copy goes."""
+        copy = self._root / place
+        if len(Path(place).parts) != 2 or copy.parent.parent != self._root or not os.path.lexists(copy):
+            return
+        try:
+            if copy.is_symlink() or copy.samefile(source) or not filecmp.cmp(source, copy, shallow=False):
+                self.left += 1
+            else:
+                copy.unlink()
+        except OSError:  # the picture has gone, and this may be all that there is of it; or the copy cannot be deleted
+            self.left += 1
 
     def _is_copied(self, source: Path, target: Path) -> bool:
         """Whether `target` is a copy of `source` now; False where something else has that name."""

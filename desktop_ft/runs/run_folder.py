@@ -12,6 +12,7 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent, Warned
+from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
@@ -111,6 +112,14 @@ class RunFolder:
             raise UserError(tr("There is no folder '{source}'.", source=path), tr(_CHOOSE))
         if not (path / "recipe.toml").is_file():
             raise UserError(tr("{path} is not a run: it holds no recipe.toml.", path=path), tr(_CHOOSE))
+        if is_bundle(path):
+            raise UserError(
+                tr("{path} is an unpacked bundle, not a run.", path=path),
+                tr(
+                    'Ask its model (desktop-ft predict "{model}" PICTURE), or see what it is (desktop-ft card "{model}").',
+                    model=path / "model.onnx",
+                ),
+            )
         run = cls(path)
         run._take_over_asked_plan()
         return run
@@ -347,6 +356,11 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether an unpacked bundle lies in `folder`, whose recipe makes it no run."""
+    return not (folder / "manifest.json").exists() and all((folder / name).is_file() for name in BUNDLE_FILES)
 
 
 def _write(path: Path, value: object) -> None:

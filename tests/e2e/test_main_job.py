@@ -378,6 +378,9 @@ def test_smaller_files_are_judged_on_the_validation_pictures_and_listed(command:
     assert len(answers) == len(command("predict", exact["file"], photos, "--json").json())
     out = tmp_path / "m.onnx"
     out.write_bytes(b"somebody's")
+    refused = command("export", run, "--out", out)
+    assert refused.code == 2 and "is there already" in refused.err and out.read_bytes() == b"somebody's"
+    shutil.copy(exact["file"], out)
     assert "m.onnx was there: replaced." in command("export", run, "--out", out, "--precision", "int8", "--largest-drop", 20).err
     assert "m.onnx was there: replaced (it was int8)." in command("export", run, "--out", out).err
     assert "replaced" not in command("export", run, "--out", out).err, "only the same again"

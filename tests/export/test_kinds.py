@@ -162,9 +162,7 @@ def test_without_photos_to_judge_it_by_a_smaller_file_may_change_no_answer(
     unjudged = dataclasses.replace(trial, labels=None, judged=None)
     job = job_of(tmp_path / "m.onnx", photos, precision=FilePrecision.INT8)
     with pytest.raises(UserError, match="no validation photos") as caught:
-        export_and_verify(
-            copying, job, unjudged, plugin="tested", largest_drop=10, ask=answering(predicted, trial.reference)
-        )
+        export_and_verify(copying, job, unjudged, plugin="tested", largest_drop=10, ask=answering(predicted, trial.reference))
     assert said in caught.value.what and "allowed" not in caught.value.what and "inf" not in caught.value.what
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
@@ -25,7 +26,8 @@ from desktop_ft.export.answering import PictureAnswer
 from desktop_ft.jobs import batch_predicting, predicting
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith, digest
 from desktop_ft.jobs.batch_predicting import CHUNK, BatchWork, Tally
-from desktop_ft.jobs.predicting import inert
+from desktop_ft.jobs.predicting import bare, inert
+from desktop_ft.jobs.sorting import SortedCopies
 from tests.export.conftest import exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
 
 CLASSES = ("ant", "..", "a/b", "Don't know", "CON")
@@ -112,7 +114,7 @@ def test_files_with_a_problem_are_asked_about_again(
     problems = {row["file"] for row in rows(out) if row["problem"]}
     assert problems == {str(odd), str(pictures / "0,0.9 empty.png")}
     capsys.readouterr()
-    assert main(command[:-1]) == 0 and "2 files with problems (--retry asks again)" in capsys.readouterr().out, "on a repeat, too"
+    assert main(command[:-1]) == 0 and "143 skipped as done before, 2 of them with problems (--retry" in capsys.readouterr().out
     before = [row for row in rows(out) if not row["problem"]]
     odd.write_bytes(b"whole now")
     ByName.asked.clear()
@@ -209,6 +211,7 @@ ODD_NAMES = st.text(alphabet="'=-ab\r\n\"", max_size=4)
 @given(ODD_NAMES)
 def test_no_two_names_become_one_in_a_table(name: str) -> None:
     assert inert(name) != inert(f"'{name}") and inert(name) in (name, f"'{name}")
+    assert bare(inert(name)) == name
 
 
 @settings(max_examples=40, deadline=None)
@@ -244,6 +247,22 @@ def test_pictures_are_copied_by_answer_and_nothing_is_written_over(model: Path, 
     assert copies - {mine, out / "answers.csv.state.json", out / ".answers.csv.lock"} == set(placed.values())
 
 
+def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (link := tmp_path / "link").symlink_to(pictures, target_is_directory=True)
+    out = pictures / "answers.csv"
+    run(BatchWork(model=model, paths=[pictures], out=out))
+    asked = len(rows(out))
+    own = [out, out.with_name("answers.csv.state.json")]
+    assert run(BatchWork(model=model, paths=[pictures, *own], out=out)).total == asked
+    assert run(BatchWork(model=model, paths=[link], out=out)).total == asked
+    assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
+    capsys.readouterr()
+    assert main(["predict", str(model), str(pictures), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == asked
+    with pytest.raises(UserError, match="There is no file"):
+        run(BatchWork(model=model, paths=own, out=out))
+
+
 @pytest.mark.parametrize("kept_rows", [1, 40, 2 * CHUNK])
 def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path, tmp_path: Path, kept_rows: int) -> None:
     out = tmp_path / "sorted"
@@ -258,6 +277,65 @@ def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path
     run(work)
     assert work.out.read_bytes() == whole and set(out.rglob("*.png")) == copies
     assert not unfinished.exists()
+
+
+def sorted_copies(work: BatchWork) -> set[Path]:
+    assert work.sort_into is not None
+    return {work.sort_into / row["copied to"] for row in rows(work.out) if row["copied to"]}
+
+
+def test_sorted_anew_no_copy_of_before_contradicts_the_table(model: Path, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "=sum").mkdir()
+    (pictures / "=sum" / "0,0.6 '=odd \nname.png").write_bytes(b"odd")
+    out = tmp_path / "sorted"
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(work)
+    mine, changed = (out / "ant" / name for name in ("mine.png", "0,0.9 twin.png"))
+    mine.write_bytes(b"twin")
+    assert changed in sorted_copies(work)
+    changed.write_bytes(b"painted over")
+    gone = next(Path(row["file"]) for row in rows(work.out) if row["copied to"] and "twin" not in row["file"])
+    kept = next(out / row["copied to"] for row in rows(work.out) if row["file"] == str(gone))
+    gone.unlink()
+    told = list[str]()
+    anew = replace(work, fresh=True, threshold=0.8)
+    anew.run(Tally(), warn=told.append)
+    assert set(out.rglob("*.png")) == sorted_copies(work) | {mine, changed, kept}
+    assert mine.read_bytes() == b"twin" and changed.read_bytes() == b"painted over"
+    assert len(told) == 1 and told[0].endswith("and stay: 2.")
+    assert not list(out.glob("*.dropped"))
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_killed_while_the_copies_of_before_are_taken_away_it_goes_on_with_that(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    out = tmp_path / "sorted"
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(work)
+    take_away, taken = SortedCopies.take_away, list[str]()
+
+    def killed(copies: SortedCopies, source: Path, place: str) -> None:
+        if len(taken) == 9:
+            raise KeyboardInterrupt
+        taken.append(place)
+        take_away(copies, source, place)
+
+    anew = replace(work, fresh=True, threshold=0.8)
+    with monkeypatch.context() as patched:
+        patched.setattr(SortedCopies, "take_away", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(anew)
+    run(replace(anew, fresh=fresh))
+    assert set(out.rglob("*.png")) == sorted_copies(work)
+
+
+def test_copies_in_another_folder_than_the_new_stay(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "one")
+    run(work)
+    copies = sorted_copies(work)
+    run(replace(work, fresh=True, threshold=0.8, sort_into=tmp_path / "two"))
+    assert copies == set((tmp_path / "one").rglob("*.png"))
 
 
 def test_copies_do_not_go_among_what_is_asked_about(model: Path, pictures: Path, tmp_path: Path) -> None:

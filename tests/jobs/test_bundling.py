@@ -86,7 +86,8 @@ def test_a_bundle_holds_the_proven_model_its_card_and_the_programs(run: Path, tm
 
 def test_what_is_refused_leaves_the_older_bundle(run: Path, tmp_path: Path, plugins: Plugins) -> None:
     out = tmp_path / "model.zip"
-    out.write_bytes(b"older")
+    bundle_run(run, out, plugins)
+    older = out.read_bytes()
     manifest = RunFolder.open(run).manifest
     broken = Path(manifest.root)
     hidden = broken.with_name("hidden")
@@ -96,9 +97,22 @@ def test_what_is_refused_leaves_the_older_bundle(run: Path, tmp_path: Path, plug
             bundle_run(run, out, plugins)
     finally:
         hidden.rename(broken)
-    assert out.read_bytes() == b"older"
+    assert out.read_bytes() == older
     with pytest.raises(UserError, match=r"does not end in \.zip"):
         bundle_run(run, tmp_path / "model.onnx", plugins)
+
+
+@pytest.mark.parametrize("write", [bundle_run, export_run])
+def test_a_file_of_somebody_else_stays_and_is_told_before_the_work(
+    run: Path, tmp_path: Path, plugins: Plugins, write: Callable[..., object]
+) -> None:
+    told, out = list[str](), tmp_path / f"photos{'.zip' if write is bundle_run else '.onnx'}"
+    with ZipFile(out, "w") as packed:
+        packed.writestr("a.jpg", "the person's")
+    before = out.read_bytes()
+    with pytest.raises(UserError, match="is there already"):
+        write(run, out, plugins, progress=lambda what, done, total: told.append(what))
+    assert not told and out.read_bytes() == before
 
 
 @pytest.mark.parametrize("write", [bundle_run, export_run])

@@ -30,3 +30,12 @@ def test_a_damaged_note_or_threshold_is_left_out_of_the_report_and_told(
     keep_threshold(run.path, plugins, kept, warn=warnings.append)
     assert run.threshold == kept and run.report.is_file()
     assert ["note.json" in warning for warning in warnings] == [True]
+
+
+def test_a_report_needs_no_plugin_of_the_run(recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFolder.create(tmp_path / "run")
+    unknown = recipe.backbone.model_copy(update={"name": "hedgehog_net"})
+    run.write_recipe(recipe.model_copy(update={"backbone": unknown}))
+    run.write_manifest(scan(Path(recipe.dataset.folder)))
+    assert main(["report", str(run.path)]) == 0, capsys.readouterr().err
+    assert "hedgehog_net" in run.report.read_text()

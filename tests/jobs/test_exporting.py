@@ -1,16 +1,22 @@
-"""Every format in turn: one that fails keeps none of the others from being written."""
+"""What an exported file may take the place of, and that a format that fails keeps none of the others from being written."""
 
+import zipfile
 from pathlib import Path
 
+import onnx
 import pytest
 
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.exporting import export_every
+from desktop_ft.jobs.exporting import export_every, what_is_replaced
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins
+from desktop_ft.runs.run_folder import RunFolder
+from tests.serving.conftest import write_model
 
 
 def broken(job: ExportJob) -> None:
@@ -31,3 +37,48 @@ def test_one_that_raises_keeps_no_other_from_being_written(recipe: Recipe, plugi
     told = list[str]()
     assert [Path(report.file).name for report in export_every(run, plugins, warn=told.append)] == ["model-whole.w"]
     assert "model-broken.b: The format broken of the plugin mine failed: ZeroDivisionError: of its own." in told
+
+
+def packed(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "content")
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "run")
+
+
+def test_a_file_that_desktop_ft_did_not_write_stays(tmp_path: Path, run: RunFolder) -> None:
+    foreign = write_model(tmp_path / "foreign.onnx")
+    proto = onnx.load(foreign)
+    del proto.metadata_props[:]
+    onnx.save(proto, foreign)
+    text = tmp_path / "text.onnx"
+    text.write_text("a page")
+    (other := tmp_path / "other.pt2").write_bytes(b"of somebody else")
+    photos = packed(tmp_path / "photos.zip", "a.jpg", "b.jpg")
+    for file in (photos, packed(tmp_path / "half.zip", "model.onnx", "MODEL_CARD.md"), foreign, text, other):
+        with pytest.raises(UserError, match="is there already") as told:
+            what_is_replaced(file, run, AS_IT_IS)
+        assert "Choose another name" in told.value.cure
+
+
+def test_what_desktop_ft_wrote_is_replaced_and_told(tmp_path: Path, run: RunFolder) -> None:
+    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", "MODEL_CARD.md", "export.json", "model.onnx", "x")]
+    (empty := tmp_path / "empty.onnx").touch()
+    (left := run.exports / "model.pt2").write_bytes(b"exported, and killed before its report was kept")
+    for file in (*ours, empty, left):
+        assert what_is_replaced(file, run, AS_IT_IS) == f"{file.name} was there: replaced."
+    (exported := tmp_path / "model.pt2").write_bytes(b"12")
+    report = ExportReport(
+        file=str(exported), bytes=2, compared=0, largest_difference=0, changed_answers=0, worst_path="", accepted=True,
+        settings=ExportSettings(format="torch"), sha256="6b51d431df5d7f141cbececcf79edf3dd861c3b4069f0b11661a3eefacbba918",
+    )  # fmt: skip
+    run.add_export_report(report)
+    assert not what_is_replaced(exported, run, report.settings), "only the same again"
+    exported.write_bytes(b"13")
+    with pytest.raises(UserError, match="is there already"):
+        what_is_replaced(exported, run, report.settings)

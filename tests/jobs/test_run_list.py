@@ -35,6 +35,20 @@ def runs(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, An
     return found
 
 
+def test_an_unpacked_bundle_is_no_run_and_is_told_as_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "one")
+    (bundle := tmp_path / "unpacked").mkdir()
+    for name in ("recipe.toml", "MODEL_CARD.md", "export.json", "model.onnx"):
+        (bundle / name).write_bytes((tmp_path / "one" / "recipe.toml").read_bytes())
+    assert [run["name"] for run in runs(capsys, str(tmp_path))] == ["one"]
+    for verb in ("resume", "export", "evaluate", "report"):
+        assert main([verb, str(bundle)]) == 2
+        said = capsys.readouterr().err
+        assert "is an unpacked bundle, not a run" in said and f'desktop-ft predict "{bundle / "model.onnx"}"' in said
+    (tmp_path / "one" / "model.onnx").write_bytes(b"exported beside its run")
+    assert [run["name"] for run in runs(capsys, str(tmp_path))] == ["one"]
+
+
 def test_a_note_is_written_shown_and_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made(places.runs() / "one")
     other = str(made(tmp_path / "elsewhere" / "two").path)

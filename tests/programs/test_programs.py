@@ -45,7 +45,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Photos of the person, one turned by its camera, one a PNG."""
+    """Photos of the person, one turned by its camera, one a PNG, some partly transparent."""
     from PIL import Image
 
     some = sorted((PHOTOS / "val").rglob("*.jpg"))[::6]
@@ -56,6 +56,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             exif[0x0112] = turn
             image.save(folder / f"turned {turn}.jpg", exif=exif, quality=95)
         image.save(folder / "photo.png")
+        image.quantize(64).save(folder / "clear palette.png", transparency=bytes(range(0, 256, 4)))
+        for mode in ("L", "RGB"):
+            (clear := image.convert(mode)).putalpha(Image.linear_gradient("L").resize(image.size))
+            clear.save(folder / f"clear {mode}.png")
     return [*some, *sorted(folder.iterdir())]
 
 

@@ -1,4 +1,7 @@
-"""The programs of a bundle on what is no picture, or too deep a one: told in a sentence each, and the others are answered."""
+"""The programs of a bundle on what is no picture, too deep a one, or of a format they do not know, and on transparent pictures.
+
+What is refused is told in a sentence each, and the others are answered.
+"""
 
 import os
 import shutil
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from desktop_ft import places
 from desktop_ft.jobs.predicting import predict
@@ -16,6 +20,9 @@ from tests.pictures import encoded, photo, write
 from tests.programs.prepared import cpp, javascript
 from tests.reliability.known_pixels import tiff
 from tests.serving.conftest import write_model
+
+NO_PICTURE = "there is no picture here that can be read."
+OTHER_FORMAT = "this program does not read that format; save it as JPEG or PNG."
 
 
 @pytest.fixture
@@ -53,9 +60,7 @@ def test_what_is_no_picture_is_told_and_the_others_are_answered(program: Sequenc
     empty.touch()
     done = asked(program, first, text, folder, gone, empty, last)
     assert [line.split("\t")[2] for line in done.stdout.splitlines()] == [str(first), str(last)]
-    assert done.stderr.splitlines() == [
-        f"{path}: there is no picture here that can be read." for path in (text, folder, gone, empty)
-    ]
+    assert done.stderr.splitlines() == [f"{path}: {NO_PICTURE}" for path in (text, folder, gone, empty)]
     assert done.returncode == 1
     assert asked(program, first, last).returncode == 0
 
@@ -92,9 +97,54 @@ def test_a_picture_of_more_than_8_bits_is_scaled_by_its_depth_or_refused(
         if str(ours.path) in said:
             assert said[str(ours.path)] == pytest.approx(ours.confidence, abs=0.01), ours.path.name
         else:
-            assert f"{ours.path}: there is no picture here that can be read." in done.stderr.splitlines()
+            assert {f"{ours.path}: {what}" for what in (NO_PICTURE, OTHER_FORMAT)} & set(done.stderr.splitlines())
     known = {"predict.py": {"I;16.png", "I;16.tif", "I;16B.tif", "I.pgm"}, "predict.mjs": {"I;16.png", "I;16.tif"}}
     assert known.get(Path(program[-1]).name, {"I;16.png"}) <= {Path(path).name for path in said}
+
+
+def transparent_pictures(folder: Path) -> list[Path]:
+    """Dark below what is transparent, so that whoever forgets it, or lays it on black, answers otherwise."""
+    dark = Image.fromarray(photo(3, 40, 36) // 4)
+    clear = Image.linear_gradient("L").resize(dark.size)
+    (rgba := dark.copy()).putalpha(clear)
+    (grey := dark.convert("L")).putalpha(clear)
+    ramp = np.linspace(0, 30_000, 40 * 36).reshape(36, 40).astype("<u2")
+    ramp[:20] = 7
+    contents = {
+        "RGBA.png": encoded(rgba),
+        "LA.png": encoded(grey),
+        "P.png": encoded(dark.quantize(8), transparency=bytes([0, 255, 100, 0, 30, 255, 0, 9])),
+        "RGB with a clear colour.png": encoded(Image.new("RGB", (40, 36), (9, 40, 90)), transparency=(9, 40, 90)),
+        "I;16 with a clear grey.png": encoded(Image.fromarray(ramp), transparency=7),
+        "P.gif": encoded(dark.quantize(8), "GIF", transparency=3),
+    }
+    return [write(folder / name, content) for name, content in contents.items()]
+
+
+def test_what_is_transparent_is_laid_on_white(program: Sequence[str], bundle: Path, tmp_path: Path) -> None:
+    pictures = transparent_pictures(tmp_path / "transparent")
+    done = asked(program, *pictures)
+    assert done.returncode == 0, done.stderr
+    said = {path: float(share) for _, share, path in (line.split("\t") for line in done.stdout.splitlines())}
+    for ours in predict(bundle / "model.onnx", pictures):
+        assert said[str(ours.path)] == pytest.approx(ours.confidence, abs=0.01), ours.path.name
+
+
+def test_each_program_reads_the_formats_that_are_told_of_it(program: Sequence[str], tmp_path: Path) -> None:
+    kinds = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "BMP": "bmp", "PPM": "ppm", "TIFF": "tif", "WEBP": "webp"} | {
+        "AVIF": "avif",
+        "JPEG2000": "jp2",
+    }
+    files = {kind: write(tmp_path / f"a.{end}", encoded(photo(1, 40, 36), kind)) for kind, end in kinds.items()}
+    done = asked(program, *files.values())
+    read = {line.split("\t")[2] for line in done.stdout.splitlines()}
+    told = {
+        "predict.py": set(kinds),
+        "predict.mjs": {"JPEG", "PNG", "GIF", "TIFF", "WEBP", "AVIF"},
+    }.get(Path(program[-1]).name, {"JPEG", "PNG", "GIF", "BMP", "PPM"})
+    assert read == {str(files[kind]) for kind in told}
+    if not program[-1].endswith(("predict.py", "predict.mjs")):
+        assert done.stderr.splitlines() == [f"{files[kind]}: {OTHER_FORMAT}" for kind in kinds if kind not in told]
 
 
 def test_without_pictures_it_says_how_it_is_called(program: Sequence[str]) -> None:

@@ -44,14 +44,24 @@ static int orientation(const std::string& file) {
     return 1;
 }
 
+struct OtherFormat : std::exception {};
+
+// Whether it begins like a picture of a format that stb_image has no decoder for.
+static bool is_of_another_format(const std::string& file) {
+    const auto says = [&](size_t place, const std::string& mark) { return file.compare(std::min(place, file.size()), mark.size(), mark) == 0; };
+    const bool tiff = says(0, std::string("II*\0", 4)) || says(0, std::string("MM\0*", 4));
+    return tiff || (says(0, "RIFF") && says(8, "WEBP")) || says(4, "ftyp") || says(4, "jP  ") || says(0, "\xFF\x4F\xFF\x51");
+}
+
 static Picture load(const std::string& name) {
     const std::string file = read_file(name);
+    if (is_of_another_format(file)) throw OtherFormat();
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(file.data());
     // stb_image scales the 16 bits of a PNG, but mixes up those of a PGM or PPM.
     if (file.compare(0, 1, "P") == 0 && stbi_is_16_bit_from_memory(bytes, int(file.size())))
         throw std::runtime_error("pixels of this depth are not known here");
     int width = 0, height = 0, channels = 0;
-    uint8_t* decoded = stbi_load_from_memory(bytes, int(file.size()), &width, &height, &channels, 3);
+    uint8_t* decoded = stbi_load_from_memory(bytes, int(file.size()), &width, &height, &channels, 4);
     if (!decoded) throw std::runtime_error("cannot decode " + name);
     const int turn = orientation(file);
     const bool sideways = turn >= 5 && turn <= 8;
@@ -61,7 +71,9 @@ static Picture load(const std::string& name) {
             int64_t row = sideways ? x : y, column = sideways ? y : x;
             if (turn == 2 || turn == 3 || turn == 7 || turn == 8) column = width - 1 - column;
             if (turn == 3 || turn == 4 || turn == 6 || turn == 7) row = height - 1 - row;
-            std::copy_n(decoded + 3 * (row * width + column), 3, &upright.pixels[size_t(3 * (y * upright.width + x))]);
+            const uint8_t* from = decoded + 4 * (row * width + column);
+            for (int i = 0; i < 3; ++i)  // what is transparent is laid on white
+                upright.pixels[size_t(3 * (y * upright.width + x) + i)] = uint8_t((from[i] * from[3] + 255 * (255 - from[3]) + 127) / 255);
         }
     stbi_image_free(decoded);
     return upright;
@@ -88,6 +100,10 @@ int main(int count, char** arguments) try {
         Picture picture;
         try {
             picture = load(arguments[number]);
+        } catch (const OtherFormat&) {
+            std::fprintf(stderr, "%s: this program does not read that format; save it as JPEG or PNG.\n", arguments[number]);
+            failed = true;
+            continue;
         } catch (const std::exception&) {
             std::fprintf(stderr, "%s: there is no picture here that can be read.\n", arguments[number]);
             failed = true;

@@ -21,7 +21,8 @@ async function decoded(name) {
   const { depth } = await picture.metadata();
   // Signed, larger and real numbers would be cut off at 255 instead of scaled.
   if (depth !== "uchar" && depth !== "ushort") throw new Error("pixels of this depth are not known here");
-  return picture.rotate().toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const upright = picture.rotate().flatten({ background: "white" });
+  return upright.toColourspace("srgb").removeAlpha().raw().toBuffer({ resolveWithObject: true });
 }
 
 for (const name of pictures) {

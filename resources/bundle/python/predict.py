@@ -18,11 +18,16 @@ session = onnxruntime.InferenceSession(str(BUNDLE / "model.onnx"), providers=["C
 
 
 def pixels(name):
-    """The picture as rows of red, green and blue, upright. Grey of 16 bits is scaled to 8, and what is deeper refused."""
+    """The picture as rows of red, green and blue, upright and on white. Grey of 16 bits becomes 8; what is deeper is refused."""
     picture = Image.open(name)
     upright = ImageOps.exif_transpose(picture)
     if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
-        return np.asarray(upright.convert("RGB"))
+        if not upright.has_transparency_data:
+            return np.asarray(upright.convert("RGB"))
+        clear = upright.convert("RGBA")
+        white = Image.new("RGB", clear.size, "white")
+        white.paste(clear, mask=clear.getchannel("A"))
+        return np.asarray(white)
     values, tiff = np.asarray(upright), getattr(picture, "tag_v2", None)
     deeper = picture.mode == "F" or values.max() > 65535
     if deeper or (tiff and (picture.mode == "I" or tiff.get(258) != (16,))):  # signed, or not of 16 bits
@@ -30,6 +35,8 @@ def pixels(name):
     grey = np.rint(values / 257).astype(np.uint8)
     if tiff and tiff.get(262) == 0:  # white is 0
         grey = 255 - grey
+    if isinstance(picture.info.get("transparency"), int):
+        grey[values == picture.info["transparency"]] = 255
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
 
 
