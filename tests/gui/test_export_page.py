@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QStandardItemModel
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
+from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
@@ -256,4 +256,62 @@ def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPag
     assert dialog is not None
     assert dialog.table.rows.rowCount() == 1
     assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text()
+    dialog.reject()
+
+
+def test_each_point_says_which_file_it_is_and_each_colour_which_format(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    for number, kind in enumerate(("onnx", "ncnn", "<i>")):
+        spent = (Latency(batch=1, milliseconds=3.0 + number),)
+        settings = ExportSettings(format=kind)
+        RunFolder.open(judged).add_export_report(report(judged, f"{number}.onnx", latency=spent, settings=settings))
+    for name in ("0.onnx", "1.onnx"):
+        (judged / "exports" / name).touch()
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    drawn = {point.data().settings.format: point.pen().color().name() for point in dialog._dots.points()}
+    assert drawn.keys() == {"onnx", "ncnn"}, "the third file is gone"
+    assert all(f'<span style="color:{colour}">■</span>&nbsp;{name}' in dialog.formats.text() for name, colour in drawn.items())
+    assert "&gt;" not in dialog.formats.text()
+    view = dialog.plot.getPlotItem().getViewBox()
+    dialog.grab()  # the range follows when it is painted
+    where = dialog.plot.mapFromScene(view.mapViewToScene(QPointF(4.0, 90.0)))
+    button = Qt.MouseButton.NoButton
+    moved = QMouseEvent(QEvent.Type.MouseMove, where, QPointF(where), button, button, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(dialog.plot.viewport(), moved)  # without a screen, what is in front of the window is not known
+    qtbot.waitUntil(lambda: "1.onnx" in dialog.plot.toolTip())
+    assert "90.0 %" in dialog.plot.toolTip() and "4.0 ms" in dialog.plot.toolTip() and "0.onnx" not in dialog.plot.toolTip()
+    QTest.mouseClick(dialog.plot.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    qtbot.waitUntil(lambda: Path(dialog.table.current().file).name == "1.onnx")
+    dialog.reject()
+
+
+def test_only_what_is_gone_can_be_forgotten_and_no_file_with_it(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    qtbot: QtBot,
+) -> None:
+    folder = RunFolder.open(judged)
+    for name in ("model.onnx", "small.onnx"):
+        folder.add_export_report(report(judged, name))
+    (judged / "exports" / "model.onnx").touch()
+    window.session.state.set_export(folder.export_reports[-1])
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    qtbot.waitUntil(dialog.isActiveWindow)
+    dialog.table.select(lambda row: row.file.endswith("model.onnx"))
+    dialog.table.setFocus()
+    QTest.keyClick(dialog.table, Qt.Key.Key_Delete)
+    assert not dialog.can_forget and len(folder.export_reports) == 2
+    dialog.table.select(lambda row: row.file.endswith("small.onnx"))
+    QTest.keyClick(dialog.table, Qt.Key.Key_Delete)
+    assert [Path(known.file).name for known in folder.export_reports] == ["model.onnx"]
+    assert dialog.table.rows.rowCount() == 1 and (judged / "exports" / "model.onnx").is_file()
+    assert window.session.state.export == folder.export_reports[0], "the proof on the page is of what is left"
     dialog.reject()
