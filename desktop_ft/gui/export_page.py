@@ -11,6 +11,7 @@ from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings
 from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.gui import words
 from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
@@ -56,14 +57,15 @@ def proof(report: ExportReport) -> str:
 
 def accuracies(report: ExportReport) -> str:
     """What a file that is not exact knows of the validation photos; "" of an exact one."""
-    if report.settings.exact or report.accuracy is None:
+    own, trained = (share_of(share, report.judged) for share in (report.accuracy, report.trained_accuracy))
+    if report.settings.exact or own is None or trained is None:
         return ""
     return tr_n(
         "Of {n:,} validation photo it knows {after}, the trained model {before}.",
         "Of {n:,} validation photos it knows {after}, the trained model {before}.",
         n=report.judged,
-        after=words.percent(report.accuracy),
-        before=words.percent(report.trained_accuracy or 0.0),
+        after=words.interval(own),
+        before=words.interval(trained),
     )
 
 

@@ -1,12 +1,13 @@
 """The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
@@ -15,6 +16,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FilePrecision
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.local_actions import ActionButton, local_actions
@@ -26,7 +28,8 @@ from desktop_ft.runs.run_folder import RunFolder
 
 
 def _accuracy(report: ExportReport) -> str:
-    return "–" if report.accuracy is None else words.percent(report.accuracy)
+    known = share_of(report.accuracy, report.judged)
+    return "–" if known is None else words.interval(known)
 
 
 def _changed(report: ExportReport) -> str:
@@ -78,8 +81,8 @@ _COLUMNS = (
         text=_accuracy,
         sort=lambda report: report.accuracy or 0.0,
         number=True,
-        width=10,
-        help=marked("Share of the validation photos that the file knows."),
+        width=21,
+        help=marked("Share of the validation photos that the file knows, with its 95 % interval."),
     ),
     Column(
         title=marked("Changed answers"),
@@ -127,7 +130,7 @@ class ExportsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Exports of the run {name}", name=words.printable(run.name)))
-        self.resize(1100, 620)
+        self.resize(1240, 640)
         self._session, self.run, self._allowed = session, run, allowed
         self._reports: tuple[ExportReport, ...] = ()
         self._gone: tuple[ExportReport, ...] = ()
@@ -142,10 +145,14 @@ class ExportsDialog(QDialog):
         self._dots = pg.ScatterPlotItem(hoverable=True, tip=None)
         self._dots.sigHovered.connect(self._hover)
         self._dots.sigClicked.connect(self._click)
-        self.plot.addItem(self._dots)
+        self.whiskers = pg.ErrorBarItem()
+        for item in (self.whiskers, self._dots):
+            self.plot.addItem(item)
         self.nothing = label("", "muted", wrap=True)
         self.key = label(
-            tr("● float32   ■ float16   ▲ int8; a colour a format, the filled one is the current row"), "muted", wrap=True
+            tr("● float32   ■ float16   ▲ int8; a colour a format, the filled one is the current row; whiskers: 95 % intervals"),
+            "muted",
+            wrap=True,
         )
         self.formats = label(role="muted", wrap=True)
         self.formats.setTextFormat(Qt.TextFormat.RichText)
@@ -271,7 +278,22 @@ class ExportsDialog(QDialog):
         self.formats.setText(" &nbsp; ".join(named))
         spots = [_spot(report, spent, colours[report.settings.format], report is current) for report, spent in drawn]
         self._dots.setData(spots)
+        self._draw_whiskers(drawn)
         self.plot.getPlotItem().getViewBox().autoRange(padding=0.1)
+
+    def _draw_whiskers(self, drawn: Sequence[tuple[ExportReport, float]]) -> None:
+        """Through each point, the 95 % interval of its accuracy."""
+        known = [(spent, share) for report, spent in drawn if (share := share_of(report.accuracy, report.judged))]
+        shares = 100 * np.array([(share.value, share.low, share.high) for _, share in known]).reshape(-1, 3)
+        value, low, high = shares.T
+        self.whiskers.setVisible(bool(known))
+        self.whiskers.setData(
+            x=np.array([spent for spent, _ in known]),
+            y=value,
+            top=high - value,
+            bottom=value - low,
+            pen=pg.mkPen(self._session.theme.colours.muted, width=self.devicePixelRatioF()),
+        )
 
     def _hover(self, _dots: Any, points: Any, *_: Any) -> None:
         """Say of all points under the pointer what they are: equal ones lie on one another."""

@@ -1,5 +1,6 @@
 """The page Export: what kind of file, its proof, and the files side by side; through real events."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,10 @@ def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
     window.session.state.set_export(folder.export_reports[-1])
     assert dialog.table.rows.rowCount() == 2
     assert dialog.plot.isVisible() and not dialog.nothing.isVisible()
+    assert dialog.table.rows.index(0, 5).data() == "90.0 % (59.6 to 98.2)"
+    reach = dialog.whiskers.boundingRect()
+    assert (reach.top(), reach.bottom()) == pytest.approx((49.0, 98.2), abs=0.1), "8 of 10 to 9 of 10, with their intervals"
+    assert "80.0 % (49.0 to 94.3)" in export.proof_text.text() and "90.0 % (59.6 to 98.2)" in export.proof_text.text()
     dialog.table.select(lambda row: row.settings.precision == "int8")
     assert "1 answer changed" in dialog.about.text()
     assert photo.name in dialog.photos.item(0).text()
@@ -242,6 +247,10 @@ def test_files_that_are_gone_are_marked_and_compared_with_nothing(
     assert main(["exports", str(judged)]) == 0
     said = capsys.readouterr().out
     assert "small.onnx (gone)" in said and "model.onnx (gone)" not in said
+    assert "90.0% (59.6 to 98.2)" in said
+    assert main(["exports", str(judged), "--json"]) == 0
+    for told in json.loads(capsys.readouterr().out):
+        assert told["accuracy"] == 0.9 and told["interval"] == told["trained_interval"] == pytest.approx([0.596, 0.982], abs=1e-3)
     (judged / "exports" / "model.onnx").unlink()
     dialog.refresh()
     assert dialog.nothing.isVisible() and "are gone" in dialog.nothing.text()
@@ -284,7 +293,7 @@ def test_each_point_says_which_file_it_is_and_each_colour_which_format(
     moved = QMouseEvent(QEvent.Type.MouseMove, where, QPointF(where), button, button, Qt.KeyboardModifier.NoModifier)
     QApplication.sendEvent(dialog.plot.viewport(), moved)  # without a screen, what is in front of the window is not known
     qtbot.waitUntil(lambda: "1.onnx" in dialog.plot.toolTip())
-    assert "90.0 %" in dialog.plot.toolTip() and "4.0 ms" in dialog.plot.toolTip() and "0.onnx" not in dialog.plot.toolTip()
+    assert "90.0 % (59.6 to 98.2), 4.0 ms" in dialog.plot.toolTip() and "0.onnx" not in dialog.plot.toolTip()
     QTest.mouseClick(dialog.plot.viewport(), Qt.MouseButton.LeftButton, pos=where)
     qtbot.waitUntil(lambda: Path(dialog.table.current().file).name == "1.onnx")
     dialog.reject()
