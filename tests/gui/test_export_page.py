@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
-from desktop_ft.core.exporting import ExportSettings, FileInput, FilePrecision
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
 from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.exports_dialog import ExportsDialog
@@ -211,6 +211,48 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
     assert out.is_file() and "mine.zip" in export.notice.text and "under way" not in export.notice.text
     assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
+
+
+def test_the_newest_onnx_file_that_is_there_is_tried_whatever_was_exported_last(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+) -> None:
+    folder = RunFolder.open(judged)
+    ncnn = ExportSettings(format="ncnn")
+    for name, settings in (
+        ("first.onnx", AS_IT_IS),
+        ("second.onnx", AS_IT_IS),
+        ("gone.onnx", AS_IT_IS),
+        ("model.ncnn.zip", ncnn),
+    ):
+        folder.add_export_report(report(judged, name, settings=settings))
+        (judged / "exports" / name).touch()
+    (judged / "exports" / "gone.onnx").unlink()
+    window.session.runs.open(judged)
+    assert "model.ncnn.zip" in export.proof_text.text()
+    assert export.trying.ask.isEnabled() and "second.onnx answers" in export.trying.reason.text()
+    (judged / "exports" / "second.onnx").unlink()
+    export.refresh()
+    assert "first.onnx answers" in export.trying.reason.text()
+
+
+def test_the_proof_tells_accuracy_and_time_and_goes_while_another_file_is_written(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    qtbot: QtBot,
+) -> None:
+    (judged / "exports" / "model.onnx").touch()
+    window.session.state.set_export(report(judged, "model.onnx"))
+    assert export.proof_text.isVisible() and "it knows 90.0 % (59.6 to 98.2)" in export.proof_text.text()
+    assert "1 in 3.0 ms, 8 in 20.0 ms" in export.proof_text.text()
+    click(export.export)  # of a run without a model, which fails
+    assert not export.proof_title.isVisible() and not export.proof_text.isVisible()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    export.notice.clear()
+    export.refresh()
+    assert export.proof_text.isVisible(), "a file that was not replaced is still proven"
 
 
 def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPage, window: MainWindow) -> None:
