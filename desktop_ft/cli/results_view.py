@@ -197,3 +197,8 @@ def show_exports(reports: Sequence[ExportReport], place: Callable[[ExportReport]
         )
     head = ["file", "format", "input", "precision", "MB", "accuracy", "changed", *(f"ms, batch {batch}" for batch in batches)]
     terminal.table(head, rows, right=tuple(range(4, len(head))))
+    if batches:
+        terminal.say(
+            "\nThe times were measured when each file was exported, beside whatever else ran then: `desktop-ft export` measures "
+            "anew."
+        )

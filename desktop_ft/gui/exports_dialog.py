@@ -154,6 +154,14 @@ class ExportsDialog(QDialog):
             "muted",
             wrap=True,
         )
+        self.measured = label(
+            tr(
+                "The times were measured when each file was exported, beside whatever else ran then: export it again to measure "
+                "anew."
+            ),
+            "muted",
+            wrap=True,
+        )
         self.formats = label(role="muted", wrap=True)
         self.formats.setTextFormat(Qt.TextFormat.RichText)
         self.about = label(wrap=True)
@@ -190,6 +198,7 @@ class ExportsDialog(QDialog):
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)
         self.table.select(lambda report: current is None or report.file == current.file)
+        self.measured.setVisible(any(report.latency for report in self._reports))
         self._draw()
         self._show_current()
 
@@ -240,6 +249,7 @@ class ExportsDialog(QDialog):
         layout.setSpacing(GAP)
         layout.addWidget(self.notice)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.measured)
         layout.addWidget(beside, 1)
         layout.addLayout(row(self.every, self.reason, None, ActionButton(self.actions_[_FORGET.id]), close))
 

@@ -290,6 +290,8 @@ def test_files_that_are_gone_are_marked_and_compared_with_nothing(
     said = capsys.readouterr().out
     assert "small.onnx (gone)" in said and "model.onnx (gone)" not in said
     assert "90.0% (59.6 to 98.2)" in said
+    assert "measured when each file was exported" in said and "measured when each file was exported" in dialog.measured.text()
+    assert dialog.measured.isVisible()
     assert main(["exports", str(judged), "--json"]) == 0
     for told in json.loads(capsys.readouterr().out):
         assert told["accuracy"] == 0.9 and told["interval"] == told["trained_interval"] == pytest.approx([0.596, 0.982], abs=1e-3)
@@ -306,7 +308,7 @@ def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPag
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None
     assert dialog.table.rows.rowCount() == 1
-    assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text()
+    assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text() and not dialog.measured.isVisible()
     dialog.reject()
 
 
