@@ -25,6 +25,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Page, Progress, button, card, label, letters_width, row
 from desktop_ft.jobs import help_texts
+from desktop_ft.plugin_manager import Origin, PluginRecord, PluginState
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -143,7 +144,16 @@ class ExportPage(Page):
             for exporter in self._session.plugins.exporters:
                 self.format.addItem(tr(exporter.title), exporter.name)
             self.format.setCurrentIndex(max(0, self.format.findData(self._settings.format)))
+        self._tell_of_more()
         self._choose_format()
+
+    def _tell_of_more(self) -> None:
+        """Name the plugins that ship, bring more formats, and are off."""
+        off = [each for each in self._session.plugins.records if _brings_formats(each) and each.state is PluginState.DISABLED]
+        self.more.setText(tr("More formats come as plugins that are off: {names}", names=", ".join(each.name for each in off)))
+        self.more.setToolTip("\n".join(f"{each.name}: {tr(each.about)}" for each in off))
+        for widget in (self.more, self.to_plugins):
+            widget.setVisible(bool(off))
 
     def _choose_format(self) -> None:
         if self.format.count():
@@ -253,6 +263,9 @@ class ExportPage(Page):
                 button(tr("Choose…"), self._choose),
             )
         )
+        self.more = label(role="muted", wrap=True)
+        self.to_plugins = button(tr("Plugins…"), lambda: self._session.state.go("plugins"), tip=tr("Turn them on there."))
+        layout.addLayout(row(self.more, self.to_plugins))
         self.bundle = button(
             tr("Bundle…"),
             self._bundle,
@@ -408,6 +421,10 @@ class ExportPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self.refresh()
+
+
+def _brings_formats(found: PluginRecord) -> bool:
+    return found.origin is Origin.BUILT_IN and "register_exporters" in found.hooks
 
 
 def _title(report: ExportReport) -> str:

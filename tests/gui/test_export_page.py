@@ -269,6 +269,18 @@ def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPa
     assert Path(export.file.text()).name == "model.onnx"
 
 
+def test_formats_that_plugins_bring_are_told_of_while_these_are_off(export: ExportPage, window: MainWindow, qtbot: QtBot) -> None:
+    assert export.more.text().endswith("torch_export, openvino_export, ncnn_export, coreml_export")
+    assert "PyTorch program" in export.more.toolTip()
+    click(export.to_plugins)
+    assert window.session.state.page == "plugins"
+    qtbot.waitUntil(lambda: window.session.plugin_work.can_begin)
+    window.session.plugin_work.turn("torch_export", on=True)
+    qtbot.waitUntil(lambda: "torch_export" not in export.more.text(), timeout=LONG)
+    window.session.state.go("export")
+    assert export.format.findData("torch") > 0 and "openvino_export" in export.more.text() and export.to_plugins.isVisible()
+
+
 def test_files_that_are_gone_are_marked_and_compared_with_nothing(
     export: ExportPage,
     judged: Path,  # noqa: F811
