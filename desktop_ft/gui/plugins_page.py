@@ -40,6 +40,7 @@ _MEANINGS = {
     PluginState.SHADOWED: marked("It is left out: {reason}."),
     PluginState.MISNAMED: marked("It is left out: {reason}."),
 }
+_TAKEN_AWAY = marked("It is off. What it brought is taken away.")
 _KINDS = {
     "backbone": marked("Networks"),
     "augmentation": marked("Augmentations"),
@@ -303,7 +304,8 @@ def _is_off(found: PluginRecord) -> bool:
 
 
 def _meaning(found: PluginRecord) -> str:
-    said = tr(_MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
+    off_again = found.state is PluginState.DISABLED and found.was_on
+    said = tr(_TAKEN_AWAY if off_again else _MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
     if found.lacks and _is_off(found):
         lacks = tr("It needs what is not installed here. Install that first: {command}", command=words.printable(found.lacks))
         return f"{said} {lacks}"

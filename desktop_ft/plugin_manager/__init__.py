@@ -160,7 +160,8 @@ def _let_go(plugins: Plugins, found: Mapping[str, Candidate], trusted: trust.Tru
 def _settled(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> PluginRecord:
     """What becomes of `candidate`, which is loaded unless it is already, or must not be."""
     if untrusted := _untrusted(candidate, trusted, plugins.safe_mode):
-        return untrusted
+        before = plugins.let_go.get(candidate.name)
+        return replace(untrusted, was_on=before is not None and candidate.is_as(before))
     if candidate.name in plugins.imported:
         return plugins.imported[candidate.name][1]
     return (load if candidate.origin is Origin.BUILT_IN else load_foreign)(plugins, candidate)

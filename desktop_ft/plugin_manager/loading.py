@@ -56,6 +56,7 @@ class PluginRecord:
         hooks: names of the hooks that stand in its source; none where only its import can tell.
         tampers: whether it has replaced something of Python or of a library.
         fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
+        was_on: whether these files of it were run since the application started, and are not any more.
     """
 
     name: str
@@ -74,6 +75,7 @@ class PluginRecord:
     hooks: tuple[str, ...] = ()
     tampers: bool = False
     fingerprint: str = ""
+    was_on: bool = False
 
     @property
     def advice(self) -> str:
@@ -93,6 +95,7 @@ class Plugins:
     Attributes:
         safe_mode: whether built-in plugins alone are loaded.
         imported: by name, what was imported of them, whether well or not, and what became of it.
+        let_go: by name, what was imported and is not any more.
         records: of every plugin that was found when last was looked.
     """
 
@@ -109,6 +112,7 @@ class Plugins:
         self.manager.add_hookspecs(hookspecs)
         self.safe_mode = safe_mode
         self.imported: dict[str, tuple[Candidate, PluginRecord]] = {}
+        self.let_go: dict[str, Candidate] = {}
         self.records: list[PluginRecord] = []
 
     def without_sinks(self) -> "Plugins":
@@ -237,6 +241,7 @@ def unload(plugins: Plugins, name: str) -> None:
     if (imported := plugins.imported.pop(name, None)) is not None:
         _drop(plugins, name)
         _forget_modules(imported[0])
+        plugins.let_go[name] = imported[0]
 
 
 def _forget_modules(candidate: Candidate) -> None:
