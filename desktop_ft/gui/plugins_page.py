@@ -197,9 +197,10 @@ class PluginsPage(Page):
             each.setEnabled(free)
         self.waits.setText("" if free else tr(_BUSY, work=words.printable(self._work.under_way)))
         self.waits.setVisible(not free and not self._work.busy)
-        if self._session.plugins.safe_mode:
-            self.turn.setEnabled(False)
-            self.turn.setToolTip(tr("Desktop FT was started without plugins. Start it again with them."))
+        foreign = self._shown is not None and self._shown.origin is not Origin.BUILT_IN
+        kept_off = self._session.plugins.safe_mode and foreign
+        self.turn.setEnabled(free and not kept_off)
+        self.turn.setToolTip(tr("Desktop FT was started without plugins. Start it again with them.") if kept_off else "")
 
     def _turn(self) -> None:
         if self._shown is not None:

@@ -48,7 +48,7 @@ NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
 
 
 def load_plugins(*, safe_mode: bool = False, only: str = "") -> Plugins:
-    """Find and load every enabled plugin, or the one called `only`. `safe_mode` loads the built-ins, as does `NO_PLUGINS`."""
+    """Find and load every enabled plugin, or the one called `only`; with `safe_mode`, or `NO_PLUGINS`, of the built-in ones."""
     plugins = Plugins(safe_mode=safe_mode or bool(os.environ.get(NO_PLUGINS)))
     _look(plugins, [candidate for candidate in find_plugins() if not only or candidate.name == only])
     return plugins
@@ -72,7 +72,7 @@ def look_again(plugins: Plugins) -> None:
 
 
 def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
-    trusted = trust.Trust() if plugins.safe_mode else trust.read()
+    trusted = _kept(plugins.safe_mode)
     blamed = {} if plugins.safe_mode else trust.blamed()
     news: list[_Change] = [partial(trust.Trust.with_stopped, name=name, why=why) for name, why in blamed.items()]
     trusted = _after(news, trusted)
@@ -97,6 +97,16 @@ def _look(plugins: Plugins, candidates: Iterable[Candidate]) -> None:
         with contextlib.suppress(UserError):  # on a full disk they are tried again at the next start
             trust.change(partial(_after, news))
             trust.forget_blame(blamed)
+
+
+def _kept(safe_mode: bool) -> trust.Trust:
+    """What the person trusts; in safe mode nothing where that cannot be read."""
+    try:
+        return trust.read()
+    except UserError:
+        if safe_mode:
+            return trust.Trust()
+        raise
 
 
 def turn(plugins: Plugins, name: str, *, on: bool) -> PluginRecord | None:
@@ -195,7 +205,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         cure = take_away if is_part(name) else tr(NAMING)
         return record_of(candidate, PluginState.MISNAMED, reason.rstrip(".。"), cure=cure)
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
-    if safe_mode:
+    if safe_mode and not ours:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
     if reason := incompatible(candidate):
         return record_of(candidate, PluginState.INCOMPATIBLE, reason, cure=_another(candidate))

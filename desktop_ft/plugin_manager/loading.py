@@ -167,10 +167,10 @@ class Plugins:
         if record.state not in _CAN_BE_TURNED_ON:
             return Elsewhere(source, record.advice)
         needed = record.advice if record.state is PluginState.FAILED and record.lacks else ""
-        return Elsewhere(source, f"{needed} {self._turning_on(record.name)}".strip())
+        return Elsewhere(source, f"{needed} {self._turning_on(record.name, record.origin)}".strip())
 
-    def _turning_on(self, name: str) -> str:
-        if self.safe_mode:
+    def _turning_on(self, name: str, origin: Origin = Origin.FOLDER) -> str:
+        if self.safe_mode and origin is not Origin.BUILT_IN:
             return tr("This start is without plugins: start without --no-plugins.")
         return tr("Turn it on with `desktop-ft plugins enable {name}`, or on the page Plugins.", name=name)
 
