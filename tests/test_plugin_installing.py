@@ -122,7 +122,7 @@ def test_one_that_stays_is_left_alone(project: Path, marker: Path, home: Path) -
 
 
 def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, home: Path, tmp_path: Path) -> None:
-    code = (project / "mine" / "__init__.py").read_text()
+    code, api = (project / "mine" / "__init__.py").read_text(), 'DESKTOP_FT_API = ">=1,<2"\n'
 
     def folder(name: str, **files: str) -> Path:
         place = tmp_path / "refused" / name
@@ -136,6 +136,8 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
     refused = {
         tmp_path / "nowhere": "There is nothing at",
         folder("empty"): "There is no plugin in",
+        folder("slip", mine=f"{api}def register(:\n"): "mine.py is no Python in line 2: invalid syntax.* Correct",
+        folder("slip_inside", __init__=f"{api}x = (\n"): "__init__.py is no Python in line 2: .* never closed",
         folder("no_plugin", module="x = 1\n"): "There is no plugin in",
         folder("two", one=code, other=code): "more than one plugin in .*: one.py, other.py",
         folder("onnx_export", __init__=code): "There is a plugin 'onnx_export' already",

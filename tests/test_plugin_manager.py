@@ -443,12 +443,17 @@ def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.Monkey
 
 def test_without_plugins_only_built_ins_are_loaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "mine.py").write_text(GOOD.format(name="mine"))
-    set_enabled("mine", on=True)
+    for name in ("mine", "csv_sink"):
+        set_enabled(name, on=True)
     command = [sys.executable, "-m", "desktop_ft", "--no-plugins", "plugins", "--json"]
     told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert next(each for each in told if each["name"] == "mine")["state"] == "disabled"
     assert "safe mode" in next(each for each in told if each["name"] == "mine")["reason"]
+    states = {each["name"]: each["state"] for each in told}
+    assert (states["csv_sink"], states["torch_export"]) == ("loaded", "disabled"), "ours, turned on or not"
     assert record("mine").state is PluginState.LOADED
+    (folder.parent / "plugins.json").write_text("{")
+    assert load_plugins(safe_mode=True).records, "which is to help where something is damaged"
 
 
 def test_a_shadowed_plugin_is_the_built_in_one_to_the_person(folder: Path) -> None:

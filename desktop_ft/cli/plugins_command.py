@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from desktop_ft.cli.terminal import Terminal
-from desktop_ft.plugin_manager import NO_PLUGINS, PluginRecord, PluginState, load_plugins, set_enabled, trouble
+from desktop_ft.plugin_manager import NO_PLUGINS, Origin, PluginRecord, PluginState, load_plugins, set_enabled, trouble
 from desktop_ft.plugin_manager.trust import TRIED_WITHIN_S
 
 _FAILED = 1
@@ -77,8 +77,10 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=True, trying=lambda: terminal.note(tried))
     found = _called(arguments.name, _records(terminal))
     failed = next((each for each in found[:1] if each.state is not PluginState.LOADED), None)
-    _tell(found, arguments, terminal, told=None if os.environ.get(NO_PLUGINS) else failed)
-    if _is_without(arguments.name, "on", terminal):
+    without = _is_without(found)
+    _tell(found, arguments, terminal, told=None if without else failed)
+    if without:
+        _tell_without(arguments.name, "on", terminal)
         return 0
     if failed is not None:
         return terminal.fail(_sentence(failed), _FAILED)
@@ -88,18 +90,23 @@ def _enable(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _disable(arguments: argparse.Namespace, terminal: Terminal) -> int:
     set_enabled(arguments.name, on=False)
-    _tell(_called(arguments.name, _records(terminal)), arguments, terminal)
-    if not _is_without(arguments.name, "off", terminal):
+    found = _called(arguments.name, _records(terminal))
+    _tell(found, arguments, terminal)
+    if _is_without(found):
+        _tell_without(arguments.name, "off", terminal)
+    else:
         terminal.note(f"{arguments.name} is off.")
     return 0
 
 
-def _is_without(name: str, turned: str, terminal: Terminal) -> bool:
-    """Whether this start is without plugins, which is told: what was asked for is kept for the next one with them."""
-    if not os.environ.get(NO_PLUGINS):
-        return False
+def _is_without(found: Sequence[PluginRecord]) -> bool:
+    """Whether this start is without plugins of others, and the first of `found` is one."""
+    return bool(os.environ.get(NO_PLUGINS)) and not any(each.origin is Origin.BUILT_IN for each in found[:1])
+
+
+def _tell_without(name: str, turned: str, terminal: Terminal) -> None:
+    """Say that what was asked for is kept for the next start with plugins."""
     terminal.note(f"{name} is turned {turned}, and that is kept. Plugins are off in this start (--no-plugins), whatever is kept.")
-    return True
 
 
 def _install(arguments: argparse.Namespace, terminal: Terminal) -> int:

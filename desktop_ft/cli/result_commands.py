@@ -13,6 +13,7 @@ from desktop_ft.cli.recipe_options import add_field, by_option
 from desktop_ft.cli.results_view import (
     evaluation_document,
     export_document,
+    in_a_cell,
     share,
     show_accuracy,
     show_export,
@@ -316,7 +317,7 @@ def _runs(arguments: argparse.Namespace, terminal: Terminal) -> int:
 
 def _accuracy(row: RunSummary) -> str:
     if known := accuracy_of(row):
-        return f"{known.value:.1%} ({100 * known.low:.1f} to {100 * known.high:.1f})"
+        return in_a_cell(known)
     return "" if row.accuracy is None else f"{row.accuracy:.1%}"
 
 

@@ -9,6 +9,7 @@ from desktop_ft.cli.terminal import Terminal, printable
 from desktop_ft.core.metrics import Evaluation, ExportReport, Interval
 from desktop_ft.core.words import count
 from desktop_ft.evaluation.certainty import Figures, figures
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.evaluation.selective import Selection, coverage_curve
 
 
@@ -114,6 +115,11 @@ def _told(figure: Interval) -> str:
     return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
 
 
+def in_a_cell(figure: Interval) -> str:
+    """A share with its 95 % interval, as short as a table wants it."""
+    return f"{figure.value:.1%} ({100 * figure.low:.1f} to {100 * figure.high:.1f})"
+
+
 def interval_of(evaluation: Evaluation) -> list[float]:
     """The 95 % interval of the accuracy, low and high."""
     return [evaluation.accuracy.low, evaluation.accuracy.high]
@@ -140,7 +146,9 @@ def export_document(report: ExportReport, out: Path) -> dict[str, object]:
         "changed": [asdict(changed) for changed in report.changed],
         "judged": report.judged,
         "accuracy": report.accuracy,
+        "interval": _ends(share_of(report.accuracy, report.judged)),
         "trained_accuracy": report.trained_accuracy,
+        "trained_interval": _ends(share_of(report.trained_accuracy, report.judged)),
         "latency_ms": {latency.batch: latency.milliseconds for latency in report.latency},
         "unverified": report.unverified,
     }
@@ -156,11 +164,12 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         f"{size}, loaded again in a process of its own and compared on {report.compared} of your pictures: largest relative "
         f"difference {report.largest_difference:.1e}, changed answers {report.changed_answers}."
     )
-    if report.accuracy is not None:
-        allowed = f" (percentage points that may be lost: {report.settings.largest_drop:g})" if not report.settings.exact else ""
+    own, trained = (share_of(share, report.judged) for share in (report.accuracy, report.trained_accuracy))
+    if own is not None and trained is not None:
+        allowed = f"; percentage points that may be lost: {report.settings.largest_drop:g}" if not report.settings.exact else ""
         terminal.say(
-            f"Accuracy on {count(report.judged, 'validation photo')}: {report.accuracy:.1%}, of the trained model "
-            f"{report.trained_accuracy:.1%}{allowed}."
+            f"Accuracy on {count(report.judged, 'validation photo')}: {_told(own)}, of the trained model "
+            f"{_told(trained)}{allowed}. In brackets: 95 % intervals."
         )
     if report.latency:
         spent = ", ".join(f"{latency.batch} in {latency.milliseconds:.1f} ms" for latency in report.latency)
@@ -181,10 +190,15 @@ def show_exports(reports: Sequence[ExportReport], place: Callable[[ExportReport]
                 settings.input,
                 settings.precision,
                 f"{report.bytes / 1e6:.1f}",
-                "–" if report.accuracy is None else f"{report.accuracy:.1%}",
+                "–" if (known := share_of(report.accuracy, report.judged)) is None else in_a_cell(known),
                 "not run here" if report.unverified else f"{report.changed_answers} of {report.compared}",
                 *(spent.get(batch, "–") for batch in batches),
             ]
         )
     head = ["file", "format", "input", "precision", "MB", "accuracy", "changed", *(f"ms, batch {batch}" for batch in batches)]
     terminal.table(head, rows, right=tuple(range(4, len(head))))
+    if batches:
+        terminal.say(
+            "\nThe times were measured when each file was exported, beside whatever else ran then: `desktop-ft export` measures "
+            "anew."
+        )

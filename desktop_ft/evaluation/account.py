@@ -14,7 +14,7 @@ from desktop_ft.core.recipe import Balance, Optimisation, Optimizer, Recipe, Sch
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.words import duration, epoch_count
 from desktop_ft.evaluation.charts import Line, line_chart
-from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.intervals import share_of, wilson
 from desktop_ft.evaluation.markup import facts, folded, interval, name, percent, section, table, text
 
 _LISTED_PROBLEMS = 200
@@ -234,7 +234,7 @@ def exported(exports: Sequence[ExportReport]) -> str:
             str(report.compared) if not report.unverified else text(tr("not run here")),
             f"{report.largest_difference:.1e}" if not report.unverified else "–",
             str(report.changed_answers) if not report.unverified else "–",
-            "–" if report.accuracy is None else percent(report.accuracy),
+            _accuracy_of(report),
         )
         for report in exports
     ]
@@ -254,3 +254,8 @@ def exported(exports: Sequence[ExportReport]) -> str:
         tr("Accuracy"),
     )
     return section(tr("The exported file"), f"<p>{text(said)}</p>", table(head, rows, numbers_from=2))
+
+
+def _accuracy_of(report: ExportReport) -> str:
+    known = share_of(report.accuracy, report.judged)
+    return "–" if known is None else f"{percent(known.value)} ({interval(known)})"

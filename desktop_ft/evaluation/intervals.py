@@ -28,6 +28,11 @@ def wilson(hits: int, of: int) -> Interval:
     return Interval(value=share, low=max(0.0, min(share, centre - half)), high=min(1.0, max(share, centre + half)))
 
 
+def share_of(share: float | None, of: int) -> Interval | None:
+    """The `share` that was counted of `of` things, with its interval; None where it is not known, or not of how many."""
+    return wilson(round(share * of), of) if share is not None and of else None
+
+
 def f1_interval(hits: int, called: int, support: int) -> Interval:
     """F1 of a class with its 95 % interval.
 

@@ -1,6 +1,7 @@
 """The page Export: write the model to a file, see the proof, and try it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker
@@ -11,6 +12,7 @@ from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings
 from desktop_ft.core.help import HelpCard
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.metrics import ExportReport, Threshold
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.gui import words
 from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
@@ -23,6 +25,7 @@ from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Page, Progress, button, card, label, letters_width, row
 from desktop_ft.jobs import help_texts
+from desktop_ft.plugin_manager import Origin, PluginRecord, PluginState
 from desktop_ft.runs.run_folder import RunFolder
 
 
@@ -51,20 +54,27 @@ def proof(report: ExportReport) -> str:
         if report.changed_answers
         else tr("No answer changed.")
     )
-    return f"{compared} {changed} {accuracies(report)}".strip()
+    return " ".join(filter(None, (compared, changed, _accuracies(report), _latency(report))))
 
 
-def accuracies(report: ExportReport) -> str:
-    """What a file that is not exact knows of the validation photos; "" of an exact one."""
-    if report.settings.exact or report.accuracy is None:
+def _accuracies(report: ExportReport) -> str:
+    """What the file knows of the validation photos; "" where that is not known."""
+    own, trained = (share_of(share, report.judged) for share in (report.accuracy, report.trained_accuracy))
+    if own is None or trained is None:
         return ""
     return tr_n(
         "Of {n:,} validation photo it knows {after}, the trained model {before}.",
         "Of {n:,} validation photos it knows {after}, the trained model {before}.",
         n=report.judged,
-        after=words.percent(report.accuracy),
-        before=words.percent(report.trained_accuracy or 0.0),
+        after=words.interval(own),
+        before=words.interval(trained),
     )
+
+
+def _latency(report: ExportReport) -> str:
+    """How long it took to answer; "" where that was not measured."""
+    spent = [tr("{n} in {spent:.1f} ms", n=each.batch, spent=each.milliseconds) for each in report.latency]
+    return tr("Photos answered at once here: {spent}.", spent=", ".join(spent)) if spent else ""
 
 
 def outdated(report: ExportReport, kept: Threshold | None) -> str:
@@ -90,6 +100,7 @@ class ExportPage(Page):
         self._session = session
         self._settings = AS_IT_IS
         self._shown = self._part = ""
+        self._askable: tuple[ExportReport, ...] = ()
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -108,8 +119,7 @@ class ExportPage(Page):
         runs.ended.connect(self._over)
         runs.threshold_kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
-        state.export_changed.connect(self.trying.show_model)
-        state.export_changed.connect(self.refresh)
+        state.export_changed.connect(self._exported)
         session.plugin_work.changed.connect(self._fill_formats)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
@@ -134,7 +144,16 @@ class ExportPage(Page):
             for exporter in self._session.plugins.exporters:
                 self.format.addItem(tr(exporter.title), exporter.name)
             self.format.setCurrentIndex(max(0, self.format.findData(self._settings.format)))
+        self._tell_of_more()
         self._choose_format()
+
+    def _tell_of_more(self) -> None:
+        """Name the plugins that ship, bring more formats, and are off."""
+        off = [each for each in self._session.plugins.records if _brings_formats(each) and each.state is PluginState.DISABLED]
+        self.more.setText(tr("More formats come as plugins that are off: {names}", names=", ".join(each.name for each in off)))
+        self.more.setToolTip("\n".join(f"{each.name}: {tr(each.about)}" for each in off))
+        for widget in (self.more, self.to_plugins):
+            widget.setVisible(bool(off))
 
     def _choose_format(self) -> None:
         if self.format.count():
@@ -168,7 +187,8 @@ class ExportPage(Page):
         return str(run / "exports" / self._settings.file_name(exporters.get(self._settings.format).suffix))
 
     def _show_proof(self, report: ExportReport | None) -> None:
-        shown = report is not None and self.notice.text == ""
+        under_way = not self.progress.isHidden()  # what comes of that is another file's proof
+        shown = report is not None and self.notice.text == "" and not under_way
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)
@@ -184,7 +204,8 @@ class ExportPage(Page):
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
-        where = f"{words.printable(str(place or report.file))} · {words.size(report.bytes)}\n" if report.accepted else ""
+        last = tr("Exported last: {file}", file=words.printable(str(place or report.file)))
+        where = f"{last} · {words.size(report.bytes)}\n" if report.accepted else ""
         self.proof_text.setText(where + proof(report))
 
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
@@ -242,6 +263,9 @@ class ExportPage(Page):
                 button(tr("Choose…"), self._choose),
             )
         )
+        self.more = label(role="muted", wrap=True)
+        self.to_plugins = button(tr("Plugins…"), lambda: self._session.state.go("plugins"), tip=tr("Turn them on there."))
+        layout.addLayout(row(self.more, self.to_plugins))
         self.bundle = button(
             tr("Bundle…"),
             self._bundle,
@@ -279,9 +303,17 @@ class ExportPage(Page):
         return "" if self.format.count() else tr("No export format is on offer.")
 
     def _model(self) -> Path | None:
-        report = self._session.state.export
-        tried = report is not None and report.accepted and report.settings.format == AS_IT_IS.format
-        return self._place(report) if tried else None
+        """The ONNX file of the run that was exported last and is still there."""
+        return next((place for report in self._askable if (place := self._place(report))), None)
+
+    def _look_for_models(self) -> None:
+        """Find out what of the run was exported that can be asked, the newest first."""
+        run, last = self._session.state.run, self._session.state.export
+        kept: tuple[ExportReport, ...] = ()
+        with suppress(UserError):  # that it is damaged is told where the run is opened
+            kept = RunFolder(run).export_reports if run is not None else ()
+        known = [*([last] if last is not None else []), *reversed(kept)]
+        self._askable = tuple(report for report in known if report.accepted and report.settings.format == AS_IT_IS.format)
 
     def _place(self, report: ExportReport | None) -> Path | None:
         """Where the file of `report` is; None where it is gone, or another is in its place."""
@@ -295,9 +327,15 @@ class ExportPage(Page):
         except UserError:  # the page Results tells of it
             return None
 
+    def _exported(self) -> None:
+        self._look_for_models()
+        self.trying.show_model()
+        self.refresh()
+
     def _new_run(self) -> None:
         run = self._session.state.run
         self.notice.clear()
+        self._look_for_models()
         self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self._suggest()
@@ -383,6 +421,10 @@ class ExportPage(Page):
     def _over(self) -> None:
         self.progress.end()
         self.refresh()
+
+
+def _brings_formats(found: PluginRecord) -> bool:
+    return found.origin is Origin.BUILT_IN and "register_exporters" in found.hooks
 
 
 def _title(report: ExportReport) -> str:

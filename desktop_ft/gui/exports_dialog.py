@@ -1,11 +1,13 @@
 """The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QSplitter, QVBoxLayout, QWidget
@@ -14,8 +16,11 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FilePrecision
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.gui import words
-from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
+from desktop_ft.gui.actions import ActionSpec
+from desktop_ft.gui.local_actions import ActionButton, local_actions
+from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot, square
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, filling, label, row
@@ -23,7 +28,8 @@ from desktop_ft.runs.run_folder import RunFolder
 
 
 def _accuracy(report: ExportReport) -> str:
-    return "–" if report.accuracy is None else words.percent(report.accuracy)
+    known = share_of(report.accuracy, report.judged)
+    return "–" if known is None else words.interval(known)
 
 
 def _changed(report: ExportReport) -> str:
@@ -60,7 +66,7 @@ _BATCHES = {1: marked("1 picture, ms"), 8: marked("8, ms"), 32: marked("32, ms")
 
 _COLUMNS = (
     Column(title=marked("File"), text=lambda report: words.printable(Path(report.file).name)),
-    Column(title=marked("Format"), text=lambda report: report.settings.format, width=8),
+    Column(title=marked("Format"), text=lambda report: report.settings.format, width=10),
     Column(title=marked("Input"), text=lambda report: words.title(report.settings.input), width=9),
     Column(title=marked("Precision"), text=lambda report: words.title(report.settings.precision), width=10),
     Column(
@@ -75,8 +81,8 @@ _COLUMNS = (
         text=_accuracy,
         sort=lambda report: report.accuracy or 0.0,
         number=True,
-        width=10,
-        help=marked("Share of the validation photos that the file knows."),
+        width=21,
+        help=marked("Share of the validation photos that the file knows, with its 95 % interval."),
     ),
     Column(
         title=marked("Changed answers"),
@@ -93,6 +99,15 @@ _COLUMNS = (
 _NONE = marked("Nothing was exported from this run yet. Export it on the page behind this window.")
 _NOT_TIMED = marked("None of these files was timed here. Export them again to see accuracy over latency.")
 _ALL_GONE = marked("The files that were exported from this run are gone. Export them again.")
+_FORGET = ActionSpec(
+    id="export.forget",
+    menu=marked("Exports"),
+    text=marked("Forget"),
+    tip=marked("Take a file that is gone out of this list. What is written on the disk stays as it is."),
+    handler="forget",
+    shortcut="Del",
+    enabled="can_forget",
+)
 _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
 
 
@@ -115,7 +130,7 @@ class ExportsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Exports of the run {name}", name=words.printable(run.name)))
-        self.resize(1100, 620)
+        self.resize(1240, 640)
         self._session, self.run, self._allowed = session, run, allowed
         self._reports: tuple[ExportReport, ...] = ()
         self._gone: tuple[ExportReport, ...] = ()
@@ -127,12 +142,28 @@ class ExportsDialog(QDialog):
         self.plot = make_plot(tr("Validation accuracy, %"), tr("milliseconds for 1 picture"))
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setAccessibleName(tr("Accuracy over latency"))
-        self._dots = pg.ScatterPlotItem()
-        self.plot.addItem(self._dots)
+        self._dots = pg.ScatterPlotItem(hoverable=True, tip=None)
+        self._dots.sigHovered.connect(self._hover)
+        self._dots.sigClicked.connect(self._click)
+        self.whiskers = pg.ErrorBarItem()
+        for item in (self.whiskers, self._dots):
+            self.plot.addItem(item)
         self.nothing = label("", "muted", wrap=True)
         self.key = label(
-            tr("● float32   ■ float16   ▲ int8; a colour a format, the filled one is the current row"), "muted", wrap=True
+            tr("● float32   ■ float16   ▲ int8; a colour a format, the filled one is the current row; whiskers: 95 % intervals"),
+            "muted",
+            wrap=True,
         )
+        self.measured = label(
+            tr(
+                "The times were measured when each file was exported, beside whatever else ran then: export it again to measure "
+                "anew."
+            ),
+            "muted",
+            wrap=True,
+        )
+        self.formats = label(role="muted", wrap=True)
+        self.formats.setTextFormat(Qt.TextFormat.RichText)
         self.about = label(wrap=True)
         self.photos = QListWidget()
         self.photos.setAccessibleName(tr("Changed answers"))
@@ -143,6 +174,7 @@ class ExportsDialog(QDialog):
             tip=tr("Writes the model in every precision of every format, next to what is there, and proves each."),
         )
         self.reason = label(role="muted")
+        self.actions_ = local_actions((_FORGET,), self, self.table, session.theme)
         self._arrange()
         self._enable()
         runs, training = session.runs, session.training
@@ -166,8 +198,29 @@ class ExportsDialog(QDialog):
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)
         self.table.select(lambda report: current is None or report.file == current.file)
+        self.measured.setVisible(any(report.latency for report in self._reports))
         self._draw()
         self._show_current()
+
+    @property
+    def can_forget(self) -> bool:
+        """Whether the file of the current row is gone."""
+        return self.table.current() in self._gone
+
+    def forget(self) -> None:
+        """Take the current row, whose file is gone, out of the list for good; the one that comes in its place is chosen."""
+        report, place, state = self.table.current(), self.table.currentIndex().row(), self._session.state
+        try:
+            folder = RunFolder.open(self.run)
+            folder.forget_export(report)
+        except UserError as error:
+            self.notice.fail(error)
+            return
+        if state.run == self.run and state.export == report:
+            state.set_export(next(reversed(folder.export_reports), None))  # draws this anew, too
+        else:
+            self.refresh()
+        self.table.selectRow(min(place, self.table.proxy.rowCount() - 1))
 
     def done(self, result: int) -> None:
         """Free the plot, once: Qt calls this again when what it belongs to is closed."""
@@ -185,6 +238,7 @@ class ExportsDialog(QDialog):
         chart = QVBoxLayout(drawn)
         chart.setContentsMargins(0, 0, 0, 0)
         chart.addWidget(filling(self.plot, self.nothing), 1)
+        chart.addWidget(self.formats)
         chart.addWidget(self.key)
         beside.addWidget(drawn)
         beside.addWidget(lists)
@@ -195,8 +249,9 @@ class ExportsDialog(QDialog):
         layout.setSpacing(GAP)
         layout.addWidget(self.notice)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.measured)
         layout.addWidget(beside, 1)
-        layout.addLayout(row(self.every, self.reason, None, close))
+        layout.addLayout(row(self.every, self.reason, None, ActionButton(self.actions_[_FORGET.id]), close))
 
     def _enable(self, *_: object) -> None:
         busy, part = self._session.runs.busy, self._session.runs.part
@@ -220,20 +275,47 @@ class ExportsDialog(QDialog):
         drawn = [(report, spent) for report in there if report.accuracy is not None and (spent := _latency(1, report))]
         self.plot.setVisible(bool(drawn))
         self.key.setVisible(bool(drawn))
+        self.formats.setVisible(bool(drawn))
         self.nothing.setVisible(not drawn)
         self.nothing.setText(tr(_NOT_TIMED if there else _ALL_GONE if self._reports else _NONE))
         colour_plot(self.plot, self._session.theme.colours)
         current = self.table.current()
         formats = sorted({report.settings.format for report in self._reports})
 
-        def colour(report: ExportReport) -> str:
-            return SERIES[formats.index(report.settings.format) % len(SERIES)]
-
-        self._dots.setData([_spot(report, spent, colour(report), report is current) for report, spent in drawn])
+        colours = {name: SERIES[number % len(SERIES)] for number, name in enumerate(formats)}
+        shown = {report.settings.format for report, _ in drawn}
+        named = [square(colours[name], html.escape(words.printable(name))) for name in formats if name in shown]
+        self.formats.setText(" &nbsp; ".join(named))
+        spots = [_spot(report, spent, colours[report.settings.format], report is current) for report, spent in drawn]
+        self._dots.setData(spots)
+        self._draw_whiskers(drawn)
         self.plot.getPlotItem().getViewBox().autoRange(padding=0.1)
+
+    def _draw_whiskers(self, drawn: Sequence[tuple[ExportReport, float]]) -> None:
+        """Through each point, the 95 % interval of its accuracy."""
+        known = [(spent, share) for report, spent in drawn if (share := share_of(report.accuracy, report.judged))]
+        shares = 100 * np.array([(share.value, share.low, share.high) for _, share in known]).reshape(-1, 3)
+        value, low, high = shares.T
+        self.whiskers.setVisible(bool(known))
+        self.whiskers.setData(
+            x=np.array([spent for spent, _ in known]),
+            y=value,
+            top=high - value,
+            bottom=value - low,
+            pen=pg.mkPen(self._session.theme.colours.muted, width=self.devicePixelRatioF()),
+        )
+
+    def _hover(self, _dots: Any, points: Any, *_: Any) -> None:
+        """Say of all points under the pointer what they are: equal ones lie on one another."""
+        self.plot.setToolTip("\n".join(_point(point.data()) for point in points))
+
+    def _click(self, _dots: Any, points: Any, *_: Any) -> None:
+        chosen = points[0].data()
+        self.table.select(lambda report: report == chosen)
 
     def _show_current(self, *_: object) -> None:
         report: ExportReport | None = self.table.current()
+        self.actions_.refresh()
         self._draw()
         self.photos.clear()
         self.photos.setVisible(bool(report and report.changed))
@@ -268,11 +350,22 @@ class ExportsDialog(QDialog):
 def _spot(report: ExportReport, spent: float, colour: str, current: bool) -> dict[str, Any]:
     return {
         "pos": (spent, 100 * (report.accuracy or 0.0)),
+        "data": report,
         "symbol": _SYMBOLS[report.settings.precision],
         "size": 18 if current else 11,
         "pen": pg.mkPen(colour, width=2),
         "brush": pg.mkBrush(colour) if current else None,
     }
+
+
+def _point(report: ExportReport) -> str:
+    """What a point of the chart says of the file that it stands for."""
+    return tr(
+        "{file}: {accuracy}, {spent} ms for 1 picture",
+        file=words.printable(Path(report.file).name),
+        accuracy=_accuracy(report),
+        spent=_latency_text(1, report),
+    )
 
 
 def _about(report: ExportReport) -> str:

@@ -45,6 +45,7 @@ class Networks(QObject):
         self.downloading = ""
         state.recipe_changed.connect(self._renew)
         state.manifest_changed.connect(self._renew)
+        state.evaluation_changed.connect(self._renew)
 
     def want_tree(self) -> None:
         """From now on, keep the layer tree known. Not done before a page needs it: building a network imports torch."""
@@ -115,9 +116,9 @@ class Networks(QObject):
             self._measuring.cancel.set()
 
     def _renew(self) -> None:
-        recipe, manifest = self._state.recipe, self._state.manifest
+        recipe = self._state.recipe
         name = recipe.backbone.name
-        key = (name, recipe.backbone.image_size, len(manifest.classes) if manifest else 0)
+        key = (name, recipe.backbone.image_size, self._classes)
         if not self._wanted or key == self._key:
             return
         self._key = key
@@ -135,6 +136,12 @@ class Networks(QObject):
             return backbones.layers(backbone, size, classes)
 
         self._newest.ask(work)
+
+    @property
+    def _classes(self) -> int:
+        """How many classes the head tells apart: those of the pictures, or else of the open run; 0: neither is known."""
+        known = self._state.manifest or self._state.evaluation
+        return len(known.classes) if known is not None else 0
 
     def _know(self, tree: LayerNode) -> None:
         self._state.set_tree(tree)

@@ -40,6 +40,7 @@ _MEANINGS = {
     PluginState.SHADOWED: marked("It is left out: {reason}."),
     PluginState.MISNAMED: marked("It is left out: {reason}."),
 }
+_TAKEN_AWAY = marked("It is off. What it brought is taken away.")
 _KINDS = {
     "backbone": marked("Networks"),
     "augmentation": marked("Augmentations"),
@@ -202,9 +203,10 @@ class PluginsPage(Page):
             each.setEnabled(free)
         self.waits.setText("" if free else tr(_BUSY, work=words.printable(self._work.under_way)))
         self.waits.setVisible(not free and not self._work.busy)
-        if self._session.plugins.safe_mode:
-            self.turn.setEnabled(False)
-            self.turn.setToolTip(tr("Desktop FT was started without plugins. Start it again with them."))
+        foreign = self._shown is not None and self._shown.origin is not Origin.BUILT_IN
+        kept_off = self._session.plugins.safe_mode and foreign
+        self.turn.setEnabled(free and not kept_off)
+        self.turn.setToolTip(tr("Desktop FT was started without plugins. Start it again with them.") if kept_off else "")
 
     def _turn(self) -> None:
         if self._shown is not None:
@@ -314,7 +316,8 @@ def _is_well(found: PluginRecord) -> bool:
 
 
 def _meaning(found: PluginRecord) -> str:
-    said = tr(_MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
+    off_again = found.state is PluginState.DISABLED and found.was_on
+    said = tr(_TAKEN_AWAY if off_again else _MEANINGS[found.state], reason=words.printable(found.reason).rstrip(".。"))
     if found.lacks and _is_off(found):
         lacks = tr("It needs what is not installed here. Install that first: {command}", command=words.printable(found.lacks))
         return f"{said} {lacks}"

@@ -11,7 +11,7 @@ from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.metrics import ClassScore, Evaluation, ExportReport, Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.words import count, printable
-from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.intervals import share_of
 
 WEAK = 0.5
 """A class whose recall may be lower is named among the limits."""
@@ -97,8 +97,8 @@ def _quality(evaluation: Evaluation | None, report: ExportReport) -> Iterator[st
             f"{count(report.changed_answers, 'changed answer')}, largest difference {report.largest_difference:.1e} of the "
             "largest logit."
         )
-    if report.accuracy is not None:
-        yield f"Its own accuracy on {count(report.judged, 'validation picture')}: {report.accuracy:.1%}."
+    if known := share_of(report.accuracy, report.judged):
+        yield f"Its own accuracy on {count(report.judged, 'validation picture')}: {_share(known)}."
     if report.threshold:
         yield f"An answer less sure than {report.threshold:.1%} is meant to be taken as *do not know*."
     yield ""
@@ -123,7 +123,7 @@ def _limits(manifest: DatasetManifest, evaluation: Evaluation | None, spec: Back
 
 
 def _recall(score: ClassScore) -> Interval | None:
-    return None if score.recall is None else wilson(round(score.recall * score.support), score.support)
+    return share_of(score.recall, score.support)
 
 
 def _share(value: Interval | None) -> str:

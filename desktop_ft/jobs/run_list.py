@@ -16,7 +16,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.run_note import RunNote, changed
 from desktop_ft.core.values import explain
-from desktop_ft.evaluation.intervals import wilson
+from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.jobs.kept import is_kept_elsewhere
 from desktop_ft.runs.index import RunIndex, RunSummary
 from desktop_ft.runs.known import KnownRuns
@@ -110,9 +110,7 @@ def saved_words(last: CheckpointSaved | None) -> str:
 
 def accuracy_of(run: RunSummary) -> Interval | None:
     """The run's accuracy with its 95 % interval; None before the first epoch, and where it is not known of how many pictures."""
-    if run.accuracy is None or not run.judged:
-        return None
-    return wilson(round(run.accuracy * run.judged), run.judged)
+    return share_of(run.accuracy, run.judged)
 
 
 def annotate(run: Path, *, text: str | None = None, add: Iterable[str] = (), remove: Iterable[str] = ()) -> RunNote:

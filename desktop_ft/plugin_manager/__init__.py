@@ -48,7 +48,7 @@ NO_PLUGINS = "DESKTOP_FT_NO_PLUGINS"
 
 
 def load_plugins(*, safe_mode: bool = False, only: str = "") -> Plugins:
-    """Find and load every enabled plugin, or the one called `only`. `safe_mode` loads the built-ins, as does `NO_PLUGINS`."""
+    """Find and load every enabled plugin, or the one called `only`; with `safe_mode`, or `NO_PLUGINS`, of the built-in ones."""
     plugins = Plugins(safe_mode=safe_mode or bool(os.environ.get(NO_PLUGINS)))
     _look(plugins, only)
     return plugins
@@ -107,13 +107,11 @@ def trouble() -> str:
 
 
 def _trusted(safe_mode: bool) -> tuple[trust.Trust, str]:
-    """Whom the person trusts: nobody in safe mode, nor where that cannot be read; with what to say of that."""
-    if safe_mode:
-        return trust.Trust(), ""
+    """Whom the person trusts: nobody where that cannot be read; with what to say of that, but in safe mode."""
     try:
         return trust.read(), ""
     except UserError as error:
-        return trust.Trust(), tr("{error} Until then only built-in plugins are on.", error=error)
+        return trust.Trust(), "" if safe_mode else tr("{error} Until then only built-in plugins are on.", error=error)
 
 
 def turn(plugins: Plugins, name: str, *, on: bool) -> PluginRecord | None:
@@ -180,7 +178,8 @@ def _let_go(plugins: Plugins, found: Mapping[str, Candidate], trusted: trust.Tru
 def _settled(plugins: Plugins, candidate: Candidate, trusted: trust.Trust) -> PluginRecord:
     """What becomes of `candidate`, which is loaded unless it is already, or must not be."""
     if untrusted := _untrusted(candidate, trusted, plugins.safe_mode):
-        return untrusted
+        before = plugins.let_go.get(candidate.name)
+        return replace(untrusted, was_on=before is not None and candidate.is_as(before))
     if candidate.name in plugins.imported:
         return plugins.imported[candidate.name][1]
     return (load if candidate.origin is Origin.BUILT_IN else load_foreign)(plugins, candidate)
@@ -214,7 +213,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         cure = take_away if is_part(name) else tr(NAMING)
         return record_of(candidate, PluginState.MISNAMED, reason.rstrip(".。"), cure=cure)
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
-    if safe_mode:
+    if safe_mode and not ours:
         return record_of(candidate, PluginState.DISABLED, tr("safe mode loads built-in plugins only"))
     if reason := incompatible(candidate):
         return record_of(candidate, PluginState.INCOMPATIBLE, reason, cure=_another(candidate))

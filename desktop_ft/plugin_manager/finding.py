@@ -36,6 +36,7 @@ NAMING = marked("Give the file or folder a name of letters, digits and underscor
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 _HOOK = "register_"
+_API = "DESKTOP_FT_API"
 _PACKAGE = "__init__.py"
 _FACTS = ("Author", "Author-email"), ("Summary",)
 
@@ -181,13 +182,25 @@ def said_by(source: Path) -> Said:
     }
     constants = {name: str(value.value) for name, value in values.items() if isinstance(value, ast.Constant)}
     return Said(
-        api=constants.get("DESKTOP_FT_API"),
+        api=constants.get(_API),
         version=constants.get("__version__", ""),
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
         needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
         hooks=tuple(name for name in _named_by(tree.body) if name.startswith(_HOOK)),
     )
+
+
+def fault_in(source: Path) -> SyntaxError | None:
+    """What in the file `source`, which names the plugin API, is no Python; None where nothing is."""
+    try:
+        content = source.read_bytes()
+        ast.parse(content)
+    except SyntaxError as error:
+        return error if _API.encode() in content else None
+    except (OSError, ValueError, RecursionError, MemoryError):
+        return None
+    return None
 
 
 def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,6 +127,7 @@ def _plugin_in(place: Path, source: Path) -> Path:
     if not found and len(inside) == 1 and inside[0].is_dir():  # a .zip of a folder holds that folder
         return _plugin_in(inside[0], source)
     if not found:
+        _must_be_python([whole] if whole.is_file() else _sources(place).values())
         raise UserError(
             tr("There is no plugin in {path}.", path=source),
             tr("A plugin is a .py file or a package that says DESKTOP_FT_API, as `desktop-ft plugins new` writes one."),
@@ -141,8 +142,21 @@ def _plugin_in(place: Path, source: Path) -> Path:
 
 def _declared_in(place: Path) -> list[Path]:
     """What in `place` says which plugin API it is written for."""
+    return [each for each, file in _sources(place).items() if finding.said_by(file).api is not None]
+
+
+def _sources(place: Path) -> dict[Path, Path]:
+    """By each thing in `place` that may be a plugin, the file of it that would say so."""
     sources = {each: each / "__init__.py" if each.is_dir() else each for each in sorted(place.iterdir())}
-    return [each for each, file in sources.items() if file.suffix == ".py" and finding.said_by(file).api is not None]
+    return {each: file for each, file in sources.items() if file.suffix == ".py"}
+
+
+def _must_be_python(sources: Iterable[Path]) -> None:
+    """Refuse what means to be a plugin, and of which nothing can be read for a slip in it."""
+    for file in sources:
+        if (fault := finding.fault_in(file)) is not None:
+            what = tr("{file} is no Python in line {line}: {error}.", file=file.name, line=fault.lineno, error=fault.msg)
+            raise UserError(what, tr("Correct that line, then install it again."))
 
 
 def _check(name: str, plugin: Path) -> None:

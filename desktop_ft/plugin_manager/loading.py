@@ -57,6 +57,7 @@ class PluginRecord:
         hooks: names of the hooks that stand in its source; none where only its import can tell.
         tampers: whether it has replaced something of Python or of a library.
         fingerprint: the hash of its files that were loaded; "" of one that ships, or is not loaded.
+        was_on: whether these files of it were run since the application started, and are not any more.
     """
 
     name: str
@@ -75,6 +76,7 @@ class PluginRecord:
     hooks: tuple[str, ...] = ()
     tampers: bool = False
     fingerprint: str = ""
+    was_on: bool = False
 
     @property
     def advice(self) -> str:
@@ -95,6 +97,7 @@ class Plugins:
         safe_mode: whether built-in plugins alone are loaded.
         troubles: what kept plugins from being found or known when last was looked, each with its cure, in sentences.
         imported: by name, what was imported of them, whether well or not, and what became of it.
+        let_go: by name, what was imported and is not any more.
         records: of every plugin that was found when last was looked.
     """
 
@@ -112,6 +115,7 @@ class Plugins:
         self.safe_mode = safe_mode
         self.troubles: tuple[str, ...] = ()
         self.imported: dict[str, tuple[Candidate, PluginRecord]] = {}
+        self.let_go: dict[str, Candidate] = {}
         self.records: list[PluginRecord] = []
 
     def without_sinks(self) -> "Plugins":
@@ -167,10 +171,10 @@ class Plugins:
         if record.state not in _CAN_BE_TURNED_ON:
             return Elsewhere(source, record.advice)
         needed = record.advice if record.state is PluginState.FAILED and record.lacks else ""
-        return Elsewhere(source, f"{needed} {self._turning_on(record.name)}".strip())
+        return Elsewhere(source, f"{needed} {self._turning_on(record.name, record.origin)}".strip())
 
-    def _turning_on(self, name: str) -> str:
-        if self.safe_mode:
+    def _turning_on(self, name: str, origin: Origin = Origin.FOLDER) -> str:
+        if self.safe_mode and origin is not Origin.BUILT_IN:
             return tr("This start is without plugins: start without --no-plugins.")
         return tr("Turn it on with `desktop-ft plugins enable {name}`, or on the page Plugins.", name=name)
 
@@ -241,6 +245,7 @@ def unload(plugins: Plugins, name: str) -> None:
     if (imported := plugins.imported.pop(name, None)) is not None:
         _drop(plugins, name)
         _forget_modules(imported[0])
+        plugins.let_go[name] = imported[0]
 
 
 def _forget_modules(candidate: Candidate) -> None:

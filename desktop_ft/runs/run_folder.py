@@ -310,6 +310,11 @@ class RunFolder:
         kept = [known for known in self.export_reports if known.file != report.file]
         _write(self.exports / "reports.json", _Exports(reports=(*kept, report)))
 
+    def forget_export(self, report: ExportReport) -> None:
+        """Keep no more what is known of an exported file. The file itself, where there is one, stays."""
+        kept = tuple(known for known in self.export_reports if known != report)
+        _write(self.exports / "reports.json", _Exports(reports=kept))
+
     def events(self) -> list[TrainEvent]:
         """All that the run told, in order. A last line that a crash cut short never counted.
 

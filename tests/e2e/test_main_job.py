@@ -371,6 +371,9 @@ def test_smaller_files_are_judged_on_the_validation_pictures_and_listed(command:
         "model-int8-picture.onnx",
     ]
     assert "model-int8-picture.onnx" in command("exports", run).out
+    low, high = exact["interval"]
+    assert low <= exact["accuracy"] <= high
+    assert f"{exact['accuracy']:.1%} ({low:.1%} to {high:.1%})" in command("export", run).out
     for wrong, said in ((("--largest-drop", 30), "--largest-drop"), (("--format", "none"), "export format")):
         refused = command("export", run, *wrong)
         assert refused.code == 2 and said in refused.err

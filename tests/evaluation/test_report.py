@@ -121,6 +121,8 @@ def test_tells_what_was_asked_learned_missed_and_proven(tmp_path):
         changed_answers=0,
         worst_path="x",
         accepted=True,
+        judged=10,
+        accuracy=0.9,
     )
     recipe = Recipe(dataset=DatasetChoice(folder=str(tmp_path)), augmentation=(AugmentationSpec(transform="horizontal_flip"),))
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
@@ -137,6 +139,7 @@ def test_tells_what_was_asked_learned_missed_and_proven(tmp_path):
         "ant/bad.jpg",
         "Cut off. Copy it again.",
         "m.onnx",
+        "90.0\u00a0% (59.6\u00a0to\u00a098.2\u00a0%)",
         "2.5\u00a0MB",
         "3.0e-07",
         "2 of 4 answers are wrong",

@@ -1,16 +1,17 @@
 """The page Export: what kind of file, its proof, and the files side by side; through real events."""
 
+import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QStandardItemModel
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
+from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
-from desktop_ft.core.exporting import ExportSettings, FileInput, FilePrecision
+from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
 from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.exports_dialog import ExportsDialog
@@ -134,6 +135,10 @@ def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
     window.session.state.set_export(folder.export_reports[-1])
     assert dialog.table.rows.rowCount() == 2
     assert dialog.plot.isVisible() and not dialog.nothing.isVisible()
+    assert dialog.table.rows.index(0, 5).data() == "90.0 % (59.6 to 98.2)"
+    reach = dialog.whiskers.boundingRect()
+    assert (reach.top(), reach.bottom()) == pytest.approx((49.0, 98.2), abs=0.1), "8 of 10 to 9 of 10, with their intervals"
+    assert "80.0 % (49.0 to 94.3)" in export.proof_text.text() and "90.0 % (59.6 to 98.2)" in export.proof_text.text()
     dialog.table.select(lambda row: row.settings.precision == "int8")
     assert "1 answer changed" in dialog.about.text()
     assert photo.name in dialog.photos.item(0).text()
@@ -208,6 +213,48 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
 
 
+def test_the_newest_onnx_file_that_is_there_is_tried_whatever_was_exported_last(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+) -> None:
+    folder = RunFolder.open(judged)
+    ncnn = ExportSettings(format="ncnn")
+    for name, settings in (
+        ("first.onnx", AS_IT_IS),
+        ("second.onnx", AS_IT_IS),
+        ("gone.onnx", AS_IT_IS),
+        ("model.ncnn.zip", ncnn),
+    ):
+        folder.add_export_report(report(judged, name, settings=settings))
+        (judged / "exports" / name).touch()
+    (judged / "exports" / "gone.onnx").unlink()
+    window.session.runs.open(judged)
+    assert "model.ncnn.zip" in export.proof_text.text()
+    assert export.trying.ask.isEnabled() and "second.onnx answers" in export.trying.reason.text()
+    (judged / "exports" / "second.onnx").unlink()
+    export.refresh()
+    assert "first.onnx answers" in export.trying.reason.text()
+
+
+def test_the_proof_tells_accuracy_and_time_and_goes_while_another_file_is_written(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    qtbot: QtBot,
+) -> None:
+    (judged / "exports" / "model.onnx").touch()
+    window.session.state.set_export(report(judged, "model.onnx"))
+    assert export.proof_text.isVisible() and "it knows 90.0 % (59.6 to 98.2)" in export.proof_text.text()
+    assert "1 in 3.0 ms, 8 in 20.0 ms" in export.proof_text.text()
+    click(export.export)  # of a run without a model, which fails
+    assert not export.proof_title.isVisible() and not export.proof_text.isVisible()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    export.notice.clear()
+    export.refresh()
+    assert export.proof_text.isVisible(), "a file that was not replaced is still proven"
+
+
 def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPage, window: MainWindow) -> None:
     from desktop_ft.api import Exporter
 
@@ -220,6 +267,18 @@ def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPa
     window.session.plugin_work.changed.emit()
     assert export.format.currentData() == "onnx"
     assert Path(export.file.text()).name == "model.onnx"
+
+
+def test_formats_that_plugins_bring_are_told_of_while_these_are_off(export: ExportPage, window: MainWindow, qtbot: QtBot) -> None:
+    assert export.more.text().endswith("torch_export, openvino_export, ncnn_export, coreml_export")
+    assert "PyTorch program" in export.more.toolTip()
+    click(export.to_plugins)
+    assert window.session.state.page == "plugins"
+    qtbot.waitUntil(lambda: window.session.plugin_work.can_begin)
+    window.session.plugin_work.turn("torch_export", on=True)
+    qtbot.waitUntil(lambda: "torch_export" not in export.more.text(), timeout=LONG)
+    window.session.state.go("export")
+    assert export.format.findData("torch") > 0 and "openvino_export" in export.more.text() and export.to_plugins.isVisible()
 
 
 def test_files_that_are_gone_are_marked_and_compared_with_nothing(
@@ -242,6 +301,12 @@ def test_files_that_are_gone_are_marked_and_compared_with_nothing(
     assert main(["exports", str(judged)]) == 0
     said = capsys.readouterr().out
     assert "small.onnx (gone)" in said and "model.onnx (gone)" not in said
+    assert "90.0% (59.6 to 98.2)" in said
+    assert "measured when each file was exported" in said and "measured when each file was exported" in dialog.measured.text()
+    assert dialog.measured.isVisible()
+    assert main(["exports", str(judged), "--json"]) == 0
+    for told in json.loads(capsys.readouterr().out):
+        assert told["accuracy"] == 0.9 and told["interval"] == told["trained_interval"] == pytest.approx([0.596, 0.982], abs=1e-3)
     (judged / "exports" / "model.onnx").unlink()
     dialog.refresh()
     assert dialog.nothing.isVisible() and "are gone" in dialog.nothing.text()
@@ -255,5 +320,63 @@ def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPag
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None
     assert dialog.table.rows.rowCount() == 1
-    assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text()
+    assert dialog.nothing.isVisible() and "timed" in dialog.nothing.text() and not dialog.measured.isVisible()
+    dialog.reject()
+
+
+def test_each_point_says_which_file_it_is_and_each_colour_which_format(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    for number, kind in enumerate(("onnx", "ncnn", "<i>")):
+        spent = (Latency(batch=1, milliseconds=3.0 + number),)
+        settings = ExportSettings(format=kind)
+        RunFolder.open(judged).add_export_report(report(judged, f"{number}.onnx", latency=spent, settings=settings))
+    for name in ("0.onnx", "1.onnx"):
+        (judged / "exports" / name).touch()
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    drawn = {point.data().settings.format: point.pen().color().name() for point in dialog._dots.points()}
+    assert drawn.keys() == {"onnx", "ncnn"}, "the third file is gone"
+    assert all(f'<span style="color:{colour}">■</span>&nbsp;{name}' in dialog.formats.text() for name, colour in drawn.items())
+    assert "&gt;" not in dialog.formats.text()
+    view = dialog.plot.getPlotItem().getViewBox()
+    dialog.grab()  # the range follows when it is painted
+    where = dialog.plot.mapFromScene(view.mapViewToScene(QPointF(4.0, 90.0)))
+    button = Qt.MouseButton.NoButton
+    moved = QMouseEvent(QEvent.Type.MouseMove, where, QPointF(where), button, button, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(dialog.plot.viewport(), moved)  # without a screen, what is in front of the window is not known
+    qtbot.waitUntil(lambda: "1.onnx" in dialog.plot.toolTip())
+    assert "90.0 % (59.6 to 98.2), 4.0 ms" in dialog.plot.toolTip() and "0.onnx" not in dialog.plot.toolTip()
+    QTest.mouseClick(dialog.plot.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    qtbot.waitUntil(lambda: Path(dialog.table.current().file).name == "1.onnx")
+    dialog.reject()
+
+
+def test_only_what_is_gone_can_be_forgotten_and_no_file_with_it(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    qtbot: QtBot,
+) -> None:
+    folder = RunFolder.open(judged)
+    for name in ("model.onnx", "small.onnx"):
+        folder.add_export_report(report(judged, name))
+    (judged / "exports" / "model.onnx").touch()
+    window.session.state.set_export(folder.export_reports[-1])
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    qtbot.waitUntil(dialog.isActiveWindow)
+    dialog.table.select(lambda row: row.file.endswith("model.onnx"))
+    dialog.table.setFocus()
+    QTest.keyClick(dialog.table, Qt.Key.Key_Delete)
+    assert not dialog.can_forget and len(folder.export_reports) == 2
+    dialog.table.select(lambda row: row.file.endswith("small.onnx"))
+    QTest.keyClick(dialog.table, Qt.Key.Key_Delete)
+    assert [Path(known.file).name for known in folder.export_reports] == ["model.onnx"]
+    assert dialog.table.rows.rowCount() == 1 and (judged / "exports" / "model.onnx").is_file()
+    assert window.session.state.export == folder.export_reports[0], "the proof on the page is of what is left"
     dialog.reject()

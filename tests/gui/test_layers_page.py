@@ -21,6 +21,7 @@ from desktop_ft.gui.layer_model import COMPARED, DRIFT, LAYER, LEARNED, PATH_ROL
 from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from tests.gui.test_results import judged  # noqa: F401 - a fixture
 from tests.gui.test_runs import made
 from tests.gui.test_window import click, page
 
@@ -54,6 +55,21 @@ def test_a_network_that_could_not_be_built_is_forgotten_with_the_next(layers: La
         state.set_tree(tree)
         state.go("layers")
         assert not layers.notice.text and layers.retry.isHidden() and layers.tree.isVisible()
+
+
+def test_where_the_pictures_are_gone_the_head_is_as_large_as_that_of_the_open_run(
+    layers: LayersPage,
+    window: MainWindow,
+    judged: Path,  # noqa: F811 - the fixture
+    qtbot: QtBot,
+) -> None:
+    state = window.session.state
+    assert state.tree is not None and state.manifest is None
+    whole = state.tree.parameters
+    window.session.runs.open(judged)
+    qtbot.waitUntil(lambda: state.tree is not None and state.tree.parameters < whole, timeout=60_000)
+    assert whole - state.tree.parameters == (1000 - 2) * (1280 + 1)
+    assert layers.share.text().startswith("0.1 % of 3.37 M")
 
 
 def test_other_layers_and_another_plan_are_drawn_together_when_the_page_is_shown(

@@ -110,10 +110,13 @@ def test_a_plugin_comes_is_used_and_goes(window: MainWindow, qtbot: QtBot, tmp_p
     click(plugins.turn)
     qtbot.waitUntil(lambda: idle(window))
     assert plugins.turn.text() == "Turn on" and "upside_down" not in offered(window)
+    assert plugins.state.text() == "It is off. What it brought is taken away."
+    (home / "data" / "plugins" / "mine.py").write_text(f"{CODE}\n# other than what was run\n")
     assert augment.list.item(0).text() == "upside_down (not on offer here)"
 
     page(window)
     qtbot.waitUntil(lambda: idle(window))
+    assert "Nothing of it has been run" in plugins.state.text()
     assert "plugin mine " in take_away(plugins, "Keep")
     assert idle(window) and (home / "data" / "plugins" / "mine.py").exists()
     take_away(plugins)

@@ -118,6 +118,8 @@ def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_pat
     for given in (report("a", 1), report("b", 2), report("a", 3)):
         run.add_export_report(given)
     assert run.export_reports == (report("b", 2), report("a", 3))
+    run.forget_export(report("b", 2))
+    assert run.export_reports == (report("a", 3),)
 
 
 def test_what_an_older_version_kept_carries_no_seal_and_is_read_all_the_same(tmp_path):
