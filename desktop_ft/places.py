@@ -1,6 +1,7 @@
 """Where things lie on this machine: what ships with the application, and what is the person's own."""
 
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -45,17 +46,20 @@ def environment() -> dict[str, str]:
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
-def forget_leftovers(folder: Path, prefix: str) -> None:
-    """Take away what processes that were killed have left in `folder`: what is called `prefix` and more, and was not changed for
-    a day. What cannot be taken away stays.
+def forget_leftovers(folder: Path, named: re.Pattern[str]) -> None:
+    """Take away what processes that were killed have left in `folder`, and was not changed for a day. What cannot be, stays.
+
+    Args:
+        named: matches whole names that nobody but this application gives.
     """
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
-            if entry.name.startswith(prefix) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink()
+            with suppress(OSError):
+                if named.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < time.time() - _DAY:
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        Path(entry.path).unlink()
 
 
 def _under(name: str, usual: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import lzma
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -23,7 +24,7 @@ RATIO_LIMIT = 100
 RATIO_FLOOR = 16 << 20
 """What any archive may unpack to, however well it is packed."""
 
-_PARTIAL = "partial-"
+_PARTIAL = re.compile(r"partial-\w{8}")
 _CHUNK = 1 << 20
 _SPARE = 256 << 20
 _BY_HAND = marked("Unpack it yourself and choose the folder.")
@@ -71,7 +72,7 @@ def _unpack_to(target: Path, file: BinaryIO, archive: Path, cancel: threading.Ev
         _check_size(entries, archive, target.parent)
         target.parent.mkdir(parents=True, exist_ok=True)
         places.forget_leftovers(target.parent, _PARTIAL)
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=target.parent))
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=target.parent))
         try:
             for entry, path in zip(entries, paths, strict=True):
                 _write(packed, entry, partial / path, cancel)

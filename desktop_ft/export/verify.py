@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import threading
 from collections.abc import Callable, Sequence
@@ -30,8 +31,8 @@ RESIZING_TOLERANCE = 1e-2
 
 WRITING = marked("Writing the file, which may take minutes")
 
-_LEFTOVER = ".desktop-ft-"
-"""How all begins that is written beside an exported file meanwhile, by exporters too."""
+_LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}(\.\w+|-\w{8})")
+"""What is written beside an exported file meanwhile: the file, and a folder that is called as it is and more."""
 
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""
@@ -138,7 +139,7 @@ def _temporary(out: Path) -> Path:
         raise UserError(what, tr("Name a file to write to."))
     atomic.make_folder(out.parent)
     places.forget_leftovers(out.parent, _LEFTOVER)
-    temporary = out.with_name(f"{_LEFTOVER}{secrets.token_hex(6)}{out.suffix}")
+    temporary = out.with_name(f".desktop-ft-{secrets.token_hex(6)}{out.suffix}")
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:

@@ -1,6 +1,7 @@
 """Copies a person's plugin into the plugin folder, and takes it out again. Nothing of it is imported, and it stays off."""
 
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -17,6 +18,7 @@ from desktop_ft.plugin_manager.finding import Origin
 from desktop_ft.runs import atomic
 
 _INSTALLING = "installing-"
+_LEFTOVER = re.compile(rf"{_INSTALLING}\w{{8}}")
 _left_out = shutil.ignore_patterns("__pycache__", ".*")
 
 
@@ -45,7 +47,7 @@ def install(source: Path) -> str:
         except OSError as error:
             raise atomic.cannot_read(source, error) from error
         atomic.make_folder(finding.plugin_folder())
-        places.forget_leftovers(places.data(), _INSTALLING)
+        places.forget_leftovers(places.data(), _LEFTOVER)
         trust.change(lambda kept: kept.without(name))  # what once had its name is trusted for itself alone
         try:
             # In a folder of its own first, beside the one where plugins are looked for: all of it comes, or nothing.

@@ -131,7 +131,7 @@ def as_int8(proto: onnx.ModelProto, calibration: Pictures, beside: Path) -> onnx
         raise UserError(
             "There is no training photo to fit the int8 file on.", "Put the run's pictures back in their folder, or take float32."
         )
-    with _root_logger_silent(), TemporaryDirectory(prefix=".desktop-ft-", dir=beside.parent) as folder:
+    with _root_logger_silent(), TemporaryDirectory(prefix=f"{beside.stem}-", dir=beside.parent) as folder:
         whole, prepared, small = (Path(folder) / name for name in ("whole.onnx", "prepared.onnx", "small.onnx"))
         onnx.save(proto, whole)
         quantization.quant_pre_process(whole, prepared, skip_symbolic_shape=True)
