@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,6 @@ def export_and_verify(
         if not exporter.unverified:
             found = ask(temporary, trial.paths, job.metadata, progress=progress, cancel=cancel)
             report = _compare(report, trial, found)
-            _must_agree(report)
         atomic.write(out, content)
         with suppress(OSError):  # somebody has taken it away already
             report = replace(report, modified_ns=out.stat().st_mtime_ns)
@@ -162,6 +162,7 @@ def _write(exporter: Exporter, plugin: str, job: ExportJob, out: Path) -> None:
 
 
 def _compare(report: ExportReport, trial: Trial, found: FileAnswers) -> ExportReport:
+    """`report` with what was found. Raises UserError where the file may not be kept."""
     if found.logits.shape != trial.reference.shape:
         raise UserError(
             tr(
@@ -176,28 +177,35 @@ def _compare(report: ExportReport, trial: Trial, found: FileAnswers) -> ExportRe
     apart = np.nan_to_num(np.abs(found.logits - expected).max(axis=1), nan=np.inf)
     scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     relative = np.divide(apart, scale) if scale > 0 else np.where(apart > 0, np.inf, 0.0)
-    # What is told of answers is against the model that a person knows, which is not asked about each pixel of a large photo.
-    trained = (expected if trial.as_trained is None else trial.as_trained).argmax(axis=1)
+    compared = replace(report, compared=len(trial.paths), largest_difference=float(relative.max()), latency=found.latency)
+    # A file is to blame for what it makes of what it sees; told is how it differs from the model that a person knows, which the
+    # decoder shows a large photo made smaller already.
+    _must_agree(_judged(compared, trial, found, relative, expected))
+    return _judged(compared, trial, found, relative, expected if trial.as_trained is None else trial.as_trained)
+
+
+def _judged(
+    report: ExportReport, trial: Trial, found: FileAnswers, relative: NDArray[np.float64], logits: NDArray[np.floating[Any]]
+) -> ExportReport:
+    """`report` with the answers that differ from those of `logits`, and the accuracies of both."""
+    trained = logits.argmax(axis=1)
     changed = found.predicted != trained
     worst = int(np.lexsort((relative, changed))[-1])
-    compared = replace(
+    told = replace(
         report,
-        compared=len(trial.paths),
-        largest_difference=float(relative.max()),
         changed_answers=int(changed.sum()),
         worst_path=str(trial.paths[worst]),
         changed=tuple(_changed(trial, int(number), trained, found.predicted) for number in np.flatnonzero(changed)),
-        latency=found.latency,
     )
-    if trial.labels is not None and trial.judged is not None and trial.judged.any():
-        labels = trial.labels[trial.judged]
-        compared = replace(
-            compared,
-            judged=len(labels),
-            accuracy=float((found.predicted[trial.judged] == labels).mean()),
-            trained_accuracy=float((trained[trial.judged] == labels).mean()),
-        )
-    return replace(compared, accepted=not _refusal(compared))
+    if trial.labels is None or trial.judged is None or not trial.judged.any():
+        return told
+    labels = trial.labels[trial.judged]
+    return replace(
+        told,
+        judged=len(labels),
+        accuracy=float((found.predicted[trial.judged] == labels).mean()),
+        trained_accuracy=float((trained[trial.judged] == labels).mean()),
+    )
 
 
 def _changed(trial: Trial, number: int, trained: NDArray[np.int64], predicted: NDArray[np.int64]) -> ChangedAnswer:
@@ -248,11 +256,13 @@ def _refusal(report: ExportReport) -> str:
 
 def _must_agree(report: ExportReport) -> None:
     if why := _refusal(report):
-        cure = (
-            marked("Train another backbone, or report this one; the run itself is kept.")
-            if report.settings.exact
-            else marked("Take float32, or train with photos set apart for validation; the run itself is kept.")
-            if report.accuracy is None
-            else marked("Take float32, allow a larger drop, or train another backbone; the run itself is kept.")
-        )
+        settings = report.settings
+        if settings.exact:
+            cure = marked("Train another backbone, or report this one; the run itself is kept.")
+        elif settings.precision is FilePrecision.FLOAT32:
+            cure = marked("Let the file take prepared pictures, allow a larger drop, or report this; the run itself is kept.")
+        elif report.accuracy is None:
+            cure = marked("Take float32, or train with photos set apart for validation; the run itself is kept.")
+        else:
+            cure = marked("Take float32, allow a larger drop, or train another backbone; the run itself is kept.")
         raise UserError(why, tr(cure))

@@ -93,9 +93,9 @@ def _quality(evaluation: Evaluation | None, report: ExportReport) -> Iterator[st
         yield f"This file was not compared with the trained model: {report.unverified}"
     else:
         yield (
-            f"This file was compared with the trained model on {count(report.compared, 'picture')}: "
-            f"{count(report.changed_answers, 'changed answer')}, largest difference {report.largest_difference:.1e} of the "
-            "largest logit."
+            f"This file was compared with the trained model on {count(report.compared, 'picture')}: of what it sees its logits "
+            f"differ by {report.largest_difference:.1e} of the largest at most. Of {count(report.changed_answers, 'picture')} it "
+            "answers otherwise than the model does in training, where decoders make large pictures smaller at once."
         )
     if known := share_of(report.accuracy, report.judged):
         yield f"Its own accuracy on {count(report.judged, 'validation picture')}: {_share(known)}."

@@ -178,6 +178,11 @@ def test_what_is_told_of_answers_is_against_the_model_as_it_was_trained(tmp_path
     assert report.accuracy == 1 and report.trained_accuracy == pytest.approx(11 / 12) and report.largest_difference == 0
     (changed,) = report.changed
     assert Path(changed.path) == photos[first] and report.changed_answers == 1
+    labels = trial.labels.copy()
+    labels[first] = as_trained[first].argmax()
+    for lost in (dataclasses.replace(told, labels=labels), dataclasses.replace(told, labels=None, judged=None)):
+        report = export_and_verify(copying, job, lost, plugin="tested", ask=answering(trial.labels, trial.reference))
+        assert report.accepted and report.changed_answers == 1, "the file is not to blame for what the decoder makes of a photo"
 
 
 def test_a_file_that_resizes_otherwise_is_refused_whatever_may_be_lost(tmp_path, onnx_exporter, photos, trial):
