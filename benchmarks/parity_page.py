@@ -41,8 +41,8 @@ is kept.
 - **weights**: where the published ones were not on the machine they were drawn at random from a fixed seed: no branch, scale or
   shift so small that nobody would miss it, and BatchNorm's statistics from a pass of photos. So every layer has its say in the
   logits. What pre-trained weights do to the last digits is seen only where they are there. *Draw 2*: with the first one
-  PyTorch's own float32 was further from its float64 than any file may be from PyTorch, so it could not tell a good file;
-  each further draw halves the scales.
+  PyTorch's own float32 was further from its float64 than any file may be from PyTorch, or all photos were answered alike, so it
+  could not tell a good file; each further draw halves the scales.
 - **run**: seconds of the training and its evaluation; **export**: of writing, comparing and timing the file; **memory**: of the
   process that takes most.{at_once}
 

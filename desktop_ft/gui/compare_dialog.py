@@ -20,7 +20,7 @@ from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
-from desktop_ft.jobs.comparing import asked_for, images_from, limits, new_comparison_path, within
+from desktop_ft.jobs.comparing import Plan, asked_for, images_from, limits, new_comparison_path, within
 
 _TICK_MS = 1000
 _COLUMNS = (
@@ -90,7 +90,7 @@ class CompareDialog(QDialog):
         self.resize(1000, 640)
         self._session, self._work, self._shut = session, session.comparing, False
         self._refused = self._was_busy = False
-        self._followed: Comparison | None = None
+        self._followed: Plan | None = None
         self.notice = Notice()
         self.choice = Notice(logged=False)  # what is to be said of what is chosen
         self.progress = Progress(tr("runs"))
@@ -157,9 +157,9 @@ class CompareDialog(QDialog):
         elif not self._tick.isActive():
             self.progress.begin(tr("Looking at the pictures"))
             self._tick.start(_TICK_MS)
-        if work.comparison is not None and work.comparison is not self._followed:
-            self._followed = work.comparison
-            self._follow(work.comparison)
+        if work.plan is not None and work.plan is not self._followed:
+            self._followed = work.plan
+            self._follow(work.plan.asked)
         if self._was_busy and not busy:  # what was changed meanwhile was not looked at
             self._look_again()
         self._was_busy = busy
@@ -245,17 +245,21 @@ class CompareDialog(QDialog):
 
     def _offer(self) -> None:
         """Offer to compare what is chosen, and say what that makes or why it cannot be now; or what is compared."""
-        busy, manifest, recipe = self._work.busy, self._session.state.manifest, self._session.state.recipe
-        reason = "" if busy else self._why_not()
+        busy, reason = self._work.busy, "" if self._work.busy else self._why_not()
         self.start.setEnabled(not busy and not reason)
         self.start.setToolTip(reason or tr("Train all of it, one run after another."))
+        plan = self._work.plan
+        made = self._chosen() if not busy else plan.comparison if plan is not None else None
+        self.makes.setText(reason or (made.words if made is not None else ""))
+
+    def _chosen(self) -> Comparison | None:
+        """What would be compared, as far as the pictures are known; None: nothing that can be."""
+        manifest, recipe = self._session.state.manifest, self._session.state.recipe
         try:
-            asked = self._work.comparison if busy else self._asked()
+            asked = self._asked()
         except UserError:  # said where it is asked for
-            asked = None
-        if asked is not None and manifest is not None and not recipe.dataset.images_per_class:
-            asked = within(asked, manifest)
-        self.makes.setText(reason or (asked.words if asked is not None else ""))
+            return None
+        return within(asked, manifest) if manifest is not None and not recipe.dataset.images_per_class else asked
 
     def _why_not(self) -> str:
         blocker = self._session.blocker()

@@ -90,9 +90,9 @@ class CompareWork(QObject):
         return None if left is None else max(0.0, left - (time.monotonic() - self._began if self.now is not None else 0.0))
 
     @property
-    def comparison(self) -> Comparison | None:
-        """What is compared, as it was asked for; None before that was looked at."""
-        return self._open.plan.asked if self._open is not None else None
+    def plan(self) -> Plan | None:
+        """What is compared; None before that was looked at."""
+        return self._open.plan if self._open is not None and not self.planning else None
 
     @property
     def report(self) -> Path | None:
@@ -121,7 +121,7 @@ class CompareWork(QObject):
             plan = jobs.comparing.planned(asked, folder, plugins, warn=warned.append, progress=tell, control=heard)
             return _UnderWay(folder=folder, plan=plan, shelf=jobs.comparing.Shelf(folder, plan), warned=tuple(warned))
 
-        self._open, self.found, self._took, self.planning = None, None, {}, True
+        self.found, self._took, self.planning = None, {}, True
         self._task = self._worker.run(
             work, finished=self._planned, failed=self._fail, progressed=self._tell, cancelled=self._let_go
         )

@@ -26,8 +26,9 @@ MOST_EPOCHS = 10
 ENOUGH = 200
 """Pictures to judge by: with half of them two plans that differ by several points change places by chance."""
 CHANCE = 0.05
-"""How often, at most, one of several plans that are equally good is left out before the end; only the choice of the pictures is
-reckoned with, not that another training would come out otherwise."""
+"""How often, at most, the test leaves out one of several plans that are equally good; only the choice of the pictures is
+reckoned with, not that another training would come out otherwise. That a plan is no better than a cheaper one is not tested: of
+equal ones the cheapest is to be taken anyway."""
 
 
 @dataclass(slots=True)

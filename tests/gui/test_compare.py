@@ -295,7 +295,7 @@ def test_why_nothing_can_be_compared_is_told(dialog: CompareDialog, window: Main
 
 
 def test_a_comparison_that_is_gone_on_with_is_shown_in_the_controls(
-    dialog: CompareDialog, window: MainWindow, qtbot: QtBot
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     work = window.session.comparing
     click(dialog.start)
@@ -306,6 +306,8 @@ def test_a_comparison_that_is_gone_on_with_is_shown_in_the_controls(
     dialog.seeds.setValue(4)
     dialog.images.setText("all")
     dialog.strategies["all"].setChecked(True)
+    window.session.opening.open(shapes(tmp_path / "others", pictures=2))  # of which no class has 3 to learn from
+    qtbot.waitUntil(lambda: not window.session.opening.running, timeout=60_000)
     work.start(None, work.report.parent)
     qtbot.waitUntil(lambda: work.now is not None, timeout=60_000)
     assert (dialog.seeds.value(), dialog.images.text()) == (1, "3,all")
