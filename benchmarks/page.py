@@ -45,9 +45,9 @@ learn from them, in each part from another seed. So every picture judges every p
 too few for plans that differ by 3 points. Best is the one plan with the best accuracy (of each run its best epoch's, which the
 pictures that judge it have chosen: of all plans alike). The best of so many is partly the luckiest on these pictures: so the
 points that the advised plans are behind it are also told with their 95 % interval (pictures drawn anew), and on pictures that
-did not choose it (ten times, each tenth of them told by the plan that is best on the other nine). Told in the try is what the advice shows of its plan: a share of training pictures kept from it (where
-they are too few to try, what a probe tells), and no forecast. Times are the processor's, of one part: the advice, and these
-plans.{remark}
+did not choose it (ten times, each tenth of them told by the plan that is best on the other nine). Told in the try is what the
+advice shows of its plan: a share of training pictures kept from it (where they are too few to try, what a probe tells), and no
+forecast. Times are the processor's, of one part: the advice, and these plans.{remark}
 
 """
 _RANKING = """## What the ranking of networks is worth
