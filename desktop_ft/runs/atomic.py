@@ -1,6 +1,7 @@
 """Every write of a run goes through here: it is on the disk whole, or not at all, and a failure is told with its cure."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ _REPLACE_RETRIES = 25
 _REPLACE_WAIT_S = 0.1
 _HOLE = re.compile(rb"\0\0|\}\0")
 """What was lost from somewhere in a line of JSON to its end, and reads as zeros. A lone zero within one is damage, to be told."""
+_LONG = 200
 _HELD_BY_ANOTHER = (5, 32)
 """Windows' access denied and sharing violation: a virus scanner holds the file for a moment."""
 
@@ -29,7 +31,9 @@ def write(path: Path, *parts: bytes | memoryview) -> None:
     Raises:
         UserError: the disk is full, read-only, gone, or not ours to write; the old content is untouched.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    # Where the disk takes the name it must take the other one, too.
+    name = path.name if len(os.fsencode(path.name)) < _LONG else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    temporary = path.with_name(f"{name}.{os.getpid()}.tmp")
     try:
         try:
             _write_through(temporary, parts)

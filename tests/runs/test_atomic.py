@@ -17,6 +17,12 @@ def test_a_write_replaces_the_whole_file_and_leaves_nothing_else(tmp_path):
     assert path.read_bytes() == b"new" and [p.name for p in tmp_path.iterdir()] == ["it"]
 
 
+def test_a_name_as_long_as_the_disk_takes_is_written(tmp_path):
+    place = tmp_path / ("é" * 127 + "x")  # 255 bytes
+    atomic.write(place, b"all of it")
+    assert place.read_bytes() == b"all of it" and len(list(tmp_path.iterdir())) == 1
+
+
 @pytest.mark.parametrize("call", ["write_through", "replace"])
 @pytest.mark.parametrize(
     ("number", "words"),
