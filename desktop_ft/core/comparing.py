@@ -247,7 +247,11 @@ class Comparison(Described):
         told = tr_n("{n:,} run: {each}", "{n:,} runs: {each}", n=runs, each=" × ".join(each))
         if not self.seconds:
             return tr("{runs}; each has the recipe's epochs.", runs=told)
-        return tr("{runs}; {time} of training at most.", runs=told, time=duration(runs * self.seconds))
+        return tr(
+            "{runs}; about {time} of training, more where a single epoch takes longer.",
+            runs=told,
+            time=duration(runs * self.seconds),
+        )
 
     @property
     def pairs(self) -> tuple[tuple[str, str, int], ...]:

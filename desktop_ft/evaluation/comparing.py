@@ -24,12 +24,13 @@ from desktop_ft.core.comparing import (
     strategy,
 )
 from desktop_ft.core.language import tr, tr_n
-from desktop_ft.core.words import short_duration
+from desktop_ft.core.words import duration, short_duration
 from desktop_ft.evaluation.markup import percent
 from desktop_ft.evaluation.paired import Right, difference_interval, holm, mean_interval, sign_flip
 
 _LIKELY = 0.001
 _FEW = 50
+_OVER = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ def compared(
     most = comparison.images[-1]
     to_match = _best_of_scratch([run for run in runs if run.strategy == SCRATCH.name and run.images == most])
     matches = tuple(_matches(comparison, runs, scores, to_match)) if to_match is not None else ()
+    first, more = (said := tuple(_verdict(comparison, judged, scores, tests, matches)))[:1], said[1:]
     return Compared(
         comparison=comparison,
         device=judged.device,
@@ -72,7 +74,9 @@ def compared(
         to_match=to_match,
         matches=matches,
         verdict=(
-            *_verdict(comparison, judged, scores, tests, matches),
+            *first,
+            *_over_budget(comparison, scores),
+            *more,
             *([chance_told()] if tests else []),
             *_one_seed(comparison),
         ),
@@ -221,6 +225,18 @@ def _matches(
         )
 
 
+def _over_budget(comparison: Comparison, scores: Sequence[Score]) -> Iterable[str]:
+    """Which ways took clearly longer than the budget: what they gained is not for the same time."""
+    budget = comparison.seconds
+    if over := [score for score in scores if budget and score.seconds > _OVER * budget]:
+        yield tr(
+            "These took more than the budget of {time}, as a single epoch does or as the machine was busy, so that they are no "
+            "fair comparison: {listed}. Give a larger budget.",
+            time=duration(budget),
+            listed=", ".join(f"{title(score.strategy)} ({images_words(score.images)})" for score in over),
+        )
+
+
 def _one_seed(comparison: Comparison) -> Iterable[str]:
     if comparison.seeds == 1:
         yield tr("Each was trained from one seed alone: how much another would change is not known.")
@@ -236,6 +252,9 @@ def _verdict(
         yield from _worth(tests, pictures, too_few)
         return
     against = [test for test in tests if test.images == most and test.than == SCRATCH.name]
+    if not against and any((score.strategy, score.images) == (SCRATCH.name, most) for score in scores):
+        yield tr("Nothing that training from scratch is compared with has come to its end: what is gained cannot be said yet.")
+        return
     if not against:
         yield tr("Training from scratch was not compared, or has not come to its end: what fine-tuning gains cannot be said.")
         return

@@ -14,8 +14,6 @@ from desktop_ft.evaluation.markup import facts, folded, interval, name, percent,
 from desktop_ft.evaluation.report import POLICY
 from desktop_ft.evaluation.style import CSS
 
-_OVER = 1.25
-
 Allotted = Mapping[tuple[str, int], tuple[int, float]]
 
 
@@ -31,7 +29,7 @@ def page(found: Compared, allotted: Allotted) -> str:
         section(tr("What was gained"), _unfinished(found), *(f"<p>{text(said)}</p>" for said in found.verdict)),
         section(tr("Accuracy against time"), over_time(found), f'<p class="soft">{text(_time_note(found))}</p>'),
         section(tr("Accuracy against pictures"), over_images(found)),
-        section(tr("Figures"), _scores(found, allotted), _over_budget(found), _matches(found)),
+        section(tr("Figures"), _scores(found, allotted), _matches(found)),
         section(tr("Whether it is chance"), f'<p class="soft">{text(_test_note(found))}</p>', _tests(found)),
         section(tr("How it was compared"), _how(found), _failed(found), _runs(found)),
     ]
@@ -124,22 +122,6 @@ def _scores(found: Compared, allotted: Allotted) -> str:
 def _allotted(score: Score, allotted: Allotted) -> tuple[str, str]:
     epochs, seconds = allotted[score.strategy, score.images]
     return str(epochs), f"{seconds:.1f}"
-
-
-def _over_budget(found: Compared) -> str:
-    """Which ways took clearly longer than the budget: what they gained is not for the same time."""
-    budget = found.comparison.seconds
-    over = [score for score in found.scores if budget and score.seconds > _OVER * budget]
-    if not over:
-        return ""
-    listed = ", ".join(f"{title(score.strategy)} ({images_words(score.images)})" for score in over)
-    said = tr(
-        "These took more than the budget of {time}, as a single epoch does or as the machine was busy, so that they are no "
-        "fair comparison: {listed}. Give a larger budget.",
-        time=duration(budget),
-        listed=listed,
-    )
-    return f'<p class="bad">{text(said)}</p>'
 
 
 def _score(score: Score) -> list[str]:

@@ -67,7 +67,7 @@ class AdvicePanel(QWidget):
         if told is not self._drawn:
             self._drawn = told
             self._draw()
-        self.plot.setVisible(told is not None)
+        self.plot.setVisible(told is not None and not self.why.isChecked())  # the reason takes its room
         self._show_words(told)
         self._show_take()
 

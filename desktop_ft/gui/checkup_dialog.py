@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft.core.checkup import DOUBLES, LABELS, ODD, Checkup, NearDoubles, Weight, kept_told, labels_told
@@ -85,7 +86,7 @@ class CheckupDialog(QDialog):
             tip=tr("Bring the photos of each group into one subset: into training where one of them is. Undo takes it back."),
         )
         self.again = button(tr("Check again"), self.begin, tip=tr("Look at the photos as they are now."))
-        self.undo = button(tr("Undo"), session.state.undo_stack.undo, tip=tr("Take back the last change of the project."))
+        self.undo = button(tr("Undo"), session.state.undo_stack.undo, tip=tr("Take back the last change that was made here."))
         self.empty = Empty(tr("Not checked"), tr("Check again looks at every photo as the network sees it; nothing is trained."))
         self._arrange()
         self.map.chosen.connect(self._show_chosen)
@@ -96,8 +97,10 @@ class CheckupDialog(QDialog):
         kept.changed.connect(self._follow)
         session.state.recipe_changed.connect(self._follow)
         session.state.manifest_changed.connect(self._follow)
-        session.state.undo_stack.canUndoChanged.connect(self.undo.setEnabled)
-        self.undo.setEnabled(session.state.undo_stack.canUndo())
+        self.undo.setShortcut(QKeySequence.StandardKey.Undo)
+        self._since = session.state.undo_stack.index()
+        session.state.undo_stack.indexChanged.connect(self._offer_undo)
+        self._offer_undo()
         self.finished.connect(self._end)
 
     def begin(self) -> None:
@@ -193,6 +196,12 @@ class CheckupDialog(QDialog):
     def _show_chosen(self, numbers: list[int]) -> None:
         if self.found is not None:
             self.among.show_findings(plain(self.found, numbers), self.found, *self._shown_as)
+            self.among.wall.selectAll()  # what is done is done to all that are ringed
+
+    def _offer_undo(self, *_: object) -> None:
+        stack = self._session.state.undo_stack
+        self._since = min(self._since, stack.index())  # what was made before was undone elsewhere
+        self.undo.setEnabled(stack.index() > self._since)
 
     def _repair(self) -> None:
         self._edits.repair([group.samples for group in self._torn(kept=False)])

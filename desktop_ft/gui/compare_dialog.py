@@ -356,6 +356,17 @@ class CompareDialog(QDialog):
             colour_plot(plot, self._session.theme.colours)
         self.table.rows.set_rows(found.scores if found is not None else ())
         first, *more = found.verdict if found is not None else (tr("Nothing has been compared yet."),)
+        done, planned = self._work.done
+        if not self._work.busy and self._work.report is not None and done < planned:
+            more = [
+                tr(
+                    "Stopped: {done} of {planned} runs are done, and kept in {folder}. *Go on with one…* does the rest.",
+                    done=done,
+                    planned=planned,
+                    folder=self._work.report.parent,
+                ),
+                *more,
+            ]
         self.verdict.setText(words.printable(first))
         self.said.setText("\n".join(map(words.printable, more)))
         if found is None:

@@ -31,7 +31,7 @@ from desktop_ft.evaluation.run_times import RunTimes, seconds_an_answer
 from desktop_ft.jobs import training
 from desktop_ft.jobs.forecasting import forecast
 from desktop_ft.jobs.kept import kept_in
-from desktop_ft.jobs.queueing import Fit, fitting
+from desktop_ft.jobs.queueing import Fit, check_startable, fitting
 from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.jobs.scanning import scan_dataset
 from desktop_ft.jobs.training import Emit, PhaseProgress
@@ -184,16 +184,7 @@ def planned(
         raise UserError(tr("{path} holds no comparison.", path=folder.path), tr("Name the pictures to compare with."))
     if folder.path.is_dir() and any(each.name != "comparison.lock" and each.name != "kept" for each in folder.path.iterdir()):
         raise UserError(tr("{path} is not empty.", path=folder.path), tr("Name a folder that is new or empty."))
-
-    def scanning(done: int, total: int | None) -> None:
-        if control.stop.is_set():
-            raise Cancelled
-        if progress:
-            progress(tr("Looking at the pictures"), done, total)
-
-    whole = asked.base.dataset.model_copy(update={"images_per_class": 0})
-    manifest = scan_dataset(whole, progress=scanning, cancel=control.stop)  # nothing of it is kept
-    check_trainable(manifest, asked.base.optimisation.batch_size)
+    manifest = _look_at(asked, plugins, progress, control)
     comparison = within(asked, manifest)
     if too_few := limits(asked, manifest):
         warn(too_few)
@@ -203,6 +194,27 @@ def planned(
             plan = replace(plan, allotted=tuple(_allotted(comparison, plugins, manifest, progress, control)))
     folder.write_plan(plan)
     return plan
+
+
+def _look_at(asked: Comparison, plugins: Plugins, progress: PhaseProgress | None, control: RunControl) -> DatasetManifest:
+    """All pictures of `asked`, of which nothing is kept; once each of its ways is known to be able to begin.
+
+    Raises:
+        UserError: one is not. Cancelled: as asked.
+    """
+
+    def scanning(done: int, total: int | None) -> None:
+        if control.stop.is_set():
+            raise Cancelled
+        if progress:
+            progress(tr("Looking at the pictures"), done, total)
+
+    whole = asked.base.dataset.model_copy(update={"images_per_class": 0})
+    manifest = scan_dataset(whole, progress=scanning, cancel=control.stop)
+    check_trainable(manifest, asked.base.optimisation.batch_size)
+    for name in asked.strategies:
+        check_startable(asked.recipe(name, ALL, 0), manifest, plugins)
+    return manifest
 
 
 def limits(asked: Comparison, manifest: DatasetManifest) -> str:

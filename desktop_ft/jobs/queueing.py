@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.language import tr
@@ -49,7 +50,15 @@ def look_ahead(recipe: Recipe, plugins: Plugins, progress: Callable[[int, int | 
     Raises:
         UserError: the recipe cannot be run, or its weights are not there, cannot be read or do not fit.
     """
-    manifest = training.look_at(recipe, plugins, progress=progress)
+    check_startable(recipe, training.look_at(recipe, plugins, progress=progress), plugins)
+
+
+def check_startable(recipe: Recipe, manifest: DatasetManifest, plugins: Plugins) -> None:
+    """See that a run of `recipe` on the pictures of `manifest` gets its network. Imports torch as `look_ahead`.
+
+    Raises:
+        UserError: its weights are not there, cannot be read or do not fit, or this machine has not what it asks for.
+    """
     backbone = plugins.backbones.get(recipe.backbone.name)
     if _only_building_tells(recipe):
         distributed.processes(recipe, manifest)

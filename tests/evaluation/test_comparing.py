@@ -106,6 +106,20 @@ def test_where_it_is_worse_it_says_that_it_lost() -> None:
     assert "never within the budget" in page(found, {})
 
 
+def test_what_took_longer_than_the_budget_is_told_beside_the_verdict() -> None:
+    plan = comparison("scratch", "head").model_copy(update={"seconds": 5.0})
+    found = told(plan, figures(plan, lambda name, images: 0.9 if name == "head" else 0.5))  # 10 s each
+    assert found.verdict[0].startswith("Fine-tuning gained something")
+    assert "no fair comparison: from scratch" in found.verdict[1] and found.verdict[1] in page(found, {})
+    assert "no fair comparison" not in " ".join(told(plan, figures(plan, lambda name, images: 0.5, seconds=0.5)).verdict)
+
+
+def test_that_only_scratch_has_come_to_its_end_is_told() -> None:
+    plan = comparison("scratch", "head")
+    (only, *_) = told(plan, [run for run in figures(plan, lambda name, images: 0.5) if run.strategy == "scratch"]).verdict
+    assert only.startswith("Nothing that training from scratch is compared with has come to its end")
+
+
 def test_a_gain_is_told_with_its_size_and_what_it_takes_to_match_scratch() -> None:
     plan = comparison("scratch", "head", "all")
     shares = {"scratch": 0.6, "head": 0.9, "all": 0.91}

@@ -92,6 +92,20 @@ def test_the_split_is_repaired_with_one_click_and_comes_back_by_undo(dialog: Che
     assert not dialog.doubles.shown, "what is left is no double"
 
 
+def test_undo_takes_back_what_was_done_here_alone(window: MainWindow, dialog: CheckupDialog, qtbot: QtBot) -> None:
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    assert not dialog.undo.isEnabled() and window.session.state.undo_stack.canUndo(), "the size of the pictures was chosen before"
+    pick(dialog.doubles, "val/green/twin.jpg")
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_Delete)
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: bool(dialog.doubles.shown))  # a button is pressed for a moment first
+    assert not dialog.undo.isEnabled()
+    before = window.session.state.recipe
+    QTest.keyClick(dialog.doubles.wall, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.session.state.recipe == before
+
+
 def test_what_is_kept_is_not_repaired_and_the_figure_that_counts_it_says_so(dialog: CheckupDialog) -> None:
     before = dialog._session.state.recipe
     pick(dialog.doubles, "val/green/twin.jpg")
@@ -220,6 +234,7 @@ def test_the_lasso_selects_photos_that_are_then_left_out(
     QTest.mouseRelease(plot.viewport(), Qt.MouseButton.LeftButton, pos=points[-1])
     assert dialog.found is not None
     assert len(dialog.among.shown) == len(dialog.found.samples), "a lasso around all selects all"
+    assert len(dialog.among.chosen) == len(dialog.among.shown), "and what is done is done to all of them"
     sample = dialog.found.samples[7]
     x, y = dialog.found.places[7]
     dialog.map.choose(

@@ -65,6 +65,15 @@ def run_folders(folder: ComparisonFolder) -> list[RunFolder]:
     return [RunFolder.open(path) for path in sorted((folder.path / "runs").iterdir())]
 
 
+def test_weights_that_are_not_here_are_told_before_anything_is_trained(
+    recipe: Recipe, plugins: Plugins, folder: ComparisonFolder
+) -> None:
+    away = recipe.model_copy(update={"backbone": BackboneChoice(name="alexnet", image_size=64)})
+    with pytest.raises(UserError, match="weights of alexnet are not on this machine"):
+        planned(two(away), folder, plugins)
+    assert folder.plan is None and not (folder.path / "runs").exists()
+
+
 def test_that_the_pictures_are_too_few_is_told_before_anything_is_trained(
     recipe: Recipe, plugins: Plugins, folder: ComparisonFolder, tmp_path: Path
 ) -> None:
