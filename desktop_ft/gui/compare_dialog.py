@@ -229,8 +229,10 @@ class CompareDialog(QDialog):
         self._of_training = (*self.strategies.values(), captions[1], self.images)
 
     def _show_choices(self) -> None:
+        training = self.about.currentData() == About.TRAINING
+        self.setWindowTitle(tr("What fine-tuning gains") if training else tr("What augmentation is worth"))
         for widget in self._of_training:
-            widget.setVisible(self.about.currentData() == About.TRAINING)
+            widget.setVisible(training)
 
     def _follow(self, asked: Comparison) -> None:
         """Show what the comparison that was opened is about."""

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_ft import places
 
-_OUTLINED = ("QAbstractSpinBox", "QComboBox", "QLineEdit", "QCheckBox", "QTreeView")
+_OUTLINED = ("QAbstractSpinBox", "QComboBox", "QLineEdit", "QCheckBox", "QRadioButton", "QTreeView")
 _FUSION_DARKENS = 140
 
 

@@ -267,6 +267,7 @@ def test_the_page_augment_asks_what_each_transform_is_worth(dialog: CompareDialo
     state.edit("flip", state.recipe.model_copy(update={"augmentation": (flip,)}))
     assert "no transform" not in augment.worth.toolTip()
     click(augment.worth)
+    assert dialog.windowTitle() == "What augmentation is worth"
     assert dialog.images.isHidden() and all(box.isHidden() for box in dialog.strategies.values())
     click(dialog.start)
     qtbot.waitUntil(lambda: dialog.verdict.text().startswith("horizontal_flip"), timeout=60_000)
