@@ -15,9 +15,12 @@ from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO = "copied to"
 _PROBLEM = TITLES.index("problem")
+_FIRST_ROWS = tuple(map(csv_line, (TITLES, (*TITLES, COPIED_TO))))
+"""How each table of ours begins."""
 TakeAway = Callable[[Path, str], None]
 WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
 _ANEW = marked("Name another file, or start it anew (--fresh).")
+_ANOTHER = marked("Name another file.")
 _SORTED = marked("Give --sort-into {folder} too, name another file, or start it anew (--fresh).")
 
 
@@ -59,12 +62,13 @@ class AnswerTable:
     It is plain comma-separated values; `MadeWith` lies beside it. What a killed process left of its last row is cut off.
 
     Args:
-        fresh: drop what is there.
+        fresh: drop what is there, if it is a table of ours.
         retry: drop the rows that tell of a problem.
         take_away: told of each picture, and where its copy is, where the rows that are dropped sorted into the same folder.
 
     Raises:
-        UserError: it was made with something else, was not made here, is damaged, or another process writes it.
+        UserError: it was made with something else, was not made here, is damaged, or another process writes it. Nothing is
+            changed then.
     """
 
     def __init__(
@@ -123,10 +127,12 @@ class AnswerTable:
     def _begin(self) -> None:
         try:
             self._drop()  # for a process that was killed meanwhile
-            if self._fresh and self._path.exists():
+            there = self._path.exists() and self._path.stat().st_size
+            if there and self._fresh:
+                self._must_be_ours()
                 self._path.replace(self._dropped)
                 self._drop()
-            if self._path.exists() and self._path.stat().st_size:
+            elif there:
                 self._go_on()
             else:
                 atomic.write(self._beside, seals.seal_line(to_json(self._made_with)) + b"\n")
@@ -147,6 +153,18 @@ class AnswerTable:
                     self._take_away(Path(bare(row[0])), bare(row[-1]))
         self._dropped.unlink()
 
+    def _must_be_ours(self) -> None:
+        """Refuse to drop what may be a file of the person's own: neither its titles are ours, nor does anything say what made it."""
+        if _is_table(self._path):
+            return
+        try:
+            self._was_made_with()
+        except UserError as error:
+            raise self._unknown(_ANOTHER) from error
+
+    def _unknown(self, cure: str) -> UserError:
+        return UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(cure))
+
     def _was_sorted_alike(self) -> bool:
         try:
             return self._was_made_with().sorted_into == self._made_with.sorted_into
@@ -159,7 +177,7 @@ class AnswerTable:
 
     def _go_on(self) -> None:
         if not self._beside.is_file():
-            raise UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(_ANEW))
+            raise self._unknown(_ANEW if _is_table(self._path) else _ANOTHER)
         self._was_made_with().must_be(self._made_with, self._path)
         if self._retry:
             self._drop_problems()
@@ -212,6 +230,12 @@ class _Together(Container[Path]):
 def digest(text: str) -> bytes:
     """What is remembered of a name: a million take little memory."""
     return hashlib.blake2b(os.fsencode(text), digest_size=12).digest()
+
+
+def _is_table(path: Path) -> bool:
+    """Whether the file at `path` begins as a table of ours does; only its beginning is read, whatever it is."""
+    with path.open("rb") as file:
+        return file.read(max(map(len, _FIRST_ROWS))).startswith(_FIRST_ROWS)
 
 
 def _cells(line: bytes) -> list[str]:

@@ -187,6 +187,33 @@ def test_a_table_of_another_model_or_threshold_is_refused_and_untouched(model: P
     assert foreign.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n a photo", b"mine,yours\n1,2\n"])
+def test_begun_anew_a_file_of_the_persons_own_stays(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    own = tmp_path / "holiday.png"
+    own.write_bytes(content)
+    for more in ([], ["--fresh"]):
+        assert main(["predict", str(model), str(pictures), "--out", str(own), *more]) == 2
+        told = capsys.readouterr().err
+        assert "Name another file." in told and "--fresh)" not in told
+        assert own.read_bytes() == content and not own.with_name("holiday.png.state.json").exists()
+
+
+def test_a_table_of_ours_is_begun_anew_whatever_has_become_of_it(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", fresh=True)
+    state = tmp_path / "a.csv.state.json"
+    work.out.touch()
+    asked = run(work).answered
+    work.out.write_bytes(b"no titles\n" + work.out.read_bytes())
+    assert run(work).answered == asked, "what lies beside says that it is ours"
+    state.unlink()
+    with pytest.raises(UserError, match="nothing says what made it") as caught:
+        run(replace(work, fresh=False))
+    assert "--fresh" in caught.value.cure
+    assert run(work).answered == asked, "its titles do"
+
+
 def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     with AnswerTable(table, MODEL) as made:
