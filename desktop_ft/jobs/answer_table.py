@@ -130,8 +130,11 @@ class AnswerTable:
             there = self._path.exists() and self._path.stat().st_size
             if there and self._fresh:
                 self._must_be_ours()
-                self._path.replace(self._dropped)
-                self._drop()
+                if _is_table(self._path):
+                    self._path.replace(self._dropped)
+                    self._drop()
+                else:  # damaged: what it told of is not to be known
+                    self._path.unlink()
             elif there:
                 self._go_on()
             else:
@@ -146,6 +149,10 @@ class AnswerTable:
         """Drop the rows that were set aside, once the copies that they tell of are taken away: these would contradict the new."""
         if not self._dropped.exists():
             return
+        if not _is_table(self._dropped):
+            raise UserError(
+                tr("{file} is no table of answers.", file=self._dropped), tr("Move it away: what is dropped gets that name.")
+            )
         if self._take_away is not None and self._was_sorted_alike():
             for line in _whole_rows(self._dropped):
                 row = _cells(line)
@@ -154,7 +161,7 @@ class AnswerTable:
         self._dropped.unlink()
 
     def _must_be_ours(self) -> None:
-        """Refuse to drop what may be a file of the person's own: neither its titles are ours, nor does anything say what made it."""
+        """Refuse to drop what may be the person's own: its titles are not ours, and nothing says what made it."""
         if _is_table(self._path):
             return
         try:

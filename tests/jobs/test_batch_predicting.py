@@ -214,6 +214,19 @@ def test_a_table_of_ours_is_begun_anew_whatever_has_become_of_it(model: Path, pi
     assert run(work).answered == asked, "its titles do"
 
 
+def test_a_file_of_the_persons_own_that_is_named_as_what_was_dropped_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
+    run(work)
+    before = work.out.read_bytes()
+    own = tmp_path / "a.csv.dropped"
+    own.write_text("mine")
+    for fresh in (False, True):
+        with pytest.raises(UserError, match=r"a\.csv\.dropped is no table of answers") as caught:
+            run(replace(work, fresh=fresh))
+        assert "Move it away" in caught.value.cure
+    assert own.read_text() == "mine" and work.out.read_bytes() == before
+
+
 def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     with AnswerTable(table, MODEL) as made:
