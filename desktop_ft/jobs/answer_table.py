@@ -10,7 +10,7 @@ from pathlib import Path
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.jobs.predicting import STATE, TITLES, bare, csv_line, inert
+from desktop_ft.jobs.predicting import DROPPED, STATE, TITLES, bare, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO = "copied to"
@@ -78,7 +78,7 @@ class AnswerTable:
         self._take_away = take_away
         self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
         self._beside = path.with_name(f"{path.name}{STATE}")
-        self._dropped = path.with_name(f"{path.name}.dropped")
+        self._dropped = path.with_name(f"{path.name}{DROPPED}")
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()

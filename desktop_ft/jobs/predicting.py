@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STATE = ".state.json"
 """How the name goes on of what lies beside a table of answers."""
+DROPPED = ".dropped"
+"""And of a table that is about to be begun anew."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
@@ -288,6 +290,5 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Ite
 
 def _tables(names: Iterable[str]) -> frozenset[str]:
     """Those among the `names` of a folder's files that are tables of answers, or lie beside one; none is a picture."""
-    there = frozenset(names)
-    tables = [name for name in there if name.endswith(".csv") and name + STATE in there]
-    return frozenset(tables) | {name + STATE for name in tables}
+    tables = [name.removesuffix(STATE) for name in names if name.endswith(f".csv{STATE}")]
+    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED))

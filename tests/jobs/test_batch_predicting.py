@@ -296,6 +296,10 @@ def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path,
     assert run(BatchWork(model=model, paths=[pictures, *own], out=out)).total == asked
     assert run(BatchWork(model=model, paths=[link], out=out)).total == asked
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
+    dropped = pictures / "killed.csv.dropped"
+    dropped.write_bytes(out.read_bytes())
+    dropped.with_name("killed.csv.state.json").write_bytes(own[1].read_bytes())
+    assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "third.csv")).total == asked
     capsys.readouterr()
     assert main(["predict", str(model), str(pictures), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == asked
