@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
 from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
 from desktop_ft.jobs.running import Warn, silent
-from desktop_ft.jobs.sorting import SortedCopies
+from desktop_ft.jobs.sorting import CopiesOfBefore, SortedCopies
 from desktop_ft.plugin_manager import Plugins
 
 CHUNK = 64
@@ -60,7 +59,7 @@ class BatchWork:
     Attributes:
         out: the table.
         sort_into: where each picture is copied to, into the folder of its answer.
-        fresh: drop the answers that the table holds, and take away the copies that they put into `sort_into`.
+        fresh: drop the answers that the table holds, and take away the copies that they made, wherever that was.
         retry: ask again about the files that the table has a problem for.
     """
 
@@ -81,27 +80,21 @@ class BatchWork:
         must_be_there(self.paths)
         asked = [_absolute(path) for path in self.paths]
         opened = opened_model(self.model, plugins, threshold=self.threshold, warn=warn)
-        copies = None
+        out, copies = _absolute(self.out), None
         if self.sort_into is not None:
-            copies = SortedCopies(_absolute(self.sort_into), opened.model.classes)
+            copies = SortedCopies(_absolute(self.sort_into), opened.model.classes, out)
             copies.must_lie_apart(asked)
         made_with = MadeWith(
             model=opened.model.identity,
             name=self.model.name,
             threshold=opened.threshold,
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
+            folders=copies.folders if copies else (),
         )
-        take_away = copies.take_away if copies else None
-        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
-            if copies and copies.left:
-                warn(
-                    tr(
-                        "Files that the dropped answers copied into {folder} are no copies of their pictures any more, and stay: "
-                        "{count}.",
-                        folder=self.sort_into,
-                        count=copies.left,
-                    )
-                )
+        take_away = CopiesOfBefore(out, asked, warn).take_away
+        with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+            if copies:
+                copies.sign()
             _count(asked, table, tally)
             if not tally.total:
                 raise nothing_in(self.paths)
@@ -182,8 +175,8 @@ class _Writing:
         if self._copies is None:
             return prediction, ()
         try:
-            return prediction, (self._copies.add(prediction, self._table.copies),)
+            return prediction, self._copies.add(prediction, self._table.copies)
         except UnreadablePicture as error:
-            return replace(prediction, problem=error.reason), ("",)
+            return replace(prediction, problem=error.reason), ("", "")
         except OSError as error:
-            return replace(prediction, problem=error.strerror or str(error)), ("",)
+            return replace(prediction, problem=error.strerror or str(error)), ("", "")
