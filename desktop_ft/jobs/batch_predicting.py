@@ -95,7 +95,7 @@ class BatchWork:
         with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
             if copies:
                 copies.sign()
-            _count(asked, table, tally)
+            _count(asked, table, tally, warn)
             if not tally.total:
                 raise nothing_in(self.paths)
             if progress:
@@ -115,11 +115,11 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..")
 
 
-def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally) -> None:
+def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally, warn: Warn) -> None:
     aside: list[Prediction] = []
 
     # The second is empty until the first has been gone through.
-    for path in itertools.chain(files(asked, aside, table.own), (each.path for each in aside)):
+    for path in itertools.chain(files(asked, aside, table.own, warn), (each.path for each in aside)):
         tally.total += 1
         tally.before += path in table
         tally.problems_before += table.has_problem(path)

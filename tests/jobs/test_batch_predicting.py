@@ -306,6 +306,14 @@ def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path,
         run(BatchWork(model=model, paths=own, out=out))
 
 
+def test_a_link_to_what_is_asked_about_anyway_is_told_once_and_has_no_row(model: Path, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "again").symlink_to(pictures / "x", target_is_directory=True)
+    work, told = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv"), list[str]()
+    work.run(tally := Tally(), warn=told.append)
+    assert tally.problems == 1 and not any("again" in row["file"] for row in rows(work.out))
+    assert len(told) == 1 and str(pictures / "again") in told[0]
+
+
 @pytest.mark.parametrize("kept_rows", [1, 40, 2 * CHUNK])
 def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path, tmp_path: Path, kept_rows: int) -> None:
     out = tmp_path / "sorted"
