@@ -93,7 +93,7 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
     )
     tally = Tally()
     try:
-        with terminal.progress("Answering") as progress:
+        with terminal.phases() as progress:
             work.run(tally, warn=terminal.note, progress=progress)
     except KeyboardInterrupt:
         kept = f"{tally.done:,} of {count(tally.total, 'picture')} are in {work.out}"

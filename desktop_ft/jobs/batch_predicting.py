@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
 from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
@@ -18,7 +20,7 @@ from desktop_ft.plugin_manager import Plugins
 CHUNK = 64
 """So many answers are written at once: what a process that is killed loses at most, twice."""
 
-Progress = Callable[[int, int | None], None]
+Phase = Callable[[str, int, int | None], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,12 +73,17 @@ class BatchWork:
     fresh: bool = False
     retry: bool = False
 
-    def run(self, tally: Tally, plugins: Plugins | None = None, *, warn: Warn = silent, progress: Progress | None = None) -> None:
+    def run(self, tally: Tally, plugins: Plugins | None = None, *, warn: Warn = silent, progress: Phase | None = None) -> None:
         """Answer what has no answer in the table yet. However it ends, `tally` says what is on the disk.
+
+        Args:
+            progress: told the phase in words, how much of it is done, and of how much.
 
         Raises:
             UserError: as `predict`; or the table was made with another model, or cannot be written.
         """
+        tell = progress or (lambda *_: None)
+        tell(tr("Opening the model"), 0, None)
         must_be_there(self.paths)
         asked = [_absolute(path) for path in self.paths]
         opened = opened_model(self.model, plugins, threshold=self.threshold, warn=warn)
@@ -91,23 +98,24 @@ class BatchWork:
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
             folders=copies.folders if copies else (),
         )
-        take_away = CopiesOfBefore(out, asked, warn).take_away
+        taking = partial(tell, tr("Taking away the copies of before"))
+        take_away = CopiesOfBefore(out, asked, warn, taking).take_away
         with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+            answering = tr("Answering")
+            tell(answering, 0, None)
             if copies:
                 copies.sign()
             _count(asked, table, tally, warn)
             if not tally.total:
                 raise nothing_in(self.paths)
-            if progress:
-                progress(tally.done, tally.total)
+            tell(answering, tally.done, tally.total)
             aside: list[Prediction] = []
             waiting = (path for path in files(asked, aside, table.own) if path not in table)
             with _Writing(table, copies, tally) as writing:
                 for number, answer in enumerate(opened.predictions(waiting, aside), tally.done + 1):
                     if not answer.problem or answer.path not in table:  # what was set aside may have been told before
                         writing.add(answer)
-                    if progress:
-                        progress(min(number, tally.total), tally.total)
+                    tell(answering, min(number, tally.total), tally.total)
 
 
 def _absolute(path: Path) -> Path:

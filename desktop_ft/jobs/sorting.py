@@ -3,7 +3,7 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,11 +120,13 @@ class CopiesOfBefore:
     Attributes:
         table: what told of them.
         asked: what is asked about now.
+        progress: told how many copies have been looked at, and of how many.
     """
 
     table: Path
     asked: Sequence[Path]
     warn: Warn
+    progress: Callable[[int, int], None]
 
     def take_away(self, before: MadeWith | None, copies: Iterable[ToldCopy], count: int) -> None:
         """Take away the `count` `copies`, which a table told of that was made with `before`."""
@@ -142,8 +144,13 @@ class CopiesOfBefore:
             self.warn(what)
         elif _among(root, before.folders, self.asked):
             self.warn(tr("The copies in {folder} are asked about; those of the dropped answers stay: {count}.", **said))
-        elif not self._take_away(root, before.folders, copies):
+        elif not self._take_away(root, before.folders, self._told(copies, count)):
             sign.unlink(missing_ok=True)
+
+    def _told(self, copies: Iterable[ToldCopy], count: int) -> Iterator[ToldCopy]:
+        for number, each in enumerate(copies, 1):
+            yield each
+            self.progress(number, count)
 
     def _take_away(self, root: Path, folders: Sequence[str], copies: Iterable[ToldCopy]) -> int:
         """Take away what is in `folders` and made; how many stay."""

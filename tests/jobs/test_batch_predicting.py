@@ -383,6 +383,15 @@ def test_killed_while_the_copies_of_before_are_taken_away_it_goes_on_with_that(
     assert set(out.rglob("*.png")) == (sorted_copies(work) if sorted_again else set())
 
 
+def test_how_far_the_taking_away_has_come_is_told_before_the_first_answer(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted", fresh=True)
+    run(work)
+    copies, told = len(sorted_copies(work)), list[tuple[str, int, int | None]]()
+    work.run(Tally(), progress=lambda *what: told.append(what))
+    phases = {what: (done, total) for what, done, total in told}
+    assert list(phases.values())[1:] == [(copies, copies), (copies + 1, copies + 1)], "one picture is empty"
+
+
 @pytest.mark.parametrize("target", ["two", None])
 def test_copies_in_another_folder_than_the_new_are_taken_away_too(
     model: Path, pictures: Path, tmp_path: Path, target: str | None
