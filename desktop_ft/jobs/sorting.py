@@ -137,7 +137,11 @@ class CopiesOfBefore:
         root = Path(before.sorted_into)
         sign, said = _sign(root, self.table), {"folder": root, "count": count}
         others = [os.fsdecode(atomic.read(other)) for other in root.glob(_sign_name("*")) if other.name != sign.name]
-        if others:
+        if not root.is_dir():
+            self.warn(
+                tr("{folder} is not there any more; copies of the dropped answers that lie elsewhere stay: {count}.", **said)
+            )
+        elif others:
             what = tr(
                 "{table} tells of copies in {folder}, too; those of the dropped answers stay: {count}.", table=others[0], **said
             )

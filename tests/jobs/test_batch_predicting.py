@@ -417,6 +417,16 @@ def test_copies_stay_and_are_told_where_nothing_says_where_they_are(model: Path,
         assert sorted_copies(work) == copies == set((tmp_path / "sorted").rglob("*.png"))
 
 
+def test_copies_that_were_moved_are_told_of(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    copies, told = len(sorted_copies(work)), list[str]()
+    (tmp_path / "sorted").rename(tmp_path / "moved")
+    replace(work, fresh=True).run(Tally(), warn=told.append)
+    assert len(list((tmp_path / "moved").rglob("*.png"))) == copies
+    assert len(told) == 1 and "not there any more" in told[0] and told[0].endswith(f": {copies}.")
+
+
 def test_copies_that_are_asked_about_now_stay(model: Path, pictures: Path, tmp_path: Path) -> None:
     work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
     run(work)
