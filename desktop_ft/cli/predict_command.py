@@ -42,7 +42,12 @@ def add_predict_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--retry", action="store_true", help="ask again about the files that the table has a problem for")
-    again.add_argument("--fresh", action="store_true", help="drop the table's answers and the copies they made, and begin anew")
+    again.add_argument(
+        "--fresh",
+        action="store_true",
+        help="drop the table's answers, take away the copies that they made, and begin anew; copies that another table tells "
+        "of, that were there before or are no true copies any more stay, and are counted",
+    )
     parser.add_argument("--json", action="store_true", help="a JSON array on standard output; with --out, one object that counts")
     parser.set_defaults(run=_predict)
 
@@ -88,7 +93,7 @@ def _predict_into(arguments: argparse.Namespace, terminal: Terminal) -> int:
     )
     tally = Tally()
     try:
-        with terminal.progress("Answering") as progress:
+        with terminal.phases() as progress:
             work.run(tally, warn=terminal.note, progress=progress)
     except KeyboardInterrupt:
         kept = f"{tally.done:,} of {count(tally.total, 'picture')} are in {work.out}"

@@ -10,14 +10,21 @@ from pathlib import Path
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.jobs.predicting import STATE, TITLES, bare, csv_line, inert
+from desktop_ft.jobs.predicting import DROPPED, STATE, TITLES, bare, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
-COPIED_TO = "copied to"
+COPIED_TO, COPY = "copied to", "copy"
+MADE, FOUND = "made", "found"
+"""Whether a copy was made for its row, or lay there already: what was found is never taken away."""
 _PROBLEM = TITLES.index("problem")
-TakeAway = Callable[[Path, str], None]
+_SORTED_TITLES = (*TITLES, COPIED_TO, COPY)
+_COPIED_TO = _SORTED_TITLES.index(COPIED_TO)
+_ALL_TITLES = (TITLES, _SORTED_TITLES[:-1], _SORTED_TITLES)
+"""Those of every table of ours; an older one that was sorted does not say who made the copies."""
+_FIRST_ROWS = tuple(map(csv_line, _ALL_TITLES))
 WRITTEN = marked("The answers in {name} are being written by process {pid} on {host}, since {since}.")
 _ANEW = marked("Name another file, or start it anew (--fresh).")
+_ANOTHER = marked("Name another file.")
 _SORTED = marked("Give --sort-into {folder} too, name another file, or start it anew (--fresh).")
 
 
@@ -29,12 +36,14 @@ class MadeWith:
         model: the model's identity. name: what its file or folder is called.
         threshold: how sure an answer had to be, 0 to 1.
         sorted_into: where the pictures were copied to; "" if nowhere.
+        folders: those in there that copies lie in.
     """
 
     model: str
     name: str
     threshold: float
     sorted_into: str = ""
+    folders: tuple[str, ...] = ()
 
     def must_be(self, other: "MadeWith", table: Path) -> None:
         """Refuse to go on with a `table` that was made with something else.
@@ -53,18 +62,37 @@ class MadeWith:
             raise UserError(tr("The pictures of {table} were copied elsewhere: {where}.", where=where, **said), cure)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldCopy:
+    """What a row tells of its picture's copy.
+
+    Attributes:
+        place: where it is, from where the table's pictures were copied to.
+        made: it was made for this row.
+    """
+
+    source: Path
+    place: str
+    made: bool
+
+
+TakeAway = Callable[[MadeWith | None, Iterable[ToldCopy], int], None]
+
+
 class AnswerTable:
     """The table at `path`, ours alone while the block runs; rows are on the disk for good when `add` returns.
 
     It is plain comma-separated values; `MadeWith` lies beside it. What a killed process left of its last row is cut off.
 
     Args:
-        fresh: drop what is there.
+        fresh: drop what is there, if it is a table of ours.
         retry: drop the rows that tell of a problem.
-        take_away: told of each picture, and where its copy is, where the rows that are dropped sorted into the same folder.
+        take_away: told, before the dropped rows are forgotten, what these were made with (None: nothing says it), of which copies
+            they tell, and how many that is.
 
     Raises:
-        UserError: it was made with something else, was not made here, is damaged, or another process writes it.
+        UserError: it was made with something else, was not made here, is damaged, or another process writes it. Nothing is
+            changed then.
     """
 
     def __init__(
@@ -72,9 +100,9 @@ class AnswerTable:
     ) -> None:
         self._path, self._made_with, self._fresh, self._retry = path, made_with, fresh, retry
         self._take_away = take_away
-        self._titles = TITLES + ((COPIED_TO,) if made_with.sorted_into else ())
+        self._titles: tuple[str, ...] = _SORTED_TITLES if made_with.sorted_into else TITLES
         self._beside = path.with_name(f"{path.name}{STATE}")
-        self._dropped = path.with_name(f"{path.name}.dropped")
+        self._dropped = path.with_name(f"{path.name}{DROPPED}")
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()
@@ -98,7 +126,7 @@ class AnswerTable:
         Raises:
             UserError: they cannot be written; none is there then.
         """
-        self._lines.append(b"".join(map(csv_line, rows)).removesuffix(b"\n"), durable=True)
+        self._lines.append(b"".join(map(csv_line, (row[: len(self._titles)] for row in rows))).removesuffix(b"\n"), durable=True)
         self._remember(map(inert, row) for row in rows)
 
     def __enter__(self) -> "AnswerTable":
@@ -123,12 +151,12 @@ class AnswerTable:
     def _begin(self) -> None:
         try:
             self._drop()  # for a process that was killed meanwhile
-            if self._fresh and self._path.exists():
-                self._path.replace(self._dropped)
-                self._drop()
-            if self._path.exists() and self._path.stat().st_size:
+            there = bool(self._path.exists() and self._path.stat().st_size)
+            if there and self._fresh:
+                self._begin_anew()
+            elif there:
                 self._go_on()
-            else:
+            if not there or self._fresh:
                 atomic.write(self._beside, seals.seal_line(to_json(self._made_with)) + b"\n")
             self._lines = atomic.LineFile(self._path)
             if not self._path.stat().st_size:
@@ -136,22 +164,47 @@ class AnswerTable:
         except OSError as error:
             raise atomic.cannot_write(self._path, 0, error) from error
 
+    def _begin_anew(self) -> None:
+        self._must_be_ours()
+        if _is_table(self._path):
+            self._path.replace(self._dropped)
+            self._drop()
+        else:  # damaged, and not to be known for what it is once it is set aside
+            self._tell_of_copies(self._path)
+            self._path.unlink()
+
     def _drop(self) -> None:
         """Drop the rows that were set aside, once the copies that they tell of are taken away: these would contradict the new."""
         if not self._dropped.exists():
             return
-        if self._take_away is not None and self._was_sorted_alike():
-            for line in _whole_rows(self._dropped):
-                row = _cells(line)
-                if len(row) == len(self._titles) and tuple(row) != self._titles and row[-1]:
-                    self._take_away(Path(bare(row[0])), bare(row[-1]))
+        if not _is_table(self._dropped):
+            raise UserError(
+                tr("{file} is no table of answers.", file=self._dropped), tr("Move it away: what is dropped gets that name.")
+            )
+        self._tell_of_copies(self._dropped)
         self._dropped.unlink()
 
-    def _was_sorted_alike(self) -> bool:
+    def _must_be_ours(self) -> None:
+        """Refuse to drop what may be the person's own: its titles are not ours, and nothing says what made it."""
+        if _is_table(self._path):
+            return
         try:
-            return self._was_made_with().sorted_into == self._made_with.sorted_into
-        except UserError:  # nothing says where its copies are
-            return False
+            self._was_made_with()
+        except UserError as error:
+            raise self._unknown(_ANOTHER) from error
+
+    def _unknown(self, cure: str) -> UserError:
+        return UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(cure))
+
+    def _tell_of_copies(self, table: Path) -> None:
+        count = sum(1 for _ in _told_copies(table))
+        if self._take_away is None or not count:
+            return
+        try:
+            before = self._was_made_with() if _is_table(table) else None
+        except UserError:
+            before = None
+        self._take_away(before, _told_copies(table), count)
 
     def _was_made_with(self) -> MadeWith:
         text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
@@ -159,7 +212,7 @@ class AnswerTable:
 
     def _go_on(self) -> None:
         if not self._beside.is_file():
-            raise UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(_ANEW))
+            raise self._unknown(_ANEW if _is_table(self._path) else _ANOTHER)
         self._was_made_with().must_be(self._made_with, self._path)
         if self._retry:
             self._drop_problems()
@@ -184,6 +237,8 @@ class AnswerTable:
             if b"\0" in line:
                 return
             row = _cells(line)
+            if not number and self._made_with.sorted_into and tuple(row) in _ALL_TITLES[1:]:
+                self._titles = tuple(row)
             if len(row) != len(self._titles) or (not number and tuple(row) != self._titles):
                 raise UserError(tr("{file} is damaged, or was changed: row {row}.", file=self._path, row=number + 1), tr(_ANEW))
             end += len(line)
@@ -191,12 +246,12 @@ class AnswerTable:
 
     def _remember(self, rows: Iterable[Iterable[str]]) -> None:
         for row in filter(None, map(tuple, rows)):
-            file, *others = row
+            file = row[0]
             self._files.add(digest(file))
             if row[_PROBLEM]:
                 self._problems.add(digest(file))
-            if self._made_with.sorted_into and others[-1]:
-                self.copies.add(digest(others[-1]))
+            if self._made_with.sorted_into and row[_COPIED_TO]:
+                self.copies.add(digest(row[_COPIED_TO]))
 
 
 class _Together(Container[Path]):
@@ -212,6 +267,19 @@ class _Together(Container[Path]):
 def digest(text: str) -> bytes:
     """What is remembered of a name: a million take little memory."""
     return hashlib.blake2b(os.fsencode(text), digest_size=12).digest()
+
+
+def _told_copies(table: Path) -> Iterator[ToldCopy]:
+    """What the rows of `table` tell of copies, as far as they are sound."""
+    for row in map(_cells, _whole_rows(table)):
+        if _COPIED_TO < len(row) <= len(_SORTED_TITLES) and row[_COPIED_TO] not in ("", COPIED_TO):
+            yield ToldCopy(Path(bare(row[0])), bare(row[_COPIED_TO]), row[_COPIED_TO + 1 :] == [MADE])
+
+
+def _is_table(path: Path) -> bool:
+    """Whether the file at `path` begins as a table of ours does; only its beginning is read, whatever it is."""
+    with path.open("rb") as file:
+        return file.read(max(map(len, _FIRST_ROWS))).startswith(_FIRST_ROWS)
 
 
 def _cells(line: bytes) -> list[str]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
@@ -13,13 +14,13 @@ from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
 from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
 from desktop_ft.jobs.running import Warn, silent
-from desktop_ft.jobs.sorting import SortedCopies
+from desktop_ft.jobs.sorting import CopiesOfBefore, SortedCopies
 from desktop_ft.plugin_manager import Plugins
 
 CHUNK = 64
 """So many answers are written at once: what a process that is killed loses at most, twice."""
 
-Progress = Callable[[int, int | None], None]
+Phase = Callable[[str, int, int | None], None]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class BatchWork:
     Attributes:
         out: the table.
         sort_into: where each picture is copied to, into the folder of its answer.
-        fresh: drop the answers that the table holds, and take away the copies that they put into `sort_into`.
+        fresh: drop the answers that the table holds, and take away the copies that they made, wherever that was.
         retry: ask again about the files that the table has a problem for.
     """
 
@@ -72,49 +73,49 @@ class BatchWork:
     fresh: bool = False
     retry: bool = False
 
-    def run(self, tally: Tally, plugins: Plugins | None = None, *, warn: Warn = silent, progress: Progress | None = None) -> None:
+    def run(self, tally: Tally, plugins: Plugins | None = None, *, warn: Warn = silent, progress: Phase | None = None) -> None:
         """Answer what has no answer in the table yet. However it ends, `tally` says what is on the disk.
+
+        Args:
+            progress: told the phase in words, how much of it is done, and of how much.
 
         Raises:
             UserError: as `predict`; or the table was made with another model, or cannot be written.
         """
+        tell = progress or (lambda *_: None)
+        tell(tr("Opening the model"), 0, None)
         must_be_there(self.paths)
         asked = [_absolute(path) for path in self.paths]
         opened = opened_model(self.model, plugins, threshold=self.threshold, warn=warn)
-        copies = None
+        out, copies = _absolute(self.out), None
         if self.sort_into is not None:
-            copies = SortedCopies(_absolute(self.sort_into), opened.model.classes)
+            copies = SortedCopies(_absolute(self.sort_into), opened.model.classes, out)
             copies.must_lie_apart(asked)
         made_with = MadeWith(
             model=opened.model.identity,
             name=self.model.name,
             threshold=opened.threshold,
             sorted_into="" if self.sort_into is None else str(_absolute(self.sort_into)),
+            folders=copies.folders if copies else (),
         )
-        take_away = copies.take_away if copies else None
-        with AnswerTable(_absolute(self.out), made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
-            if copies and copies.left:
-                warn(
-                    tr(
-                        "Files that the dropped answers copied into {folder} are no copies of their pictures any more, and stay: "
-                        "{count}.",
-                        folder=self.sort_into,
-                        count=copies.left,
-                    )
-                )
-            _count(asked, table, tally)
+        taking = partial(tell, tr("Taking away the copies of before"))
+        take_away = CopiesOfBefore(out, asked, warn, taking).take_away
+        with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+            answering = tr("Answering")
+            tell(answering, 0, None)
+            if copies:
+                copies.sign()
+            _count(asked, table, tally, warn)
             if not tally.total:
                 raise nothing_in(self.paths)
-            if progress:
-                progress(tally.done, tally.total)
+            tell(answering, tally.done, tally.total)
             aside: list[Prediction] = []
             waiting = (path for path in files(asked, aside, table.own) if path not in table)
             with _Writing(table, copies, tally) as writing:
                 for number, answer in enumerate(opened.predictions(waiting, aside), tally.done + 1):
                     if not answer.problem or answer.path not in table:  # what was set aside may have been told before
                         writing.add(answer)
-                    if progress:
-                        progress(min(number, tally.total), tally.total)
+                    tell(answering, min(number, tally.total), tally.total)
 
 
 def _absolute(path: Path) -> Path:
@@ -122,11 +123,11 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 (Path.absolute keeps "..")
 
 
-def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally) -> None:
+def _count(asked: Sequence[Path], table: AnswerTable, tally: Tally, warn: Warn) -> None:
     aside: list[Prediction] = []
 
     # The second is empty until the first has been gone through.
-    for path in itertools.chain(files(asked, aside, table.own), (each.path for each in aside)):
+    for path in itertools.chain(files(asked, aside, table.own, warn), (each.path for each in aside)):
         tally.total += 1
         tally.before += path in table
         tally.problems_before += table.has_problem(path)
@@ -182,8 +183,8 @@ class _Writing:
         if self._copies is None:
             return prediction, ()
         try:
-            return prediction, (self._copies.add(prediction, self._table.copies),)
+            return prediction, self._copies.add(prediction, self._table.copies)
         except UnreadablePicture as error:
-            return replace(prediction, problem=error.reason), ("",)
+            return replace(prediction, problem=error.reason), ("", "")
         except OSError as error:
-            return replace(prediction, problem=error.strerror or str(error)), ("",)
+            return replace(prediction, problem=error.strerror or str(error)), ("", "")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STATE = ".state.json"
 """How the name goes on of what lies beside a table of answers."""
+DROPPED = ".dropped"
+"""And of a table that is about to be begun anew."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
@@ -74,7 +76,8 @@ def predict(
         model: an exported file, which needs no torch, or the folder of a run.
         plugins: for a run; None: those there are.
         threshold: how sure an answer must be, 0 to 1; None: as kept with the run or written into the file.
-        warn: told where a run's best checkpoint is damaged and another one stands in for it.
+        warn: told where a run's best checkpoint is damaged and another one stands in for it, and of links to folders that are
+            gone through anyway.
 
     Raises:
         UserError: the model cannot be used, or a path is not there or empty.
@@ -83,7 +86,7 @@ def predict(
     must_be_there(paths)
     opened = opened_model(model, plugins, threshold=threshold, warn=warn)
     aside: list[Prediction] = []
-    found = files(paths, aside)
+    found = files(paths, aside, warn=warn)
     first = next(found, None)
     if first is None and not aside:
         raise nothing_in(paths)
@@ -243,20 +246,20 @@ def _emptied(aside: list[Prediction]) -> Iterator[Prediction]:
         yield aside.pop(0)
 
 
-def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Path] = ()) -> Iterator[Path]:
+def files(paths: Sequence[Path], aside: list[Prediction], besides: Container[Path] = (), warn: Warn = silent) -> Iterator[Path]:
     """Each file named, and each in the folders named, but for `besides` and for tables of answers in the folders, in order.
 
-    Links in these that lead out of them, or to a folder that was gone through already, and folders that cannot be read,
-    go to `aside` as problems.
+    Links in these that lead out of them, and folders that cannot be read, go to `aside` as problems; `warn` is told of links to a
+    folder that was gone through already.
     """
     for path in paths:
         if path.is_dir():
-            yield from _below(path, aside, besides)
+            yield from _below(path, aside, besides, warn)
         elif path not in besides:
             yield path
 
 
-def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Iterator[Path]:
+def _below(root: Path, aside: list[Prediction], besides: Container[Path], warn: Warn) -> Iterator[Path]:
     """Each file in the folder `root` but for `besides`; what its links to folders lead to comes last, and each folder once."""
     from desktop_ft.data.scan import is_junk
 
@@ -270,12 +273,11 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Ite
             aside.append(Prediction(path=file, problem=tr("Is a link that leaves the folder; not followed.")))
         return inside
 
-    real_root, waiting, seen = os.path.realpath(root), [root], set[str]()
+    real_root, waiting, seen, again = os.path.realpath(root), [root], set[str](), list[str]()
     while waiting:
         for folder, inside, names in os.walk(waiting.pop(0), onerror=unreadable):
             if (real := os.path.realpath(folder)) in seen:
-                problem = tr("Leads to a folder that has been looked at already.")
-                aside.append(Prediction(path=Path(folder), problem=problem))
+                again.append(os.fspath(folder))
                 inside.clear()
                 continue
             seen.add(real)
@@ -284,10 +286,18 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path]) -> Ite
             tables = _tables(names)
             found = (Path(folder) / name for name in sorted(names) if not is_junk(name) and name not in tables)
             yield from filter(stays, (file for file in found if file not in besides))
+    if len(again) == 1:
+        warn(tr("{link} leads to a folder that has been looked at already, and is passed over.", link=again[0]))
+    elif again:
+        what = tr(
+            "{link} leads to a folder that has been looked at already, and is passed over; so are others: {count} in all.",
+            link=again[0],
+            count=len(again),
+        )
+        warn(what)
 
 
 def _tables(names: Iterable[str]) -> frozenset[str]:
     """Those among the `names` of a folder's files that are tables of answers, or lie beside one; none is a picture."""
-    there = frozenset(names)
-    tables = [name for name in there if name.endswith(".csv") and name + STATE in there]
-    return frozenset(tables) | {name + STATE for name in tables}
+    tables = [name.removesuffix(STATE) for name in names if name.endswith(f".csv{STATE}")]
+    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED))

@@ -3,20 +3,26 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.file_names import safe_names
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import marked, tr
 from desktop_ft.data.picture_file import open_picture
-from desktop_ft.jobs.answer_table import digest
+from desktop_ft.jobs.answer_table import FOUND, MADE, MadeWith, ToldCopy, digest
 from desktop_ft.jobs.predicting import Prediction, inert
+from desktop_ft.jobs.running import Warn
 from desktop_ft.runs import atomic
 
 DONT_KNOW = "don't know"
 _LONGEST = 255
+_UNKNOWN = marked("Nothing says that the dropped answers made the copies in {folder} that they tell of; they stay: {count}.")
+_CHANGED = marked(
+    "Files that the dropped answers copied into {folder} are no copies of their pictures any more, and stay: {count}."
+)
 
 
 class SortedCopies:
@@ -24,14 +30,26 @@ class SortedCopies:
 
     Args:
         classes: the model's; each gets a folder of that name, made safe where it is none for a folder.
-
-    Attributes:
-        left: copies that were not taken away, as they are none of their picture any more.
+        table: what tells of them.
     """
 
-    def __init__(self, root: Path, classes: Sequence[str]) -> None:
-        self._root, self.left = root, 0
+    def __init__(self, root: Path, classes: Sequence[str], table: Path) -> None:
+        self._root, self._table = root, table
         self._folders = dict(zip(classes, safe_names(classes, (DONT_KNOW,)), strict=True))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The names of all the folders that there may be."""
+        return (*self._folders.values(), DONT_KNOW)
+
+    def sign(self) -> None:
+        """Leave a sign that the table tells of copies here: no other takes away what it may have found.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        atomic.make_folder(self._root)
+        atomic.write(_sign(self._root, self._table), os.fsencode(self._table))
 
     def must_lie_apart(self, asked: Sequence[Path]) -> None:
         """Refuse to copy into what is asked about: the copies would be asked about in their turn.
@@ -39,16 +57,14 @@ class SortedCopies:
         Raises:
             UserError: a folder of copies lies in one of the folders `asked`, or that one in it.
         """
-        targets = [Path(os.path.realpath(self._root / name)) for name in (*self._folders.values(), DONT_KNOW)]
-        for folder in (Path(os.path.realpath(path)) for path in asked if path.is_dir()):
-            if any(target.is_relative_to(folder) or folder.is_relative_to(target) for target in targets):
-                raise UserError(
-                    tr("The copies would lie among the pictures that are asked about: {folder}.", folder=self._root),
-                    tr("Name a folder outside of them."),
-                )
+        if _among(self._root, self.folders, [path for path in asked if path.is_dir()]):
+            raise UserError(
+                tr("The copies would lie among the pictures that are asked about: {folder}.", folder=self._root),
+                tr("Name a folder outside of them."),
+            )
 
-    def add(self, prediction: Prediction, taken: set[bytes]) -> str:
-        """Copy the picture; where to, from the root, `/`-separated. "" where there is no answer.
+    def add(self, prediction: Prediction, taken: set[bytes]) -> tuple[str, str]:
+        """Copy the picture; where to, from the root, `/`-separated, and whether it was `MADE` or `FOUND`. "" without an answer.
 
         A name that another picture has gets letters that come from this one's path, so that another try gives the same name. A
         copy that is there already is taken as it is.
@@ -60,39 +76,27 @@ class SortedCopies:
             UnreadablePicture, OSError: the picture has gone. UserError: the copy cannot be written.
         """
         if prediction.problem:
-            return ""
+            return "", ""
         folder = self._folders[prediction.label] if prediction.sure else DONT_KNOW
         atomic.make_folder(self._root / folder)
         for name in _names(prediction.path):
             place = f"{folder}/{name}"
             known = digest(inert(place))
-            if known not in taken and self._is_copied(prediction.path, self._root / folder / name):
+            if known not in taken and (how := self._copied(prediction.path, self._root / folder / name)):
                 taken.add(known)
-                return place
+                return place, how
         raise UserError(
             tr("There is no name left for {file} in {folder}.", file=prediction.path.name, folder=self._root / folder),
             tr("Name another folder."),
         )
 
-    def take_away(self, source: Path, place: str) -> None:
-        """Take away the copy of `source` that an answer which counts no more put at `place`; nothing but a true copy goes."""
-        copy = self._root / place
-        if len(Path(place).parts) != 2 or copy.parent.parent != self._root or not os.path.lexists(copy):
-            return
-        try:
-            if copy.is_symlink() or copy.samefile(source) or not filecmp.cmp(source, copy, shallow=False):
-                self.left += 1
-            else:
-                copy.unlink()
-        except OSError:  # the picture has gone, and this may be all that there is of it; or the copy cannot be deleted
-            self.left += 1
-
-    def _is_copied(self, source: Path, target: Path) -> bool:
-        """Whether `target` is a copy of `source` now; False where something else has that name."""
+    def _copied(self, source: Path, target: Path) -> str:
+        """How `target` is a copy of `source` now; "" where something else has that name."""
         temporary = target.with_name(f".desktop-ft-{_letters(source)}.tmp")
         if os.path.lexists(target):
             temporary.unlink(missing_ok=True)  # of a process that was killed just after it had given the copy its name
-            return not target.is_symlink() and target.is_file() and filecmp.cmp(source, target, shallow=False)
+            same = not target.is_symlink() and target.is_file() and filecmp.cmp(source, target, shallow=False)
+            return FOUND if same else ""
         with open_picture(source) as picture:
             size = os.fstat(picture.fileno()).st_size
             try:
@@ -102,11 +106,103 @@ class SortedCopies:
                     os.fsync(copy.fileno())
                 with suppress(OSError):  # a disk that keeps no dates keeps the picture all the same
                     shutil.copystat(source, temporary)
-                return _named(temporary, target)
+                return MADE if _named(temporary, target) else ""
             except OSError as error:
                 raise atomic.cannot_write(target, size, error) from error
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesOfBefore:
+    """Takes away the copies that dropped answers made, and tells of those that stay: nothing goes but what is theirs alone.
+
+    Attributes:
+        table: what told of them.
+        asked: what is asked about now.
+        progress: told how many copies have been looked at, and of how many.
+    """
+
+    table: Path
+    asked: Sequence[Path]
+    warn: Warn
+    progress: Callable[[int, int], None]
+
+    def take_away(self, before: MadeWith | None, copies: Iterable[ToldCopy], count: int) -> None:
+        """Take away the `count` `copies`, which a table told of that was made with `before`."""
+        if before is None or not before.sorted_into:
+            what = tr("Nothing says where the copies are that the dropped answers tell of; they stay: {count}.", count=count)
+            self.warn(what)
+            return
+        root = Path(before.sorted_into)
+        sign, said = _sign(root, self.table), {"folder": root, "count": count}
+        others = [os.fsdecode(atomic.read(other)) for other in root.glob(_sign_name("*")) if other.name != sign.name]
+        if not root.is_dir():
+            self.warn(
+                tr("{folder} is not there any more; copies of the dropped answers that lie elsewhere stay: {count}.", **said)
+            )
+        elif others:
+            what = tr(
+                "{table} tells of copies in {folder}, too; those of the dropped answers stay: {count}.", table=others[0], **said
+            )
+            self.warn(what)
+        elif _among(root, before.folders, self.asked):
+            self.warn(tr("The copies in {folder} are asked about; those of the dropped answers stay: {count}.", **said))
+        elif not self._take_away(root, before.folders, self._told(copies, count)):
+            sign.unlink(missing_ok=True)
+
+    def _told(self, copies: Iterable[ToldCopy], count: int) -> Iterator[ToldCopy]:
+        for number, each in enumerate(copies, 1):
+            yield each
+            self.progress(number, count)
+
+    def _take_away(self, root: Path, folders: Sequence[str], copies: Iterable[ToldCopy]) -> int:
+        """Take away what is in `folders` and made; how many stay."""
+        unknown = changed = 0
+        for each in copies:
+            copy = root / each.place
+            if not os.path.lexists(copy):
+                continue
+            if not each.made or not _lies_in(root, folders, each.place):
+                unknown += 1
+            elif not _taken_away(copy, each.source):
+                changed += 1
+        for count, what in ((unknown, _UNKNOWN), (changed, _CHANGED)):
+            if count:
+                self.warn(tr(what, folder=root, count=count))
+        return unknown + changed
+
+
+def _lies_in(root: Path, folders: Sequence[str], place: str) -> bool:
+    """Whether `place` is that of a file in one of the `folders` of `root`, and nowhere else by a link."""
+    parts = Path(place).parts
+    return len(parts) == 2 and parts[0] in folders and ".." not in parts and not (root / parts[0]).is_symlink()
+
+
+def _taken_away(copy: Path, source: Path) -> bool:
+    """Take `copy` away if it is a true copy of `source`; whether it was."""
+    try:
+        if copy.is_symlink() or copy.samefile(source) or not filecmp.cmp(source, copy, shallow=False):
+            return False
+        copy.unlink()
+    except OSError:  # the picture has gone, and this may be all that there is of it; or the copy cannot be deleted
+        return False
+    return True
+
+
+def _among(root: Path, folders: Sequence[str], asked: Sequence[Path]) -> bool:
+    """Whether one of the `folders` of `root` lies in what is `asked` about, or that in it."""
+    targets = [Path(os.path.realpath(root / name)) for name in folders]
+    found = [Path(os.path.realpath(path)) for path in asked]
+    return any(target.is_relative_to(path) or path.is_relative_to(target) for target in targets for path in found)
+
+
+def _sign(root: Path, table: Path) -> Path:
+    return root / _sign_name(digest(os.path.realpath(table)).hex())
+
+
+def _sign_name(letters: str) -> str:
+    return f".desktop-ft-{letters}.table"
 
 
 def _named(temporary: Path, target: Path) -> bool:

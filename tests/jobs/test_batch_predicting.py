@@ -23,11 +23,10 @@ from PIL import Image
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.export.answering import PictureAnswer
-from desktop_ft.jobs import batch_predicting, predicting
+from desktop_ft.jobs import batch_predicting, predicting, sorting
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith, digest
 from desktop_ft.jobs.batch_predicting import CHUNK, BatchWork, Tally
 from desktop_ft.jobs.predicting import bare, inert
-from desktop_ft.jobs.sorting import SortedCopies
 from tests.export.conftest import exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
 
 CLASSES = ("ant", "..", "a/b", "Don't know", "CON")
@@ -187,6 +186,46 @@ def test_a_table_of_another_model_or_threshold_is_refused_and_untouched(model: P
     assert foreign.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n a photo", b"mine,yours\n1,2\n"])
+def test_begun_anew_a_file_of_the_persons_own_stays(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    own = tmp_path / "holiday.png"
+    own.write_bytes(content)
+    for more in ([], ["--fresh"]):
+        assert main(["predict", str(model), str(pictures), "--out", str(own), *more]) == 2
+        told = capsys.readouterr().err
+        assert "Name another file." in told and "--fresh)" not in told
+        assert own.read_bytes() == content and not own.with_name("holiday.png.state.json").exists()
+
+
+def test_a_table_of_ours_is_begun_anew_whatever_has_become_of_it(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", fresh=True)
+    state = tmp_path / "a.csv.state.json"
+    work.out.touch()
+    asked = run(work).answered
+    work.out.write_bytes(b"no titles\n" + work.out.read_bytes())
+    assert run(work).answered == asked, "what lies beside says that it is ours"
+    state.unlink()
+    with pytest.raises(UserError, match="nothing says what made it") as caught:
+        run(replace(work, fresh=False))
+    assert "--fresh" in caught.value.cure
+    assert run(work).answered == asked, "its titles do"
+
+
+def test_a_file_of_the_persons_own_that_is_named_as_what_was_dropped_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
+    run(work)
+    before = work.out.read_bytes()
+    own = tmp_path / "a.csv.dropped"
+    own.write_text("mine")
+    for fresh in (False, True):
+        with pytest.raises(UserError, match=r"a\.csv\.dropped is no table of answers") as caught:
+            run(replace(work, fresh=fresh))
+        assert "Move it away" in caught.value.cure
+    assert own.read_text() == "mine" and work.out.read_bytes() == before
+
+
 def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     with AnswerTable(table, MODEL) as made:
@@ -243,7 +282,7 @@ def test_pictures_are_copied_by_answer_and_nothing_is_written_over(model: Path, 
     placed = {path: out / place for path, place in found.items() if place}
     assert len(set(placed.values())) == len(placed), "each has a copy of its own"
     assert all(place.read_bytes() == Path(path).read_bytes() for path, place in placed.items())
-    copies = {path for path in out.rglob("*") if path.is_file() and path.suffix != ".csv"}
+    copies = {path for path in out.rglob("*") if path.is_file() and path.suffix not in (".csv", ".table")}
     assert copies - {mine, out / "answers.csv.state.json", out / ".answers.csv.lock"} == set(placed.values())
 
 
@@ -256,11 +295,23 @@ def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path,
     assert run(BatchWork(model=model, paths=[pictures, *own], out=out)).total == asked
     assert run(BatchWork(model=model, paths=[link], out=out)).total == asked
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
+    dropped = pictures / "killed.csv.dropped"
+    dropped.write_bytes(out.read_bytes())
+    dropped.with_name("killed.csv.state.json").write_bytes(own[1].read_bytes())
+    assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "third.csv")).total == asked
     capsys.readouterr()
     assert main(["predict", str(model), str(pictures), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == asked
     with pytest.raises(UserError, match="There is no file"):
         run(BatchWork(model=model, paths=own, out=out))
+
+
+def test_a_link_to_what_is_asked_about_anyway_is_told_once_and_has_no_row(model: Path, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "again").symlink_to(pictures / "x", target_is_directory=True)
+    work, told = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv"), list[str]()
+    work.run(tally := Tally(), warn=told.append)
+    assert tally.problems == 1 and not any("again" in row["file"] for row in rows(work.out))
+    assert len(told) == 1 and str(pictures / "again") in told[0]
 
 
 @pytest.mark.parametrize("kept_rows", [1, 40, 2 * CHUNK])
@@ -272,10 +323,10 @@ def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path
     work.out.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept_rows]))
     # As a kill leaves it between the copy's own name and the end of the one it was written under.
     last = list(csv.reader(whole.decode().splitlines()))[-1]
-    unfinished = (out / last[-1]).with_name(f".desktop-ft-{digest(last[0]).hex()}.tmp")
-    unfinished.write_bytes((out / last[-1]).read_bytes())
+    unfinished = (out / last[-2]).with_name(f".desktop-ft-{digest(last[0]).hex()}.tmp")
+    unfinished.write_bytes((out / last[-2]).read_bytes())
     run(work)
-    assert work.out.read_bytes() == whole and set(out.rglob("*.png")) == copies
+    assert work.out.read_bytes().replace(b",found\n", b",made\n") == whole and set(out.rglob("*.png")) == copies
     assert not unfinished.exists()
 
 
@@ -304,38 +355,141 @@ def test_sorted_anew_no_copy_of_before_contradicts_the_table(model: Path, pictur
     assert mine.read_bytes() == b"twin" and changed.read_bytes() == b"painted over"
     assert len(told) == 1 and told[0].endswith("and stay: 2.")
     assert not list(out.glob("*.dropped"))
+    assert run(replace(work, threshold=0.8)).answered == 0, "what lies beside it tells of the new"
 
 
+@pytest.mark.parametrize("sorted_again", [False, True])
 @pytest.mark.parametrize("fresh", [False, True])
 def test_killed_while_the_copies_of_before_are_taken_away_it_goes_on_with_that(
-    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool, sorted_again: bool
 ) -> None:
     out = tmp_path / "sorted"
     work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
     run(work)
-    take_away, taken = SortedCopies.take_away, list[str]()
+    take_away, taken = sorting._taken_away, list[Path]()
 
-    def killed(copies: SortedCopies, source: Path, place: str) -> None:
+    def killed(copy: Path, source: Path) -> bool:
         if len(taken) == 9:
             raise KeyboardInterrupt
-        taken.append(place)
-        take_away(copies, source, place)
+        taken.append(copy)
+        return take_away(copy, source)
 
     anew = replace(work, fresh=True, threshold=0.8)
     with monkeypatch.context() as patched:
-        patched.setattr(SortedCopies, "take_away", killed)
+        patched.setattr(sorting, "_taken_away", killed)
         with pytest.raises(KeyboardInterrupt):
             run(anew)
-    run(replace(anew, fresh=fresh))
-    assert set(out.rglob("*.png")) == sorted_copies(work)
+    run(replace(anew, fresh=fresh, sort_into=out if sorted_again else None))
+    assert set(out.rglob("*.png")) == (sorted_copies(work) if sorted_again else set())
 
 
-def test_copies_in_another_folder_than_the_new_stay(model: Path, pictures: Path, tmp_path: Path) -> None:
+def test_how_far_the_taking_away_has_come_is_told_before_the_first_answer(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted", fresh=True)
+    run(work)
+    copies, told = len(sorted_copies(work)), list[tuple[str, int, int | None]]()
+    work.run(Tally(), progress=lambda *what: told.append(what))
+    phases = {what: (done, total) for what, done, total in told}
+    assert list(phases.values())[1:] == [(copies, copies), (copies + 1, copies + 1)], "one picture is empty"
+
+
+@pytest.mark.parametrize("target", ["two", None])
+def test_copies_in_another_folder_than_the_new_are_taken_away_too(
+    model: Path, pictures: Path, tmp_path: Path, target: str | None
+) -> None:
     work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "one")
     run(work)
+    assert list((tmp_path / "one").rglob("*.png"))
+    told = list[str]()
+    replace(work, fresh=True, sort_into=tmp_path / target if target else None).run(Tally(), warn=told.append)
+    assert not list((tmp_path / "one").rglob("*.png")) and not told
+
+
+def test_copies_stay_and_are_told_where_nothing_says_where_they_are(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
     copies = sorted_copies(work)
-    run(replace(work, fresh=True, threshold=0.8, sort_into=tmp_path / "two"))
-    assert copies == set((tmp_path / "one").rglob("*.png"))
+    for content in (b"not ours", b"no titles"):
+        damaged = tmp_path / "a.csv.state.json" if content == b"not ours" else work.out
+        damaged.write_bytes(content + damaged.read_bytes())
+        told = list[str]()
+        replace(work, fresh=True).run(Tally(), warn=told.append)
+        assert len(told) == 1 and told[0].endswith(f"they stay: {len(copies)}.")
+        assert sorted_copies(work) == copies == set((tmp_path / "sorted").rglob("*.png"))
+
+
+def test_copies_that_were_moved_are_told_of(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    copies, told = len(sorted_copies(work)), list[str]()
+    (tmp_path / "sorted").rename(tmp_path / "moved")
+    replace(work, fresh=True).run(Tally(), warn=told.append)
+    assert len(list((tmp_path / "moved").rglob("*.png"))) == copies
+    assert len(told) == 1 and "not there any more" in told[0] and told[0].endswith(f": {copies}.")
+
+
+def test_copies_that_are_asked_about_now_stay(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    copies, told = sorted_copies(work), list[str]()
+    replace(work, paths=[tmp_path / "sorted"], fresh=True, sort_into=None).run(tally := Tally(), warn=told.append)
+    assert tally.answered == len(copies) and len(told) == 1 and "are asked about" in told[0]
+
+
+def test_a_row_that_names_a_place_outside_of_the_copies_takes_nothing_away(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    lines = work.out.read_bytes().splitlines(keepends=True)
+    source = pictures / "x" / "0,0.9 twin.png"
+    own = [tmp_path / "own.png", tmp_path / "sorted" / "mine" / "own.png"]
+    for file, place in zip(own, ("../own.png", "mine/own.png"), strict=True):
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(source.read_bytes())
+        lines.append(f'"{source}",ant,0.9,yes,,{place},made\n'.encode())
+    work.out.write_bytes(b"".join(lines))
+    told = list[str]()
+    replace(work, fresh=True).run(Tally(), warn=told.append)
+    assert all(file.is_file() for file in own)
+    assert len(told) == 1 and told[0].endswith("they stay: 2.")
+
+
+def test_copies_that_another_table_tells_of_stay(model: Path, pictures: Path, tmp_path: Path) -> None:
+    one = BatchWork(model=model, paths=[pictures], out=tmp_path / "one.csv", sort_into=tmp_path / "sorted")
+    other = replace(one, out=tmp_path / "other.csv")
+    run(one)
+    run(other)
+    assert {row["copy"] for row in rows(one.out)} == {"made", ""} and {row["copy"] for row in rows(other.out)} == {"found", ""}
+    for work, theirs in ((one, other), (other, one)):
+        told = list[str]()
+        replace(work, fresh=True, threshold=0.8).run(Tally(), warn=told.append)
+        assert len(told) == 1 and str(theirs.out) in told[0]
+        assert all(copy.is_file() for copy in sorted_copies(theirs))
+
+
+def test_a_copy_that_was_there_before_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    mine = tmp_path / "sorted" / "ant" / "0,0.9 twin.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"twin")
+    run(work)
+    assert mine in sorted_copies(work)
+    told = list[str]()
+    replace(work, fresh=True, sort_into=None).run(Tally(), warn=told.append)
+    assert list((tmp_path / "sorted").rglob("*.png")) == [mine]
+    assert len(told) == 1 and told[0].endswith("they stay: 1.")
+
+
+def test_a_sorted_table_of_an_older_version_is_gone_on_with_and_its_copies_stay(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    old = [row[:-1] for row in csv.reader(work.out.read_text().splitlines())]
+    work.out.write_bytes(b"".join(map(predicting.csv_line, old[:90])))
+    assert run(work).before == 89 and len(rows(work.out)) == len(old) - 1
+    copies, told = sorted_copies(work), list[str]()
+    replace(work, fresh=True).run(Tally(), warn=told.append)
+    assert sorted_copies(work) == copies == set((tmp_path / "sorted").rglob("*.png"))
+    assert len(told) == 1 and told[0].endswith(f"they stay: {len(copies)}.")
 
 
 def test_copies_do_not_go_among_what_is_asked_about(model: Path, pictures: Path, tmp_path: Path) -> None:
@@ -422,6 +576,9 @@ def test_killed_again_and_again_it_ends_with_the_table_of_one_that_was_not(
         child.wait()
     assert begun("often").wait() == 0
     once, often = rows(tmp_path / "once" / "answers.csv"), rows(tmp_path / "often" / "answers.csv")
+    for row in (*once, *often):
+        del row["copy"]  # one that was made just before a kill is found again
     assert Counter(map(str, once)) == Counter(map(str, often)) and len(once) == count and killed
-    copied = [sorted(path.relative_to(root) for path in root.rglob("*.*")) for root in (tmp_path / "once", tmp_path / "often")]
+    roots = (tmp_path / "once", tmp_path / "often")
+    copied = [sorted(path.relative_to(root) for path in root.rglob("*.*") if path.suffix != ".table") for root in roots]
     assert copied[0] == copied[1] and len(copied[0]) == count + 3, "the table, its state and its lock besides"
