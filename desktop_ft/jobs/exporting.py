@@ -24,6 +24,8 @@ from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_f
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import WRITING, Trial, check_writable, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
+from desktop_ft.jobs.exported_file import runs_telling_of
+from desktop_ft.jobs.run_list import listed
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
@@ -195,7 +197,7 @@ def _told_of(out: Path, run: RunFolder, settings: ExportSettings) -> str:
 
 
 def _is_ours(file: Path, run: RunFolder, settings: ExportSettings) -> bool:
-    """Whether Desktop FT wrote the `file`: by what is in it, or by what is known of the files exported from `run`."""
+    """Whether Desktop FT wrote the `file`: by what is in it, or by what is known of the exports of `run` and of those listed."""
     from desktop_ft.export.onnx_model import is_exported  # onnxruntime: not before it is needed
 
     reports = run.export_reports
@@ -208,7 +210,9 @@ def _is_ours(file: Path, run: RunFolder, settings: ExportSettings) -> bool:
             return True
     if file.suffix == ".onnx":
         return is_exported(file)
-    return is_bundle(file) or any(run.exported(report) == file for report in reports)
+    if is_bundle(file) or run.wrote(file):
+        return True
+    return any(runs_telling_of(file, (RunFolder(Path(row.path)) for row in listed())))
 
 
 def export_every(

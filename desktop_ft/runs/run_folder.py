@@ -301,8 +301,26 @@ class RunFolder:
 
         None where it is gone, or another file is in its place.
         """
-        file = Path(report.file)
-        return next((place for place in (file, self.exports / file.name) if _is_of(place, report)), None)
+        return next((place for place in self._places(report) if _is_of(place, report)), None)
+
+    def wrote(self, file: Path) -> bool:
+        """Whether `file` is known to have been exported from this run: by its content, or, where an older version kept no
+        digest, by its place and size.
+
+        Raises:
+            UserError: what is known of the exports is damaged.
+            OSError: the file, or what is known of the exports, cannot be reached.
+        """
+        file, found = file.absolute(), file.stat()
+        return any(
+            (_sha256(file, found.st_mtime_ns) == report.sha256 if report.sha256 else file in self._places(report))
+            for report in self.export_reports
+            if report.bytes == found.st_size
+        )
+
+    def _places(self, report: ExportReport) -> tuple[Path, Path]:
+        file = Path(report.file).absolute()
+        return file, self.exports.absolute() / file.name
 
     def add_export_report(self, report: ExportReport) -> None:
         """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""

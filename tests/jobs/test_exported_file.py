@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,12 @@ def test_a_file_is_traced_to_the_run_that_it_comes_from(
     assert run_of_file(card) is None, "it learned on, or is another"
     run.add_export_report(exported[1])
     assert run_of_file(card) == run.path
+    run.forget_export(exported[1])
+    (kept := run.exports / "older.onnx").write_bytes(file.read_bytes())
+    run.add_export_report(replace(exported[1], file=str(kept), sha256="", modified_ns=0))
+    assert run_of_file(file_card(kept)) == run.path, "an older version kept no more than its place and size"
+    assert run_of_file(card) is None
+    run.add_export_report(exported[1])
     shutil.rmtree(run.path)
     assert run_of_file(card) is None
 

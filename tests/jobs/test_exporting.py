@@ -10,9 +10,10 @@ from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.metrics import ExportReport
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.exporting import export_every, export_run, what_is_replaced
+from desktop_ft.jobs.run_list import remember
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -106,6 +107,27 @@ def test_what_desktop_ft_wrote_is_replaced_and_told(tmp_path: Path, run: RunFold
     )  # fmt: skip
     run.add_export_report(report)
     assert not what_is_replaced(exported, run, report.settings).told, "only the same again"
+    another = RunFolder.create(tmp_path / "another")
+    told = f"{exported.name} was there: replaced."
+    with pytest.raises(UserError, match="is there already"):
+        what_is_replaced(exported, another, torch)
+    remember(run.path)
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder=str(tmp_path))))
+    assert what_is_replaced(exported, another, torch).told == told, "of another run, which is listed"
     exported.write_bytes(b"13")
     with pytest.raises(UserError, match="is there already"):
         what_is_replaced(exported, run, report.settings)
+
+
+def test_what_an_older_version_exported_is_known_by_its_place_and_size(
+    tmp_path: Path, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (exported := tmp_path / "mine.pt2").write_bytes(b"12")
+    run.add_export_report(
+        ExportReport(file="mine.pt2", bytes=2, compared=0, largest_difference=0, changed_answers=0, worst_path="", accepted=True)
+    )
+    assert what_is_replaced(exported, run, AS_IT_IS).told == "" and run.exported(run.export_reports[0]) == exported
+    exported.write_bytes(b"longer")
+    with pytest.raises(UserError, match="is there already"):
+        what_is_replaced(exported, run, AS_IT_IS)
