@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,16 +85,21 @@ def run_of_file(card: FileCard) -> Path | None:
         UserError: the index of runs cannot be written.
     """
     runs = [RunFolder(Path(row.path)) for row in listed()]
-    holding = (run for run in runs if card.checkpoint and (run.checkpoints / card.checkpoint).is_file())
+    holding = _those(runs, lambda run: bool(card.checkpoint) and (run.checkpoints / card.checkpoint).is_file())
     found = next(holding, None) or next(runs_telling_of(card.file, runs), None)
     return found.path if found else None
 
 
 def runs_telling_of(file: Path, runs: Iterable[RunFolder]) -> Iterator[RunFolder]:
     """Those of the `runs` that tell of having written just this `file`."""
+    return _those(runs, lambda run: run.wrote(file))
+
+
+def _those(runs: Iterable[RunFolder], are: Callable[[RunFolder], bool]) -> Iterator[RunFolder]:
     for run in runs:
-        with suppress(UserError):  # the page Runs tells of a damaged one
-            if run.wrote(file):
+        # The page Runs tells of a damaged one, or one out of reach; and what a file calls its checkpoint can be no name at all.
+        with suppress(UserError, OSError):
+            if are(run):
                 yield run
 
 
