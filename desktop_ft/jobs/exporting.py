@@ -18,7 +18,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport
-from desktop_ft.data.model_files import is_bundle
+from desktop_ft.data.model_files import is_packed_bundle
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_file
 from desktop_ft.export.metadata import build_metadata
@@ -210,7 +210,7 @@ def _is_ours(file: Path, run: RunFolder, settings: ExportSettings) -> bool:
             return True
     if file.suffix == ".onnx":
         return is_exported(file)
-    if is_bundle(file) or run.wrote(file):
+    if is_packed_bundle(file) or run.wrote(file):
         return True
     return any(runs_telling_of(file, (RunFolder(Path(row.path)) for row in listed())))
 

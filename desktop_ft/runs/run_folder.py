@@ -112,7 +112,7 @@ class RunFolder:
             raise UserError(tr("There is no folder '{source}'.", source=path), tr(_CHOOSE))
         if not (path / "recipe.toml").is_file():
             raise UserError(tr("{path} is not a run: it holds no recipe.toml.", path=path), tr(_CHOOSE))
-        if is_bundle(path):
+        if is_unpacked_bundle(path):
             raise UserError(
                 tr("{path} is an unpacked bundle, not a run.", path=path),
                 tr(
@@ -381,7 +381,7 @@ class RunFolder:
         return lock.is_held(self.path / "run.lock")
 
 
-def is_bundle(folder: Path) -> bool:
+def is_unpacked_bundle(folder: Path) -> bool:
     """Whether an unpacked bundle lies in `folder`, whose recipe makes it no run."""
     return not (folder / "manifest.json").exists() and all((folder / name).is_file() for name in BUNDLE_FILES)
 
