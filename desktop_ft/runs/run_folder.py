@@ -255,11 +255,14 @@ class RunFolder:
 
     @property
     def result_bytes(self) -> int:
-        """How large what `history`, `manifest` and `evaluation` read is."""
+        """How large what `history`, `manifest`, `evaluation`, and `exported` for every report, read is."""
         found = 0
         for name in ("events.jsonl", "manifest.json", "evaluation.json"):
             with suppress(OSError):  # whoever reads it tells
                 found += (self.path / name).stat().st_size
+        with suppress(UserError, OSError):
+            reports = self.export_reports
+            found += sum(report.bytes for report in reports for place in self._places(report) if _must_be_read(place, report))
         return found
 
     @property
@@ -416,6 +419,15 @@ def _is_of(place: Path, report: ExportReport) -> bool:
         return found.st_size == report.bytes and _sha256(place, found.st_mtime_ns) == report.sha256
     except OSError:
         return False
+
+
+def _must_be_read(place: Path, report: ExportReport) -> bool:
+    """Whether only its content tells whether the file at `place` is that of `report`, as when it was copied without its date."""
+    try:
+        found = place.stat()
+    except OSError:
+        return False
+    return bool(report.sha256) and found.st_size == report.bytes and found.st_mtime_ns != report.modified_ns
 
 
 @lru_cache(maxsize=64)
