@@ -1,6 +1,7 @@
 """Files of models that are not opened as they are, told by what is in them."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -9,7 +10,6 @@ from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.language import tr
 from desktop_ft.data import files
 
-_BUNDLE = ("MODEL_CARD.md", "model.onnx")
 _EXPORTS = (
     (("/archive_format", "/archive_version"), "PyTorch"),
     ((".ncnn.param", ".ncnn.bin"), "ncnn"),
@@ -41,7 +41,7 @@ def not_opened(file: Path) -> UserError | None:
     Quick: an archive of more files than either holds is not looked through.
     """
     names = _names(file)
-    if _holds(names, _BUNDLE):
+    if _holds(names, BUNDLE_FILES):
         return UserError(
             tr("{name} is a bundle of Desktop FT.", name=file.name), tr("Unpack it, and open the file model.onnx in it.")
         )
@@ -54,7 +54,7 @@ def not_opened(file: Path) -> UserError | None:
     return None
 
 
-def is_bundle(file: Path) -> bool:
+def is_packed_bundle(file: Path) -> bool:
     """Whether `file` is a bundle as Desktop FT writes them. As quick as `not_opened`."""
     return BUNDLE_FILES.issubset(_names(file))
 
@@ -68,5 +68,5 @@ def _names(file: Path) -> list[str]:
         return []
 
 
-def _holds(names: list[str], endings: tuple[str, ...]) -> bool:
+def _holds(names: list[str], endings: Iterable[str]) -> bool:
     return all(any(name.endswith(ending) for name in names) for ending in endings)

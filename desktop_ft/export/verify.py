@@ -69,6 +69,7 @@ def export_and_verify(
     plugin: str,
     largest_drop: float = 0.0,
     ask: Asking = answers_of_file,
+    before_placing: Callable[[], None] | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> ExportReport:
@@ -78,6 +79,7 @@ def export_and_verify(
         plugin: who brings the exporter.
         largest_drop: how many percentage points of accuracy a file that is not exact may lose.
         ask: asks the written file.
+        before_placing: called just before the proven file gets its place; what it raises keeps the file from it.
         progress: told of each part of the work.
 
     Raises:
@@ -115,6 +117,8 @@ def export_and_verify(
         if not exporter.unverified:
             found = ask(temporary, trial.paths, job.metadata, progress=progress, cancel=cancel)
             report = _compare(report, trial, found)
+        if before_placing:
+            before_placing()
         atomic.write(out, content)
         with suppress(OSError):  # somebody has taken it away already
             report = replace(report, modified_ns=out.stat().st_mtime_ns)

@@ -311,7 +311,8 @@ class ExportPage(Page):
         run, last = self._session.state.run, self._session.state.export
         kept: tuple[ExportReport, ...] = ()
         with suppress(UserError):  # that it is damaged is told where the run is opened
-            kept = RunFolder(run).export_reports if run is not None else ()
+            if run is not None and not self._session.runs.reading:  # else they come when they are read
+                kept = RunFolder(run).export_reports
         known = [*([last] if last is not None else []), *reversed(kept)]
         self._askable = tuple(report for report in known if report.accepted and report.settings.format == AS_IT_IS.format)
 

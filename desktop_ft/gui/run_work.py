@@ -495,6 +495,8 @@ def _read(folder: RunFolder, with_history: bool) -> _Read:
     history = whole(folder.history) if with_history else None
     judged = whole(lambda: jobs.evaluating.kept(folder, faults.append))
     exports = whole(lambda: folder.export_reports)
+    for report in exports or ():
+        folder.exported(report)  # where a large file must be read for that, it is known from here on
     export = exports[-1] if exports else None
     return _Read(run=folder.path, history=history, judged=judged, export=export, faults=tuple(faults))
 

@@ -48,7 +48,7 @@ def bundle_run(
         settings: its precision and largest drop count.
 
     Raises:
-        UserError: as `export_run`; what was at `out` before is untouched then.
+        UserError: as `export_run`; what is at `out` is untouched then.
     """
     if out.suffix != BUNDLE_SUFFIX:
         raise UserError(
@@ -66,9 +66,10 @@ def bundle_run(
         )
         content = _zipped(_parts(run, plugins, model.read_bytes(), replace(report, file=_MODEL)))
     atomic.make_folder(out.parent)
+    replaced.must_be_as_it_was()
     atomic.write(out, content)
-    if replaced:
-        warn(replaced)
+    if replaced.told:
+        warn(replaced.told)
     return replace(report, file=str(out), bytes=len(content))
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,13 +84,23 @@ def run_of_file(card: FileCard) -> Path | None:
     Raises:
         UserError: the index of runs cannot be written.
     """
-    with card.file.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     runs = [RunFolder(Path(row.path)) for row in listed()]
-    holding = (run for run in runs if card.checkpoint and (run.checkpoints / card.checkpoint).is_file())
-    telling = (run for run in runs if _tells_of(run, digest))
-    found = next(holding, None) or next(telling, None)
+    holding = _those(runs, lambda run: bool(card.checkpoint) and (run.checkpoints / card.checkpoint).is_file())
+    found = next(holding, None) or next(runs_telling_of(card.file, runs), None)
     return found.path if found else None
+
+
+def runs_telling_of(file: Path, runs: Iterable[RunFolder]) -> Iterator[RunFolder]:
+    """Those of the `runs` that tell of having written just this `file`."""
+    return _those(runs, lambda run: run.wrote(file))
+
+
+def _those(runs: Iterable[RunFolder], are: Callable[[RunFolder], bool]) -> Iterator[RunFolder]:
+    for run in runs:
+        # The page Runs tells of a damaged one, or one out of reach; and what a file calls its checkpoint can be no name at all.
+        with suppress(UserError, OSError):
+            if are(run):
+                yield run
 
 
 def going_on(run: Path, plugins: Plugins) -> Recipe:
@@ -167,9 +176,3 @@ def _recipe(told: Mapping[str, str], key: str) -> Recipe | None:
     with suppress(UserError):
         return Recipe.from_toml(told[key], key) if key in told else None
     return None
-
-
-def _tells_of(run: RunFolder, digest: str) -> bool:
-    with suppress(UserError):  # the page Runs tells of a damaged one
-        return any(report.sha256 == digest for report in run.export_reports)
-    return False

@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,14 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport
-from desktop_ft.data.model_files import is_bundle
+from desktop_ft.data.model_files import is_packed_bundle
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.export.checking import ONNX_CHILD, Child, Progress, answers_of_file
 from desktop_ft.export.metadata import build_metadata
 from desktop_ft.export.verify import WRITING, Trial, check_writable, export_and_verify
 from desktop_ft.jobs.evaluating import write_report
+from desktop_ft.jobs.exported_file import runs_telling_of
+from desktop_ft.jobs.run_list import listed
 from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
@@ -67,8 +69,8 @@ def export_run(
         progress: told of each part of the work.
 
     Raises:
-        UserError: the exporter does not write what is asked for, what is at `out` is a file of somebody else, the file's answers
-            differ, or it cannot be written. What was at `out` before is untouched then.
+        UserError: the exporter does not write what is asked for, what is at `out` is a file of somebody else or has become one
+            meanwhile, the file's answers differ, or it cannot be written. What is at `out` is untouched then.
     """
     exporter, out = exporter_for(settings, plugins), out.absolute()
     if not out.name.endswith(exporter.suffix):
@@ -108,12 +110,13 @@ def export_run(
         plugin=plugins.exporters.author(exporter.name),
         largest_drop=settings.largest_drop,
         ask=partial(answers_of_file, child=_child(exporter, plugins), timed=True),
+        before_placing=replaced.must_be_as_it_was,
         progress=progress,
         cancel=cancel,
     )
     report = replace(report, threshold=threshold)
-    if replaced:
-        warn(replaced)
+    if replaced.told:
+        warn(replaced.told)
     if threshold and not settings.exact:
         warn(
             tr(
@@ -128,22 +131,63 @@ def export_run(
     return report
 
 
-def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str:
-    """What to say once a file of these settings has replaced the one at `out`; "" where there is none, or just such a one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaced:
+    """What was at a place before long work, after which a file is to be written there.
+
+    Attributes:
+        told: what to say once it was replaced; "" where nothing was there, or just such a file.
+        found: by what it is known from another: its inode, its size in bytes and when it was changed last, in ns; None: nothing.
+    """
+
+    out: Path
+    told: str
+    found: tuple[int, int, int] | None
+
+    def must_be_as_it_was(self) -> None:
+        """See just before the file is written that it replaces nothing else.
+
+        Raises:
+            UserError: something else is there now.
+        """
+        if _found(self.out) not in (None, self.found):
+            raise UserError(
+                tr("{file} was written by somebody else meanwhile, and was left as it is.", file=self.out),
+                tr("Choose another name, or move that file away."),
+            )
+
+
+def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> Replaced:
+    """What is at `out`, where a file of these settings is to be written.
 
     Raises:
         UserError: what is there is not known to be of Desktop FT; or there can be no such file, as its name is too long.
     """
+    found = _found(out)  # first: what comes after it is another
     try:
         if not out.is_file():
-            return ""
-        if not _is_ours(out, run):
+            return Replaced(out=out, told="", found=found)
+        if not _is_ours(out, run, settings):
             raise UserError(
                 tr("{file} is there already, and nothing says that Desktop FT wrote it.", file=out),
                 tr("Choose another name, or move that file away."),
             )
     except OSError as error:
         raise atomic.cannot_write(out, 0, error) from error
+    return Replaced(out=out, told=_told_of(out, run, settings), found=found)
+
+
+def _found(out: Path) -> tuple[int, int, int] | None:
+    try:
+        found = out.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise atomic.cannot_write(out, 0, error) from error
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _told_of(out: Path, run: RunFolder, settings: ExportSettings) -> str:
     before = next((each.settings for each in run.export_reports if Path(each.file).absolute() == out.absolute()), None)
     if before is None:
         return tr("{name} was there: replaced.", name=out.name)
@@ -152,15 +196,23 @@ def what_is_replaced(out: Path, run: RunFolder, settings: ExportSettings) -> str
     return tr("{name} was there: replaced (it was {what}).", name=out.name, what=was) if was else ""
 
 
-def _is_ours(file: Path, run: RunFolder) -> bool:
-    """Whether Desktop FT wrote the `file`: by what is in it, or by what is known of the files exported from `run`."""
+def _is_ours(file: Path, run: RunFolder, settings: ExportSettings) -> bool:
+    """Whether Desktop FT wrote the `file`: by what is in it, or by what is known of the exports of `run` and of those listed."""
     from desktop_ft.export.onnx_model import is_exported  # onnxruntime: not before it is needed
 
-    if not file.stat().st_size or file.parent == run.exports.absolute():
+    reports = run.export_reports
+    if not file.stat().st_size:
         return True
+    if file.parent == run.exports.absolute():
+        # One that was killed before its report was kept has the name that it gets there.
+        ours = {settings.file_name("".join(file.suffixes)), *(Path(report.file).name for report in reports)}
+        if file.name in ours:
+            return True
     if file.suffix == ".onnx":
         return is_exported(file)
-    return is_bundle(file) or any(run.exported(report) == file for report in run.export_reports)
+    if is_packed_bundle(file) or run.wrote(file):
+        return True
+    return any(runs_telling_of(file, (RunFolder(Path(row.path)) for row in listed())))
 
 
 def export_every(

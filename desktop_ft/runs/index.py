@@ -15,7 +15,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
-from desktop_ft.runs.run_folder import RunFolder, is_bundle
+from desktop_ft.runs.run_folder import RunFolder, is_unpacked_bundle
 
 _VERSION = 4
 _COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
@@ -136,7 +136,7 @@ def _run_folders(root: Path) -> list[Path]:
 
 def _is_run(path: Path) -> bool:
     try:
-        return (path / "recipe.toml").is_file() and not is_bundle(path)
+        return (path / "recipe.toml").is_file() and not is_unpacked_bundle(path)
     except OSError:  # on a disk or a machine that cannot be reached now
         return False
 

@@ -112,7 +112,7 @@ class RunFolder:
             raise UserError(tr("There is no folder '{source}'.", source=path), tr(_CHOOSE))
         if not (path / "recipe.toml").is_file():
             raise UserError(tr("{path} is not a run: it holds no recipe.toml.", path=path), tr(_CHOOSE))
-        if is_bundle(path):
+        if is_unpacked_bundle(path):
             raise UserError(
                 tr("{path} is an unpacked bundle, not a run.", path=path),
                 tr(
@@ -255,11 +255,14 @@ class RunFolder:
 
     @property
     def result_bytes(self) -> int:
-        """How large what `history`, `manifest` and `evaluation` read is."""
+        """How large what `history`, `manifest`, `evaluation`, and `exported` for every report, read is."""
         found = 0
         for name in ("events.jsonl", "manifest.json", "evaluation.json"):
             with suppress(OSError):  # whoever reads it tells
                 found += (self.path / name).stat().st_size
+        with suppress(UserError, OSError):
+            reports = self.export_reports
+            found += sum(report.bytes for report in reports for place in self._places(report) if _must_be_read(place, report))
         return found
 
     @property
@@ -301,8 +304,26 @@ class RunFolder:
 
         None where it is gone, or another file is in its place.
         """
-        file = Path(report.file)
-        return next((place for place in (file, self.exports / file.name) if _is_of(place, report)), None)
+        return next((place for place in self._places(report) if _is_of(place, report)), None)
+
+    def wrote(self, file: Path) -> bool:
+        """Whether `file` is known to have been exported from this run: by its content, or, where an older version kept no
+        digest, by its place and size.
+
+        Raises:
+            UserError: what is known of the exports is damaged.
+            OSError: the file, or what is known of the exports, cannot be reached.
+        """
+        file, found = file.absolute(), file.stat()
+        return any(
+            (_sha256(file, found.st_mtime_ns) == report.sha256 if report.sha256 else file in self._places(report))
+            for report in self.export_reports
+            if report.bytes == found.st_size
+        )
+
+    def _places(self, report: ExportReport) -> tuple[Path, Path]:
+        file = Path(report.file).absolute()
+        return file, self.exports.absolute() / file.name
 
     def add_export_report(self, report: ExportReport) -> None:
         """Keep what is known of an exported file; it replaces what was known of an older file at the same place."""
@@ -363,7 +384,7 @@ class RunFolder:
         return lock.is_held(self.path / "run.lock")
 
 
-def is_bundle(folder: Path) -> bool:
+def is_unpacked_bundle(folder: Path) -> bool:
     """Whether an unpacked bundle lies in `folder`, whose recipe makes it no run."""
     return not (folder / "manifest.json").exists() and all((folder / name).is_file() for name in BUNDLE_FILES)
 
@@ -398,6 +419,15 @@ def _is_of(place: Path, report: ExportReport) -> bool:
         return found.st_size == report.bytes and _sha256(place, found.st_mtime_ns) == report.sha256
     except OSError:
         return False
+
+
+def _must_be_read(place: Path, report: ExportReport) -> bool:
+    """Whether only its content tells whether the file at `place` is that of `report`, as when it was copied without its date."""
+    try:
+        found = place.stat()
+    except OSError:
+        return False
+    return bool(report.sha256) and found.st_size == report.bytes and found.st_mtime_ns != report.modified_ns
 
 
 @lru_cache(maxsize=64)

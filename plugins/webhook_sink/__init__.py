@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEven
 DESKTOP_FT_API = ">=1,<2"
 ADDRESS = "DESKTOP_FT_WEBHOOK"
 _WITHIN_S = 5.0
-_ENDS_WITHIN_S = 2 * _WITHIN_S
+_REST_WITHIN_S = 2.0
+"""Once the end has come: what still waits before it is let go then."""
+_ENDS_WITHIN_S = _REST_WITHIN_S + 2 * _WITHIN_S
+"""Enough for the answer that is awaited meanwhile, and for that to the end."""
 _PAUSES_S = (0.0, 0.3, 1.0)
 """Before each time that the end is tried; all else is tried once, with no pause."""
 _TOLD = {RunStarted: "that the run began", EpochDone: "of an epoch", RunEnded: "that the run ended"}
@@ -46,7 +50,8 @@ def register_event_sinks(register: Callable[[EventSink], None]) -> None:
 def listen(run: Path) -> Callable[[TrainEvent], None]:
     """Post each event with the run's name, in order, from a thread of its own: training waits for the answer to the last alone.
 
-    An event that the address does not take is told of and dropped, with all that had to wait meanwhile, but never the last.
+    An event that the address does not take is told of and dropped, with all that had to wait meanwhile, but never the last: what
+    still waits when the run has ended is dropped for it, and told of, where the address is slow.
     """
     posts, failed = queue.SimpleQueue[tuple[TrainEvent, float]](), list[UserError]()
     thread = threading.Thread(target=_post, args=(run.name, posts, failed), name="webhook", daemon=True)
@@ -56,13 +61,27 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
         if type(event) in _TOLD:
             posts.put((event, time.monotonic()))
         if isinstance(event, RunEnded):
-            thread.join(_ENDS_WITHIN_S)
+            thread.join(_REST_WITHIN_S)
+            if dropped := _drop_all_but_the_end(posts):
+                failed.append(_dropped(dropped))
+            thread.join(_ENDS_WITHIN_S - _REST_WITHIN_S)
             if thread.is_alive():
-                raise _not_told(event, f"no answer within {_ENDS_WITHIN_S:.0f} s")
+                failed.append(_not_told(event, f"no answer within {_ENDS_WITHIN_S:.0f} s"))
         if failed:
-            raise failed.pop()  # the run tells of it
+            raise _in_one([failed.pop(0) for _ in range(len(failed))])  # the run tells of it
 
     return told
+
+
+def _drop_all_but_the_end(posts: queue.SimpleQueue[tuple[TrainEvent, float]]) -> int:
+    """Let the end, where it waits, be the next; how many waited before it."""
+    waiting = list[tuple[TrainEvent, float]]()
+    with suppress(queue.Empty):
+        while True:
+            waiting.append(posts.get_nowait())
+    for last in waiting[-1:]:  # nothing comes behind the end
+        posts.put(last)
+    return len(waiting[:-1])
 
 
 def _post(run: str, posts: queue.SimpleQueue[tuple[TrainEvent, float]], failed: list[UserError]) -> None:
@@ -95,6 +114,19 @@ def _not_told(event: TrainEvent, why: str, cause: Exception | None = None) -> Us
         "See that it answers." if isinstance(event, RunEnded) else "The next event is tried again: see that it answers.",
     )
     error.__cause__ = cause
+    return error
+
+
+def _dropped(count: int) -> UserError:
+    return UserError(
+        f"The address in {ADDRESS} was not told all that came before the end (left out: {count}): it answers too slowly.",
+        "See that it answers at once.",
+    )
+
+
+def _in_one(failed: list[UserError]) -> UserError:
+    error = UserError(" ".join(dict.fromkeys(each.what for each in failed)), failed[-1].cure)
+    error.__cause__ = failed[-1].__cause__
     return error
 
 

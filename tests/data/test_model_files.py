@@ -12,7 +12,7 @@ from desktop_ft.data.model_files import not_opened
 from desktop_ft.data.scan import scan
 from tests.archives import packed
 
-BUNDLE = packed(("model.onnx", b"x"), ("labels.txt", b"a\n"), ("MODEL_CARD.md", b"x"))
+BUNDLE = packed(("model.onnx", b"x"), ("labels.txt", b"a\n"), ("MODEL_CARD.md", b"x"), ("export.json", b"{}"))
 EXPORTS = {
     "PyTorch": packed(("archive/archive_format", b"pt2"), ("archive/archive_version", b"0")),
     "ncnn": packed(("desktop_ft.json", b"{}"), ("model.ncnn.bin", b"x"), ("model.ncnn.param", b"x")),
@@ -42,6 +42,8 @@ def test_it_is_told_of_where_pictures_and_where_models_are_opened(
 def test_photos_beside_a_model_are_photos(tmp_path: Path) -> None:
     (path := tmp_path / "photos.zip").write_bytes(packed(("ants/1.png", b"x"), ("model.xml", b"x"), ("model.onnx", b"x")))
     assert not_opened(path) is None
+    path.write_bytes(packed(("model.onnx", b"x"), ("MODEL_CARD.md", b"x")))
+    assert not_opened(path) is None, "what anybody may give away with a model is no bundle"
     assert not_opened(tmp_path) is None and not_opened(tmp_path / "gone.zip") is None
 
 

@@ -1,6 +1,8 @@
 """The page Export: what kind of file, its proof, and the files side by side; through real events."""
 
+import hashlib
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -380,3 +382,22 @@ def test_only_what_is_gone_can_be_forgotten_and_no_file_with_it(
     assert dialog.table.rows.rowCount() == 1 and (judged / "exports" / "model.onnx").is_file()
     assert window.session.state.export == folder.export_reports[0], "the proof on the page is of what is left"
     dialog.reject()
+
+
+def test_a_large_file_with_another_date_is_read_beside_the_window(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    read_by, digest = list[threading.Thread](), hashlib.file_digest
+    (file := judged / "exports" / "model.onnx").write_bytes(content := bytes(2_000_000))
+    sha256 = hashlib.sha256(content).hexdigest()
+    known = report(judged, "model.onnx", bytes=len(content), sha256=sha256, modified_ns=1)
+    RunFolder.open(judged).add_export_report(known)
+    monkeypatch.setattr(hashlib, "file_digest", lambda *given: read_by.append(threading.current_thread()) or digest(*given))
+    window.session.runs.open(judged)
+    qtbot.waitUntil(lambda: "model.onnx answers" in export.trying.reason.text(), timeout=LONG)
+    assert str(file) in export.proof_text.text()
+    assert read_by and threading.main_thread() not in read_by

@@ -115,6 +115,13 @@ def test_a_file_of_somebody_else_stays_and_is_told_before_the_work(
     assert not told and out.read_bytes() == before
 
 
+def test_what_a_person_saves_there_meanwhile_stays(run: Path, tmp_path: Path, plugins: Plugins) -> None:
+    out = tmp_path / "model.zip"
+    with pytest.raises(UserError, match=r"model\.zip was written by somebody else meanwhile"):
+        bundle_run(run, out, plugins, progress=lambda what, done, total: out.write_text("the person's") and None)
+    assert out.read_text() == "the person's"
+
+
 @pytest.mark.parametrize("write", [bundle_run, export_run])
 def test_a_name_that_no_disk_takes_is_told_before_the_work(
     run: Path, tmp_path: Path, plugins: Plugins, write: Callable[..., object]

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -16,6 +18,7 @@ from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.scan import scan
 from desktop_ft.data.splits import split
 from desktop_ft.engine.control import RunControl
+from desktop_ft.export.metadata import CHECKPOINT as CHECKPOINT_KEY
 from desktop_ft.jobs.exported_file import evaluate_file, file_card, going_on, run_of_file
 from desktop_ft.jobs.predicting import predict
 from desktop_ft.jobs.training import train
@@ -121,8 +124,27 @@ def test_a_file_is_traced_to_the_run_that_it_comes_from(
     assert run_of_file(card) is None, "it learned on, or is another"
     run.add_export_report(exported[1])
     assert run_of_file(card) == run.path
+    run.forget_export(exported[1])
+    (kept := run.exports / "older.onnx").write_bytes(file.read_bytes())
+    run.add_export_report(replace(exported[1], file=str(kept), sha256="", modified_ns=0))
+    assert run_of_file(file_card(kept)) == run.path, "an older version kept no more than its place and size"
+    assert run_of_file(card) is None
+    run.add_export_report(exported[1])
     shutil.rmtree(run.path)
     assert run_of_file(card) is None
+
+
+def test_a_file_with_a_strange_checkpoint_and_a_run_out_of_reach_are_no_hindrance(
+    file: Path, folder: Path, run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proto = onnx.load(file)
+    next(each for each in proto.metadata_props if each.key == CHECKPOINT_KEY).value = "x" * 300
+    onnx.save(proto, strange := tmp_path / "strange.onnx")
+    run.exports.rmdir()
+    run.exports.symlink_to("x" * 300)  # nobody reaches it, not even an administrator
+    assert main(["card", str(strange)]) == 0
+    assert "none of your runs" in capsys.readouterr().out
+    assert run_of_file(file_card(file)) == run.path
 
 
 def test_what_trains_on_finds_the_pictures_from_anywhere(

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -67,18 +67,20 @@ def test_tensorboard_reads_what_is_written(recipe: Recipe, run: Path) -> None:
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """Keeps what is posted to it; answers `status`, but for the first few what stands in `first`."""
+    """Keeps what is posted to it; answers `status` after `slow` seconds, but for the first few what stands in `first`."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, object]] = []
         self.status = 204
         self.first: list[int] = []
+        self.slow = 0.0
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 server.told.append(json.loads(body, parse_constant=pytest.fail))
+                threading.Event().wait(server.slow)
                 if not (status := server.first.pop(0) if server.first else server.status):
                     self.wfile.write(b"no http")
                     return
@@ -127,8 +129,8 @@ def epoch(number: int, loss: float = 1.0) -> EpochDone:
     )
 
 
-def test_an_address_that_is_away_for_a_moment_is_told_of_what_follows(run: Path, server: _Server) -> None:
-    server.first = [502]
+def all_told(run: Path, *events: TrainEvent, until: Callable[[list[str]], bool] = bool) -> list[str]:
+    """What a listener says of the events, of which the first is awaited `until` what is said of it is enough."""
     told, lost = listen(run), list[str]()
 
     def tell(event: TrainEvent) -> None:
@@ -137,16 +139,39 @@ def test_an_address_that_is_away_for_a_moment_is_told_of_what_follows(run: Path,
         except UserError as error:
             lost.append(error.what)
 
-    tell(epoch(0))
+    tell(events[0])
     waits_until = time.monotonic() + 30
-    while not lost and time.monotonic() < waits_until:
+    while not until(lost) and time.monotonic() < waits_until:
         tell(StepDone(epoch=0, step=0, loss=1.0, lr=0.1, seconds=1.0))
-    tell(epoch(1))
-    tell(RunEnded(status=RunStatus.COMPLETED))
+    for event in events[1:]:
+        tell(event)
+    return lost
+
+
+def test_an_address_that_is_away_for_a_moment_is_told_of_what_follows(run: Path, server: _Server) -> None:
+    server.first = [502]
+    lost = all_told(run, epoch(0), epoch(1), RunEnded(status=RunStatus.COMPLETED))
     assert [(each["type"], each.get("epoch")) for each in server.told] == [
         ("epoch_done", 0), ("epoch_done", 1), ("run_ended", None)
     ]  # fmt: skip
     assert lost == ["The address in DESKTOP_FT_WEBHOOK was not told of an epoch: HTTPError: HTTP Error 502: Bad Gateway."]
+
+
+@pytest.mark.slow
+def test_a_slow_but_willing_address_hears_of_the_end(run: Path, server: _Server) -> None:
+    server.slow = 1.5
+    told = listen(run)
+    for number in range(12):
+        told(epoch(number))
+    with pytest.raises(UserError, match=r"before the end \(left out: \d+\): it answers too slowly\."):
+        told(RunEnded(status=RunStatus.COMPLETED))
+    assert [each["type"] for each in server.told].index("run_ended") == len(server.told) - 1 < 12
+
+
+def test_every_failure_is_told(run: Path, server: _Server) -> None:
+    server.first = [502, 503, 503, 503]
+    lost = " ".join(all_told(run, epoch(0), RunEnded(status=RunStatus.COMPLETED), until=lambda lost: True))
+    assert "of an epoch: HTTPError: HTTP Error 502" in lost and "that the run ended: HTTPError: HTTP Error 503" in lost
 
 
 def test_the_end_is_tried_again(run: Path, server: _Server) -> None:
