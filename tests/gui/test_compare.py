@@ -59,6 +59,13 @@ def dialog(tiny: None, window: MainWindow, qtbot: QtBot, tmp_path: Path) -> Comp
     return found
 
 
+def end(window: MainWindow, qtbot: QtBot) -> None:
+    """Stop the comparison, and wait until the run under way has ended, too."""
+    work, training = window.session.comparing, window.session.training
+    work.stop()
+    qtbot.waitUntil(lambda: not work.busy and not training.running, timeout=60_000)
+
+
 def click(which: QPushButton) -> None:
     assert which.isEnabled(), which.toolTip()
     QTest.mouseClick(which, Qt.MouseButton.LeftButton)
@@ -81,8 +88,7 @@ def test_stopped_it_goes_on_where_it_was(dialog: CompareDialog, window: MainWind
     work = window.session.comparing
     click(dialog.start)
     qtbot.waitUntil(lambda: work.done[0] == 1, timeout=60_000)
-    work.stop()
-    qtbot.waitUntil(lambda: not work.busy and not window.session.training.running, timeout=60_000)
+    end(window, qtbot)
     assert work.report is not None and dialog.start.isEnabled()
     done = work.done[0]
     assert 1 <= done < 4
@@ -226,8 +232,7 @@ def test_why_a_comparison_failed_is_told_until_the_next_begins(dialog: CompareDi
     qtbot.waitUntil(lambda: window.session.comparing.now is not None, timeout=60_000)
     window.session.opening.divide(0.25)  # meanwhile
     before = dialog.choice.text
-    window.session.comparing.stop()
-    qtbot.waitUntil(lambda: not window.session.comparing.busy, timeout=60_000)
+    end(window, qtbot)
     assert not before and "pictures to judge on" in dialog.choice.text, "what is chosen is looked at again"
     dialog.reject()
 
@@ -243,8 +248,7 @@ def test_a_recipe_that_draws_pictures_is_judged_on_what_the_runs_draw_from(
     click(dialog.start)
     qtbot.waitUntil(lambda: work.now is not None, timeout=60_000)
     assert len(warned) == 1 and "pictures to judge on" in warned[0] and dialog.choice.text == warned[0]
-    work.stop()
-    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
+    end(window, qtbot)
     dialog.reject()
 
 
@@ -303,8 +307,7 @@ def test_a_comparison_that_is_gone_on_with_is_shown_in_the_controls(
     work = window.session.comparing
     click(dialog.start)
     qtbot.waitUntil(lambda: work.done[0] == 1, timeout=60_000)
-    work.stop()
-    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
+    end(window, qtbot)
     assert work.report is not None
     dialog.seeds.setValue(4)
     dialog.images.setText("all")
@@ -316,6 +319,5 @@ def test_a_comparison_that_is_gone_on_with_is_shown_in_the_controls(
     assert (dialog.seeds.value(), dialog.images.text()) == (1, "3,all")
     assert [name for name, box in dialog.strategies.items() if box.isChecked()] == ["scratch", "head"]
     assert dialog.makes.text().startswith("4 runs")
-    work.stop()
-    qtbot.waitUntil(lambda: not work.busy, timeout=60_000)
+    end(window, qtbot)
     dialog.reject()
