@@ -8,6 +8,6 @@ lock() {
 }
 lock pyproject.toml --output-file requirements/app.txt
 .venv/bin/python installer/serve_requirements.py
-lock pyproject.toml --extra dev --extra lite --extra tensorboard --extra timm --output-file requirements/dev.txt
+lock pyproject.toml --extra camera --extra dev --extra lite --extra tensorboard --extra timm --output-file requirements/dev.txt
 .venv/bin/uv --version | sed 's/uv \([0-9.]*\).*/uv==\1/' | lock - --output-file requirements/uv.txt
 lock benchmarks/peers/requirements.in --constraint requirements/dev.txt --output-file requirements/bench.txt

@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
+from desktop_ft.gui.camera import Camera
+from desktop_ft.gui.camera_dialog import CameraDialog
 from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.picker import choose_folder, choose_new_file
 from desktop_ft.gui.run_work import ASKING
@@ -50,6 +52,7 @@ class TryIt(QWidget):
         self.progress.cancelled.connect(session.runs.cancel)
         self.ask = button(tr("Choose &photos…"), self._choose_photos)
         self.ask_folder = button(tr("Choose a f&older…"), self._choose_folder)
+        self.ask_camera = button(tr("Use a ca&mera…"), self._use_camera, tip=tr("Answers as you look, from a camera."))
         self.save = button(tr("Save answers…"), self._choose_table, tip=tr("As a table (.csv) of file, answer and confidence."))
         self.reason = label(role="muted", wrap=True)
         self.summary = label(role="heading")
@@ -61,7 +64,7 @@ class TryIt(QWidget):
         self._soon.timeout.connect(self._draw)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
-        layout.addLayout(row(self.ask, self.ask_folder, self.reason, None, self.save))
+        layout.addLayout(row(self.ask, self.ask_folder, self.ask_camera, self.reason, None, self.save))
         layout.addWidget(self.notice)
         layout.addWidget(self.progress)
         layout.addWidget(self.summary)
@@ -90,6 +93,7 @@ class TryIt(QWidget):
         model, busy = self._model(), bool(self._session.runs.busy)
         for way in (self.ask, self.ask_folder):
             way.setEnabled(model is not None and not busy)
+        self.ask_camera.setEnabled(model is not None)
         self.reason.setText(_invitation(model) if model is not None else self._nothing)
         self.save.setVisible(bool(self.answers))
         self.save.setEnabled(not busy)
@@ -149,6 +153,13 @@ class TryIt(QWidget):
     def _choose_folder(self) -> None:
         if folder := choose_folder(self, self._session.settings, tr("Choose a folder of photos")):
             self.try_on((folder,))
+
+    def _use_camera(self) -> None:
+        if (model := self._model()) is not None:
+            try:
+                CameraDialog(self._session, model, Camera(), self.window()).open()
+            except UserError as error:
+                self.notice.fail(error)
 
     def _choose_table(self) -> None:
         if file := choose_new_file(self, self._session.settings, tr("Save the answers"), "answers.csv", tr("Tables (*.csv)")):

@@ -17,6 +17,7 @@ from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_n
 from desktop_ft.plugin_manager import Plugins, load_plugins
 
 if TYPE_CHECKING:
+    from desktop_ft.data.files import Source
     from desktop_ft.export.answering import Floats, PictureAnswer, Pixels, Real
     from desktop_ft.export.onnx_model import OnnxModel
 
@@ -57,6 +58,16 @@ class Model(Protocol):
     classes: tuple[str, ...]
     threshold: float
     identity: str
+
+    def prepare(self, picture: Source, /) -> Pixels:
+        """The picture as the model takes it: uint8 (H, W, 3).
+
+        Raises:
+            UnreadablePicture: there is none in it.
+        """
+
+    def run(self, pictures: Sequence[Pixels], /) -> tuple[Real, Floats]:
+        """As `answering.Ask`."""
 
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         """An answer for every path, in order."""
@@ -120,17 +131,28 @@ class OpenedModel:
         """The answer for each of the files `paths`, in order; and what lies in `aside` meanwhile, which is emptied."""
         for answer in self.model.answer(paths):
             yield from _emptied(aside)
-            if answer.problem:
-                yield Prediction(path=answer.path, problem=answer.problem)
-            else:
-                yield Prediction(
-                    path=answer.path,
-                    label=self.model.classes[answer.predicted],
-                    confidence=answer.confidence,
-                    sure=answer.confidence >= self.threshold,
-                    probabilities=answer.probabilities,
-                )
+            yield self._prediction(answer)
         yield from _emptied(aside)
+
+    def says_of(self, picture: bytes) -> Prediction:
+        """The answer for one picture that is in no file: the bytes of one, such as a camera gives."""
+        from desktop_ft.export.answering import answers
+
+        def prepare(nowhere: Path) -> Pixels:
+            return self.model.prepare(io.BytesIO(picture))
+
+        return self._prediction(next(answers(self.model.run, prepare, [Path()], batch=1)))
+
+    def _prediction(self, answer: PictureAnswer) -> Prediction:
+        if answer.problem:
+            return Prediction(path=answer.path, problem=answer.problem)
+        return Prediction(
+            path=answer.path,
+            label=self.model.classes[answer.predicted],
+            confidence=answer.confidence,
+            sure=answer.confidence >= self.threshold,
+            probabilities=answer.probabilities,
+        )
 
 
 def opened_model(
@@ -220,14 +242,14 @@ class _RunModel:
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         from desktop_ft.export.answering import answers
 
-        return answers(self._ask, self._prepare, paths)
+        return answers(self.run, self.prepare, paths)
 
-    def _prepare(self, path: Path) -> Pixels:
+    def prepare(self, picture: Source, /) -> Pixels:
         from desktop_ft.data.decode import network_input
 
-        return network_input(path, self._rule)
+        return network_input(picture, self._rule)
 
-    def _ask(self, pictures: Sequence[Pixels], /) -> tuple[Real, Floats]:
+    def run(self, pictures: Sequence[Pixels], /) -> tuple[Real, Floats]:
         import numpy as np
         import torch
 

@@ -2,6 +2,7 @@
 
 import csv
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.scan import scan
+from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.score import softmax
 from desktop_ft.jobs import predicting
-from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, predict
+from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, opened_model, predict
+from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.reliability import hostile_onnx
@@ -140,3 +143,12 @@ def test_a_table_of_answers_is_read_again_and_holds_no_formula() -> None:
         ["/photos/é\udce9.png", "bee", "1.000000", "yes", ""],
         ["/photos/c.png", "", "", "", "Is cut off."],
     ]
+
+
+def test_a_run_says_of_a_picture_in_no_file_what_it_says_of_the_file(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run", plugins, lambda event: None, RunControl())
+    opened = opened_model(tmp_path / "run", plugins)
+    for picture in list(Path(recipe.dataset.folder).glob("*/*.png"))[:4]:
+        (in_a_file,) = predict(tmp_path / "run", [picture], plugins)
+        assert opened.says_of(picture.read_bytes()) == replace(in_a_file, path=Path())
+    assert "not a picture" in opened.says_of(b"hello").problem
