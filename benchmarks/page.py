@@ -81,6 +81,12 @@ _DRIFT = """## Layers that forget
 pre-trained to, and how many of those that learn are marked.
 
 """
+_ETA = """## The time left
+
+`benchmarks/bench_eta.py`, {epochs} epochs of {backbone}, {rounds} rounds: by how much the time left that is told at the end
+of an epoch differs from what it then takes, as a share of it.
+
+"""
 _COMPARE = """## What fine-tuning gains: {dataset}
 
 `benchmarks/bench_compare.py`: {backbone} at {image_size} pixels, {budget_words}, {seeds} seeds, judged on {judged} photos;
@@ -166,6 +172,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_lesson, by_kind.get("lesson", ())),
         *_gpu(by_kind.get("gpu", ())),
         *_drift(by_kind.get("drift", ())),
+        *_eta(by_kind.get("eta", ())),
         *map(_gaps, by_kind.get("window gaps", ())),
         *map(_wall, by_kind.get("wall", ())),
         *map(_paint, by_kind.get("window paint", ())),
@@ -419,6 +426,14 @@ def _gpu(lines: Sequence[Line]) -> list[str]:
     ]
     told = [title for kind in kinds for title in (f"{kind} pictures", "share of raw", "GPU busy")]
     return [_GPU + table(["network", "batch", "raw step", *told], rows)]
+
+
+def _eta(lines: Sequence[Line]) -> list[str]:
+    if not lines:
+        return []
+    rows = [[f"{line['folder']}, {plan}", *map(share, told.values())] for line in lines for plan, told in line["plans"].items()]
+    titles = ["photos, what learns", "after the first epoch", "most after the first epoch", "after any"]
+    return [_ETA.format(**lines[0]) + table(titles, rows)]
 
 
 def _drift(lines: Sequence[Line]) -> list[str]:

@@ -58,6 +58,7 @@ def main() -> None:
         ["benchmarks/bench_ranking.py", folder],
         ["benchmarks/bench_growth.py"],
         ["benchmarks/bench_drift.py", folder],
+        ["benchmarks/bench_eta.py", folder],
         ["benchmarks/bench_compare.py", folder, "--epochs", "5"],
         ["benchmarks/bench_worth.py"],
         ["benchmarks/bench_checkup.py", folder],
