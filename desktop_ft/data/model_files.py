@@ -59,6 +59,11 @@ def is_packed_bundle(file: Path) -> bool:
     return BUNDLE_FILES.issubset(_names(file))
 
 
+def is_unpacked_bundle(folder: Path) -> bool:
+    """Whether `folder` holds what such a bundle holds."""
+    return all((folder / name).is_file() for name in BUNDLE_FILES)
+
+
 def _names(file: Path) -> list[str]:
     """What the archive `file` holds; nothing where it is none, or cannot be read: whoever opens it says what is wrong with it."""
     try:

@@ -14,7 +14,7 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.model_files import not_opened
 from desktop_ft.gui.autosave import KeptProject
 from desktop_ft.gui.conditions import Conditions
-from desktop_ft.gui.drops import is_exported
+from desktop_ft.gui.drops import exported_at
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.session import Session
@@ -51,12 +51,12 @@ class Commands(Conditions):
         self._last_run: Path | None = None
 
     def open_paths(self, paths: tuple[Path, ...]) -> None:
-        """What was dropped: a folder or .zip of pictures, a recipe, a run's folder, or a file that was exported."""
+        """What was dropped: a folder or .zip of pictures, a recipe, a run's folder, an exported file, an unpacked bundle."""
         if not paths:
             return
         path = paths[0]
-        if is_exported(path):
-            self.show_exported(path)  # beside whatever is under way
+        if (exported := exported_at(path)) is not None:
+            self.show_exported(exported)  # beside whatever is under way
         elif not self.can_open:
             self.told.emit(
                 UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))

@@ -6,7 +6,7 @@ from PySide6.QtCore import QMimeData, QUrl
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.data.model_files import not_opened
+from desktop_ft.data.model_files import is_unpacked_bundle, not_opened
 
 _MOST_BYTES = 1 << 20
 _MOST_PATHS = 10_000
@@ -28,9 +28,11 @@ def local_paths(mime: QMimeData) -> tuple[Path, ...]:
     return tuple(path for path in paths if path.is_absolute() and _exists(path))
 
 
-def is_exported(path: Path) -> bool:
-    """Whether it is a file that an exporter wrote: it is shown as what it is, and nobody asks a model about it."""
-    return path.suffix.lower() == ".onnx" and path.is_file()
+def exported_at(path: Path) -> Path | None:
+    """The file that an exporter wrote, at `path` or in the unpacked bundle there: it is shown as what it is."""
+    if is_unpacked_bundle(path):
+        return path / "model.onnx"
+    return path if path.suffix.lower() == ".onnx" and path.is_file() else None
 
 
 def no_photo(path: Path) -> UserError | None:

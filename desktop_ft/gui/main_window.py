@@ -26,7 +26,7 @@ from desktop_ft.gui.actions import Actions
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.detachable import Detachable
-from desktop_ft.gui.drops import is_exported, local_paths
+from desktop_ft.gui.drops import exported_at, local_paths
 from desktop_ft.gui.garbage import Garbage
 from desktop_ft.gui.help_card import explain
 from desktop_ft.gui.interrupted import InterruptedRun
@@ -138,7 +138,7 @@ class MainWindow(QMainWindow):
         event.accept()
         self.notice.clear()
         shown = self.stack.currentWidget()
-        if is_exported(paths[0]) or not (isinstance(shown, Page) and shown.take_drop(paths)):
+        if exported_at(paths[0]) is not None or not (isinstance(shown, Page) and shown.take_drop(paths)):
             self.commands.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name

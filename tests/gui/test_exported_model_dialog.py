@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.gui import trying
 from desktop_ft.gui.data_page import DataPage
@@ -53,6 +54,20 @@ def test_a_dropped_file_shows_its_card_on_every_page(window: MainWindow, file: P
     classes = ", ".join(exported_file.file_card(file).classes)
     assert f"Classes: {classes}" in dialog.facts.text
     assert "none of your runs" in dialog.whence.text() and dialog.go_on.isHidden()
+    dialog.close()
+
+
+@pytest.mark.parametrize("page", ["data", "export"])
+def test_a_dropped_folder_that_is_an_unpacked_bundle_shows_its_model(
+    window: MainWindow, file: Path, page: str, qtbot: QtBot
+) -> None:
+    window.session.state.go(page)
+    (bundle := file.with_name("bundle")).mkdir()
+    file.rename(bundle / "model.onnx")
+    for name in BUNDLE_FILES - {"model.onnx"}:
+        (bundle / name).write_text("{}")
+    dialog = dropped(window, bundle, qtbot)
+    assert "Classes: " in dialog.facts.text and window.session.state.manifest is None
     dialog.close()
 
 
