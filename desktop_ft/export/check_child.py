@@ -35,6 +35,8 @@ _ROOM, _COPIES, _SECONDS = 1 << 30, 8, 120
 _BATCHES = (1, 8, 32)
 _CALLS, _SPAN_S, _MOST_S = 5, 0.3, 3.0
 """A batch is timed this often at least, and for this long, but no more once it took the most of seconds."""
+_LONGEST_S = 10.0
+"""A batch that takes longer, as one of fewer pictures tells, is not timed."""
 
 
 def require_no_torch() -> None:
@@ -111,17 +113,31 @@ def _told(answer: PictureAnswer) -> dict[str, Any]:
 
 
 def _latency(ask: Ask, facts: ModelFacts, path: Path) -> Iterator[tuple[int, float]]:
-    """The median time of a call in milliseconds, by batch size. A file that takes whole pictures takes one at a time."""
+    """The median time of a call in milliseconds, by batch size. A file that takes whole pictures takes one at a time.
+
+    Larger batches are left out where they would take long, or more memory than the proof, which nothing of this may spoil.
+    """
     picture = facts.prepared(path)
-    for batch in _BATCHES if facts.input is FileInput.TENSOR else _BATCHES[:1]:
+    most = 2 * facts.batch if facts.input is FileInput.TENSOR else 1
+    a_picture = 0.0
+    for batch in (size for size in _BATCHES if size <= most):
+        if batch * a_picture > _LONGEST_S:
+            return
         pictures = [picture] * batch
-        first = _seconds(ask, pictures)  # it prepares memory for its size, so it counts only where there is no time for more
+        try:
+            first = _seconds(ask, pictures)  # it prepares memory for its size, so it counts only where there is no time for more
+        except UserError:
+            if batch == 1:
+                raise
+            return
         times = list[float]()
         while (spent := sum(times)) < _SPAN_S or len(times) < _CALLS:
             if first + spent >= _MOST_S:
                 break
             times.append(_seconds(ask, pictures))
-        yield batch, 1000 * statistics.median(times or [first])
+        median = statistics.median(times or [first])
+        a_picture = median / batch
+        yield batch, 1000 * median
 
 
 def _seconds(ask: Ask, pictures: list[Pixels]) -> float:

@@ -33,6 +33,9 @@ CHECKPOINT = "desktop_ft.checkpoint"
 _LARGEST = 1 << 12
 """No network here takes pictures this large; a resize rule that asks for more would only fill the memory."""
 
+_USUAL_SIDE = 384
+"""Pixels a side up to which a whole batch is asked about at a time."""
+
 _ANEW = marked("Export the run again with `desktop-ft export`.")
 
 
@@ -52,8 +55,10 @@ class ModelFacts:
 
     @property
     def batch(self) -> int:
-        """How many pictures are asked about at a time."""
-        return WHOLE_BATCH if self.input is FileInput.PICTURE else BATCH
+        """How many pictures are asked about at a time; fewer where they are large, as what is computed of them takes memory."""
+        if self.input is FileInput.PICTURE:
+            return WHOLE_BATCH
+        return max(1, min(BATCH, BATCH * _USUAL_SIDE**2 // self.rule.crop**2))
 
     def prepared(self, path: Source) -> np.ndarray:
         """The picture at `path` as the file takes it: uint8 (S, S, 3), or (H, W, 3) of any size.

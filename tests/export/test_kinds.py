@@ -17,10 +17,11 @@ from desktop_ft.api import ExportJob, FileInput, FilePrecision
 from desktop_ft.core.backbone import Interpolation, ResizeRule
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import ExportSettings
+from desktop_ft.core.values import to_json
 from desktop_ft.data.decode import load, network_input
 from desktop_ft.export import check_child
 from desktop_ft.export.checking import FileAnswers, answers_of_file
-from desktop_ft.export.metadata import build_metadata
+from desktop_ft.export.metadata import RESIZE, build_metadata
 from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.export.verify import Trial, export_and_verify
 from tests.export.conftest import CLASSES, METADATA, RECIPE, RULE, SPEC
@@ -214,17 +215,34 @@ def test_latency_is_measured_by_batch_where_it_is_asked_for(exported, photos):
 
 @pytest.mark.parametrize(
     ("seconds", "calls"),
-    [(0.001, {1: 301, 8: 39, 32: 11}), (0.1, {1: 6, 8: 4, 32: 1}), (4.0, {1: 1, 8: 1, 32: 1})],
+    [(0.001, {1: 301, 8: 39, 32: 11}), (0.1, {1: 6, 8: 4, 32: 1}), (1.0, {1: 4, 8: 1}), (4.0, {1: 1})],
 )
 def test_a_slow_file_is_asked_less_often_to_time_it(monkeypatch, photos, seconds, calls):
     """At that many seconds a picture, on a clock that only the file moves."""
+    assert timed(monkeypatch, photos, calls, seconds=seconds) == pytest.approx({batch: 1000 * seconds * batch for batch in calls})
+
+
+def test_batches_that_do_not_fit_are_not_timed_and_spoil_nothing(monkeypatch, photos):
+    assert list(timed(monkeypatch, photos, {1: 6, 8: 4}, seconds=0.1, fits=8)) == [1, 8]
+
+
+def test_a_file_of_large_pictures_is_asked_about_few_at_a_time(monkeypatch, photos):
+    large = METADATA | {RESIZE: to_json(dataclasses.replace(RULE, resize=896, crop=896)).decode()}
+    assert list(timed(monkeypatch, photos, {1: 6}, seconds=0.1, metadata=large)) == [1]
+
+
+def timed(monkeypatch, photos, calls, *, seconds, fits=32, metadata=METADATA):
+    """The latency in ms by batch of a file that takes so many seconds a picture; it was asked as often as `calls` say."""
     now, asked = 0.0, Counter()
 
     class Slow:
-        metadata = METADATA
+        def __init__(self):
+            self.metadata = metadata
 
         def run(self, pictures):
             nonlocal now
+            if len(pictures) > fits:
+                raise UserError("It cannot be computed: no memory is left.", "Free some.")
             now += seconds * len(pictures)
             asked[len(pictures)] += 1
             same = np.zeros((len(pictures), len(CLASSES)), dtype=np.float32)
@@ -236,9 +254,7 @@ def test_a_slow_file_is_asked_less_often_to_time_it(monkeypatch, photos, seconds
     check_child.main(io.StringIO(json.dumps(request) + "\n"), told, lambda _: Slow(), require=lambda: None)
     asked[1] -= 1  # the photo's own answer
     assert asked == pytest.approx(calls, abs=1)  # of the last digit of the sums
-    latency = json.loads(told.getvalue().splitlines()[-1])["latency"]
-    assert [batch for batch, _ in latency] == [1, 8, 32]
-    assert [spent for _, spent in latency] == pytest.approx([1000 * seconds * batch for batch in (1, 8, 32)])
+    return dict(json.loads(told.getvalue().splitlines()[-1])["latency"])
 
 
 def test_a_format_that_cannot_be_run_here_is_kept_and_marked(tmp_path, onnx_exporter, photos, trial):
