@@ -8,6 +8,8 @@ process of its own, which may take so much memory and time; from the one that co
 is told is kept in parity.jsonl, and docs/exports.md made from it; asked again, it goes on with what is missing there at the same
 state of the code, or did not fit within less.
 
+What is too large for one ONNX file is exported as a PyTorch program.
+
 Weights that are not on this machine are drawn at random, so that every layer has its say (see `stirred`).
 """
 
@@ -29,11 +31,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import parity_page
-from desktop_ft.api import Backbone
+from desktop_ft.api import Backbone, Exporter
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.engine import process
 from desktop_ft.export.verify import TOLERANCE
-from desktop_ft.plugin_manager import Plugins, load_module
+from desktop_ft.plugin_manager import Plugins, load_module, turn
 from plugins import timm_backbones
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ _DRAWS = 5
 _LEAST_SPREAD = 100 * TOLERANCE
 """Answers that lie closer together may be alike by chance: a head whose ReLU is dead says 0 of every photo."""
 _GB = 10**9
+_ONE_ONNX_FILE = 2**31 - 1
+"""Bytes that it may have."""
 _OUT_OF_MEMORY = re.compile("MemoryError|bad_alloc|allocate|map segment|enough memory|out of memory", re.IGNORECASE)
 
 Line = dict[str, Any]
@@ -185,10 +190,14 @@ def _exported(recipe: "Recipe", place: Path, plugins: Plugins) -> Line:
     began = time.perf_counter()
     run = _trained(recipe, place / "run", plugins)
     trained = time.perf_counter()
-    report = export_run(run, place / "model.onnx", plugins)
+    if too_large := 4 * plugins.backbones.get(recipe.backbone.name).spec.parameters > _ONE_ONNX_FILE:
+        turn(plugins, "torch_export", on=True)
+    exporter = plugins.exporters.get("torch" if too_large else "onnx")
+    report = export_run(run, place / f"model{exporter.suffix}", plugins, settings=ExportSettings(format=exporter.name))
     exported = time.perf_counter()
     return {
-        **_told(report, sorted(Path(recipe.dataset.folder).glob("val/*/*"))),
+        **_told(report, exporter, sorted(Path(recipe.dataset.folder).glob("val/*/*"))),
+        "format": exporter.suffix,
         "train_s": round(trained - began, 1),
         "export_s": round(exported - trained, 1),
         "machine": f"{os.cpu_count()} cores of {cpu()}, torch {torch.__version__}",
@@ -221,13 +230,18 @@ def _trained(recipe: "Recipe", run: Path, plugins: Plugins) -> Path:
     return run
 
 
-def _told(report: "ExportReport", held_out: Sequence[Path]) -> Line:
+def _told(report: "ExportReport", exporter: Exporter, held_out: Sequence[Path]) -> Line:
     """What the report says, and how far the file's own answers for pictures that were not learned from lie apart."""
     import numpy as np
 
+    from desktop_ft.export.answering import answers
+    from desktop_ft.export.metadata import read_metadata
     from desktop_ft.export.onnx_model import OnnxModel
 
-    logits = np.array([answer.logits for answer in OnnxModel(Path(report.file)).answer(held_out)])
+    file = Path(report.file)
+    model = (exporter.open or OnnxModel)(file)
+    facts = read_metadata(model.metadata, file.name)
+    logits = np.array([answer.logits for answer in answers(model.run, facts.prepared, held_out, facts.batch)])
     return {
         "pictures": report.compared,
         "difference": report.largest_difference,

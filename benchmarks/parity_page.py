@@ -26,7 +26,8 @@ _HEAD = """# Every network, exported
 Made by `make parity FOLDER=photos` from `benchmarks/parity.jsonl`. Every network that can be chosen, and of timm the smallest
 of each family, got a new head that was trained on photos of {classes} classes, in a run as any other, and was exported as
 `desktop-ft export` does it: to ONNX in float32, for pictures of the network's own size, loaded again in a process without
-torch, and asked about every photo, those that were learned from included.
+torch, and asked about every photo, those that were learned from included. What is too large for one ONNX file (2 GiB) was
+exported as a PyTorch program instead, *.pt2*, and loaded again without its code.
 
 **{passed} of {tried} that were tried were exported and answer like the trained model**, with {changed} changed answers; {untried}
 have not been tried yet. The largest difference is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file
@@ -165,7 +166,8 @@ def _in_short(line: Line) -> str:
 
 
 def _network(line: Line) -> list[object]:
-    return [f"`{line['backbone']}`", f"{line['parameters'] / 1e6:.1f}", f"{line['gflops']:.2f}", line["side"]]
+    other = f", {line['format']}" if line.get("format", ".onnx") != ".onnx" else ""
+    return [f"`{line['backbone']}`{other}", f"{line['parameters'] / 1e6:.1f}", f"{line['gflops']:.2f}", line["side"]]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import parity_page
+from benchmarks import bench_parity, parity_page
 from benchmarks.bench_parity import everything, in_a_process, is_settled, networks, stirred
 from desktop_ft.api import Backbone
 from desktop_ft.api.catalog import Catalog
@@ -115,3 +115,12 @@ def test_what_is_told_to_answer_alike_told_photos_apart() -> None:
     for line in told:
         assert line["difference"] <= TOLERANCE and not line["changed"], line["backbone"]
         assert line["spread"] >= 100 * TOLERANCE, f"{line['backbone']} says the same of every photo, so nothing was compared"
+
+
+@pytest.mark.slow
+def test_what_is_too_large_for_one_onnx_file_is_compared_as_a_program(
+    flowers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_parity, "_ONE_ONNX_FILE", 1 << 20)
+    told = bench_parity.measured("efficientnet_lite0", flowers, tmp_path)
+    assert told["format"] == ".pt2" and told["changed"] == 0 and told["difference"] < TOLERANCE < told["spread"] / 100

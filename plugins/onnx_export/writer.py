@@ -62,7 +62,10 @@ class _AttentionOfFour(TorchFunctionMode):
 
 def _must_fit(size: int) -> None:
     if size > _LARGEST:
-        raise UserError("The model is too large for one ONNX file (2 GiB).", "Fine-tune a smaller backbone to export it.")
+        raise UserError(
+            "The model is too large for one ONNX file (2 GiB).",
+            "Turn on the plugin torch_export and export it as a PyTorch program (.pt2), or fine-tune a smaller backbone.",
+        )
 
 
 def _in_precision(proto: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:

@@ -152,3 +152,11 @@ def test_a_model_too_large_for_one_file_is_told(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="too large for one ONNX file"):
         export(trained(), tmp_path / "large.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_no_single_file_holds_is_refused_at_once_and_told_what_to_do(tmp_path: Path) -> None:
+    with torch.device("meta"):  # takes no memory
+        large = nn.Linear(1 << 15, 1 << 15)
+    with pytest.raises(UserError, match="too large for one ONNX file") as refused:
+        export(large, tmp_path / "large.onnx")
+    assert "torch_export" in refused.value.cure and not list(tmp_path.iterdir())
