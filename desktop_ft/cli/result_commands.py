@@ -271,10 +271,14 @@ def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
     folder = RunFolder.open(arguments.run_folder)
     reports = folder.export_reports
     terminal.document(
-        [export_document(report, Path(report.file)) | {"gone": folder.exported(report) is None} for report in reports]
+        [
+            export_document(report, Path(report.file))
+            | {"gone": folder.exported(report) is None, "earlier": folder.has_learned_since(report)}
+            for report in reports
+        ]
     )
     if reports:
-        show_exports(reports, folder.exported, terminal)
+        show_exports(reports, folder, terminal)
     else:
         terminal.say("Nothing was exported from this run yet. `desktop-ft export` does it.")
     return 0

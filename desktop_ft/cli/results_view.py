@@ -1,7 +1,7 @@
 """How results are told: to a person in sentences, to a machine as a document."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from desktop_ft.core.words import count
 from desktop_ft.evaluation.certainty import Figures, figures
 from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.evaluation.selective import Selection, coverage_curve
+from desktop_ft.runs.run_folder import RunFolder
 
 
 def share(text: str) -> float:
@@ -154,6 +155,12 @@ def export_document(report: ExportReport, out: Path) -> dict[str, object]:
     }
 
 
+def _mark(report: ExportReport, run: RunFolder) -> str:
+    if run.exported(report) is None:
+        return " (gone)"
+    return " (of an earlier state)" if run.has_learned_since(report) else ""
+
+
 def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
     """What was written, and how it compares, in a sentence."""
     size = f"{out} ({report.bytes / 1e6:.1f} MB)"
@@ -176,8 +183,8 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
         terminal.say(f"Pictures answered at once here: {spent}.")
 
 
-def show_exports(reports: Sequence[ExportReport], place: Callable[[ExportReport], Path | None], terminal: Terminal) -> None:
-    """The files of a run side by side, those marked that are gone."""
+def show_exports(reports: Sequence[ExportReport], run: RunFolder, terminal: Terminal) -> None:
+    """The files of a `run` side by side, those marked that are gone, or hold an earlier state of it."""
     batches = sorted({latency.batch for report in reports for latency in report.latency})
     rows = []
     for report in reports:
@@ -185,7 +192,7 @@ def show_exports(reports: Sequence[ExportReport], place: Callable[[ExportReport]
         settings = report.settings
         rows.append(
             [
-                Path(report.file).name + ("" if place(report) else " (gone)"),
+                Path(report.file).name + _mark(report, run),
                 settings.format,
                 settings.input,
                 settings.precision,

@@ -391,6 +391,7 @@ class ExportReport:
         changed: the changed answers.
         latency: one for each batch size tried; none where the file was not run.
         unverified: why the file could not be run here; "" where it was.
+        checkpoint: the name of the run's checkpoint that is in it; "" in what older versions kept.
         sha256, modified_ns: of the file as it was written, by which it is known from another in its place; "" and 0 in what older
             versions kept.
     """
@@ -410,6 +411,7 @@ class ExportReport:
     changed: tuple[ChangedAnswer, ...] = ()
     latency: tuple[Latency, ...] = ()
     unverified: str = ""
+    checkpoint: str = ""
     sha256: str = ""
     modified_ns: int = 0
 

@@ -22,6 +22,7 @@ from desktop_ft.core.exporting import ExportSettings, FilePrecision
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport
 from desktop_ft.export.checking import FileAnswers, Progress, answers_of_file
+from desktop_ft.export.metadata import CHECKPOINT
 from desktop_ft.runs import atomic
 
 TOLERANCE = 1e-4
@@ -112,6 +113,7 @@ def export_and_verify(
             accepted=True,
             settings=settings,
             unverified=exporter.unverified,
+            checkpoint=job.metadata.get(CHECKPOINT, ""),
             sha256=hashlib.sha256(content).hexdigest(),
         )
         if not exporter.unverified:

@@ -77,8 +77,14 @@ def _latency(report: ExportReport) -> str:
     return tr("Photos answered at once here: {spent}.", spent=", ".join(spent)) if spent else ""
 
 
-def outdated(report: ExportReport, kept: Threshold | None) -> str:
-    """What to say of a file that heeds another threshold than the run keeps by now; "" where it does not, or nobody knows."""
+def outdated(report: ExportReport, kept: Threshold | None, *, learned: bool = False) -> str:
+    """What to say of a file that is not what the run is by now; "" where it is, or nobody knows.
+
+    Args:
+        kept: how sure the run's answers must be by now. learned: whether it has learned on since.
+    """
+    if learned:
+        return tr("The run has learned on since: this file holds an earlier state of it. Export it again for the best model.")
     if not report.accepted or report.threshold in (None, kept.value if kept else 0.0):
         return ""
     if not report.threshold:
@@ -192,15 +198,16 @@ class ExportPage(Page):
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)
-        self.outdated.setText(outdated(report, self._kept()) if report is not None and place else "")
+        earlier = place is not None and self._is_earlier(report)
+        self.outdated.setText(outdated(report, self._kept(), learned=earlier) if report is not None and place else "")
         self.outdated.setVisible(shown and bool(self.outdated.text()))
         if report is None:
             return
         if not report.accepted:
             title, level = tr("Refused"), "bad"
         else:
-            title = _title(report) if place else tr("It was proven, and is not there any more")
-            level = "good" if place and not report.unverified else "warn"
+            title = _title(report, earlier) if place else tr("It was proven, and is not there any more")
+            level = "good" if place and not (report.unverified or earlier) else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
@@ -321,6 +328,10 @@ class ExportPage(Page):
         run = self._session.state.run
         return RunFolder(run).exported(report) if run is not None and report is not None else None
 
+    def _is_earlier(self, report: ExportReport | None) -> bool:
+        run = self._session.state.run
+        return run is not None and report is not None and RunFolder(run).has_learned_since(report)
+
     def _kept(self) -> Threshold | None:
         run = self._session.state.run
         try:
@@ -428,9 +439,11 @@ def _brings_formats(found: PluginRecord) -> bool:
     return found.origin is Origin.BUILT_IN and "register_exporters" in found.hooks
 
 
-def _title(report: ExportReport) -> str:
+def _title(report: ExportReport, earlier: bool) -> str:
     if report.unverified:
         return tr("Written, and not proven")
+    if earlier:
+        return tr("Proven, for an earlier state of the run")
     return tr("Proven: it answers like the model") if report.settings.exact else tr("Proven: it is as good as was asked for")
 
 

@@ -134,6 +134,7 @@ class ExportsDialog(QDialog):
         self._session, self.run, self._allowed = session, run, allowed
         self._reports: tuple[ExportReport, ...] = ()
         self._gone: tuple[ExportReport, ...] = ()
+        self._earlier: tuple[ExportReport, ...] = ()
         self._shut = False
         self.notice = Notice()
         file, *others = _COLUMNS
@@ -194,6 +195,7 @@ class ExportsDialog(QDialog):
             folder = RunFolder.open(self.run)
             self._reports = folder.export_reports
             self._gone = tuple(report for report in self._reports if folder.exported(report) is None)
+            self._earlier = tuple(filter(folder.has_learned_since, self._reports))
         except UserError as error:
             self.notice.fail(error)
         self.table.rows.set_rows(self._reports)
@@ -266,7 +268,9 @@ class ExportsDialog(QDialog):
 
     def _named(self, report: ExportReport) -> str:
         name = words.printable(Path(report.file).name)
-        return tr("{name} (gone)", name=name) if report in self._gone else name
+        if report in self._gone:
+            return tr("{name} (gone)", name=name)
+        return tr("{name} (of an earlier state)", name=name) if report in self._earlier else name
 
     def _draw(self) -> None:
         if self._shut:

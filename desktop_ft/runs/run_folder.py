@@ -18,7 +18,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Evaluation, ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.run_note import RunNote
-from desktop_ft.core.values import from_json, to_json
+from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.runs import atomic, lock, seals
 
 _LASTING = (b'"type":"checkpoint_saved"', b'"type":"run_ended"')
@@ -305,6 +305,19 @@ class RunFolder:
         None where it is gone, or another file is in its place.
         """
         return next((place for place in self._places(report) if _is_of(place, report)), None)
+
+    def has_learned_since(self, report: ExportReport) -> bool:
+        """Whether the run's best model is another by now than the one in the file of `report`, as far as both are known."""
+        best = self._best_checkpoint()
+        return bool(report.checkpoint and best) and report.checkpoint != best
+
+    def _best_checkpoint(self) -> str:
+        """The name of the file of the best model, as the index of the checkpoints says; "" where nobody can tell."""
+        try:
+            index = cast(dict[str, Any], plain_json((self.checkpoints / "index.json").read_bytes().partition(b"\n")[0].decode()))
+            return str((index["best"] or index["last"])["file"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
 
     def wrote(self, file: Path) -> bool:
         """Whether `file` is known to have been exported from this run: by its content, or, where an older version kept no

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -324,6 +325,14 @@ def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
         assert export.outdated.isVisible() is said
         assert ("this file still answers always" in export.outdated.text()) is said
         window.session.state.go("results")
+    assert export.proof_title.text() == "Proven: it answers like the model"
+    (judged / "checkpoints").mkdir(exist_ok=True)
+    (judged / "checkpoints" / "index.json").write_text('{"best": null, "last": {"file": "epoch0001"}}\nseal\n')
+    RunFolder.open(judged).add_export_report(replace(told, checkpoint="epoch0000-step000000-0000000000000000.safetensors"))
+    window.session.runs.open(judged)
+    window.session.state.go("export")
+    assert export.outdated.isVisible() and "learned on since" in export.outdated.text()
+    assert export.proof_title.text() == "Proven, for an earlier state of the run"
 
 
 def test_what_a_run_s_manifest_and_figures_say_is_looked_up_once(

@@ -1,5 +1,6 @@
 """What an exported file may take the place of, and that a format that fails keeps none of the others from being written."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -7,14 +8,16 @@ import onnx
 import pytest
 
 from desktop_ft.api import Exporter, ExportJob
+from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import EpochDone, TrainEvent
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.jobs.exporting import export_every, export_run, what_is_replaced
 from desktop_ft.jobs.run_list import remember
-from desktop_ft.jobs.training import train
+from desktop_ft.jobs.training import resume, train
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.serving.conftest import write_model
@@ -131,3 +134,25 @@ def test_what_an_older_version_exported_is_known_by_its_place_and_size(
     exported.write_bytes(b"longer")
     with pytest.raises(UserError, match="is there already"):
         what_is_replaced(exported, run, AS_IT_IS)
+
+
+def test_a_file_of_a_run_that_has_learned_on_since_is_told_from_one_of_its_best(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, control = recipe.with_optimisation(epochs=12, lr=0.01), RunControl()
+
+    def stop_after_the_first(event: TrainEvent) -> None:
+        if isinstance(event, EpochDone):
+            control.stop.set()
+
+    train(recipe, run := tmp_path / "run", plugins, stop_after_the_first, control)
+    early = export_run(run, run / "exports" / "early.onnx", plugins)
+    assert not RunFolder(run).has_learned_since(early)
+    resume(run, plugins, lambda event: None, RunControl())
+    late = export_run(run, run / "exports" / "late.onnx", plugins)
+    assert RunFolder(run).has_learned_since(early) and not RunFolder(run).has_learned_since(late)
+    assert main(["exports", str(run), "--json"]) == 0
+    assert [each["earlier"] for each in json.loads(capsys.readouterr().out)] == [True, False]
+    assert main(["exports", str(run)]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "early.onnx" in line)
+    assert "(of an earlier state)" in line
