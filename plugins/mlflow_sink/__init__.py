@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from desktop_ft.api import (
@@ -24,6 +24,8 @@ DESKTOP_FT_API = ">=1,<2"
 DESKTOP_FT_NEEDS = {"mlflow": "desktop-ft[mlflow]"}
 STORE = "DESKTOP_FT_MLFLOW"
 _WITHIN_S = 30.0
+_PAUSES_S = (0.0, 0.3, 1.0)
+"""Before each time that the end is tried; all else is tried once, and again with what comes after it."""
 _USUAL = {
     "MLFLOW_ALLOW_FILE_STORE": "true",  # else it refuses every folder
     "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",  # another address is not the one that was given
@@ -69,15 +71,16 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
         os.environ.setdefault(name, usual)
     from .tracking import Tracked, client_of
 
-    client, heard, failed = client_of(tracking_uri()), queue.SimpleQueue[tuple[TrainEvent, int]](), list[Exception]()
+    client, heard, failed = client_of(tracking_uri()), queue.SimpleQueue[tuple[TrainEvent, int]](), list[UserError]()
 
     def write() -> None:
-        try:
-            tracked = Tracked(client, run)
-            while not tracked.has_ended:
-                tracked.hear(*heard.get())
-        except Exception as error:  # whatever it is, the run tells of it: in a thread it would be lost
-            failed.append(error)
+        tracked, last = Tracked(client, run), False
+        while not last:
+            event, time_ms = heard.get()
+            last = isinstance(event, RunEnded)
+            tracked.keep(event, time_ms)
+            if tracked.is_due and (why := _unsent(tracked.send, _PAUSES_S if last else _PAUSES_S[:1])) is not None:
+                failed.append(_not_taken(why, last))
 
     thread = threading.Thread(target=write, name="mlflow", daemon=True)
     thread.start()
@@ -87,9 +90,31 @@ def listen(run: Path) -> Callable[[TrainEvent], None]:
             heard.put((event, int(time.time() * 1000)))
         if isinstance(event, RunEnded):
             thread.join(_WITHIN_S)
-        if failed:
-            raise failed[0]  # the run tells of it, and goes on without this
         if isinstance(event, RunEnded) and thread.is_alive():
-            raise TimeoutError(f"MLflow had not taken all within {_WITHIN_S:.0f} s")
+            failed.append(_not_taken(TimeoutError(f"no answer within {_WITHIN_S:.0f} s"), True))
+        if failed:
+            raise [failed.pop(0) for _ in range(len(failed))][-1]  # the run tells of it
 
     return told
+
+
+def _unsent(send: Callable[[], None], pauses: Iterable[float]) -> Exception | None:
+    """Why `send` failed, each time that it was tried; None where it did not."""
+    why: Exception | None = None
+    for pause in pauses:
+        time.sleep(pause)
+        try:
+            send()
+        except Exception as error:  # whatever it is, the run tells of it: in a thread it would be lost
+            why = error
+        else:
+            return None
+    return why
+
+
+def _not_taken(why: Exception, last: bool) -> UserError:
+    said = f"{type(why).__name__}: {why}".splitlines()[0].rstrip(".")
+    cure = "See that it answers, and has room." if last else "It is told again at the next epoch: see that it answers."
+    error = UserError(f"MLflow has not taken all of the run: {said}.", cure)
+    error.__cause__ = why
+    return error

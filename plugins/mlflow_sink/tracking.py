@@ -26,54 +26,59 @@ def client_of(uri: str) -> MlflowClient:
 
 
 class Tracked:
-    """The run in the folder `run`, told to `client` as it goes. A run that is resumed goes on where it was.
+    """The run in the folder `run`, kept as it goes and told to `client`. A run that is resumed goes on where it was.
+
+    What the store does not take is kept, and told again with what comes after it.
 
     Attributes:
-        has_ended: nothing more comes.
+        is_due: it is time to send what is kept: the run began, or an epoch or all of it is over; or a server's fill is there.
     """
 
     def __init__(self, client: MlflowClient, run: Path) -> None:
-        self.has_ended = False
-        self._client, self._run, self._id = client, run, _begun(client, run)
-        self._waiting: list[Metric] = []
+        self.is_due = False
+        self._client, self._run, self._id = client, run, ""
+        self._metrics: list[Metric] = []
+        self._tags: dict[str, str] = {}
+        self._ending: RunEnded | None = None
         self._per_epoch = 0
+        self._behind = False
 
-    def hear(self, event: TrainEvent, time_ms: int) -> None:
-        """Keep `event`, of `time_ms` since 1970; metrics are sent an epoch at a time, or as many as a server takes."""
+    def keep(self, event: TrainEvent, time_ms: int) -> None:
+        """Keep `event`, of `time_ms` since 1970."""
         if isinstance(event, RunStarted):
             self._per_epoch = event.steps_per_epoch
-            self._tag(device=event.device, precision=event.precision)
+            self._tags |= {"device": event.device, "precision": event.precision}
         elif isinstance(event, PrecisionChosen):
-            self._tag(precision=event.precision)
+            self._tags["precision"] = event.precision
         elif isinstance(event, StepDone):
             step = event.epoch * self._per_epoch + event.step + 1
             self._add(time_ms, step, {"step/loss": event.loss, "step/learning rate": event.lr})
         elif isinstance(event, EpochDone):
             self._add(time_ms, event.epoch + 1, dict(_judged(event)))
-            self._send()
         elif isinstance(event, RunEnded):
-            self._end(event)
+            self._ending = event
+            self._tags |= {"status": event.status, **({"error": event.error} if event.error else {})}
+        full = len(self._metrics) >= _AT_ONCE and not self._behind
+        self.is_due = full or isinstance(event, RunStarted | EpochDone | RunEnded)
 
-    def _tag(self, **tags: str) -> None:
-        self._client.log_batch(self._id, tags=[RunTag(f"desktop_ft.{name}", tag) for name, tag in tags.items()])
+    def send(self) -> None:
+        """Send what is kept, in order. What has arrived is kept no more, whatever is raised."""
+        self._behind = True
+        self._id = self._id or _begun(self._client, self._run)
+        while self._metrics:
+            self._client.log_batch(self._id, metrics=self._metrics[:_AT_ONCE])
+            del self._metrics[:_AT_ONCE]
+        if self._tags:
+            self._client.log_batch(self._id, tags=[RunTag(f"desktop_ft.{name}", tag) for name, tag in self._tags.items()])
+            self._tags.clear()
+        if self._ending is not None:
+            self._client.set_terminated(self._id, _ENDINGS.get(self._ending.status, "FINISHED"))
+            if (self._run / _RECIPE).is_file():  # files come last: where the store cannot take them, all else is there
+                self._client.log_artifact(self._id, str(self._run / _RECIPE))
+        self._behind = False
 
     def _add(self, time_ms: int, step: int, values: dict[str, float]) -> None:
-        self._waiting += [Metric(name, value, time_ms, step) for name, value in values.items()]
-        if len(self._waiting) + len(values) > _AT_ONCE:
-            self._send()
-
-    def _send(self) -> None:
-        self._client.log_batch(self._id, metrics=self._waiting)
-        self._waiting = []
-
-    def _end(self, ended: RunEnded) -> None:
-        """Close the run. Files come last: where the store cannot take them, all else is there."""
-        self._send()
-        self._tag(status=ended.status, **({"error": ended.error} if ended.error else {}))
-        self._client.set_terminated(self._id, _ENDINGS.get(ended.status, "FINISHED"))
-        if (self._run / _RECIPE).is_file():
-            self._client.log_artifact(self._id, str(self._run / _RECIPE))
-        self.has_ended = True
+        self._metrics += [Metric(name, value, time_ms, step) for name, value in values.items()]
 
 
 def _begun(client: MlflowClient, run: Path) -> str:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from desktop_ft.api import EpochDone, RunEnded, RunStatus, StepDone, TrainEvent
+from desktop_ft.api import EpochDone, RunEnded, RunStatus, StepDone, TrainEvent, UserError
 from desktop_ft.conformance import checks
 from desktop_ft.conformance.sinks import EVENTS
 from desktop_ft.core.recipe import Recipe
@@ -151,6 +152,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, folder: Path, status: int = 200) -> None:
         self.asked = list[tuple[str, dict[str, Any]]]()
         self.status = status
+        self.answered = queue.SimpleQueue[tuple[str, int]]()
         info = {
             "run_id": "r1",
             "experiment_id": "7",
@@ -180,6 +182,7 @@ class _Server(ThreadingHTTPServer):
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+                server.answered.put((verb, server.status))
 
             def log_message(self, *said: object) -> None:
                 return
@@ -217,7 +220,40 @@ def test_a_server_that_refuses_ends_no_run(status: int, recipe: Recipe, tmp_path
     ended = train(recipe, tmp_path / "run", on(), said.append, RunControl())
     assert ended.status is RunStatus.COMPLETED
     warnings = [event.message for event in said if event.type == "warned"]
-    assert any("mlflow failed and hears no more of this run" in warning for warning in warnings)
+    assert sum("MLflow has not taken all of the run" in warning for warning in warnings) == 2  # once an epoch, and at the end
+
+
+@with_mlflow
+def test_what_a_server_misses_while_it_is_away_is_told_later(tmp_path: Path, server: _Server) -> None:
+    told, complaints = listening(tmp_path / "run"), list[str]()
+
+    def say(event: TrainEvent, status: int) -> None:
+        """Tell `event` while the server answers so, and wait until it has."""
+        server.status = status
+        try:
+            told(event)
+        except UserError as error:
+            complaints.append(error.what)
+        while not isinstance(event, RunEnded) and server.answered.get(timeout=20) != ("runs/log-batch", status):
+            pass
+
+    say(EVENTS[0], 200)
+    for number, status in enumerate((200, 400, 200)):
+        done = EpochDone(
+            epoch=number, train_loss=1.0, train_accuracy=0.5, val_loss=1.0, val_accuracy=0.5, seconds=1.0, best=not number
+        )
+        say(done, status)
+    say(RunEnded(status=RunStatus.COMPLETED), 200)
+    assert len(complaints) == 1 and complaints[0].startswith("MLflow has not taken all of the run")
+    judged = [
+        metric["step"]
+        for verb, body in server.asked
+        if verb == "runs/log-batch"
+        for metric in body.get("metrics", [])
+        if metric["key"] == "accuracy/val"
+    ]
+    assert judged == [1, 2, 2, 3], "the second was refused, and came again with the third"
+    assert [body["status"] for verb, body in server.asked if verb == "runs/update" and "status" in body] == ["FINISHED"]
 
 
 @with_mlflow
