@@ -2,9 +2,12 @@
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import BinaryIO, Protocol
@@ -20,6 +23,7 @@ from desktop_ft.jobs.predicting import as_float32
 from desktop_ft.serving.bodies import Sent
 from desktop_ft.serving.limits import Limits
 from desktop_ft.serving.refusal import Refused
+from desktop_ft.serving.turns import Turns
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -69,10 +73,12 @@ class Answer:
     kind: str = ""
 
 
+@dataclass(slots=True)
 class _Asker:
-    """Who waits for pictures: `gone` once nobody does, and what has not begun then is left undone."""
+    """The client who waits for pictures: `gone` once nobody does, and what has not begun then is left undone."""
 
-    gone = False
+    whose: str
+    gone: bool = False
 
 
 class Answerer:
@@ -89,6 +95,8 @@ class Answerer:
         # What takes whole pictures computes them one by one; and as each may be large, only a few are there at once.
         self._batch = 1 if model.metadata.get(INPUT) == FileInput.PICTURE else limits.batch
         self._places = asyncio.Semaphore(2 * self._batch + limits.decoders)
+        self._turns = Turns(2 * limits.decoders)  # so that no decoder waits for this loop to give it its next one
+        self._waiting_of = Counter[str]()
         self._decoders = ThreadPoolExecutor(limits.decoders, thread_name_prefix="decode")
         self._computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._decoded: asyncio.Queue[tuple[Pixels, asyncio.Future[tuple[Floats, Floats]]]] = asyncio.Queue()
@@ -108,25 +116,20 @@ class Answerer:
         for pool in (self._decoders, self._computer):
             await asyncio.to_thread(pool.shutdown, cancel_futures=True)
 
-    async def ask(self, pictures: Sequence[Sent]) -> list[Answer]:
-        """An answer for each picture, in order.
+    async def ask(self, pictures: Sequence[Sent], whose: str) -> list[Answer]:
+        """An answer for each picture, in order; clients take turns, `whose` says which one this is.
 
         Raises:
             Refused: too many wait already. UserError: the model cannot be computed.
         """
-        if self.waiting + len(pictures) > self._limits.queue:
-            raise Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                tr("Too many pictures wait already."),
-                tr("Ask again in a moment."),
-                retry_after_s=_SOON_S,
-            )
-        asker = _Asker()
+        self._must_have_room(len(pictures), whose)
+        asker = _Asker(whose)
         tasks = [asyncio.create_task(self._answer(picture, asker)) for picture in pictures]
         self._work.update(tasks)
         self.waiting += len(tasks)
+        self._waiting_of[whose] += len(tasks)
         for task in tasks:
-            task.add_done_callback(self._done)
+            task.add_done_callback(partial(self._done, whose))
         try:
             # Shielded: what a thread has begun goes on when its asker leaves, and is counted as waiting until it ends.
             answers = await asyncio.gather(*(asyncio.shield(task) for task in tasks))
@@ -134,9 +137,22 @@ class Answerer:
             asker.gone = True
         return [answer for answer in answers if answer is not None]
 
-    def _done(self, task: "asyncio.Task[Answer | None]") -> None:
+    def _must_have_room(self, count: int, whose: str) -> None:
+        each = self._limits.address_queue
+        if self.waiting + count > self._limits.queue:
+            status, what = HTTPStatus.SERVICE_UNAVAILABLE, tr("Too many pictures wait already.")
+        elif each and self._waiting_of[whose] + count > each:
+            status, what = HTTPStatus.TOO_MANY_REQUESTS, tr("More than {limit} pictures of this address would wait.", limit=each)
+        else:
+            return
+        raise Refused(status, what, tr("Ask again in a moment."), retry_after_s=_SOON_S)
+
+    def _done(self, whose: str, task: "asyncio.Task[Answer | None]") -> None:
         self._work.discard(task)
         self.waiting -= 1
+        self._waiting_of[whose] -= 1
+        if not self._waiting_of[whose]:
+            del self._waiting_of[whose]  # nothing of a client is kept
         if not task.cancelled() and task.exception() is None:
             answer = task.result()
             self.answered += answer is not None and not answer.problem
@@ -145,20 +161,20 @@ class Answerer:
         """What is said of one picture; None where nobody waits for it any more."""
         if picture.problem:
             return Answer(name=picture.name, problem=tr(picture.problem), cure=tr(picture.cure), kind="unreadable")
-        async with self._places:
-            return await self._computed(picture, asker)
-
-    async def _computed(self, picture: Sent, asker: _Asker) -> Answer | None:
         loop = asyncio.get_running_loop()
-        try:
-            pixels = await loop.run_in_executor(self._decoders, self._decode, picture.content, asker)
-        except UnreadablePicture as error:
-            return Answer(name=picture.name, problem=error.reason, cure=tr(_CURES.get(error.kind, _ANOTHER)), kind=error.kind)
-        if pixels is None or asker.gone:
-            return None
-        found: asyncio.Future[tuple[Floats, Floats]] = loop.create_future()
-        self._decoded.put_nowait((pixels, found))
-        return self._said(picture.name, *await found)
+        async with AsyncExitStack() as held:
+            async with self._turns.place(asker.whose):
+                await held.enter_async_context(self._places)
+                try:
+                    pixels = await loop.run_in_executor(self._decoders, self._decode, picture.content, asker)
+                except UnreadablePicture as error:
+                    cure = tr(_CURES.get(error.kind, _ANOTHER))
+                    return Answer(name=picture.name, problem=error.reason, cure=cure, kind=error.kind)
+            if pixels is None or asker.gone:
+                return None
+            found: asyncio.Future[tuple[Floats, Floats]] = loop.create_future()
+            self._decoded.put_nowait((pixels, found))
+            return self._said(picture.name, *await found)
 
     def _decode(self, content: bytes, asker: _Asker) -> Pixels | None:
         return None if asker.gone else self._model.prepare(io.BytesIO(content))

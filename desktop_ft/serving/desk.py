@@ -15,7 +15,7 @@ from desktop_ft.core.exporting import FileInput, FilePrecision
 from desktop_ft.core.language import tr
 from desktop_ft.export.metadata import BACKBONE, INPUT, PRECISION, RECIPE_SHA256, VERSION, WEIGHTS_LICENCE
 from desktop_ft.serving import answerer, bodies
-from desktop_ft.serving.clients import Rates
+from desktop_ft.serving.clients import Rates, neighbourhood
 from desktop_ft.serving.limits import MB, Limits
 from desktop_ft.serving.refusal import Refused
 from desktop_ft.serving.wire import Body, Head, Reply
@@ -59,7 +59,7 @@ class Desk:
         self._name, self._model, self._work, self._limits, self._rules = name, model, work, limits, rules
         self._rates = Rates(limits.rate)
         self._began = time.monotonic()
-        self._routes: dict[str, tuple[str, Callable[[Head, Body], Awaitable[Reply]]]] = {
+        self._routes: dict[str, tuple[str, Callable[[Head, Body, str], Awaitable[Reply]]]] = {
             "/health": ("GET", self._health),
             "/model": ("GET", self._about),
             "/predict": ("POST", self._predict),
@@ -76,8 +76,8 @@ class Desk:
             )
         return None
 
-    async def reply(self, head: Head, body: Body) -> Reply:
-        """The answer to a request.
+    async def reply(self, head: Head, body: Body, client: str) -> Reply:
+        """The answer to a request of the address `client`.
 
         Raises:
             Refused: there is none. UserError: the model cannot be computed. Gone: the client is.
@@ -101,7 +101,7 @@ class Desk:
             self._must_bring_the_token(head)
         if method == "GET" and body.left:
             raise Refused(HTTPStatus.BAD_REQUEST, tr("{path} takes no body.", path=head.path), tr("Ask without one."))
-        return await answer(head, body)
+        return await answer(head, body, client)
 
     def _must_call_us_by_name(self, head: Head) -> None:
         called = head.headers.get("host", "").lower()
@@ -132,7 +132,7 @@ class Desk:
                 tr("Send the header Authorization: Bearer TOKEN, with the token in the server's --token-file."),
             )
 
-    async def _health(self, head: Head, body: Body) -> Reply:
+    async def _health(self, head: Head, body: Body, client: str) -> Reply:
         document = {
             "status": "stopping" if self.stopping else "ok",
             "model": self._name,
@@ -144,7 +144,7 @@ class Desk:
         }
         return Reply.of(document, HTTPStatus.SERVICE_UNAVAILABLE if self.stopping else HTTPStatus.OK)
 
-    async def _about(self, head: Head, body: Body) -> Reply:
+    async def _about(self, head: Head, body: Body, client: str) -> Reply:
         told, rule = self._model.metadata, self._model.rule
         return Reply.of(
             {
@@ -162,7 +162,7 @@ class Desk:
             }
         )
 
-    async def _predict(self, head: Head, body: Body) -> Reply:
+    async def _predict(self, head: Head, body: Body, client: str) -> Reply:
         most = int(self._limits.body_mb * MB)
         if head.length is None:
             raise Refused(
@@ -179,7 +179,7 @@ class Desk:
         top = _top(head.query)
         read = bodies.reader_for(head.headers.get("content-type", ""))
         batch = await asyncio.to_thread(read, await body.read(), self._limits.pictures)
-        answers = await self._work.ask(batch.pictures)
+        answers = await self._work.ask(batch.pictures, neighbourhood(client))
         if not batch.single:
             return Reply.of({"answers": [self._entry(answer, top) for answer in answers]})
         (answer,) = answers

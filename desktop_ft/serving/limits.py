@@ -25,6 +25,12 @@ class Limits(Described):
         128, ge=0, le=4096, description="Connections at once from one address; one more gets 429. 0: no limit but that of all."
     )
     queue: int = Field(256, ge=1, le=65536, description="Pictures that wait for their answer at once; more get 503.")
+    address_queue: int = Field(
+        192,
+        ge=0,
+        le=65536,
+        description="Pictures of one address that wait for their answer at once; more get 429. 0: no limit but that of all.",
+    )
     batch: int = Field(16, ge=1, le=256, description="Pictures that are computed together, where so many wait.")
     decoders: int = Field(
         2,
@@ -41,4 +47,6 @@ class Limits(Described):
             raise ValueError(tr("bodies_mb: must be at least body_mb, or the largest body could never be taken"))
         if self.queue < self.pictures:
             raise ValueError(tr("queue: must be at least pictures, or the largest request could never be taken"))
+        if 0 < self.address_queue < self.pictures:
+            raise ValueError(tr("address_queue: must be at least pictures, or the largest request could never be taken"))
         return self

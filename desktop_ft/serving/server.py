@@ -219,7 +219,7 @@ class Server:
                 body = Body(head, reader, writer, grow)
                 if hurried is not None:
                     raise hurried
-                reply = await self._desk.reply(head, body)
+                reply = await self._desk.reply(head, body, client)
         except TimeoutError:
             reply = self._refusing(_too_slow(came=body is not None and not body.left))
         except Refused as refused:

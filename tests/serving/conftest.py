@@ -29,7 +29,7 @@ from tests.pictures import encoded, photo
 CLASSES = ("ant", 'a "bee", or\nso', "猫 café")
 SIDE = 32
 RULE = ResizeRule(crop=SIDE, resize=36, interpolation=Interpolation.BICUBIC)
-FREE = {"rate": 0, "address_connections": 0}
+FREE = {"rate": 0, "address_connections": 0, "address_queue": 0}
 PATIENCE_S = 30
 
 

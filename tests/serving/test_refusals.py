@@ -7,7 +7,9 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -254,6 +256,61 @@ def test_one_address_leaves_connections_for_others(model_file: Path) -> None:
         while running.ask("GET", "/health")[0] != 200:
             pass  # the server has not seen them go yet
         assert set(running.server.refused) == {429}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+def test_one_address_leaves_room_in_the_queue_for_others(model_file: Path) -> None:
+    model, (one, *sent) = Gated(model_file), pictures(6)
+    head = b"POST /predict HTTP/1.1\r\n" + HOST + IMAGE + b"Content-Length: %d\r\n\r\n"
+    with serving(model, queue=8, pictures=5, address_queue=5) as running:
+        kind, body = form([("x", each) for each in sent])
+        answered: list[int] = []
+        many = threading.Thread(
+            target=lambda: answered.append(running.ask("POST", "/predict", body, Content_Type=kind)[0]), name="many"
+        )
+        many.start()
+        while running.ask("GET", "/health")[1]["queue"] < len(sent):
+            pass
+        status, said, headers = running.ask("POST", "/predict", one, Content_Type="image/png")
+        assert (status, headers["Retry-After"]) == (429, "1") and "More than 5 pictures of this address" in said["error"]
+        with socket.create_connection(("127.0.0.1", running.port), source_address=("127.0.0.2", 0)) as other:
+            other.sendall(head % len(one) + one)
+            while running.ask("GET", "/health")[1]["queue"] < len(sent) + 1:
+                pass
+            model.gate.set()
+            assert parsed(received(other))[0] == 200
+        many.join()
+        assert answered == [200]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is no address of this machine")
+def test_one_address_with_many_slow_pictures_does_not_keep_another_waiting(model_file: Path) -> None:
+    class Slow(OnnxModel):
+        """Decodes only as many pictures but the first as it is let."""
+
+        def prepare(self, path: BinaryIO) -> np.ndarray:
+            if path.read() != one:
+                assert let.acquire(timeout=30)
+            path.seek(0)
+            return super().prepare(path)
+
+    let, (one, *sent) = threading.Semaphore(0), pictures(41)
+    head = b"POST /predict HTTP/1.1\r\n" + HOST + IMAGE + b"Content-Length: %d\r\n\r\n"
+    with serving(Slow(model_file)) as running:
+        kind, body = form([("x", each) for each in sent])
+        many = threading.Thread(target=running.ask, args=("POST", "/predict", body), kwargs={"Content_Type": kind}, name="many")
+        many.start()
+        while running.ask("GET", "/health")[1]["queue"] < len(sent):
+            pass
+        with socket.create_connection(("127.0.0.1", running.port), source_address=("127.0.0.2", 0)) as other:
+            other.sendall(head % len(one) + one)
+            while running.ask("GET", "/health")[1]["queue"] < len(sent) + 1:
+                pass
+            let.release(6)
+            assert parsed(received(other))[0] == 200
+        assert running.ask("GET", "/health")[1]["queue"] >= len(sent) - 6
+        let.release(len(sent))
+        many.join()
 
 
 def test_bodies_together_are_limited_whoever_sends_them(model_file: Path) -> None:
