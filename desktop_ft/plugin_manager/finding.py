@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import keyword
 import os
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from pathlib import Path
 from desktop_ft import __version__, places
 from desktop_ft.api import hookspecs
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.file_names import safe_name
 from desktop_ft.core.language import marked, tr
 from desktop_ft.plugin_manager import trust
 from desktop_ft.runs import atomic
@@ -33,6 +35,8 @@ OFFERED = (
 )  # fmt: skip
 """What ships, and is off until a person turns it on."""
 NAMING = marked("Give the file or folder a name of letters, digits and underscores that does not begin with a digit.")
+_INSTALLED_NAME = re.compile(r"\w+(?:[.-]\w+)*")
+"""As `acme-nets` or `acme.nets`: it stands on the command line, and is a file's name while it is imported (see `trust`)."""
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 _HOOK = "register_"
@@ -158,8 +162,12 @@ def is_part(name: str) -> bool:
     return f"{name}.py" == _PACKAGE
 
 
-def misnamed(name: str) -> str:
-    """Why no plugin can be called `name`; "" where one can."""
+def misnamed(name: str, origin: Origin = Origin.FOLDER) -> str:
+    """Why no plugin of `origin` can be called `name`; "" where one can."""
+    if origin is Origin.INSTALLED:
+        if _INSTALLED_NAME.fullmatch(name) and safe_name(name) == name:
+            return ""
+        return tr("'{name}' cannot be a plugin's name, which is of letters, digits and _, with . or - between them.", name=name)
     if is_part(name):
         return tr("{file} is a part of a plugin, not a plugin.", file=_PACKAGE)
     if name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__"):

@@ -171,11 +171,13 @@ def fingerprint(files: Mapping[str, Path]) -> str:
 
 def blamed() -> dict[str, str]:
     """The plugins while which the application ended, with the reason, in English; until `forget_blame`."""
-    found = {}
-    with suppress(OSError, UserError):
-        for left in sorted(_loading().iterdir()):
-            if left.stat().st_size and not lock.is_held(left):  # who lets go of it leaves it empty
-                found[left.name] = _ENDED
+    marks, found = list[Path](), dict[str, str]()
+    with suppress(OSError):
+        marks = sorted(_loading().iterdir())
+    for mark in marks:
+        with suppress(OSError, UserError):
+            if mark.stat().st_size and not lock.is_held(mark):  # who lets go of it leaves it empty
+                found[mark.name] = _ENDED
     return found
 
 
