@@ -201,6 +201,15 @@ def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Pa
     assert record("mine").state is PluginState.FAILED and record("mine").told
 
 
+def test_a_source_too_large_to_be_looked_into_says_nothing_and_is_told(folder: Path) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + "Path\n" * 30_000)  # its tree would take a gigabyte of memory
+    off = record("mine")
+    assert off.state is PluginState.DISABLED and off.reason == "mine.py is larger than 128 kB, and is not looked into"
+    assert not off.hooks
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED and record("mine").brings == {"sample": ("mine",)}
+
+
 def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:
     (folder / "augmentations").mkdir()
     (folder / "augmentations" / "__init__.py").write_text(GOOD.format(name="z"))

@@ -219,7 +219,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         return record_of(candidate, PluginState.INCOMPATIBLE, reason, cure=_another(candidate))
     if name not in trusted.enabled:
         off = record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
-        return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
+        return replace(off, reason=tr("it needs `{command}` first", command=off.lacks) if off.lacks else candidate.said.fault)
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
     if candidate.unfit:

@@ -25,6 +25,7 @@ from desktop_ft.api import hookspecs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.file_names import safe_name
 from desktop_ft.core.language import marked, tr
+from desktop_ft.data.files import NotAFile, open_regular
 from desktop_ft.plugin_manager import trust
 from desktop_ft.runs import atomic
 
@@ -42,6 +43,8 @@ _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 _HOOK = "register_"
 _API = "DESKTOP_FT_API"
 _PACKAGE = "__init__.py"
+MOST_SOURCE = 128 << 10
+"""Bytes of a source that is looked into; Python makes a thousand times as many of it, whenever the application starts."""
 _FACTS = ("Author", "Author-email"), ("Summary",)
 
 
@@ -63,6 +66,7 @@ class Said:
         about: the first line of its docstring; "" where it has none.
         needs: its `DESKTOP_FT_NEEDS`: each module that it imports and pip must bring first, with what pip calls it.
         hooks: names of what it defines or takes over from its own modules that are called as hooks are.
+        fault: what of it cannot be used, as the end of a sentence; "" where all can.
     """
 
     api: str | None = None
@@ -71,6 +75,7 @@ class Said:
     about: str = ""
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hooks: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +183,10 @@ def misnamed(name: str, origin: Origin = Origin.FOLDER) -> str:
 def said_by(source: Path) -> Said:
     """What the plugin in the file `source` says of itself."""
     try:
-        tree = ast.parse(source.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.parse(_content(source))
+    except UserError as error:
+        return Said(fault=error.what.rstrip(".。"))
+    except (OSError, NotAFile, SyntaxError, ValueError, RecursionError, MemoryError):
         return Said()  # the import will fail, with a traceback for the person
     values = {
         target.id: statement.value
@@ -200,15 +207,34 @@ def said_by(source: Path) -> Said:
 
 
 def fault_in(source: Path) -> SyntaxError | None:
-    """What in the file `source`, which names the plugin API, is no Python; None where nothing is."""
+    """What in the file `source`, which names the plugin API, is no Python; None where nothing is.
+
+    Raises:
+        UserError: it is larger than `MOST_SOURCE`.
+    """
     try:
-        content = source.read_bytes()
+        content = _content(source)
         ast.parse(content)
     except SyntaxError as error:
         return error if _API.encode() in content else None
-    except (OSError, ValueError, RecursionError, MemoryError):
+    except (OSError, NotAFile, ValueError, RecursionError, MemoryError):
         return None
     return None
+
+
+def _content(source: Path) -> bytes:
+    """What is in the file `source`.
+
+    Raises:
+        UserError: it is larger than `MOST_SOURCE`.
+        OSError, NotAFile: it cannot be read.
+    """
+    with open_regular(source) as file:
+        content = file.read(MOST_SOURCE + 1)
+    if len(content) > MOST_SOURCE:
+        what = tr("{file} is larger than {limit} kB, and is not looked into.", file=source.name, limit=MOST_SOURCE >> 10)
+        raise UserError(what, tr("Move what makes it so large into a file of its own beside it."))
+    return content
 
 
 def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
