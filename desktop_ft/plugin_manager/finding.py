@@ -20,6 +20,8 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from desktop_ft import __version__, places
 from desktop_ft.api import hookspecs
 from desktop_ft.core.errors import UserError
@@ -196,13 +198,17 @@ def said_by(source: Path) -> Said:
         if isinstance(target, ast.Name)
     }
     constants = {name: str(value.value) for name, value in values.items() if isinstance(value, ast.Constant)}
+    declared = _constant(values.get("DESKTOP_FT_NEEDS"))  # what is no constant only its import can tell
+    needs = needs_of(declared)
+    unusable = declared is not None and needs is None
     return Said(
         api=constants.get(_API),
         version=constants.get("__version__", ""),
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
-        needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
+        needs=needs or {},
         hooks=tuple(name for name in _named_by(tree.body) if name.startswith(_HOOK)),
+        fault=tr("its DESKTOP_FT_NEEDS does not say each module with what pip calls it") if unusable else "",
     )
 
 
@@ -246,10 +252,18 @@ def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
 
 
 def needs_of(declared: object) -> dict[str, str] | None:
-    """What a `DESKTOP_FT_NEEDS` says; None where that is no mapping of texts."""
+    """What a `DESKTOP_FT_NEEDS` says; None where that does not map names of modules to names of packages, with versions at most.
+
+    A command is made of these that people are told to run, before they trust who wrote them.
+    """
     if not isinstance(declared, Mapping) or not all(isinstance(text, str) for pair in declared.items() for text in pair):
         return None
-    return dict(declared)
+    try:
+        asked = {module: Requirement(package) for module, package in declared.items()}
+    except (ValueError, RecursionError):
+        return None
+    plain = all(not each.url and not each.marker and "===" not in str(each.specifier) for each in asked.values())
+    return {module: str(each) for module, each in asked.items()} if plain else None
 
 
 def lacking(needs: Mapping[str, str]) -> dict[str, str]:
