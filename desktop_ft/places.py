@@ -11,6 +11,8 @@ import platformdirs
 
 _APP = "desktop-ft"
 _DAY = 86_400
+_CHILD = "DESKTOP_FT_CHILD"
+"""Set in the environment of a process that this application has started for itself."""
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -43,7 +45,12 @@ def runs() -> Path:
 def environment() -> dict[str, str]:
     """The environment for a child process, which finds this package in it before any other, and nothing in its working folder."""
     paths = [str(_PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1", _CHILD: "1"}
+
+
+def is_child() -> bool:
+    """Whether another process of the application has started this one, with `environment`, and may end it at any time."""
+    return _CHILD in os.environ
 
 
 def forget_leftovers(folder: Path, named: re.Pattern[str]) -> None:

@@ -1,6 +1,7 @@
 """A person's plugin is copied, stays off until it is enabled, and comes and goes while the application runs."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -131,6 +132,8 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
             (place / f"{each}.py").write_text(text)
         return place
 
+    large = folder("large", __init__=api + "x\n" * 100_000)
+    os.mkfifo(folder("pipe") / "mine.py")
     linked = folder("linked", __init__=code)
     (linked / "secret.txt").symlink_to("/etc/hostname")
     refused = {
@@ -139,6 +142,8 @@ def test_what_cannot_be_installed_is_refused_and_leaves_nothing(project: Path, h
         folder("slip", mine=f"{api}def register(:\n"): "mine.py is no Python in line 2: invalid syntax.* Correct",
         folder("slip_inside", __init__=f"{api}x = (\n"): "__init__.py is no Python in line 2: .* never closed",
         folder("no_plugin", module="x = 1\n"): "There is no plugin in",
+        large: "__init__.py is larger than 128 kB, and is not .* Move what",
+        tmp_path / "refused" / "pipe": "There is no plugin in",
         folder("two", one=code, other=code): "more than one plugin in .*: one.py, other.py",
         folder("onnx_export", __init__=code): "There is a plugin 'onnx_export' already",
         folder("csv_sink", __init__=code): "There is a plugin 'csv_sink' already",

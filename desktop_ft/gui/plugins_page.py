@@ -321,6 +321,8 @@ def _meaning(found: PluginRecord) -> str:
     if found.lacks and _is_off(found):
         lacks = tr("It needs what is not installed here. Install that first: {command}", command=words.printable(found.lacks))
         return f"{said} {lacks}"
+    if found.state is PluginState.DISABLED and found.reason:
+        return f"{said} {tr('Note: {reason}.', reason=words.printable(found.reason))}"
     if found.state is PluginState.FAILED and found.cure and not found.traceback:
         return f"{said} {words.printable(found.cure)}"
     return f"{said} {words.printable(found.reason)}." if found.tampers else said

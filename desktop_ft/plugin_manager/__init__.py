@@ -210,7 +210,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
     name, ours = candidate.name, candidate.origin is Origin.BUILT_IN
     if reason := _misnamed(candidate):
         take_away = tr("take it away (`desktop-ft plugins remove {name}`), and install the folder around it", name=name)
-        cure = take_away if is_part(name) else tr(NAMING)
+        cure = _another(candidate) if candidate.origin is Origin.INSTALLED else take_away if is_part(name) else tr(NAMING)
         return record_of(candidate, PluginState.MISNAMED, reason.rstrip(".。"), cure=cure)
     again = tr("`desktop-ft plugins enable {name}` tries it again", name=name)
     if safe_mode and not ours:
@@ -219,7 +219,7 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
         return record_of(candidate, PluginState.INCOMPATIBLE, reason, cure=_another(candidate))
     if name not in trusted.enabled:
         off = record_of(candidate, PluginState.DISABLED, cure=tr("`desktop-ft plugins enable {name}` turns it on", name=name))
-        return replace(off, reason=tr("it needs `{command}` first", command=off.lacks)) if off.lacks else off
+        return replace(off, reason=tr("it needs `{command}` first", command=off.lacks) if off.lacks else candidate.said.fault)
     if why := trusted.stopped.get(name):
         return record_of(candidate, PluginState.STOPPED, tr(why), cure=again)
     if candidate.unfit:
@@ -232,8 +232,8 @@ def _untrusted(candidate: Candidate, trusted: trust.Trust, safe_mode: bool) -> P
 
 
 def _misnamed(candidate: Candidate) -> str:
-    """Why a file in the plugin folder cannot be a plugin; what is installed is called as its author says."""
-    return misnamed(candidate.name) if candidate.origin is Origin.FOLDER else ""
+    """Why a plugin cannot be called as its file, or the package that brought it, says; "" where it can."""
+    return "" if candidate.origin is Origin.BUILT_IN else misnamed(candidate.name, candidate.origin)
 
 
 def _another(candidate: Candidate) -> str:

@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import keyword
 import os
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,10 +20,14 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from desktop_ft import __version__, places
 from desktop_ft.api import hookspecs
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.file_names import safe_name
 from desktop_ft.core.language import marked, tr
+from desktop_ft.data.files import NotAFile, open_regular
 from desktop_ft.plugin_manager import trust
 from desktop_ft.runs import atomic
 
@@ -33,11 +38,15 @@ OFFERED = (
 )  # fmt: skip
 """What ships, and is off until a person turns it on."""
 NAMING = marked("Give the file or folder a name of letters, digits and underscores that does not begin with a digit.")
+_INSTALLED_NAME = re.compile(r"\w+(?:[.-]\w+)*")
+"""As `acme-nets` or `acme.nets`: it stands on the command line, and is a file's name while it is imported (see `trust`)."""
 _BUILT_IN_PACKAGE = "desktop_ft_plugins"
 _FOLDER_PACKAGE = "desktop_ft_user_plugins"
 _HOOK = "register_"
 _API = "DESKTOP_FT_API"
 _PACKAGE = "__init__.py"
+MOST_SOURCE = 128 << 10
+"""Bytes of a source that is looked into; Python makes a thousand times as many of it, whenever the application starts."""
 _FACTS = ("Author", "Author-email"), ("Summary",)
 
 
@@ -59,6 +68,7 @@ class Said:
         about: the first line of its docstring; "" where it has none.
         needs: its `DESKTOP_FT_NEEDS`: each module that it imports and pip must bring first, with what pip calls it.
         hooks: names of what it defines or takes over from its own modules that are called as hooks are.
+        fault: what of it cannot be used, as the end of a sentence; "" where all can.
     """
 
     api: str | None = None
@@ -67,6 +77,7 @@ class Said:
     about: str = ""
     needs: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hooks: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +169,12 @@ def is_part(name: str) -> bool:
     return f"{name}.py" == _PACKAGE
 
 
-def misnamed(name: str) -> str:
-    """Why no plugin can be called `name`; "" where one can."""
+def misnamed(name: str, origin: Origin = Origin.FOLDER) -> str:
+    """Why no plugin of `origin` can be called `name`; "" where one can."""
+    if origin is Origin.INSTALLED:
+        if _INSTALLED_NAME.fullmatch(name) and safe_name(name) == name:
+            return ""
+        return tr("'{name}' cannot be a plugin's name, which is of letters, digits and _, with . or - between them.", name=name)
     if is_part(name):
         return tr("{file} is a part of a plugin, not a plugin.", file=_PACKAGE)
     if name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__"):
@@ -170,8 +185,10 @@ def misnamed(name: str) -> str:
 def said_by(source: Path) -> Said:
     """What the plugin in the file `source` says of itself."""
     try:
-        tree = ast.parse(source.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = ast.parse(_content(source))
+    except UserError as error:
+        return Said(fault=error.what.rstrip(".。"))
+    except (OSError, NotAFile, SyntaxError, ValueError, RecursionError, MemoryError):
         return Said()  # the import will fail, with a traceback for the person
     values = {
         target.id: statement.value
@@ -181,26 +198,49 @@ def said_by(source: Path) -> Said:
         if isinstance(target, ast.Name)
     }
     constants = {name: str(value.value) for name, value in values.items() if isinstance(value, ast.Constant)}
+    declared = _constant(values.get("DESKTOP_FT_NEEDS"))  # what is no constant only its import can tell
+    needs = needs_of(declared)
+    unusable = declared is not None and needs is None
     return Said(
         api=constants.get(_API),
         version=constants.get("__version__", ""),
         author=constants.get("__author__", ""),
         about=(ast.get_docstring(tree) or "").partition("\n")[0],
-        needs=needs_of(_constant(values.get("DESKTOP_FT_NEEDS"))) or {},  # what is no constant only its import can tell
+        needs=needs or {},
         hooks=tuple(name for name in _named_by(tree.body) if name.startswith(_HOOK)),
+        fault=tr("its DESKTOP_FT_NEEDS does not say each module with what pip calls it") if unusable else "",
     )
 
 
 def fault_in(source: Path) -> SyntaxError | None:
-    """What in the file `source`, which names the plugin API, is no Python; None where nothing is."""
+    """What in the file `source`, which names the plugin API, is no Python; None where nothing is.
+
+    Raises:
+        UserError: it is larger than `MOST_SOURCE`.
+    """
     try:
-        content = source.read_bytes()
+        content = _content(source)
         ast.parse(content)
     except SyntaxError as error:
         return error if _API.encode() in content else None
-    except (OSError, ValueError, RecursionError, MemoryError):
+    except (OSError, NotAFile, ValueError, RecursionError, MemoryError):
         return None
     return None
+
+
+def _content(source: Path) -> bytes:
+    """What is in the file `source`.
+
+    Raises:
+        UserError: it is larger than `MOST_SOURCE`.
+        OSError, NotAFile: it cannot be read.
+    """
+    with open_regular(source) as file:
+        content = file.read(MOST_SOURCE + 1)
+    if len(content) > MOST_SOURCE:
+        what = tr("{file} is larger than {limit} kB, and is not looked into.", file=source.name, limit=MOST_SOURCE >> 10)
+        raise UserError(what, tr("Move what makes it so large into a file of its own beside it."))
+    return content
 
 
 def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
@@ -212,10 +252,18 @@ def _named_by(statements: Iterable[ast.stmt]) -> Iterator[str]:
 
 
 def needs_of(declared: object) -> dict[str, str] | None:
-    """What a `DESKTOP_FT_NEEDS` says; None where that is no mapping of texts."""
+    """What a `DESKTOP_FT_NEEDS` says; None where that does not map names of modules to names of packages, with versions at most.
+
+    A command is made of these that people are told to run, before they trust who wrote them.
+    """
     if not isinstance(declared, Mapping) or not all(isinstance(text, str) for pair in declared.items() for text in pair):
         return None
-    return dict(declared)
+    try:
+        asked = {module: Requirement(package) for module, package in declared.items()}
+    except (ValueError, RecursionError):
+        return None
+    plain = all(not each.url and not each.marker and "===" not in str(each.specifier) for each in asked.values())
+    return {module: str(each) for module, each in asked.items()} if plain else None
 
 
 def lacking(needs: Mapping[str, str]) -> dict[str, str]:

@@ -154,7 +154,7 @@ def _sources(place: Path) -> dict[Path, Path]:
 
 
 def _must_be_python(sources: Iterable[Path]) -> None:
-    """Refuse what means to be a plugin, and of which nothing can be read for a slip in it."""
+    """Refuse what means to be a plugin, and of which nothing can be read for a slip in it, or its size."""
     for file in sources:
         if (fault := finding.fault_in(file)) is not None:
             what = tr("{file} is no Python in line {line}: {error}.", file=file.name, line=fault.lineno, error=fault.msg)

@@ -212,6 +212,10 @@ def record_of(candidate: Candidate, state: PluginState, reason: str = "", *, cur
 
 def incompatible(candidate: Candidate) -> str:
     """Why the plugin does not fit this version of the door; "" where it does or where only its import can tell."""
+    module, _, inside = candidate.module.partition(":")
+    if inside:
+        whole = candidate.module
+        return tr("its entry point leads to '{whole}', and must lead to a module alone: '{module}'", whole=whole, module=module)
     return _unfit(candidate.said.api) if candidate.said.api else ""
 
 
@@ -249,7 +253,7 @@ def unload(plugins: Plugins, name: str) -> None:
 
 
 def _forget_modules(candidate: Candidate) -> None:
-    module = candidate.module.partition(":")[0]
+    module = candidate.module
     for each in [each for each in tuple(sys.modules) if each == module or each.startswith(f"{module}.")]:
         del sys.modules[each]
     importlib.invalidate_caches()

@@ -1,7 +1,8 @@
 """Which plugins a person trusts: each is enabled by name, as its files are at that time, and is trusted no more once they change.
 
 What is enabled is tried in a process of its own before it is imported here for the first time. While it is imported, its name
-stands in a file that is held: where the application ends meanwhile, the file is left behind, and the next start knows.
+stands in a file that is held: where the application ends meanwhile, the file is left behind, and the next start knows. (Not so in
+a child of the application: that is ended, by whoever has given up what it was for, whatever it does.)
 """
 
 from __future__ import annotations
@@ -171,11 +172,13 @@ def fingerprint(files: Mapping[str, Path]) -> str:
 
 def blamed() -> dict[str, str]:
     """The plugins while which the application ended, with the reason, in English; until `forget_blame`."""
-    found = {}
-    with suppress(OSError, UserError):
-        for left in sorted(_loading().iterdir()):
-            if left.stat().st_size and not lock.is_held(left):  # who lets go of it leaves it empty
-                found[left.name] = _ENDED
+    marks, found = list[Path](), dict[str, str]()
+    with suppress(OSError):
+        marks = sorted(_loading().iterdir())
+    for mark in marks:
+        with suppress(OSError, UserError):
+            if mark.stat().st_size and not lock.is_held(mark):  # who lets go of it leaves it empty
+                found[mark.name] = _ENDED
     return found
 
 
@@ -188,7 +191,10 @@ def forget_blame(names: Mapping[str, str]) -> None:
 
 @contextmanager
 def loading(name: str) -> Iterator[None]:
-    """The block imports the plugin `name`; should the process end meanwhile, the next one will know."""
+    """The block imports the plugin `name`; should the process end meanwhile, unless it is a child, the next one will know."""
+    if places.is_child():
+        yield
+        return
     mark = _loading() / name
     try:
         atomic.make_folder(mark.parent)

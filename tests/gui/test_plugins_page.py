@@ -249,6 +249,15 @@ def test_what_a_plugin_needs_is_told_before_it_is_turned_on(window: MainWindow, 
     assert "pip install 'one[more]'" in plugins.state.text() and plugins.turn.text() == "Turn on"
 
 
+def test_one_whose_source_is_too_large_to_be_looked_into_is_told_so(window: MainWindow, qtbot: QtBot, home: Path) -> None:
+    folder = home / "data" / "plugins"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(CODE + "x = 1\n" * 30_000)
+    plugins = shown(window, qtbot)
+    plugins.table.select(lambda each: each.name == "mine")
+    assert "Note: mine.py is larger than 128 kB, and is not looked into." in plugins.state.text()
+
+
 def test_what_is_no_plugin_is_refused_in_place(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     plugins = page(window)
     qtbot.waitUntil(lambda: idle(window))

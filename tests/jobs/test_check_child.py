@@ -1,13 +1,14 @@
 """A format that opens its files itself is checked in a process that has its own plugin, and no other."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.export.checking import Child, answers_of_file
-from desktop_ft.plugin_manager import plugin_folder, set_enabled
+from desktop_ft.plugin_manager import PluginState, load_plugins, plugin_folder, set_enabled
 from tests.export.conftest import METADATA, photos  # noqa: F401 (a fixture)
 
 FORMAT = """
@@ -55,6 +56,31 @@ CHILD = Child(module="desktop_ft.jobs.check_child", told={"exporter": "even", "p
 def test_another_plugin_that_brings_torch_is_no_matter_of_this_file(file: Path, photos: list[Path]) -> None:  # noqa: F811
     turn_on(even_format=FORMAT.format(head=""), bystander=BYSTANDER)
     assert len(answers_of_file(file, photos[:2], METADATA, child=CHILD).logits) == 2
+
+
+HANGS = """
+import sys, threading
+from pathlib import Path
+if sys.argv[0].endswith("check_child.py"):
+    Path({there!r}).touch()
+    threading.Event().wait()
+"""
+
+
+def test_one_that_was_being_imported_when_its_export_was_cancelled_is_blamed_for_nothing(
+    file: Path,
+    photos: list[Path],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    class Wish(threading.Event):
+        def is_set(self) -> bool:
+            return (tmp_path / "there").exists()
+
+    turn_on(even_format=FORMAT.format(head=HANGS.format(there=str(tmp_path / "there"))))
+    with pytest.raises(Cancelled):
+        answers_of_file(file, photos[:2], METADATA, child=CHILD, cancel=Wish())
+    (found,) = (record for record in load_plugins().records if record.name == "even_format")
+    assert (found.state, found.reason) == (PluginState.LOADED, "")
 
 
 def test_a_format_that_brings_torch_itself_is_told_so(file: Path, photos: list[Path]) -> None:  # noqa: F811

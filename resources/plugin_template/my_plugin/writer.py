@@ -6,37 +6,21 @@ that are named below; what else it has is up to the exporter.
 """
 
 import json
-import logging
-import warnings
 
 import onnx
 import torch
 from onnx import TensorProto, helper
-from torch import Tensor, nn
 
-from desktop_ft.api import ExportJob
+from desktop_ft.api import ExportJob, quiet
 
 INPUT, OUTPUTS = "pictures", ["probabilities", "logits"]
 ANSWER = "answer"
-
-
-class _Answering(nn.Module):
-    """What the file computes: probabilities and logits, both (N, classes), of pictures (N, 3, S, S) in 0..1."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model(pictures)
-        return logits.softmax(dim=1), logits
 
 
 def write(job: ExportJob) -> None:
     """Write `job.model` to `job.path`."""
     proto = _translated(job)
     _add_answer(proto.graph, json.loads(job.metadata["desktop_ft.classes"]))
-    _forget_this_machine(proto.graph)
     helper.set_model_props(proto, dict(job.metadata))
     onnx.checker.check_model(proto, full_check=True)
     job.path.write_bytes(proto.SerializeToString())
@@ -44,12 +28,9 @@ def write(job: ExportJob) -> None:
 
 def _translated(job: ExportJob) -> onnx.ModelProto:
     """The model as ONNX, with the number of pictures left open."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # they are of the translator's own insides
+    with quiet("torch.onnx"):
         program = torch.onnx.export(
-            _Answering(job.model).eval(),
-            (torch.zeros(2, 3, job.size, job.size),),
+            job.program(),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -69,10 +50,3 @@ def _add_answer(graph: onnx.GraphProto, classes: list[str]) -> None:
     graph.node.append(helper.make_node("ArgMax", ["logits"], ["likeliest"], axis=1, keepdims=0))
     graph.node.append(helper.make_node("Gather", ["class_names", "likeliest"], [ANSWER]))
     graph.output.append(helper.make_tensor_value_info(ANSWER, TensorProto.STRING, ["batch"]))
-
-
-def _forget_this_machine(graph: onnx.GraphProto) -> None:
-    """Take out the lines of source, with their paths, that the translator notes at each node."""
-    for noted in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        noted.ClearField("doc_string")
-        noted.ClearField("metadata_props")
