@@ -124,7 +124,7 @@ def left_words(history: MetricHistory) -> str:
 def prefix_line(event: PrefixReady) -> str:
     """What became of the frozen layers, in one line."""
     earlier = f", {event.reused} of them by an earlier run" if event.reused else ""
-    exact = "" if event.precision == "fp32" else " (the evaluation at the end is in fp32, so it may differ by a picture)"
+    exact = "" if event.precision == "fp32" else " (the evaluation at the end is in fp32, so it may differ by a few pictures)"
     return (
         f"The frozen layers (to {event.after}) have answered once for all epochs, in {event.precision}{exact}: "
         f"{event.kept} inputs{earlier}, {size(event.bytes)}, after {duration(event.seconds)}."

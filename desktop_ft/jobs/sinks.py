@@ -3,7 +3,7 @@
 One that raises a `UserError` at an event says what it could not do, and goes on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from desktop_ft.api import EventSink, TrainEvent
@@ -11,6 +11,7 @@ from desktop_ft.api.catalog import Catalog
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import Warned
 from desktop_ft.core.language import tr
+from desktop_ft.plugin_manager import PluginRecord
 
 
 class Sinks:
@@ -18,11 +19,15 @@ class Sinks:
 
     Args:
         run: the run folder, which every sink is given.
+        failed: plugins that a person has turned on to listen, and that could not be loaded.
     """
 
-    def __init__(self, catalog: Catalog[EventSink], run: Path) -> None:
+    def __init__(self, catalog: Catalog[EventSink], run: Path, failed: Iterable[PluginRecord] = ()) -> None:
         self._listening: dict[str, Callable[[TrainEvent], None]] = {}
-        self._failed: list[Warned] = []
+        self._failed = [
+            Warned(message=tr("The plugin {name} is on, and hears nothing of this run: {why}.", name=each.name, why=each.told))
+            for each in failed
+        ]
         self._said = set[tuple[str, UserError]]()
         for sink in catalog:
             # A plugin can raise anything, what ends a process too: whatever it is, the run goes on without it, and says so.
@@ -52,6 +57,6 @@ def _left_out(name: str, error: BaseException) -> Warned:
         message=tr(
             "The event sink {name} failed and hears no more of this run: {error}",
             name=name,
-            error=f"{type(error).__name__}: {error}",
+            error=error if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
         )
     )

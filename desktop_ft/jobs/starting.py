@@ -1,6 +1,6 @@
 """What a run starts from, where that is another run's weights, and whether it got any further."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from desktop_ft.runs.run_folder import RunFolder
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The run whose weights are started from, and what it gets right and wrong; None: nobody has asked."""
+    """The run whose weights are started from, and what its best model gets right and wrong; None: nobody knows it of these."""
 
     name: str
     evaluation: Evaluation | None
@@ -46,9 +46,11 @@ def start_of(recipe: Recipe) -> Start | None:
     run = Path(recipe.backbone.weights).parent.parent
     evaluated = run / "evaluation.json"
     try:
-        return _read(run, evaluated.stat().st_mtime_ns if evaluated.exists() else 0)
+        found = _read(run, evaluated.stat().st_mtime_ns if evaluated.exists() else 0)
     except (OSError, UserError):  # the weights alone are needed
         return None
+    is_best = Path(recipe.backbone.weights).name == RunFolder(run).best_checkpoint
+    return found if is_best else replace(found, evaluation=None)
 
 
 @lru_cache(maxsize=2)

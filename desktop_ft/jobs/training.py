@@ -280,7 +280,7 @@ def _kept(run: OpenRun, plugins: Plugins, emit: Emit) -> Iterator[tuple[Emit, Ch
     Its folder keeps the events, sinks and `emit` hear them.
     """
     with run.folder.lock(), run.folder.log() as log:
-        sinks = Sinks(plugins.sinks, run.folder.path)
+        sinks = Sinks(plugins.sinks, run.folder.path, plugins.failed_at("register_event_sinks"))
 
         def tell(event: TrainEvent) -> None:
             for each in (*sinks.pass_on(event), event):

@@ -166,6 +166,11 @@ def _refuse_inflating(path: Path, size: int) -> None:
 
 def _refusal(name: str, error: Exception) -> UserError:
     message = str(error)
+    if name.endswith(".onnx"):
+        return UserError(
+            tr("{file} is an exported model; a training starts from weights.", file=name),
+            tr("`desktop-ft card {file}` tells which run it comes from, and how to train on from that.", file=name),
+        )
     if "TorchScript" in message:
         return UserError(tr("{file} is a TorchScript program, not plain weights. Refused.", file=name), tr(_ANOTHER))
     if code := _CODE.search(message):

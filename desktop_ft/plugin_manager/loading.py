@@ -136,6 +136,10 @@ class Plugins:
         found = [record for record in self.records if record.name in names]
         return str(sorted((each.name, each.origin, each.version, each.fingerprint) for each in found))
 
+    def failed_at(self, hook: str) -> list[PluginRecord]:
+        """The plugins that are on, would bring something at the `hook`, and could not be loaded."""
+        return [each for each in self.records if each.enabled and each.state is PluginState.FAILED and hook in each.hooks]
+
     def hooks(self) -> dict[str, Catalog[Any]]:
         """Hook name to the catalog it fills."""
         return {

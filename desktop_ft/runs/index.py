@@ -10,14 +10,14 @@ from typing import Any
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import RunStarted
+from desktop_ft.core.events import RunStarted, RunStatus
 from desktop_ft.core.language import tr
-from desktop_ft.core.metrics import MetricHistory
+from desktop_ft.core.metrics import Evaluation, MetricHistory
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder, is_unpacked_bundle
 
-_VERSION = 4
+_VERSION = 5
 _COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
@@ -32,7 +32,7 @@ class RunSummary:
         status: completed, stopped, cancelled or failed; `running`; `interrupted` where it ended without a word and can be
             resumed; `damaged` where its files cannot be read.
         epochs: finished ones.
-        accuracy: of the best epoch on the validation pictures, 0 to 1; None before the first.
+        accuracy: on the validation pictures, 0 to 1: as evaluated, or else of the best epoch; None before the first.
         tags: those that the person gave it, in a line: `#night #good`.
         note: what the person wrote about it.
         judged: how many validation pictures the accuracy is of; 0 where that is not known.
@@ -151,7 +151,7 @@ def _is_locked(run: RunFolder) -> bool:
 def _state(path: Path) -> str:
     """Changes whenever the run's row may change."""
     facts = [str(_is_locked(RunFolder(path)))]
-    for name in ("recipe.toml", "events.jsonl", "note.json"):
+    for name in ("recipe.toml", "events.jsonl", "note.json", "evaluation.json"):
         found = _stat(path / name)
         facts.append(f"{found.st_mtime_ns}/{found.st_size}" if found else "")
     return " ".join(facts)
@@ -179,6 +179,7 @@ def _summary(path: Path) -> RunSummary:
         recipe = None
     history = MetricHistory.of(events)
     best = max((event.val_accuracy for event in history.epochs), default=None)
+    evaluated = _evaluated(run, history)
     told = next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), None)
     plan = told or (recipe.freeze if recipe else None)
     return RunSummary(
@@ -190,7 +191,7 @@ def _summary(path: Path) -> RunSummary:
         preset=plan.words if plan else "",
         status=_status(run, history) if recipe else "damaged",
         epochs=len(history.epochs),
-        accuracy=best,
+        accuracy=best if evaluated is None else evaluated.accuracy.value,
         tags=note.words,
         note=note.text,
         judged=0 if best is None else _judged(run),
@@ -201,6 +202,17 @@ def _status(run: RunFolder, history: MetricHistory) -> str:
     if _is_locked(run):
         return "running"
     return history.ended.status.value if history.ended else "interrupted"
+
+
+def _evaluated(run: RunFolder, history: MetricHistory) -> Evaluation | None:
+    """The run's evaluation, where it is of what it ended with and of validation pictures: in the network's exact arithmetic."""
+    if history.ended is None or history.ended.status not in (RunStatus.COMPLETED, RunStatus.STOPPED):
+        return None
+    try:
+        found = run.evaluation
+    except UserError:
+        return None
+    return found if found is not None and found.subset == Subset.VAL else None
 
 
 def _judged(run: RunFolder) -> int:

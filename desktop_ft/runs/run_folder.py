@@ -308,10 +308,11 @@ class RunFolder:
 
     def has_learned_since(self, report: ExportReport) -> bool:
         """Whether the run's best model is another by now than the one in the file of `report`, as far as both are known."""
-        best = self._best_checkpoint()
+        best = self.best_checkpoint
         return bool(report.checkpoint and best) and report.checkpoint != best
 
-    def _best_checkpoint(self) -> str:
+    @property
+    def best_checkpoint(self) -> str:
         """The name of the file of the best model, as the index of the checkpoints says; "" where nobody can tell."""
         try:
             index = cast(dict[str, Any], plain_json((self.checkpoints / "index.json").read_bytes().partition(b"\n")[0].decode()))

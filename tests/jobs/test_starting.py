@@ -30,6 +30,7 @@ def run_at(path: Path, evaluation: Evaluation | None, weights: Path | None = Non
     made.write_recipe(Recipe(dataset=DatasetChoice(folder="photos"), backbone=backbone))
     if evaluation is not None:
         made.write_evaluation(evaluation)
+    (made.checkpoints / "index.json").write_text('{"best": {"file": "best.safetensors"}, "last": {"file": "last.safetensors"}}')
     return made
 
 
@@ -57,3 +58,10 @@ def test_weights_that_lie_in_no_run_are_no_start(tmp_path: Path) -> None:
     start.write_evaluation(judged(15))
     begun = start_of(run_at(tmp_path / "third", None, start.path / "checkpoints" / "best.safetensors").recipe)
     assert begun is not None and "50.0 % right" in begun.words
+
+
+def test_of_another_checkpoint_than_the_best_nobody_says_what_it_gets_right(tmp_path: Path) -> None:
+    start = run_at(tmp_path / "first", judged(29))
+    begun = start_of(run_at(tmp_path / "second", None, start.path / "checkpoints" / "last.safetensors").recipe)
+    assert begun is not None and begun.words == "Starts from the weights of the run first."
+    assert not begun.not_surpassed(judged(3))

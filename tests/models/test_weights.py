@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from desktop_ft.core.errors import UserError
 from desktop_ft.models.weights import is_local, load_tensors, local_file, verified_file
 from tests.models.tiny import save_safetensors, tiny_backbone
+from tests.reliability import hostile_onnx
 
 GOOD = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(3)}
 
@@ -198,3 +199,10 @@ def test_weights_that_are_not_here() -> None:
         verified_file(absent)
     with pytest.raises(UserError, match=r"desktop-ft backbones --download tiny"):
         verified_file(tiny_backbone(url="https://weights.example/tiny-00000000.pth", size=12_000_000))
+
+
+def test_an_exported_model_is_no_weights_and_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (file := tmp_path / "model.onnx").write_bytes(hostile_onnx.sound().SerializeToString())
+    with pytest.raises(UserError, match="is an exported model") as refused:
+        load_tensors(file)
+    assert "desktop-ft card model.onnx" in refused.value.cure

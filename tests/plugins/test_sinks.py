@@ -213,3 +213,12 @@ def test_without_a_safe_address_it_says_what_it_lacks(address: str, why: str, mo
     set_enabled("webhook_sink", on=True)
     found = record("webhook_sink")
     assert found.state is PluginState.FAILED and why in found.reason and found.cure
+
+
+def test_a_listener_that_is_on_and_could_not_be_loaded_is_told_in_the_run(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ADDRESS, raising=False)
+    history = trained(recipe, tmp_path / "run", on("webhook_sink")).history()
+    (said,) = (warning for warning in history.warnings if "webhook_sink" in warning)
+    assert said.startswith(f"The plugin webhook_sink is on, and hears nothing of this run: {ADDRESS} is not set")

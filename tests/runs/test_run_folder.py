@@ -321,3 +321,19 @@ def test_the_index_knows_of_how_many_pictures_an_accuracy_is(tmp_path):
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
     index.rescan()
     assert {row.name: row.judged for row in index.rows()} == {known.name: 1, "damaged": 0, "none": 0}
+
+
+def test_the_index_lists_what_the_evaluation_found_where_it_is_of_what_the_run_ended_with(tmp_path):
+    half = Interval(value=0.5, low=0.1, high=0.9)
+    score = ClassScore(name="é", precision=1.0, recall=1.0, f1=1.0, support=1)
+    facts = {"classes": ("é",), "accuracy": half, "top5": None, "confusion": ((1,),), "calibration_error": 0.1, "answers": ()}
+    ended, broken, tested = (
+        make(tmp_path / "runs" / name, events) for name, events in (("ended", EVENTS), ("broken", EVENTS[:3]), ("tested", EVENTS))
+    )
+    index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
+    index.rescan()
+    before = {row.name: row.accuracy for row in index.rows()}
+    for run, subset in ((ended, "val"), (broken, "val"), (tested, "test")):
+        run.write_evaluation(Evaluation(dataset="d", subset=subset, per_class=(score,), **facts))
+    index.rescan()
+    assert {row.name: row.accuracy for row in index.rows()} == before | {"ended": 0.5} != before
