@@ -358,6 +358,8 @@ def test_what_is_kept_of_what_was_brought_spoils_nothing_else(folder: Path, home
 def test_an_unknown_name_brings_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean efficientnet_lite0"):
         load_plugins().backbones.get("eficientnet_lite0")
+    with pytest.raises(UserError, match="Did you mean onnx"):
+        load_plugins().exporters.get("onnx_export")
 
 
 def test_what_a_plugin_prints_stays_off_standard_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ class Catalog(Generic[T]):
         what, elsewhere = tr("There is no {kind} '{name}'.", kind=tr(self.kind), name=name), self._elsewhere(self.kind, name)
         if elsewhere.source:
             raise UserError(f"{what} {elsewhere.source}", elsewhere.cure)
-        near = difflib.get_close_matches(name, items, n=1)
+        near = [item for item, (_, author) in items.items() if author == name] or difflib.get_close_matches(name, items, n=1)
         hint = tr("Did you mean {name}?", name=near[0]) if near else ""
         listing = tr(self._listing) if self._listing else tr("Take one of {names}.", names=", ".join(items))
         raise UserError(what, " ".join(filter(None, (hint, listing, elsewhere.cure))))

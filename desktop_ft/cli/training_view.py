@@ -29,7 +29,9 @@ Emit = Callable[[TrainEvent], None]
 PhaseProgress = Callable[[str, int, int | None], None]
 _REFRESH_S = 0.1
 _FROZEN = "Frozen layers, once for all epochs"
-_STOPPING = "Stopping after this step, and keeping the best. Once more ends it at once, without what is not saved."
+_STOPPING = (
+    "Stopping after this step; the best epoch so far, if there is one, is kept. Once more ends it without what is not saved."
+)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from desktop_ft.core.backbone import BackboneSpec
 from desktop_ft.core.dataset import DatasetManifest, Subset
+from desktop_ft.core.exporting import FileInput
 from desktop_ft.core.metrics import ClassScore, Evaluation, ExportReport, Interval
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.words import count, printable
@@ -80,6 +81,7 @@ def _data(manifest: DatasetManifest) -> Iterator[str]:
 
 
 def _quality(evaluation: Evaluation | None, report: ExportReport) -> Iterator[str]:
+    settings = report.settings
     yield from ("## Quality", "")
     if evaluation is not None:
         judged = f"{count(len(evaluation.answers), 'picture')} it did not learn from ({evaluation.subset})"
@@ -92,11 +94,17 @@ def _quality(evaluation: Evaluation | None, report: ExportReport) -> Iterator[st
     if report.unverified:
         yield f"This file was not compared with the trained model: {report.unverified}"
     else:
+        changed = count(report.changed_answers, "answer") if report.changed_answers else "no answer"
         yield (
-            f"This file was compared with the trained model on {count(report.compared, 'picture')}: of what it sees its logits "
-            f"differ by {report.largest_difference:.1e} of the largest at most. Of {count(report.changed_answers, 'picture')} it "
-            "answers otherwise than the model does in training, where decoders make large pictures smaller at once."
+            f"This file was compared with the trained model on {count(report.compared, 'picture')}: {changed} changed. Given the "
+            "same pixels, its outputs before the probabilities (logits) differ by at most "
+            f"{report.largest_difference:.1e} of the largest."
         )
+        if settings.input is FileInput.PICTURE:
+            yield (
+                "It makes whole pictures smaller itself. In training large photos were made smaller while they were decoded, "
+                "which gives slightly other pixels: answers that this changes are among those counted."
+            )
     if known := share_of(report.accuracy, report.judged):
         yield f"Its own accuracy on {count(report.judged, 'validation picture')}: {_share(known)}."
     if report.threshold:
