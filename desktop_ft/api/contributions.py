@@ -162,9 +162,10 @@ class Exporter:
     """A file format for trained models.
 
     What `write` makes is opened before it is kept, in a process of its own, and must answer as the model does. Where nothing else
-    is said it is opened with ONNX Runtime. So it is one ONNX file without external data, loops or functions: float input
-    `pictures` (batch, 3, S, S), or for `FileInput.PICTURE` uint8 input `picture` (height, width, 3); outputs `probabilities` and
-    `logits` (batch, classes) and any others, the number of pictures left open, and the job's metadata as its `metadata_props`.
+    is said it is opened with ONNX Runtime. So it is one ONNX file without external data, functions, loops or branches: float
+    input `pictures` (batch, 3, S, S), or for `FileInput.PICTURE` uint8 input `picture` (height, width, 3); outputs
+    `probabilities` and `logits` (batch, classes) and any others, the number of pictures left open, and the job's metadata as its
+    `metadata_props`.
 
     Attributes:
         precisions, inputs: what it can write.
