@@ -113,7 +113,8 @@ class ExportJob:
             `Cancelled`, which is to be let through, where the person gives up.
         metadata: what the file must carry along, as text by key; `desktop_ft.classes` is a JSON list of the classes' names, in
             the order of the columns. It names no path of this machine.
-        path: where to write; a temporary place: the application verifies the file before it moves it to its own.
+        path: where to write one file, with none besides; a temporary place: the application verifies the file before it moves it
+            to its own.
     """
 
     model: nn.Module
