@@ -113,7 +113,8 @@ class ExportJob:
             `Cancelled`, which is to be let through, where the person gives up.
         metadata: what the file must carry along, as text by key; `desktop_ft.classes` is a JSON list of the classes' names, in
             the order of the columns. It names no path of this machine.
-        path: where to write; a temporary place: the application verifies the file before it moves it to its own.
+        path: where to write one file, with none besides; a temporary place: the application verifies the file before it moves it
+            to its own.
     """
 
     model: nn.Module
@@ -162,9 +163,10 @@ class Exporter:
     """A file format for trained models.
 
     What `write` makes is opened before it is kept, in a process of its own, and must answer as the model does. Where nothing else
-    is said it is opened with ONNX Runtime. So it is one ONNX file without external data, loops or functions: float input
-    `pictures` (batch, 3, S, S), or for `FileInput.PICTURE` uint8 input `picture` (height, width, 3); outputs `probabilities` and
-    `logits` (batch, classes) and any others, the number of pictures left open, and the job's metadata as its `metadata_props`.
+    is said it is opened with ONNX Runtime. So it is one ONNX file without external data, functions, loops or branches: float
+    input `pictures` (batch, 3, S, S), or for `FileInput.PICTURE` uint8 input `picture` (height, width, 3); outputs
+    `probabilities` and `logits` (batch, classes) and any others, the number of pictures left open, and the job's metadata as its
+    `metadata_props`.
 
     Attributes:
         precisions, inputs: what it can write.

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import queue
 import signal
@@ -9,9 +10,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,8 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import Latency
 
 _ASK_CANCEL_EVERY_S = 0.1
+_LONGEST_S = 600
+"""No file that nobody here wrote is waited for longer, whatever it waits for itself: its child bounds what it computes alone."""
 _AGAIN = marked("Export once more; if it happens again, choose another backbone.")
 
 Progress = Callable[[str, int, int | None], None]
@@ -31,6 +34,10 @@ Progress = Callable[[str, int, int | None], None]
 
 _COMPARING = marked("Comparing the answers")
 _TIMING = marked("Measuring how fast it answers")
+
+
+_SOUND = set[tuple[Path, int, int]]()
+"""The files that were found sound: where each lies, its size in bytes and the nanosecond of its last change."""
 
 
 class _Died(UserError):
@@ -124,18 +131,22 @@ def answers_of_file(
     return FileAnswers(logits=np.stack(logits).astype(np.float32), predicted=np.array(predicted, dtype=np.int64), latency=latency)
 
 
-@lru_cache(maxsize=16)
-def must_open(model: Path, size: int, mtime_ns: int) -> None:
+def must_open(model: Path, cancel: threading.Event | None = None) -> None:
     """Refuse an ONNX file that cannot be opened and asked about one picture within bounds, found out in a process of its own.
 
-    What was found sound is remembered by its `size` in bytes and `mtime_ns`, for as long as this process lives.
+    What was found sound, and was not changed since, is not asked again, for as long as this process lives.
 
     Raises:
         UserError: the file cannot be used, or takes more memory or time than any network here.
+        Cancelled: `cancel` was set; the process is gone.
     """
-    request = {"model": os.fspath(model), "paths": [], "time": False, "bounded": True}
+    found = model.stat()
+    asked = model.resolve(), found.st_size, found.st_mtime_ns
+    if asked in _SOUND:
+        return
+    request = {"model": os.fspath(asked[0]), "paths": [], "time": False, "bounded": True}
     try:
-        for told in _conversation(ONNX_CHILD.module, request, None):
+        for told in _conversation(ONNX_CHILD.module, request, cancel, longest_s=_LONGEST_S):
             if "what" in told:
                 raise UserError(tr(told["what"]), tr(told["cure"]))
     except _Died as error:
@@ -143,6 +154,7 @@ def must_open(model: Path, size: int, mtime_ns: int) -> None:
             tr("{file} could not be opened within bounds of memory and time: {why}.", file=model.name, why=error.why),
             tr("Take a file that Desktop FT exported, or free some memory."),
         ) from error
+    _SOUND.add(asked)
 
 
 def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
@@ -153,7 +165,11 @@ def _must_say(said: Mapping[str, str], metadata: Mapping[str, str]) -> None:
         )
 
 
-def _conversation(module: str, request: dict[str, Any], cancel: threading.Event | None) -> Iterator[dict[str, Any]]:
+def _conversation(
+    module: str, request: dict[str, Any], cancel: threading.Event | None, *, longest_s: float = math.inf
+) -> Iterator[dict[str, Any]]:
+    """What the child says to `request`, for `longest_s` seconds at most."""
+    until = time.monotonic() + longest_s
     with tempfile.TemporaryFile() as complaints, _start(module, complaints) as child:
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threads = [
@@ -163,7 +179,7 @@ def _conversation(module: str, request: dict[str, Any], cancel: threading.Event 
         for thread in threads:
             thread.start()
         try:
-            while (line := _next(lines, cancel)) is not None:
+            while (line := _next(lines, cancel, until)) is not None:
                 yield json.loads(line)
             _must_have_ended_well(child.wait(), complaints)
         finally:
@@ -202,10 +218,12 @@ def _listen(child: subprocess.Popen[str], lines: "queue.SimpleQueue[str | None]"
         lines.put(None)
 
 
-def _next(lines: "queue.SimpleQueue[str | None]", cancel: threading.Event | None) -> str | None:
+def _next(lines: "queue.SimpleQueue[str | None]", cancel: threading.Event | None, until: float) -> str | None:
     while True:
         if cancel and cancel.is_set():
             raise Cancelled
+        if time.monotonic() >= until:
+            raise _Died(tr("it took too long"), tr(_AGAIN))
         try:
             return lines.get(timeout=_ASK_CANCEL_EVERY_S)
         except queue.Empty:

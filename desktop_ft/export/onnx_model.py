@@ -124,9 +124,10 @@ def _checked_metadata(content: bytes, path: Path) -> Mapping[str, str]:
         raise not_onnx from error
     if not proto.graph.node:
         raise not_onnx
-    # Functions that call one another twice are inlined for ever, and a loop may have no end: we write neither.
-    if proto.functions or any(node.op_type == "Loop" for node in _nodes(proto.graph)):
-        raise UserError(tr("{file} holds functions or loops, which no network here needs.", file=name), tr(_CHOOSE))
+    # Functions that call one another twice are inlined for ever, a loop may have no end, and a branch may be taken for some
+    # pictures only, which nobody has asked it about here: of them all, those that hold graphs of their own, we write none.
+    if proto.functions or any(attribute.HasField("g") or attribute.graphs for attribute in _attributes(proto.graph)):
+        raise UserError(tr("{file} holds functions, loops or branches, which no network here needs.", file=name), tr(_CHOOSE))
     # From bytes, onnxruntime would look for external data in the working folder: nothing outside the file is ever read.
     if any(uses_external_data(tensor) for tensor in _tensors(proto.graph)):
         raise UserError(
@@ -136,27 +137,17 @@ def _checked_metadata(content: bytes, path: Path) -> Mapping[str, str]:
     return {entry.key: entry.value for entry in proto.metadata_props}
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """`graph`, and all that its nodes hold."""
-    yield graph
-    for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
-            yield from _graphs(inner)
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    return (node for each in _graphs(graph) for node in each.node)
+def _attributes(graph: onnx.GraphProto) -> Iterator[onnx.AttributeProto]:
+    return (attribute for node in graph.node for attribute in node.attribute)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    for each in _graphs(graph):
-        yield from each.initializer
-        for sparse in each.sparse_initializer:
-            yield from (sparse.values, sparse.indices)
-    for attribute in (attribute for node in _nodes(graph) for attribute in node.attribute):
+    yield from graph.initializer
+    for attribute in _attributes(graph):
         yield from (attribute.t, *attribute.tensors)
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
+    sparse = (each for attribute in _attributes(graph) for each in (attribute.sparse_tensor, *attribute.sparse_tensors))
+    for tensor in (*graph.sparse_initializer, *sparse):
+        yield from (tensor.values, tensor.indices)
 
 
 def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import ExportSettings, FilePrecision
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport
+from desktop_ft.export import failure
 from desktop_ft.export.checking import FileAnswers, Progress, answers_of_file
 from desktop_ft.export.metadata import CHECKPOINT
 from desktop_ft.runs import atomic
@@ -33,8 +35,8 @@ RESIZING_TOLERANCE = 1e-2
 
 WRITING = marked("Writing the file, which may take minutes")
 
-_LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}(\.\w+|-\w{8})")
-"""What is written beside an exported file meanwhile: the file, and a folder that is called as it is and more."""
+_LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}-\w{8}")
+"""The folder beside an exported file in which it is made."""
 
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""
@@ -95,8 +97,9 @@ def export_and_verify(
             tr("There is no photo to compare the exported file on."), tr("Put the run's pictures back in their folder.")
         )
     settings = ExportSettings(format=exporter.name, input=job.input, precision=job.precision, largest_drop=largest_drop)
-    out, temporary = job.path, _temporary(job.path)
-    try:
+    out = job.path
+    with _folder_beside(out) as folder:
+        temporary = Path(folder) / f"model{out.suffix}"
         if progress:
             progress(tr(WRITING), 0, None)
         _write(exporter, plugin, replace(job, path=temporary), out)
@@ -124,8 +127,6 @@ def export_and_verify(
         atomic.write(out, content)
         with suppress(OSError):  # somebody has taken it away already
             report = replace(report, modified_ns=out.stat().st_mtime_ns)
-    finally:
-        temporary.unlink(missing_ok=True)
     return report
 
 
@@ -135,36 +136,37 @@ def check_writable(out: Path) -> None:
     Raises:
         UserError: it cannot.
     """
-    _temporary(out).unlink()
+    _folder_beside(out).cleanup()
 
 
-def _temporary(out: Path) -> Path:
-    """A new empty file beside `out`, as the first thing: that the folder can be written to is found out before long work."""
+def _folder_beside(out: Path) -> TemporaryDirectory[str]:
+    """A new folder beside `out`, as the first thing: that there can be one is found out before long work.
+
+    Whatever an exporter leaves in it goes with it.
+    """
     if out.exists() and not out.is_file():
         what = tr("{file} is a folder.", file=out) if out.is_dir() else tr("{file} is not a file.", file=out)
         raise UserError(what, tr("Name a file to write to."))
     atomic.make_folder(out.parent)
     places.forget_leftovers(out.parent, _LEFTOVER)
-    temporary = out.with_name(f".desktop-ft-{secrets.token_hex(6)}{out.suffix}")
     try:
-        temporary.touch(exist_ok=False)
+        return TemporaryDirectory(prefix=f".desktop-ft-{secrets.token_hex(6)}-", dir=out.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise atomic.cannot_write(out, 0, error) from error
-    return temporary
 
 
 def _write(exporter: Exporter, plugin: str, job: ExportJob, out: Path) -> None:
-    try:
-        exporter.write(job)
-    except OSError as error:
-        needed = sum(tensor.nbytes for tensor in job.model.state_dict().values())
-        raise atomic.cannot_write(out, needed, error) from error
-    except (UserError, Cancelled):
-        raise
-    except (Exception, SystemExit) as error:  # a plugin can raise anything
-        said = f"{type(error).__name__}: {error}".rstrip(".: ")
-        what = tr("The format {name} of the plugin {plugin} failed: {error}.", name=exporter.name, plugin=plugin, error=said)
-        raise UserError(what, tr("Export with another format, and tell the exporter's makers.")) from error
+    with failure.named(exporter.name, plugin):
+        try:
+            exporter.write(job)
+        except OSError as error:
+            needed = sum(tensor.nbytes for tensor in job.model.state_dict().values())
+            raise atomic.cannot_write(out, needed, error) from error
+    if not job.path.is_file():
+        raise failure.failed(exporter.name, plugin, tr("it wrote no file"))
+    # Some disks keep what they know of a file in a hidden one beside it.
+    if more := sorted(each.name for each in job.path.parent.glob("[!.]*") if each != job.path):
+        raise failure.failed(exporter.name, plugin, tr("it wrote more than its file: {names}", names=", ".join(more)))
 
 
 def _compare(report: ExportReport, trial: Trial, found: FileAnswers) -> ExportReport:

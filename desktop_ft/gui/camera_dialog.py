@@ -56,11 +56,12 @@ class CameraDialog(QDialog):
         self.finished.connect(self.camera.stop)
         self.answer.setText(tr("Opening the model"))
         plugins, said = session.plugins, list[str]()
-        session.worker.run(
-            lambda report, cancel: (opened_model(model, plugins, warn=said.append), said),
+        opening = session.worker.run(
+            lambda report, cancel: (opened_model(model, plugins, warn=said.append, cancel=cancel), said),
             finished=self._open_with,
             failed=self._fail,
         )
+        self.finished.connect(opening.cancel.set)
         self._look()
 
     def _look(self) -> None:

@@ -75,7 +75,7 @@ class ExportedModelDialog(QDialog):
         self._arrange()
         self.finished.connect(self._end)
         self._enable()
-        self._begin(tr(_READING), lambda report, cancel: _read(file), self._opened)
+        self._begin(tr(_READING), lambda report, cancel: _read(file, cancel), self._opened)
 
     def judge_on(self, folder: Path) -> None:
         """Ask the file about every photo in `folder`, a folder or .zip, and show what it gets right and wrong."""
@@ -215,7 +215,11 @@ class ExportedModelDialog(QDialog):
             self._enable()
 
     def _given_up(self) -> None:
-        if self._over():
+        if not self._over():
+            return
+        if self._card is None:  # there is nothing to show
+            self.reject()
+        else:
             self._enable()
 
     def _over(self) -> bool:
@@ -254,8 +258,8 @@ def _tab(*things: QWidget | QLayout, filled: QWidget | None = None) -> QWidget:
     return tab
 
 
-def _read(file: Path) -> tuple[FileCard, Path | None]:
-    card = jobs.exported_file.file_card(file)
+def _read(file: Path, cancel: threading.Event) -> tuple[FileCard, Path | None]:
+    card = jobs.exported_file.file_card(file, cancel)
     return card, jobs.exported_file.run_of_file(card)
 
 

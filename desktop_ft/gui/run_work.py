@@ -300,7 +300,7 @@ class RunWork(QObject):
         plugins, answers = self._plugins, list[jobs.predicting.Prediction]()
 
         def work(report: Report, cancel: threading.Event) -> None:
-            for answer in jobs.predicting.predict(model, paths, plugins, warn=self._warnings.append):
+            for answer in jobs.predicting.predict(model, paths, plugins, warn=self._warnings.append, cancel=cancel):
                 if cancel.is_set():
                     raise Cancelled
                 answers.append(answer)

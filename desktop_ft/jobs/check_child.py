@@ -6,23 +6,42 @@ not turned on (whoever tests a plugin asks so) its `module` and, in `path`, wher
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from desktop_ft.api import ExportedFile, Exporter
+from desktop_ft.export import failure
+from desktop_ft.export.answering import Floats, Pixels, Real
 from desktop_ft.export.check_child import main, require_no_torch
 from desktop_ft.plugin_manager import Plugins, load_module, load_plugins
+
+
+class _Opened:
+    """The file at `path` as `exporter`, of `plugin`, opens it; where either fails, that is told by its name."""
+
+    def __init__(self, exporter: Exporter, plugin: str, path: Path) -> None:
+        if exporter.open is None:
+            raise RuntimeError(f"the exporter {exporter.name} opens no files")
+        self._names = exporter.name, plugin
+        with failure.named(*self._names):
+            self._file = exporter.open(path)
+            self.metadata: Mapping[str, str] = dict(self._file.metadata)
+
+    def run(self, pictures: Sequence[Pixels]) -> tuple[Real, Floats]:
+        """As `ExportedFile`."""
+        with failure.named(*self._names):
+            return self._file.run(pictures)
 
 
 def _check() -> None:
     used = list[Exporter]()
 
     def opening(request: dict[str, Any]) -> ExportedFile:
-        exporter = _plugins(request).exporters.get(request["exporter"])
+        exporters = _plugins(request).exporters
+        exporter = exporters.get(request["exporter"])
         used.append(exporter)
-        if exporter.open is None:
-            raise RuntimeError(f"the exporter {exporter.name} opens no files")
-        return exporter.open(Path(request["model"]))
+        return _Opened(exporter, exporters.author(exporter.name), Path(request["model"]))
 
     def require() -> None:
         if not any(exporter.with_torch for exporter in used):

@@ -49,15 +49,16 @@ class FileCard:
     checkpoint: str
 
 
-def file_card(path: Path) -> FileCard:
+def file_card(path: Path, cancel: threading.Event | None = None) -> FileCard:
     """The card of the exported file at `path`.
 
     Raises:
         UserError: it is none, or cannot be used.
+        Cancelled: `cancel` was set meanwhile.
     """
     from desktop_ft.export import metadata as keys
 
-    model = exported_model(path)
+    model = exported_model(path, cancel)
     told = model.metadata
     return FileCard(
         file=path,
@@ -138,7 +139,7 @@ def evaluate_file(
 
     from desktop_ft.evaluation.score import evaluate
 
-    card, model = file_card(path), exported_model(path)
+    card, model = file_card(path, cancel), exported_model(path, cancel)
     given = scan(folder, fewest_classes=1, progress=progress, cancel=cancel)
     dataset = card.recipe.dataset if card.recipe else DatasetChoice(folder=str(folder))
     samples = understood(given, card.classes, dataset, warn)

@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import os
+import threading
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,7 @@ def predict(
     *,
     threshold: float | None = None,
     warn: Warn = silent,
+    cancel: threading.Event | None = None,
 ) -> Iterator[Prediction]:
     """The model's answer for each picture named, and for each picture in each folder named, in order.
 
@@ -89,13 +91,15 @@ def predict(
         threshold: how sure an answer must be, 0 to 1; None: as kept with the run or written into the file.
         warn: told where a run's best checkpoint is damaged and another one stands in for it, and of links to folders that are
             gone through anyway.
+        cancel: gives up opening the model.
 
     Raises:
         UserError: the model cannot be used, or a path is not there or empty.
+        Cancelled: as asked.
         A picture that cannot be read is an answer with a problem.
     """
     must_be_there(paths)
-    opened = opened_model(model, plugins, threshold=threshold, warn=warn)
+    opened = opened_model(model, plugins, threshold=threshold, warn=warn, cancel=cancel)
     aside: list[Prediction] = []
     found = files(paths, aside, warn=warn)
     first = next(found, None)
@@ -156,15 +160,21 @@ class OpenedModel:
 
 
 def opened_model(
-    path: Path, plugins: Plugins | None = None, *, threshold: float | None = None, warn: Warn = silent
+    path: Path,
+    plugins: Plugins | None = None,
+    *,
+    threshold: float | None = None,
+    warn: Warn = silent,
+    cancel: threading.Event | None = None,
 ) -> OpenedModel:
     """The model in `path`; the arguments are those of `predict`.
 
     Raises:
         UserError: it cannot be used.
+        Cancelled: as asked.
     """
     is_run = path.is_dir()
-    model: Model = _RunModel(path, plugins or load_plugins(), warn) if is_run else exported_model(path)
+    model: Model = _RunModel(path, plugins or load_plugins(), warn) if is_run else exported_model(path, cancel)
     least = model.threshold if threshold is None else threshold
     return OpenedModel(model, least if is_run else as_float32(least))
 
@@ -213,18 +223,18 @@ def bare(text: str) -> str:
     return text[1:] if text.startswith("'") and inert(text[1:]) == text else text
 
 
-def exported_model(path: Path) -> OnnxModel:
+def exported_model(path: Path, cancel: threading.Event | None = None) -> OnnxModel:
     """The exported file at `path`, found sound in a process of its own first.
 
     Raises:
         UserError: it cannot be used.
+        Cancelled: `cancel` was set meanwhile.
     """
     from desktop_ft.export.checking import must_open
     from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
 
     if path.is_file():  # of what is none, the sentence comes from here
-        found = path.stat()
-        must_open(path.resolve(), found.st_size, found.st_mtime_ns)
+        must_open(path, cancel)
     return OnnxModel(path)
 
 

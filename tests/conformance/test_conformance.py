@@ -140,7 +140,7 @@ WRONG = {
             "    next(job.model.parameters()).data.add_(0.1)\n    write(job)\n",
             "does not answer like the trained model",
         ),
-        ("    write(job)\n", "    write(job)\n    job.path.with_name('more').touch()\n", "leaves more behind"),
+        ("    write(job)\n", "    write(job)\n    job.path.with_name('more').touch()\n", "it wrote more than its file: more"),
         ("onnx.save(onnx.load(job.path)", "onnx.save(_telling(onnx.load(job.path))", "take out of it what tells of this machine"),
         (_OPENS, "write=export, open=_opened_with_torch", "torch was imported where it was opened"),
         (_OPENS, "write=export, open=_opened_as_another", "its desktop_ft.classes is another one"),

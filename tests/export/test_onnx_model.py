@@ -139,6 +139,17 @@ def test_a_graph_that_cannot_be_computed_is_told_in_one_line(exported, tmp_path,
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("operation", ["If", "Loop", "Scan", "SequenceMap", "BeamSearch"])
+@pytest.mark.parametrize("several", [False, True])
+def test_what_computes_more_or_less_by_the_picture_is_not_opened(exported, tmp_path, operation, several):
+    def branch(proto):
+        inner = onnx.helper.make_graph([], "inner", [], [])
+        proto.graph.node.append(onnx.helper.make_node(operation, [], ["x"], body=[inner] if several else inner))
+
+    with pytest.raises(UserError, match=r"changed\.onnx holds functions, loops or branches"):
+        OnnxModel(changed(exported, tmp_path, branch))
+
+
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "/etc/passwd"])
 def test_nothing_outside_the_file_is_read(exported, tmp_path, location, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.export import checking
 from desktop_ft.export.checking import FileAnswers
 from desktop_ft.export.onnx_model import OnnxModel
-from desktop_ft.export.verify import Trial, export_and_verify
+from desktop_ft.export.verify import Trial, check_writable, export_and_verify
 from tests.export.conftest import METADATA, RULE, logits
 from tests.export.nets import trained
 
@@ -203,6 +204,45 @@ def test_an_exporter_that_raises_is_named_with_its_plugin(tmp_path, onnx_exporte
         verify(dataclasses.replace(onnx_exporter, write=fail), out, trained(), reference, photos)
     assert told.value.__cause__ is error and out.read_bytes() == OLD
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: [path.write_bytes(b"x"), path.with_name("weights.data").touch()], "more than its file: weights\\.data"),
+        (lambda path: [path.mkdir(), (path / "part").touch()], "no file"),
+        (lambda path: path.unlink(missing_ok=True), "no file"),
+    ],
+    ids=["two files", "a folder", "nothing"],
+)
+def test_an_exporter_that_writes_other_than_one_file_is_named_and_leaves_nothing(
+    tmp_path, onnx_exporter, photos, reference, write, words
+):
+    out = tmp_path / "model.onnx"
+    out.write_bytes(OLD)
+    exporter = dataclasses.replace(onnx_exporter, write=lambda job: write(job.path))
+    with pytest.raises(UserError, match=f"The format onnx of the plugin tested failed: it wrote {words}\\. Export with"):
+        verify(exporter, out, trained(), reference, photos)
+    assert out.read_bytes() == OLD and [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_what_a_killed_export_left_goes_a_day_later(tmp_path, onnx_exporter, photos, reference):
+    def killed(job):
+        job.path.write_bytes(b"half")
+        shutil.copytree(job.path.parent, tmp_path / "copy")
+        names.append(job.path.parent.name)
+        raise KeyboardInterrupt
+
+    names, out = [], tmp_path / "model.onnx"
+    with pytest.raises(KeyboardInterrupt):
+        verify(dataclasses.replace(onnx_exporter, write=killed), out, trained(), reference, photos)
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+    there = (tmp_path / "copy").rename(tmp_path / names[0])
+    check_writable(out)
+    assert list(there.iterdir()), "it may still be at work"
+    os.utime(there, (0, 0))
+    check_writable(out)
+    assert not list(tmp_path.iterdir())
 
 
 def test_places_that_cannot_take_a_file_are_told_before_the_work(tmp_path, quick, photos, reference):

@@ -95,6 +95,17 @@ def test_what_is_no_exported_file_is_told(window: MainWindow, tmp_path: Path, qt
     dialog.close()
 
 
+def test_a_file_whose_opening_is_cancelled_shows_nothing(window: MainWindow, file: Path, qtbot: QtBot) -> None:
+    drop(window, file)
+    dialog = window.findChild(ExportedModelDialog)
+    assert dialog is not None
+    shown = list[str]()
+    dialog.finished.connect(lambda code: shown.append(dialog.facts.text))
+    dialog.progress.cancelled.emit()
+    qtbot.waitUntil(lambda: bool(shown), timeout=20_000)
+    assert "Classes" not in shown[0]
+
+
 @pytest.mark.parametrize("name", ["model.pt2", "model.zip"])
 def test_an_export_for_something_else_is_told_of_on_the_page_data(
     window: MainWindow, tmp_path: Path, name: str, qtbot: QtBot

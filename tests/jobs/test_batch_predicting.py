@@ -49,7 +49,7 @@ class ByName:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(predicting, "exported_model", lambda path: ByName())
+    monkeypatch.setattr(predicting, "exported_model", lambda path, cancel: ByName())
     path = tmp_path / "m.onnx"
     path.touch()
     return path
@@ -512,12 +512,12 @@ def test_ctrl_c_says_what_is_kept(
                     raise KeyboardInterrupt
                 yield answer
 
-    monkeypatch.setattr(predicting, "exported_model", lambda path: Stopped())
+    monkeypatch.setattr(predicting, "exported_model", lambda path, cancel: Stopped())
     out = tmp_path / "a.csv"
     assert main(["predict", str(model), str(pictures), "--out", str(out)]) == 130
     assert len(rows(out)) == CHUNK + 5
     assert f"{CHUNK + 5} of " in capsys.readouterr().err
-    monkeypatch.setattr(predicting, "exported_model", lambda path: ByName())
+    monkeypatch.setattr(predicting, "exported_model", lambda path, cancel: ByName())
     assert main(["predict", str(model), str(pictures), "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["before"] == CHUNK + 5 and told["total"] == len(rows(out)) == told["before"] + told["answered"] + told["problems"]

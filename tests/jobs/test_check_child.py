@@ -88,3 +88,12 @@ def test_a_format_that_brings_torch_itself_is_told_so(file: Path, photos: list[P
     with pytest.raises(UserError, match="torch was imported where it was opened") as refused:
         answers_of_file(file, photos[:2], METADATA, child=CHILD)
     assert "Tell the makers" in refused.value.cure
+
+
+@pytest.mark.parametrize("part", ["def __init__(self, path):", "def run(self, pictures):"])
+def test_a_format_that_fails_as_its_file_is_opened_or_asked_is_named(file: Path, photos: list[Path], part: str) -> None:  # noqa: F811
+    failing = FORMAT.format(head="").replace(part, f"{part}\n        raise ZeroDivisionError('of its own')")
+    turn_on(even_format=failing)
+    with pytest.raises(UserError, match=r"format even of the plugin even_format failed: ZeroDivisionError: of its own\.") as told:
+        answers_of_file(file, photos[:2], METADATA, child=CHILD)
+    assert "tell the exporter's makers" in told.value.cure

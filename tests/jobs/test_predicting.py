@@ -2,6 +2,7 @@
 
 import csv
 import resource
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.metrics import Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.scan import scan
 from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.score import softmax
+from desktop_ft.export import checking
 from desktop_ft.jobs import predicting
+from desktop_ft.jobs.exported_file import evaluate_file, file_card
 from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, opened_model, predict
 from desktop_ft.jobs.training import train
 from desktop_ft.plugin_manager import Plugins
@@ -125,6 +128,36 @@ def test_a_foreign_file_that_fills_the_memory_is_found_out_apart_from_this_proce
     file.write_bytes(hostile_onnx.sound().SerializeToString())
     (answer,) = predict(file, [tmp_path / "picture.png"])
     assert not answer.problem, "a sound one in its place is opened"
+
+
+def test_a_foreign_file_that_computes_more_for_some_pictures_than_for_others_is_not_opened(tmp_path: Path) -> None:
+    file = tmp_path / "branching.onnx"
+    file.write_bytes(hostile_onnx.hostile(tmp_path)["2^38 values for some pictures only"])
+    with pytest.raises(UserError, match=r"branching\.onnx holds functions, loops or branches"):
+        opened_model(file)
+
+
+def test_a_foreign_file_that_waits_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "waiting.onnx"
+    file.write_bytes(hostile_onnx.sound().SerializeToString())
+    monkeypatch.setattr(checking, "_LONGEST_S", 0)
+    with pytest.raises(UserError, match=r"waiting\.onnx could not be opened within bounds .*took too long"):
+        opened_model(file)
+
+
+def test_a_foreign_file_that_is_being_opened_is_cancelled(tmp_path: Path) -> None:
+    file = tmp_path / "foreign.onnx"
+    file.write_bytes(hostile_onnx.sound().SerializeToString())
+    (cancel := threading.Event()).set()
+    for given_up in (
+        lambda: opened_model(file, cancel=cancel),
+        lambda: list(predict(file, [file], cancel=cancel)),
+        lambda: file_card(file, cancel),
+        lambda: evaluate_file(file, tmp_path, cancel=cancel),
+    ):
+        with pytest.raises(Cancelled):
+            given_up()
+    assert opened_model(file).model.classes, "what was cancelled is asked about again"
 
 
 def test_a_table_of_answers_is_read_again_and_holds_no_formula() -> None:

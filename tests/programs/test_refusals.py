@@ -65,6 +65,22 @@ def test_what_is_no_picture_is_told_and_the_others_are_answered(program: Sequenc
     assert asked(program, first, last).returncode == 0
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8:strict"])
+def test_any_name_of_a_class_and_of_a_photo_is_told_whatever_the_system_writes(
+    bundle: Path, tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bundle / "labels.txt").write_text("猫 1\n猫 2\n猫 3\n", encoding="utf-8")
+    latin = os.fsdecode(b"caf\xe9") if sys.platform == "linux" else "café"  # others refuse names that are no text
+    (picture := tmp_path / f"{latin}.png").write_bytes(encoded(photo(0, 40, 36)))
+    (text := tmp_path / f"{latin}, text.png").write_text("hello")
+    command = [sys.executable, str(bundle / "python" / "predict.py"), str(picture), str(text)]
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    answer, _, name = done.stdout.decode("utf-8", "surrogateescape").rstrip("\r\n").split("\t")
+    assert answer.startswith("猫") and name == str(picture)
+    assert done.stderr.decode("utf-8", "surrogateescape").rstrip("\r\n") == f"{text}: {NO_PICTURE}"
+
+
 def deep_pictures(folder: Path) -> dict[str, Path]:
     """Dark ramps of more than 8 bits, by mode: what is cut off instead of scaled turns white, or black."""
     ramp = np.linspace(0, 30_000, 40 * 48).reshape(40, 48)

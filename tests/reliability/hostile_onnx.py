@@ -113,6 +113,7 @@ def _changes() -> dict[str, Change]:
         "functions that call one another": lambda model: _functions(model, "A", "B", "A"),
         "a function within a function, doubled 40 times": _doubled,
         "a loop without an end": _endless,
+        "2^38 values for some pictures only": _by_the_picture,
         "a subgraph that is missing": lambda model: model.graph.node.append(helper.make_node("If", ["means"], ["x"])),
         "a subgraph that uses itself": _self_using,
         "an attribute of the wrong kind": lambda model: setattr(_node(model, 0).attribute[0], "type", AttributeProto.GRAPH),
@@ -321,6 +322,29 @@ def _endless(model: ModelProto) -> None:
     _use(model, "looped")
 
 
+def _by_the_picture(model: ModelProto) -> None:
+    """A branch that is taken for pictures of more than one colour, and fills the memory; the other one costs nothing."""
+    large = [
+        helper.make_node("ConstantOfShape", ["sizes"], ["large"]),
+        helper.make_node("ReduceSum", ["large"], ["much"], keepdims=0),
+    ]
+    heavy = helper.make_graph(large, "heavy", [], [_float("much")])
+    light = helper.make_graph([helper.make_node("Identity", ["little"], ["none"])], "light", [], [_float("none")])
+    model.graph.initializer.extend(
+        [helper.make_tensor("sizes", _INT64, [1], [1 << 38]), helper.make_tensor("little", _FLOAT, [], [0.01])]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", [INPUT], ["brightest"], keepdims=0),
+            helper.make_node("ReduceMin", [INPUT], ["darkest"], keepdims=0),
+            helper.make_node("Sub", ["brightest", "darkest"], ["contrast"]),
+            helper.make_node("Greater", ["contrast", "little"], ["several colours"]),
+            helper.make_node("If", ["several colours"], ["chosen"], then_branch=heavy, else_branch=light),
+        ]
+    )
+    _use(model, "chosen")
+
+
 def _elsewhere(tensor: TensorProto, place: str, **facts: int) -> None:
     tensor.raw_data = tensor.raw_data or b"\0"
     external_data_helper.set_external_data(tensor, place, **facts)
@@ -390,7 +414,6 @@ COMPUTABLE = frozenset(
         "a name of a megabyte",
         "twenty thousand nodes",
         "weights elsewhere, for training",
-        "graphs in one another",
     }
 )
 """What is odd, and can be answered all the same."""

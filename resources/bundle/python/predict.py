@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
+for stream in (sys.stdout, sys.stderr):  # systems write names otherwise, or not at all, where they are not told
+    stream.reconfigure(encoding="utf-8", errors="surrogateescape")
 if len(sys.argv) < 2:
     print("Usage: python predict.py PICTURE...", file=sys.stderr)
     sys.exit(2)
