@@ -38,6 +38,8 @@ WRITING = marked("Writing the file, which may take minutes")
 _LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}-\w{8}")
 """The folder beside an exported file in which it is made."""
 
+_SHARES = {FilePrecision.FLOAT32: 1, FilePrecision.FLOAT16: 2, FilePrecision.INT8: 4}
+"""How often a file of that precision fits into what the network takes in memory, about."""
 _ROUNDING = 1e-9
 """Two shares of the same photos that are equal may differ by this, in percentage points."""
 
@@ -124,6 +126,7 @@ def export_and_verify(
             report = _compare(report, trial, found)
         if before_placing:
             before_placing()
+        temporary.unlink()  # the disk may have room for one of them alone
         atomic.write(out, content)
         with suppress(OSError):  # somebody has taken it away already
             report = replace(report, modified_ns=out.stat().st_mtime_ns)
@@ -160,7 +163,8 @@ def _write(exporter: Exporter, plugin: str, job: ExportJob, out: Path) -> None:
         try:
             exporter.write(job)
         except OSError as error:
-            needed = sum(tensor.nbytes for tensor in job.model.state_dict().values())
+            job.path.unlink(missing_ok=True)  # so that what is told to be free is free
+            needed = sum(tensor.nbytes for tensor in job.model.state_dict().values()) // _SHARES[job.precision]
             raise atomic.cannot_write(out, needed, error) from error
     if not job.path.is_file():
         raise failure.failed(exporter.name, plugin, tr("it wrote no file"))

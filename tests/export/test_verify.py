@@ -21,6 +21,7 @@ from desktop_ft.export.onnx_model import OnnxModel
 from desktop_ft.export.verify import Trial, check_writable, export_and_verify
 from tests.export.conftest import METADATA, RULE, logits
 from tests.export.nets import trained
+from tests.runs.test_atomic import small_disk  # noqa: F401 (a fixture)
 
 OLD = b"what was exported before"
 
@@ -284,3 +285,29 @@ def test_an_untrained_head_of_zeros_must_be_met_exactly(tmp_path, onnx_exporter,
         model.head.bias.zero_()
     report = verify(onnx_exporter, tmp_path / "model.onnx", model, logits(model, photos), photos)
     assert report.largest_difference == 0
+
+
+@pytest.fixture
+def quick_unverified(onnx_exporter):
+    """Writes as many bytes as it is told, which nobody compares."""
+
+    def of(size: int):
+        return dataclasses.replace(onnx_exporter, write=lambda job: job.path.write_bytes(b"x" * size), unverified="Nobody can.")
+
+    return of
+
+
+def test_a_disk_with_room_for_the_file_is_enough(small_disk, quick_unverified, photos, reference):  # noqa: F811 (a fixture)
+    report = verify(quick_unverified(700_000), small_disk / "model.onnx", trained(), reference, photos)
+    assert report.bytes == 700_000 and [path.name for path in small_disk.iterdir()] == ["model.onnx"]
+
+
+def test_what_a_full_disk_has_free_is_told_without_what_was_half_written(
+    small_disk,  # noqa: F811 (a fixture)
+    quick_unverified,
+    photos,
+    reference,
+):
+    with pytest.raises(UserError, match=r"and 1\.0 MB are free"):
+        verify(quick_unverified(1_200_000), small_disk / "model.onnx", trained(), reference, photos)
+    assert not list(small_disk.iterdir())
