@@ -12,7 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
-from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
+from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, must_hold_files, opened_model
 from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.jobs.sorting import CopiesOfBefore, SortedCopies
 from desktop_ft.plugin_manager import Plugins
@@ -100,14 +100,17 @@ class BatchWork:
         )
         taking = partial(tell, tr("Taking away the copies of before"))
         take_away = CopiesOfBefore(out, asked, warn, taking).take_away
-        with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+        table = AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away)
+        # Whatever can be refused is refused before old answers are dropped.
+        must_hold_files(self.paths, table.own)
+        if copies:
+            copies.must_be_writable()
+        with table:
             answering = tr("Answering")
             tell(answering, 0, None)
             if copies:
                 copies.sign()
             _count(asked, table, tally, warn)
-            if not tally.total:
-                raise nothing_in(self.paths)
             tell(answering, tally.done, tally.total)
             aside: list[Prediction] = []
             waiting = (path for path in files(asked, aside, table.own) if path not in table)

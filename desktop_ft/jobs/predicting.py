@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,12 +95,9 @@ def predict(
     """
     must_be_there(paths)
     opened = opened_model(model, plugins, threshold=threshold, warn=warn)
+    must_hold_files(paths)
     aside: list[Prediction] = []
-    found = files(paths, aside, warn=warn)
-    first = next(found, None)
-    if first is None and not aside:
-        raise nothing_in(paths)
-    yield from opened.predictions(itertools.chain([first], found) if first is not None else (), aside)
+    yield from opened.predictions(files(paths, aside, warn=warn), aside)
 
 
 def must_be_there(paths: Iterable[Path]) -> None:
@@ -115,9 +111,15 @@ def must_be_there(paths: Iterable[Path]) -> None:
             raise UserError(tr("There is nothing at {path}.", path=path), tr("Name a picture or a folder of pictures."))
 
 
-def nothing_in(paths: Sequence[Path]) -> UserError:
-    """What is said of folders that hold no file."""
-    return UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
+def must_hold_files(paths: Sequence[Path], besides: Container[Path] = ()) -> None:
+    """Refuse paths that lead to no file but `besides`, and to nothing that has a problem.
+
+    Raises:
+        UserError: there is none.
+    """
+    aside: list[Prediction] = []
+    if next(files(paths, aside, besides), None) is None and not aside:
+        raise UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.file_names import safe_names
 from desktop_ft.core.language import marked, tr
 from desktop_ft.data.picture_file import open_picture
+from desktop_ft.export.verify import check_writable
 from desktop_ft.jobs.answer_table import FOUND, MADE, MadeWith, ToldCopy, digest
 from desktop_ft.jobs.predicting import Prediction, inert
 from desktop_ft.jobs.running import Warn
@@ -50,6 +51,15 @@ class SortedCopies:
         """
         atomic.make_folder(self._root)
         atomic.write(_sign(self._root, self._table), os.fsencode(self._table))
+
+    def must_be_writable(self) -> None:
+        """See that copies can be written, or the folders that they go into; none is made yet.
+
+        Raises:
+            UserError: they cannot.
+        """
+        there = next((folder for folder in (self._root, *self._root.parents) if os.path.lexists(folder)), self._root)
+        check_writable(_sign(there, self._table))
 
     def must_lie_apart(self, asked: Sequence[Path]) -> None:
         """Refuse to copy into what is asked about: the copies would be asked about in their turn.

@@ -392,6 +392,22 @@ def test_how_far_the_taking_away_has_come_is_told_before_the_first_answer(model:
     assert list(phases.values())[1:] == [(copies, copies), (copies + 1, copies + 1)], "one picture is empty"
 
 
+@pytest.mark.parametrize("refused", ["no file", "no folder"])
+def test_what_is_refused_drops_nothing(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: str
+) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    before, copies = work.out.read_bytes(), sorted_copies(work)
+    (empty := tmp_path / "empty").mkdir()
+    (taken := tmp_path / "taken").touch()
+    asked, target = (empty, tmp_path / "sorted") if refused == "no file" else (pictures, taken)
+    assert main(["predict", str(model), str(asked), "--sort-into", str(target), "--out", str(work.out), "--fresh"]) == 2
+    assert str(empty if refused == "no file" else taken) in capsys.readouterr().err
+    assert work.out.read_bytes() == before and all(copy.is_file() for copy in copies)
+    assert run(work).answered == 0
+
+
 @pytest.mark.parametrize("target", ["two", None])
 def test_copies_in_another_folder_than_the_new_are_taken_away_too(
     model: Path, pictures: Path, tmp_path: Path, target: str | None
