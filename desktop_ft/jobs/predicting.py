@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
+from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained
 from desktop_ft.plugin_manager import Plugins, load_plugins
 
 if TYPE_CHECKING:
@@ -237,9 +237,10 @@ class _RunModel:
         run = open_run(path, plugins)
         kept = run.folder.threshold
         self.classes, self.threshold = run.manifest.classes, kept.value if kept else 0.0
-        self.identity = f"{run.recipe.digest()} {run.store().best}"
         self._rule, self._device = run.rule, device_of(run)
-        self._network = trained_network(run, warn)
+        learned = trained(run, warn)
+        self.identity = f"{run.recipe.digest()} {learned.checkpoint}"
+        self._network = learned.network
 
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         from desktop_ft.export.answering import answers

@@ -7,14 +7,20 @@ import onnx
 import pytest
 
 from desktop_ft.api import Exporter, ExportJob
+from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.data.scan import scan
 from desktop_ft.engine.control import RunControl
+from desktop_ft.export.metadata import CHECKPOINT
 from desktop_ft.jobs.exporting import export_every, export_run, what_is_replaced
 from desktop_ft.jobs.run_list import remember
+from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import train
+from desktop_ft.models.build import build_network
+from desktop_ft.models.checkpoint import Checkpoint, Progress
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.serving.conftest import write_model
@@ -62,6 +68,43 @@ def test_what_a_person_saves_there_meanwhile_stays(
         export_run(run, out, plugins, settings=settings)
     assert "another name" in told.value.cure
     assert {each.name: each.read_bytes() for each in out.parent.iterdir()} == {"mine.w": b"the person's"}
+
+
+@pytest.mark.parametrize("index_too", [False, True])
+def test_what_stands_in_for_a_damaged_best_checkpoint_is_told_as_itself(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, run: RunFolder, capsys: pytest.CaptureFixture[str], index_too: bool
+) -> None:
+    run.write_recipe(recipe)
+    run.write_manifest(scan(Path(recipe.dataset.folder)))
+    store = (opened := open_run(run.path, plugins)).store()
+    for epoch in (1, 2):
+        network = build_network(opened.backbone, 3, pretrained=False, image_size=32, seed=epoch)
+        at = Progress(epoch=epoch, best_epoch=0)
+        store.save(Checkpoint(model=network.state_dict(), optimizer={}, progress=at), best=epoch == 1)
+    best, index, last = run.path / store.best, run.checkpoints / "index.json", store.load("last").file
+    kept = {file: file.read_bytes() for file in (best, index)}
+    told, out = list[str](), tmp_path / "model.w"
+
+    def write(job: ExportJob) -> None:
+        told.append(job.metadata[CHECKPOINT])
+        whole(job)
+
+    def exported_from() -> str:
+        export_run(run.path, out, plugins, settings=ExportSettings(format="whole"))
+        return told[-1]
+
+    plugins.exporters.add(Exporter(name="whole", title="W", suffix=".w", write=write, unverified="Nobody can."), "other")
+    best.write_bytes(b"damaged")
+    if index_too:
+        index.write_bytes(b"damaged")
+    picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
+    command = ["predict", str(run.path), str(picture), "--out", str(tmp_path / "a.csv")]
+    assert exported_from() == Path(last).name
+    assert main(command) == main(command) == 0
+    for file, content in kept.items():
+        file.write_bytes(content)
+    assert exported_from() == best.name != Path(last).name
+    assert main(command) == 2 and "was made with another model" in capsys.readouterr().err
 
 
 def packed(path: Path, *names: str) -> Path:
