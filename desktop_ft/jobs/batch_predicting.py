@@ -177,6 +177,8 @@ class _Writing:
         new = list({each.path: each for each in chunk if each.path not in self._table}.values())
         if not new:
             return
+        if self._copies:
+            self._table.begin(list(self._copies.to_be_made(new, self._table.copies)))
         placed = [self._placed(each) for each in new]
         self._table.add([csv_row(each) + place for each, place in placed])
         self._tally.count(each for each, _ in placed)
@@ -186,7 +188,7 @@ class _Writing:
         if self._copies is None:
             return prediction, ()
         try:
-            return prediction, self._copies.add(prediction, self._table.copies)
+            return prediction, self._copies.add(prediction, self._table.copies, self._table.begun)
         except UnreadablePicture as error:
             return replace(prediction, problem=error.reason), ("", "")
         except OSError as error:

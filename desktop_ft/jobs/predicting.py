@@ -25,6 +25,8 @@ STATE = ".state.json"
 """How the name goes on of what lies beside a table of answers."""
 DROPPED = ".dropped"
 """And of a table that is about to be begun anew."""
+COPYING = ".copying"
+"""And of what tells of copies whose rows are not written yet."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
@@ -325,4 +327,4 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path], warn: 
 def _tables(names: Iterable[str]) -> frozenset[str]:
     """Those among the `names` of a folder's files that are tables of answers, or lie beside one; none is a picture."""
     tables = [name.removesuffix(STATE) for name in names if name.endswith(f".csv{STATE}")]
-    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED))
+    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED, COPYING))

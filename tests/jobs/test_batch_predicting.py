@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -213,17 +214,18 @@ def test_a_table_of_ours_is_begun_anew_whatever_has_become_of_it(model: Path, pi
     assert run(work).answered == asked, "its titles do"
 
 
-def test_a_file_of_the_persons_own_that_is_named_as_what_was_dropped_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_file_of_the_persons_own_that_is_named_as_what_lies_beside_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
     work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
     run(work)
     before = work.out.read_bytes()
-    own = tmp_path / "a.csv.dropped"
-    own.write_text("mine")
-    for fresh in (False, True):
-        with pytest.raises(UserError, match=r"a\.csv\.dropped is no table of answers") as caught:
-            run(replace(work, fresh=fresh))
-        assert "Move it away" in caught.value.cure
-    assert own.read_text() == "mine" and work.out.read_bytes() == before
+    for own in (tmp_path / "a.csv.dropped", tmp_path / "a.csv.copying"):
+        own.write_text("mine")
+        for fresh in (False, True):
+            with pytest.raises(UserError, match=rf"{re.escape(own.name)} is no table of answers") as caught:
+                run(replace(work, fresh=fresh))
+            assert "Move it away" in caught.value.cure
+        assert own.read_text() == "mine" and work.out.read_bytes() == before
+        own.unlink()
 
 
 def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
@@ -297,6 +299,7 @@ def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path,
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
     dropped = pictures / "killed.csv.dropped"
     dropped.write_bytes(out.read_bytes())
+    dropped.with_name("killed.csv.copying").write_bytes(out.read_bytes())
     dropped.with_name("killed.csv.state.json").write_bytes(own[1].read_bytes())
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "third.csv")).total == asked
     capsys.readouterr()
@@ -328,6 +331,38 @@ def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path
     run(work)
     assert work.out.read_bytes().replace(b",found\n", b",made\n") == whole and set(out.rglob("*.png")) == copies
     assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_copies_that_were_left_without_rows_are_known_as_ours(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    out = tmp_path / "sorted"
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(once := replace(work, out=tmp_path / "once.csv", sort_into=tmp_path / "once"))
+    there = rows(once.out)[CHUNK + 9]
+    mine = out / there["copied to"]
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(Path(there["file"]).read_bytes())
+    add: Callable[..., None] = AnswerTable.add
+
+    def full(table: AnswerTable, given: list[tuple[str, ...]]) -> None:
+        if len(table._files) >= CHUNK:
+            raise UserError("The disk is full.", "Free some space.")
+        add(table, given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch_predicting.AnswerTable, "add", full)
+        with pytest.raises(UserError, match="The disk is full"):
+            run(work)
+    assert len(rows(work.out)) == CHUNK and len(list(out.rglob("*.png"))) > CHUNK + 9, "copies of which no row tells"
+    told = list[str]()
+    replace(work, fresh=fresh, threshold=0.8 if fresh else None).run(Tally(), warn=told.append)
+    assert set(out.rglob("*.png")) == sorted_copies(work) | {mine} and not told
+    assert fresh or [out / row["copied to"] for row in rows(work.out) if row["copy"] == "found"] == [mine]
+    assert not list(out.glob("*.copying"))
+    replace(work, fresh=True, sort_into=None).run(Tally())
+    assert list(out.rglob("*.png")) == [mine]
 
 
 def sorted_copies(work: BatchWork) -> set[Path]:
@@ -592,8 +627,6 @@ def test_killed_again_and_again_it_ends_with_the_table_of_one_that_was_not(
         child.wait()
     assert begun("often").wait() == 0
     once, often = rows(tmp_path / "once" / "answers.csv"), rows(tmp_path / "often" / "answers.csv")
-    for row in (*once, *often):
-        del row["copy"]  # one that was made just before a kill is found again
     assert Counter(map(str, once)) == Counter(map(str, often)) and len(once) == count and killed
     roots = (tmp_path / "once", tmp_path / "often")
     copied = [sorted(path.relative_to(root) for path in root.rglob("*.*") if path.suffix != ".table") for root in roots]
