@@ -9,9 +9,10 @@ import pytest
 from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_OWN, ExportSettings
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.data.model_files import bundle_programs
 from desktop_ft.data.scan import scan
 from desktop_ft.engine.control import RunControl
 from desktop_ft.export.metadata import CHECKPOINT
@@ -107,11 +108,16 @@ def test_what_stands_in_for_a_damaged_best_checkpoint_is_told_as_itself(
     assert main(command) == 2 and "was made with another model" in capsys.readouterr().err
 
 
-def packed(path: Path, *names: str) -> Path:
+def packed(path: Path, *names: str | zipfile.ZipInfo) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, "content")
     return path
+
+
+def bundled(but: str = "") -> list[str | zipfile.ZipInfo]:
+    """What a bundle holds, as it is written: without a date. The file `but` is dated, as one that somebody has packed."""
+    return [zipfile.ZipInfo(name) if name != but else name for name in (*BUNDLE_OWN, *bundle_programs())]
 
 
 @pytest.fixture
@@ -129,15 +135,17 @@ def test_a_file_that_desktop_ft_did_not_write_stays(tmp_path: Path, run: RunFold
     (other := tmp_path / "other.pt2").write_bytes(b"of somebody else")
     photos = packed(tmp_path / "photos.zip", "a.jpg", "b.jpg")
     half = packed(tmp_path / "half.zip", "model.onnx", "MODEL_CARD.md")
+    more = packed(tmp_path / "more.zip", *bundled(), zipfile.ZipInfo("my_server.py"))
+    edited = packed(tmp_path / "edited.zip", *bundled(but="python/predict.py"))
     (among_ours := run.exports / "notes.pt2").write_bytes(b"of the person")
-    for file in (photos, half, foreign, text, other, among_ours):
+    for file in (photos, half, more, edited, foreign, text, other, among_ours):
         with pytest.raises(UserError, match="is there already") as told:
             what_is_replaced(file, run, AS_IT_IS)
         assert "Choose another name" in told.value.cure
 
 
 def test_what_desktop_ft_wrote_is_replaced_and_told(tmp_path: Path, run: RunFolder) -> None:
-    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", "MODEL_CARD.md", "export.json", "model.onnx", "x")]
+    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", *bundled())]
     (empty := tmp_path / "empty.onnx").touch()
     torch = ExportSettings(format="torch")
     (left := run.exports / torch.file_name(".pt2")).write_bytes(b"exported, and killed before its report was kept")
