@@ -120,6 +120,15 @@ def bundled(but: str = "") -> list[str | zipfile.ZipInfo]:
     return [zipfile.ZipInfo(name) if name != but else name for name in (*BUNDLE_OWN, *bundle_programs())]
 
 
+@pytest.mark.parametrize(("command", "cure"), [("exports", "Add --every"), ("export", "another --precision")])
+def test_a_drop_that_is_allowed_to_nothing_is_refused(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], command: str, cure: str
+) -> None:
+    assert main([command, str(run.path), "--largest-drop", "5"]) == 2
+    told = capsys.readouterr().err
+    assert "no drop to allow" in told and cure in told
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run")
