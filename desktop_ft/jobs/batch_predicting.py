@@ -105,6 +105,10 @@ class BatchWork:
         must_hold_files(self.paths, table.own)
         if copies:
             copies.must_be_writable()
+        aside: list[Prediction] = []
+        answers = opened.predictions((path for path in files(asked, aside, table.own) if path not in table), aside)
+        if self.fresh:  # no row counts, so the first can be answered before the table is opened
+            answers = itertools.chain(list(itertools.islice(answers, 1)), answers)
         with table:
             answering = tr("Answering")
             tell(answering, 0, None)
@@ -112,10 +116,8 @@ class BatchWork:
                 copies.sign()
             _count(asked, table, tally, warn)
             tell(answering, tally.done, tally.total)
-            aside: list[Prediction] = []
-            waiting = (path for path in files(asked, aside, table.own) if path not in table)
             with _Writing(table, copies, tally) as writing:
-                for number, answer in enumerate(opened.predictions(waiting, aside), tally.done + 1):
+                for number, answer in enumerate(answers, tally.done + 1):
                     if not answer.problem or answer.path not in table:  # what was set aside may have been told before
                         writing.add(answer)
                     tell(answering, min(number, tally.total), tally.total)

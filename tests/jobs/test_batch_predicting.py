@@ -443,6 +443,25 @@ def test_what_is_refused_drops_nothing(
     assert run(work).answered == 0
 
 
+def test_a_model_that_cannot_answer_drops_nothing(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(ByName):
+        def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+            for path in paths:
+                raise UserError(f"{path.name} cannot be computed.", "Export the model again.")
+            yield from ()
+
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted", fresh=True)
+    run(work)
+    before, copies = work.out.read_bytes(), sorted_copies(work)
+    with monkeypatch.context() as patched:
+        patched.setattr(predicting, "exported_model", lambda path: Broken())
+        with pytest.raises(UserError, match="cannot be computed"):
+            run(work)
+    assert work.out.read_bytes() == before and all(copy.is_file() for copy in copies)
+
+
 @pytest.mark.parametrize("target", ["two", None])
 def test_copies_in_another_folder_than_the_new_are_taken_away_too(
     model: Path, pictures: Path, tmp_path: Path, target: str | None
