@@ -136,8 +136,11 @@ class AnswerTable:
             UserError: it cannot be written.
         """
         self._without_row += copies
-        if self._without_row:
-            atomic.write(self._copying, *map(csv_line, (_SORTED_TITLES, *map(_copy_row, self._without_row))))
+        if copies:
+            with atomic.LineFile(self._copying) as begun:
+                titles = () if self._copying.stat().st_size else (_SORTED_TITLES,)
+                lines = b"".join(map(csv_line, (*titles, *map(_copy_row, copies))))
+                begun.append(lines.removesuffix(b"\n"), durable=True)
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Add `rows`, under the titles.
@@ -315,7 +318,7 @@ def _copy_row(copy: ToldCopy) -> tuple[str, ...]:
 
 def _must_be_table(path: Path) -> None:
     """Refuse to write over a file at `path` that is none of ours."""
-    if path.exists() and not _is_table(path):
+    if path.exists() and path.stat().st_size and not _is_table(path):
         raise UserError(tr("{file} is no table of answers.", file=path), tr("Move it away: such a table needs that name."))
 
 
