@@ -209,10 +209,10 @@ def _rounding(run: Path, plugins: Plugins) -> float:
     import numpy as np
 
     from desktop_ft.jobs.exporting import to_compare
-    from desktop_ft.jobs.running import logits_of, open_run, trained_network
+    from desktop_ft.jobs.running import logits_of, open_run, trained
 
     opened = open_run(run, plugins)
-    network = trained_network(opened)
+    network = trained(opened).network
     paths = [Path(opened.manifest.root) / sample.path for sample in to_compare(opened)]
     plain = logits_of(network, paths, opened.rule)
     exact = logits_of(network.double(), paths, opened.rule)

@@ -25,7 +25,7 @@ from desktop_ft.cli.run_commands import finish
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import BUNDLE_SUFFIX, ExportSettings
+from desktop_ft.core.exporting import BUNDLE_SUFFIX, ExportSettings, FileInput
 from desktop_ft.core.metrics import Evaluation
 from desktop_ft.core.recipe import differences
 from desktop_ft.core.values import from_json, to_json
@@ -232,6 +232,11 @@ def _show_evaluation(evaluation: Evaluation, selection: Selection, warned: str, 
 def _export(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run: Path = arguments.run_folder
     plugins, settings = load_plugins(), _export_settings(arguments)
+    if settings.exact and arguments.largest_drop is not None:
+        raise UserError(
+            "The exact file loses nothing, so there is no drop to allow.",
+            f"Leave out {_DROP}, or name another --precision, or --input {FileInput.PICTURE}.",
+        )
     exporter = exporter_for(settings, plugins)
     out = arguments.out or RunFolder.open(run).exports / settings.file_name(exporter.suffix)
     with terminal.phases() as progress:
@@ -265,6 +270,8 @@ def _export_settings(arguments: argparse.Namespace) -> ExportSettings:
 
 def _exports(arguments: argparse.Namespace, terminal: Terminal) -> int:
     drop = _export_settings(arguments).largest_drop
+    if arguments.largest_drop is not None and not arguments.every:
+        raise UserError("Nothing is exported, so there is no drop to allow.", f"Add --every, or leave out {_DROP}.")
     if arguments.every:
         with terminal.phases() as progress:
             export_every(arguments.run_folder, load_plugins(), largest_drop=drop, warn=terminal.note, progress=progress)

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import BUNDLE_FILES
+from desktop_ft.core.exporting import BUNDLE_FILES, BUNDLE_OWN
 from desktop_ft.core.language import tr
 from desktop_ft.data import files
 
@@ -19,6 +20,9 @@ _EXPORTS = (
 """How names in an archive end, one of them at least with each, and for what it was exported."""
 _MOST_BYTES = 1 << 20
 """Of an archive's list of files; that of a bundle or an export is far shorter, and the window waits for it."""
+
+BUNDLE_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a .zip can hold: when it was packed is nobody's business, and equal content is packed alike."""
 
 
 class _Brief:
@@ -40,7 +44,7 @@ def not_opened(file: Path) -> UserError | None:
 
     Quick: an archive of more files than either holds is not looked through.
     """
-    names = _names(file)
+    names = [entry.filename for entry in _entries(file)]
     if _holds(names, BUNDLE_FILES):
         return UserError(
             tr("{name} is a bundle of Desktop FT.", name=file.name), tr("Unpack it, and open the file model.onnx in it.")
@@ -55,8 +59,19 @@ def not_opened(file: Path) -> UserError | None:
 
 
 def is_packed_bundle(file: Path) -> bool:
-    """Whether `file` is a bundle as Desktop FT writes them. As quick as `not_opened`."""
-    return BUNDLE_FILES.issubset(_names(file))
+    """Whether `file` is a bundle just as Desktop FT writes them: one that somebody has added to, or packed, is theirs.
+
+    As quick as `not_opened`.
+    """
+    entries = _entries(file)
+    names = sorted(entry.filename for entry in entries)
+    return names == sorted([*BUNDLE_OWN, *bundle_programs()]) and all(entry.date_time == BUNDLE_DATE for entry in entries)
+
+
+def bundle_programs() -> dict[str, Path]:
+    """What a bundle holds besides `BUNDLE_OWN`, by its name in there, and where that ships."""
+    programs = places.shipped("resources") / "bundle"
+    return {path.relative_to(programs).as_posix(): path for path in sorted(programs.rglob("*")) if path.is_file()}
 
 
 def is_unpacked_bundle(folder: Path) -> bool:
@@ -64,11 +79,11 @@ def is_unpacked_bundle(folder: Path) -> bool:
     return all((folder / name).is_file() for name in BUNDLE_FILES)
 
 
-def _names(file: Path) -> list[str]:
+def _entries(file: Path) -> list[zipfile.ZipInfo]:
     """What the archive `file` holds; nothing where it is none, or cannot be read: whoever opens it says what is wrong with it."""
     try:
         with files.open_regular(file) as opened, zipfile.ZipFile(_Brief(opened)) as archive:
-            return archive.namelist()
+            return archive.infolist()
     except (files.NotAFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
         return []
 

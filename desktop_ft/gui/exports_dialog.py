@@ -1,6 +1,7 @@
 """The files exported from a run side by side: what each weighs, knows and takes, and which answers it changed."""
 
 import html
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -48,7 +49,8 @@ def _latency_text(batch: int, report: ExportReport) -> str:
 
 
 def _latency_order(batch: int, report: ExportReport) -> float:
-    return _latency(batch, report) or 0.0
+    spent = _latency(batch, report)
+    return math.inf if spent is None else spent
 
 
 def _latency_column(batch: int) -> Column:
@@ -87,7 +89,7 @@ _COLUMNS = (
     Column(
         title=marked("Changed answers"),
         text=_changed,
-        sort=lambda report: report.changed_answers,
+        sort=lambda report: math.inf if report.unverified else float(report.changed_answers),
         number=True,
         width=10,
         help=marked("Photos for which the file and the trained model have different answers."),

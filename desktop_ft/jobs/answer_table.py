@@ -2,15 +2,17 @@
 
 import csv
 import hashlib
+import itertools
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.values import from_json, to_json
-from desktop_ft.jobs.predicting import DROPPED, STATE, TITLES, bare, csv_line, inert
+from desktop_ft.jobs.predicting import COPYING, DROPPED, STATE, TITLES, bare, csv_line, inert
 from desktop_ft.runs import atomic, lock, seals
 
 COPIED_TO, COPY = "copied to", "copy"
@@ -84,6 +86,10 @@ class AnswerTable:
 
     It is plain comma-separated values; `MadeWith` lies beside it. What a killed process left of its last row is cut off.
 
+    Attributes:
+        copies: digests of the places of the copies that its rows tell of.
+        begun: copies that a process that was killed was about to make, where nothing was before.
+
     Args:
         fresh: drop what is there, if it is a table of ours.
         retry: drop the rows that tell of a problem.
@@ -103,15 +109,18 @@ class AnswerTable:
         self._titles: tuple[str, ...] = _SORTED_TITLES if made_with.sorted_into else TITLES
         self._beside = path.with_name(f"{path.name}{STATE}")
         self._dropped = path.with_name(f"{path.name}{DROPPED}")
+        self._copying = path.with_name(f"{path.name}{COPYING}")
         self._lock = path.with_name(f".{path.name}.lock")
         self._files = set[bytes]()
         self.copies = set[bytes]()
+        self.begun = frozenset[ToldCopy]()
+        self._without_row = list[ToldCopy]()
         self._problems = set[bytes]()
 
     @property
     def own(self) -> Container[Path]:
         """The files that it consists of, however they are reached; none is a picture."""
-        return _Together(self._path.parent, (self._path, self._beside, self._dropped, self._lock))
+        return _Together(self._path.parent, (self._path, self._beside, self._dropped, self._copying, self._lock))
 
     def __contains__(self, file: Path) -> bool:
         return digest(inert(str(file))) in self._files
@@ -119,6 +128,19 @@ class AnswerTable:
     def has_problem(self, file: Path) -> bool:
         """Whether its row tells of a problem."""
         return digest(inert(str(file))) in self._problems
+
+    def begin(self, copies: Sequence[ToldCopy]) -> None:
+        """Keep until their rows are added that `copies` are about to be made, where nothing is: after a kill they are ours.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._without_row += copies
+        if copies:
+            with atomic.LineFile(self._copying) as begun:
+                titles = () if self._copying.stat().st_size else (_SORTED_TITLES,)
+                lines = b"".join(map(csv_line, (*titles, *map(_copy_row, copies))))
+                begun.append(lines.removesuffix(b"\n"), durable=True)
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
         """Add `rows`, under the titles.
@@ -128,6 +150,10 @@ class AnswerTable:
         """
         self._lines.append(b"".join(map(csv_line, (row[: len(self._titles)] for row in rows))).removesuffix(b"\n"), durable=True)
         self._remember(map(inert, row) for row in rows)
+        self._without_row = [each for each in self._without_row if each.source not in self]
+        if not self._without_row:
+            with suppress(OSError):  # a virus scanner may hold it; what has a row counts no more
+                self._copying.unlink(missing_ok=True)
 
     def __enter__(self) -> "AnswerTable":
         if self._path.exists() and not self._path.is_file():
@@ -150,6 +176,7 @@ class AnswerTable:
 
     def _begin(self) -> None:
         try:
+            _must_be_table(self._copying)
             self._drop()  # for a process that was killed meanwhile
             there = bool(self._path.exists() and self._path.stat().st_size)
             if there and self._fresh:
@@ -157,10 +184,11 @@ class AnswerTable:
             elif there:
                 self._go_on()
             if not there or self._fresh:
+                self._copying.unlink(missing_ok=True)
                 atomic.write(self._beside, seals.seal_line(to_json(self._made_with)) + b"\n")
             self._lines = atomic.LineFile(self._path)
             if not self._path.stat().st_size:
-                self._lines.append(csv_line(self._titles).removesuffix(b"\n"))
+                self._lines.append(csv_line(self._titles).removesuffix(b"\n"), durable=True)
         except OSError as error:
             raise atomic.cannot_write(self._path, 0, error) from error
 
@@ -177,10 +205,7 @@ class AnswerTable:
         """Drop the rows that were set aside, once the copies that they tell of are taken away: these would contradict the new."""
         if not self._dropped.exists():
             return
-        if not _is_table(self._dropped):
-            raise UserError(
-                tr("{file} is no table of answers.", file=self._dropped), tr("Move it away: what is dropped gets that name.")
-            )
+        _must_be_table(self._dropped)
         self._tell_of_copies(self._dropped)
         self._dropped.unlink()
 
@@ -197,14 +222,22 @@ class AnswerTable:
         return UserError(tr("{file} is there already, and nothing says what made it.", file=self._path), tr(cure))
 
     def _tell_of_copies(self, table: Path) -> None:
-        count = sum(1 for _ in _told_copies(table))
-        if self._take_away is None or not count:
-            return
         try:
             before = self._was_made_with() if _is_table(table) else None
         except UserError:
             before = None
-        self._take_away(before, _told_copies(table), count)
+        root = before.sorted_into if before else ""
+        begun = [each for each in self._begun_beside(table) if root and os.path.lexists(Path(root, each.place))]
+        count = sum(1 for _ in _told_copies(table)) + len(begun)
+        if self._take_away is not None and count:
+            self._take_away(before, itertools.chain(_told_copies(table), begun), count)
+
+    def _begun_beside(self, table: Path) -> list[ToldCopy]:
+        """The copies that were begun, but for those of pictures whose copies `table` tells of."""
+        begun = list(_told_copies(self._copying)) if self._copying.exists() else []
+        sources = {each.source for each in begun}
+        done = {each.source for each in _told_copies(table) if each.source in sources}
+        return [each for each in begun if each.source not in done]
 
     def _was_made_with(self) -> MadeWith:
         text = seals.open_line(atomic.read(self._beside).removesuffix(b"\n"), str(self._beside))
@@ -221,6 +254,8 @@ class AnswerTable:
             self._remember([row])
             whole = end
         os.truncate(self._path, whole)
+        self._without_row = self._begun_beside(self._path)
+        self.begun = frozenset(self._without_row)
 
     def _drop_problems(self) -> None:
         content, kept, start = atomic.read(self._path), list[memoryview](), 0
@@ -274,6 +309,17 @@ def _told_copies(table: Path) -> Iterator[ToldCopy]:
     for row in map(_cells, _whole_rows(table)):
         if _COPIED_TO < len(row) <= len(_SORTED_TITLES) and row[_COPIED_TO] not in ("", COPIED_TO):
             yield ToldCopy(Path(bare(row[0])), bare(row[_COPIED_TO]), row[_COPIED_TO + 1 :] == [MADE])
+
+
+def _copy_row(copy: ToldCopy) -> tuple[str, ...]:
+    """`copy` in a row as that of its picture, but without an answer."""
+    return (str(copy.source), *("" for _ in TITLES[1:]), copy.place, MADE if copy.made else FOUND)
+
+
+def _must_be_table(path: Path) -> None:
+    """Refuse to write over a file at `path` that is none of ours."""
+    if path.exists() and path.stat().st_size and not _is_table(path):
+        raise UserError(tr("{file} is no table of answers.", file=path), tr("Move it away: such a table needs that name."))
 
 
 def _is_table(path: Path) -> bool:

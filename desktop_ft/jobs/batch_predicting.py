@@ -12,7 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.data.picture_file import UnreadablePicture
 from desktop_ft.jobs.answer_table import AnswerTable, MadeWith
-from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, nothing_in, opened_model
+from desktop_ft.jobs.predicting import Prediction, csv_row, files, must_be_there, must_hold_files, opened_model
 from desktop_ft.jobs.running import Warn, silent
 from desktop_ft.jobs.sorting import CopiesOfBefore, SortedCopies
 from desktop_ft.plugin_manager import Plugins
@@ -100,19 +100,24 @@ class BatchWork:
         )
         taking = partial(tell, tr("Taking away the copies of before"))
         take_away = CopiesOfBefore(out, asked, warn, taking).take_away
-        with AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away) as table:
+        table = AnswerTable(out, made_with, fresh=self.fresh, retry=self.retry, take_away=take_away)
+        # Whatever can be refused is refused before old answers are dropped.
+        must_hold_files(self.paths, table.own)
+        if copies:
+            copies.must_be_writable()
+        aside: list[Prediction] = []
+        answers = opened.predictions((path for path in files(asked, aside, table.own) if path not in table), aside)
+        if self.fresh:  # no row counts, so the first can be answered before the table is opened
+            answers = itertools.chain(list(itertools.islice(answers, 1)), answers)
+        with table:
             answering = tr("Answering")
             tell(answering, 0, None)
             if copies:
                 copies.sign()
             _count(asked, table, tally, warn)
-            if not tally.total:
-                raise nothing_in(self.paths)
             tell(answering, tally.done, tally.total)
-            aside: list[Prediction] = []
-            waiting = (path for path in files(asked, aside, table.own) if path not in table)
             with _Writing(table, copies, tally) as writing:
-                for number, answer in enumerate(opened.predictions(waiting, aside), tally.done + 1):
+                for number, answer in enumerate(answers, tally.done + 1):
                     if not answer.problem or answer.path not in table:  # what was set aside may have been told before
                         writing.add(answer)
                     tell(answering, min(number, tally.total), tally.total)
@@ -174,6 +179,8 @@ class _Writing:
         new = list({each.path: each for each in chunk if each.path not in self._table}.values())
         if not new:
             return
+        if self._copies:
+            self._table.begin(list(self._copies.to_be_made(new, self._table.copies)))
         placed = [self._placed(each) for each in new]
         self._table.add([csv_row(each) + place for each, place in placed])
         self._tally.count(each for each, _ in placed)
@@ -183,7 +190,7 @@ class _Writing:
         if self._copies is None:
             return prediction, ()
         try:
-            return prediction, self._copies.add(prediction, self._table.copies)
+            return prediction, self._copies.add(prediction, self._table.copies, self._table.begun)
         except UnreadablePicture as error:
             return replace(prediction, problem=error.reason), ("", "")
         except OSError as error:

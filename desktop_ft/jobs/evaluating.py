@@ -23,7 +23,7 @@ from desktop_ft.jobs.running import (
     open_run,
     silent,
     still_there,
-    trained_network,
+    trained,
 )
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
@@ -88,7 +88,7 @@ def evaluate_run(
         samples, subset = understood(given, opened.manifest.classes, opened.recipe.dataset, warn), marked("all")
         warn_of_learned(opened.manifest, samples, warn)
         _warn_of_looked_at(opened, samples, warn)
-    network = trained_network(opened, warn)
+    network = trained(opened, warn).network
     logits = logits_of(
         network,
         [Path(given.root) / sample.path for sample in samples],

@@ -15,7 +15,7 @@ from desktop_ft.data import decode
 from desktop_ft.data.source import read_picture
 from desktop_ft.evaluation.explanation import Explanation, Similarity
 from desktop_ft.jobs.building import heeding
-from desktop_ft.jobs.running import OpenRun, Warn, open_run, silent, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, open_run, silent, trained
 from desktop_ft.plugin_manager import Plugins
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Explainer:
 
     def _trained(self) -> Network:
         if self._network is None:
-            self._network = trained_network(self._run, self._warn)
+            self._network = trained(self._run, self._warn).network
         return self._network
 
 

@@ -26,7 +26,7 @@ from desktop_ft.export.verify import WRITING, Trial, check_writable, export_and_
 from desktop_ft.jobs.evaluating import write_report
 from desktop_ft.jobs.exported_file import runs_telling_of
 from desktop_ft.jobs.run_list import listed
-from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained_network
+from desktop_ft.jobs.running import OpenRun, Warn, logits_of, open_run, silent, still_there, trained
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
@@ -81,12 +81,11 @@ def export_run(
     opened = open_run(run, plugins)
     replaced = what_is_replaced(out, opened.folder, settings)
     check_writable(out)
-    checkpoint = Path(opened.store().best).name
-    network = trained_network(opened, warn)
+    learned = trained(opened, warn)
     root, kept = Path(opened.manifest.root), opened.folder.threshold
     threshold = kept.value if kept else 0.0
     job = ExportJob(
-        model=network,
+        model=learned.network,
         rule=opened.rule,
         metadata=build_metadata(
             opened.recipe,
@@ -95,14 +94,14 @@ def export_run(
             opened.backbone.spec,
             threshold,
             settings=settings,
-            checkpoint=checkpoint,
+            checkpoint=Path(learned.checkpoint).name,
         ),
         path=out,
         precision=settings.precision,
         input=settings.input,
         calibration=partial(_calibration, opened, root, progress, cancel),
     )
-    trial = _trial(opened, network, still_there(root, to_compare(opened), warn), settings, progress, cancel)
+    trial = _trial(opened, learned.network, still_there(root, to_compare(opened), warn), settings, progress, cancel)
     report = export_and_verify(
         exporter,
         job,
@@ -301,12 +300,12 @@ def _trial(
     def asked(draft: bool) -> np.ndarray:
         return logits_of(network, paths, run.rule, draft=draft, progress=tell, cancel=cancel)
 
-    trained = asked(draft=True)
+    as_trained = asked(draft=True)
     return Trial(
         paths=paths,
         # A file that takes whole pictures resizes every pixel of them, without the decoder's shortcut.
-        reference=asked(draft=False) if settings.input is FileInput.PICTURE else trained,
-        as_trained=trained,
+        reference=asked(draft=False) if settings.input is FileInput.PICTURE else as_trained,
+        as_trained=as_trained,
         labels=np.array([sample.label for sample in samples], dtype=np.int64),
         judged=np.array([sample.subset is Subset.VAL for sample in samples], dtype=bool),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 import threading
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained_network
+from desktop_ft.jobs.running import Warn, device_of, open_run, silent, trained
 from desktop_ft.plugin_manager import Plugins, load_plugins
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ STATE = ".state.json"
 """How the name goes on of what lies beside a table of answers."""
 DROPPED = ".dropped"
 """And of a table that is about to be begun anew."""
+COPYING = ".copying"
+"""And of what tells of copies whose rows are not written yet."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
@@ -100,12 +101,9 @@ def predict(
     """
     must_be_there(paths)
     opened = opened_model(model, plugins, threshold=threshold, warn=warn, cancel=cancel)
+    must_hold_files(paths)
     aside: list[Prediction] = []
-    found = files(paths, aside, warn=warn)
-    first = next(found, None)
-    if first is None and not aside:
-        raise nothing_in(paths)
-    yield from opened.predictions(itertools.chain([first], found) if first is not None else (), aside)
+    yield from opened.predictions(files(paths, aside, warn=warn), aside)
 
 
 def must_be_there(paths: Iterable[Path]) -> None:
@@ -119,9 +117,15 @@ def must_be_there(paths: Iterable[Path]) -> None:
             raise UserError(tr("There is nothing at {path}.", path=path), tr("Name a picture or a folder of pictures."))
 
 
-def nothing_in(paths: Sequence[Path]) -> UserError:
-    """What is said of folders that hold no file."""
-    return UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
+def must_hold_files(paths: Sequence[Path], besides: Container[Path] = ()) -> None:
+    """Refuse paths that lead to no file but `besides`, and to nothing that has a problem.
+
+    Raises:
+        UserError: there is none.
+    """
+    aside: list[Prediction] = []
+    if next(files(paths, aside, besides), None) is None and not aside:
+        raise UserError(tr("There is no file in {path}.", path=paths[0]), tr("Name a picture or a folder of pictures."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +249,10 @@ class _RunModel:
         run = open_run(path, plugins)
         kept = run.folder.threshold
         self.classes, self.threshold = run.manifest.classes, kept.value if kept else 0.0
-        self.identity = f"{run.recipe.digest()} {run.store().best}"
         self._rule, self._device = run.rule, device_of(run)
-        self._network = trained_network(run, warn)
+        learned = trained(run, warn)
+        self.identity = f"{run.recipe.digest()} {learned.checkpoint}"
+        self._network = learned.network
 
     def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
         from desktop_ft.export.answering import answers
@@ -332,4 +337,4 @@ def _below(root: Path, aside: list[Prediction], besides: Container[Path], warn: 
 def _tables(names: Iterable[str]) -> frozenset[str]:
     """Those among the `names` of a folder's files that are tables of answers, or lie beside one; none is a picture."""
     tables = [name.removesuffix(STATE) for name in names if name.endswith(f".csv{STATE}")]
-    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED))
+    return frozenset(table + end for table in tables for end in ("", STATE, DROPPED, COPYING))

@@ -97,8 +97,21 @@ def open_run(path: Path, plugins: Plugins) -> OpenRun:
     return OpenRun(folder=run.folder, recipe=run.recipe, manifest=run.manifest, backbone=backbone)
 
 
-def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
-    """The run's network with its best weights, on the CPU in eval mode. Imports torch.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A run's network with what it has learned.
+
+    Attributes:
+        network: on the CPU, in eval mode.
+        checkpoint: the file that its weights were loaded from, as `FOLDER/FILE`: the best one, or what stands in for it.
+    """
+
+    network: Network
+    checkpoint: str
+
+
+def trained(run: OpenRun, warn: Warn = silent) -> Trained:
+    """The run's network with its best weights. Imports torch.
 
     Args:
         warn: told in a sentence where the best checkpoint is damaged and another one stands in for it.
@@ -112,7 +125,7 @@ def trained_network(run: OpenRun, warn: Warn = silent) -> Network:
         run.backbone, len(run.manifest.classes), pretrained=False, image_size=run.recipe.backbone.image_size, seed=run.recipe.seed
     )
     checkpoint.fill(network)
-    return network.eval()
+    return Trained(network=network.eval(), checkpoint=checkpoint.file)
 
 
 def device_of(run: OpenRun) -> torch.device:

@@ -3,7 +3,7 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.file_names import safe_names
 from desktop_ft.core.language import marked, tr
 from desktop_ft.data.picture_file import open_picture
+from desktop_ft.export.verify import check_writable
 from desktop_ft.jobs.answer_table import FOUND, MADE, MadeWith, ToldCopy, digest
 from desktop_ft.jobs.predicting import Prediction, inert
 from desktop_ft.jobs.running import Warn
@@ -51,6 +52,15 @@ class SortedCopies:
         atomic.make_folder(self._root)
         atomic.write(_sign(self._root, self._table), os.fsencode(self._table))
 
+    def must_be_writable(self) -> None:
+        """See that copies can be written, or the folders that they go into; none is made yet.
+
+        Raises:
+            UserError: they cannot.
+        """
+        there = next((folder for folder in (self._root, *self._root.parents) if os.path.lexists(folder)), self._root)
+        check_writable(_sign(there, self._table))
+
     def must_lie_apart(self, asked: Sequence[Path]) -> None:
         """Refuse to copy into what is asked about: the copies would be asked about in their turn.
 
@@ -63,7 +73,21 @@ class SortedCopies:
                 tr("Name a folder outside of them."),
             )
 
-    def add(self, prediction: Prediction, taken: set[bytes]) -> tuple[str, str]:
+    def to_be_made(self, predictions: Iterable[Prediction], taken: Container[bytes]) -> Iterator[ToldCopy]:
+        """The copies that adding `predictions` makes, in places where nothing is yet.
+
+        Args:
+            taken: as of `add`.
+        """
+        claimed = set[str]()
+        for each in predictions:
+            places = (place for place in self._places(each) if place not in claimed and digest(inert(place)) not in taken)
+            free = next((place for place in places if not os.path.lexists(self._root / place)), None)
+            if free is not None:
+                claimed.add(free)
+                yield ToldCopy(each.path, free, made=True)
+
+    def add(self, prediction: Prediction, taken: set[bytes], begun: Container[ToldCopy] = ()) -> tuple[str, str]:
         """Copy the picture; where to, from the root, `/`-separated, and whether it was `MADE` or `FOUND`. "" without an answer.
 
         A name that another picture has gets letters that come from this one's path, so that another try gives the same name. A
@@ -71,24 +95,32 @@ class SortedCopies:
 
         Args:
             taken: digests of the copies that other pictures have; this one's is added.
+            begun: what was about to be made where nothing was: there now, it was made.
 
         Raises:
             UnreadablePicture, OSError: the picture has gone. UserError: the copy cannot be written.
         """
         if prediction.problem:
             return "", ""
-        folder = self._folders[prediction.label] if prediction.sure else DONT_KNOW
-        atomic.make_folder(self._root / folder)
-        for name in _names(prediction.path):
-            place = f"{folder}/{name}"
+        folder = self._root / self._folder(prediction)
+        atomic.make_folder(folder)
+        for place in self._places(prediction):
             known = digest(inert(place))
-            if known not in taken and (how := self._copied(prediction.path, self._root / folder / name)):
+            if known not in taken and (how := self._copied(prediction.path, self._root / place)):
                 taken.add(known)
-                return place, how
+                return place, MADE if ToldCopy(prediction.path, place, made=True) in begun else how
         raise UserError(
-            tr("There is no name left for {file} in {folder}.", file=prediction.path.name, folder=self._root / folder),
+            tr("There is no name left for {file} in {folder}.", file=prediction.path.name, folder=folder),
             tr("Name another folder."),
         )
+
+    def _places(self, prediction: Prediction) -> Iterator[str]:
+        """Where the picture's copy may go, best first; nowhere without an answer."""
+        if not prediction.problem:
+            yield from (f"{self._folder(prediction)}/{name}" for name in _names(prediction.path))
+
+    def _folder(self, prediction: Prediction) -> str:
+        return self._folders[prediction.label] if prediction.sure else DONT_KNOW
 
     def _copied(self, source: Path, target: Path) -> str:
         """How `target` is a copy of `source` now; "" where something else has that name."""

@@ -62,6 +62,7 @@ class Checkpoint:
         statistics: what BatchNorm layers had when the epoch began, where it has begun; see `engine.statistics`.
         scaler: state of the loss scaler, where there is one (fp16).
         facts: what bit-identical results depend on besides: torch's version, threads, device, precision.
+        file: where it was loaded from, as `FOLDER/FILE`; not kept.
         note: a sentence for the person, where this is not the checkpoint that was asked for; not kept.
     """
 
@@ -71,6 +72,7 @@ class Checkpoint:
     statistics: Mapping[str, Tensor] = field(default_factory=dict)
     scaler: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
     note: str = ""
 
     def fill(self, network: nn.Module) -> None:
@@ -156,9 +158,9 @@ class CheckpointStore:
 
     @property
     def best(self) -> str:
-        """What `load("best")` would take, as `FOLDER/FILE`; "" where nothing is kept yet."""
+        """What `load("best")` takes unless it is damaged, as `FOLDER/FILE`; "" where nothing is kept yet."""
         index = self._read_index()
-        return f"{self._folder.name}/{index.entries('best')[0].file}" if index else ""
+        return self._named(index.entries("best")[0]) if index else ""
 
     @property
     def is_empty(self) -> bool:
@@ -187,7 +189,7 @@ class CheckpointStore:
         index = _after(before, entry, best)
         self._write_index(index)
         self._forget_all_but(index)
-        return f"{self._folder.name}/{name}"
+        return self._named(entry)
 
     def load(self, name: str) -> Checkpoint:
         """The checkpoint called "last" or "best"; where it is damaged the next one that is whole, with a `note` that says so.
@@ -208,11 +210,14 @@ class CheckpointStore:
             if problem:
                 notes.append(entry.damaged(problem))
                 continue
-            found = _unpacked(data, entry.file)
-            return replace(found, note=" ".join([*notes, entry.used]) if notes else "")
+            note = " ".join([*notes, entry.used]) if notes else ""
+            return replace(_unpacked(data, entry.file), file=self._named(entry), note=note)
         what = " ".join(notes) or tr("Nothing was saved yet.")
         said = tr("The run {name} has no usable checkpoint.", name=self._folder.parent.name)
         raise UserError(f"{said} {what}", tr("Train it again."))
+
+    def _named(self, entry: _Entry) -> str:
+        return f"{self._folder.name}/{entry.file}"
 
     def _problem(self, entry: _Entry) -> str:
         """What is wrong with the file of `entry`; "" if nothing."""

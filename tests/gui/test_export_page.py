@@ -326,6 +326,24 @@ def test_files_that_were_not_timed_are_told_of_and_not_as_none(export: ExportPag
     dialog.reject()
 
 
+def test_files_that_were_never_tried_here_are_not_the_fastest_nor_the_truest(export: ExportPage, judged: Path) -> None:  # noqa: F811
+    timed = {"slow": 9.0, "fast": 3.0}
+    for name, spent in timed.items():
+        told = report(judged, name, latency=(Latency(batch=1, milliseconds=spent),), changed_answers=int(spent))
+        RunFolder.open(judged).add_export_report(told)
+    RunFolder.open(judged).add_export_report(report(judged, "untried", accuracy=None, latency=(), unverified="Nobody can."))
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    shown = dialog.table.proxy
+    for title in ("1 picture, ms", "Changed answers"):
+        column = next(n for n in range(shown.columnCount()) if shown.headerData(n, Qt.Orientation.Horizontal) == title)
+        dialog.table.sortByColumn(column, Qt.SortOrder.AscendingOrder)
+        names = [shown.index(number, 0).data().removesuffix(" (gone)") for number in range(shown.rowCount())]
+        assert names == ["fast", "slow", "untried"]
+    dialog.reject()
+
+
 def test_each_point_says_which_file_it_is_and_each_colour_which_format(
     export: ExportPage,
     judged: Path,  # noqa: F811

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -213,17 +214,18 @@ def test_a_table_of_ours_is_begun_anew_whatever_has_become_of_it(model: Path, pi
     assert run(work).answered == asked, "its titles do"
 
 
-def test_a_file_of_the_persons_own_that_is_named_as_what_was_dropped_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
+def test_a_file_of_the_persons_own_that_is_named_as_what_lies_beside_stays(model: Path, pictures: Path, tmp_path: Path) -> None:
     work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv")
     run(work)
     before = work.out.read_bytes()
-    own = tmp_path / "a.csv.dropped"
-    own.write_text("mine")
-    for fresh in (False, True):
-        with pytest.raises(UserError, match=r"a\.csv\.dropped is no table of answers") as caught:
-            run(replace(work, fresh=fresh))
-        assert "Move it away" in caught.value.cure
-    assert own.read_text() == "mine" and work.out.read_bytes() == before
+    for own in (tmp_path / "a.csv.dropped", tmp_path / "a.csv.copying"):
+        own.write_text("mine")
+        for fresh in (False, True):
+            with pytest.raises(UserError, match=rf"{re.escape(own.name)} is no table of answers") as caught:
+                run(replace(work, fresh=fresh))
+            assert "Move it away" in caught.value.cure
+        assert own.read_text() == "mine" and work.out.read_bytes() == before
+        own.unlink()
 
 
 def test_a_row_that_was_changed_is_told(tmp_path: Path) -> None:
@@ -297,6 +299,7 @@ def test_a_table_is_not_asked_about(model: Path, pictures: Path, tmp_path: Path,
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "other.csv")).total == asked
     dropped = pictures / "killed.csv.dropped"
     dropped.write_bytes(out.read_bytes())
+    dropped.with_name("killed.csv.copying").write_bytes(out.read_bytes())
     dropped.with_name("killed.csv.state.json").write_bytes(own[1].read_bytes())
     assert run(BatchWork(model=model, paths=[pictures], out=tmp_path / "third.csv")).total == asked
     capsys.readouterr()
@@ -328,6 +331,38 @@ def test_copies_whose_rows_were_lost_are_found_again(model: Path, pictures: Path
     run(work)
     assert work.out.read_bytes().replace(b",found\n", b",made\n") == whole and set(out.rglob("*.png")) == copies
     assert not unfinished.exists()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_copies_that_were_left_without_rows_are_known_as_ours(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    out = tmp_path / "sorted"
+    work = BatchWork(model=model, paths=[pictures], out=out / "answers.csv", sort_into=out)
+    run(once := replace(work, out=tmp_path / "once.csv", sort_into=tmp_path / "once"))
+    there = rows(once.out)[CHUNK + 9]
+    mine = out / there["copied to"]
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(Path(there["file"]).read_bytes())
+    add: Callable[..., None] = AnswerTable.add
+
+    def full(table: AnswerTable, given: list[tuple[str, ...]]) -> None:
+        if len(table._files) >= CHUNK:
+            raise UserError("The disk is full.", "Free some space.")
+        add(table, given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch_predicting.AnswerTable, "add", full)
+        with pytest.raises(UserError, match="The disk is full"):
+            run(work)
+    assert len(rows(work.out)) == CHUNK and len(list(out.rglob("*.png"))) > CHUNK + 9, "copies of which no row tells"
+    told = list[str]()
+    replace(work, fresh=fresh, threshold=0.8 if fresh else None).run(Tally(), warn=told.append)
+    assert set(out.rglob("*.png")) == sorted_copies(work) | {mine} and not told
+    assert fresh or [out / row["copied to"] for row in rows(work.out) if row["copy"] == "found"] == [mine]
+    assert not list(out.glob("*.copying"))
+    replace(work, fresh=True, sort_into=None).run(Tally())
+    assert list(out.rglob("*.png")) == [mine]
 
 
 def sorted_copies(work: BatchWork) -> set[Path]:
@@ -390,6 +425,41 @@ def test_how_far_the_taking_away_has_come_is_told_before_the_first_answer(model:
     work.run(Tally(), progress=lambda *what: told.append(what))
     phases = {what: (done, total) for what, done, total in told}
     assert list(phases.values())[1:] == [(copies, copies), (copies + 1, copies + 1)], "one picture is empty"
+
+
+@pytest.mark.parametrize("refused", ["no file", "no folder"])
+def test_what_is_refused_drops_nothing(
+    model: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: str
+) -> None:
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted")
+    run(work)
+    before, copies = work.out.read_bytes(), sorted_copies(work)
+    (empty := tmp_path / "empty").mkdir()
+    (taken := tmp_path / "taken").touch()
+    asked, target = (empty, tmp_path / "sorted") if refused == "no file" else (pictures, taken)
+    assert main(["predict", str(model), str(asked), "--sort-into", str(target), "--out", str(work.out), "--fresh"]) == 2
+    assert str(empty if refused == "no file" else taken) in capsys.readouterr().err
+    assert work.out.read_bytes() == before and all(copy.is_file() for copy in copies)
+    assert run(work).answered == 0
+
+
+def test_a_model_that_cannot_answer_drops_nothing(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(ByName):
+        def answer(self, paths: Iterable[Path]) -> Iterator[PictureAnswer]:
+            for path in paths:
+                raise UserError(f"{path.name} cannot be computed.", "Export the model again.")
+            yield from ()
+
+    work = BatchWork(model=model, paths=[pictures], out=tmp_path / "a.csv", sort_into=tmp_path / "sorted", fresh=True)
+    run(work)
+    before, copies = work.out.read_bytes(), sorted_copies(work)
+    with monkeypatch.context() as patched:
+        patched.setattr(predicting, "exported_model", lambda path: Broken())
+        with pytest.raises(UserError, match="cannot be computed"):
+            run(work)
+    assert work.out.read_bytes() == before and all(copy.is_file() for copy in copies)
 
 
 @pytest.mark.parametrize("target", ["two", None])
@@ -576,8 +646,6 @@ def test_killed_again_and_again_it_ends_with_the_table_of_one_that_was_not(
         child.wait()
     assert begun("often").wait() == 0
     once, often = rows(tmp_path / "once" / "answers.csv"), rows(tmp_path / "often" / "answers.csv")
-    for row in (*once, *often):
-        del row["copy"]  # one that was made just before a kill is found again
     assert Counter(map(str, once)) == Counter(map(str, often)) and len(once) == count and killed
     roots = (tmp_path / "once", tmp_path / "often")
     copied = [sorted(path.relative_to(root) for path in root.rglob("*.*") if path.suffix != ".table") for root in roots]

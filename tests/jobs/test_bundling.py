@@ -115,6 +115,19 @@ def test_a_file_of_somebody_else_stays_and_is_told_before_the_work(
     assert not told and out.read_bytes() == before
 
 
+def test_a_bundle_is_replaced_until_somebody_adds_to_it(run: Path, tmp_path: Path, plugins: Plugins) -> None:
+    out, told = tmp_path / "model.zip", list[str]()
+    bundle_run(run, out, plugins)
+    bundle_run(run, out, plugins, warn=told.append)
+    assert "model.zip was there: replaced." in told
+    with ZipFile(out, "a") as packed:
+        packed.writestr("my_server.py", "the person's")
+    before = out.read_bytes()
+    with pytest.raises(UserError, match="is there already"):
+        bundle_run(run, out, plugins)
+    assert out.read_bytes() == before
+
+
 def test_what_a_person_saves_there_meanwhile_stays(run: Path, tmp_path: Path, plugins: Plugins) -> None:
     out = tmp_path / "model.zip"
     with pytest.raises(UserError, match=r"model\.zip was written by somebody else meanwhile"):

@@ -11,13 +11,19 @@ from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, TrainEvent
-from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_OWN, ExportSettings
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.data.model_files import bundle_programs
+from desktop_ft.data.scan import scan
 from desktop_ft.engine.control import RunControl
+from desktop_ft.export.metadata import CHECKPOINT
 from desktop_ft.jobs.exporting import export_every, export_run, what_is_replaced
 from desktop_ft.jobs.run_list import remember
+from desktop_ft.jobs.running import open_run
 from desktop_ft.jobs.training import resume, train
+from desktop_ft.models.build import build_network
+from desktop_ft.models.checkpoint import Checkpoint, Progress
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.serving.conftest import write_model
@@ -67,11 +73,62 @@ def test_what_a_person_saves_there_meanwhile_stays(
     assert {each.name: each.read_bytes() for each in out.parent.iterdir()} == {"mine.w": b"the person's"}
 
 
-def packed(path: Path, *names: str) -> Path:
+@pytest.mark.parametrize("index_too", [False, True])
+def test_what_stands_in_for_a_damaged_best_checkpoint_is_told_as_itself(
+    recipe: Recipe, plugins: Plugins, tmp_path: Path, run: RunFolder, capsys: pytest.CaptureFixture[str], index_too: bool
+) -> None:
+    run.write_recipe(recipe)
+    run.write_manifest(scan(Path(recipe.dataset.folder)))
+    store = (opened := open_run(run.path, plugins)).store()
+    for epoch in (1, 2):
+        network = build_network(opened.backbone, 3, pretrained=False, image_size=32, seed=epoch)
+        at = Progress(epoch=epoch, best_epoch=0)
+        store.save(Checkpoint(model=network.state_dict(), optimizer={}, progress=at), best=epoch == 1)
+    best, index, last = run.path / store.best, run.checkpoints / "index.json", store.load("last").file
+    kept = {file: file.read_bytes() for file in (best, index)}
+    told, out = list[str](), tmp_path / "model.w"
+
+    def write(job: ExportJob) -> None:
+        told.append(job.metadata[CHECKPOINT])
+        whole(job)
+
+    def exported_from() -> str:
+        export_run(run.path, out, plugins, settings=ExportSettings(format="whole"))
+        return told[-1]
+
+    plugins.exporters.add(Exporter(name="whole", title="W", suffix=".w", write=write, unverified="Nobody can."), "other")
+    best.write_bytes(b"damaged")
+    if index_too:
+        index.write_bytes(b"damaged")
+    picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
+    command = ["predict", str(run.path), str(picture), "--out", str(tmp_path / "a.csv")]
+    assert exported_from() == Path(last).name
+    assert main(command) == main(command) == 0
+    for file, content in kept.items():
+        file.write_bytes(content)
+    assert exported_from() == best.name != Path(last).name
+    assert main(command) == 2 and "was made with another model" in capsys.readouterr().err
+
+
+def packed(path: Path, *names: str | zipfile.ZipInfo) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:
             archive.writestr(name, "content")
     return path
+
+
+def bundled(but: str = "") -> list[str | zipfile.ZipInfo]:
+    """What a bundle holds, as it is written: without a date. The file `but` is dated, as one that somebody has packed."""
+    return [zipfile.ZipInfo(name) if name != but else name for name in (*BUNDLE_OWN, *bundle_programs())]
+
+
+@pytest.mark.parametrize(("command", "cure"), [("exports", "Add --every"), ("export", "another --precision")])
+def test_a_drop_that_is_allowed_to_nothing_is_refused(
+    run: RunFolder, capsys: pytest.CaptureFixture[str], command: str, cure: str
+) -> None:
+    assert main([command, str(run.path), "--largest-drop", "5"]) == 2
+    told = capsys.readouterr().err
+    assert "no drop to allow" in told and cure in told
 
 
 @pytest.fixture
@@ -89,15 +146,17 @@ def test_a_file_that_desktop_ft_did_not_write_stays(tmp_path: Path, run: RunFold
     (other := tmp_path / "other.pt2").write_bytes(b"of somebody else")
     photos = packed(tmp_path / "photos.zip", "a.jpg", "b.jpg")
     half = packed(tmp_path / "half.zip", "model.onnx", "MODEL_CARD.md")
+    more = packed(tmp_path / "more.zip", *bundled(), zipfile.ZipInfo("my_server.py"))
+    edited = packed(tmp_path / "edited.zip", *bundled(but="python/predict.py"))
     (among_ours := run.exports / "notes.pt2").write_bytes(b"of the person")
-    for file in (photos, half, foreign, text, other, among_ours):
+    for file in (photos, half, more, edited, foreign, text, other, among_ours):
         with pytest.raises(UserError, match="is there already") as told:
             what_is_replaced(file, run, AS_IT_IS)
         assert "Choose another name" in told.value.cure
 
 
 def test_what_desktop_ft_wrote_is_replaced_and_told(tmp_path: Path, run: RunFolder) -> None:
-    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", "MODEL_CARD.md", "export.json", "model.onnx", "x")]
+    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", *bundled())]
     (empty := tmp_path / "empty.onnx").touch()
     torch = ExportSettings(format="torch")
     (left := run.exports / torch.file_name(".pt2")).write_bytes(b"exported, and killed before its report was kept")

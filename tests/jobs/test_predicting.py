@@ -5,6 +5,7 @@ import resource
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from desktop_ft.export import checking
 from desktop_ft.jobs import predicting
 from desktop_ft.jobs.exported_file import evaluate_file, file_card
 from desktop_ft.jobs.predicting import Prediction, as_csv, as_float32, opened_model, predict
+from desktop_ft.jobs.running import Trained
 from desktop_ft.jobs.training import train
+from desktop_ft.models.network import Network
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.reliability import hostile_onnx
@@ -51,7 +54,7 @@ def test_an_answer_exactly_at_the_threshold_is_sure(
     asked = [torch.randn(1, 3, generator=torch.Generator().manual_seed(seed)) for seed in range(40)]
     picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
     for found in asked:
-        monkeypatch.setattr(predicting, "trained_network", lambda run, warn, found=found: Says(found))
+        monkeypatch.setattr(predicting, "trained", lambda run, warn, found=found: says(found))
         confidence = float(softmax(found.numpy()).max())
         run.write_threshold(Threshold(value=confidence, dataset="", subset="test", pictures=1, fingerprint=""))
         (answer,) = predict(run.path, [picture], plugins)
@@ -69,10 +72,14 @@ class Says(torch.nn.Module):
         return self.logits.expand(len(pictures), -1)
 
 
+def says(logits: torch.Tensor) -> Trained:
+    return Trained(network=cast(Network, Says(logits)), checkpoint="")
+
+
 def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
     run: RunFolder, recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "trained_network", lambda run, warn: Says(torch.tensor([[1.0, 0.0, 0.0]])))
+    monkeypatch.setattr(predicting, "trained", lambda run, warn: says(torch.tensor([[1.0, 0.0, 0.0]])))
     picture = next(Path(recipe.dataset.folder).glob("*/*.png"))
     mixed, only = tmp_path / "mixed", tmp_path / "only"
     for folder in (mixed, only):
@@ -94,7 +101,7 @@ def test_a_link_that_leaves_a_folder_is_told_and_not_followed(
 def test_links_to_folders_are_followed_inside_and_told_where_they_are_not(
     run: RunFolder, recipe: Recipe, plugins: Plugins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predicting, "trained_network", lambda run, warn: Says(torch.tensor([[1.0, 0.0, 0.0]])))
+    monkeypatch.setattr(predicting, "trained", lambda run, warn: says(torch.tensor([[1.0, 0.0, 0.0]])))
     content = next(Path(recipe.dataset.folder).glob("*/*.png")).read_bytes()
     photos, elsewhere = tmp_path / "asked", tmp_path / "elsewhere"
     for file in (photos / "sub" / "own.png", photos / ".kept apart" / "hidden.png", elsewhere / "out.png"):
