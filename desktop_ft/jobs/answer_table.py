@@ -59,9 +59,10 @@ class MadeWith:
         if self.threshold != other.threshold:
             raise UserError(tr("{table} was made with the threshold {value:g}.", value=self.threshold, **said), tr(_ANEW))
         if self.sorted_into != other.sorted_into:
-            where = self.sorted_into or tr("nowhere")
-            cure = tr(_SORTED, folder=self.sorted_into) if self.sorted_into else tr(_ANEW)
-            raise UserError(tr("The pictures of {table} were copied elsewhere: {where}.", where=where, **said), cure)
+            if not self.sorted_into:
+                raise UserError(tr("{table} was made without copies of its pictures.", **said), tr(_ANEW))
+            what = tr("The pictures of {table} were copied into {folder}.", folder=self.sorted_into, **said)
+            raise UserError(what, tr(_SORTED, folder=self.sorted_into))
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,7 +175,7 @@ def test_a_table_of_another_model_or_threshold_is_refused_and_untouched(model: P
     before = work.out.read_bytes()
     with pytest.raises(UserError, match=r"with the threshold 0\.5"):
         run(BatchWork(model=model, paths=[pictures], out=work.out, threshold=0.9))
-    with pytest.raises(UserError, match="copied elsewhere: nowhere"):
+    with pytest.raises(UserError, match="was made without copies of its pictures"):
         run(BatchWork(model=model, paths=[pictures], out=work.out, sort_into=tmp_path / "sorted"))
     with pytest.raises(UserError, match="another model"), AnswerTable(work.out, MODEL):
         pass
@@ -456,7 +456,7 @@ def test_a_model_that_cannot_answer_drops_nothing(
     run(work)
     before, copies = work.out.read_bytes(), sorted_copies(work)
     with monkeypatch.context() as patched:
-        patched.setattr(predicting, "exported_model", lambda path: Broken())
+        patched.setattr(predicting, "exported_model", lambda path, cancel: Broken())
         with pytest.raises(UserError, match="cannot be computed"):
             run(work)
     assert work.out.read_bytes() == before and all(copy.is_file() for copy in copies)
