@@ -142,7 +142,8 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], what: str, name: str, o
     if difference := _difference(into, tensors):
         cure = tr("Choose a file that was made with this network, or another backbone; nothing was loaded.")
         raise UserError(tr("{file} does not fit {name}: {difference}.", file=what, name=name, difference=difference), cure)
-    if bad := next((key for key, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None):
+    # A bound that binds nothing is infinite in the network, too.
+    if bad := next((key for key, each in tensors.items() if not bool((torch.isfinite(each) | (each == into[key])).all())), None):
         raise UserError(
             tr("{file} for {name} holds values that are not numbers, in {tensor}.", file=what, name=name, tensor=bad),
             tr("Take another file."),

@@ -177,6 +177,7 @@ MISFITS = {
         lambda tensors: tensors | {"3.weight": torch.ones(8, 4, 1, 1)},
         r"1 tensors of another shape \(3\.weight is 8×4×1×1, not 8×4×3×3\)",
     ),
+    "infinite": (lambda tensors: tensors | {"3.bias": torch.full((8,), torch.inf)}, "not numbers, in 3.bias"),
     "not a number": (lambda tensors: tensors | {"3.bias": torch.full((8,), torch.nan)}, "not numbers, in 3.bias"),
 }
 
@@ -190,6 +191,19 @@ def test_own_weights_that_do_not_fit_are_refused_with_the_difference(
     with pytest.raises(UserError, match=told) as refused:
         build_network(tiny_backbone(), 3, pretrained=True, own_weights=path)
     assert "own.safetensors" in refused.value.what
+
+
+def test_a_bound_that_binds_nothing_may_be_infinite(tmp_path: Path) -> None:
+    plain = tiny_backbone()
+
+    def build() -> torch.nn.Module:
+        module = plain.build()
+        module.register_buffer("bound", torch.tensor(torch.inf))
+        return module
+
+    path = save_safetensors(build().state_dict(), tmp_path / "own.safetensors")
+    network = build_network(replace(plain, build=build), 3, pretrained=True, own_weights=path)
+    assert network.backbone.get_buffer("bound") == torch.inf
 
 
 def test_half_precision_files_fill_whole_precision_networks(published: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
