@@ -194,7 +194,7 @@ class ExportPage(Page):
 
     def _show_proof(self, report: ExportReport | None) -> None:
         under_way = not self.progress.isHidden()  # what comes of that is another file's proof
-        shown = report is not None and self.notice.text == "" and not under_way
+        shown = report is not None and not (self.notice.tells_of_error or under_way)
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)

@@ -257,6 +257,43 @@ def test_the_proof_tells_accuracy_and_time_and_goes_while_another_file_is_writte
     assert export.proof_text.isVisible(), "a file that was not replaced is still proven"
 
 
+def test_what_is_only_said_leaves_the_proof_in_sight_and_an_error_does_not(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    (judged / "exports" / "model.ncnn.zip").touch()
+    window.session.state.set_export(report(judged, "model.ncnn.zip", settings=ExportSettings(format="ncnn")))
+    photo = next((judged.parent / "colours" / "light").glob("*.png"))
+    assert dropped(window, photo) and "no exported model yet" in export.notice.text
+    export.file.setText(str(judged / "other.onnx"))
+    choose(export, "precision", FilePrecision.INT8)  # draws the page anew
+    assert export.proof_title.isVisible() and export.proof_text.isVisible()
+    click(export.export)  # of a run without a model, which fails
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    failed = export.notice.text
+    assert failed and "no exported model yet" not in failed and not export.proof_text.isVisible()
+    click(export.export)
+    assert not export.notice.text, "it was about the export before"
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+
+
+@pytest.mark.slow
+def test_a_file_that_replaces_another_is_proven_in_sight(window: MainWindow, run: Path, qtbot: QtBot) -> None:  # noqa: F811
+    window.session.runs.open(run)
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    RunFolder.open(run).add_export_report(report(run, "model.onnx", settings=ExportSettings(precision=FilePrecision.INT8)))
+    (run / "exports" / "model.onnx").touch()
+    click(export.export)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
+    assert "replaced (it was int8)" in export.notice.text
+    assert export.proof_title.isVisible() and export.proof_text.isVisible()
+    assert "it knows" in export.proof_text.text() and "Photos answered at once here" in export.proof_text.text()
+
+
 def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPage, window: MainWindow) -> None:
     from desktop_ft.api import Exporter
 
