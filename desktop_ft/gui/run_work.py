@@ -52,9 +52,9 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
         in English; `given_up` says what is kept of one that was cancelled.
 
-    `bundled` tells which .zip was written. `done_elsewhere` says what became of work on a run that is not shown any more;
-    `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with
-    each `progressed` there may be more.
+    `bundled` tells the proof of what a .zip holds that was written. `done_elsewhere` says what became of work on a run that is
+    not shown any more; `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last,
+    as they come: with each `progressed` there may be more.
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
@@ -286,11 +286,11 @@ class RunWork(QObject):
         """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
         plugins, news = self._plugins, self._news
 
-        def work(report: Report, cancel: threading.Event) -> Path:
-            jobs.bundling.bundle_run(
+        def work(report: Report, cancel: threading.Event) -> _Bundled:
+            proof = jobs.bundling.bundle_run(
                 run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
-            return out
+            return _Bundled(proof)
 
         self._begin(_EXPORTING, work)
         self._about = run
@@ -365,15 +365,16 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
-        if isinstance(value, jobs.evaluating.Judged | ExportReport) and self._about != self._state.run:
-            self._tell_elsewhere(value)  # another run, or none, is shown meanwhile
+        if isinstance(value, jobs.evaluating.Judged | ExportReport | _Bundled) and self._about != self._state.run:
+            # Another run, or none, is shown meanwhile.
+            self._tell_elsewhere(value.proof if isinstance(value, _Bundled) else value)
             return
         if isinstance(value, jobs.evaluating.Judged):
             self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
-        elif isinstance(value, Path):
-            self.bundled.emit(value)
+        elif isinstance(value, _Bundled):
+            self.bundled.emit(value.proof)
 
     def _tell_elsewhere(self, value: jobs.evaluating.Judged | ExportReport) -> None:
         name = self._about.name if self._about is not None else ""
@@ -465,6 +466,13 @@ def _in(news: list[_News], report: Report) -> PhaseProgress:
         report(done, total)
 
     return tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundled:
+    """The proof of what is in a .zip, which is no export of the run that is kept."""
+
+    proof: ExportReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,13 +206,23 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
+    RunFolder.open(run).add_export_report(other := report(run, "other.onnx"))
+    (run / "exports" / "other.onnx").touch()
+    window.session.state.set_export(other)
+    assert "other.onnx" in export.proof_text.text()
     out = tmp_path / "mine.zip"
     monkeypatch.setattr("desktop_ft.gui.export_page.choose_new_file", lambda *given: out)
     click(export.bundle)
     assert dropped(window, tmp_path) and "is under way. Wait for it" in export.notice.text
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
-    assert out.is_file() and "mine.zip" in export.notice.text and "under way" not in export.notice.text
-    assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
+    assert out.is_file() and not export.notice.text
+    assert export.proof_title.text().startswith("Proven") and export.proof_title.property("level") == "good"
+    told = export.proof_text.text()
+    assert export.proof_text.isVisible() and str(out) in told and "other.onnx" not in told
+    assert "it knows" in told and "Photos answered at once here" in told, "of the bundle's own model"
+    assert "other.onnx answers" in export.trying.reason.text(), "a bundle is no model to ask"
+    window.session.state.set_export(other)
+    assert "other.onnx" in export.proof_text.text() and str(out) not in export.proof_text.text()
 
 
 def test_the_newest_onnx_file_that_is_there_is_tried_whatever_was_exported_last(
