@@ -36,7 +36,7 @@ _OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
-_EVERY = marked("Exporting every precision")
+_EVERY = marked("Exporting every format and precision")
 _KEPT = {
     EVALUATING: marked("The evaluation was cancelled: nothing of it is kept, and the results from before stay."),
     ASKING: marked("Cancelled. The answers that came before are kept here."),
@@ -111,6 +111,16 @@ class RunWork(QObject):
     def part(self) -> str:
         """Which part of the work is under way, in the person's language; "" where it has none."""
         return self._news[0][0]
+
+    @property
+    def exporting(self) -> Path | None:
+        """The run that is exported just now, to whatever files; None while none is."""
+        return self._about if self.busy in (_EXPORTING, _EVERY) else None
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the work under way was asked to end."""
+        return self._task is not None and self._task.cancel.is_set()
 
     @property
     def news(self) -> _News:
@@ -250,8 +260,8 @@ class RunWork(QObject):
         def work(report: Report, cancel: threading.Event) -> jobs.evaluating.Judged:
             return jobs.evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
-        self._begin(EVALUATING, work)
-        self._about, self._judged = run, folder
+        self._begin(EVALUATING, work, run)
+        self._judged = folder
 
     def export(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to `out` and prove it."""
@@ -262,8 +272,7 @@ class RunWork(QObject):
                 run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
 
-        self._begin(_EXPORTING, work)
-        self._about = run
+        self._begin(_EXPORTING, work, run)
 
     def export_every(self, run: Path, largest_drop: float) -> None:
         """Write the run's model in every precision of every format, and prove each; `largest_drop` in percentage points."""
@@ -279,8 +288,7 @@ class RunWork(QObject):
                 warn=self._warnings.append,
             )[0]
 
-        self._begin(_EVERY, work)
-        self._about = run
+        self._begin(_EVERY, work, run)
 
     def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
@@ -292,8 +300,7 @@ class RunWork(QObject):
             )
             return _Bundled(proof)
 
-        self._begin(_EXPORTING, work)
-        self._about = run
+        self._begin(_EXPORTING, work, run)
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask a model, an exported file or a run, about pictures and folders."""
@@ -352,10 +359,10 @@ class RunWork(QObject):
         self._asked, self._told_before = change.after(waits), len(self._live.history.replanned)
         self.replanned.emit(change, training)
 
-    def _begin(self, what: str, work: Work) -> None:
+    def _begin(self, what: str, work: Work, about: Path | None = None) -> None:
         if self._task is not None:
             raise UserError(tr("{work} is still under way.", work=tr(self.busy)), tr("Wait for it, or cancel it first."))
-        self.busy, self._warnings = what, []
+        self.busy, self._about, self._warnings = what, about, []
         self._task = self._worker.run(
             work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
+from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
 from desktop_ft.gui.export_page import ExportPage
@@ -173,8 +174,12 @@ def test_every_precision_is_written_and_proven_from_the_window(
     click(export.compare)
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None
+    assert not dialog.cancel.isVisible() and "Nothing was exported" in dialog.nothing.text()
     click(dialog.every)
-    assert not dialog.every.isEnabled() and dialog.reason.text()
+    assert not dialog.every.isEnabled() and dialog.reason.text() and dialog.cancel.isVisible()
+    assert "Nothing was exported" not in dialog.nothing.text()
+    seen = list[int]()
+    window.session.runs.progressed.connect(lambda done, total: seen.append(dialog.table.rows.rowCount()))
     (some := tmp_path / "some").mkdir()
     sent = dropped(window, some)
     assert sent and "is under way. Wait for it" in export.notice.text
@@ -190,7 +195,43 @@ def test_every_precision_is_written_and_proven_from_the_window(
     assert {"model.onnx", "model-float16.onnx"} <= written
     assert {known.settings.largest_drop for known in RunFolder.open(run).export_reports} == {20}
     assert dialog.table.rows.rowCount() == len(written)
+    assert {0, 1, len(written) - 1} <= set(seen), "each comes as it is finished"
     assert all((run / "exports" / name).is_file() for name in written)
+    dialog.reject()
+
+
+def test_what_exports_every_precision_can_be_cancelled_where_it_was_begun(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    go_on = threading.Event()
+
+    def export_every(run: Path, *_: object, cancel: threading.Event, **__: object) -> None:  # noqa: F811
+        RunFolder.open(run).add_export_report(report(run, "model.onnx"))
+        (run / "exports" / "model.onnx").touch()
+        go_on.wait(LONG)
+        if cancel.is_set():
+            raise Cancelled
+
+    monkeypatch.setattr("desktop_ft.jobs.exporting.export_every", export_every)
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    assert not dialog.cancel.isVisible() and "Nothing was exported" in dialog.nothing.text()
+    click(dialog.every)
+    try:
+        assert dialog.cancel.isVisible() and "as soon as it is proven" in dialog.nothing.text()
+        click(dialog.cancel)
+        assert not dialog.cancel.isEnabled() and dialog.reason.text() == "Stopping…"
+    finally:
+        go_on.set()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert "The files that were proven before are kept" in export.notice.text
+    assert not dialog.cancel.isVisible() and dialog.every.isEnabled() and not dialog.reason.text()
+    assert dialog.table.rows.rowCount() == 1, "what was finished before is kept"
     dialog.reject()
 
 
