@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -397,8 +398,16 @@ class RunWork(QObject):
             self.done_elsewhere.emit(tr("The export of the run {name} was refused: it answers otherwise.", name=name))
 
     def _cancelled(self) -> None:
+        some_may_be_there = self.busy == _EVERY and self._about == self._state.run
         self.given_up.emit(tr(_KEPT[self.busy]))
         self._over()
+        if some_may_be_there and self._about is not None:
+            self._show_last_export(self._about)
+
+    def _show_last_export(self, run: Path) -> None:
+        with suppress(UserError):  # that it is damaged is told where the run is opened
+            if exports := RunFolder.open(run).export_reports:
+                self._state.set_export(exports[-1])
 
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.

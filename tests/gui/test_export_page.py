@@ -232,6 +232,8 @@ def test_what_exports_every_precision_can_be_cancelled_where_it_was_begun(
     assert "The files that were proven before are kept" in export.notice.text
     assert not dialog.cancel.isVisible() and dialog.every.isEnabled() and not dialog.reason.text()
     assert dialog.table.rows.rowCount() == 1, "what was finished before is kept"
+    assert "model.onnx" in export.proof_text.text() and export.proof_text.isVisible()
+    assert "model.onnx answers" in export.trying.reason.text()
     dialog.reject()
 
 
