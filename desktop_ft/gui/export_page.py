@@ -107,6 +107,7 @@ class ExportPage(Page):
         self._settings = AS_IT_IS
         self._shown = self._part = ""
         self._askable: tuple[ExportReport, ...] = ()
+        self._of_bundle: ExportReport | None = None
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
         self.progress.cancelled.connect(session.runs.cancel)
@@ -141,7 +142,7 @@ class ExportPage(Page):
         self.bundle.setEnabled(not reason)
         self.compare.setEnabled(self._session.state.run is not None)
         self.reason.setVisible(bool(reason))
-        self._show_proof(self._session.state.export)
+        self._show_proof(self._of_bundle or self._session.state.export)
         self.trying.refresh()
 
     def _fill_formats(self) -> None:
@@ -194,7 +195,7 @@ class ExportPage(Page):
 
     def _show_proof(self, report: ExportReport | None) -> None:
         under_way = not self.progress.isHidden()  # what comes of that is another file's proof
-        shown = report is not None and self.notice.text == "" and not under_way
+        shown = report is not None and not (self.notice.tells_of_error or under_way)
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)
@@ -340,6 +341,7 @@ class ExportPage(Page):
             return None
 
     def _exported(self) -> None:
+        self._of_bundle = None
         self._look_for_models()
         self.trying.show_model()
         self.refresh()
@@ -369,8 +371,9 @@ class ExportPage(Page):
         if run is not None and out is not None:
             self._try(lambda: self._session.runs.bundle(run, out, self._settings))
 
-    def _bundled(self, out: Path) -> None:
-        self.notice.say(tr("The bundle is written and proven: {file}", file=words.printable(str(out))), "good")
+    def _bundled(self, report: ExportReport) -> None:
+        self._of_bundle = report
+        self.refresh()
 
     def _compare(self) -> None:
         if self._session.state.run is not None:

@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -99,6 +100,7 @@ _COLUMNS = (
 
 
 _NONE = marked("Nothing was exported from this run yet. Export it on the page behind this window.")
+_UNDER_WAY = marked("Each file comes here as soon as it is proven.")
 _NOT_TIMED = marked("None of these files was timed here. Export them again to see accuracy over latency.")
 _ALL_GONE = marked("The files that were exported from this run are gone. Export them again.")
 _FORGET = ActionSpec(
@@ -137,6 +139,7 @@ class ExportsDialog(QDialog):
         self._reports: tuple[ExportReport, ...] = ()
         self._gone: tuple[ExportReport, ...] = ()
         self._earlier: tuple[ExportReport, ...] = ()
+        self._part = ""
         self._shut = False
         self.notice = Notice()
         file, *others = _COLUMNS
@@ -172,10 +175,11 @@ class ExportsDialog(QDialog):
         self.photos.setAccessibleName(tr("Changed answers"))
         self.photos.itemActivated.connect(self._look)
         self.every = button(
-            tr("Export every precision"),
+            tr("Export every format and precision"),
             self._every,
             tip=tr("Writes the model in every precision of every format, next to what is there, and proves each."),
         )
+        self.cancel = button(tr("Cancel"), self._cancel)
         self.reason = label(role="muted")
         self.actions_ = local_actions((_FORGET,), self, self.table, session.theme)
         self._arrange()
@@ -183,7 +187,9 @@ class ExportsDialog(QDialog):
         runs, training = session.runs, session.training
         for signal in (runs.began, runs.progressed, runs.ended, training.started, training.ended):
             signal.connect(self._enable)
-        session.runs.ended.connect(self.refresh)  # of several files some may be there, whatever became of the others
+        runs.began.connect(self._draw)
+        runs.progressed.connect(self._look_for_more)
+        runs.ended.connect(self.refresh)  # of several files some may be there, whatever became of the others
         session.state.export_changed.connect(self.refresh)
         session.theme.changed.connect(self._draw)
         self.refresh()
@@ -255,18 +261,39 @@ class ExportsDialog(QDialog):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.measured)
         layout.addWidget(beside, 1)
-        layout.addLayout(row(self.every, self.reason, None, ActionButton(self.actions_[_FORGET.id]), close))
+        layout.addLayout(row(self.every, self.cancel, self.reason, None, ActionButton(self.actions_[_FORGET.id]), close))
 
     def _enable(self, *_: object) -> None:
-        busy, part = self._session.runs.busy, self._session.runs.part
-        reason = words.printable(part) or (tr("{work} is under way.", work=tr(busy)) if busy else "")
+        runs = self._session.runs
+        reason = words.printable(runs.part) or (tr("{work} is under way.", work=tr(runs.busy)) if runs.busy else "")
+        if runs.cancelling:
+            reason = tr("Stopping…")
         if self._session.training.running:
             reason = tr("Wait until the run is over.")
         self.every.setEnabled(not reason)
+        self.cancel.setVisible(self._is_exporting)
+        self.cancel.setEnabled(not runs.cancelling)
         self.reason.setText(reason)
 
     def _every(self) -> None:
         self._session.runs.export_every(self.run, self._allowed())
+
+    def _cancel(self) -> None:
+        self._session.runs.cancel()
+        self._enable()
+
+    @property
+    def _is_exporting(self) -> bool:
+        return self._session.runs.exporting == self.run
+
+    def _look_for_more(self, *_: object) -> None:
+        """With each part of the work that begins, a file may have been finished before."""
+        if self._part == (part := self._session.runs.part):
+            return
+        self._part = part
+        with suppress(UserError):  # that it is damaged is told when the work is over
+            if RunFolder.open(self.run).export_reports != self._reports:
+                self.refresh()
 
     def _named(self, report: ExportReport) -> str:
         name = words.printable(Path(report.file).name)
@@ -274,7 +301,7 @@ class ExportsDialog(QDialog):
             return tr("{name} (gone)", name=name)
         return tr("{name} (of an earlier state)", name=name) if report in self._earlier else name
 
-    def _draw(self) -> None:
+    def _draw(self, *_: object) -> None:
         if self._shut:
             return
         there = [report for report in self._reports if report not in self._gone]
@@ -283,7 +310,7 @@ class ExportsDialog(QDialog):
         self.key.setVisible(bool(drawn))
         self.formats.setVisible(bool(drawn))
         self.nothing.setVisible(not drawn)
-        self.nothing.setText(tr(_NOT_TIMED if there else _ALL_GONE if self._reports else _NONE))
+        self.nothing.setText(tr(self._why_none(there)))
         colour_plot(self.plot, self._session.theme.colours)
         current = self.table.current()
         formats = sorted({report.settings.format for report in self._reports})
@@ -296,6 +323,14 @@ class ExportsDialog(QDialog):
         self._dots.setData(spots)
         self._draw_whiskers(drawn)
         self.plot.getPlotItem().getViewBox().autoRange(padding=0.1)
+
+    def _why_none(self, there: Sequence[ExportReport]) -> str:
+        """Why nothing is drawn of the files that are `there`."""
+        if there:
+            return _NOT_TIMED
+        if self._is_exporting:
+            return _UNDER_WAY
+        return _ALL_GONE if self._reports else _NONE
 
     def _draw_whiskers(self, drawn: Sequence[tuple[ExportReport, float]]) -> None:
         """Through each point, the 95 % interval of its accuracy."""

@@ -22,6 +22,7 @@ from desktop_ft.gui.network_chart import NetworkChart
 from desktop_ft.gui.network_facts import COLUMNS, LICENCE, PROBE, availability, facts, licence, weights
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.ranking_row import RankingRow
+from desktop_ft.gui.readiness import backbone_blocker
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, table
 from desktop_ft.gui.widgets import Notice, Page, Progress, button, card, label, letters_width, row, scrolled, splitter
@@ -54,9 +55,13 @@ class ModelPage(Page):
         self.cards.used.connect(self.use)
         self.ranking = RankingRow(session)
         self.header.addWidget(self.ranking.ask)
+        self.reason = label(role="muted", wrap=True)
+        self.reason.setProperty("level", "warn")
+        self.to_plugins = button(tr("Plugins…"), lambda: session.state.go("plugins"), tip=tr("Turn them on there."))
         panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(72, 28))
         for widget in (self.cards, self.ranking, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
+        self.body.addLayout(row(self.reason, self.to_plugins))
         self.body.addWidget(panels, 1)
         networks = session.networks
         networks.measuring_began.connect(self._measuring_began)
@@ -310,10 +315,12 @@ class ModelPage(Page):
         self.chart.set_current(offer.spec.name if isinstance(offer, Offer) else "")
         self.input.show_value(recipe.backbone)
         self._show_own(recipe.backbone.weights)
+        self._show_reason()
         if not isinstance(offer, Offer):
             self.name.setText(tr("No network picked"))
             self.name.setAccessibleName("")
             self.chosen.setText(tr("Pick a row to see its facts."))
+            self.chosen.show()
             return
         used = self._is_chosen(offer)
         self.name.setText(words.breakable(offer.spec.name))
@@ -333,6 +340,15 @@ class ModelPage(Page):
         amount = words.size(offer.spec.weights.bytes) if offer.spec.weights.bytes else ""
         fetch = tr("Download weights ({size})", size=amount) if amount else tr("Download weights")
         self.download.setText(tr("A download is under way") if networks.downloading else fetch)
+
+    def _show_reason(self) -> None:
+        """Of a network that nobody brings just now, what the page Train says. (What any other lacks stands by its facts.)"""
+        recipe, plugins = self._session.state.recipe, self._session.plugins
+        unknown = recipe.backbone.name not in plugins.backbones
+        blocker = backbone_blocker(recipe, plugins) if unknown else None
+        self.reason.setText(blocker.reason if blocker else "")
+        for widget in (self.reason, self.to_plugins):
+            widget.setVisible(unknown)
 
     def _show_own(self, path: str) -> None:
         self.own.setText(

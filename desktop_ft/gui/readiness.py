@@ -50,12 +50,13 @@ def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins)
             check_trainable(manifest, recipe.optimisation.batch_size)
         except UserError as error:
             yield Blocker(str(error), "data")
-    for found in (_backbone_blocker(recipe, plugins), _augmentation_blocker(recipe, plugins)):
+    for found in (backbone_blocker(recipe, plugins), _augmentation_blocker(recipe, plugins)):
         if found is not None:
             yield found
 
 
-def _backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
+def backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
+    """Why no run can start from the recipe's network; None when one can."""
     choice = recipe.backbone
     try:
         backbone = plugins.backbones.get(choice.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -36,7 +37,7 @@ _OF_A_RUN = ("results", "export")
 EVALUATING = marked("Evaluating")
 ASKING = marked("Asking the model")
 _EXPORTING = marked("Exporting and proving")
-_EVERY = marked("Exporting every precision")
+_EVERY = marked("Exporting every format and precision")
 _KEPT = {
     EVALUATING: marked("The evaluation was cancelled: nothing of it is kept, and the results from before stay."),
     ASKING: marked("Cancelled. The answers that came before are kept here."),
@@ -52,9 +53,9 @@ class RunWork(QObject):
     """The verbs of runs. One piece of background work at a time besides the training itself: `busy` and `began` name it
         in English; `given_up` says what is kept of one that was cancelled.
 
-    `bundled` tells which .zip was written. `done_elsewhere` says what became of work on a run that is not shown any more;
-    `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last, as they come: with
-    each `progressed` there may be more.
+    `bundled` tells the proof of what a .zip holds that was written. `done_elsewhere` says what became of work on a run that is
+    not shown any more; `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last,
+    as they come: with each `progressed` there may be more.
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
@@ -111,6 +112,16 @@ class RunWork(QObject):
     def part(self) -> str:
         """Which part of the work is under way, in the person's language; "" where it has none."""
         return self._news[0][0]
+
+    @property
+    def exporting(self) -> Path | None:
+        """The run that is exported just now, to whatever files; None while none is."""
+        return self._about if self.busy in (_EXPORTING, _EVERY) else None
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the work under way was asked to end."""
+        return self._task is not None and self._task.cancel.is_set()
 
     @property
     def news(self) -> _News:
@@ -250,8 +261,8 @@ class RunWork(QObject):
         def work(report: Report, cancel: threading.Event) -> jobs.evaluating.Judged:
             return jobs.evaluating.evaluate_run(run, plugins, folder, progress=report, cancel=cancel, warn=self._warnings.append)
 
-        self._begin(EVALUATING, work)
-        self._about, self._judged = run, folder
+        self._begin(EVALUATING, work, run)
+        self._judged = folder
 
     def export(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to `out` and prove it."""
@@ -262,8 +273,7 @@ class RunWork(QObject):
                 run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
 
-        self._begin(_EXPORTING, work)
-        self._about = run
+        self._begin(_EXPORTING, work, run)
 
     def export_every(self, run: Path, largest_drop: float) -> None:
         """Write the run's model in every precision of every format, and prove each; `largest_drop` in percentage points."""
@@ -279,21 +289,19 @@ class RunWork(QObject):
                 warn=self._warnings.append,
             )[0]
 
-        self._begin(_EVERY, work)
-        self._about = run
+        self._begin(_EVERY, work, run)
 
     def bundle(self, run: Path, out: Path, settings: ExportSettings) -> None:
         """Write the run's model to the .zip `out`, proven, with its card and programs that use it."""
         plugins, news = self._plugins, self._news
 
-        def work(report: Report, cancel: threading.Event) -> Path:
-            jobs.bundling.bundle_run(
+        def work(report: Report, cancel: threading.Event) -> _Bundled:
+            proof = jobs.bundling.bundle_run(
                 run, out, plugins, settings=settings, progress=_in(news, report), cancel=cancel, warn=self._warnings.append
             )
-            return out
+            return _Bundled(proof)
 
-        self._begin(_EXPORTING, work)
-        self._about = run
+        self._begin(_EXPORTING, work, run)
 
     def predict(self, model: Path, paths: Sequence[Path]) -> None:
         """Ask a model, an exported file or a run, about pictures and folders."""
@@ -352,10 +360,10 @@ class RunWork(QObject):
         self._asked, self._told_before = change.after(waits), len(self._live.history.replanned)
         self.replanned.emit(change, training)
 
-    def _begin(self, what: str, work: Work) -> None:
+    def _begin(self, what: str, work: Work, about: Path | None = None) -> None:
         if self._task is not None:
             raise UserError(tr("{work} is still under way.", work=tr(self.busy)), tr("Wait for it, or cancel it first."))
-        self.busy, self._warnings = what, []
+        self.busy, self._about, self._warnings = what, about, []
         self._task = self._worker.run(
             work, finished=self._done, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )
@@ -365,15 +373,16 @@ class RunWork(QObject):
         if self._warnings:
             self.warned.emit("\n".join(self._warnings))
         self._over()
-        if isinstance(value, jobs.evaluating.Judged | ExportReport) and self._about != self._state.run:
-            self._tell_elsewhere(value)  # another run, or none, is shown meanwhile
+        if isinstance(value, jobs.evaluating.Judged | ExportReport | _Bundled) and self._about != self._state.run:
+            # Another run, or none, is shown meanwhile.
+            self._tell_elsewhere(value.proof if isinstance(value, _Bundled) else value)
             return
         if isinstance(value, jobs.evaluating.Judged):
             self._state.set_evaluation(value.evaluation, self._judged, value.root)
         elif isinstance(value, ExportReport):
             self._state.set_export(value)
-        elif isinstance(value, Path):
-            self.bundled.emit(value)
+        elif isinstance(value, _Bundled):
+            self.bundled.emit(value.proof)
 
     def _tell_elsewhere(self, value: jobs.evaluating.Judged | ExportReport) -> None:
         name = self._about.name if self._about is not None else ""
@@ -389,8 +398,16 @@ class RunWork(QObject):
             self.done_elsewhere.emit(tr("The export of the run {name} was refused: it answers otherwise.", name=name))
 
     def _cancelled(self) -> None:
+        some_may_be_there = self.busy == _EVERY and self._about == self._state.run
         self.given_up.emit(tr(_KEPT[self.busy]))
         self._over()
+        if some_may_be_there and self._about is not None:
+            self._show_last_export(self._about)
+
+    def _show_last_export(self, run: Path) -> None:
+        with suppress(UserError):  # that it is damaged is told where the run is opened
+            if exports := RunFolder.open(run).export_reports:
+                self._state.set_export(exports[-1])
 
     def _fail(self, error: BaseException) -> None:
         # Told while pages still show whose work it was.
@@ -465,6 +482,13 @@ def _in(news: list[_News], report: Report) -> PhaseProgress:
         report(done, total)
 
     return tell
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundled:
+    """The proof of what is in a .zip, which is no export of the run that is kept."""
+
+    proof: ExportReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,7 @@ class TrainPage(Page):
         for signal in (state.recipe_changed, state.manifest_changed, session.opening.began, session.opening.ended):
             signal.connect(self.refresh)
         session.networks.download_ended.connect(self.refresh)
+        session.plugin_work.changed.connect(self.refresh)  # what the recipe names may have come or gone
         session.queue.changed.connect(self._show_waiting)
         self._show_waiting()
         self.refresh()

@@ -232,6 +232,11 @@ class Notice(QFrame):
         """What is said; "" when nothing is."""
         return "" if self.isHidden() else self._text.text()
 
+    @property
+    def tells_of_error(self) -> bool:
+        """Whether what is said is that something went wrong."""
+        return bool(self.text) and self.property("level") == "bad"
+
     def say(self, what: str, level: str = "") -> None:
         """Show `what`; level is "", good, warn or bad."""
         self._say(what, level, None, logged=self._logged)

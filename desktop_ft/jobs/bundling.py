@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,9 @@ def bundle_run(
     Args:
         settings: its precision and largest drop count.
 
+    Returns:
+        The proof of the model in it; its file, size and digest are the bundle's.
+
     Raises:
         UserError: as `export_run`; what is at `out` is untouched then.
     """
@@ -66,9 +71,12 @@ def bundle_run(
     atomic.make_folder(out.parent)
     replaced.must_be_as_it_was()
     atomic.write(out, content)
+    report = replace(report, file=str(out), bytes=len(content), sha256=hashlib.sha256(content).hexdigest(), modified_ns=0)
+    with suppress(OSError):  # somebody has taken it away already
+        report = replace(report, modified_ns=out.stat().st_mtime_ns)
     if replaced.told:
         warn(replaced.told)
-    return replace(report, file=str(out), bytes=len(content))
+    return report
 
 
 def _parts(run: Path, plugins: Plugins, model: bytes, report: ExportReport) -> Iterator[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
+from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings, FileInput, FilePrecision
 from desktop_ft.core.metrics import ChangedAnswer, ExportReport, Latency
 from desktop_ft.gui.export_page import ExportPage
@@ -173,8 +174,12 @@ def test_every_precision_is_written_and_proven_from_the_window(
     click(export.compare)
     dialog = export.findChild(ExportsDialog)
     assert dialog is not None
+    assert not dialog.cancel.isVisible() and "Nothing was exported" in dialog.nothing.text()
     click(dialog.every)
-    assert not dialog.every.isEnabled() and dialog.reason.text()
+    assert not dialog.every.isEnabled() and dialog.reason.text() and dialog.cancel.isVisible()
+    assert "Nothing was exported" not in dialog.nothing.text()
+    seen = list[int]()
+    window.session.runs.progressed.connect(lambda done, total: seen.append(dialog.table.rows.rowCount()))
     (some := tmp_path / "some").mkdir()
     sent = dropped(window, some)
     assert sent and "is under way. Wait for it" in export.notice.text
@@ -190,7 +195,45 @@ def test_every_precision_is_written_and_proven_from_the_window(
     assert {"model.onnx", "model-float16.onnx"} <= written
     assert {known.settings.largest_drop for known in RunFolder.open(run).export_reports} == {20}
     assert dialog.table.rows.rowCount() == len(written)
+    assert {0, 1, len(written) - 1} <= set(seen), "each comes as it is finished"
     assert all((run / "exports" / name).is_file() for name in written)
+    dialog.reject()
+
+
+def test_what_exports_every_precision_can_be_cancelled_where_it_was_begun(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    go_on = threading.Event()
+
+    def export_every(run: Path, *_: object, cancel: threading.Event, **__: object) -> None:  # noqa: F811
+        RunFolder.open(run).add_export_report(report(run, "model.onnx"))
+        (run / "exports" / "model.onnx").touch()
+        go_on.wait(LONG)
+        if cancel.is_set():
+            raise Cancelled
+
+    monkeypatch.setattr("desktop_ft.jobs.exporting.export_every", export_every)
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    assert not dialog.cancel.isVisible() and "Nothing was exported" in dialog.nothing.text()
+    click(dialog.every)
+    try:
+        assert dialog.cancel.isVisible() and "as soon as it is proven" in dialog.nothing.text()
+        click(dialog.cancel)
+        assert not dialog.cancel.isEnabled() and dialog.reason.text() == "Stopping…"
+    finally:
+        go_on.set()
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    assert "The files that were proven before are kept" in export.notice.text
+    assert not dialog.cancel.isVisible() and dialog.every.isEnabled() and not dialog.reason.text()
+    assert dialog.table.rows.rowCount() == 1, "what was finished before is kept"
+    assert "model.onnx" in export.proof_text.text() and export.proof_text.isVisible()
+    assert "model.onnx answers" in export.trying.reason.text()
     dialog.reject()
 
 
@@ -206,13 +249,23 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
+    RunFolder.open(run).add_export_report(other := report(run, "other.onnx"))
+    (run / "exports" / "other.onnx").touch()
+    window.session.state.set_export(other)
+    assert "other.onnx" in export.proof_text.text()
     out = tmp_path / "mine.zip"
     monkeypatch.setattr("desktop_ft.gui.export_page.choose_new_file", lambda *given: out)
     click(export.bundle)
     assert dropped(window, tmp_path) and "is under way. Wait for it" in export.notice.text
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
-    assert out.is_file() and "mine.zip" in export.notice.text and "under way" not in export.notice.text
-    assert not export.trying.ask.isEnabled(), "a bundle is no model to ask"
+    assert out.is_file() and not export.notice.text
+    assert export.proof_title.text().startswith("Proven") and export.proof_title.property("level") == "good"
+    told = export.proof_text.text()
+    assert export.proof_text.isVisible() and str(out) in told and "other.onnx" not in told
+    assert "it knows" in told and "Photos answered at once here" in told, "of the bundle's own model"
+    assert "other.onnx answers" in export.trying.reason.text(), "a bundle is no model to ask"
+    window.session.state.set_export(other)
+    assert "other.onnx" in export.proof_text.text() and str(out) not in export.proof_text.text()
 
 
 def test_the_newest_onnx_file_that_is_there_is_tried_whatever_was_exported_last(
@@ -255,6 +308,43 @@ def test_the_proof_tells_accuracy_and_time_and_goes_while_another_file_is_writte
     export.notice.clear()
     export.refresh()
     assert export.proof_text.isVisible(), "a file that was not replaced is still proven"
+
+
+def test_what_is_only_said_leaves_the_proof_in_sight_and_an_error_does_not(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    (judged / "exports" / "model.ncnn.zip").touch()
+    window.session.state.set_export(report(judged, "model.ncnn.zip", settings=ExportSettings(format="ncnn")))
+    photo = next((judged.parent / "colours" / "light").glob("*.png"))
+    assert dropped(window, photo) and "no exported model yet" in export.notice.text
+    export.file.setText(str(judged / "other.onnx"))
+    choose(export, "precision", FilePrecision.INT8)  # draws the page anew
+    assert export.proof_title.isVisible() and export.proof_text.isVisible()
+    click(export.export)  # of a run without a model, which fails
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    failed = export.notice.text
+    assert failed and "no exported model yet" not in failed and not export.proof_text.isVisible()
+    click(export.export)
+    assert not export.notice.text, "it was about the export before"
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+
+
+@pytest.mark.slow
+def test_a_file_that_replaces_another_is_proven_in_sight(window: MainWindow, run: Path, qtbot: QtBot) -> None:  # noqa: F811
+    window.session.runs.open(run)
+    export = page(window, "export")
+    assert isinstance(export, ExportPage)
+    window.session.state.go("export")
+    RunFolder.open(run).add_export_report(report(run, "model.onnx", settings=ExportSettings(precision=FilePrecision.INT8)))
+    (run / "exports" / "model.onnx").touch()
+    click(export.export)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
+    assert "replaced (it was int8)" in export.notice.text
+    assert export.proof_title.isVisible() and export.proof_text.isVisible()
+    assert "it knows" in export.proof_text.text() and "Photos answered at once here" in export.proof_text.text()
 
 
 def test_a_format_whose_plugin_goes_away_gives_way_to_the_first(export: ExportPage, window: MainWindow) -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
@@ -16,10 +16,12 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import places
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Aim, Speed
+from desktop_ft.core.recipe import BackboneChoice
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.network_facts import COLUMNS
 from desktop_ft.gui.readiness import blockers
+from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.backbones import offers
 from desktop_ft.models import fetching
 from desktop_ft.plugin_manager import turn
@@ -101,6 +103,40 @@ def test_a_network_whose_weights_are_fetched_by_hand_says_where_and_what_then(wi
     click(model.use_it)
     said = [each.reason for each in blockers(window.session.state.recipe, None, window.session.plugins)]
     assert any("are fetched by hand. Choose the file as weights of your own first." in reason for reason in said)
+
+
+def test_a_network_whose_plugin_is_off_is_told_of_as_on_the_page_train_and_there_is_a_way_to_plugins(
+    window: MainWindow, photos: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    session, model = window.session, model_page(window)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    assert not model.reason.isVisible() and not model.to_plugins.isVisible()
+    turn(session.plugins, "timm_backbones", on=True)
+    backbone = BackboneChoice(name="timm/vit_tiny_patch16_384.augreg_in21k_ft_in1k")
+    session.state.load(session.state.recipe.model_copy(update={"backbone": backbone}))
+    turn(session.plugins, "timm_backbones", on=False)
+    session.plugin_work.changed.emit()
+    session.state.go("train")
+    click(train.way)
+    assert session.state.page == "model"
+    assert model.reason.isVisible() and model.reason.text() == train.reason.text()
+    assert "It comes from the plugin timm_backbones, which is disabled. Turn it on" in model.reason.text()
+    click(model.to_plugins)
+    assert session.state.page == "plugins"
+    qtbot.waitUntil(lambda: session.plugin_work.can_begin)
+    session.plugin_work.turn("timm_backbones", on=True)
+    qtbot.waitUntil(lambda: backbone.name in session.plugins.backbones and session.plugin_work.can_begin, timeout=60_000)
+    session.state.go("model")
+    assert not model.reason.isVisible() and not model.to_plugins.isVisible() and current(model) == backbone.name
+
+
+def test_where_no_row_is_picked_it_says_what_to_do(window: MainWindow) -> None:
+    model = model_page(window)
+    model.table.setCurrentIndex(QModelIndex())
+    assert model.name.text() == "No network picked" and not model.use_it.isVisible()
+    assert model.chosen.isVisible() and "Pick a row" in model.chosen.text()
 
 
 def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None:

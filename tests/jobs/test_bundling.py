@@ -1,5 +1,6 @@
 """A bundle: all that a programmer needs, and nothing of this machine."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -59,7 +60,8 @@ def test_a_bundle_holds_the_proven_model_its_card_and_the_programs(run: Path, tm
     assert folder.evaluation is not None
     keep_threshold(run, plugins, picked(folder.evaluation, 0.6))
     report = bundle_run(run, tmp_path / "one.zip", plugins)
-    assert report.accepted and report.bytes == (tmp_path / "one.zip").stat().st_size
+    assert report.accepted and folder.exported(report) == tmp_path / "one.zip"
+    assert report.sha256 == hashlib.sha256((tmp_path / "one.zip").read_bytes()).hexdigest()
     assert not folder.export_reports, "what went into the bundle is no file of its own"
     with ZipFile(tmp_path / "one.zip") as packed:
         names = set(packed.namelist())
