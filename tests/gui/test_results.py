@@ -217,6 +217,7 @@ def test_a_run_that_got_no_further_than_its_start_says_so(window: MainWindow, ju
     start.write_recipe(new.recipe)
     assert new.evaluation is not None
     start.write_evaluation(new.evaluation)
+    (start.checkpoints / "index.json").write_text('{"best": {"file": "best.safetensors"}}')
     backbone = new.recipe.backbone.model_copy(update={"weights": str(start.path / "checkpoints" / "best.safetensors")})
     new.write_recipe(new.recipe.model_copy(update={"backbone": backbone}))
     assert "No better than its start: the run first had " in opened(window, judged).figures.text()
