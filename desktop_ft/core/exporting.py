@@ -60,9 +60,6 @@ class ExportSettings(Described):
 BUNDLE_SUFFIX = ".zip"
 BUNDLE_FILES = frozenset({"model.onnx", "MODEL_CARD.md", "export.json"})
 """What a bundle is known by, whatever somebody has put in besides."""
-BUNDLE_OWN = BUNDLE_FILES | {"labels.txt", "threshold.txt", "recipe.toml"}
-"""All that is written into it, but for the programs."""
-"""Files that every bundle holds."""
 
 AS_IT_IS = ExportSettings()
 """The exact model, as ONNX."""

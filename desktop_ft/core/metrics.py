@@ -312,6 +312,7 @@ class Evaluation:
         confusion: `confusion[i][j]` pictures of class i that were called class j.
         calibration_error: expected calibration error over 15 equal bins (Guo et al. 2017).
         answers: one a picture, in manifest order.
+        checkpoint: the name of the run's checkpoint that answered; "" in what older versions kept.
     """
 
     dataset: str
@@ -323,6 +324,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     calibration_error: float
     answers: tuple[Answer, ...]
+    checkpoint: str = ""
 
     @property
     def mistakes(self) -> tuple[Answer, ...]:

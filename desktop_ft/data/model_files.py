@@ -1,13 +1,13 @@
 """Files of models that are not opened as they are, told by what is in them."""
 
+import hashlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from desktop_ft import places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.exporting import BUNDLE_FILES, BUNDLE_OWN
+from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.language import tr
 from desktop_ft.data import files
 
@@ -20,9 +20,6 @@ _EXPORTS = (
 """How names in an archive end, one of them at least with each, and for what it was exported."""
 _MOST_BYTES = 1 << 20
 """Of an archive's list of files; that of a bundle or an export is far shorter, and the window waits for it."""
-
-BUNDLE_DATE = (1980, 1, 1, 0, 0, 0)
-"""The earliest that a .zip can hold: when it was packed is nobody's business, and equal content is packed alike."""
 
 
 class _Brief:
@@ -44,7 +41,7 @@ def not_opened(file: Path) -> UserError | None:
 
     Quick: an archive of more files than either holds is not looked through.
     """
-    names = [entry.filename for entry in _entries(file)]
+    names = [entry.filename for entry in _archive(file)[0]]
     if _holds(names, BUNDLE_FILES):
         return UserError(
             tr("{name} is a bundle of Desktop FT.", name=file.name), tr("Unpack it, and open the file model.onnx in it.")
@@ -59,33 +56,27 @@ def not_opened(file: Path) -> UserError | None:
 
 
 def is_packed_bundle(file: Path) -> bool:
-    """Whether `file` is a bundle just as Desktop FT writes them: one that somebody has added to, or packed, is theirs.
+    """Whether `file` is a bundle just as Desktop FT wrote it: one that somebody has added to, or packed, is theirs.
 
     As quick as `not_opened`.
     """
-    entries = _entries(file)
-    names = sorted(entry.filename for entry in entries)
-    return names == sorted([*BUNDLE_OWN, *bundle_programs()]) and all(entry.date_time == BUNDLE_DATE for entry in entries)
+    entries, mark = _archive(file)
+    return bool(entries) and mark == bundle_mark(entries)
 
 
-def bundle_programs() -> dict[str, Path]:
-    """What a bundle holds besides `BUNDLE_OWN`, by its name in there, and where that ships."""
-    programs = places.shipped("resources") / "bundle"
-    return {path.relative_to(programs).as_posix(): path for path in sorted(programs.rglob("*")) if path.is_file()}
+def bundle_mark(entries: Iterable[zipfile.ZipInfo]) -> bytes:
+    """What a bundle of these `entries` carries as its comment: a digest of them, so that it is known as it was written."""
+    told = "".join(sorted(f"{entry.filename} {entry.CRC:08x} {entry.file_size}\n" for entry in entries))
+    return b"Desktop FT bundle " + hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest().encode()
 
 
-def is_unpacked_bundle(folder: Path) -> bool:
-    """Whether `folder` holds what such a bundle holds."""
-    return all((folder / name).is_file() for name in BUNDLE_FILES)
-
-
-def _entries(file: Path) -> list[zipfile.ZipInfo]:
-    """What the archive `file` holds; nothing where it is none, or cannot be read: whoever opens it says what is wrong with it."""
+def _archive(file: Path) -> tuple[list[zipfile.ZipInfo], bytes]:
+    """What the archive `file` holds, and its comment; nothing where it is none, or cannot be read: whoever opens it says why."""
     try:
         with files.open_regular(file) as opened, zipfile.ZipFile(_Brief(opened)) as archive:
-            return archive.infolist()
+            return archive.infolist(), archive.comment
     except (files.NotAFile, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
-        return []
+        return [], b""
 
 
 def _holds(names: list[str], endings: Iterable[str]) -> bool:

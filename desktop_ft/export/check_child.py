@@ -123,21 +123,23 @@ def _latency(ask: Ask, facts: ModelFacts, path: Path) -> Iterator[tuple[int, flo
     for batch in (size for size in _BATCHES if size <= most):
         if batch * a_picture > _LONGEST_S:
             return
-        pictures = [picture] * batch
         try:
-            first = _seconds(ask, pictures)  # it prepares memory for its size, so it counts only where there is no time for more
+            took = _median(ask, [picture] * batch)
         except UserError:
-            if batch == 1:
-                raise
             return
-        times = list[float]()
-        while (spent := sum(times)) < _SPAN_S or len(times) < _CALLS:
-            if first + spent >= _MOST_S:
-                break
-            times.append(_seconds(ask, pictures))
-        median = statistics.median(times or [first])
-        a_picture = median / batch
-        yield batch, 1000 * median
+        a_picture = took / batch
+        yield batch, 1000 * took
+
+
+def _median(ask: Ask, pictures: list[Pixels]) -> float:
+    """The median time of a call, in seconds."""
+    first = _seconds(ask, pictures)  # it prepares memory for its size, so it counts only where there is no time for more
+    times = list[float]()
+    while (spent := sum(times)) < _SPAN_S or len(times) < _CALLS:
+        if first + spent >= _MOST_S:
+            break
+        times.append(_seconds(ask, pictures))
+    return statistics.median(times or [first])
 
 
 def _seconds(ask: Ask, pictures: list[Pixels]) -> float:

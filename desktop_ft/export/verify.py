@@ -35,8 +35,8 @@ RESIZING_TOLERANCE = 1e-2
 
 WRITING = marked("Writing the file, which may take minutes")
 
-_LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}-\w{8}")
-"""The folder beside an exported file in which it is made."""
+_LEFTOVER = re.compile(r"\.desktop-ft-[0-9a-f]{12}(-\w{8}|\.[\w.]+)")
+"""The folder beside an exported file in which it is made; older versions made it as a file."""
 
 _SHARES = {FilePrecision.FLOAT32: 1, FilePrecision.FLOAT16: 2, FilePrecision.INT8: 4}
 """How often a file of that precision fits into what the network takes in memory, about."""

@@ -76,7 +76,8 @@ class CameraDialog(QDialog):
             self.camera.stop()
             self.sight.show_nothing(tr("Connect a camera: it is found at once."))
             return
-        self.choice.setCurrentIndex(max(0, self.choice.findData(before)))
+        # Not findData: it takes bytes for the same only where they are one object.
+        self.choice.setCurrentIndex(list(names).index(before) if before in names else 0)
         if self.choice.currentData() != before:
             self._begin()
 
@@ -118,8 +119,9 @@ class CameraDialog(QDialog):
         self._ask()
 
     def _fail(self, error: BaseException) -> None:
-        """Ask no more: what cannot answer this frame cannot answer the next."""
+        """Ask and look no more: what cannot answer this frame cannot answer the next."""
         self._asking = True
+        self.camera.stop()
         self.answer.setText("")
         self.besides.setText("")
         self.notice.fail(error)

@@ -6,7 +6,8 @@ from PySide6.QtCore import QMimeData, QUrl
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.data.model_files import is_unpacked_bundle, not_opened
+from desktop_ft.data.model_files import not_opened
+from desktop_ft.runs.run_folder import is_unpacked_bundle
 
 _MOST_BYTES = 1 << 20
 _MOST_PATHS = 10_000

@@ -152,9 +152,17 @@ class AnswerTable:
         self._lines.append(b"".join(map(csv_line, (row[: len(self._titles)] for row in rows))).removesuffix(b"\n"), durable=True)
         self._remember(map(inert, row) for row in rows)
         self._without_row = [each for each in self._without_row if each.source not in self]
+        with suppress(OSError):  # a virus scanner may hold it; what has a row counts no more
+            self._forget_begun()
+
+    def _forget_begun(self) -> None:
+        """Drop the copies that have their row by now from what was begun."""
         if not self._without_row:
-            with suppress(OSError):  # a virus scanner may hold it; what has a row counts no more
-                self._copying.unlink(missing_ok=True)
+            self._copying.unlink(missing_ok=True)
+            return
+        left = b"".join(map(csv_line, (_SORTED_TITLES, *map(_copy_row, self._without_row))))
+        if self._copying.read_bytes().startswith(left):  # they came first: of pictures that have gone since
+            os.truncate(self._copying, len(left))
 
     def __enter__(self) -> "AnswerTable":
         if self._path.exists() and not self._path.is_file():

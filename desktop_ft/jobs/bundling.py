@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_SUFFIX, ExportSettings, FileInput
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.values import to_json
 from desktop_ft.core.words import printable
-from desktop_ft.data.model_files import BUNDLE_DATE, bundle_programs
+from desktop_ft.data.model_files import bundle_mark
 from desktop_ft.export.checking import Progress
 from desktop_ft.export.verify import check_writable
 from desktop_ft.jobs.exporting import export_run, nobody, what_is_replaced
@@ -30,6 +31,8 @@ from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder
 
 _MODEL = "model.onnx"
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a .zip can hold: when it was packed is nobody's business, and equal content is packed alike."""
 
 
 def bundle_run(
@@ -89,8 +92,10 @@ def _parts(run: Path, plugins: Plugins, model: bytes, report: ExportReport) -> I
     yield "MODEL_CARD.md", card.encode("utf-8", "replace")
     yield "recipe.toml", recipe.portable().to_toml().encode("utf-8", "surrogateescape")
     yield "export.json", to_json(replace(report, worst_path="", changed=()))
-    for name, path in bundle_programs().items():
-        yield name, path.read_bytes()
+    programs = places.shipped("resources") / "bundle"
+    for path in sorted(programs.rglob("*")):
+        if path.is_file() and path.parent.name != "__pycache__":  # compiled at an install, it names a path of this machine
+            yield path.relative_to(programs).as_posix(), path.read_bytes()
 
 
 def _on_a_line(name: str) -> str:
@@ -101,5 +106,6 @@ def _zipped(parts: Iterator[tuple[str, bytes]]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in parts:
-            packed.writestr(zipfile.ZipInfo(name, BUNDLE_DATE), content, zipfile.ZIP_DEFLATED)
+            packed.writestr(zipfile.ZipInfo(name, _DATE), content, zipfile.ZIP_DEFLATED)
+        packed.comment = bundle_mark(packed.infolist())
     return file.getvalue()

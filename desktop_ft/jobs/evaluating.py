@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -88,9 +88,9 @@ def evaluate_run(
         samples, subset = understood(given, opened.manifest.classes, opened.recipe.dataset, warn), marked("all")
         warn_of_learned(opened.manifest, samples, warn)
         _warn_of_looked_at(opened, samples, warn)
-    network = trained(opened, warn).network
+    answering = trained(opened, warn)
     logits = logits_of(
-        network,
+        answering.network,
         [Path(given.root) / sample.path for sample in samples],
         opened.rule,
         device=device_of(opened),
@@ -99,6 +99,7 @@ def evaluate_run(
     )
     dataset = Path(given.source).name
     evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=dataset, subset=subset)
+    evaluation = replace(evaluation, checkpoint=answering.checkpoint)
     if folder is None:
         opened.folder.write_evaluation(evaluation)
         write_report(opened, warn)

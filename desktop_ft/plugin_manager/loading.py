@@ -40,6 +40,7 @@ class PluginState(StrEnum):
     MISNAMED = marked("misnamed")
 
 
+_NOT_LOADED = (PluginState.STOPPED, PluginState.FAILED, PluginState.INCOMPATIBLE)
 _CAN_BE_TURNED_ON = (PluginState.DISABLED, PluginState.STOPPED, PluginState.FAILED)
 
 
@@ -137,8 +138,10 @@ class Plugins:
         return str(sorted((each.name, each.origin, each.version, each.fingerprint) for each in found))
 
     def failed_at(self, hook: str) -> list[PluginRecord]:
-        """The plugins that are on, would bring something at the `hook`, and could not be loaded."""
-        return [each for each in self.records if each.enabled and each.state is PluginState.FAILED and hook in each.hooks]
+        """The plugins that a person wants, that bring something at the `hook`, and that are not loaded, whatever the reason."""
+        kind, brought = self.hooks()[hook].kind, _known()
+        out = [each for each in self.records if each.state in _NOT_LOADED and (each.enabled or each.state is PluginState.STOPPED)]
+        return [each for each in out if hook in each.hooks or (not each.hooks and kind in brought.get(each.name, {}))]
 
     def hooks(self) -> dict[str, Catalog[Any]]:
         """Hook name to the catalog it fills."""

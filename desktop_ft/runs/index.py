@@ -194,7 +194,7 @@ def _summary(path: Path) -> RunSummary:
         accuracy=best if evaluated is None else evaluated.accuracy.value,
         tags=note.words,
         note=note.text,
-        judged=0 if best is None else _judged(run),
+        judged=len(evaluated.answers) if evaluated is not None else 0 if best is None else _judged(run),
     )
 
 
@@ -205,14 +205,15 @@ def _status(run: RunFolder, history: MetricHistory) -> str:
 
 
 def _evaluated(run: RunFolder, history: MetricHistory) -> Evaluation | None:
-    """The run's evaluation, where it is of what it ended with and of validation pictures: in the network's exact arithmetic."""
+    """The run's evaluation, where it is of its best model and of validation pictures: in the network's exact arithmetic."""
     if history.ended is None or history.ended.status not in (RunStatus.COMPLETED, RunStatus.STOPPED):
         return None
     try:
         found = run.evaluation
     except UserError:
         return None
-    return found if found is not None and found.subset == Subset.VAL else None
+    is_of_the_best = found is not None and bool(found.checkpoint) and found.checkpoint == run.best_checkpoint
+    return found if found is not None and is_of_the_best and found.subset == Subset.VAL else None
 
 
 def _judged(run: RunFolder) -> int:

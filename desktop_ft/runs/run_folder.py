@@ -1,6 +1,7 @@
 """All that a run leaves behind, in one folder that can be moved, copied and looked into."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -307,9 +308,9 @@ class RunFolder:
         return next((place for place in self._places(report) if _is_of(place, report)), None)
 
     def has_learned_since(self, report: ExportReport) -> bool:
-        """Whether the run's best model is another by now than the one in the file of `report`, as far as both are known."""
-        best = self.best_checkpoint
-        return bool(report.checkpoint and best) and report.checkpoint != best
+        """Whether the run's best model is a later one by now than that in the file of `report`, as far as both are known."""
+        held, best = _place(report.checkpoint), _place(self.best_checkpoint)
+        return held is not None and best is not None and held < best
 
     @property
     def best_checkpoint(self) -> str:
@@ -396,6 +397,12 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def _place(checkpoint: str) -> tuple[int, int] | None:
+    """The epoch and step that the name of a checkpoint tells; None where it tells none."""
+    told = re.match(r"epoch(\d+)-step(\d+)-", checkpoint)
+    return (int(told[1]), int(told[2])) if told else None
 
 
 def is_unpacked_bundle(folder: Path) -> bool:

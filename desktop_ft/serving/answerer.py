@@ -138,7 +138,7 @@ class Answerer:
         return [answer for answer in answers if answer is not None]
 
     def _must_have_room(self, count: int, whose: str) -> None:
-        each = self._limits.address_queue
+        each = self._limits.address_queue and max(self._limits.address_queue, self._limits.pictures)
         if self.waiting + count > self._limits.queue:
             status, what = HTTPStatus.SERVICE_UNAVAILABLE, tr("Too many pictures wait already.")
         elif each and self._waiting_of[whose] + count > each:

@@ -29,7 +29,8 @@ class Limits(Described):
         192,
         ge=0,
         le=65536,
-        description="Pictures of one address that wait for their answer at once; more get 429. 0: no limit but that of all.",
+        description="Pictures of one address that wait for their answer at once, those of one request at least; more get 429. "
+        "0: no limit but that of all.",
     )
     batch: int = Field(16, ge=1, le=256, description="Pictures that are computed together, where so many wait.")
     decoders: int = Field(
@@ -47,6 +48,4 @@ class Limits(Described):
             raise ValueError(tr("bodies_mb: must be at least body_mb, or the largest body could never be taken"))
         if self.queue < self.pictures:
             raise ValueError(tr("queue: must be at least pictures, or the largest request could never be taken"))
-        if 0 < self.address_queue < self.pictures:
-            raise ValueError(tr("address_queue: must be at least pictures, or the largest request could never be taken"))
         return self

@@ -39,6 +39,7 @@ class Tracked:
         self._client, self._run, self._id = client, run, ""
         self._metrics: list[Metric] = []
         self._tags: dict[str, str] = {}
+        self._params: list[Param] | None = None
         self._ending: RunEnded | None = None
         self._per_epoch = 0
         self._behind = False
@@ -64,10 +65,24 @@ class Tracked:
     def send(self) -> None:
         """Send what is kept, in order. What has arrived is kept no more, whatever is raised."""
         self._behind = True
-        self._id = self._id or _begun(self._client, self._run)
+        if not self._id:
+            self._id, is_new = _begun(self._client, self._run)
+            self._params = list(_params(self._run / _RECIPE)) if is_new else None
+        try:
+            self._send_figures()
+        finally:  # a store that takes no figures may take the end
+            self._send_end()
+        self._behind = False
+
+    def _send_figures(self) -> None:
+        if self._params:
+            self._client.log_batch(self._id, params=self._params)
+            self._params = None
         while self._metrics:
             self._client.log_batch(self._id, metrics=self._metrics[:_AT_ONCE])
             del self._metrics[:_AT_ONCE]
+
+    def _send_end(self) -> None:
         if self._tags:
             self._client.log_batch(self._id, tags=[RunTag(f"desktop_ft.{name}", tag) for name, tag in self._tags.items()])
             self._tags.clear()
@@ -75,23 +90,21 @@ class Tracked:
             self._client.set_terminated(self._id, _ENDINGS.get(self._ending.status, "FINISHED"))
             if (self._run / _RECIPE).is_file():  # files come last: where the store cannot take them, all else is there
                 self._client.log_artifact(self._id, str(self._run / _RECIPE))
-        self._behind = False
 
     def _add(self, time_ms: int, step: int, values: dict[str, float]) -> None:
         self._metrics += [Metric(name, value, time_ms, step) for name, value in values.items()]
 
 
-def _begun(client: MlflowClient, run: Path) -> str:
-    """The id of MLflow's run for `run`: the one that there is, or a new one."""
+def _begun(client: MlflowClient, run: Path) -> tuple[str, bool]:
+    """The id of MLflow's run for `run`, and whether it is a new one."""
     if (known := _known(client, run)) is not None:
         client.update_run(known, status="RUNNING")
-        return known
+        return known, False
     experiment = client.get_experiment_by_name(EXPERIMENT)
     number = experiment.experiment_id if experiment is not None else client.create_experiment(EXPERIMENT)
     begun: str = client.create_run(number, run_name=run.resolve().name, tags={"mlflow.source.name": "Desktop FT"}).info.run_id
     (run / KNOWN).write_text(begun, encoding="utf-8")
-    client.log_batch(begun, params=list(_params(run / _RECIPE)))
-    return begun
+    return begun, True
 
 
 def _known(client: MlflowClient, run: Path) -> str | None:

@@ -224,6 +224,7 @@ def test_a_slow_file_is_asked_less_often_to_time_it(monkeypatch, photos, seconds
 
 def test_batches_that_do_not_fit_are_not_timed_and_spoil_nothing(monkeypatch, photos):
     assert list(timed(monkeypatch, photos, {1: 6, 8: 4}, seconds=0.1, fits=8)) == [1, 8]
+    assert list(timed(monkeypatch, photos, {1: 6, 8: 2}, seconds=0.1, calls_of_8=2)) == [1], "nor the second time"
 
 
 def test_a_file_of_large_pictures_is_asked_about_few_at_a_time(monkeypatch, photos):
@@ -231,7 +232,7 @@ def test_a_file_of_large_pictures_is_asked_about_few_at_a_time(monkeypatch, phot
     assert list(timed(monkeypatch, photos, {1: 6}, seconds=0.1, metadata=large)) == [1]
 
 
-def timed(monkeypatch, photos, calls, *, seconds, fits=32, metadata=METADATA):
+def timed(monkeypatch, photos, calls, *, seconds, fits=32, calls_of_8=99, metadata=METADATA):
     """The latency in ms by batch of a file that takes so many seconds a picture; it was asked as often as `calls` say."""
     now, asked = 0.0, Counter()
 
@@ -241,7 +242,7 @@ def timed(monkeypatch, photos, calls, *, seconds, fits=32, metadata=METADATA):
 
         def run(self, pictures):
             nonlocal now
-            if len(pictures) > fits:
+            if len(pictures) > fits or asked[8] >= calls_of_8:
                 raise UserError("It cannot be computed: no memory is left.", "Free some.")
             now += seconds * len(pictures)
             asked[len(pictures)] += 1

@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import jobs
 from desktop_ft.gui import words
+from desktop_ft.gui.camera import Camera
 from desktop_ft.gui.camera_dialog import CameraDialog
 from desktop_ft.gui.main_window import MainWindow
 from tests.gui.test_exported_model_dialog import dropped
@@ -100,3 +101,23 @@ def test_without_the_package_a_sentence_says_which(
 def test_the_window_does_not_load_it_before() -> None:
     code = "import sys, desktop_ft.app; sys.exit('PySide6.QtMultimedia' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_who_chose_a_camera_stays_with_it_when_another_comes(
+    window: MainWindow, file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, started = {b"one": "One", b"two": "Two"}, list[bytes]()
+    # This machine may have no camera: what the system tells of those there are is all that is put on.
+    monkeypatch.setattr(Camera, "names", property(lambda camera: {bytes(bytearray(key)): name for key, name in there.items()}))
+    monkeypatch.setattr(Camera, "start", lambda camera, identity: started.append(bytes(identity)))
+    dialog = camera_of(window, file, qtbot)
+    qtbot.waitUntil(lambda: not dialog.answer.text(), timeout=20_000)
+    dialog.choice.setCurrentIndex(1)
+    dialog.choice.activated.emit(1)
+    there[b"three"] = "Three"
+    dialog.camera.changed.emit()
+    assert dialog.choice.currentText() == "Two" and started == [b"one", b"two"]
+    del there[b"two"]
+    dialog.camera.changed.emit()
+    assert dialog.choice.currentText() == "One" and started == [b"one", b"two", b"one"]
+    dialog.parentWidget().close()

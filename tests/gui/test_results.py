@@ -328,7 +328,7 @@ def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
         window.session.state.go("results")
     assert export.proof_title.text() == "Proven: it answers like the model"
     (judged / "checkpoints").mkdir(exist_ok=True)
-    (judged / "checkpoints" / "index.json").write_text('{"best": null, "last": {"file": "epoch0001"}}\nseal\n')
+    (judged / "checkpoints" / "index.json").write_text('{"best": null, "last": {"file": "epoch0001-step000000-a"}}\nseal\n')
     RunFolder.open(judged).add_export_report(replace(told, checkpoint="epoch0000-step000000-0000000000000000.safetensors"))
     window.session.runs.open(judged)
     window.session.state.go("export")

@@ -11,10 +11,10 @@ from desktop_ft.api import Exporter, ExportJob
 from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, TrainEvent
-from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_OWN, ExportSettings
+from desktop_ft.core.exporting import AS_IT_IS, BUNDLE_FILES, ExportSettings
 from desktop_ft.core.metrics import ExportReport
 from desktop_ft.core.recipe import DatasetChoice, Recipe
-from desktop_ft.data.model_files import bundle_programs
+from desktop_ft.data.model_files import bundle_mark
 from desktop_ft.data.scan import scan
 from desktop_ft.engine.control import RunControl
 from desktop_ft.export.metadata import CHECKPOINT
@@ -117,9 +117,19 @@ def packed(path: Path, *names: str | zipfile.ZipInfo) -> Path:
     return path
 
 
-def bundled(but: str = "") -> list[str | zipfile.ZipInfo]:
-    """What a bundle holds, as it is written: without a date. The file `but` is dated, as one that somebody has packed."""
-    return [zipfile.ZipInfo(name) if name != but else name for name in (*BUNDLE_OWN, *bundle_programs())]
+def bundled(path: Path, **changed: str) -> Path:
+    """What is known as a bundle; with `changed` packed anew after these files were changed or added, its comment kept."""
+    packed(path, *BUNDLE_FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = bundle_mark(archive.infolist())
+    if changed:
+        with zipfile.ZipFile(path) as archive:
+            comment, held = archive.comment, {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in {**held, **changed}.items():
+                archive.writestr(name, content)
+            archive.comment = comment
+    return path
 
 
 @pytest.mark.parametrize(("command", "cure"), [("exports", "Add --every"), ("export", "another --precision")])
@@ -146,8 +156,8 @@ def test_a_file_that_desktop_ft_did_not_write_stays(tmp_path: Path, run: RunFold
     (other := tmp_path / "other.pt2").write_bytes(b"of somebody else")
     photos = packed(tmp_path / "photos.zip", "a.jpg", "b.jpg")
     half = packed(tmp_path / "half.zip", "model.onnx", "MODEL_CARD.md")
-    more = packed(tmp_path / "more.zip", *bundled(), zipfile.ZipInfo("my_server.py"))
-    edited = packed(tmp_path / "edited.zip", *bundled(but="python/predict.py"))
+    more = bundled(tmp_path / "more.zip", **{"my_server.py": "mine"})
+    edited = bundled(tmp_path / "edited.zip", **{"MODEL_CARD.md": "mine"})
     (among_ours := run.exports / "notes.pt2").write_bytes(b"of the person")
     for file in (photos, half, more, edited, foreign, text, other, among_ours):
         with pytest.raises(UserError, match="is there already") as told:
@@ -156,7 +166,7 @@ def test_a_file_that_desktop_ft_did_not_write_stays(tmp_path: Path, run: RunFold
 
 
 def test_what_desktop_ft_wrote_is_replaced_and_told(tmp_path: Path, run: RunFolder) -> None:
-    ours = [write_model(tmp_path / "model.onnx"), packed(tmp_path / "b.zip", *bundled())]
+    ours = [write_model(tmp_path / "model.onnx"), bundled(tmp_path / "b.zip")]
     (empty := tmp_path / "empty.onnx").touch()
     torch = ExportSettings(format="torch")
     (left := run.exports / torch.file_name(".pt2")).write_bytes(b"exported, and killed before its report was kept")

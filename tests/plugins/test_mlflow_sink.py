@@ -147,11 +147,12 @@ def test_an_epoch_of_many_steps_and_a_long_recipe_are_taken(tmp_path: Path, stor
 
 
 class _Server(ThreadingHTTPServer):
-    """Answers as a tracking server does, or with `status`; files are taken in `folder`."""
+    """Answers as a tracking server does, or with `status`; what is in `refused` once with 400. Files are taken in `folder`."""
 
     def __init__(self, folder: Path, status: int = 200) -> None:
         self.asked = list[tuple[str, dict[str, Any]]]()
         self.status = status
+        self.refused = list[str]()
         self.answered = queue.SimpleQueue[tuple[str, int]]()
         info = {
             "run_id": "r1",
@@ -174,15 +175,16 @@ class _Server(ThreadingHTTPServer):
                 server.asked.append((verb, body))
                 experiment = {"experiment_id": "7", "name": "Desktop FT", "lifecycle_stage": "active", "artifact_location": ""}
                 answer = {"experiment": experiment, "run": {"info": info, "data": {}}, "run_info": info}
-                content = json.dumps(
-                    answer if server.status == 200 else {"error_code": "INTERNAL_ERROR", "message": "no"}
-                ).encode()
-                self.send_response(server.status)
+                status = 400 if verb in server.refused else server.status
+                if verb in server.refused:
+                    server.refused.remove(verb)
+                content = json.dumps(answer if status == 200 else {"error_code": "INTERNAL_ERROR", "message": "no"}).encode()
+                self.send_response(status)
                 self.send_header("Location", "http://127.0.0.1:9/elsewhere")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-                server.answered.put((verb, server.status))
+                server.answered.put((verb, status))
 
             def log_message(self, *said: object) -> None:
                 return
@@ -253,6 +255,15 @@ def test_what_a_server_misses_while_it_is_away_is_told_later(tmp_path: Path, ser
         if metric["key"] == "accuracy/val"
     ]
     assert judged == [1, 2, 2, 3], "the second was refused, and came again with the third"
+    assert [body["status"] for verb, body in server.asked if verb == "runs/update" and "status" in body] == ["FINISHED"]
+
+
+@with_mlflow
+def test_the_recipe_comes_though_its_first_try_was_refused(recipe: Recipe, tmp_path: Path, server: _Server) -> None:
+    server.refused = ["runs/log-batch"]
+    train(recipe, tmp_path / "run", on(), lambda event: None, RunControl())
+    told = [[each["key"] for each in body.get("params", [])] for verb, body in server.asked if verb == "runs/log-batch"]
+    assert "optimisation.epochs" in told[0] and sum("optimisation.epochs" in keys for keys in told) == 2
     assert [body["status"] for verb, body in server.asked if verb == "runs/update" and "status" in body] == ["FINISHED"]
 
 

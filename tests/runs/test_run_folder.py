@@ -326,14 +326,17 @@ def test_the_index_knows_of_how_many_pictures_an_accuracy_is(tmp_path):
 def test_the_index_lists_what_the_evaluation_found_where_it_is_of_what_the_run_ended_with(tmp_path):
     half = Interval(value=0.5, low=0.1, high=0.9)
     score = ClassScore(name="é", precision=1.0, recall=1.0, f1=1.0, support=1)
-    facts = {"classes": ("é",), "accuracy": half, "top5": None, "confusion": ((1,),), "calibration_error": 0.1, "answers": ()}
-    ended, broken, tested = (
-        make(tmp_path / "runs" / name, events) for name, events in (("ended", EVENTS), ("broken", EVENTS[:3]), ("tested", EVENTS))
-    )
+    answer = Answer(path="a", label=0, predicted=0, confidence=1.0, probabilities=(1.0,))
+    facts = {"classes": ("é",), "accuracy": half, "top5": None, "confusion": ((1,),), "calibration_error": 0.1}
+    names = {"ended": EVENTS, "broken": EVENTS[:3], "tested": EVENTS, "learned on": EVENTS}
+    ended, broken, tested, later = (make(tmp_path / "runs" / name, events) for name, events in names.items())
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
     index.rescan()
     before = {row.name: row.accuracy for row in index.rows()}
-    for run, subset in ((ended, "val"), (broken, "val"), (tested, "test")):
-        run.write_evaluation(Evaluation(dataset="d", subset=subset, per_class=(score,), **facts))
+    for run, subset, best in ((ended, "val", "a"), (broken, "val", "a"), (tested, "test", "a"), (later, "val", "b")):
+        (run.checkpoints / "index.json").write_text(f'{{"best": {{"file": "{best}"}}}}')
+        told = Evaluation(dataset="d", subset=subset, per_class=(score,), answers=(answer,) * 4, checkpoint="a", **facts)
+        run.write_evaluation(told)
     index.rescan()
     assert {row.name: row.accuracy for row in index.rows()} == before | {"ended": 0.5} != before
+    assert {row.name: row.judged for row in index.rows()}["ended"] == 4
