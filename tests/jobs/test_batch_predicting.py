@@ -25,7 +25,7 @@ from desktop_ft.cli import main
 from desktop_ft.core.errors import UserError
 from desktop_ft.export.answering import PictureAnswer
 from desktop_ft.jobs import batch_predicting, predicting, sorting
-from desktop_ft.jobs.answer_table import AnswerTable, MadeWith, digest
+from desktop_ft.jobs.answer_table import AnswerTable, MadeWith, ToldCopy, digest
 from desktop_ft.jobs.batch_predicting import CHUNK, BatchWork, Tally
 from desktop_ft.jobs.predicting import bare, inert
 from tests.export.conftest import exported, onnx_exporter, photos, reference  # noqa: F401 (fixtures)
@@ -650,3 +650,21 @@ def test_killed_again_and_again_it_ends_with_the_table_of_one_that_was_not(
     roots = (tmp_path / "once", tmp_path / "often")
     copied = [sorted(path.relative_to(root) for path in root.rglob("*.*") if path.suffix != ".table") for root in roots]
     assert copied[0] == copied[1] and len(copied[0]) == count + 3, "the table, its state and its lock besides"
+
+
+def test_what_was_begun_does_not_pile_up_behind_a_picture_that_has_gone(tmp_path: Path) -> None:
+    made_with = MadeWith(model="m", name="m", threshold=0.5, sorted_into=str(tmp_path / "sorted"), folders=("a",))
+    journal = tmp_path / "a.csv.copying"
+
+    def copies(chunk: int) -> list[ToldCopy]:
+        return [ToldCopy(tmp_path / f"{chunk} {number}.png", f"a/{chunk} {number}.png", True) for number in range(20)]
+
+    with AnswerTable(tmp_path / "a.csv", made_with) as table:
+        table.begin(copies(0)[:1])
+        alone = journal.stat().st_size
+        for chunk in range(1, 6):
+            table.begin(copies(chunk))
+            table.add([(str(each.source), "a", "0.9", "yes", "", each.place, "made") for each in copies(chunk)])
+            assert journal.stat().st_size == alone
+        table.add([(str(tmp_path / "0 0.png"), "a", "0.9", "yes", "", "a/0 0.png", "made")])
+    assert not journal.exists()

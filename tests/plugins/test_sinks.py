@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -222,3 +223,24 @@ def test_a_listener_that_is_on_and_could_not_be_loaded_is_told_in_the_run(
     history = trained(recipe, tmp_path / "run", on("webhook_sink")).history()
     (said,) = (warning for warning in history.warnings if "webhook_sink" in warning)
     assert said.startswith(f"The plugin webhook_sink is on, and hears nothing of this run: {ADDRESS} is not set")
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled", "told"),
+    [
+        (PluginState.FAILED, True, True),
+        (PluginState.STOPPED, False, True),
+        (PluginState.INCOMPATIBLE, True, True),
+        (PluginState.DISABLED, False, False),
+        (PluginState.LOADED, True, False),
+    ],
+)
+@pytest.mark.parametrize("hooks", [("register_event_sinks",), ()])
+def test_who_is_wanted_and_hears_nothing_is_known_by_its_source_or_by_what_it_brought(
+    state: PluginState, enabled: bool, told: bool, hooks: tuple[str, ...]
+) -> None:
+    plugins = on("csv_sink")  # what it brings is known from now on
+    known = next(each for each in plugins.records if each.name == "csv_sink")
+    plugins.records = [replace(known, state=state, enabled=enabled, hooks=hooks)]
+    assert bool(plugins.failed_at("register_event_sinks")) is told
+    assert not plugins.failed_at("register_exporters")
