@@ -99,7 +99,7 @@ def evaluate_run(
     )
     dataset = Path(given.source).name
     evaluation = evaluate(softmax(logits), samples, opened.manifest.classes, dataset=dataset, subset=subset)
-    evaluation = replace(evaluation, checkpoint=answering.checkpoint)
+    evaluation = replace(evaluation, checkpoint=Path(answering.checkpoint).name)
     if folder is None:
         opened.folder.write_evaluation(evaluation)
         write_report(opened, warn)

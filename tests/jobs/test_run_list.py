@@ -13,12 +13,16 @@ from desktop_ft import places
 from desktop_ft.cli import main
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone
+from desktop_ft.core.metrics import Interval
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
+from desktop_ft.engine.control import RunControl
 from desktop_ft.evaluation.intervals import wilson
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.kept import kept_in
+from desktop_ft.jobs.training import train
+from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import shapes
 
@@ -150,3 +154,13 @@ def test_what_many_add_at_once_is_all_kept(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(known.add, added))
     assert sorted(known.folders()) == sorted(added)
+
+
+def test_the_list_tells_what_the_evaluation_at_a_runs_end_found(recipe: Recipe, plugins: Plugins, tmp_path: Path) -> None:
+    train(recipe, run := tmp_path / "runs" / "run", plugins, lambda event: None, RunControl())
+    folder = RunFolder.open(run)
+    evaluation = folder.evaluation
+    assert evaluation is not None and evaluation.checkpoint == folder.best_checkpoint != ""
+    folder.write_evaluation(replace(evaluation, accuracy=Interval(value=0.123, low=0.1, high=0.2)))
+    (row,) = run_list.listed(tmp_path / "runs")
+    assert (row.accuracy, row.judged) == (0.123, len(evaluation.answers))
