@@ -86,6 +86,25 @@ def _in_precision(proto: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:
 
 
 def _translated(job: ExportJob) -> onnx.ModelProto:
+    """The network as ONNX, made simpler by onnxscript's rewriting; as it is where that loses values.
+
+    Of two bounds in a row it makes one, under a name that several such pairs of the same input share (onnxscript 0.7).
+    """
+    proto = _exported(job, optimize=True)
+    return proto if _is_closed(proto.graph) else _exported(job, optimize=False)
+
+
+def _is_closed(graph: onnx.GraphProto) -> bool:
+    """Whether every input of a node is told somewhere."""
+    told = {
+        "",
+        *(each.name for each in (*graph.input, *graph.initializer)),
+        *(name for node in graph.node for name in node.output),
+    }
+    return all(name in told for node in graph.node for name in node.input)
+
+
+def _exported(job: ExportJob, *, optimize: bool) -> onnx.ModelProto:
     # Two pictures: with one, tracing would take the batch axis for a constant.
     example = torch.zeros(2, 3, job.size, job.size)
     try:
@@ -95,6 +114,7 @@ def _translated(job: ExportJob) -> onnx.ModelProto:
                 (example,),
                 dynamo=True,
                 external_data=False,
+                optimize=optimize,
                 verbose=False,
                 input_names=["pictures"],
                 output_names=["probabilities", "logits"],

@@ -99,7 +99,7 @@ def test_without_the_package_a_sentence_says_which(
 
 
 def test_the_window_does_not_load_it_before() -> None:
-    code = "import sys, desktop_ft.app; sys.exit('PySide6.QtMultimedia' in sys.modules)"
+    code = "import sys, desktop_ft.app, desktop_ft.gui.trying; sys.exit('PySide6.QtMultimedia' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -160,3 +160,25 @@ def test_a_model_that_no_single_file_holds_is_refused_at_once_and_told_what_to_d
     with pytest.raises(UserError, match="too large for one ONNX file") as refused:
         export(large, tmp_path / "large.onnx")
     assert "torch_export" in refused.value.cure and not list(tmp_path.iterdir())
+
+
+class _Bounded(nn.Module):
+    """Bounds what has bounds already, for several layers, as Gemma's networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+        for name, bound in (("low", -1.0), ("high", 0.6), ("lower", -2.0), ("higher", 0.9)):
+            self.register_buffer(name, torch.tensor(bound))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        bounded = torch.clamp(pictures.mean((2, 3)) * 2, self.low, self.high)
+        return sum(self.linear(torch.clamp(bounded, self.lower, self.higher) * share) for share in (1.0, 2.0, 3.0))
+
+
+def test_bounds_in_a_row_for_several_layers_keep_their_values(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, pictures = _Bounded().eval(), torch.rand(3, 3, 32, 32)
+    _, logits = answers(export(model, tmp_path / "bounded.onnx"), pictures.numpy())
+    with torch.no_grad():
+        np.testing.assert_allclose(logits, model(pictures).numpy(), atol=1e-5)
