@@ -82,6 +82,7 @@ class ModelPage(Page):
         self._list()
         self._new_pictures()
         self._filter()
+        self._show_current()  # nothing is picked where nobody brings the recipe's network
 
     def refresh(self) -> None:
         """Show which network is chosen, and what can be done with the current one."""

@@ -257,3 +257,13 @@ def test_the_licence_is_in_sight(window: MainWindow) -> None:
     row = next(number for number, offer in enumerate(table.rows.rows) if offer.spec.weights.licence == "BSD-3-Clause")
     needed = table.fontMetrics().horizontalAdvance(str(table.rows.index(row, licence).data()))
     assert table.columnWidth(licence) > needed
+
+
+def test_a_page_that_is_first_seen_with_a_network_that_nobody_brings_says_so(window: MainWindow) -> None:
+    state = window.session.state
+    state.edit("network", state.recipe.model_copy(update={"backbone": BackboneChoice(name="hedgehog_net")}))
+    state.go("model")
+    page = window.page("model")
+    assert isinstance(page, ModelPage)
+    assert "There is no backbone 'hedgehog_net'" in page.reason.text() and page.to_plugins.isVisible()
+    assert page.name.text() == "No network picked" and not page.use_it.isVisible() and not page.download.isVisible()
