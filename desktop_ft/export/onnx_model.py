@@ -1,6 +1,7 @@
 """An exported file, without torch: what it is, and what it answers."""
 
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,17 @@ _BYTE_LIMIT = 1 << 31
 """No ONNX file that is whole in itself is larger: a protobuf message holds less."""
 
 _CHOOSE = marked("Choose a .onnx file that was exported by Desktop FT.")
+_opening = threading.Lock()
+"""What bounds a session's memory is said for all that are opened next, so they are opened one by one."""
 
 
 class OnnxModel:
     """An ONNX file that Desktop FT exported, opened on the CPU.
+
+    Args:
+        path: the file.
+        memory: bytes that it may take, its weights and what it computes of a batch; None: as many as there are. How much a
+            graph takes can depend on what a picture shows, so that no trial tells.
 
     Attributes:
         classes: names, in the order of the outputs' columns.
@@ -44,14 +52,14 @@ class OnnxModel:
         UserError: missing, not ONNX, in more than one file, not exported by Desktop FT, or damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: int | None = None) -> None:
         self._name = path.name
         content = _content(path)
         self.identity = hashlib.sha256(content).hexdigest()
         self.metadata = _checked_metadata(content, path)
         self._facts = facts = read_metadata(self.metadata, path.name)
         self.classes, self.rule, self.threshold = facts.classes, facts.rule, facts.threshold
-        self._session = _session(content, path.name)
+        self._session = _session(content, path.name, memory)
         _check_ends(self._session, facts, path.name)
 
     def run(self, pictures: Sequence[Pixels]) -> tuple[Floats, Floats]:
@@ -150,7 +158,7 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
         yield from (tensor.values, tensor.indices)
 
 
-def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
+def _session(content: bytes, name: str, memory: int | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY  # errors are raised, and told in our words
     options.intra_op_num_threads = cores()
@@ -158,12 +166,24 @@ def _session(content: bytes, name: str) -> onnxruntime.InferenceSession:
     # Threads that spin while they wait keep the next pictures' decoders waiting: with two cores, 35 pictures a second for 45.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with _opening:
+            if memory is not None:
+                _bound(options, memory)
+            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base but Exception
         raise UserError(
             tr("{file} cannot be loaded: {error}", file=name, error=str(error).splitlines()[0]),
             tr("Export the run again, or update onnxruntime."),
         ) from error
+
+
+def _bound(options: onnxruntime.SessionOptions, memory: int) -> None:
+    """Let a session that is opened with `options` now have so many bytes: an arena of its own, gone when the session is."""
+    of_the_processor = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(of_the_processor, onnxruntime.OrtArenaCfg({"max_mem": memory}))
+    options.add_session_config_entry("session.use_env_allocators", "1")
 
 
 def _check_ends(session: onnxruntime.InferenceSession, facts: ModelFacts, name: str) -> None:

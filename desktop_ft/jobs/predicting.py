@@ -29,6 +29,8 @@ DROPPED = ".dropped"
 COPYING = ".copying"
 """And of what tells of copies whose rows are not written yet."""
 TITLES = ("file", "answer", "confidence", "sure", "problem")
+_SHARE_OF_MEMORY = 2
+"""An exported file may take half of this machine's memory: anybody may have written it."""
 _EITHER_END = "\r\n"
 """What a field is quoted for, either of them: who reads a table takes a bare one for the end of its row, too."""
 
@@ -234,12 +236,14 @@ def exported_model(path: Path, cancel: threading.Event | None = None) -> OnnxMod
         UserError: it cannot be used.
         Cancelled: `cancel` was set meanwhile.
     """
+    import psutil
+
     from desktop_ft.export.checking import must_open
     from desktop_ft.export.onnx_model import OnnxModel  # onnxruntime: not before it is needed
 
     if path.is_file():  # of what is none, the sentence comes from here
         must_open(path, cancel)
-    return OnnxModel(path)
+    return OnnxModel(path, memory=psutil.virtual_memory().total // _SHARE_OF_MEMORY)
 
 
 class _RunModel:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -142,6 +143,25 @@ def test_a_foreign_file_that_computes_more_for_some_pictures_than_for_others_is_
     file.write_bytes(hostile_onnx.hostile(tmp_path)["2^38 values for some pictures only"])
     with pytest.raises(UserError, match=r"branching\.onnx holds functions, loops or branches"):
         opened_model(file)
+
+
+def test_a_foreign_file_takes_no_more_memory_than_it_may_whatever_a_picture_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = hostile_onnx.sound()
+    hostile_onnx.sized_by_the_picture(model, 1 << 28)  # values, of four bytes each
+    file = tmp_path / "growing.onnx"
+    file.write_bytes(model.SerializeToString())
+    grey, striking = tmp_path / "grey.png", tmp_path / "striking.png"
+    Image.new("RGB", (48, 40), "grey").save(grey)
+    Image.linear_gradient("L").convert("RGB").save(striking)
+    monkeypatch.setattr(predicting, "_SHARE_OF_MEMORY", psutil.virtual_memory().total >> 28)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"growing\.onnx cannot be computed: .*memory"):
+        list(predict(file, [striking]))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 19, "kilobytes"
+    (answer,) = predict(file, [grey])
+    assert not answer.problem, "what a picture of another kind asks for is within bounds"
 
 
 def test_a_foreign_file_that_waits_for_ever_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,7 @@ def _changes() -> dict[str, Change]:
         "a function within a function, doubled 40 times": _doubled,
         "a loop without an end": _endless,
         "2^38 values for some pictures only": _by_the_picture,
+        "up to 2^38 values, by the contrast": lambda model: sized_by_the_picture(model, 1 << 38),
         "a subgraph that is missing": lambda model: model.graph.node.append(helper.make_node("If", ["means"], ["x"])),
         "a subgraph that uses itself": _self_using,
         "an attribute of the wrong kind": lambda model: setattr(_node(model, 0).attribute[0], "type", AttributeProto.GRAPH),
@@ -343,6 +344,25 @@ def _by_the_picture(model: ModelProto) -> None:
         ]
     )
     _use(model, "chosen")
+
+
+def sized_by_the_picture(model: ModelProto, most: int) -> None:
+    """Without a branch: the more contrast, the more values; `most` from black to white, none where all is of one colour."""
+    model.graph.initializer.extend(
+        [helper.make_tensor("most", _FLOAT, [], [float(most)]), helper.make_tensor("one size", _INT64, [1], [1])]
+    )
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", [INPUT], ["brightest"], keepdims=0),
+            helper.make_node("ReduceMin", [INPUT], ["darkest"], keepdims=0),
+            helper.make_node("Sub", ["brightest", "darkest"], ["contrast"]),
+            helper.make_node("Mul", ["contrast", "most"], ["wanted"]),
+            helper.make_node("Cast", ["wanted"], ["whole"], to=_INT64),
+            helper.make_node("Reshape", ["whole", "one size"], ["size"]),
+            helper.make_node("ConstantOfShape", ["size"], ["large"]),
+        ]
+    )
+    _use(model, "large")
 
 
 def _elsewhere(tensor: TensorProto, place: str, **facts: int) -> None:
