@@ -42,6 +42,7 @@ from desktop_ft.core.events import (
     StepDone,
     TrainEvent,
     Warned,
+    WorkPlanned,
 )
 from desktop_ft.core.exporting import FileInput, FilePrecision
 from desktop_ft.core.values import Described
@@ -88,6 +89,7 @@ __all__ = [
     "WeightsOrigin",
     "WeightsSource",
     "WindowPanel",
+    "WorkPlanned",
     "hookimpl",
     "is_here",
     "quiet",

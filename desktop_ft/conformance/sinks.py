@@ -25,6 +25,7 @@ from desktop_ft.api import (
     StepDone,
     TrainEvent,
     Warned,
+    WorkPlanned,
 )
 from desktop_ft.api.catalog import Catalog
 from desktop_ft.conformance.failure import Nonconforming, require
@@ -37,6 +38,7 @@ _STARTED = RunStarted(
 )
 EVENTS: tuple[TrainEvent, ...] = (
     _STARTED,
+    WorkPlanned(epoch=0, steps=(1e9, 2e9)),
     RatesSet(epoch=0, groups=(("head", 1.0),)),
     LayersSeen(epoch=0, layers=(LayerSeen(path="head", gradient=0.5, update=0.01, drift=None),)),
     PrefixProgress(done=4, total=8, seconds=0.5),

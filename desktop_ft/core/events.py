@@ -133,6 +133,19 @@ class RatesSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPlanned:
+    """What is to be computed from `epoch` (0-based) on; told where that changes from epoch to epoch.
+
+    Attributes:
+        steps: floating-point operations that a sample takes in a step, of each epoch to the last.
+    """
+
+    epoch: int
+    steps: tuple[float, ...]
+    type: Literal["work_planned"] = "work_planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSeen:
     """What learning has done to one layer.
 
@@ -266,6 +279,7 @@ TrainEvent = Annotated[
     | PrecisionChosen
     | PlanChanged
     | RatesSet
+    | WorkPlanned
     | LayersSeen
     | MachineUse
     | StepDone

@@ -1,7 +1,9 @@
 """Curves of a run, and what a trained model gets right and wrong, as values."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pydantic import Field
 
@@ -21,9 +23,13 @@ from desktop_ft.core.events import (
     StepDone,
     TrainEvent,
     Warned,
+    WorkPlanned,
 )
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.values import Described
+
+_MOST_APART = 1e9
+"""No two steps of a run differ by this factor; what a damaged file says may."""
 
 
 @dataclass(slots=True)
@@ -32,28 +38,34 @@ class _Times:
 
     Attributes:
         before: of all earlier starts. now: the latest second that an event told.
-        learning, validating: spent on `steps` steps and `validations` validations. first_step: on the first of these.
-        first: learning, steps and validating of the first epoch since the start, once another one has followed: it paid for
+        learning, validating: spent on `steps` steps and `validations` validations.
+        work: of those steps, each by what is computed in it; as many as they are where nobody told.
+        first_step: what the first of them took, and its work.
+        first: learning, work and validating of the first epoch since the start, once another one has followed: it paid for
             what comes only once, such as decoding pictures that are kept.
+        readying: spent on the frozen layers' own passes, `passes` of them: one for each change of what learns.
     """
 
     before: float = 0.0
     now: float = 0.0
     learning: float = 0.0
     steps: int = 0
-    first_step: float = 0.0
+    work: float = 0.0
+    first_step: tuple[float, float] = (0.0, 0.0)
     validating: float = 0.0
     validations: int = 0
-    first: tuple[float, int, float] | None = None
+    first: tuple[float, float, float] | None = None
+    readying: float = 0.0
+    passes: int = 0
 
     @property
-    def step(self) -> float:
-        """What a step takes, as far as can be told. The first one since a start is not typical: it loads code."""
+    def unit(self) -> float:
+        """What a unit of work takes, as far as can be told. The first step since a start is not typical: it loads code."""
         if self.first is not None and self.validations > 1:
-            learning, steps, _ = self.first
+            learning, work, _ = self.first
         else:
-            learning, steps = (self.first_step, 1) if self.steps > 1 else (0.0, 0)
-        return (self.learning - learning) / (self.steps - steps)
+            learning, work = self.first_step if self.steps > 1 else (0.0, 0.0)
+        return (self.learning - learning) / (self.work - work)
 
     @property
     def validation(self) -> float:
@@ -62,23 +74,35 @@ class _Times:
             return (self.validating - self.first[2]) / (self.validations - 1)
         return self.validating
 
-    def passed(self, seconds: float) -> None:
-        """The frozen layers' own pass took `seconds`."""
-        self.now += seconds
+    @property
+    def readied(self) -> float:
+        """What it takes to get ready when other layers learn; 0 where that never was."""
+        return self.readying / max(1, self.passes)
 
-    def learned(self, now: float) -> None:
-        """A step ended at the second `now`."""
+    def afresh(self) -> "_Times":
+        """These, where a step takes something else from now on."""
+        return _Times(before=self.before, now=self.now)
+
+    def passed(self, seconds: float, *, passes: int = 0) -> None:
+        """What took `seconds` before the steps, so many `passes` of the frozen layers among it."""
+        self.now += seconds
+        self.readying += seconds
+        self.passes += passes
+
+    def learned(self, now: float, work: float) -> None:
+        """A step with so much `work` ended at the second `now`."""
         took = max(0.0, now - self.now)
         self.learning += took
-        self.first_step = self.first_step if self.steps else took
+        self.first_step = self.first_step if self.steps else (took, work)
         self.steps += 1
+        self.work += work
         self.now = max(self.now, now)
 
     def validated(self, now: float) -> None:
         """A validation ended at the second `now`."""
         self.validating += max(0.0, now - self.now)
         self.validations += 1
-        self.first = self.first or (self.learning, self.steps, self.validating)
+        self.first = self.first or (self.learning, self.work, self.validating)
         self.now = max(self.now, now)
 
 
@@ -96,6 +120,7 @@ class MetricHistory:
         replanned: the changes of plan, in order.
         saved: the last checkpoint; None while there is none.
         took: working seconds of each of `steps`.
+        planned: what is to be computed in which epoch, where that was told: it changes.
         rates: from which epochs on layers learned at which shares of the head's rate.
         layers: what the last step of each epoch has done to the layers that learn.
         machine: what the run took of the machine, each with the seconds since its first start, without those between two starts.
@@ -112,6 +137,7 @@ class MetricHistory:
     replanned: list[PlanChanged] = field(default_factory=list)
     saved: CheckpointSaved | None = None
     took: list[float] = field(default_factory=list)
+    planned: WorkPlanned | None = None
     rates: list[RatesSet] = field(default_factory=list)
     machine: list[tuple[float, MachineUse]] = field(default_factory=list)
     layers: list[LayersSeen] = field(default_factory=list)
@@ -141,21 +167,21 @@ class MetricHistory:
                 self._before = self.machine[-1][0] if self.machine else 0.0
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
                 self.layers = [seen for seen in self.layers if seen.epoch < event.first_epoch]
-                self.prefix, self.ready, self.chosen = None, None, None
+                self.prefix, self.ready, self.chosen, self.planned = None, None, None, None
                 self.replanned = [change for change in self.replanned if (change.epoch, 0) < at]  # made again in its epoch
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
                 self.prefix = event
             case PrefixReady():
                 self.prefix, self.ready = None, event
-                self._times.passed(event.seconds)
+                self._times.passed(event.seconds, passes=1)
             case PrecisionChosen():
                 self.chosen = event
                 self._times.passed(event.seconds)
             case StepDone():
                 self.steps.append(event)
                 self.took.append(max(0.0, event.seconds - self._times.now))
-                self._times.learned(event.seconds)
+                self._times.learned(event.seconds, self._work_in(event.epoch))
             case EpochDone():
                 self.epochs.append(event)
                 self._times.validated(event.seconds)
@@ -171,6 +197,11 @@ class MetricHistory:
                 self.warnings.append(event.message)
             case PlanChanged():
                 self.replanned.append(event)
+                if event.change.freeze is not None:
+                    self.planned, self._times = None, self._times.afresh()
+            case WorkPlanned():
+                likely = event.steps and 0 < max(event.steps) <= _MOST_APART * min(event.steps) < math.inf
+                self.planned = event if likely else None
             case RatesSet():
                 self.rates.append(event)
             case LayersSeen():
@@ -232,9 +263,13 @@ class MetricHistory:
         times = self._times
         if self.started is None or not times.steps:
             return None
-        left = self.started.epochs * self.started.steps_per_epoch - self._steps_done(self.started)
+        epoch, step = divmod(self._steps_done(self.started), self.started.steps_per_epoch)
+        coming = [self._work_in(later) for later in range(epoch, self.started.epochs)]
+        work = self.started.steps_per_epoch * sum(coming) - step * self._work_in(epoch)
+        before = self._work_in(epoch if step else epoch - 1)
+        turns = sum(one != other for one, other in pairwise([before, *coming]))
         validations = self.started.epochs - (self.epochs[-1].epoch + 1 if self.epochs else 0)
-        return left * times.step + validations * times.validation
+        return work * times.unit + turns * times.readied + validations * times.validation
 
     @property
     def eta_is_whole(self) -> bool:
@@ -258,6 +293,13 @@ class MetricHistory:
             size > 0 and took > 0 and (step.step + 1 < per or per == 1) for step, took in zip(self.steps, self.took, strict=True)
         ]
         return [size / took if able else None for took, able in zip(self.took, known, strict=True)]
+
+    def _work_in(self, epoch: int) -> float:
+        """What a step in `epoch` computes, as a multiple of one at the last start or change; 1 where nobody told."""
+        if self.planned is None:
+            return 1.0
+        steps = self.planned.steps
+        return steps[min(max(0, epoch - self.planned.epoch), len(steps) - 1)] / steps[0]
 
     def _steps_done(self, started: RunStarted) -> int:
         if not self.steps:

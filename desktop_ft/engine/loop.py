@@ -24,6 +24,7 @@ from desktop_ft.core.events import (
     StepDone,
     TrainEvent,
     Warned,
+    WorkPlanned,
 )
 from desktop_ft.core.language import tr
 from desktop_ft.core.layers import same_rate
@@ -175,6 +176,7 @@ class Loop:
             self._warn(self._resume.note)
         if self._resume and (differences := self._keeper.differences(self._resume)):
             self._warn(tr("Continues, but not bit-identical: {differences}.", differences=differences))
+        self._tell_work()
 
     @property
     def _stale(self) -> bool:
@@ -206,6 +208,10 @@ class Loop:
             self._rates_told = groups
             self._emit(RatesSet(epoch=self._progress.epoch, groups=groups))
 
+    def _tell_work(self) -> None:
+        if steps := self._stages.work(self._progress.epoch):
+            self._emit(WorkPlanned(epoch=self._progress.epoch, steps=steps))
+
     def _take_a_turn(self) -> None:
         """Do otherwise from this epoch on, if that is planned or asked for. What learns on keeps its momentum.
 
@@ -223,6 +229,8 @@ class Loop:
             self._let_learn(turn.learner)
         self._progress = replace(at, stale_epochs=0)  # early stopping waits anew
         self._emit(PlanChanged(epoch=at.epoch, change=turn.change, learning_share=_learning_share(setup.network)))
+        if turn.learner is not None:
+            self._tell_work()
 
     def _let_learn(self, learner: Learner) -> None:
         setup, plan = self._setup, self._setup.optimisation

@@ -27,6 +27,7 @@ from desktop_ft.engine.feature_store import Features, FeatureStore, NoRoom, RowK
 from desktop_ft.engine.learner import Learner, learning_in
 from desktop_ft.engine.prefix import Prefix
 from desktop_ft.engine.team import ALONE, Team
+from desktop_ft.engine.work import Uncountable, Work
 from desktop_ft.models.cutting import Uncuttable, cut
 
 _SEEN_BY_THE_CUT = 2
@@ -116,6 +117,28 @@ class Stages:
             self._stage = self._whole(epoch) if self._store is None else self._cut(self._store, epoch)
             self._learning = learning
         return self._stage
+
+    def work(self, since: int) -> tuple[float, ...]:
+        """What a step of each epoch from `since` on computes, in floating-point operations a sample.
+
+        () where the same layers learn in all of them, or it cannot be counted. The network has what learns in `since` set on it.
+        """
+        learning = {epoch: learning_in(self.learner, epoch) for epoch in range(since, self._epochs)}
+        if len(set(learning.values())) < 2:
+            return ()
+        try:
+            work = self._team.agreed(lambda: Work(self._network, self._few().to(self._compute.device)), Uncountable)
+        except Uncountable:
+            return ()
+        of_a_step = dict[frozenset[str], float]()
+        for epoch, layers in learning.items():
+            if layers not in of_a_step:
+                self.learner.apply(epoch)
+                recurring = self._recurring(epoch) if self._store is not None else None
+                of_a_step[layers] = work.of_a_step(behind_the_cut=recurring is not None and recurring.training)
+        self.learner.apply(since)
+        steps = tuple(of_a_step[layers] for layers in learning.values())
+        return steps if all(steps) else ()
 
     def release(self) -> None:
         """Give back what is held on the device to be quick, and can be had again."""

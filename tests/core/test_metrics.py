@@ -1,15 +1,18 @@
 """The curves of a run, rebuilt from its events alone."""
 
+import math
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
+from desktop_ft.core.changes import Change
 from desktop_ft.core.events import (
     EpochDone,
     MachineUse,
     Paused,
+    PlanChanged,
     PrefixProgress,
     PrefixReady,
     RatesSet,
@@ -19,7 +22,9 @@ from desktop_ft.core.events import (
     StepDone,
     TrainEvent,
     Warned,
+    WorkPlanned,
 )
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.values import from_json
 
@@ -189,6 +194,42 @@ def test_what_only_the_first_epoch_pays_for_is_forgotten_once_another_one_has_fo
     assert history.eta_seconds == approx(10 * 45 / 9 + 3 * 10)
     history.add(epoch_done(1, True, seconds=67.0))
     assert history.eta_seconds == approx(10 * 1.0 + 2 * 2.0)
+
+
+def test_the_time_left_knows_what_coming_epochs_compute_and_what_getting_ready_for_them_takes():
+    frozen = PrefixReady(after="a", kept=0, reused=0, bytes=0, precision="fp32", seconds=3.0)
+    told = [started(), WorkPlanned(epoch=0, steps=(2.0, 2.0, 4.0, 6.0)), frozen]
+    steps = [step_done(0, n, seconds=5.0 + 2 * n) for n in range(5)]  # each takes 2 s: a second for each unit of work
+    history = MetricHistory.of([*told, *steps, epoch_done(0, True, seconds=14.0)])
+    assert history.eta_seconds == approx(5 * (2 + 4 + 6) + 2 * 3.0 + 3 * 1.0)
+    history.add(step_done(1, 0, seconds=16.0))
+    assert history.eta_seconds == approx(4 * 2 + 5 * (4 + 6) + 2 * 3.0 + 3 * 1.0)
+    for n in range(1, 5):
+        history.add(step_done(1, n, seconds=16.0 + 2 * n))
+    history.add(epoch_done(1, True, seconds=25.0))
+    history.add(PrefixReady(after="b", kept=0, reused=0, bytes=0, precision="fp32", seconds=5.0))
+    history.add(step_done(2, 0, seconds=34.0))
+    assert history.eta_seconds == approx(4 * 4 + 5 * 6 + 4.0 + 2 * 1.0)
+
+
+def test_the_time_left_counts_anew_when_other_layers_learn_and_goes_on_when_only_the_rate_changes():
+    slow = [started(), *(step_done(0, n, seconds=100.0 * (n + 1)) for n in range(5)), epoch_done(0, True, seconds=600.0)]
+    rate = PlanChanged(epoch=1, change=Change(lr=0.1), learning_share=1.0)
+    history = MetricHistory.of([*slow, rate])
+    assert history.eta_seconds == approx(100 * 15 + 3 * 100)
+    history.add(PlanChanged(epoch=1, change=Change(freeze=FreezePlan(preset="head")), learning_share=0.1))
+    assert history.eta_seconds is None and not history.eta_is_whole
+    for n in range(2):
+        history.add(step_done(1, n, seconds=601.0 + n))
+    assert history.eta_seconds == approx(13 * 1.0)
+    assert history.work_seconds == 602.0, "what it took so far is not forgotten"
+
+
+@given(st.lists(st.floats(0), max_size=6), st.integers(0, 9))
+def test_whatever_a_run_tells_of_its_work_the_time_left_is_a_number(steps: list[float], since: int):
+    told = [started(), WorkPlanned(epoch=since, steps=tuple(steps)), step_done(0, 0, seconds=2.0), step_done(0, 1, seconds=3.0)]
+    eta = MetricHistory.of(told).eta_seconds
+    assert eta is not None and 0 <= eta < math.inf
 
 
 def test_rates_are_told_by_epoch_and_again_after_a_resumption():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from desktop_ft.core.changes import Change
-from desktop_ft.core.events import CheckpointSaved, EpochDone, PlanChanged, PrefixReady, RunStatus, StepDone
+from desktop_ft.core.events import CheckpointSaved, EpochDone, PlanChanged, PrefixReady, RunStatus, StepDone, WorkPlanned
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Optimisation, Optimizer
 from desktop_ft.engine.feature_store import Features, FeatureStore
@@ -91,6 +91,25 @@ def test_back_and_forth(tmp_path: Path) -> None:
     assert made.fit().status is RunStatus.COMPLETED
     assert [change.epoch for change in made.of(PlanChanged)] == [1, 3]
     assert len(made.of(EpochDone)) == EPOCHS
+
+
+def test_what_epochs_compute_is_told_anew_when_the_plan_to_come_changes_itself(tmp_path: Path) -> None:
+    made = run(tmp_path, ("stem", "norm", "fc"), kept=False)
+
+    class Gradually(Asking):
+        def asked(self, epoch: int) -> Turn | None:
+            learner = TinyLearner(made.network, ("fc",), {4: ("stem", "norm", "fc")}, since=epoch)
+            return Turn(Change(freeze=PLANNED), learner) if epoch == CHANGED_IN else None
+
+    made.relearn = Gradually(made)
+    made.fit()
+    (told,) = made.of(WorkPlanned)
+    assert told.epoch == CHANGED_IN and len(told.steps) == EPOCHS - CHANGED_IN
+    assert told.steps[0] == told.steps[1] < told.steps[2]
+    learned = [epoch.epoch for epoch in made.of(EpochDone)]
+    assert learned == list(range(EPOCHS))
+    kinds = [type(event) for event in made.events]
+    assert kinds.index(PlanChanged) < kinds.index(WorkPlanned), "a change of plan counts the time left anew"
 
 
 def test_early_stopping_waits_anew(tmp_path: Path) -> None:

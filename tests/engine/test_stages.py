@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from desktop_ft.core.events import PrefixProgress, PrefixReady, RunStatus, StepDone, Warned
+from desktop_ft.core.events import PrefixProgress, PrefixReady, RunEnded, RunStatus, StepDone, Warned, WorkPlanned
 from desktop_ft.core.recipe import DeviceChoice, Optimisation, Optimizer, Precision
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
@@ -207,3 +207,28 @@ def test_all_that_decides_an_answer_is_part_of_its_name() -> None:
 def test_stages_leave_a_run_without_a_store_alone(tmp_path: Path) -> None:
     made = run(tmp_path / "a", None)
     assert made.of(PrefixReady) == []
+
+
+STEM, FC = 2 * 3 * 9 * 4 * 25, 2 * 4 * CLASSES
+"""Operations of a sample, forwards: a 3 x 3 convolution of 3 to 4 channels at 5 x 5 places, and the head."""
+
+
+def test_what_coming_epochs_compute_is_told_where_it_changes(tmp_path: Path) -> None:
+    later = {2: ("norm", "fc"), 3: ("stem", "norm", "fc")}
+    kept = run(tmp_path / "a", store(tmp_path / "f"), later=later)
+    (told,) = kept.of(WorkPlanned)
+    # The first two epochs compute the head alone, whose answers are kept; then every layer, and ever more of them backwards.
+    assert (told.epoch, told.steps) == (0, (3 * FC, 3 * FC, STEM + 3 * FC, 3 * STEM + 3 * FC))
+    whole = run(tmp_path / "b", None, later=later)
+    assert whole.of(WorkPlanned)[0].steps[0] == STEM + 3 * FC
+    assert same(whole.weights, run(tmp_path / "c", None, later=later).weights)
+    assert not run(tmp_path / "d", None).of(WorkPlanned), "all epochs are alike"
+
+
+def test_a_network_whose_work_cannot_be_counted_trains_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr("desktop_ft.engine.work.FlopCounterMode.get_total_flops", fails)
+    made = run(tmp_path, None, later={2: ("norm", "fc")})
+    assert made.of(RunEnded)[0].status is RunStatus.COMPLETED and not made.of(WorkPlanned)
