@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QLineF, QPointF, Qt, Signal
+from PySide6.QtCore import QLineF, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
@@ -78,6 +78,10 @@ class View(QWidget):
             self._draw(self._history)
             for place, plot in enumerate(self.plots):
                 fit_height(plot, self._heights.get(place))
+                # pyqtgraph would find out how far a curve reaches while it paints, and paint again what that changes.
+                plot.getPlotItem().getViewBox().prepareForPaint()
+            for plot in self.plots[1:]:
+                _paint_later(plot)
 
     def set_log(self, log: bool) -> None:
         """Draw on a logarithmic scale, or not."""
@@ -185,6 +189,12 @@ class View(QWidget):
             self.pointed.emit(said)
 
 
+def _paint_later(plot: Any) -> None:
+    """Let what waits be done before `plot` is painted: several in one go keep the window from answering for as long."""
+    plot.setUpdatesEnabled(False)
+    QTimer.singleShot(0, plot, partial(plot.setUpdatesEnabled, True))
+
+
 def fit_height(plot: Any, empty: tuple[float, float] | None) -> None:
     """Let what is drawn say how high the plot reaches; while nothing is, it shows `empty`, or no numbers."""
     drawn = any(len(item.xData) for item in plot.listDataItems() if item.xData is not None)
@@ -225,6 +235,10 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     """
 
     picture: Any
+
+    def __init__(self, side: str) -> None:
+        super().__init__(side)
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
 
     def paint(self, painter: Any, _option: Any, _widget: Any) -> None:
         """Draw it; pyqtgraph forgets `picture` when anything about it changes."""
