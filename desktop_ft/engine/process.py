@@ -23,7 +23,7 @@ from typing import Any
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # malloc.h
 _USUAL_TRIM, _USUAL_MMAPS = 128 << 10, 65536
 _NEVER = (1 << 31) - 1
-_BACK = 5
+_BACK = 10
 _PIECE = 1 << 20
 
 

@@ -236,10 +236,6 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
     picture: Any
 
-    def __init__(self, side: str) -> None:
-        super().__init__(side)
-        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
-
     def paint(self, painter: Any, _option: Any, _widget: Any) -> None:
         """Draw it; pyqtgraph forgets `picture` when anything about it changes."""
         if self.picture is None:

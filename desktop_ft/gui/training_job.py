@@ -25,10 +25,12 @@ PhaseProgress = Callable[[str, int, int | None], None]
 Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
 
 DRAW_EVERY_MS, DRAW_AT_LEAST_MS = 50, 1000
-DRAW_SHARE = 20
+DRAW_SHARE = 40
 """The window spends one part in so many on drawing a run, as long as that leaves a picture a second."""
 _AT_ONCE, _TAKES_S = 200, 0.02
 """Events are taken up so many at a time, and so long in a turn; of a flood of them the rest waits for the next ones."""
+_GIVES_WAY_S = 0.1
+"""How long a run waits at most while the window draws it."""
 GETTING_READY: Phase = (marked("Getting ready"), 0, None)
 
 
@@ -45,12 +47,15 @@ class TrainingJob(QObject):
         self._events: deque[TrainEvent] = deque()
         self._phase: Phase | None = GETTING_READY
         self._told_end: RunEnded | None = None
+        self._undisturbed = threading.Event()
+        self._undisturbed.set()
         self.fault: BaseException | None = None
         self.judged = False
 
     def run(self) -> None:
         """Do the run, here and now; called in the job's thread."""
         process.stand_back()
+        self._undisturbed.wait(_GIVES_WAY_S)
         end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
             end = self._fit(self._emit, self._control, self._progress)
@@ -74,6 +79,14 @@ class TrainingJob(QObject):
         with self._lock:
             return not self._events
 
+    def give_way(self, wanted: bool) -> None:
+        """Let the run wait, before its start and between two steps, or go on; it does not wait for long.
+
+        Where it builds a network, or takes a head's short steps, it has Python's lock as often as the window, which then paints
+        for several times as long.
+        """
+        (self._undisturbed.clear if wanted else self._undisturbed.set)()
+
     @property
     def phase(self) -> Phase | None:
         """What is done around the training itself: name, how much, of how much; None while it trains."""
@@ -96,6 +109,7 @@ class TrainingJob(QObject):
         with self._lock:
             self._phase = GETTING_READY if isinstance(event, Warned) and self._phase is not None else None
             self._events.append(event)
+        self._undisturbed.wait(_GIVES_WAY_S)
 
     def _append(self, event: TrainEvent) -> None:
         with self._lock:
@@ -154,6 +168,8 @@ class Training(QObject):
         self._thread.started.connect(self._job.run)
         # Queued on purpose: the job's signal is sent in its thread, and what follows belongs to the window's.
         self._job.ended.connect(self._over, Qt.ConnectionType.QueuedConnection)
+        self._job.give_way(True)
+        self._when_painted(partial(self._job.give_way, False))
         self._thread.start()
         self._timer.start(DRAW_EVERY_MS)
         self.started.emit()
@@ -193,13 +209,20 @@ class Training(QObject):
 
     def _turn(self) -> None:
         began = time.monotonic()
+        if self._job is not None:
+            self._job.give_way(True)
         try:
             self._draw()
         finally:
-            QTimer.singleShot(0, self, partial(self._turn_over, began))  # when it is painted
+            self._when_painted(partial(self._turn_over, began))
+
+    def _when_painted(self, then: Callable[[], None]) -> None:
+        """Do `then` when the plots are painted: the first in this turn of the event loop, the others in the next."""
+        QTimer.singleShot(0, self, partial(QTimer.singleShot, 0, self, then))
 
     def _turn_over(self, began: float) -> None:
         if self._job is not None:
+            self._job.give_way(False)
             took_ms = 1000 * (time.monotonic() - began)
             self._timer.start(round(min(max(DRAW_EVERY_MS, DRAW_SHARE * took_ms), DRAW_AT_LEAST_MS)))
 
@@ -222,6 +245,11 @@ class Training(QObject):
         self._draw()
         if not self._job.is_drained:
             QTimer.singleShot(0, self, self._over)
+            return
+        self._when_painted(self._finish)  # what ends with it is as much again
+
+    def _finish(self) -> None:
+        if self._job is None or self._thread is None:
             return
         self._thread.quit()
         self._thread.wait()
