@@ -29,8 +29,8 @@ of each family, got a new head that was trained on photos of {classes} classes, 
 torch, and asked about every photo, those that were learned from included. What is too large for one ONNX file (2 GiB) was
 exported as a PyTorch program instead, *.pt2*, and loaded again without its code.
 
-**{passed} of {tried} that were tried were exported and answer like the trained model**, with {changed} changed answers; {untried}
-have not been tried yet. The largest difference is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file
+**{passed} of {tried} that were tried were exported and answer like the trained model**, with {changed} changed
+answers.{untried} The largest difference is {worst:.1e} (`{worst_name}`); {tolerance:.0e} is allowed, above that no file
 is kept.
 
 - **difference**: the largest of any logit on any photo, relative to the largest logit of all.
@@ -120,7 +120,7 @@ def _head(passed: Sequence[Line], tried: int, untried: int) -> str:
         classes=passed[0]["classes"],
         passed=len(passed),
         tried=tried,
-        untried=untried or "none",
+        untried=f" {untried} have not been tried yet." if untried else "",
         changed=sum(line["changed"] for line in passed),
         worst=worst["difference"],
         worst_name=worst["backbone"],
