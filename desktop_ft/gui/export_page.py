@@ -212,7 +212,7 @@ class ExportPage(Page):
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
-        last = tr("Exported last: {file}", file=words.printable(str(place or report.file)))
+        last = tr("Exported: {file}", file=words.printable(str(place or report.file)))
         where = f"{last} · {words.size(report.bytes)}\n" if report.accepted else ""
         self.proof_text.setText(where + proof(report))
 

@@ -112,6 +112,14 @@ _FORGET = ActionSpec(
     shortcut="Del",
     enabled="can_forget",
 )
+_SHOW = ActionSpec(
+    id="export.show",
+    menu=marked("Exports"),
+    text=marked("Use on the page Export"),
+    tip=marked("Shows its proof there; an .onnx file is the one that answers there, too."),
+    handler="show_there",
+    enabled="can_show_there",
+)
 _SYMBOLS = {FilePrecision.FLOAT32: "o", FilePrecision.FLOAT16: "s", FilePrecision.INT8: "t1"}
 
 
@@ -181,7 +189,7 @@ class ExportsDialog(QDialog):
         )
         self.cancel = button(tr("Cancel"), self._cancel)
         self.reason = label(role="muted")
-        self.actions_ = local_actions((_FORGET,), self, self.table, session.theme)
+        self.actions_ = local_actions((_SHOW, _FORGET), self, self.table, session.theme)
         self._arrange()
         self._enable()
         runs, training = session.runs, session.training
@@ -189,6 +197,7 @@ class ExportsDialog(QDialog):
             signal.connect(self._enable)
         runs.began.connect(self._draw)
         runs.progressed.connect(self._look_for_more)
+        runs.warned.connect(self._warned)
         runs.ended.connect(self.refresh)  # of several files some may be there, whatever became of the others
         session.state.export_changed.connect(self.refresh)
         session.theme.changed.connect(self._draw)
@@ -211,6 +220,16 @@ class ExportsDialog(QDialog):
         self.measured.setVisible(any(report.latency for report in self._reports))
         self._draw()
         self._show_current()
+
+    @property
+    def can_show_there(self) -> bool:
+        """Whether the file of the current row is there, and this is the run that the page behind is about."""
+        report = self.table.current()
+        return report is not None and report not in self._gone and self._session.state.run == self.run
+
+    def show_there(self) -> None:
+        """Let the page Export be about the file of the current row."""
+        self._session.state.set_export(self.table.current())
 
     @property
     def can_forget(self) -> bool:
@@ -254,6 +273,7 @@ class ExportsDialog(QDialog):
         beside.addWidget(lists)
         beside.setSizes([500, 420])
         close = button(tr("Close"), self.reject)
+        buttons = [ActionButton(self.actions_[spec.id]) for spec in (_SHOW, _FORGET)]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
@@ -261,7 +281,7 @@ class ExportsDialog(QDialog):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.measured)
         layout.addWidget(beside, 1)
-        layout.addLayout(row(self.every, self.cancel, self.reason, None, ActionButton(self.actions_[_FORGET.id]), close))
+        layout.addLayout(row(self.every, self.cancel, self.reason, None, *buttons, close))
 
     def _enable(self, *_: object) -> None:
         runs = self._session.runs
@@ -276,7 +296,12 @@ class ExportsDialog(QDialog):
         self.reason.setText(reason)
 
     def _every(self) -> None:
+        self.notice.clear()
         self._session.runs.export_every(self.run, self._allowed())
+
+    def _warned(self, text: str) -> None:
+        if self._is_exporting:  # what could not be written, and why
+            self.notice.say(text, "warn")
 
     def _cancel(self) -> None:
         self._session.runs.cancel()

@@ -287,7 +287,7 @@ class RunWork(QObject):
                 progress=_in(news, report),
                 cancel=cancel,
                 warn=self._warnings.append,
-            )[0]
+            )[-1]
 
         self._begin(_EVERY, work, run)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 from desktop_ft.api import EpochDone, EventSink, RunEnded, RunStarted, TrainEvent, UserError, hookimpl, is_here, why_not_told
 
@@ -105,7 +105,19 @@ def _post(run: str, posts: queue.SimpleQueue[tuple[TrainEvent, float]], failed: 
                 why = error
         else:
             failed_at = time.monotonic()
-            failed.append(_not_told(event, f"{type(why).__name__}: {why}", why))
+            failed.append(_not_told(event, _words(why), why))
+
+
+def _words(error: Exception) -> str:
+    """What went wrong with the address, for a person."""
+    if isinstance(error, HTTPError):
+        return f"it answered {error.code} ({error.reason})"
+    inner = error.reason if isinstance(error, URLError) else error
+    if isinstance(inner, TimeoutError):
+        return f"no answer within {_WITHIN_S:.0f} s"
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return f"{type(error).__name__}: {error}"
 
 
 def _not_told(event: TrainEvent, why: str, cause: Exception | None = None) -> UserError:

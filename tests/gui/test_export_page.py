@@ -3,13 +3,14 @@
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QStandardItemModel
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox
+from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.cli import main
@@ -153,6 +154,62 @@ def test_files_are_compared_side_by_side_and_changed_answers_are_shown(
     shown.reject()
     click(export.compare)
     assert len(export.findChildren(ExportsDialog)) == 1, "shown once"
+    dialog.reject()
+
+
+def test_which_file_answers_on_the_page_can_be_chosen(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+) -> None:
+    folder = RunFolder.open(judged)
+    for name in ("model.onnx", "small.onnx", "gone.onnx"):
+        folder.add_export_report(report(judged, name))
+        (judged / "exports" / name).touch()
+    (judged / "exports" / "gone.onnx").unlink()
+    window.session.state.set_export(folder.export_reports[1])
+    assert "small.onnx answers" in export.trying.reason.text()
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    use = next(each for each in dialog.findChildren(QPushButton) if each.text() == "Use on the page Export")
+    dialog.table.select(lambda row: Path(row.file).name == "gone.onnx")
+    assert not use.isEnabled(), "it is not there any more"
+    dialog.table.select(lambda row: Path(row.file).name == "model.onnx")
+    click(use)
+    assert "model.onnx answers" in export.trying.reason.text() and "model.onnx" in export.proof_text.text()
+    dialog.table.select(lambda row: Path(row.file).name == "small.onnx")
+    use.setFocus()
+    QTest.keyClick(use, Qt.Key.Key_Space)
+    assert "small.onnx answers" in export.trying.reason.text()
+    dialog.reject()
+
+
+def test_what_could_not_be_written_is_told_where_it_was_asked_for(
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    window: MainWindow,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    def export_every(run: Path, *_: object, warn: Callable[[str], None], **__: object) -> tuple[ExportReport, ...]:  # noqa: F811
+        warn("model-int8.onnx: It changes too many answers.")
+        warn("model.odd: The format is not written here.")
+        written = tuple(report(run, name) for name in ("model.onnx", "model-float16.onnx"))
+        for each in written:
+            RunFolder.open(run).add_export_report(each)
+            Path(each.file).touch()
+        return written
+
+    monkeypatch.setattr("desktop_ft.jobs.exporting.export_every", export_every)
+    click(export.compare)
+    dialog = export.findChild(ExportsDialog)
+    assert dialog is not None
+    click(dialog.every)
+    qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
+    for part in ("model-int8.onnx: It changes", "model.odd: The format"):
+        assert part in dialog.notice.text and part in export.notice.text
+    assert "model-float16.onnx" in export.proof_text.text(), "of several, the last is told of as the last"
     dialog.reject()
 
 
