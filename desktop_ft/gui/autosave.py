@@ -1,8 +1,10 @@
 """The project is saved by itself, a moment after each edit, and is there again at the next start, its open run too."""
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -12,7 +14,9 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.core.values import plain_json
+from desktop_ft.gui.latest import Latest
 from desktop_ft.gui.state import ProjectState
+from desktop_ft.gui.worker import Worker
 from desktop_ft.runs import atomic, lock
 
 _AFTER_MS = 1000
@@ -40,9 +44,11 @@ class Autosave(QObject):
 
     failed = Signal(object)
 
-    def __init__(self, state: ProjectState) -> None:
+    def __init__(self, state: ProjectState, worker: Worker) -> None:
         super().__init__(state)
         self._state = state
+        self._worker = worker
+        self._latest = Latest()
         self._saved: Recipe | None = None
         self._saved_run: tuple[Path | None, str] = (None, "")
         self._name = ""
@@ -51,7 +57,7 @@ class Autosave(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(_AFTER_MS)
-        self._soon.timeout.connect(self.save)
+        self._soon.timeout.connect(self._save_aside)
         state.recipe_changed.connect(self._soon.start)
         state.run_changed.connect(self._soon.start)
 
@@ -72,17 +78,28 @@ class Autosave(QObject):
         """
         self._soon.stop()
         self.hold()
-        recipe = self._state.recipe
-        if not recipe.dataset.folder:
-            return True
         try:
-            atomic.make_folder(self.file.parent)
-            self._save_recipe(recipe)
-            self._save_run(self._state.run, recipe.dataset.folder)
+            self._saving()()
         except UserError as error:
             self.failed.emit(error)
             return False
         return True
+
+    def _save_aside(self) -> None:
+        """As `save`, without the window waiting for the disk."""
+        self.hold()
+        save = self._saving()
+        self._worker.run(lambda report, cancel: save(), finished=lambda _: None, failed=self.failed.emit)
+
+    def _saving(self) -> Callable[[], None]:
+        """Keeps the project as it stands now, if it has pictures, when it is called."""
+        return self._latest.asked(partial(self._write, self._state.recipe, self._state.run))
+
+    def _write(self, recipe: Recipe, run: Path | None) -> None:
+        if recipe.dataset.folder:
+            atomic.make_folder(self.file.parent)
+            self._save_recipe(recipe)
+            self._save_run(run, recipe.dataset.folder)
 
     def last(self) -> Recipe | None:
         """The project that was used last, and is not open in another window; None if there is none.

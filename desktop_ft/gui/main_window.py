@@ -469,12 +469,10 @@ class MainWindow(QMainWindow):
         return tr(session.runs.busy) or (tr("A download") if session.networks.downloading else "") or session.plugin_work.asked
 
     def _remember_opened(self, path: str) -> None:
-        self.session.settings.remember_opened(path)
-        self._save_settings()
-
-    def _save_settings(self) -> None:
-        with contextlib.suppress(UserError):  # sizes and lists: nothing that a person made
-            self.session.settings.save()
+        settings = self.session.settings
+        settings.remember_opened(path)
+        save = settings.saving()
+        self.session.worker.run(lambda report, cancel: _unless_it_fails(save), finished=lambda _: None, failed=lambda _: None)
 
     def _remember(self) -> None:
         settings = self.session.settings
@@ -485,4 +483,9 @@ class MainWindow(QMainWindow):
             layout_memory.remember(settings, name, page)
         for dialog in self.findChildren(QDialog):
             dialog.close()  # each remembers its own size
-        self._save_settings()
+        _unless_it_fails(settings.save)
+
+
+def _unless_it_fails(save: Callable[[], None]) -> None:
+    with contextlib.suppress(UserError):  # sizes and lists: nothing that a person made
+        save()

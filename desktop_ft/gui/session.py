@@ -202,7 +202,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         forecast=forecast,
         advice=advice,
         ranking=ranking,
-        autosave=Autosave(state),
+        autosave=Autosave(state, worker),
         kept_findings=KeptFindings(state),
         log=Log(state),
         plugin_work=plugin_work,

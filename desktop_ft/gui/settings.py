@@ -1,6 +1,8 @@
 """What the window remembers between starts: sizes, theme, language, last folders. Plain JSON in the person's data folder."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from PySide6.QtCore import QByteArray
 from desktop_ft import places
 from desktop_ft.core.language import LANGUAGES
 from desktop_ft.core.values import plain_json
+from desktop_ft.gui.latest import Latest
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.runs import atomic
 
@@ -37,11 +40,23 @@ class Settings:
     def __init__(self) -> None:
         self._file = places.data() / "window.json"
         self._values = _read(self._file)
+        self._latest = Latest()
 
     def save(self) -> None:
-        """Write what is remembered."""
+        """Write what is remembered.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self.saving()()
+
+    def saving(self) -> Callable[[], None]:
+        """Writes, as `save`, what is remembered now, when it is called, in whatever thread."""
+        return self._latest.asked(partial(self._write, json.dumps(self._values, indent=1).encode()))
+
+    def _write(self, content: bytes) -> None:
         atomic.make_folder(self._file.parent)
-        atomic.write(self._file, json.dumps(self._values, indent=1).encode())
+        atomic.write(self._file, content)
 
     @property
     def theme(self) -> ThemeChoice:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,24 @@ def test_an_edit_is_kept_without_being_asked(window: MainWindow, photos: Path, q
     edit(window, 7)
     qtbot.waitUntil(file.exists, timeout=10_000)  # the process may be killed from here on
     qtbot.waitUntil(lambda: Recipe.from_toml(file.read_text(), "it") == window.session.state.recipe, timeout=10_000)
+
+
+def test_a_slow_disk_does_not_hold_the_window_up(
+    window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=10_000)
+    write, written = atomic.write, list[tuple[str, bool]]()
+
+    def watched(path: Path, *parts: bytes) -> None:
+        written.append((path.name, threading.current_thread() is threading.main_thread()))
+        write(path, *parts)
+
+    monkeypatch.setattr(atomic, "write", watched)
+    edit(window, 7)
+    window.session.opening.moved.emit(str(photos))  # as when it was opened
+    qtbot.waitUntil(lambda: {"project.toml", "window.json"} <= {name for name, _ in written}, timeout=10_000)
+    assert not any(by_the_window for _, by_the_window in written)
 
 
 def test_a_start_says_what_became_of_the_last_project(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:

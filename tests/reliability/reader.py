@@ -57,9 +57,10 @@ def _project(path: Path) -> object:
     """What the next start opens, without a window."""
     from desktop_ft.gui.autosave import Autosave
     from desktop_ft.gui.state import ProjectState
+    from desktop_ft.gui.worker import Worker
 
     _move_home(path)
-    saved = Autosave(ProjectState())
+    saved = Autosave(ProjectState(), Worker())
     try:
         return saved.last(), saved.last_run()
     finally:
