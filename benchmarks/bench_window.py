@@ -276,6 +276,17 @@ def paint(rounds: int) -> dict[str, object]:
     return {"rounds": rounds, **medians, "imported": told[-1]["imported"]}
 
 
+class Paints(QObject):
+    """Counts what is painted of whatever it is put on."""
+
+    seen = 0
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Count, and let it pass."""
+        self.seen += event.type() == QEvent.Type.Paint
+        return False
+
+
 def points(count: int) -> dict[str, object]:
     """Frames a second of panning over a run of so many steps, the plots of the page Train painted each time."""
     from desktop_ft.gui.run_plots import Plots
@@ -301,7 +312,8 @@ def points(count: int) -> dict[str, object]:
     plots = Plots(Theme(ThemeChoice.LIGHT))
     plots.resize(*SIZE)
     plots.show()
-    until(plots.isVisible)
+    until(lambda: (screen := plots.windowHandle()) is not None and screen.isExposed())  # nothing is painted before
+    wait(200)
     began = time.perf_counter()
     plots.show_history(history, count // per)
     shown = time.perf_counter() - began
@@ -309,13 +321,17 @@ def points(count: int) -> dict[str, object]:
     began = time.perf_counter()
     plots.show_history(history, count // per)
     again = time.perf_counter() - began
-    frames = []
+    wait(200)
+    frames, paints = [], Paints()
+    plots.learning.loss.viewport().installEventFilter(paints)
     box = plots.learning.loss.getPlotItem().getViewBox()
     for frame in range(100):
         began = time.perf_counter()
         box.setXRange(frame, frame + count / per / 4, padding=0)
         plots.learning.loss.viewport().repaint()
         frames.append(time.perf_counter() - began)
+    if paints.seen < len(frames):
+        raise SystemExit(f"{len(frames)} frames were asked for, and {paints.seen} painted.")
     plots.shut_down()
     plots.close()
     return {
