@@ -55,7 +55,7 @@ class TrainingJob(QObject):
     def run(self) -> None:
         """Do the run, here and now; called in the job's thread."""
         process.stand_back()
-        self._undisturbed.wait(_GIVES_WAY_S)
+        self._wait_for_the_window()
         end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
             end = self._fit(self._emit, self._control, self._progress)
@@ -109,7 +109,11 @@ class TrainingJob(QObject):
         with self._lock:
             self._phase = GETTING_READY if isinstance(event, Warned) and self._phase is not None else None
             self._events.append(event)
-        self._undisturbed.wait(_GIVES_WAY_S)
+        self._wait_for_the_window()
+
+    def _wait_for_the_window(self) -> None:
+        if not self._undisturbed.wait(_GIVES_WAY_S):
+            self._undisturbed.set()  # it is held up by something else: the run does not wait for that at every step
 
     def _append(self, event: TrainEvent) -> None:
         with self._lock:

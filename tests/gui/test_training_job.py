@@ -1,5 +1,6 @@
 """A run in a thread: whatever happens in there, exactly one RunEnded is the last event."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from desktop_ft.gui.training_job import Emit, PhaseProgress, Training, TrainingJ
 STARTED = RunStarted(
     epochs=1, steps_per_epoch=2, first_epoch=0, first_step=0, device="CPU", precision="fp32", learning_share=0.5, time=0.0
 )
+LONG_S = 30
 END = RunEnded(status=RunStatus.COMPLETED, checkpoint="best")
 
 
@@ -153,6 +155,31 @@ def test_events_are_drawn_in_batches(qtbot: QtBot, tmp_path: Path) -> None:
         training.start(tmp_path, fast)
     assert drawn[-1] == many
     assert len(drawn) < 100
+    training.deleteLater()
+
+
+def test_a_window_that_hangs_while_it_draws_does_not_hold_the_run_up(qtbot: QtBot, tmp_path: Path) -> None:
+    begun, over, many = threading.Event(), threading.Event(), 2000
+
+    def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        emit(STARTED)
+        begun.wait(LONG_S)
+        for number in range(many):
+            emit(step(number))
+        over.set()
+        return END
+
+    training, waited = Training(), list[bool]()
+
+    def hang() -> None:
+        if not waited:
+            begun.set()
+            waited.append(over.wait(LONG_S))
+
+    training.updated.connect(hang)
+    with qtbot.waitSignal(training.ended, timeout=2000 * LONG_S):
+        training.start(tmp_path, fit)
+    assert waited == [True] and len(training.history.steps) == many
     training.deleteLater()
 
 
