@@ -281,7 +281,7 @@ class Paints(QObject):
 
     seen = 0
 
-    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Count, and let it pass."""
         self.seen += event.type() == QEvent.Type.Paint
         return False

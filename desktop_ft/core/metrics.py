@@ -1,6 +1,5 @@
 """Curves of a run, and what a trained model gets right and wrong, as values."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -28,8 +27,10 @@ from desktop_ft.core.events import (
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
 from desktop_ft.core.values import Described
 
-_MOST_APART = 1e9
-"""No two steps of a run differ by this factor; what a damaged file says may."""
+_LIKE = 3.0
+"""Steps whose work differs by no more than this take time in proportion."""
+_MOST_APART, _MOST_WORK, _MOST_EPOCHS = 1e9, 1e30, 1_000_000
+"""No two steps of a run differ by such a factor, none computes so much, no run is so long; what a damaged file says may be."""
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class MetricHistory:
         replanned: the changes of plan, in order.
         saved: the last checkpoint; None while there is none.
         took: working seconds of each of `steps`.
-        planned: what is to be computed in which epoch, where that was told: it changes.
+        work: what a step of each epoch computes, where that was told; of epochs before, as of the first that it was told of.
         rates: from which epochs on layers learned at which shares of the head's rate.
         layers: what the last step of each epoch has done to the layers that learn.
         machine: what the run took of the machine, each with the seconds since its first start, without those between two starts.
@@ -137,7 +138,7 @@ class MetricHistory:
     replanned: list[PlanChanged] = field(default_factory=list)
     saved: CheckpointSaved | None = None
     took: list[float] = field(default_factory=list)
-    planned: WorkPlanned | None = None
+    work: tuple[float, ...] = ()
     rates: list[RatesSet] = field(default_factory=list)
     machine: list[tuple[float, MachineUse]] = field(default_factory=list)
     layers: list[LayersSeen] = field(default_factory=list)
@@ -167,7 +168,7 @@ class MetricHistory:
                 self._before = self.machine[-1][0] if self.machine else 0.0
                 self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.first_epoch]
                 self.layers = [seen for seen in self.layers if seen.epoch < event.first_epoch]
-                self.prefix, self.ready, self.chosen, self.planned = None, None, None, None
+                self.prefix, self.ready, self.chosen, self.work = None, None, None, ()
                 self.replanned = [change for change in self.replanned if (change.epoch, 0) < at]  # made again in its epoch
                 self._times = _Times(before=self._times.before + self._times.now)
             case PrefixProgress():
@@ -179,6 +180,8 @@ class MetricHistory:
                 self.chosen = event
                 self._times.passed(event.seconds)
             case StepDone():
+                if self.steps and not self._is_like(self._work_in(event.epoch), self._work_in(self.steps[-1].epoch)):
+                    self._times = self._times.afresh()
                 self.steps.append(event)
                 self.took.append(max(0.0, event.seconds - self._times.now))
                 self._times.learned(event.seconds, self._work_in(event.epoch))
@@ -198,10 +201,9 @@ class MetricHistory:
             case PlanChanged():
                 self.replanned.append(event)
                 if event.change.freeze is not None:
-                    self.planned, self._times = None, self._times.afresh()
+                    self._times = self._times.afresh()
             case WorkPlanned():
-                likely = event.steps and 0 < max(event.steps) <= _MOST_APART * min(event.steps) < math.inf
-                self.planned = event if likely else None
+                self.work = _work_by_epoch(self.work, event)
             case RatesSet():
                 self.rates.append(event)
             case LayersSeen():
@@ -242,10 +244,13 @@ class MetricHistory:
 
     @property
     def progress(self) -> float:
-        """Share of the planned steps that is done, 0 to 1."""
+        """Share of the planned work that is done, 0 to 1; where nobody told what steps compute, of the planned steps."""
         if self.started is None:
             return 0.0
-        return min(1.0, self._steps_done(self.started) / max(1, self.started.epochs * self.started.steps_per_epoch))
+        (epoch, step), per = self._position(self.started), max(1, self.started.steps_per_epoch)
+        each = [self._work_in(number) for number in range(self.started.epochs)]
+        done = sum(each[:epoch]) + step / per * self._work_in(epoch)
+        return min(1.0, done / max(sum(each), 1e-12))
 
     @property
     def prefix_eta_seconds(self) -> float | None:
@@ -263,18 +268,24 @@ class MetricHistory:
         times = self._times
         if self.started is None or not times.steps:
             return None
-        epoch, step = divmod(self._steps_done(self.started), self.started.steps_per_epoch)
+        epoch, step = self._position(self.started)
         coming = [self._work_in(later) for later in range(epoch, self.started.epochs)]
-        work = self.started.steps_per_epoch * sum(coming) - step * self._work_in(epoch)
         before = self._work_in(epoch if step else epoch - 1)
         turns = sum(one != other for one, other in pairwise([before, *coming]))
+        # What computes far more in a step takes at least as long as a step does now.
+        likely = [work if self._is_like(work, before) else min(work, before) for work in coming]
+        work = self.started.steps_per_epoch * sum(likely) - (step * likely[0] if likely else 0)
         validations = self.started.epochs - (self.epochs[-1].epoch + 1 if self.epochs else 0)
         return work * times.unit + turns * times.readied + validations * times.validation
 
     @property
     def eta_is_whole(self) -> bool:
-        """Whether the time of validations is known and part of `eta_seconds`."""
-        return self._times.validations > 0
+        """Whether `eta_seconds` is all that it will take: validations are known, and coming steps are like those that were."""
+        if self.started is None or not self._times.validations:
+            return False
+        epoch, step = self._position(self.started)
+        before = self._work_in(epoch if step else epoch - 1)
+        return all(self._is_like(self._work_in(later), before) for later in range(epoch, self.started.epochs))
 
     @property
     def work_seconds(self) -> float:
@@ -294,17 +305,29 @@ class MetricHistory:
         ]
         return [size / took if able else None for took, able in zip(self.took, known, strict=True)]
 
-    def _work_in(self, epoch: int) -> float:
-        """What a step in `epoch` computes, as a multiple of one at the last start or change; 1 where nobody told."""
-        if self.planned is None:
-            return 1.0
-        steps = self.planned.steps
-        return steps[min(max(0, epoch - self.planned.epoch), len(steps) - 1)] / steps[0]
+    @staticmethod
+    def _is_like(work: float, other: float) -> bool:
+        """Whether what one takes tells what the other will: little work takes more time than its share."""
+        return max(work, other) <= _LIKE * min(work, other)
 
-    def _steps_done(self, started: RunStarted) -> int:
-        if not self.steps:
-            return started.first_epoch * started.steps_per_epoch + started.first_step
-        return self.steps[-1].epoch * started.steps_per_epoch + self.steps[-1].step + 1
+    def _work_in(self, epoch: int) -> float:
+        """What a step in `epoch` computes, in a unit of this run's; 1 where nobody told."""
+        return self.work[min(max(0, epoch), len(self.work) - 1)] if self.work else 1.0
+
+    def _position(self, started: RunStarted) -> tuple[int, int]:
+        """The epoch of the next step, and its place there."""
+        at = (self.steps[-1].epoch, self.steps[-1].step + 1) if self.steps else (started.first_epoch, started.first_step)
+        per = max(1, started.steps_per_epoch)
+        return divmod(at[0] * per + at[1], per)
+
+
+def _work_by_epoch(known: tuple[float, ...], told: WorkPlanned) -> tuple[float, ...]:
+    """What a step of each epoch computes, by what was `known` of those before; nothing where what is told cannot be."""
+    likely = told.steps and 0 < max(told.steps) <= _MOST_APART * min(told.steps) <= _MOST_WORK
+    if not likely or not 0 <= told.epoch <= _MOST_EPOCHS:
+        return ()
+    before = known[: told.epoch] + (known[-1:] or told.steps[:1]) * max(0, told.epoch - len(known))
+    return (*before, *told.steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

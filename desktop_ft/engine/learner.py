@@ -58,6 +58,9 @@ class Relearn(Protocol):
     def asked(self, epoch: int) -> Turn | None:
         """What is otherwise from `epoch` on, or None."""
 
+    def ahead(self, epoch: int) -> Learner:
+        """One that is as this run's from `epoch` on will be, by all that is planned now; only to look at."""
+
     def settled(self, turn: Turn, epoch: int) -> None:
         """`turn` is taken in `epoch`, now: whatever happens, a run that is resumed takes it there again."""
 

@@ -38,7 +38,7 @@ from desktop_ft.engine.device import Compute
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.keeper import Keeper, Saved
 from desktop_ft.engine.layer_watch import LayerWatch, Origin
-from desktop_ft.engine.learner import Learner, Relearn
+from desktop_ft.engine.learner import Learner, Relearn, learning_in
 from desktop_ft.engine.optim import build_optimizer, factor, group_by_rate, optimizer_tensors, restore_optimizer, set_rate
 from desktop_ft.engine.passes import Diverged, Loss, Passes, Sums
 from desktop_ft.engine.rest import resting
@@ -176,7 +176,9 @@ class Loop:
             self._warn(self._resume.note)
         if self._resume and (differences := self._keeper.differences(self._resume)):
             self._warn(tr("Continues, but not bit-identical: {differences}.", differences=differences))
-        self._tell_work()
+        ahead = self._ahead
+        if len({learning_in(ahead, epoch) for epoch in range(at.epoch, setup.optimisation.epochs)}) > 1:
+            self._tell_work(ahead)
 
     @property
     def _stale(self) -> bool:
@@ -208,8 +210,13 @@ class Loop:
             self._rates_told = groups
             self._emit(RatesSet(epoch=self._progress.epoch, groups=groups))
 
-    def _tell_work(self) -> None:
-        if steps := self._stages.work(self._progress.epoch):
+    @property
+    def _ahead(self) -> Learner:
+        relearn = self._setup.relearn
+        return relearn.ahead(self._progress.epoch) if relearn is not None else self._setup.learner
+
+    def _tell_work(self, ahead: Learner) -> None:
+        if steps := self._stages.work(self._progress.epoch, ahead):
             self._emit(WorkPlanned(epoch=self._progress.epoch, steps=steps))
 
     def _take_a_turn(self) -> None:
@@ -230,7 +237,7 @@ class Loop:
         self._progress = replace(at, stale_epochs=0)  # early stopping waits anew
         self._emit(PlanChanged(epoch=at.epoch, change=turn.change, learning_share=_learning_share(setup.network)))
         if turn.learner is not None:
-            self._tell_work()
+            self._tell_work(self._ahead)
 
     def _let_learn(self, learner: Learner) -> None:
         setup, plan = self._setup, self._setup.optimisation

@@ -118,14 +118,13 @@ class Stages:
             self._learning = learning
         return self._stage
 
-    def work(self, since: int) -> tuple[float, ...]:
-        """What a step of each epoch from `since` on computes, in floating-point operations a sample.
+    def work(self, since: int, ahead: Learner) -> tuple[float, ...]:
+        """What a step of each epoch from `since` on computes, in floating-point operations a sample; () if that is not known.
 
-        () where the same layers learn in all of them, or it cannot be counted. The network has what learns in `since` set on it.
+        Args:
+            ahead: says what learns in them. The network has what learns in `since` set on it in the end.
         """
-        learning = {epoch: learning_in(self.learner, epoch) for epoch in range(since, self._epochs)}
-        if len(set(learning.values())) < 2:
-            return ()
+        learning = {epoch: learning_in(ahead, epoch) for epoch in range(since, self._epochs)}
         try:
             work = self._team.agreed(lambda: Work(self._network, self._few().to(self._compute.device)), Uncountable)
         except Uncountable:
@@ -133,10 +132,10 @@ class Stages:
         of_a_step = dict[frozenset[str], float]()
         for epoch, layers in learning.items():
             if layers not in of_a_step:
-                self.learner.apply(epoch)
-                recurring = self._recurring(epoch) if self._store is not None else None
+                ahead.apply(epoch)
+                recurring = self._recurring(epoch, ahead) if self._store is not None else None
                 of_a_step[layers] = work.of_a_step(behind_the_cut=recurring is not None and recurring.training)
-        self.learner.apply(since)
+        ahead.apply(since)
         steps = tuple(of_a_step[layers] for layers in learning.values())
         return steps if all(steps) else ()
 
@@ -146,23 +145,23 @@ class Stages:
             self._kept_now.release()
 
     def _whole(self, epoch: int) -> Stage:
-        return Stage(self._network, self._batches.train, self._batches.validation, self._like(epoch), after="")
+        return Stage(self._network, self._batches.train, self._batches.validation, self._like(epoch, self.learner), after="")
 
-    def _like(self, epoch: int) -> range:
+    def _like(self, epoch: int, learner: Learner) -> range:
         """The epochs around `epoch` in which the same layers learn.
 
         From where they begin to, so that a run that is resumed among them goes the same way.
         """
-        first, end, learning = epoch, epoch + 1, learning_in(self.learner, epoch)
-        while first > self.learner.since and learning_in(self.learner, first - 1) == learning:
+        first, end, learning = epoch, epoch + 1, learning_in(learner, epoch)
+        while first > learner.since and learning_in(learner, first - 1) == learning:
             first -= 1
-        while end < self._epochs and learning_in(self.learner, end) == learning:
+        while end < self._epochs and learning_in(learner, end) == learning:
             end += 1
         return range(first, end)
 
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
-        inputs, recurring = self._few(), self._recurring(epoch)
+        inputs, recurring = self._few(), self._recurring(epoch, self.learner)
         ahead = self._ahead(recurring, inputs, epoch) if recurring else None
         try:
             with ahead.making() if ahead else nullcontext():
@@ -185,7 +184,7 @@ class Stages:
                 seconds=self._clock.seconds - began,
             )
         )
-        return self._behind(prefix, kept, recurring, self._like(epoch))
+        return self._behind(prefix, kept, recurring, self._like(epoch, self.learner))
 
     def _in_front(self, inputs: Tensor) -> tuple[Prefix, RowKind] | None:
         """The frozen layers, proven on `inputs`, and what they answer; None where the first layers learn. Raises Uncuttable."""
@@ -212,9 +211,9 @@ class Stages:
         most = _AHEAD_BYTES // max(1, few.nbytes // len(few))
         return Ahead(recurring.batches, [] if first_rate else list(chain.from_iterable(pieces))[:most])
 
-    def _recurring(self, epoch: int) -> _Recurring | None:
+    def _recurring(self, epoch: int, learner: Learner) -> _Recurring | None:
         """What comes more than once in the epochs from `epoch` on in which the same layers learn."""
-        batches, epochs = self._batches, len(self._like(epoch))
+        batches, epochs = self._batches, len(self._like(epoch, learner))
         if not isinstance(batches, RecurringBatches) or epochs < 2:
             return None
         keys = list(batches.training_keys or ())

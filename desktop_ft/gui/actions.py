@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMenu, QMenuBar, QToolBar
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QLineEdit, QMenu, QMenuBar, QToolBar
 
 from desktop_ft.core.language import tr
 from desktop_ft.gui.theme import Theme
@@ -122,6 +122,7 @@ class Actions(QObject):
             action.setShortcuts([QKeySequence(keys) for keys in (spec.shortcut, *spec.other_keys)])
         action.setToolTip(_tip(spec))
         action.setStatusTip(tr(spec.tip))
+        action.triggered.connect(take_over_what_is_typed)  # keys leave the focus where it is
         handler = getattr(self._target, spec.handler)
         action.triggered.connect(handler if spec.value is None else lambda: handler(spec.value))
         return action
@@ -130,6 +131,15 @@ class Actions(QObject):
         for spec in self._specs:
             if spec.icon:
                 self._actions[spec.id].setIcon(self._theme.icon(spec.icon))
+
+
+def take_over_what_is_typed() -> None:
+    """Let the number or text that is being typed count, as it does once its control loses the focus."""
+    control = QApplication.focusWidget()
+    if isinstance(control, QAbstractSpinBox | QLineEdit):
+        control.clearFocus()
+        if control.isVisible():  # an editor in a table is done with
+            control.setFocus()
 
 
 def _tip(spec: ActionSpec, edit: str = "", obstacle: str = "") -> str:

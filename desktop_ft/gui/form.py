@@ -28,13 +28,16 @@ from desktop_ft.gui.help_card import with_help
 from desktop_ft.gui.widgets import letters_width
 from desktop_ft.jobs import help_texts
 
+_DECIMALS = 10
+"""A rate of 1e-7 is one that a person may mean."""
+
 
 class RateSpinBox(QDoubleSpinBox):
     """A number whose steps fit its size and that is shown without idle zeros, as learning rates need it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setDecimals(6)
+        self.setDecimals(_DECIMALS)
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setLocale(QLocale.c())
 
@@ -149,7 +152,7 @@ class ModelForm(QWidget):
 
     def _number(self, field: FieldInfo) -> RateSpinBox:
         spin = RateSpinBox()
-        spin.setRange(*bounds(field, 1e-6))
+        spin.setRange(*bounds(field, 10**-_DECIMALS))
         spin.setKeyboardTracking(False)
         spin.valueChanged.connect(self._tell)
         return spin

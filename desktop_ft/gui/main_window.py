@@ -22,7 +22,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.gui import closing, layout_memory
-from desktop_ft.gui.actions import Actions
+from desktop_ft.gui.actions import Actions, take_over_what_is_typed
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.detachable import Detachable
@@ -146,6 +146,7 @@ class MainWindow(QMainWindow):
         if self.left:
             event.ignore()  # it goes already
             return
+        take_over_what_is_typed()
         if self.session.training.running:
             event.ignore()
             if not self._closing:

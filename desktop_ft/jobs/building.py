@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from desktop_ft.data.loaders import PictureBatches
     from desktop_ft.engine.device import Compute
     from desktop_ft.engine.layer_watch import Origin
-    from desktop_ft.models.freezing import Freezer
+    from desktop_ft.models.freezing import Freezer, Succession
     from desktop_ft.models.network import Network
 
 _SHARE_OF_MEMORY = 4
@@ -131,6 +131,19 @@ def check_change(change: Change, epoch: int, recipe: Recipe, module: Callable[[]
         what = tr("Whether a run starts from pre-trained weights cannot be changed on its way.")
         raise UserError(what, tr("Train a new one; `--weights` starts it from what another run has learned."))
     learner(module(), change.freeze, backbone)
+
+
+def succession(module: nn.Module, recipe: Recipe, backbone: Backbone, *, epoch: int = 0) -> Succession:
+    """What holds `module`, a network of `backbone` with its new head, to all that `recipe` plans, from `epoch` on.
+
+    Raises:
+        UserError: it cannot be followed.
+    """
+    from desktop_ft.models.freezing import Succession
+
+    begins = [epoch, *(later for change in recipe.changes if (later := change.epoch - 1) > epoch)]
+    courses = {course.since: course for course in map(recipe.followed, begins)}
+    return Succession([learner(module, course.freeze, backbone, since=since)[0] for since, course in sorted(courses.items())])
 
 
 def learner(module: nn.Module, plan: FreezePlan, backbone: Backbone, *, since: int = 0) -> tuple[Freezer, str]:

@@ -15,7 +15,7 @@ from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.team import size_here
 from desktop_ft.jobs import augmenting, distributed
-from desktop_ft.jobs.building import batches, build, heeding, looked_at, loss
+from desktop_ft.jobs.building import batches, build, heeding, looked_at, loss, succession
 from desktop_ft.jobs.kept import measurements
 from desktop_ft.plugin_manager import Plugins
 
@@ -95,7 +95,7 @@ def _rehearsed(
         with batches(once, backbone, manifest, plugins, device) as shown:
             return Rehearsal(
                 network=parts.network,
-                learner=parts.learner,
+                learner=succession(parts.network.backbone, recipe, backbone),
                 batches=shown,
                 optimisation=recipe.optimisation,
                 compute=parts.compute,

@@ -18,7 +18,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.jobs import distributed
-from desktop_ft.jobs.building import check_change, learner
+from desktop_ft.jobs.building import check_change, learner, succession
 from desktop_ft.jobs.running import OpenRun, open_run
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -132,6 +132,10 @@ class Replanning:
             self._run.folder.write_recipe(recipe)
         if self._asks:
             self._run.folder.forget_taken()
+
+    def ahead(self, epoch: int) -> Learner:
+        """What will learn from `epoch` on, by all that is planned now."""
+        return succession(self._network.backbone, self._recipe, self._run.backbone, epoch=epoch)
 
     def ended(self) -> None:
         """The run is complete: say so, where something was asked for too late."""

@@ -1,5 +1,6 @@
 """Carries out a freeze plan on a network: what learns, how fast, and what stays bit for bit as it was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -104,6 +105,39 @@ class Freezer:
                 self._rest(child, learning)
             elif feeds_frozen:
                 child.eval()
+
+
+class Succession:
+    """Plans that follow one another, as one: each from the epoch that it is for until the next begins.
+
+    Args:
+        freezers: of one network, each with a later `since` than the one before.
+    """
+
+    def __init__(self, freezers: Sequence[Freezer]) -> None:
+        self._freezers = tuple(freezers)
+        self.since, self.pretrained = freezers[0].since, freezers[0].pretrained
+
+    def rates(self, epoch: int) -> dict[str, float]:
+        """As `Freezer`."""
+        return self._in(epoch).rates(epoch)
+
+    def apply(self, epoch: int) -> None:
+        """As `Freezer`."""
+        self._in(epoch).apply(epoch)
+
+    def train_mode(self, epoch: int) -> None:
+        """As `Freezer`."""
+        self._in(epoch).train_mode(epoch)
+
+    def groups(self, epochs: int, weight_decay: float) -> list[ParameterGroup]:
+        """As `Freezer`: what learns at some time, each parameter once."""
+        ends = [*(freezer.since for freezer in self._freezers[1:]), epochs]
+        found = [group for one, end in zip(self._freezers, ends, strict=True) for group in one.groups(end, weight_decay)]
+        return list({(group.leaf, group.weight_decay): group for group in found}.values())
+
+    def _in(self, epoch: int) -> Freezer:
+        return next((one for one in reversed(self._freezers) if one.since <= epoch), self._freezers[0])
 
 
 def _decays(leaf: LayerNode, name: str, tensor: nn.Parameter) -> bool:

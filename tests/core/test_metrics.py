@@ -225,7 +225,27 @@ def test_the_time_left_counts_anew_when_other_layers_learn_and_goes_on_when_only
     assert history.work_seconds == 602.0, "what it took so far is not forgotten"
 
 
-@given(st.lists(st.floats(0), max_size=6), st.integers(0, 9))
+def test_what_a_far_larger_plan_will_take_is_not_made_up_and_the_bar_does_not_run_ahead():
+    told = [started(), WorkPlanned(epoch=0, steps=(1.0, 1.0, 1.0, 97.0))]
+    quick = [step_done(0, n, seconds=0.01 * (n + 1)) for n in range(5)]
+    history = MetricHistory.of([*told, *quick, epoch_done(0, True, seconds=0.06)])
+    assert history.eta_seconds == approx(15 * 0.01 + 3 * 0.01) and not history.eta_is_whole, "at least that long"
+    assert history.progress == approx(0.01)
+    for epoch in (1, 2):
+        for n in range(5):
+            history.add(step_done(epoch, n, seconds=0.06 * epoch + 0.01 * (n + 1)))
+        history.add(epoch_done(epoch, True, seconds=0.06 * (epoch + 1)))
+    history.add(PlanChanged(epoch=3, change=Change(freeze=FreezePlan(preset="all")), learning_share=1.0))
+    history.add(WorkPlanned(epoch=3, steps=(97.0,)))
+    assert history.progress == approx(0.03), "what was done before is not worth more now"
+    for n in range(2):
+        history.add(step_done(3, n, seconds=1.0 + 2 * n))
+    assert history.eta_seconds == approx(3 * 2.0) and history.progress == approx((3 + 2 * 97 / 5) / 100)
+    history.add(epoch_done(3, True, seconds=4.0))
+    assert history.eta_is_whole
+
+
+@given(st.lists(st.floats(0), max_size=6), st.integers())
 def test_whatever_a_run_tells_of_its_work_the_time_left_is_a_number(steps: list[float], since: int):
     told = [started(), WorkPlanned(epoch=since, steps=tuple(steps)), step_done(0, 0, seconds=2.0), step_done(0, 1, seconds=3.0)]
     eta = MetricHistory.of(told).eta_seconds

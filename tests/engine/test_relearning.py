@@ -43,6 +43,11 @@ class Asking:
             return Turn(Change(lr=change))
         return Turn(Change(freeze=PLANNED), TinyLearner(self.run.network, change, since=epoch)) if change else None
 
+    def ahead(self, epoch: int) -> TinyLearner:
+        later = {each: change for each, change in self.changes.items() if isinstance(change, tuple)}
+        begins = max((each for each in later if each <= epoch), default=None)
+        return TinyLearner(self.run.network, self.run.learning if begins is None else later[begins], later, since=epoch)
+
     def settled(self, turn: Turn, epoch: int) -> None:
         assert not any(isinstance(event, PlanChanged) and event.epoch == epoch for event in self.run.events)  # told afterwards
         self.settled_in.append(epoch)
@@ -93,23 +98,19 @@ def test_back_and_forth(tmp_path: Path) -> None:
     assert len(made.of(EpochDone)) == EPOCHS
 
 
-def test_what_epochs_compute_is_told_anew_when_the_plan_to_come_changes_itself(tmp_path: Path) -> None:
-    made = run(tmp_path, ("stem", "norm", "fc"), kept=False)
-
-    class Gradually(Asking):
-        def asked(self, epoch: int) -> Turn | None:
-            learner = TinyLearner(made.network, ("fc",), {4: ("stem", "norm", "fc")}, since=epoch)
-            return Turn(Change(freeze=PLANNED), learner) if epoch == CHANGED_IN else None
-
-    made.relearn = Gradually(made)
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_epochs_compute_is_told_with_what_is_planned_for_them(tmp_path: Path, kept: bool) -> None:
+    made = asking(run(tmp_path, ("fc",), kept=kept), (CHANGED_IN, ("stem", "norm", "fc")))
     made.fit()
-    (told,) = made.of(WorkPlanned)
-    assert told.epoch == CHANGED_IN and len(told.steps) == EPOCHS - CHANGED_IN
-    assert told.steps[0] == told.steps[1] < told.steps[2]
-    learned = [epoch.epoch for epoch in made.of(EpochDone)]
-    assert learned == list(range(EPOCHS))
+    first, again = made.of(WorkPlanned)
+    assert (first.epoch, len(first.steps)) == (0, EPOCHS) and (again.epoch, again.steps) == (CHANGED_IN, first.steps[CHANGED_IN:])
+    assert first.steps[0] == first.steps[1] < first.steps[2] == first.steps[4]
+    assert (first.steps[2] > 10 * first.steps[0]) is kept, "a head behind answers that are kept computes next to nothing"
     kinds = [type(event) for event in made.events]
-    assert kinds.index(PlanChanged) < kinds.index(WorkPlanned), "a change of plan counts the time left anew"
+    assert kinds.index(WorkPlanned) < kinds.index(StepDone)
+    alike = run(tmp_path / "alike", ("fc",), kept=kept)
+    alike.fit()
+    assert not alike.of(WorkPlanned)
 
 
 def test_early_stopping_waits_anew(tmp_path: Path) -> None:

@@ -78,6 +78,31 @@ def page(window: MainWindow, name: str) -> QWidget:
     return window.page(name)
 
 
+@pytest.mark.parametrize("next_is", ["start", "queue", "close"])
+def test_a_number_that_is_being_typed_counts_whatever_is_done_next(
+    next_is: str, window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    train, session, taken = page(window, "train"), window.session, list[int]()
+    assert isinstance(train, TrainPage)
+    monkeypatch.setattr(session.runs, "start", lambda recipe, run: taken.append(recipe.optimisation.epochs))
+    monkeypatch.setattr(session.queue, "add", lambda recipe, *_: taken.append(recipe.optimisation.epochs))
+    epochs = train.optimisation.control("epochs")
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    epochs.setFocus()
+    QTest.keyClick(epochs, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(epochs, "77")
+    if next_is == "close":
+        window.close()
+        taken.append(Recipe.from_toml(session.autosave.file.read_text(), "it").optimisation.epochs)
+    else:
+        more = Qt.KeyboardModifier.ShiftModifier if next_is == "queue" else Qt.KeyboardModifier.NoModifier
+        QTest.keyClick(epochs, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier | more)
+        assert epochs.hasFocus()
+    assert taken == [77]
+
+
 def test_a_dropped_folder_shows_classes_photos_and_problems(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     data = page(window, "data")
     assert isinstance(data, DataPage)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from desktop_ft.core.augmentation import AugmentationSpec
+from desktop_ft.core.changes import Change
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Optimizer, Recipe
@@ -77,6 +78,14 @@ def test_what_a_picture_costs_is_measured(photos: Path, plugins: Plugins, preset
     assert (stage.epochs, stage.after) == (4, after)
     assert min(stage.front, stage.learning, stage.judging) > 0
     assert not told.views_matter and told.seconds(0) == told.seconds(1) > 0
+
+
+def test_what_a_recipe_plans_for_later_epochs_is_measured_too(photos: Path, plugins: Plugins) -> None:
+    recipe = a_recipe(photos)
+    changed = recipe.with_change(1, Change(lr=0.001)).with_change(2, Change(freeze=FreezePlan(preset="all")))
+    told = forecast(changed, plugins)
+    assert [(stage.epochs, stage.after) for stage in told.stages] == [(2, "backbone.global_pool"), (2, "")]
+    assert told.memory.fixed > 100 * forecast(recipe, plugins).memory.fixed, "that of what learns in the end"
 
 
 @pytest.mark.slow
