@@ -72,7 +72,7 @@ def _train(session: Session) -> _Told:
         if phase is not None:  # before the first step, and after the last
             return tr("running"), tr(phase[0])
         state = tr("paused") if history.paused else tr("running")
-        return f"{state}, {100 * history.progress:.0f} %", tr("A run is under way.")
+        return f"{state}, {int(100 * history.progress)} %", tr("A run is under way.")
     blocker = session.blocker()
     return (tr("not ready"), blocker.reason) if blocker else (tr("ready"), tr("Everything is there to start."))
 
@@ -82,7 +82,8 @@ def _results(session: Session) -> _Told:
     if evaluation is None:
         return "", tr("Results come with a run.")
     accuracy = words.interval(evaluation.accuracy)
-    told = tr("Accuracy {accuracy} on {pictures}.", accuracy=accuracy, pictures=evaluation.subset)
+    pictures = tr(words.SUBSET_WORDS.get(evaluation.subset, evaluation.subset))
+    told = tr("Accuracy {accuracy} on {pictures}.", accuracy=accuracy, pictures=pictures)
     return words.percent(evaluation.accuracy.value), told
 
 

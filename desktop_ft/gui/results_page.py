@@ -427,7 +427,7 @@ def _why_empty(run: Path | None, *, reading: bool) -> str:
 
 
 def _caption(actual: str, called: str, confidence: float) -> str:
-    return tr("called {called} {percent:.0f} %\nis {actual}", called=called, percent=100 * confidence, actual=actual)
+    return tr("called {called} {share}\nis {actual}", called=called, share=words.percent(confidence), actual=actual)
 
 
 def _in_tab(*things: QWidget) -> QWidget:

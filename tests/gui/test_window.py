@@ -532,7 +532,7 @@ def test_captions_of_mistakes_are_shown_in_full(qtbot: QtBot, tmp_path: Path) ->
     theme = Theme(ThemeChoice.LIGHT)
     wall = Wall(theme, "Mistakes", lines=2)
     qtbot.addWidget(wall)
-    caption = "called pink primrose 86 %\nis black-eyed susan"
+    caption = "called pink primrose > 99.9 %\nis black-eyed susan"
     wall.thumbs.set_thumbs([Thumb(path=tmp_path / "no.jpg", caption=caption, tip=caption)])
     widest = max(wall.fontMetrics().horizontalAdvance(line) for line in caption.split("\n"))
     assert wall.gridSize().width() - 8 >= widest
