@@ -47,6 +47,9 @@ class View(QWidget):
         self._epochs_shown = 0
         self._marks: list[Any] = []
         self._history, self._planned, self._smooth_over = MetricHistory(), 1, 1
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._paint_others)
         for plot in self.plots:
             plot.scene().sigMouseMoved.connect(partial(self._point, plot))
             plot.scene().sigMouseClicked.connect(self._click)
@@ -80,8 +83,10 @@ class View(QWidget):
                 fit_height(plot, self._heights.get(place))
                 # pyqtgraph would find out how far a curve reaches while it paints, and paint again what that changes.
                 plot.getPlotItem().getViewBox().prepareForPaint()
+            # Several plots painted in one go keep the window from answering for as long: the first goes before.
             for plot in self.plots[1:]:
-                _paint_later(plot)
+                plot.setUpdatesEnabled(False)
+            self._soon.start()
 
     def set_log(self, log: bool) -> None:
         """Draw on a logarithmic scale, or not."""
@@ -180,6 +185,10 @@ class View(QWidget):
             line.label.setFormat(_short(told.change) if plot is self.plots[0] else "")
             line.label.setColor(colours.muted)
 
+    def _paint_others(self) -> None:
+        for plot in self.plots[1:]:
+            plot.setUpdatesEnabled(True)
+
     def _click(self, event: Any) -> None:
         if event.double():
             self.show_whole()
@@ -187,12 +196,6 @@ class View(QWidget):
     def _point(self, plot: Any, where: QPointF) -> None:
         if said := self._told_at(plot.getPlotItem().getViewBox().mapSceneToView(where).x()):
             self.pointed.emit(said)
-
-
-def _paint_later(plot: Any) -> None:
-    """Let what waits be done before `plot` is painted: several in one go keep the window from answering for as long."""
-    plot.setUpdatesEnabled(False)
-    QTimer.singleShot(0, plot, partial(plot.setUpdatesEnabled, True))
 
 
 def fit_height(plot: Any, empty: tuple[float, float] | None) -> None:
