@@ -1,5 +1,6 @@
 """A form drawn from a described model: one control a field, with its bounds, its description as the tool tip."""
 
+import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from functools import partial
@@ -7,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QEvent, QLocale, QObject, Qt, Signal
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtGui import QKeyEvent, QKeySequence, QStandardItemModel, QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -28,6 +29,9 @@ from desktop_ft.gui.help_card import with_help
 from desktop_ft.gui.widgets import letters_width
 from desktop_ft.jobs import help_texts
 
+_OF_THE_WINDOW = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+_NUMBER = re.compile(r"[-+]?\d*\.?\d*(?:[eE][+-]?\d*)?", re.ASCII)
+"""A number, or what can become one when more is typed."""
 _DECIMALS = 10
 """A rate of 1e-7 is one that a person may mean."""
 
@@ -41,16 +45,48 @@ class RateSpinBox(QDoubleSpinBox):
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setLocale(QLocale.c())
 
+    def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:
+        """Whether `text` is, or can become, a number such as `0.001` or `1e-3`; a comma is the point that its typist means."""
+        written = with_point(text)
+        if _NUMBER.fullmatch(written) is None:
+            state = QValidator.State.Invalid
+        else:
+            fits = (value := _value_of(written)) is not None and self.minimum() <= value <= self.maximum()
+            state = QValidator.State.Acceptable if fits else QValidator.State.Intermediate
+        return state, written, at
+
+    def valueFromText(self, text: str) -> float:  # noqa: N802 - Qt's name
+        """The number that was typed."""
+        value = _value_of(with_point(text))
+        return self.value() if value is None else value
+
     def textFromValue(self, value: float) -> str:  # noqa: N802 - Qt's name
         """The number in as few digits as it has."""
         return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".")
 
 
-class WheelGuard(QObject):
-    """Keeps the mouse wheel from changing a control that merely lies under the pointer while the page is scrolled."""
+def with_point(text: str) -> str:
+    """What was typed as a number, with a decimal point where it has a comma."""
+    return text.replace(",", ".")
+
+
+def _value_of(text: str) -> float | None:
+    """The number in `text`; None while it is none yet, as `1e-`."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+class FormGuard(QObject):
+    """Leaves to the window what is meant for it: the mouse wheel over a control without the focus, and undo and redo of edits."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
-        """Pass the wheel on to what holds the control, unless the control has the focus."""
+        """Pass the wheel on to what holds the control, and the keys for undo and redo on to the window."""
+        if event.type() is QEvent.Type.ShortcutOverride and isinstance(watched, QAbstractSpinBox):
+            if isinstance(event, QKeyEvent) and any(map(event.matches, _OF_THE_WINDOW)):
+                event.ignore()  # a number box would take back what was typed, of which nothing is left to be taken back
+                return True
         if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True
@@ -77,7 +113,7 @@ class ModelForm(QWidget):
         super().__init__(parent)
         self._card = card or partial(_card_of, kind)
         self.setObjectName("form")
-        self._guard = WheelGuard(self)
+        self._guard = FormGuard(self)
         self._quiet = False
         self._controls: dict[str, QWidget] = {}
         layout = QFormLayout(self)
@@ -198,5 +234,5 @@ def _value(control: QWidget) -> object:
     if isinstance(control, QSpinBox):
         return control.value()
     if isinstance(control, QDoubleSpinBox):
-        return round(control.value(), 6)
+        return round(control.value(), _DECIMALS)
     return control.text() if isinstance(control, QLineEdit) else None

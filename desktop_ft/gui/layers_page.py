@@ -13,7 +13,7 @@ from desktop_ft.core.plan_comparison import compare
 from desktop_ft.gui import words
 from desktop_ft.gui.advice_panel import AdvicePanel
 from desktop_ft.gui.detachable import Detachable
-from desktop_ft.gui.form import RateSpinBox, WheelGuard
+from desktop_ft.gui.form import FormGuard, RateSpinBox
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.layer_learning import LayerLearning
 from desktop_ft.gui.layer_model import (
@@ -104,7 +104,7 @@ class LayersPage(Page):
         self.picture.setToolTip(
             tr("From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns.")
         )
-        self.picture.installEventFilter(WheelGuard(self))
+        self.picture.installEventFilter(FormGuard(self))
         self.picture.valueChanged.connect(self._edit_depth)
         self.picture.picked.connect(self._show_layer)
         self.tree.selectionModel().currentChanged.connect(self._chosen)
@@ -171,7 +171,7 @@ class LayersPage(Page):
         self._show_replan()
 
     def _controls(self) -> QVBoxLayout:
-        guard = WheelGuard(self)
+        guard = FormGuard(self)
         self.preset = QComboBox()
         for name, text in PRESETS.items():
             self.preset.addItem(tr(PRESET_TITLES[name]), name)

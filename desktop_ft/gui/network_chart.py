@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.offers import Offer, Speed
 from desktop_ft.gui import words
-from desktop_ft.gui.form import WheelGuard
+from desktop_ft.gui.form import FormGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.widgets import caption_of, filling, label, row
@@ -137,7 +137,7 @@ class NetworkChart(QWidget):
         choice.setAccessibleName(name)
         choice.setToolTip(tip)
         choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        choice.installEventFilter(WheelGuard(self))
+        choice.installEventFilter(FormGuard(self))
         choice.currentIndexChanged.connect(self._draw)
         return choice
 

@@ -12,7 +12,7 @@ from desktop_ft.core.curves import curves_csv
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
-from desktop_ft.gui.form import WheelGuard
+from desktop_ft.gui.form import FormGuard
 from desktop_ft.gui.picker import choose_new_file
 from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.session import Session
@@ -38,7 +38,7 @@ class PlotControls(QWidget):
         self.smooth.setRange(1, _MOST)
         self.smooth.setAccessibleName(tr("Smooth over so many steps"))
         self.smooth.setToolTip(tr("Draw what is told of every step as the mean over so many of them; 1 draws each as it was."))
-        self.smooth.installEventFilter(WheelGuard(self))
+        self.smooth.installEventFilter(FormGuard(self))
         self.smooth.valueChanged.connect(plots.set_smoothing)
         caption = caption_of(self.smooth, tr("S&mooth over"))
         self.save = button(tr("Save curves…"), self._choose, tip=tr("As a picture (.png, .svg) or as a table (.csv)."))

@@ -5,10 +5,24 @@ from PySide6.QtGui import QDoubleValidator
 from PySide6.QtWidgets import QLineEdit, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop_ft.core.language import tr
+from desktop_ft.gui.form import with_point
 
 _LARGEST = 100.0
 _DIGITS = 12
 _Index = QModelIndex | QPersistentModelIndex
+
+
+class _Number(QDoubleValidator):
+    """A number as a recipe writes it; a comma is the point that its typist means."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(0.0, _LARGEST, _DIGITS, parent)
+        self.setNotation(QDoubleValidator.Notation.ScientificNotation)
+        self.setLocale(QLocale.c())
+
+    def validate(self, text: str, at: int) -> object:
+        """As Qt does it, of `text` with a point."""
+        return super().validate(with_point(text), at)
 
 
 class RateDelegate(QStyledItemDelegate):
@@ -20,10 +34,7 @@ class RateDelegate(QStyledItemDelegate):
         line.setFrame(False)
         line.setAlignment(Qt.AlignmentFlag.AlignRight)
         line.setAccessibleName(tr("Rate of this layer; 0 freezes it"))
-        validator = QDoubleValidator(0.0, _LARGEST, _DIGITS, line)
-        validator.setNotation(QDoubleValidator.Notation.ScientificNotation)
-        validator.setLocale(QLocale.c())
-        line.setValidator(validator)
+        line.setValidator(_Number(line))
         return line
 
     def updateEditorGeometry(self, editor: QWidget, option: QStyleOptionViewItem, index: _Index) -> None:  # noqa: N802 - Qt's

@@ -6,7 +6,7 @@ from desktop_ft.core.changes import Change
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import Optimisation
 from desktop_ft.core.values import bounds
-from desktop_ft.gui.form import RateSpinBox, WheelGuard
+from desktop_ft.gui.form import FormGuard, RateSpinBox
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import Notice, button, caption_of, label, row
 
@@ -25,7 +25,7 @@ class RunRate(QWidget):
         self.rate.setToolTip(
             tr("What the schedule of the run under way is to start from; the recipe on this page is for the next run.")
         )
-        self.rate.installEventFilter(WheelGuard(self))
+        self.rate.installEventFilter(FormGuard(self))
         caption = caption_of(self.rate, tr("Rate of the r&un"))
         self.use = button(
             tr("Use in the run"), self._use, tip=tr("Let the run under way go on at this rate, from its next epoch on.")

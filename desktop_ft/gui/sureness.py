@@ -12,7 +12,7 @@ from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
 from desktop_ft.evaluation.selective import FLATTERS, CoveragePoint, Selection, coverage_curve, picked, select
 from desktop_ft.gui import words
-from desktop_ft.gui.form import WheelGuard
+from desktop_ft.gui.form import FormGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.thumbnails import Wall
@@ -47,14 +47,14 @@ class Sureness(QWidget):
         self.slider.setRange(0, _STEPS)
         self.slider.setPageStep(_STEPS // 20)
         self.slider.setAccessibleName(tr("Threshold"))
-        self.slider.installEventFilter(WheelGuard(self))
+        self.slider.installEventFilter(FormGuard(self))
         self.value = QDoubleSpinBox()
         self.value.setRange(0, 100)
         self.value.setDecimals(1)
         self.value.setSuffix(" %")
         self.value.setLocale(QLocale.c())
         self.value.setAccessibleName(tr("Threshold in per cent"))
-        self.value.installEventFilter(WheelGuard(self))
+        self.value.installEventFilter(FormGuard(self))
         for control in (self.slider, self.value):
             control.setToolTip(tr(Threshold.model_fields["value"].description or ""))
         self.slider.valueChanged.connect(self._slid)

@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester, QTest
-from PySide6.QtWidgets import QLineEdit, QTreeView
+from PySide6.QtWidgets import QLineEdit, QStyleOptionViewItem, QTreeView, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.freezing import BatchNormPolicy, FreezePlan
@@ -83,6 +83,15 @@ def test_a_rate_is_typed_into_its_cell(model: LayerModel, qtbot: QtBot, column: 
     QTest.keyClick(line, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(told))  # Qt commits what was typed with the next event
     assert told == [("body.2", pytest.approx(0.05))]
+
+
+def test_a_rate_in_a_cell_may_have_a_comma(qtbot: QtBot) -> None:
+    cell = QWidget()
+    qtbot.addWidget(cell)
+    line = RateDelegate().createEditor(cell, QStyleOptionViewItem(), QModelIndex())
+    assert isinstance(line, QLineEdit)
+    QTest.keyClicks(line, "0,001")
+    assert line.text() == "0.001" and line.hasAcceptableInput()
 
 
 @pytest.mark.parametrize("leave", [Qt.Key.Key_Return, Qt.Key.Key_Escape])

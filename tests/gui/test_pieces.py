@@ -108,6 +108,26 @@ def test_every_optimisation_field_is_in_the_form_and_explained(qtbot: QtBot) -> 
     assert lr.value() == pytest.approx(0.003)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("0,005", 0.005), ("1e-5", 1e-5), ("4E-7", 4e-7), (".01", 0.01), ("1e-", None), ("x", None), ("inf", None)],
+)
+def test_a_rate_is_what_was_typed_or_stays_as_it_was(typed: str, meant: float | None, qtbot: QtBot) -> None:
+    form, told = ModelForm(Optimisation), list[object]()
+    qtbot.addWidget(form)
+    form.show()
+    form.show_value(Optimisation())
+    form.edited.connect(lambda name, value: told.append(value))
+    rate = form.control("lr")
+    assert isinstance(rate, RateSpinBox)
+    rate.selectAll()
+    QTest.keyClicks(rate, typed)
+    QTest.keyClick(rate, Qt.Key.Key_Return)
+    assert told == ([] if meant is None else [pytest.approx(meant)])
+    form.show_value(Optimisation(lr=meant or 0.003))
+    assert float(rate.text()) == pytest.approx(meant or 0.003)
+
+
 def test_edits_are_undone_and_made_again(qtbot: QtBot) -> None:
     state = ProjectState()
     first = Recipe(dataset=DatasetChoice(folder="a"))

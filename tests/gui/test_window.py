@@ -78,6 +78,26 @@ def page(window: MainWindow, name: str) -> QWidget:
     return window.page(name)
 
 
+def test_undo_and_redo_work_from_within_a_number_box(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    train, state = page(window, "train"), window.session.state
+    assert isinstance(train, TrainPage)
+    before, epochs = state.recipe.optimisation.epochs, train.optimisation.control("epochs")
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    epochs.setFocus()
+    QTest.keyClick(epochs, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClicks(epochs, "12")
+    QTest.keyClick(epochs, Qt.Key.Key_Return)
+    assert state.recipe.optimisation.epochs == 12
+    qtbot.waitUntil(window.actions_["edit.undo"].isEnabled)
+    QTest.keyClick(epochs, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert state.recipe.optimisation.epochs == before
+    qtbot.waitUntil(window.actions_["edit.redo"].isEnabled)
+    QTest.keyClick(epochs, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert state.recipe.optimisation.epochs == 12
+
+
 @pytest.mark.parametrize("next_is", ["start", "queue", "close"])
 def test_a_number_that_is_being_typed_counts_whatever_is_done_next(
     next_is: str, window: MainWindow, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
