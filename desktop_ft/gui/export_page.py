@@ -343,13 +343,24 @@ class ExportPage(Page):
     def _exported(self) -> None:
         self._of_bundle = None
         self._look_for_models()
+        self._follow(self._session.state.export)
         self.trying.show_model()
         self.refresh()
+
+    def _follow(self, report: ExportReport | None) -> None:
+        """Let the form show how the file was exported whose proof is shown, where that can still be chosen."""
+        if report is None or (at := self.format.findData(report.settings.format)) < 0:
+            return
+        self._settings = report.settings
+        with QSignalBlocker(self.format):
+            self.format.setCurrentIndex(at)
+        self._choose_format()
 
     def _new_run(self) -> None:
         run = self._session.state.run
         self.notice.clear()
         self._look_for_models()
+        self._follow(self._session.state.export)
         self.trying.show_model()
         self.subtitle.setText(tr("Run {name}", name=words.printable(run.name)) if run else _about())
         self._suggest()

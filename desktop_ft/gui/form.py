@@ -83,10 +83,11 @@ class FormGuard(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Pass the wheel on to what holds the control, and the keys for undo and redo on to the window."""
-        if event.type() is QEvent.Type.ShortcutOverride and isinstance(watched, QAbstractSpinBox):
-            if isinstance(event, QKeyEvent) and any(map(event.matches, _OF_THE_WINDOW)):
-                event.ignore()  # a number box would take back what was typed, of which nothing is left to be taken back
-                return True
+        asked = event.type() is QEvent.Type.ShortcutOverride
+        if asked and isinstance(event, QKeyEvent) and isinstance(watched, QAbstractSpinBox):
+            mine = not any(map(event.matches, _OF_THE_WINDOW))
+            event.setAccepted(event.isAccepted() and mine)
+            return not mine  # else a number box would take back what was typed, of which nothing is left to be taken back
         if event.type() is QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True

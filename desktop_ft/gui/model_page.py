@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHeaderView, QLineEdit, QSpinBox, QTabWidget, QVBo
 
 from desktop_ft.core.advice import Ranking
 from desktop_ft.core.backbone import WeightsOrigin, is_found_by
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.offers import Offer, PictureFacts, picks, recommend
 from desktop_ft.core.recipe import BackboneChoice
@@ -143,6 +144,13 @@ class ModelPage(Page):
 
     def choose_weights(self, path: Path | None) -> None:
         """Start from a weights file of the person's own; None: from the published ones."""
+        self.notice.clear()
+        try:
+            if path is not None:
+                backbones.check_weights(path)
+        except UserError as error:
+            self.notice.fail(error)
+            return
         recipe = self._session.state.recipe
         backbone = recipe.backbone.model_copy(update={"weights": str(path) if path else ""})
         self._session.state.edit(tr("own weights"), recipe.model_copy(update={"backbone": backbone}))
@@ -315,7 +323,7 @@ class ModelPage(Page):
         self._enable_measuring()
         self.chart.set_current(offer.spec.name if isinstance(offer, Offer) else "")
         self.input.show_value(recipe.backbone)
-        self._show_own(recipe.backbone.weights)
+        self._show_own(recipe.backbone.name, recipe.backbone.weights)
         self._show_reason()
         if not isinstance(offer, Offer):
             self.name.setText(tr("No network picked"))
@@ -351,9 +359,9 @@ class ModelPage(Page):
         for widget in (self.reason, self.to_plugins):
             widget.setVisible(unknown)
 
-    def _show_own(self, path: str) -> None:
+    def _show_own(self, network: str, path: str) -> None:
         self.own.setText(
-            tr("Starts from your own weights:\n{path}", path=words.printable(path))
+            tr("{network} starts from your own weights:\n{path}", network=network, path=words.printable(path))
             if path
             else tr("Starts from its published weights.")
         )

@@ -283,7 +283,7 @@ class Notice(QFrame):
             self.style().unpolish(self)
             self.style().polish(self)
         self.copy.setVisible(level == "bad")
-        self.dismiss.hide()
+        self.dismiss.setVisible(level != "warn")  # a warning is true until its cause is gone
         self.lasts = False
         self.setVisible(bool(what))
         self.changed.emit()

@@ -29,6 +29,11 @@ def is_local(backbone: Backbone) -> bool:
     return weights.is_local(backbone)
 
 
+def check_weights(path: Path) -> None:
+    """Raise a UserError where the file at `path` cannot be weights, by how it begins. Quick; imports no torch."""
+    weights.check_kind(path)
+
+
 def offers(plugins: Plugins) -> list[Offer]:
     """All networks on offer, in the catalog's order, as this machine has them. Quick; imports no torch."""
     measured = measurements()

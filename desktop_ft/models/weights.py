@@ -77,6 +77,24 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: not a weights file, damaged, wants to run code, or holds something other than plain tensors.
     """
+    start, size = _looked_at(path)
+    content = _read_safetensors(path) if _is_safetensors(start, size) else _read_pickled(path, size, pickled=_is_pickled(start))
+    return _plain_tensors(path.name, _state_dict(path.name, content), size)
+
+
+def check_kind(path: Path) -> None:
+    """Raise where the file at `path` cannot be weights, by how it begins. Quick; imports no torch, and nothing of it is opened.
+
+    Raises:
+        UserError: it cannot be read, is too large, or begins as no weights file does.
+    """
+    start, size = _looked_at(path)
+    if not (_is_safetensors(start, size) or _is_pickled(start)):
+        raise _no_weights(path.name)
+
+
+def _looked_at(path: Path) -> tuple[bytes, int]:
+    """How the file begins, and its bytes."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -89,8 +107,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise UserError(
             tr("{file} has {size:.0f} GB, too much for a weights file.", file=path.name, size=size / 2**30), tr(_ANOTHER)
         )
-    content = _read_safetensors(path) if _is_safetensors(start, size) else _read_pickled(path, size)
-    return _plain_tensors(path.name, _state_dict(path.name, content), size)
+    return start, size
 
 
 def how_to_get(backbone: Backbone) -> str:
@@ -125,6 +142,11 @@ def _remembered(path: Path) -> str:
     return digest
 
 
+def _is_pickled(start: bytes) -> bool:
+    """Whether a file begins as torch writes it: as a .zip, or, long ago, with a pickle."""
+    return start[:4] == b"PK\x03\x04" or start[:1] == b"\x80"
+
+
 def _is_safetensors(start: bytes, size: int) -> bool:
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
 
@@ -139,7 +161,7 @@ def _read_safetensors(path: Path) -> Any:
         raise UserError(tr("{file} is damaged ({error}).", file=path.name, error=error), tr(_ANOTHER)) from error
 
 
-def _read_pickled(path: Path, size: int) -> Any:
+def _read_pickled(path: Path, size: int, *, pickled: bool) -> Any:
     import torch
 
     zipped = zipfile.is_zipfile(path)
@@ -154,7 +176,7 @@ def _read_pickled(path: Path, size: int) -> Any:
         raise
     # A damaged or hostile file can make the reader fail in any way; whatever it is, the file is refused.
     except Exception as error:
-        raise _refusal(path.name, error) from error
+        raise _refusal(path.name, error, pickled=pickled) from error
 
 
 def _refuse_inflating(path: Path, size: int) -> None:
@@ -164,7 +186,7 @@ def _refuse_inflating(path: Path, size: int) -> None:
             raise UserError(tr("{file} is a compressed archive, not a weights file.", file=path.name), tr(_ANOTHER))
 
 
-def _refusal(name: str, error: Exception) -> UserError:
+def _refusal(name: str, error: Exception, *, pickled: bool) -> UserError:
     message = str(error)
     if name.endswith(".onnx"):
         return UserError(
@@ -175,8 +197,12 @@ def _refusal(name: str, error: Exception) -> UserError:
         return UserError(tr("{file} is a TorchScript program, not plain weights. Refused.", file=name), tr(_ANOTHER))
     if code := _CODE.search(message):
         return UserError(tr("{file} wants to run code ({code}). Refused.", file=name, code=code[1]), tr(_ANOTHER))
-    if isinstance(error, pickle.UnpicklingError):
+    if pickled and isinstance(error, pickle.UnpicklingError):
         return UserError(tr("{file} is a pickle of more than tensors, which could run code. Refused.", file=name), tr(_ANOTHER))
+    return _no_weights(name)
+
+
+def _no_weights(name: str) -> UserError:
     return UserError(tr("{file} is not a weights file, or is damaged.", file=name), tr(_ANOTHER))
 
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
+from safetensors.numpy import save
 
 from desktop_ft import places
 from desktop_ft.core.metrics import Interval
@@ -241,9 +243,14 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(window: MainWindow,
 def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Path) -> None:
     model = model_page(window)
     file = tmp_path / "mine.safetensors"
-    file.write_bytes(b"x")
+    file.write_bytes(b"\x05\x8a\x99 noise")
+    assert drop(window, file)
+    assert not window.session.state.recipe.backbone.weights, "that it holds none is told at once, not when a run starts"
+    assert "mine.safetensors is not a weights file" in model.notice.text
+    file.write_bytes(save({"a": np.zeros(1)}))
     assert drop(window, file)
     assert window.session.state.recipe.backbone.weights == str(file) and "mine.safetensors" in model.own.text()
+    assert window.session.state.recipe.backbone.name in model.own.text() and not model.notice.text
     click(model.own_clear)
     assert window.session.state.recipe.backbone.weights == ""
     window.commands.undo()

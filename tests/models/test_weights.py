@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.models.weights import is_local, load_tensors, local_file, verified_file
+from desktop_ft.models.weights import check_kind, is_local, load_tensors, local_file, verified_file
 from tests.models.tiny import save_safetensors, tiny_backbone
 from tests.reliability import hostile_onnx
 
@@ -206,3 +206,12 @@ def test_an_exported_model_is_no_weights_and_is_told_as_what_it_is(tmp_path: Pat
     with pytest.raises(UserError, match="is an exported model") as refused:
         load_tensors(file)
     assert "desktop-ft card model.onnx" in refused.value.cure
+
+
+@pytest.mark.parametrize("name", ["noise.pth", "noise.pt", "noise.safetensors"])
+def test_noise_is_no_weights_file_and_is_not_called_dangerous(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(bytes(range(5, 100)))
+    for look in (check_kind, load_tensors):
+        with pytest.raises(UserError, match=f"{name} is not a weights file, or is damaged"):
+            look(file)
