@@ -45,6 +45,11 @@ class RateSpinBox(QDoubleSpinBox):
         self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
         self.setLocale(QLocale.c())
 
+    @property
+    def number(self) -> float:
+        """The value as it is shown, without what adding steps to it has left behind."""
+        return round(self.value(), _DECIMALS)
+
     def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:
         """Whether `text` is, or can become, a number such as `0.001` or `1e-3`; a comma is the point that its typist means."""
         written = with_point(text)
@@ -234,6 +239,6 @@ def _value(control: QWidget) -> object:
         return control.currentData()
     if isinstance(control, QSpinBox):
         return control.value()
-    if isinstance(control, QDoubleSpinBox):
-        return round(control.value(), _DECIMALS)
+    if isinstance(control, RateSpinBox):
+        return control.number
     return control.text() if isinstance(control, QLineEdit) else None

@@ -414,7 +414,7 @@ class LayersPage(Page):
         self._edit(tr("BatchNorm"), self._plan(batch_norm=self.batch_norm.currentData()))
 
     def _edit_rate(self) -> None:
-        self._edit(tr("backbone rate"), self._plan(backbone_rate=round(self.rate.value(), 6)), "backbone_rate")
+        self._edit(tr("backbone rate"), self._plan(backbone_rate=self.rate.number), "backbone_rate")
 
     def _plan(self, **changes: object) -> FreezePlan:
         return changed(self._session.state.recipe.freeze, **changes)

@@ -136,7 +136,7 @@ class RateDialog(QDialog):
         self._line.setPos(math.log10(self.rate.value()))
 
     def _use(self) -> None:
-        self._session.state.edit_optimisation("lr", round(self.rate.value(), 6))
+        self._session.state.edit_optimisation("lr", self.rate.number)
         self.accept()
 
     def _end(self) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr, tr_n
@@ -194,6 +195,8 @@ class ResultsPage(Page):
             f"{photos}, {self._which(evaluation)}",
             tr_n("{n:,} mistake", "{n:,} mistakes", n=len(evaluation.mistakes)),
         ]
+        if while_learning := self._while_learning(evaluation, told):
+            parts.append(while_learning)
         told_of = " · ".join([*parts, *figures_in_words(told), *threshold_in_words(evaluation, kept)])
         self.figures.setText("\n".join(filter(None, (told_of, self._not_surpassed(evaluation)))))
 
@@ -273,6 +276,16 @@ class ResultsPage(Page):
         if evaluation is not None and chosen.mistakes != self._remaining:
             self._remaining = chosen.mistakes
             self.sureness.wall.thumbs.set_thumbs(self._thumbs(evaluation, chosen.mistakes))
+
+    def _while_learning(self, evaluation: Evaluation, told: Figures) -> str:
+        """What the curves say of the same photos, where that is another figure; "" where it is not, or they are others."""
+        state, live = self._session.state, self._session.training
+        same = live.run == state.run and state.judged is None and evaluation.subset == Subset.VAL
+        best = live.history.best if same else None
+        share = words.percent(best.val_accuracy) if best is not None else ""
+        if not share or share == words.percent(told.accuracy.value):
+            return ""
+        return tr("{share} in the curves, whose arithmetic is faster and less exact", share=share)
 
     def _which(self, evaluation: Evaluation) -> str:
         if self._session.state.judged is not None:

@@ -52,7 +52,7 @@ class RunRate(QWidget):
             self._shown = now
             self.rate.setValue(now)
         self.rate.setEnabled(runs.can_change)
-        self.use.setEnabled(runs.can_change and course is not None and round(self.rate.value(), 6) != round(course.lr, 6))
+        self.use.setEnabled(runs.can_change and course is not None and self.rate.number != course.lr)
         if course is None:
             self.told.setText(tr("once it trains"))
         elif runs.can_change:
@@ -61,13 +61,17 @@ class RunRate(QWidget):
             self.told.setText(tr("not any more: no epoch is left to begin"))
 
     def _use(self) -> None:
-        self._session.runs.change(Change(lr=round(self.rate.value(), 6)))
+        self._session.runs.change(Change(lr=self.rate.number))
 
     def _replanned(self, change: Change, training: bool) -> None:
         self.refresh()
         if change.lr is not None:
-            now = tr("The run goes on at a learning rate of {rate:g} from its next epoch on.", rate=change.lr)
-            later = tr("The run goes on at a learning rate of {rate:g} when it is resumed.", rate=change.lr)
+            now = tr(
+                "The run goes on at a learning rate of {rate:g}, scaled by its schedule, from its next epoch on.", rate=change.lr
+            )
+            later = tr(
+                "The run goes on at a learning rate of {rate:g}, scaled by its schedule, when it is resumed.", rate=change.lr
+            )
             self._notice.say(now if training else later, "good")
 
     def _not_replanned(self, change: Change, error: BaseException) -> None:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QAbstractItemView
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import Subset
-from desktop_ft.core.events import RunEnded, RunStatus
+from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.exporting import AS_IT_IS
 from desktop_ft.core.metrics import ExportReport, Threshold
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
@@ -128,6 +128,22 @@ def test_every_figure_has_its_interval_and_every_cell_its_photos(window: MainWin
     QTest.keyClick(matrix, Qt.Key.Key_Return)
     assert figures.cell.hasFocus()
     assert figures.cell.currentIndex().row() == 0
+
+
+@pytest.mark.parametrize(("in_the_curves", "told"), [(0.25, True), (1 / 7, False)])
+def test_where_the_curves_say_another_accuracy_of_the_same_photos_it_is_said_why(
+    in_the_curves: float, told: bool, window: MainWindow, judged: Path
+) -> None:
+    with RunFolder(judged).log() as log:
+        log.append(RunStarted(epochs=1, steps_per_epoch=1, first_epoch=0, first_step=0, device="CPU", precision="fp32",
+                              learning_share=1, time=0))  # fmt: skip
+        log.append(
+            EpochDone(epoch=0, train_loss=1, train_accuracy=1, val_loss=1, val_accuracy=in_the_curves, seconds=1, best=True)
+        )
+        log.append(RunEnded(status=RunStatus.COMPLETED))
+    shown = opened(window, judged)
+    assert shown.accuracy.text() == "14.3 % right"
+    assert ("25.0 % in the curves, whose arithmetic is faster and less exact" in shown.figures.text()) is told
 
 
 def test_what_is_long_to_read_comes_when_it_is_read(

@@ -87,7 +87,7 @@ def test_another_rate_is_typed_used_and_marked(window: MainWindow, live: Live, a
     rate.rate.selectAll()
     QTest.keyClicks(rate.rate, "0.001\t")
     click(rate.use)
-    qtbot.waitUntil(lambda: "0.001 from its next epoch on" in train.notice.text)
+    qtbot.waitUntil(lambda: "0.001, scaled by its schedule, from its next epoch on" in train.notice.text)
     assert asked == [Change(lr=0.001)] and not rate.use.isEnabled()
     step = StepDone(epoch=1, step=0, loss=1.0, lr=0.001, seconds=2.0)
     live.tell(done(0), PlanChanged(epoch=1, change=Change(lr=0.001), learning_share=1.0), step)
