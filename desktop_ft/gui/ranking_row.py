@@ -22,7 +22,8 @@ class RankingRow(QWidget):
         self._session, self._inquiry = session, session.ranking
         self.ask = explained(button(tr("Compare on my pictures"), self._inquiry.ask), "model.compare")
         self.words = label(role="muted", wrap=True)
-        self.progress = Progress(tr("networks"))
+        self.progress = Progress(tr("steps"))
+        self._part = ""
         self.progress.cancelled.connect(self._inquiry.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -40,7 +41,8 @@ class RankingRow(QWidget):
         if not self._inquiry.running:
             self.progress.end()
         elif self.progress.isHidden():
-            self.progress.begin(tr("Asking the networks"))
+            self._part = tr("Asking the networks")
+            self.progress.begin(self._part)
         self.ask.setToolTip(tr("Networks cannot be compared yet: {reason}", reason=blocker.reason) if blocker else tr(_TIP))
         said = self._inquiry.fault
         if told is not None:
@@ -51,4 +53,7 @@ class RankingRow(QWidget):
         self.setVisible(bool(said) or self._inquiry.running)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
+        if what != self._part:
+            self._part = what
+            self.progress.part(what)
         self.progress.advance(done, total)
