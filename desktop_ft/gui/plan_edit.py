@@ -26,9 +26,9 @@ def tick(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str], l
 
 
 def set_rate(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str], share: float) -> FreezePlan:
-    """`plan`, changed so that all under each of `paths` learns at `share` of the learning rate in every epoch; 0 freezes it.
+    """`plan`, changed so that what learns under `paths` does so at `share` of the learning rate in every epoch; 0 freezes it.
 
-    BatchNorm layers that the policy keeps frozen stay so.
+    Where nothing learns there, all of it does then. BatchNorm layers that the policy keeps frozen stay so.
 
     Raises:
         UserError: no plan can hold so large a share under this preset.
@@ -38,6 +38,11 @@ def set_rate(plan: FreezePlan, tree: LayerNode, head: str, paths: Collection[str
     base = {leaf: rate or plan.backbone_rate for leaf, rate in preset.items() if leaf not in held}
     chosen = frozenset(paths)
     overrides = {other: value for other, value in plan.overrides.items() if nearest(other, chosen) is None}
+    under = {leaf: rate for leaf, rate in base.items() if nearest(leaf, chosen) is not None}
+    learns = {leaf for rates in _over_time(plan, tree, head) for leaf, rate in rates.items() if rate and leaf in under}
+    if share and learns and learns != under.keys():
+        overrides |= dict.fromkeys(under.keys() - learns, 0.0)
+        paths = tuple(learns)
     for path in paths:
         overrides |= _sharing(path, {leaf: rate for leaf, rate in base.items() if is_under(leaf, path)}, share)
     return simplify(_with(plan, overrides), tree, head)

@@ -75,10 +75,12 @@ def test_a_rate_that_is_set_is_the_rate_and_nothing_else_changes(
         before = over_time(plan)
         plan = set_rate(plan, TREE, HEAD, paths, share)
         held = held_by_policy(plan, TREE)
+        chosen = {leaf for leaf in before[0] if leaf not in held and any(is_under(leaf, path) for path in paths)}
+        # What is frozen beside what learns stays so; where nothing learns, a rate is how all of it begins to.
+        set_ = {leaf for leaf in chosen if any(rates[leaf] for rates in before)} or chosen if share else chosen
         for epoch, rates in enumerate(over_time(plan)):
             for leaf, rate in rates.items():
-                chosen = any(is_under(leaf, path) for path in paths)
-                wanted = 0.0 if leaf in held else share if chosen else before[epoch][leaf]
+                wanted = 0.0 if leaf in held else share if leaf in set_ else before[epoch][leaf]
                 assert rate == pytest.approx(wanted, rel=1e-9, abs=1e-300)
         assert not plan.unknown_overrides(TREE)
         assert FreezePlan.model_validate(plan.model_dump()) == plan
