@@ -370,7 +370,7 @@ class Commands(Conditions):
             self.recipe_failed.emit(error)
             return
         self._session.state.go("data")
-        self._session.opening.open_recipe(recipe)
+        self._session.opening.take_recipe(recipe)
 
     def _show_run(self, path: Path) -> None:
         self._session.runs.open(path)

@@ -71,6 +71,7 @@ class DataPage(Page):
         opening.progressed.connect(self.progress.advance)
         opening.failed.connect(self._failed)
         opening.given_up.connect(self.notice.say)
+        opening.left.connect(self.notice.say)
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)

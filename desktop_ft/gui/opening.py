@@ -22,7 +22,7 @@ Looked = tuple[DatasetManifest, DatasetManifest]
 
 class Opening(QObject):
     """The scan under way, if any. `moved` tells which pictures the project is about now, `given_up` what is open where a person
-    has cancelled it.
+    has cancelled it, `left` how to come back to the folder that was open before.
     """
 
     began = Signal(str)
@@ -30,6 +30,7 @@ class Opening(QObject):
     failed = Signal(object)
     given_up = Signal(str)
     moved = Signal(str)
+    left = Signal(str)
     ended = Signal()
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
@@ -40,6 +41,7 @@ class Opening(QObject):
         self._task: Task | None = None
         self._source = Path()
         self._folder = ""
+        self._left = ""
         self._then: Path | None = None
         self._scanned: DatasetManifest | None = None
         self._applied = state.recipe.dataset
@@ -81,7 +83,7 @@ class Opening(QObject):
         self.look(folder, tr("Opening the sample"), work)
 
     def open_recipe(self, recipe: Recipe) -> None:
-        """Start from `recipe`, and look at its folder."""
+        """Begin with the project of `recipe`, and look at its folder; there is no way back to what was open."""
         self._folder = recipe.dataset.folder
         self._state.set_manifest(None)
         self._state.load(recipe)
@@ -89,12 +91,9 @@ class Opening(QObject):
 
     def take_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
-        if self._state.recipe.dataset.folder:
-            self._state.edit(tr("use a recipe"), recipe)
-            if self._state.manifest is None and self._task is None:
-                self.open(Path(recipe.dataset.folder))  # they could not be looked at before
-        else:
-            self.open_recipe(recipe)  # there is nothing to go back to
+        self._put(tr("use a recipe"), recipe)
+        if self._state.manifest is None and self._task is None:
+            self.open(Path(recipe.dataset.folder))  # they could not be looked at before
 
     def divide(self, val: float) -> None:
         """Hold out another share for validation, where the folder does not say so itself."""
@@ -130,6 +129,14 @@ class Opening(QObject):
         )
         self.began.emit(what)
 
+    def _put(self, text: str, recipe: Recipe) -> None:
+        """Go over to `recipe` in a way that can be undone, where there is something to go back to."""
+        self._left = self._state.recipe.dataset.folder
+        if self._left:
+            self._state.edit(text, recipe)
+        else:
+            self._state.load(recipe)
+
     def _choice(self) -> DatasetChoice:
         """What the recipe says of the folder that is opened: all of it where it is the recipe's own, else only how to divide."""
         dataset = self._state.recipe.dataset
@@ -145,13 +152,15 @@ class Opening(QObject):
         dataset = self._choice()
         self._state.set_manifest(None)
         if dataset.folder != self._folder:
-            # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
-            self._folder = dataset.folder
-            self._state.load(self._state.recipe.model_copy(update={"dataset": dataset}))
+            self._folder = dataset.folder  # before the recipe tells of it: the disk is not looked at once more
+            self._put(tr("open {name}", name=self._source.name), self._state.recipe.model_copy(update={"dataset": dataset}))
         self._scanned = scanned
         self._state.set_manifest(manifest)
         self._follow()  # where the recipe was edited meanwhile
         self.moved.emit(dataset.folder)
+        left, self._left = self._left, ""
+        if left not in ("", dataset.folder):
+            self.left.emit(tr("Undo brings {name} back as you left it.", name=Path(left).name))
 
     def _follow(self) -> None:
         scanned, before, dataset = self._scanned, self._state.manifest, self._state.recipe.dataset
