@@ -160,7 +160,7 @@ class Commands(Conditions):
         Raises:
             UserError: it cannot be written.
         """
-        atomic.write(path.with_suffix(".toml"), self._session.state.recipe.to_toml().encode())
+        atomic.write(path, self._session.state.recipe.to_toml().encode())
 
     def undo(self) -> None:
         """Take back the last edit."""
