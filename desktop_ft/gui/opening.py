@@ -1,16 +1,19 @@
 """Opens folders of pictures in the background and puts what it finds into the project."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.edits import prepared
 from desktop_ft.data.splits import names_validation
+from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.plugin_manager import Plugins
@@ -23,6 +26,9 @@ Looked = tuple[DatasetManifest, DatasetManifest]
 class Opening(QObject):
     """The scan under way, if any. `moved` tells which pictures the project is about now, `given_up` what is open where a person
     has cancelled it, `left` how to come back to the folder that was open before.
+
+    Args:
+        under_way: what keeps a person from opening something else now, this or other work; "" where nothing does.
     """
 
     began = Signal(str)
@@ -33,11 +39,12 @@ class Opening(QObject):
     left = Signal(str)
     ended = Signal()
 
-    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, under_way: Callable[[], str]) -> None:
         super().__init__(state)
         self._state = state
         self._worker = worker
         self._plugins = plugins
+        self._under_way = under_way
         self._task: Task | None = None
         self._source = Path()
         self._folder = ""
@@ -67,11 +74,7 @@ class Opening(QObject):
 
     def open(self, source: Path) -> None:
         """Look at `source`, a folder or .zip, and make it the project's pictures."""
-
-        def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return _scan(source, report, cancel)
-
-        self.look(source, tr("Looking at {name}", name=source.name), work)
+        self.look(source, *_scanning(source))
 
     def open_sample(self, name: str, folder: Path) -> None:
         """Lay out the sample dataset in `folder`, then look at it."""
@@ -87,10 +90,15 @@ class Opening(QObject):
         self._folder = recipe.dataset.folder
         self._state.set_manifest(None)
         self._state.load(recipe)
-        self.open(Path(recipe.dataset.folder))
+        self._begin(source := Path(recipe.dataset.folder), *_scanning(source))
 
     def take_recipe(self, recipe: Recipe) -> None:
-        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
+        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone.
+
+        Raises:
+            UserError: something is under way.
+        """
+        refuse_beside(self._under_way())
         self._put(tr("use a recipe"), recipe)
         if self._state.manifest is None and self._task is None:
             self.open(Path(recipe.dataset.folder))  # they could not be looked at before
@@ -114,9 +122,18 @@ class Opening(QObject):
             self._task.cancel.set()
 
     def look(self, source: Path, what: str, work: Work) -> None:
-        """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures."""
-        if self._task is not None:
-            return
+        """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures.
+
+        `failed` tells where it cannot begin, as something is under way.
+        """
+        try:
+            refuse_beside(self._under_way())
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self._begin(source, what, work)
+
+    def _begin(self, source: Path, what: str, work: Work) -> None:
         self._source, self.what = source, what
         dataset = self._choice()
 
@@ -199,7 +216,7 @@ class Opening(QObject):
     def _go_on(self) -> None:
         then, self._then = self._then, None
         if then is not None:
-            self.open(then)
+            self._begin(then, *_scanning(then))  # beside a run, too: undo and redo are no door of their own
 
     def _cancelled(self) -> None:
         by_a_person = self._then is None
@@ -218,6 +235,11 @@ class Opening(QObject):
         self._task = None
         self.ended.emit()
         self._go_on()
+
+
+def _scanning(source: Path) -> tuple[str, Work]:
+    """How the look at `source` is called, and what it does."""
+    return tr("Looking at {name}", name=source.name), lambda report, cancel: _scan(source, report, cancel)
 
 
 def _scan(source: Path, report: Report, cancel: threading.Event) -> DatasetManifest:

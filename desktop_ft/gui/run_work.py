@@ -21,6 +21,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
@@ -59,6 +60,7 @@ class RunWork(QObject):
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
+            under_way: what else, or of this, keeps a run from being opened now; "" where nothing does.
             isolates: whether a run that begins now is to be trained in a process of its own.
     """
 
@@ -78,13 +80,20 @@ class RunWork(QObject):
     replan_failed = Signal(object, object)
 
     def __init__(
-        self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training, isolates: Callable[[], bool] = lambda: False
+        self,
+        state: ProjectState,
+        worker: Worker,
+        plugins: Plugins,
+        live: Training,
+        under_way: Callable[[], str],
+        isolates: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(state)
         self._state = state
         self._worker = worker
         self._plugins = plugins
         self._live = live
+        self._under_way_now = under_way
         self._isolates = isolates
         self._task: Task | None = None
         self._warnings: list[str] = []
@@ -237,8 +246,9 @@ class RunWork(QObject):
         """Show the results of the run in the folder `run`; where these are many, they come when they are read.
 
         Raises:
-            UserError: it is no run. Of what is damaged in it `unread` tells.
+            UserError: it is no run, or something is under way. Of what is damaged in it `unread` tells.
         """
+        refuse_beside(self._under_way_now())
         self._show_results(RunFolder.open(run), with_history=True)
 
     def leave_others(self, folder: str) -> None:

@@ -26,8 +26,11 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.events import RunEnded
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
@@ -38,11 +41,18 @@ from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.gui.training_job import Emit, PhaseProgress
 from desktop_ft.jobs.augmenting import presets
 from desktop_ft.jobs.kept import all_kept
 from desktop_ft.plugin_manager import set_enabled
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
+
+
+def until_cancelled(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+    """A run that goes on until it is cancelled."""
+    control.cancel.wait(60)
+    raise Cancelled
 
 
 def drop(window: MainWindow, *paths: Path) -> bool:
@@ -579,3 +589,18 @@ def test_what_may_be_the_only_copy_is_dropped_only_when_that_is_meant(window: Ma
         qtbot.waitUntil(lambda: not window.session.worker.busy)
         assert only.exists() is left
     dialog.reject()
+
+
+def test_the_page_data_opens_nothing_beside_a_run(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    window.session.training.start(tmp_path / "under way", until_cancelled)
+    ways = (data.choose, data.choose_zip, data.samples)
+    for way in ways:
+        assert not way.isEnabled() and "Something is under way" in way.toolTip()
+    window.session.opening.open(photos)
+    window.session.open_sample(next(iter(window.session.plugins.samples)).name)
+    assert not window.session.opening.running and "Something is under way" in data.notice.text
+    window.session.training.cancel()
+    qtbot.waitUntil(lambda: all(way.isEnabled() for way in ways))
+    assert not any("under way" in way.toolTip() for way in ways) and data.samples.toolTip()
