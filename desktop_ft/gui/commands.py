@@ -149,6 +149,7 @@ class Commands(Conditions):
             UserError: it cannot be written.
         """
         atomic.write(path, self._session.state.recipe.to_toml().encode())
+        self._session.state.used()
 
     def undo(self) -> None:
         """Take back the last edit."""

@@ -604,3 +604,37 @@ def test_the_page_data_opens_nothing_beside_a_run(window: MainWindow, photos: Pa
     window.session.training.cancel()
     qtbot.waitUntil(lambda: all(way.isEnabled() for way in ways))
     assert not any("under way" in way.toolTip() for way in ways) and data.samples.toolTip()
+
+
+def test_undo_leads_back_to_what_was_saved_and_to_what_stood_when_a_page_was_left(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    epochs = train.optimisation.control("epochs")
+    assert isinstance(epochs, QSpinBox)
+    state = window.session.state
+    began = epochs.value()
+
+    def write(number: int) -> None:
+        epochs.selectAll()
+        QTest.keyClicks(epochs, f"{number}")
+        QTest.keyClick(epochs, Qt.Key.Key_Return)
+        assert state.recipe.optimisation.epochs == number
+
+    write(33)
+    window.commands.write_recipe(tmp_path / "mine.toml")
+    write(44)
+    page(window, "data")
+    page(window, "train")
+    write(55)
+    found = []
+    while state.undo_stack.canUndo():
+        window.commands.undo()
+        found.append(epochs.value())
+    assert found == [44, 33, began]
+    QTest.keyClick(epochs, Qt.Key.Key_Up)
+    assert state.undo_stack.canUndo()
+    QTest.keyClick(epochs, Qt.Key.Key_Down)
+    assert epochs.value() == began and not state.undo_stack.canUndo(), "nothing is another than before"
