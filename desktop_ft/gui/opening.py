@@ -90,7 +90,8 @@ class Opening(QObject):
         self._folder = recipe.dataset.folder
         self._state.set_manifest(None)
         self._state.load(recipe)
-        self._begin(source := Path(recipe.dataset.folder), *_scanning(source))
+        source = Path(recipe.dataset.folder)
+        self._begin(source, *_scanning(source))
 
     def take_recipe(self, recipe: Recipe) -> None:
         """Start from `recipe`, and look at its folder where that is another; an edit that can be undone.

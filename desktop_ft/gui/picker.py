@@ -42,7 +42,7 @@ def with_ending(chosen: str, kind: str) -> str:
 
     Of an ending in two parts, such as `.openvino.zip`, the last is not said twice.
     """
-    endings = re.findall(r"\*(\.\w+(?:\.\w+)?)", kind)
+    endings: list[str] = re.findall(r"\*(\.\w+(?:\.\w+)?)", kind)
     if not chosen or not endings or chosen.lower().endswith(tuple(endings)):
         return chosen
     return chosen.removesuffix(Path(endings[0]).suffix) + endings[0]
