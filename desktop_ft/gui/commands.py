@@ -111,8 +111,9 @@ class Commands(Conditions):
         """Go over to a project that another window had.
 
         Raises:
-            UserError: it cannot be had, or the one that is open cannot be saved.
+            UserError: it cannot be had, the one that is open cannot be saved, or something is under way.
         """
+        refuse_beside(self._session.obstacle)
         recipe = self._session.autosave.go_over_to(other)
         self._session.training.forget()
         self._session.state.set_run(None, None)
