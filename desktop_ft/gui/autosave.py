@@ -76,7 +76,7 @@ class Autosave(QObject):
 
     @property
     def left(self) -> Path:
-        """Where the project is kept whose folder was open before, as it was left: Undo brings that back while the window is open."""
+        """Where the project of the folder that was open before is kept, as it was left, also once Undo has gone."""
         return self.file.with_name(f"{self.file.stem}.left.toml")
 
     def save(self) -> bool:
