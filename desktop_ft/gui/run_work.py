@@ -109,6 +109,7 @@ class RunWork(QObject):
         self._asked: Change | None = None
         self._told_before = 0
         self._reading: Path | None = None
+        self._left: dict[Path, Path] = {}  # the run that was shown of a folder
         self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
@@ -252,12 +253,22 @@ class RunWork(QObject):
         self._show_results(RunFolder.open(run), with_history=True)
 
     def leave_others(self, folder: str) -> None:
-        """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
-        run = self._state.run
-        if run is not None and _pictures_of(run) != Path(folder).resolve():
+        """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends.
+
+        The one that was shown when `folder` was left is shown again.
+        """
+        run, here = self._state.run, Path(folder).resolve()
+        pictures = _pictures_of(run) if run is not None else None
+        if run is not None and pictures != here:
+            if pictures is not None:
+                self._left[pictures] = run
             self.cancel()
             self._live.forget()
             self._state.set_run(None, None)
+        back = self._left.pop(here, None)
+        if back is not None and self._state.run is None and not self._live.running:
+            with suppress(UserError):  # it was deleted since: nothing to show
+                self._show_results(RunFolder.open(back), with_history=True)
 
     @property
     def keeps_another_shown(self) -> bool:
