@@ -26,6 +26,7 @@ from desktop_ft.core.backbone import resize_rule
 from desktop_ft.core.dataset import DatasetManifest, Sample, Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
+from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
 from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import HelpButton, explained
@@ -312,12 +313,13 @@ class AugmentPage(Page):
             return
         self.notice.clear()
         known = self._session.plugins.augmentations.get(spec.transform)
-        self._edit(f"{tr(known.title)}: {name}", specs, f"augment{index}{name}")
+        self._edit(f"{tr(known.title)}: {words.title(name)}", specs, f"augment{index}{name}")
 
     def _take_preset(self) -> None:
         name = self.preset.currentData()
         if name:
-            self._edit(tr("preset {name}", name=name), augmenting.presets()[name].specs)
+            preset = augmenting.presets()[name]
+            self._edit(tr("preset {name}", name=tr(preset.title)), preset.specs)
         else:
             self.refresh()
 
@@ -325,7 +327,8 @@ class AugmentPage(Page):
         name = self.add.currentData()
         self.add.setCurrentIndex(0)
         if name:
-            self._edit(tr("add {name}", name=name), (*self._specs, AugmentationSpec(transform=name)))
+            title = tr(self._session.plugins.augmentations.get(name).title)
+            self._edit(tr("add {name}", name=title), (*self._specs, AugmentationSpec(transform=name)))
             self.list.setCurrentRow(len(self._specs) - 1)
 
     @property

@@ -50,6 +50,9 @@ class Autosave(QObject):
         self._worker = worker
         self._latest = Latest()
         self._saved: Recipe | None = None
+        self._seen = state.recipe
+        self._left: Recipe | None = None
+        self._saved_left: Recipe | None = None
         self._saved_run: tuple[Path | None, str] = (None, "")
         self._name = ""
         self._held = ExitStack()
@@ -58,7 +61,7 @@ class Autosave(QObject):
         self._soon.setSingleShot(True)
         self._soon.setInterval(_AFTER_MS)
         self._soon.timeout.connect(self._save_aside)
-        state.recipe_changed.connect(self._soon.start)
+        state.recipe_changed.connect(self._changed)
         state.run_changed.connect(self._soon.start)
 
     @property
@@ -70,6 +73,11 @@ class Autosave(QObject):
     def previous(self) -> Path:
         """Where the project before it is kept, if it was never opened again."""
         return self.file.with_name(f"{self.file.stem}.previous.toml")
+
+    @property
+    def left(self) -> Path:
+        """Where the project of the folder that was open before is kept, as it was left, also once Undo has gone."""
+        return self.file.with_name(f"{self.file.stem}.left.toml")
 
     def save(self) -> bool:
         """Keep the project as it stands, if it has pictures; returns whether it is kept now.
@@ -93,11 +101,20 @@ class Autosave(QObject):
 
     def _saving(self) -> Callable[[], None]:
         """Keeps the project as it stands now, if it has pictures, when it is called."""
-        return self._latest.asked(partial(self._write, self._state.recipe, self._state.run))
+        return self._latest.asked(partial(self._write, self._state.recipe, self._state.run, self._left))
 
-    def _write(self, recipe: Recipe, run: Path | None) -> None:
+    def _changed(self) -> None:
+        before, self._seen = self._seen, self._state.recipe
+        if before.dataset.folder not in ("", self._seen.dataset.folder):
+            self._left = before
+        self._soon.start()
+
+    def _write(self, recipe: Recipe, run: Path | None, left: Recipe | None) -> None:
         if recipe.dataset.folder:
             atomic.make_folder(self.file.parent)
+            if left is not None and left != self._saved_left:
+                atomic.write(self.left, left.to_toml().encode())
+                self._saved_left = left
             self._save_recipe(recipe)
             self._save_run(run, recipe.dataset.folder)
 
@@ -145,6 +162,7 @@ class Autosave(QObject):
             self._held.close()
             self._held = taken.pop_all()
         self._name, self._saved, self._saved_run = other.name, recipe, (None, "")
+        self._seen, self._left = recipe, None  # the other is kept at its own place
         return recipe
 
     def last_run(self) -> Path | None:

@@ -17,6 +17,7 @@ from desktop_ft.gui.conditions import Conditions
 from desktop_ft.gui.drops import exported_at
 from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, choose_zip
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
+from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.jobs import help_texts
@@ -54,23 +55,10 @@ class Commands(Conditions):
         """What was dropped: a folder or .zip of pictures, a recipe, a run's folder, an exported file, an unpacked bundle."""
         if not paths:
             return
-        path = paths[0]
-        if (exported := exported_at(path)) is not None:
+        if (exported := exported_at(paths[0])) is not None:
             self.show_exported(exported)  # beside whatever is under way
-        elif not self.can_open:
-            self.told.emit(
-                UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
-            )
-        elif path.suffix.lower() == ".toml":
-            self._load_recipe(path)
-        elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
-            self._attempt(lambda: self._show_run(path))
-        elif path.is_dir() or path.suffix.lower() == ".zip":
-            self._session.state.go("data")
-            self._session.opening.open(path)
         else:
-            neither = tr("{name} is neither a folder nor a .zip.", name=path.name)
-            self.told.emit(not_opened(path) or UserError(neither, tr("Drop the folder that holds your class folders.")))
+            self._attempt(lambda: self._open(paths[0]))
 
     def show_exported(self, file: Path) -> None:
         """Show what an exported file is, and let it be tried."""
@@ -123,8 +111,9 @@ class Commands(Conditions):
         """Go over to a project that another window had.
 
         Raises:
-            UserError: it cannot be had, or the one that is open cannot be saved.
+            UserError: it cannot be had, the one that is open cannot be saved, or something is under way.
         """
+        refuse_beside(self._session.obstacle)
         recipe = self._session.autosave.go_over_to(other)
         self._session.training.forget()
         self._session.state.set_run(None, None)
@@ -160,7 +149,8 @@ class Commands(Conditions):
         Raises:
             UserError: it cannot be written.
         """
-        atomic.write(path.with_suffix(".toml"), self._session.state.recipe.to_toml().encode())
+        atomic.write(path, self._session.state.recipe.to_toml().encode())
+        self._session.state.used()
 
     def undo(self) -> None:
         """Take back the last edit."""
@@ -357,6 +347,19 @@ class Commands(Conditions):
         self._session.settings.theme = choice
         self._session.theme.choose(choice)
 
+    def _open(self, path: Path) -> None:
+        refuse_beside(self._session.obstacle)
+        if path.suffix.lower() == ".toml":
+            self._load_recipe(path)
+        elif (path / "recipe.toml").is_file() and (path / "events.jsonl").is_file():
+            self._show_run(path)
+        elif path.is_dir() or path.suffix.lower() == ".zip":
+            self._session.state.go("data")
+            self._session.opening.open(path)
+        else:
+            neither = tr("{name} is neither a folder nor a .zip.", name=path.name)
+            raise not_opened(path) or UserError(neither, tr("Drop the folder that holds your class folders."))
+
     def _open_project(self, recipe: Recipe) -> None:
         """Open what is kept of a project, and then the run that was open with it."""
         self._last_run = self._session.autosave.last_run()
@@ -370,7 +373,7 @@ class Commands(Conditions):
             self.recipe_failed.emit(error)
             return
         self._session.state.go("data")
-        self._session.opening.open_recipe(recipe)
+        self._session.opening.take_recipe(recipe)
 
     def _show_run(self, path: Path) -> None:
         self._session.runs.open(path)

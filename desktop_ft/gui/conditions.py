@@ -4,13 +4,14 @@ from PySide6.QtCore import QObject
 
 from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import languages
+from desktop_ft.gui.readiness import UNDER_WAY
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.theme import ThemeChoice
 
 _NO_FONT = marked("No font on this machine has its letters. Install one, such as Debian's fonts-noto-cjk.")
 _NO_RUN = marked("No run is under way.")
 OBSTACLES = {
-    "can_open": marked("Something is under way: wait for it, or stop it."),
+    "can_open": UNDER_WAY,
     "has_data": marked("There are no pictures yet."),
     "can_undo": marked("There is no change to take back."),
     "can_redo": marked("No change was taken back."),

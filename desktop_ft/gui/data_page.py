@@ -20,7 +20,7 @@ from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.problem_list import ProblemList
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, caption_of, filling, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, caption_of, enable_or_say, filling, label, row, splitter
 from desktop_ft.gui.words import SUBSET_WORDS
 
 
@@ -39,6 +39,9 @@ class DataPage(Page):
         self.samples = button("", self._try_sample)
         self._samples_menu = QMenu(self.samples)
         self._samples_menu.setToolTipsVisible(True)
+        self.choose = button(tr("Choose a folder…"), self._choose_folder, primary=True)
+        self.choose_zip = button(tr("Choose a .zip…"), self._choose_zip)
+        self.change = button(tr("Other folder…"), self._choose_folder)
         self._offer_samples()
         self.empty = Empty(
             tr("Drop a folder or .zip here"),
@@ -46,12 +49,11 @@ class DataPage(Page):
                 "One folder a class, or train/ and val/ with the classes inside, or pictures with a labels.csv.\n"
                 "No pictures at hand? The sample is small and trains in minutes."
             ),
-            button(tr("Choose a folder…"), self._choose_folder, primary=True),
-            button(tr("Choose a .zip…"), self._choose_zip),
+            self.choose,
+            self.choose_zip,
             self.samples,
             button(tr("Take the lesson"), self._take_lesson, tip=tr("Fine-tuning explained in five steps, live on the sample.")),
         )
-        self.change = button(tr("Other folder…"), self._choose_folder)
         self.check = button(
             tr("Check up…"),
             self._check_up,
@@ -71,6 +73,7 @@ class DataPage(Page):
         opening.progressed.connect(self.progress.advance)
         opening.failed.connect(self._failed)
         opening.given_up.connect(self.notice.say)
+        opening.left.connect(self.notice.say)
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
@@ -96,7 +99,7 @@ class DataPage(Page):
         self.contents.setVisible(manifest is not None)
         self.change.setVisible(manifest is not None)
         self.check.setVisible(manifest is not None)
-        self.change.setEnabled(self._session.can_open)
+        self._enable()
         if running and self.progress.isHidden():
             self.progress.begin(self._session.opening.what)
         if not running:
@@ -265,13 +268,19 @@ class DataPage(Page):
         samples = list(self._session.plugins.samples)
         one = samples[0] if len(samples) == 1 else None
         self.samples.setText(tr("Try the sample") if one else tr("Try a sample"))
-        self.samples.setToolTip(tr(one.description) if one else "")
-        self.samples.setEnabled(bool(samples))
         self._samples_menu.clear()
         for sample in samples:
             way = self._samples_menu.addAction(tr(sample.title), partial(self._session.open_sample, sample.name))
             way.setToolTip(f"{tr(sample.description)}\n{sample.licence}")
         self.samples.setMenu(None if one else self._samples_menu)  # type: ignore[arg-type] # Qt takes a null
+        self._enable()
+
+    def _enable(self) -> None:
+        for way in (self.choose, self.choose_zip, self.change):
+            enable_or_say(way, self._session.obstacle)
+        samples = list(self._session.plugins.samples)
+        obstacle = self._session.obstacle or ("" if samples else tr("No sample is on offer."))
+        enable_or_say(self.samples, obstacle, tr(samples[0].description) if len(samples) == 1 else "")
 
     def _try_sample(self) -> None:
         """Pressed where there is no menu: there is one sample."""

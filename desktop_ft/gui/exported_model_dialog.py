@@ -21,13 +21,14 @@ from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.trying import TryIt
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, enable_or_say, label, row
 from desktop_ft.gui.worker import Report, Task, Work
 from desktop_ft.jobs.evaluating import Judged
 from desktop_ft.jobs.exported_file import FileCard
 
 _SIZE = (820, 600)
 _READING, _JUDGING = marked("Opening the file"), marked("Judging the file")
+_GOING_ON = marked("Takes the run's recipe, and starts from what it has learned.")
 _NO_RUN = marked("It comes from none of your runs: it was trained elsewhere, or its run is gone. It answers all the same.")
 
 _MISTAKES = (
@@ -64,9 +65,7 @@ class ExportedModelDialog(QDialog):
         self.facts = Facts()
         self.whence = label(role="muted", wrap=True)
         self.show_run = button(tr("Show its run"), self._show_run)
-        self.go_on = button(
-            tr("Train on from its run"), self._go_on, tip=tr("Takes the run's recipe, and starts from what it has learned.")
-        )
+        self.go_on = button(tr("Train on from its run"), self._go_on)
         self.trying = TryIt(session, self._answering, tr("The file is not open."))
         self.judge = button(tr("Choose a folder…"), self._choose)
         self.verdict = label(role="heading", wrap=True)
@@ -74,6 +73,8 @@ class ExportedModelDialog(QDialog):
         self.mistakes = table(_MISTAKES, session.theme, tr("Mistakes"))
         self._arrange()
         self.finished.connect(self._end)
+        for signal in session.can_open_changed:
+            signal.connect(self._enable)
         self._enable()
         self._begin(tr(_READING), lambda report, cancel: _read(file, cancel), self._opened)
 
@@ -192,9 +193,13 @@ class ExportedModelDialog(QDialog):
         run, plugins = self._run, self._session.plugins
 
         def taken(recipe: Any) -> None:
-            self._session.opening.take_recipe(recipe)
-            self._session.state.go("train")
-            self.accept()
+            try:
+                self._session.opening.take_recipe(recipe)
+            except UserError as error:  # something has begun meanwhile
+                self.notice.fail(error)
+            else:
+                self._session.state.go("train")
+                self.accept()
 
         if run is not None:
             self._begin(tr("Reading the run"), lambda report, cancel: jobs.exported_file.going_on(run, plugins), taken)
@@ -202,9 +207,10 @@ class ExportedModelDialog(QDialog):
     def _enable(self) -> None:
         known = self._card is not None and self._task is None
         self.judge.setEnabled(known)
-        for way in (self.show_run, self.go_on):
+        for way, tip in ((self.show_run, ""), (self.go_on, tr(_GOING_ON))):
             way.setVisible(self._run is not None)
-            way.setEnabled(known)
+            enable_or_say(way, self._session.obstacle, tip)
+            way.setEnabled(known and way.isEnabled())
         for thing in (self.verdict, self.confusion, self.mistakes):
             thing.setVisible(bool(self.verdict.text()))
 

@@ -1,16 +1,19 @@
 """Opens folders of pictures in the background and puts what it finds into the project."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.dataset import DatasetManifest
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.data.edits import prepared
 from desktop_ft.data.splits import names_validation
+from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.plugin_manager import Plugins
@@ -22,7 +25,10 @@ Looked = tuple[DatasetManifest, DatasetManifest]
 
 class Opening(QObject):
     """The scan under way, if any. `moved` tells which pictures the project is about now, `given_up` what is open where a person
-    has cancelled it.
+    has cancelled it, `left` how to come back to the folder that was open before.
+
+    Args:
+        under_way: what keeps a person from opening something else now, this or other work; "" where nothing does.
     """
 
     began = Signal(str)
@@ -30,16 +36,19 @@ class Opening(QObject):
     failed = Signal(object)
     given_up = Signal(str)
     moved = Signal(str)
+    left = Signal(str)
     ended = Signal()
 
-    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins) -> None:
+    def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, under_way: Callable[[], str]) -> None:
         super().__init__(state)
         self._state = state
         self._worker = worker
         self._plugins = plugins
+        self._under_way = under_way
         self._task: Task | None = None
         self._source = Path()
         self._folder = ""
+        self._left = ""
         self._then: Path | None = None
         self._scanned: DatasetManifest | None = None
         self._applied = state.recipe.dataset
@@ -65,11 +74,7 @@ class Opening(QObject):
 
     def open(self, source: Path) -> None:
         """Look at `source`, a folder or .zip, and make it the project's pictures."""
-
-        def work(report: Report, cancel: threading.Event) -> DatasetManifest:
-            return _scan(source, report, cancel)
-
-        self.look(source, tr("Looking at {name}", name=source.name), work)
+        self.look(source, *_scanning(source))
 
     def open_sample(self, name: str, folder: Path) -> None:
         """Lay out the sample dataset in `folder`, then look at it."""
@@ -81,20 +86,23 @@ class Opening(QObject):
         self.look(folder, tr("Opening the sample"), work)
 
     def open_recipe(self, recipe: Recipe) -> None:
-        """Start from `recipe`, and look at its folder."""
+        """Begin with the project of `recipe`, and look at its folder; there is no way back to what was open."""
         self._folder = recipe.dataset.folder
         self._state.set_manifest(None)
         self._state.load(recipe)
-        self.open(Path(recipe.dataset.folder))
+        source = Path(recipe.dataset.folder)
+        self._begin(source, *_scanning(source))
 
     def take_recipe(self, recipe: Recipe) -> None:
-        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone."""
-        if self._state.recipe.dataset.folder:
-            self._state.edit(tr("use a recipe"), recipe)
-            if self._state.manifest is None and self._task is None:
-                self.open(Path(recipe.dataset.folder))  # they could not be looked at before
-        else:
-            self.open_recipe(recipe)  # there is nothing to go back to
+        """Start from `recipe`, and look at its folder where that is another; an edit that can be undone.
+
+        Raises:
+            UserError: something is under way.
+        """
+        refuse_beside(self._under_way())
+        self._put(tr("use a recipe"), recipe)
+        if self._state.manifest is None and self._task is None:
+            self.open(Path(recipe.dataset.folder))  # they could not be looked at before
 
     def divide(self, val: float) -> None:
         """Hold out another share for validation, where the folder does not say so itself."""
@@ -115,9 +123,18 @@ class Opening(QObject):
             self._task.cancel.set()
 
     def look(self, source: Path, what: str, work: Work) -> None:
-        """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures."""
-        if self._task is not None:
-            return
+        """Let `work` find out in the background what `source` holds (a scan's manifest), and make it the project's pictures.
+
+        `failed` tells where it cannot begin, as something is under way.
+        """
+        try:
+            refuse_beside(self._under_way())
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self._begin(source, what, work)
+
+    def _begin(self, source: Path, what: str, work: Work) -> None:
         self._source, self.what = source, what
         dataset = self._choice()
 
@@ -129,6 +146,14 @@ class Opening(QObject):
             whole, finished=self._found, failed=self._fail, progressed=self.progressed.emit, cancelled=self._cancelled
         )
         self.began.emit(what)
+
+    def _put(self, text: str, recipe: Recipe) -> None:
+        """Go over to `recipe` in a way that can be undone, where there is something to go back to."""
+        self._left = self._state.recipe.dataset.folder
+        if self._left:
+            self._state.edit(text, recipe)
+        else:
+            self._state.load(recipe)
 
     def _choice(self) -> DatasetChoice:
         """What the recipe says of the folder that is opened: all of it where it is the recipe's own, else only how to divide."""
@@ -145,13 +170,15 @@ class Opening(QObject):
         dataset = self._choice()
         self._state.set_manifest(None)
         if dataset.folder != self._folder:
-            # Not an edit that can be undone: the recipe and the pictures must always speak of one folder.
-            self._folder = dataset.folder
-            self._state.load(self._state.recipe.model_copy(update={"dataset": dataset}))
+            self._folder = dataset.folder  # before the recipe tells of it: the disk is not looked at once more
+            self._put(tr("open {name}", name=self._source.name), self._state.recipe.model_copy(update={"dataset": dataset}))
         self._scanned = scanned
         self._state.set_manifest(manifest)
         self._follow()  # where the recipe was edited meanwhile
         self.moved.emit(dataset.folder)
+        left, self._left = self._left, ""
+        if left not in ("", dataset.folder):
+            self.left.emit(tr("Undo brings {name} back as you left it.", name=Path(left).name))
 
     def _follow(self) -> None:
         scanned, before, dataset = self._scanned, self._state.manifest, self._state.recipe.dataset
@@ -190,7 +217,7 @@ class Opening(QObject):
     def _go_on(self) -> None:
         then, self._then = self._then, None
         if then is not None:
-            self.open(then)
+            self._begin(then, *_scanning(then))  # beside a run, too: undo and redo are no door of their own
 
     def _cancelled(self) -> None:
         by_a_person = self._then is None
@@ -209,6 +236,11 @@ class Opening(QObject):
         self._task = None
         self.ended.emit()
         self._go_on()
+
+
+def _scanning(source: Path) -> tuple[str, Work]:
+    """How the look at `source` is called, and what it does."""
+    return tr("Looking at {name}", name=source.name), lambda report, cancel: _scan(source, report, cancel)
 
 
 def _scan(source: Path, report: Report, cancel: threading.Event) -> DatasetManifest:

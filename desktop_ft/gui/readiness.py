@@ -22,6 +22,18 @@ _MISSING = {
     WeightsOrigin.NONE: marked("{name} has no published weights. Choose weights of your own, or train from scratch."),
 }
 
+UNDER_WAY = marked("Something is under way: wait for it, or stop it.")
+
+
+def refuse_beside(work: str) -> None:
+    """Let nothing else be opened beside `work`, what is under way; "" where nothing is.
+
+    Raises:
+        UserError: something is.
+    """
+    if work:
+        raise UserError(tr("Something is under way."), tr("Wait for it, or stop it, before you open something else."))
+
 
 @dataclass(frozen=True, slots=True)
 class Blocker:

@@ -21,6 +21,7 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
@@ -59,6 +60,7 @@ class RunWork(QObject):
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
+            under_way: what else, or of this, keeps a run from being opened now; "" where nothing does.
             isolates: whether a run that begins now is to be trained in a process of its own.
     """
 
@@ -78,13 +80,20 @@ class RunWork(QObject):
     replan_failed = Signal(object, object)
 
     def __init__(
-        self, state: ProjectState, worker: Worker, plugins: Plugins, live: Training, isolates: Callable[[], bool] = lambda: False
+        self,
+        state: ProjectState,
+        worker: Worker,
+        plugins: Plugins,
+        live: Training,
+        under_way: Callable[[], str],
+        isolates: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(state)
         self._state = state
         self._worker = worker
         self._plugins = plugins
         self._live = live
+        self._under_way_now = under_way
         self._isolates = isolates
         self._task: Task | None = None
         self._warnings: list[str] = []
@@ -100,6 +109,7 @@ class RunWork(QObject):
         self._asked: Change | None = None
         self._told_before = 0
         self._reading: Path | None = None
+        self._left: dict[Path, Path] = {}  # the run that was shown of a folder
         self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
@@ -237,17 +247,28 @@ class RunWork(QObject):
         """Show the results of the run in the folder `run`; where these are many, they come when they are read.
 
         Raises:
-            UserError: it is no run. Of what is damaged in it `unread` tells.
+            UserError: it is no run, or something is under way. Of what is damaged in it `unread` tells.
         """
+        refuse_beside(self._under_way_now())
         self._show_results(RunFolder.open(run), with_history=True)
 
     def leave_others(self, folder: str) -> None:
-        """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends."""
-        run = self._state.run
-        if run is not None and _pictures_of(run) != Path(folder).resolve():
+        """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends.
+
+        The one that was shown when `folder` was left is shown again.
+        """
+        run, here = self._state.run, Path(folder).resolve()
+        pictures = _pictures_of(run) if run is not None else None
+        if run is not None and pictures != here:
+            if pictures is not None:
+                self._left[pictures] = run
             self.cancel()
             self._live.forget()
             self._state.set_run(None, None)
+        back = self._left.pop(here, None)
+        if back is not None and self._state.run is None and not self._live.running:
+            with suppress(UserError):  # it was deleted since: nothing to show
+                self._show_results(RunFolder.open(back), with_history=True)
 
     @property
     def keeps_another_shown(self) -> bool:

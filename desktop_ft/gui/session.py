@@ -22,7 +22,7 @@ from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
 from desktop_ft.gui.plugin_work import PluginWork
 from desktop_ft.gui.queue_work import QueueWork
-from desktop_ft.gui.readiness import Blocker, blocker, blockers
+from desktop_ft.gui.readiness import UNDER_WAY, Blocker, blocker, blockers
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.state import ProjectState
@@ -61,7 +61,12 @@ class Session:
     @property
     def can_open(self) -> bool:
         """Whether other pictures or runs may be opened now."""
-        return _is_free(self.opening, self.training, self.runs)
+        return not self.obstacle
+
+    @property
+    def obstacle(self) -> str:
+        """Why no other pictures or runs may be opened now, in a sentence; "" where they may."""
+        return tr(UNDER_WAY) if _under_way(self.opening, self.training, self.runs) else ""
 
     @property
     def can_open_changed(self) -> tuple[SignalInstance, ...]:
@@ -100,10 +105,6 @@ class Session:
         return self.queue_blocker() is None
 
 
-def _is_free(opening: Opening, training: Training, runs: RunWork) -> bool:
-    return not _under_way(opening, training, runs)
-
-
 def _under_way(opening: Opening, training: Training, runs: RunWork) -> str:
     """What uses pictures, runs and plugins just now, as a sentence's beginning; "" where nothing does."""
     if training.running:
@@ -136,7 +137,12 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     worker = Worker(state)
     worker.unforeseen.connect(faults.report)
     training = Training(state)
-    opening, runs = Opening(state, worker, plugins), RunWork(state, worker, plugins, training, lambda: settings.isolate)
+
+    def under_way() -> str:
+        return _under_way(opening, training, runs)
+
+    opening = Opening(state, worker, plugins, under_way)
+    runs = RunWork(state, worker, plugins, training, under_way, lambda: settings.isolate)
     opening.moved.connect(runs.leave_others)
     training.started.connect(state.used)
 
@@ -183,7 +189,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     computing.watch(lambda: lesson.running, lesson.changed)
     for told in (forecast.changed, advice.changed, ranking.changed, lesson.changed):
         computing.changed.connect(told)  # what can be begun may be another
-    plugin_work = PluginWork(state, worker, plugins, lambda: _under_way(opening, training, runs))
+    plugin_work = PluginWork(state, worker, plugins, under_way)
     plugin_work.changed.connect(networks.look_again)
     Diary(opening, networks, runs, training)
     return Session(

@@ -24,7 +24,7 @@ class RecipeEdit(QUndoCommand):
     """One change of the recipe. Changes of one field in a row (`merge_key`) are undone together, as long as nothing came between.
 
     Args:
-        since: how often the recipe had been used before: what a run began with can be gone back to.
+        since: how often the recipe had been used, or looked away from, before: what a run began with, say, can be gone back to.
     """
 
     def __init__(
@@ -41,10 +41,11 @@ class RecipeEdit(QUndoCommand):
         return abs(hash(self._key)) % 0x7FFFFFFF if self._key[0] else -1
 
     def mergeWith(self, other: QUndoCommand) -> bool:  # noqa: N802 - Qt's name
-        """Take in `other`, which followed on the same field."""
+        """Take in `other`, which followed on the same field; where that leads back, there is nothing left to undo."""
         if not isinstance(other, RecipeEdit) or other._key != self._key:
             return False
         self._after = other._after
+        self.setObsolete(self._after == self._before)
         return True
 
     def undo(self) -> None:
@@ -158,7 +159,7 @@ class ProjectState(QObject):
         self.undo_stack.push(Deed(text, do, take_back))
 
     def used(self) -> None:
-        """A run was begun with the recipe as it stands, or it was put away for one: the edits from now on are others."""
+        """A run was begun with the recipe as it stands, it was put away for one, or saved: the edits from now on are others."""
         self._uses += 1
 
     def edit_optimisation(self, field: str, value: object) -> None:
@@ -205,6 +206,7 @@ class ProjectState(QObject):
         """Show another page."""
         if page in PAGES and page != self._page:
             self._page = page
+            self.used()  # who comes back to a field later does not go on with the same edit
             self.page_changed.emit(page)
 
     def _put(self, recipe: Recipe) -> None:

@@ -67,6 +67,12 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
     return made
 
 
+def enable_or_say(way: QPushButton, obstacle: str, tip: str = "") -> None:
+    """Let `way` be pressed where there is no `obstacle`; else it says, behind its `tip`, what that is."""
+    way.setEnabled(not obstacle)
+    way.setToolTip("\n".join(filter(None, (tip, obstacle))))
+
+
 def letters_width(widget: QWidget, count: int) -> int:
     """Pixels that `count` small Latin letters take in the font of `widget`. (A font's own average counts Chinese letters too.)"""
     return count * (widget.fontMetrics().horizontalAdvance(ascii_lowercase) // len(ascii_lowercase))

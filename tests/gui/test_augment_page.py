@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.gui.augment_page import AugmentPage
@@ -127,3 +128,25 @@ def test_a_picture_is_shown_large_beside_what_the_network_sees(
     assert dialog.name.text() == augment._pictures[3].path.name
     dialog.reject()
     qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+def test_undo_names_transforms_presets_and_settings_as_the_page_does(window: MainWindow, augment: AugmentPage) -> None:
+    stack = window.session.state.undo_stack
+
+    def choose(box: QComboBox, data: str) -> str:
+        number = box.findData(data)
+        box.setCurrentIndex(number)
+        box.activated.emit(number)  # as where it was picked from the list
+        return box.itemText(number)
+
+    title = augment.add.itemText(augment.add.findData("vertical_flip"))
+    choose(augment.add, "vertical_flip")
+    assert title != "vertical_flip" and stack.undoText() == f"add {title}"
+    assert augment._form is not None
+    probability = augment._form.control("probability")
+    assert isinstance(probability, QDoubleSpinBox)
+    probability.setFocus()
+    QTest.keyClick(probability, Qt.Key.Key_Up)
+    assert stack.undoText() == f"{title}: {probability.accessibleName()}" == f"{title}: Probability"
+    assert choose(augment.preset, "light") == presets()["light"].title
+    assert stack.undoText() == f"preset {presets()['light'].title}" != "preset light"

@@ -107,6 +107,23 @@ def test_the_next_start_goes_on_where_the_last_one_ended(window: MainWindow, pho
         assert not again.session.state.undo_stack.canUndo()
 
 
+def test_a_project_whose_folder_was_left_is_kept_as_it_was(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Undo brings it back; where the window was closed since, its file can be opened as any recipe."""
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    opened(window, photos, qtbot)
+    autosave = window.session.autosave
+    edit(window, 7)
+    before = window.session.state.recipe
+    opened(window, other, qtbot)  # at once: what was edited last was not saved by then
+    qtbot.waitUntil(lambda: window.session.state.recipe.dataset.folder == str(other), timeout=30_000)
+    edit(window, 8)
+    assert autosave.save()
+    assert Recipe.from_toml(autosave.left.read_text(), "") == before
+    assert str(other) in autosave.file.read_text() and not autosave.previous.exists()
+
+
 def test_the_first_start_is_empty(faults: Faults, qtbot: QtBot) -> None:
     with next_start(faults, qtbot) as window:
         assert window.session.state.manifest is None and not window.notice.text

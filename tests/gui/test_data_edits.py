@@ -1,5 +1,6 @@
 """Classes and photos are edited on the page Data through real events, and every edit can be undone."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.recipe import DatasetChoice, Part, Recipe
 from desktop_ft.data.scan import scan
 from desktop_ft.gui import opening, words
 from desktop_ft.gui.data_page import DataPage
@@ -18,7 +19,7 @@ from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.name_dialog import NameDialog
 from desktop_ft.gui.table import Table
 from desktop_ft.gui.thumbnails import Wall
-from tests.gui.test_window import click, opened, page
+from tests.gui.test_window import click, drop, opened, page
 from tests.pictures import class_folders, hostile_folder
 
 NONE, CTRL, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -303,3 +304,37 @@ def test_every_kind_of_problem_has_a_name_that_is_translated(tmp_path: Path) -> 
     hostile_folder(class_folders(tmp_path, {"good": 3, "fine": 3}) / "good")
     kinds = {problem.kind for problem in scan(tmp_path).problems}
     assert len(kinds) > 5 and {words.english_title(words.problem(kind)) for kind in kinds} <= set(words.KINDS)
+
+
+def settled(window: MainWindow, folder: Path, qtbot: QtBot) -> Recipe:
+    """Wait until the photos in `folder` are the project's, and give its recipe."""
+    state = window.session.state
+    qtbot.waitUntil(
+        lambda: not window.session.opening.running and state.manifest is not None and state.manifest.source == str(folder),
+        timeout=30_000,
+    )
+    return state.recipe
+
+
+@pytest.mark.parametrize("kind", ["folder", "recipe"])
+def test_what_was_edited_comes_back_by_undo_after_another_folder_or_recipe_was_dropped(
+    window: MainWindow, data: DataPage, photos: Path, tmp_path: Path, qtbot: QtBot, kind: str
+) -> None:
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    recipe = tmp_path / "of others.toml"
+    recipe.write_text(Recipe(dataset=DatasetChoice(folder=str(other)), seed=7).to_toml())
+    data._edits.rename(["dark"], "night")
+    data._edits.move(list(manifest(data).samples[:3]), Part.LEFT_OUT)
+    before, pictures = window.session.state.recipe, manifest(data)
+    assert drop(window, other if kind == "folder" else recipe)
+    after = settled(window, other, qtbot)
+    assert "dark" in manifest(data).classes and (after.seed == 7) == (kind == "recipe")
+    assert photos.name in data.notice.text and "Undo" in data.notice.text
+    window.commands.undo()
+    assert settled(window, photos, qtbot) == before and manifest(data) == pictures and not data.notice.text
+    window.commands.redo()
+    assert settled(window, other, qtbot) == after and "dark" in manifest(data).classes
+    window.commands.undo()
+    assert settled(window, photos, qtbot) == before
+    undo_all(window)
+    assert "dark" in manifest(data).classes, "the edits before it can be undone, too"

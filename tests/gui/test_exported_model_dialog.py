@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.gui import trying
@@ -21,6 +22,7 @@ from desktop_ft.jobs import exported_file
 from desktop_ft.jobs.predicting import Prediction
 from desktop_ft.runs.run_folder import RunFolder
 from tests.data.test_model_files import EXPORTS
+from tests.gui.test_window import until_cancelled
 from tests.reliability import hostile_onnx
 
 
@@ -193,3 +195,25 @@ def test_it_trains_on_from_its_run(
     page = window.page("train")
     assert isinstance(page, TrainPage) and page.starts.text() == "Starts from the weights of the run the run."
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=20_000)
+
+
+def test_beside_a_run_it_leads_to_no_other_run_nor_recipe(
+    window: MainWindow, file: Path, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder.create(places.runs() / "the run")
+    run.write_recipe(Recipe(dataset=DatasetChoice(folder=str(photos))))
+    monkeypatch.setattr(exported_file, "run_of_file", lambda card: run.path)
+    monkeypatch.setattr(exported_file, "going_on", lambda path, plugins: run.recipe)
+    dialog = dropped(window, file, qtbot)
+    window.session.training.start(tmp_path / "under way", until_cancelled)
+    for way in (dialog.show_run, dialog.go_on):
+        assert not way.isEnabled() and "Something is under way" in way.toolTip()
+    with pytest.raises(UserError, match="under way"):
+        window.session.runs.open(run.path)
+    with pytest.raises(UserError, match="under way"):
+        window.session.opening.take_recipe(run.recipe)
+    assert window.session.state.run is None and not window.session.state.recipe.dataset.folder
+    window.session.training.cancel()
+    qtbot.waitUntil(lambda: dialog.show_run.isEnabled() and dialog.go_on.isEnabled())
+    assert "under way" not in dialog.show_run.toolTip() + dialog.go_on.toolTip() and "learned" in dialog.go_on.toolTip()
+    dialog.close()

@@ -572,7 +572,7 @@ def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
     assert trying.answers == [given] and trying.wall.thumbs.rowCount() == 1, "they belong to the run that is shown"
     assert drop(window, trained[0])
     assert trying.progress.isVisible()
-    window.session.runs.open(other)
+    window.session.state.set_run(other, None)  # as where another run ends meanwhile
     assert trying.progress.isHidden()
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0

@@ -293,6 +293,29 @@ def test_using_another_run_s_recipe_can_be_undone(window: MainWindow, photos: Pa
     assert state.recipe == before
 
 
+def test_the_run_that_was_shown_comes_back_with_its_pictures(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run = made("one", photos)
+    other = Path(shutil.copytree(photos, tmp_path / "others"))
+    opened(window, photos, qtbot)
+    state = window.session.state
+    assert drop(window, run) and state.run == run
+    assert drop(window, other)
+    qtbot.waitUntil(lambda: state.recipe.dataset.folder == str(other), timeout=30_000)
+    assert state.run is None
+    window.commands.undo()
+    qtbot.waitUntil(lambda: state.run == run, timeout=30_000)
+    assert state.manifest is not None and state.manifest.source == str(photos)
+    window.commands.redo()
+    qtbot.waitUntil(lambda: state.run is None, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.session.opening.running)
+    shutil.rmtree(run)
+    window.commands.undo()
+    qtbot.waitUntil(lambda: not window.session.opening.running and state.manifest is not None)
+    assert state.run is None and state.recipe.dataset.folder == str(photos)
+
+
 def test_runs_that_lie_elsewhere_are_listed_once_known(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     far = made(tmp_path / "far away", photos)
     runs = shown(window, qtbot, 0)

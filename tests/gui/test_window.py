@@ -26,8 +26,11 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import Cancelled
+from desktop_ft.core.events import RunEnded
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
@@ -38,11 +41,18 @@ from desktop_ft.gui.state import PAGES
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from desktop_ft.gui.thumbnails import SIDE, Thumb, Wall
 from desktop_ft.gui.train_page import TrainPage
+from desktop_ft.gui.training_job import Emit, PhaseProgress
 from desktop_ft.jobs.augmenting import presets
 from desktop_ft.jobs.kept import all_kept
 from desktop_ft.plugin_manager import set_enabled
 
 LIGHT_PAGES = [name for name in PAGES if name != "layers"]  # that one imports torch
+
+
+def until_cancelled(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+    """A run that goes on until it is cancelled."""
+    control.cancel.wait(60)
+    raise Cancelled
 
 
 def drop(window: MainWindow, *paths: Path) -> bool:
@@ -624,3 +634,52 @@ def test_what_may_be_the_only_copy_is_dropped_only_when_that_is_meant(window: Ma
         qtbot.waitUntil(lambda: not window.session.worker.busy)
         assert only.exists() is left
     dialog.reject()
+
+
+def test_the_page_data_opens_nothing_beside_a_run(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+    window.session.training.start(tmp_path / "under way", until_cancelled)
+    ways = (data.choose, data.choose_zip, data.samples)
+    for way in ways:
+        assert not way.isEnabled() and "Something is under way" in way.toolTip()
+    window.session.opening.open(photos)
+    window.session.open_sample(next(iter(window.session.plugins.samples)).name)
+    assert not window.session.opening.running and "Something is under way" in data.notice.text
+    window.session.training.cancel()
+    qtbot.waitUntil(lambda: all(way.isEnabled() for way in ways))
+    assert not any("under way" in way.toolTip() for way in ways) and data.samples.toolTip()
+
+
+def test_undo_leads_back_to_what_was_saved_and_to_what_stood_when_a_page_was_left(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    epochs = train.optimisation.control("epochs")
+    assert isinstance(epochs, QSpinBox)
+    state = window.session.state
+    began = epochs.value()
+
+    def write(number: int) -> None:
+        epochs.selectAll()
+        QTest.keyClicks(epochs, f"{number}")
+        QTest.keyClick(epochs, Qt.Key.Key_Return)
+        assert state.recipe.optimisation.epochs == number
+
+    write(33)
+    window.commands.write_recipe(tmp_path / "mine.toml")
+    write(44)
+    page(window, "data")
+    page(window, "train")
+    write(55)
+    found = []
+    while state.undo_stack.canUndo():
+        window.commands.undo()
+        found.append(epochs.value())
+    assert found == [44, 33, began]
+    QTest.keyClick(epochs, Qt.Key.Key_Up)
+    assert state.undo_stack.canUndo()
+    QTest.keyClick(epochs, Qt.Key.Key_Down)
+    assert epochs.value() == began and not state.undo_stack.canUndo(), "nothing is another than before"
