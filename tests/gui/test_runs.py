@@ -17,6 +17,7 @@ from desktop_ft import places
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
@@ -98,6 +99,47 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
     assert not runs.open.isEnabled() and runs.trash.isEnabled()
     QTest.keyClicks(runs.search, "last:2")
     assert runs.runs.proxy.rowCount() == 1
+
+
+def test_many_selected_runs_cost_one_selection_when_the_list_is_made_anew(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(30):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 30)
+    runs.runs.selectAll()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    told: list[object] = []
+    runs.runs.selectionModel().selectionChanged.connect(lambda *each: told.append(each))
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert len(runs.selected) == 30 and len(told) == 1, "not once a row"
+    assert runs.some.isVisible() and "30 runs are selected: the first 24" in runs.some.text()
+    assert len(runs.plot.getPlotItem().listDataItems()) == 24
+    select(runs, 3)
+    assert not runs.some.isVisible()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+def test_runs_that_are_not_selected_any_more_are_not_read_to_the_last(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 12)
+    reads: list[str] = []
+    go_on, history = threading.Event(), RunFolder.history
+
+    def slowly(self: RunFolder) -> MetricHistory:
+        reads.append(self.path.name)
+        go_on.wait(30)
+        return history(self)
+
+    monkeypatch.setattr(RunFolder, "history", slowly)
+    runs.runs.selectAll()
+    qtbot.waitUntil(lambda: len(reads) == 1)
+    select(runs, 7)
+    go_on.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert reads == ["run 11", "run 4"]
 
 
 def test_a_run_leads_to_its_results_and_its_recipe(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
