@@ -50,6 +50,8 @@ FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
 _SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3000, 500, 20
 """Whoever ends a session waits five seconds for its windows, as a rule."""
+_CLOSE_WITHIN_MS = 15_000
+"""So long a window that is closed already waits for what does not heed that it shall end, such as a disk that hangs."""
 
 
 class MainWindow(QMainWindow):
@@ -159,7 +161,8 @@ class MainWindow(QMainWindow):
             self.setEnabled(True)
             event.ignore()
             return
-        self._go()
+        if not self._go(_CLOSE_WITHIN_MS):
+            self.left = True
         event.accept()
 
     def leave(self) -> None:
@@ -172,7 +175,7 @@ class MainWindow(QMainWindow):
         self.left = True
         self.setEnabled(False)  # nothing may begin any more
         self.save_all()
-        self._go(within_ms=_GO_WITHIN_MS)
+        self._go(_GO_WITHIN_MS)
         QApplication.exit(0)
 
     def save_all(self) -> None:
@@ -186,18 +189,23 @@ class MainWindow(QMainWindow):
             self._wait_for(lambda: training.history.paused or training.phase is not None or not training.running)
         self.session.autosave.save()
 
-    def _go(self, within_ms: int = -1) -> None:
-        """Remember what is to be remembered, and let go of everything; -1: wait for what is under way as long as it takes."""
+    def _go(self, within_ms: int) -> bool:
+        """Remember what is to be remembered, let go of everything, and wait for what is under way; whether all of it has ended.
+
+        The project is let go of first: the next start must not find it open in a window that nobody sees.
+        """
         self.session.queue.pause()
         self.session.comparing.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
             page.shut_down()
-        self.session.worker.shut_down(within_ms)
         self.session.autosave.release()
+        ended = self.session.worker.shut_down(within_ms)
         self.session.log.book.close()
-        self.garbage.shut_down()
+        if ended:
+            self.garbage.shut_down()
+        return ended
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         """Let the event loop run until `done`, for a few seconds at most."""

@@ -18,13 +18,15 @@ from desktop_ft import app, places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.gui import main_window, thumbnails
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, lock
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_runs import made
 from tests.gui.test_window import click, opened
@@ -174,6 +176,69 @@ def test_a_window_whose_project_cannot_be_saved_asks_before_it_closes(
         QTimer.singleShot(0, answer)
         window.close()
         assert window.isVisible() is (way == "Stay")
+
+
+@pytest.mark.parametrize("by", ["leave", "close"])
+def test_a_photo_that_hangs_holds_no_window_up_that_goes(
+    window: MainWindow, photos: Path, qapp: QApplication, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    begun, free, over = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(path: Path, side: int) -> None:
+        begun.set()
+        free.wait(10)
+        over.set()
+
+    monkeypatch.setattr(thumbnails, "square", hangs)
+    opened(window, photos, qtbot)
+    qtbot.waitUntil(begun.is_set)
+    if by == "close":
+        window.close()
+    else:
+        QTimer.singleShot(0, window.leave)
+        qapp.exec()
+    waited = over.is_set()
+    free.set()
+    assert not window.isVisible() and not waited
+    qtbot.waitUntil(over.is_set)
+
+
+def test_a_window_that_is_closed_holds_the_project_no_longer_while_work_ends(
+    window: MainWindow, photos: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    place = places.data() / "project.lock"
+    let_go: list[bool] = []
+
+    def heeds_nothing(report: Report, cancel: threading.Event) -> None:
+        cancel.wait(30)
+        for _ in range(100):
+            if not lock.is_held(place):
+                let_go.append(True)
+                return
+            threading.Event().wait(0.02)
+
+    assert window.session.autosave.save() and lock.is_held(place)
+    window.session.worker.run(heeds_nothing, finished=lambda _: None, failed=lambda _: None)
+    window.close()
+    assert let_go and not window.left
+
+
+def test_what_never_ends_does_not_keep_a_closed_window_alive(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_window, "_CLOSE_WITHIN_MS", 50)
+    free, over = threading.Event(), threading.Event()
+
+    def hangs(report: Report, cancel: threading.Event) -> None:
+        free.wait(10)
+        over.set()
+
+    window.session.worker.run(hangs, finished=lambda _: None, failed=lambda _: None)
+    window.close()
+    waited = over.is_set()
+    free.set()
+    assert window.left and not waited, "the process ends without it"
 
 
 def test_a_full_disk_is_told(window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
