@@ -305,6 +305,7 @@ class MainWindow(QMainWindow):
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
         session.runs.done_elsewhere.connect(self.notice.say)
+        self.interrupted.gone.connect(self.notice.fail)
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)

@@ -23,6 +23,7 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
@@ -367,6 +368,32 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
+
+
+@pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])
+def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    window.interrupted.look()
+    qtbot.waitUntil(window.interrupted.isVisible)
+    if way == "trash":
+        window.session.state.go("runs")
+        runs = window.page("runs")
+        assert isinstance(runs, RunsPage)
+        qtbot.waitUntil(lambda: bool(runs.selected) and not window.session.worker.busy)
+        click(runs.trash)
+        assert not run.exists() and not window.notice.text
+    else:
+        run.rename(tmp_path / "moved by hand")
+        getattr(window.interrupted, way).setEnabled(True)
+        click(getattr(window.interrupted, way))
+        assert "The run one is not there any more." in window.notice.text
+    assert not window.interrupted.isVisible() and not window.session.training.running
 
 
 def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
