@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import Actions
 from desktop_ft.gui.commands import Commands
@@ -46,6 +48,8 @@ from desktop_ft.jobs import help_texts
 if TYPE_CHECKING:
     from desktop_ft.gui.train_page import TrainPage
 
+_GOES_ON_AFTER_MS = 60_000
+"""A session that was about to end, and has not after so long, goes on."""
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
 _SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3000, 500, 20
@@ -77,6 +81,10 @@ class MainWindow(QMainWindow):
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = self._has_begun = self.left = False
+        self._held_up: list[Callable[[], None]] = []
+        self._go_on_later = QTimer(self)
+        self._go_on_later.setSingleShot(True)
+        self._go_on_later.timeout.connect(self._go_on)
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
@@ -174,26 +182,52 @@ class MainWindow(QMainWindow):
             return
         self.left = True
         self.setEnabled(False)  # nothing may begin any more
-        self.save_all()
+        self._save_and_hold()
         self._go(_GO_WITHIN_MS)
         QApplication.exit(0)
 
     def save_all(self) -> None:
-        """Save the project, and a run under way, which then waits to go on: the session may be about to end."""
-        training = self.session.training
+        """Save the project, and a run under way, which then waits to go on: the session may be about to end.
+
+        Where it does not, as somebody called it off, all that was held up goes on after a while, and that is told.
+        """
+        self._held_up += self._save_and_hold()
+        if self._held_up and not self.left:
+            self.notice.say(tr("The session may be about to end: what is under way is saved, and waits a minute for that."))
+            self._go_on_later.start(_GOES_ON_AFTER_MS)
+
+    def _save_and_hold(self) -> list[Callable[[], None]]:
+        """Save all, and let nothing go on; returns what lets go on what is held up for that."""
+        training, control = self.session.training, self.session.training.control
+        working = [work for work in (self.session.queue, self.session.comparing) if work.working]
+        held: list[Callable[[], None]] = [partial(self._work_on, work) for work in working]
         self.session.queue.pause()
         self.session.comparing.pause()
         if training.running:
+            if not control.pause.is_set():  # else a person has, and it stays so
+                held.append(partial(self._let_go_on, control))
             training.pause(True)
             # Before its first step there is nothing to save, and after its last it is saved.
             self._wait_for(lambda: training.history.paused or training.phase is not None or not training.running)
         self.session.autosave.save()
+        return held
+
+    def _go_on(self) -> None:
+        held, self._held_up = self._held_up, []
+        self.notice.say(tr("The session has not ended: what was held up for that goes on."))
+        for go_on in held:
+            go_on()
+
+    def _let_go_on(self, control: RunControl) -> None:
+        if self.session.training.running and self.session.training.control is control:
+            self.session.training.pause(False)
 
     def _go(self, within_ms: int) -> bool:
         """Remember what is to be remembered, let go of everything, and wait for what is under way; whether all of it has ended.
 
         The project is let go of first: the next start must not find it open in a window that nobody sees.
         """
+        self._go_on_later.stop()
         self.session.queue.pause()
         self.session.comparing.pause()
         self._remember()
