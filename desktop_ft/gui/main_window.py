@@ -164,7 +164,7 @@ class MainWindow(QMainWindow):
         if (under_way := self._work_under_way()) and not self._closing and not closing.sure_to_drop(under_way, self):
             event.ignore()
             return
-        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
+        if not self._has_kept_all():
             self._closing = False
             self.setEnabled(True)
             event.ignore()
@@ -172,6 +172,17 @@ class MainWindow(QMainWindow):
         if not self._go(_CLOSE_WITHIN_MS):
             self.left = True
         event.accept()
+
+    def _has_kept_all(self) -> bool:
+        """Whether all that a person made is kept, or shall be lost."""
+        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
+            return False
+        for name, page in self._pages.items():
+            error = page.keep()
+            if error is not None and not closing.sure_to_lose_notes(str(error), self):
+                self.session.state.go(name)
+                return False
+        return True
 
     def leave(self) -> None:
         """End within seconds and ask nothing, as the system wants it: the project and a run under way are saved.

@@ -179,10 +179,14 @@ class RunsPage(Page):
         super().showEvent(event)
         self.refresh()
 
+    def keep(self) -> UserError | None:
+        """Keep what was written about runs."""
+        return self.notes.save_all()
+
     def shut_down(self) -> None:
         """Free the plot; what is still being read is not shown any more, what was typed is kept."""
         self._shut = True
-        self.notes.save()
+        self.notes.save_all()
         free_plot(self.plot)
 
     def _left(self) -> QWidget:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
@@ -263,6 +264,59 @@ def test_a_note_that_cannot_be_written_waits_until_it_can(
     assert runs.notes.text.toPlainText() == "dear"
     runs.notes.save()
     assert RunFolder(one).note == RunNote(text="dear")
+
+
+@pytest.mark.parametrize("way", ["Stay", "Close without saving"])
+@pytest.mark.parametrize("another", [False, True])
+def test_a_window_with_a_note_that_cannot_be_written_asks_before_it_closes(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str, another: bool
+) -> None:
+    one = made("one", photos, time=1.5e9)
+    made("two", photos)
+    runs = shown(window, qtbot, 2)
+    asked: list[str] = []
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(28, "No space left on device"))
+
+    def answer() -> None:
+        box = window.findChild(QMessageBox)
+        assert box is not None
+        asked.append(f"{box.text()} {box.informativeText()}")
+        next(button for button in box.buttons() if button.text() == way).click()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTest.keyClicks(runs.notes.text, "dear")
+        if another:
+            select(runs, 1)
+        window.session.state.go("data")
+        QTimer.singleShot(0, answer)
+        window.close()
+    assert len(asked) == 1 and "about a run could not be saved" in asked[0] and "disk is full" in asked[0]
+    assert window.isVisible() is (way == "Stay")
+    if way == "Stay":
+        assert window.session.state.page == "runs"
+        window.close()  # there is room again
+        assert not window.isVisible() and RunFolder(one).note.text == "dear"
+
+
+def test_a_note_that_could_not_be_written_and_was_taken_back_is_not_written_after_all(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made("one", photos)
+    runs = shown(window, qtbot, 1)
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(28, "No space left on device"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTest.keyClicks(runs.notes.text, "x")
+        runs.notes.save()
+    QTest.keyClick(runs.notes.text, Qt.Key.Key_Backspace)
+    window.close()
+    assert not window.isVisible() and RunFolder(one).note == RunNote()
 
 
 def test_typing_goes_on_while_the_list_is_made_anew(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
