@@ -52,7 +52,7 @@ def run_window(given: Path | None = None) -> int:
         qInstallMessageHandler(None)
         logging.captureWarnings(False)
     if window.left:
-        _leave(code)  # a run that is saved may still wait to go on
+        _leave(code)  # a run that is saved may still wait to go on, or something hangs
     _leave_at_once(code)
     return code
 
@@ -72,7 +72,7 @@ def _leave_at_once(code: int) -> None:
     """Let the process end as soon as Python comes to its end, instead of taking thousands of modules apart first.
 
     With torch and its exporter loaded that takes seconds in which a window that is closed already seems to hang. Nothing of
-    ours waits for it: by now every thread was waited for, every file closed and the settings written.
+    ours waits for it: by now all background work has ended, every file was closed and the settings written.
     """
     atexit.register(_leave, code)
 

@@ -192,7 +192,8 @@ class Autosave(QObject):
         self._name, self.refused = _NAMES[0], None  # no lock is to be had: that says nothing of other windows
 
     def release(self) -> None:
-        """Leave the project to the next window that opens."""
+        """Leave the project to the next window that opens, once `save` has kept it: nothing is written there any more."""
+        self._soon.stop()
         self._held.close()
 
     @property

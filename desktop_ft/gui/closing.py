@@ -41,9 +41,18 @@ def sure_to_drop(what: str, window: QWidget) -> bool:
 
 def sure_to_lose_edits(why: str, window: QWidget) -> bool:
     """Whether the person wants to close although the project could not be saved, for which `why` is the reason."""
+    return _sure_to_lose(tr("The project is not saved"), tr("The last changes of the project could not be saved."), why, window)
+
+
+def sure_to_lose_notes(why: str, window: QWidget) -> bool:
+    """Whether the person wants to close although what was written about a run could not be kept; `why` is the reason."""
+    return _sure_to_lose(tr("A note is not saved"), tr("What you wrote about a run could not be saved."), why, window)
+
+
+def _sure_to_lose(title: str, what: str, why: str, window: QWidget) -> bool:
     box = QMessageBox(window)
-    box.setWindowTitle(tr("The project is not saved"))
-    box.setText(tr("The last changes of the project could not be saved."))
+    box.setWindowTitle(title)
+    box.setText(what)
     box.setInformativeText(why)
     lose = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
     box.setDefaultButton(box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole))

@@ -119,6 +119,7 @@ class CompareDialog(QDialog):
             session.training.started,
             session.training.updated,
             session.training.ended,
+            session.own_weights.changed,
         ):
             signal.connect(self.refresh)
         for edited in (

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft import jobs
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 
 class InterruptedRun(QWidget):
-    """A line with the ways on; hidden until a run fails or `look` finds one, and gone once a way is taken, or a run begins."""
+    """A line with the ways on; hidden until a run fails or `look` finds one, and gone once a way is taken, a run begins, or the
+    run's folder is gone; `gone` tells that where it did not go from here.
+    """
+
+    gone = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -51,6 +56,7 @@ class InterruptedRun(QWidget):
         self.hide()
         session.training.started.connect(self._began)
         session.training.ended.connect(self._ended)
+        session.runs.trashed.connect(self._trashed)
         for signal in session.can_open_changed:
             signal.connect(self._enable)
 
@@ -108,7 +114,7 @@ class InterruptedRun(QWidget):
         self._do(self._session.runs.keep_best)
 
     def _do(self, verb: Callable[[Path], object]) -> None:
-        if self._found is None:
+        if self._found is None or self._has_gone(self._found.run):
             return
         self._session.state.go("train")
         try:
@@ -116,12 +122,23 @@ class InterruptedRun(QWidget):
         except UserError as error:
             self.notice.fail(error)
 
-    def _discard(self) -> None:
-        if self._found is None:
-            return
-        if self._session.runs.trash(self._found.run):
+    def _trashed(self, run: Path) -> None:
+        if self._found is not None and self._found.run == run:
             self.hide()
-        else:
+
+    def _has_gone(self, run: Path) -> bool:
+        """Whether somebody took the folder away meanwhile: there is nothing to choose any more."""
+        if run.is_dir():
+            return False
+        self.hide()
+        what = tr("The run {name} is not there any more.", name=words.printable(run.name))
+        self.gone.emit(UserError(what, tr("Look for its folder where it was moved to, and add it on the page Runs.")))
+        return True
+
+    def _discard(self) -> None:
+        if self._found is None or self._has_gone(self._found.run):
+            return
+        if not self._session.runs.trash(self._found.run):
             what = tr("{folder} cannot be moved to the trash.", folder=words.printable(str(self._found.run)))
             self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
 

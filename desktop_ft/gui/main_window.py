@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui import closing, layout_memory
 from desktop_ft.gui.actions import Actions, take_over_what_is_typed
 from desktop_ft.gui.commands import Commands
@@ -46,10 +48,14 @@ from desktop_ft.jobs import help_texts
 if TYPE_CHECKING:
     from desktop_ft.gui.train_page import TrainPage
 
+_GOES_ON_AFTER_MS = 60_000
+"""A session that was about to end, and has not after so long, goes on."""
 FIRST_SIZE = QSize(1200, 680)
 SMALLEST = QSize(1000, 560)
 _SAVE_WITHIN_MS, _GO_WITHIN_MS, _LOOK_EVERY_MS = 3000, 500, 20
 """Whoever ends a session waits five seconds for its windows, as a rule."""
+_CLOSE_WITHIN_MS = 15_000
+"""So long a window that is closed already waits for what does not heed that it shall end, such as a disk that hangs."""
 
 
 class MainWindow(QMainWindow):
@@ -75,6 +81,10 @@ class MainWindow(QMainWindow):
         self.notifier = Notifier(session.training, session.settings, self)
         self._pages: dict[str, Page] = {}
         self._closing = self._has_begun = self.left = False
+        self._held_up: list[Callable[[], None]] = []
+        self._go_on_later = QTimer(self)
+        self._go_on_later.setSingleShot(True)
+        self._go_on_later.timeout.connect(self._go_on)
         self._refresh_soon = QTimer(self)
         self._refresh_soon.setSingleShot(True)
         self._refresh_soon.timeout.connect(self.refresh)
@@ -155,13 +165,25 @@ class MainWindow(QMainWindow):
         if (under_way := self._work_under_way()) and not self._closing and not closing.sure_to_drop(under_way, self):
             event.ignore()
             return
-        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
+        if not self._has_kept_all():
             self._closing = False
             self.setEnabled(True)
             event.ignore()
             return
-        self._go()
+        if not self._go(_CLOSE_WITHIN_MS):
+            self.left = True
         event.accept()
+
+    def _has_kept_all(self) -> bool:
+        """Whether all that a person made is kept, or shall be lost."""
+        if not self.session.autosave.save() and not closing.sure_to_lose_edits(self.notice.text, self):
+            return False
+        for name, page in self._pages.items():
+            error = page.keep()
+            if error is not None and not closing.sure_to_lose_notes(str(error), self):
+                self.session.state.go(name)
+                return False
+        return True
 
     def leave(self) -> None:
         """End within seconds and ask nothing, as the system wants it: the project and a run under way are saved.
@@ -172,33 +194,64 @@ class MainWindow(QMainWindow):
             return
         self.left = True
         self.setEnabled(False)  # nothing may begin any more
-        self.save_all()
-        self._go(within_ms=_GO_WITHIN_MS)
+        self._save_and_hold()
+        self._go(_GO_WITHIN_MS)
         QApplication.exit(0)
 
     def save_all(self) -> None:
-        """Save the project, and a run under way, which then waits to go on: the session may be about to end."""
-        training = self.session.training
+        """Save the project, and a run under way, which then waits to go on: the session may be about to end.
+
+        Where it does not, as somebody called it off, all that was held up goes on after a while, and that is told.
+        """
+        self._held_up += self._save_and_hold()
+        if self._held_up and not self.left:
+            self.notice.say(tr("The session may be about to end: what is under way is saved, and waits a minute for that."))
+            self._go_on_later.start(_GOES_ON_AFTER_MS)
+
+    def _save_and_hold(self) -> list[Callable[[], None]]:
+        """Save all, and let nothing go on; returns what lets go on what is held up for that."""
+        training, control = self.session.training, self.session.training.control
+        working = [work for work in (self.session.queue, self.session.comparing) if work.working]
+        held: list[Callable[[], None]] = [partial(self._work_on, work) for work in working]
         self.session.queue.pause()
         self.session.comparing.pause()
         if training.running:
+            if not control.pause.is_set():  # else a person has, and it stays so
+                held.append(partial(self._let_go_on, control))
             training.pause(True)
             # Before its first step there is nothing to save, and after its last it is saved.
             self._wait_for(lambda: training.history.paused or training.phase is not None or not training.running)
         self.session.autosave.save()
+        return held
 
-    def _go(self, within_ms: int = -1) -> None:
-        """Remember what is to be remembered, and let go of everything; -1: wait for what is under way as long as it takes."""
+    def _go_on(self) -> None:
+        held, self._held_up = self._held_up, []
+        self.notice.say(tr("The session has not ended: what was held up for that goes on."))
+        for go_on in held:
+            go_on()
+
+    def _let_go_on(self, control: RunControl) -> None:
+        if self.session.training.running and self.session.training.control is control:
+            self.session.training.pause(False)
+
+    def _go(self, within_ms: int) -> bool:
+        """Remember what is to be remembered, let go of everything, and wait for what is under way; whether all of it has ended.
+
+        The project is let go of first: the next start must not find it open in a window that nobody sees.
+        """
+        self._go_on_later.stop()
         self.session.queue.pause()
         self.session.comparing.pause()
         self._remember()
         self.hide()
         for page in self._pages.values():
             page.shut_down()
-        self.session.worker.shut_down(within_ms)
         self.session.autosave.release()
+        ended = self.session.worker.shut_down(within_ms)
         self.session.log.book.close()
-        self.garbage.shut_down()
+        if ended:
+            self.garbage.shut_down()
+        return ended
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         """Let the event loop run until `done`, for a few seconds at most."""
@@ -298,6 +351,7 @@ class MainWindow(QMainWindow):
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
         session.runs.done_elsewhere.connect(self.notice.say)
+        self.interrupted.gone.connect(self.notice.fail)
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)

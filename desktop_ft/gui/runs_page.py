@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft import places
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
@@ -51,6 +51,8 @@ _DAMAGED = "damaged"
 _RUNNING = "running"
 _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
 """Of the runs that are compared: at least 3 to 1 against the ground of both themes."""
+_MOST_COMPARED = 3 * len(_COLOURS)
+"""Of more than so many nobody tells the curves apart, and each is read in full."""
 
 
 def _when(run: RunSummary) -> str:
@@ -177,10 +179,14 @@ class RunsPage(Page):
         super().showEvent(event)
         self.refresh()
 
+    def keep(self) -> UserError | None:
+        """Keep what was written about runs."""
+        return self.notes.save_all()
+
     def shut_down(self) -> None:
         """Free the plot; what is still being read is not shown any more, what was typed is kept."""
         self._shut = True
-        self.notes.save()
+        self.notes.save_all()
         free_plot(self.plot)
 
     def _left(self) -> QWidget:
@@ -218,6 +224,8 @@ class RunsPage(Page):
         self.differences.setTabKeyNavigation(False)
         self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.same = label(role="muted", wrap=True)
+        self.some = label(role="muted", wrap=True)
+        self.some.hide()
         self.tabs = QTabWidget()
         curves = QWidget()
         column = QVBoxLayout(curves)
@@ -228,6 +236,7 @@ class RunsPage(Page):
         right = QWidget()
         layout = QVBoxLayout(right)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.some)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.notes)
         return right
@@ -243,20 +252,23 @@ class RunsPage(Page):
         self.runs.rows.set_rows(found)
         self.empty.setVisible(not found)
         self.contents.setVisible(bool(found))
-        selection = self.runs.selectionModel()
-        for number, run in enumerate(found):
-            if run.path in chosen or (not chosen and number == 0):
-                index = self.runs.proxy.mapFromSource(self.runs.rows.index(number, 0))
-                selection.select(index, selection.SelectionFlag.Select | selection.SelectionFlag.Rows)
-        self._selected()
+        wanted = chosen or {run.path for run in found[:1]}
+        self.runs.choose(lambda run: run.path in wanted)
+        if not self.selected:
+            self._selected()  # what was selected went with the old rows, of which no signal tells
 
     def _selected(self) -> None:
         self._enable()
         runs = self.selected
         self._show_note(runs[0] if len(runs) == 1 else None)
+        compared = [run for run in runs if run.status != _DAMAGED][:_MOST_COMPARED]
+        self.some.setVisible(len(runs) > _MOST_COMPARED)
+        self.some.setText(
+            tr("{n:,} runs are selected: the first {most:,} of them are compared.", n=len(runs), most=_MOST_COMPARED)
+        )
 
         def work(report: Report, cancel: threading.Event) -> tuple[_Compared, ...]:
-            return tuple(_read(run) for run in runs if run.status != _DAMAGED)
+            return tuple(_read(run, cancel) for run in compared)
 
         self._comparing.ask(work)
 
@@ -423,6 +435,8 @@ def _with_note(run: RunSummary, note: RunNote | None) -> RunSummary:
     return run if note is None else replace(run, tags=note.words, note=note.text)
 
 
-def _read(run: RunSummary) -> _Compared:
+def _read(run: RunSummary, cancel: threading.Event) -> _Compared:
+    if cancel.is_set():  # others are selected by now
+        raise Cancelled
     folder = RunFolder.open(Path(run.path))
     return _Compared(run, folder.recipe, folder.history())

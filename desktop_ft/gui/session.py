@@ -20,6 +20,7 @@ from desktop_ft.gui.lesson_work import LessonWork
 from desktop_ft.gui.log import Diary, Log
 from desktop_ft.gui.networks import Networks
 from desktop_ft.gui.opening import Opening
+from desktop_ft.gui.own_weights import OwnWeights
 from desktop_ft.gui.plugin_work import PluginWork
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.readiness import UNDER_WAY, Blocker, blocker, blockers
@@ -44,6 +45,7 @@ class Session:
     worker: Worker
     opening: Opening
     networks: Networks
+    own_weights: OwnWeights
     training: Training
     runs: RunWork
     queue: QueueWork
@@ -87,17 +89,18 @@ class Session:
 
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
-        return _blocker(self.state, self.opening, self.plugins, running=self.training.running)
+        return _blocker(self.state, self.opening, self.plugins, self.own_weights, running=self.training.running)
 
     def to_put_right(self) -> dict[str, str]:
         """What of the recipe is to be put right before a run can start: page to reason. Empty while something is under way."""
         if self.training.running or self.opening.running or self.opening.dividing:
             return {}
-        return {found.page: found.reason for found in blockers(self.state.recipe, self.state.manifest, self.plugins)}
+        found = blockers(self.state.recipe, self.state.manifest, self.plugins, self.own_weights.is_there)
+        return {each.page: each.reason for each in found}
 
     def queue_blocker(self) -> Blocker | None:
         """Why the recipe as it stands could not be trained even if no other run were under way; None when it could."""
-        return _blocker(self.state, self.opening, self.plugins, running=False)
+        return _blocker(self.state, self.opening, self.plugins, self.own_weights, running=False)
 
     @property
     def can_queue(self) -> bool:
@@ -112,10 +115,12 @@ def _under_way(opening: Opening, training: Training, runs: RunWork) -> str:
     return tr(runs.busy) or (opening.what if opening.running else "")
 
 
-def _blocker(state: ProjectState, opening: Opening, plugins: Plugins, *, running: bool) -> Blocker | None:
+def _blocker(
+    state: ProjectState, opening: Opening, plugins: Plugins, own_weights: OwnWeights, *, running: bool
+) -> Blocker | None:
     if opening.running or opening.dividing:
         return Blocker(tr("The pictures are still being looked at."), "data")
-    return blocker(state.recipe, state.manifest, plugins, running=running)
+    return blocker(state.recipe, state.manifest, plugins, own_weights.is_there, running=running)
 
 
 def _all_of_it(recipe: Recipe) -> Recipe:
@@ -146,11 +151,13 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     opening.moved.connect(runs.leave_others)
     training.started.connect(state.used)
 
+    own_weights = OwnWeights(worker)
+    own_weights.changed.connect(state.recipe_changed)  # whether a run can start depends on it
     computing = Computing(state)
 
     def alone() -> bool:
         # What is measured beside other work is no measure.
-        return not computing.now and _blocker(state, opening, plugins, running=training.running) is None
+        return not computing.now and _blocker(state, opening, plugins, own_weights, running=training.running) is None
 
     forecast: Inquiry[Forecast] = Inquiry(
         state,
@@ -201,6 +208,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         worker=worker,
         opening=opening,
         networks=networks,
+        own_weights=own_weights,
         training=training,
         runs=runs,
         queue=QueueWork(runs, training, plugins),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 from PySide6.QtCore import QByteArray
 
 from desktop_ft import places
-from desktop_ft.core.language import LANGUAGES
+from desktop_ft.core.errors import UserError
+from desktop_ft.core.language import LANGUAGES, marked
 from desktop_ft.core.values import plain_json
 from desktop_ft.gui.latest import Latest
 from desktop_ft.gui.theme import ThemeChoice
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, lock
 
 _KNOWN = {
     "theme": str,
@@ -34,12 +36,21 @@ _KNOWN = {
 _MOST_RECENT = 12
 
 
+_CHANGED = marked("What the windows remember is being written by process {pid} on {host}, since {since}.")
+
+_Values = dict[str, Any]
+
+
 class Settings:
-    """Read once, written when the window closes. What is damaged or unknown in the file is left out, not an error."""
+    """Read once; what this window changed is written into what others have written since, when the window closes and before.
+
+    What is damaged or unknown in the file is left out, not an error.
+    """
 
     def __init__(self) -> None:
         self._file = places.data() / "window.json"
         self._values = _read(self._file)
+        self._changes: list[Callable[[_Values], None]] = []
         self._latest = Latest()
 
     def save(self) -> None:
@@ -51,12 +62,33 @@ class Settings:
         self.saving()()
 
     def saving(self) -> Callable[[], None]:
-        """Writes, as `save`, what is remembered now, when it is called, in whatever thread."""
-        return self._latest.asked(partial(self._write, json.dumps(self._values, indent=1).encode()))
+        """Writes, as `save`, when it is called, in whatever thread."""
+        return self._latest.asked(self._write)
 
-    def _write(self, content: bytes) -> None:
+    def _write(self) -> None:
         atomic.make_folder(self._file.parent)
-        atomic.write(self._file, content)
+        with ExitStack() as alone:
+            with suppress(UserError):  # as on some disks of a network: it goes on without
+                alone.enter_context(lock.held_soon(self._file.with_suffix(".lock"), _CHANGED))
+            changes = self._changes[:]
+            values = _read(self._file) or dict(self._values)
+            for change in changes:
+                change(values)
+            atomic.write(self._file, json.dumps(values, indent=1).encode())
+            del self._changes[: len(changes)]
+
+    def _change(self, change: Callable[[_Values], None]) -> None:
+        """Change what this window knows, and what lies there when it is written next."""
+        change(self._values)
+        self._changes.append(change)
+
+    def _put(self, key: str, value: object) -> None:
+        if self._values.get(key) != value:
+            self._change(partial(_put, key, value))
+
+    def _put_in(self, key: str, name: str, value: object) -> None:
+        if self._values.get(key, {}).get(name) != value:
+            self._change(partial(_put_in, key, name, value))
 
     @property
     def theme(self) -> ThemeChoice:
@@ -66,7 +98,7 @@ class Settings:
 
     @theme.setter
     def theme(self, choice: ThemeChoice) -> None:
-        self._values["theme"] = choice.value
+        self._put("theme", choice.value)
 
     @property
     def language(self) -> str:
@@ -76,7 +108,7 @@ class Settings:
 
     @language.setter
     def language(self, code: str) -> None:
-        self._values["language"] = code
+        self._put("language", code)
 
     @property
     def last_folder(self) -> str:
@@ -85,16 +117,16 @@ class Settings:
 
     @last_folder.setter
     def last_folder(self, folder: str) -> None:
-        self._values["last_folder"] = folder
+        self._put("last_folder", folder)
 
     @property
     def recent(self) -> list[str]:
         """The folders and .zip files that were opened, the last one first."""
-        return [path for path in self._values.get("recent", []) if isinstance(path, str)]
+        return _recent(self._values)
 
     def remember_opened(self, path: str) -> None:
         """Put `path` first among the recent ones."""
-        self._values["recent"] = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
+        self._change(partial(_put_first, path))
 
     @property
     def lesson(self) -> int:
@@ -103,7 +135,7 @@ class Settings:
 
     @lesson.setter
     def lesson(self, step: int) -> None:
-        self._values["lesson"] = step
+        self._put("lesson", step)
 
     @property
     def notify(self) -> bool:
@@ -112,7 +144,7 @@ class Settings:
 
     @notify.setter
     def notify(self, wanted: bool) -> None:
-        self._values["notify"] = wanted
+        self._put("notify", wanted)
 
     @property
     def isolate(self) -> bool:
@@ -121,7 +153,7 @@ class Settings:
 
     @isolate.setter
     def isolate(self, wanted: bool) -> None:
-        self._values["isolate"] = wanted
+        self._put("isolate", wanted)
 
     @property
     def geometry(self) -> QByteArray:
@@ -130,7 +162,7 @@ class Settings:
 
     @geometry.setter
     def geometry(self, value: QByteArray) -> None:
-        self._values["geometry"] = bytes(value.toBase64().data()).decode()
+        self._put("geometry", bytes(value.toBase64().data()).decode())
 
     def splitter(self, name: str) -> list[int] | None:
         """The widths of the panels of the splitter `name`, if they were ever saved."""
@@ -140,7 +172,7 @@ class Settings:
 
     def remember_splitter(self, name: str, sizes: list[int]) -> None:
         """Keep the widths of the panels of the splitter `name`."""
-        self._values.setdefault("splitters", {})[name] = sizes
+        self._put_in("splitters", name, sizes)
 
     def layout(self, key: str) -> Any:
         """What was kept under `key` about how something is arranged; None where nothing was."""
@@ -148,7 +180,7 @@ class Settings:
 
     def remember_layout(self, key: str, value: object) -> None:
         """Keep `value`, made of what JSON knows, under `key`."""
-        self._values.setdefault("layout", {})[key] = value
+        self._put_in("layout", key, value)
 
     def window(self, name: str) -> QByteArray:
         """Size and place of the window or dialog `name`; empty where it was never open."""
@@ -156,7 +188,7 @@ class Settings:
 
     def remember_window(self, name: str, geometry: QByteArray) -> None:
         """Keep size and place of the window or dialog `name`."""
-        self._values.setdefault("windows", {})[name] = bytes(geometry.toBase64().data()).decode()
+        self._put_in("windows", name, bytes(geometry.toBase64().data()).decode())
 
     @property
     def left_interrupted(self) -> str:
@@ -165,7 +197,7 @@ class Settings:
 
     @left_interrupted.setter
     def left_interrupted(self, run: str) -> None:
-        self._values["left_interrupted"] = run
+        self._put("left_interrupted", run)
 
     @property
     def left_projects(self) -> dict[str, str]:
@@ -174,7 +206,7 @@ class Settings:
 
     def leave_project(self, name: str, used: str) -> None:
         """Mention the project at `name`, used last at `used`, no more."""
-        self._values["left_projects"] = self.left_projects | {name: used}
+        self._put_in("left_projects", name, used)
 
     def detached(self, name: str) -> bool:
         """Whether the panel `name` was in a window of its own when the main window was closed."""
@@ -182,7 +214,23 @@ class Settings:
 
     def remember_detached(self, name: str, detached: bool) -> None:
         """Keep whether the panel `name` is in a window of its own."""
-        self._values.setdefault("detached", {})[name] = detached
+        self._put_in("detached", name, detached)
+
+
+def _put(key: str, value: object, values: _Values) -> None:
+    values[key] = value
+
+
+def _put_in(key: str, name: str, value: object, values: _Values) -> None:
+    values[key] = values.get(key, {}) | {name: value}
+
+
+def _put_first(path: str, values: _Values) -> None:
+    values["recent"] = [path, *(other for other in _recent(values) if other != path)][:_MOST_RECENT]
+
+
+def _recent(values: _Values) -> list[str]:
+    return [path for path in values.get("recent", []) if isinstance(path, str)]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, QThreadPool, Signal
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent, QPalette, QPixmap, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -40,22 +40,18 @@ class Thumb:
     parted: bool = False
 
 
-class Decoder(QObject):
-    """Decodes pictures to squares in a few threads. `decoded` is sent from those threads: connect to it queued."""
+class _Decoding:
+    """What the threads know: plain Python, as a picture whose disk hangs may outlive the wall, and the window."""
 
-    decoded = Signal(object, object)
-
-    def __init__(self, side: int, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.side = side
+    def __init__(self, side: int, decoded: Callable[[Path, QImage | None], None]) -> None:
+        self._side = side
+        self._decoded = decoded
         self._lock = threading.Lock()
         self._wanted: OrderedDict[Path, None] = OrderedDict()
+        self._under_way: set[Path] = set()
         self._active = 0
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(_THREADS)
 
     def want(self, path: Path) -> None:
-        """Decode `path` soon, before everything that was wanted earlier."""
         with self._lock:
             self._wanted[path] = None
             self._wanted.move_to_end(path)
@@ -64,25 +60,22 @@ class Decoder(QObject):
             if self._active >= _THREADS:
                 return
             self._active += 1
-        self._pool.start(self._work)
+        threading.Thread(target=self._work, daemon=True).start()
 
     @property
     def waiting(self) -> int:
-        """How many pictures are still to be decoded."""
         with self._lock:
             return len(self._wanted)
 
     def keep(self, wanted: Callable[[Path], bool]) -> None:
-        """Forget what is not `wanted` any more, such as what scrolled by."""
         with self._lock:
             for path in [path for path in self._wanted if not wanted(path)]:
                 del self._wanted[path]
 
     def stop(self) -> None:
-        """Forget what is still wanted, and wait for what is being decoded."""
         with self._lock:
             self._wanted.clear()
-        self._pool.waitForDone()
+            self._under_way.clear()
 
     def _work(self) -> None:
         process.stand_back()
@@ -92,7 +85,41 @@ class Decoder(QObject):
                     self._active -= 1
                     return
                 path, _ = self._wanted.popitem(last=True)
-            self.decoded.emit(path, square(path, self.side))
+                self._under_way.add(path)
+            image = square(path, self._side)
+            with self._lock:  # told whole before a stop, or not at all: after it whoever hears may be gone
+                if path in self._under_way:
+                    self._under_way.discard(path)
+                    self._decoded(path, image)
+
+
+class Decoder(QObject):
+    """Decodes pictures to squares in a few threads. `decoded` is sent from those threads: connect to it queued."""
+
+    decoded = Signal(object, object)
+
+    def __init__(self, side: int, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.side = side
+        self._decoding = _Decoding(side, self.decoded.emit)
+        self.destroyed.connect(self._decoding.stop)
+
+    def want(self, path: Path) -> None:
+        """Decode `path` soon, before everything that was wanted earlier."""
+        self._decoding.want(path)
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures are still to be decoded."""
+        return self._decoding.waiting
+
+    def keep(self, wanted: Callable[[Path], bool]) -> None:
+        """Forget what is not `wanted` any more, such as what scrolled by."""
+        self._decoding.keep(wanted)
+
+    def stop(self) -> None:
+        """Forget what is still wanted; of what is being decoded nothing is told any more, and nobody waits for it."""
+        self._decoding.stop()
 
 
 def square(path: Path, side: int) -> QImage | None:

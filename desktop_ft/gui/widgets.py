@@ -165,6 +165,10 @@ class Page(QWidget):
         """Whether this page does something of its own with what was dropped; the window opens it otherwise."""
         return False
 
+    def keep(self) -> UserError | None:
+        """Keep what was typed here, before the window closes; returns why something of it cannot be kept."""
+        return None
+
     def shut_down(self) -> None:
         """End what runs for this page; called before the window goes."""
         return

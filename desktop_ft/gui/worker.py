@@ -156,11 +156,11 @@ class Worker(QObject):
         self._pool.start(job.run)
         return task
 
-    def shut_down(self, within_ms: int = -1) -> None:
-        """Ask every task to end, and wait until all have; -1: as long as it takes."""
+    def shut_down(self, within_ms: int = -1) -> bool:
+        """Ask every task to end, and wait until all have; -1: as long as it takes. Returns whether they have."""
         for task in self._tasks.values():
             task.cancel.set()
-        self._pool.waitForDone(within_ms)
+        return self._pool.waitForDone(within_ms)
 
     def _look(self, error: BaseException) -> None:
         if isinstance(error, UserError):

@@ -16,6 +16,7 @@ from desktop_ft import app
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.gui import own_weights
 from desktop_ft.gui.export_page import ExportPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.layer_model import PATH_ROLE
@@ -370,7 +371,10 @@ def test_an_output_folder_that_cannot_be_written_is_told(window: MainWindow, pho
     assert "file" in failed_start(window, qtbot)
 
 
-def test_weights_that_have_gone_block_the_start(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+def test_weights_that_have_gone_block_the_start(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_weights, "_FRESH_S", 0.0)
     take_recipe(window, qtbot, photos, tmp_path, epochs=1)
     state = window.session.state
     gone = state.recipe.backbone.model_copy(update={"weights": str(tmp_path / "gone.safetensors")})
@@ -382,9 +386,10 @@ def test_weights_that_have_gone_block_the_start(window: MainWindow, photos: Path
     # They may also go after the button was drawn.
     (tmp_path / "gone.safetensors").write_bytes(b"x")
     train.refresh()
+    qtbot.waitUntil(train.start.isEnabled)
     (tmp_path / "gone.safetensors").unlink()
     click(train.start)
-    assert not train.start.isEnabled()
+    qtbot.waitUntil(lambda: not window.session.training.running and not train.start.isEnabled(), timeout=60_000)
     assert "gone.safetensors" in train.reason.text()
 
 

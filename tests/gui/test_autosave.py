@@ -18,13 +18,16 @@ from desktop_ft import app, places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, Recipe
+from desktop_ft.gui import main_window, thumbnails
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.gui.runs_page import RunsPage
+from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs import atomic
+from desktop_ft.runs import atomic, lock
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_runs import made
 from tests.gui.test_window import click, opened
@@ -193,6 +196,69 @@ def test_a_window_whose_project_cannot_be_saved_asks_before_it_closes(
         assert window.isVisible() is (way == "Stay")
 
 
+@pytest.mark.parametrize("by", ["leave", "close"])
+def test_a_photo_that_hangs_holds_no_window_up_that_goes(
+    window: MainWindow, photos: Path, qapp: QApplication, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    begun, free, over = threading.Event(), threading.Event(), threading.Event()
+
+    def hangs(path: Path, side: int) -> None:
+        begun.set()
+        free.wait(10)
+        over.set()
+
+    monkeypatch.setattr(thumbnails, "square", hangs)
+    opened(window, photos, qtbot)
+    qtbot.waitUntil(begun.is_set)
+    if by == "close":
+        window.close()
+    else:
+        QTimer.singleShot(0, window.leave)
+        qapp.exec()
+    waited = over.is_set()
+    free.set()
+    assert not window.isVisible() and not waited
+    qtbot.waitUntil(over.is_set)
+
+
+def test_a_window_that_is_closed_holds_the_project_no_longer_while_work_ends(
+    window: MainWindow, photos: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    place = places.data() / "project.lock"
+    let_go: list[bool] = []
+
+    def heeds_nothing(report: Report, cancel: threading.Event) -> None:
+        cancel.wait(30)
+        for _ in range(100):
+            if not lock.is_held(place):
+                let_go.append(True)
+                return
+            threading.Event().wait(0.02)
+
+    assert window.session.autosave.save() and lock.is_held(place)
+    window.session.worker.run(heeds_nothing, finished=lambda _: None, failed=lambda _: None)
+    window.close()
+    assert let_go and not window.left
+
+
+def test_what_never_ends_does_not_keep_a_closed_window_alive(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_window, "_CLOSE_WITHIN_MS", 50)
+    free, over = threading.Event(), threading.Event()
+
+    def hangs(report: Report, cancel: threading.Event) -> None:
+        free.wait(10)
+        over.set()
+
+    window.session.worker.run(hangs, finished=lambda _: None, failed=lambda _: None)
+    window.close()
+    waited = over.is_set()
+    free.set()
+    assert window.left and not waited, "the process ends without it"
+
+
 def test_a_full_disk_is_told(window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(window, photos, qtbot)
 
@@ -319,6 +385,32 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
+
+
+@pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])
+def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    window.interrupted.look()
+    qtbot.waitUntil(window.interrupted.isVisible)
+    if way == "trash":
+        window.session.state.go("runs")
+        runs = window.page("runs")
+        assert isinstance(runs, RunsPage)
+        qtbot.waitUntil(lambda: bool(runs.selected) and not window.session.worker.busy)
+        click(runs.trash)
+        assert not run.exists() and not window.notice.text
+    else:
+        run.rename(tmp_path / "moved by hand")
+        getattr(window.interrupted, way).setEnabled(True)
+        click(getattr(window.interrupted, way))
+        assert "The run one is not there any more." in window.notice.text
+    assert not window.interrupted.isVisible() and not window.session.training.running
 
 
 def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

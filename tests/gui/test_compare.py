@@ -56,6 +56,7 @@ def dialog(tiny: None, window: MainWindow, qtbot: QtBot, tmp_path: Path) -> Comp
     found.images.setText("3,all")
     for name in ("last:2", "all", "discriminative"):
         found.strategies[name].setChecked(False)
+    qtbot.waitUntil(found.start.isEnabled)  # its weights are looked for in the background
     return found
 
 

@@ -103,7 +103,10 @@ def test_a_network_whose_weights_are_fetched_by_hand_says_where_and_what_then(wi
     assert not model.download.isVisible() and "fetched by hand" in model.facts.text
     assert "huggingface.co/timm/vit_tiny" in model.facts.text and "choose it with Own weights" in model.chosen.text()
     click(model.use_it)
-    said = [each.reason for each in blockers(window.session.state.recipe, None, window.session.plugins)]
+    said = [
+        each.reason
+        for each in blockers(window.session.state.recipe, None, window.session.plugins, window.session.own_weights.is_there)
+    ]
     assert any("are fetched by hand. Choose the file as weights of your own first." in reason for reason in said)
 
 

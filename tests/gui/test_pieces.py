@@ -61,6 +61,40 @@ def test_settings_survive_and_damage_does_not_matter() -> None:
     assert Settings().theme is ThemeChoice.SYSTEM
 
 
+def test_two_windows_keep_what_the_other_one_remembered() -> None:
+    one, two = Settings(), Settings()
+    two.language, two.notify = "ja", False
+    two.remember_opened("/photos/birds")
+    two.remember_splitter("data", [100, 300])
+    two.save()
+    one.remember_opened("/photos/cats")
+    one.remember_splitter("runs", [200, 200])
+    one.theme = ThemeChoice.DARK
+    one.save()
+    again = Settings()
+    assert (again.language, again.notify, again.theme) == ("ja", False, ThemeChoice.DARK)
+    assert again.recent == ["/photos/cats", "/photos/birds"]
+    assert (again.splitter("data"), again.splitter("runs")) == ([100, 300], [200, 200])
+    again.language = "de"
+    again.save()
+    two.save()  # it has written that it wants Japanese, and was not asked again
+    assert Settings().language == "de"
+
+
+def test_windows_that_remember_at_the_same_moment_lose_nothing() -> None:
+    def opens(window: Settings, names: range) -> None:
+        for name in names:
+            window.remember_opened(f"/photos/{name}")
+            window.save()
+
+    windows = [threading.Thread(target=opens, args=(Settings(), range(first, 12, 3))) for first in range(3)]
+    for each in windows:
+        each.start()
+    for each in windows:
+        each.join()
+    assert sorted(Settings().recent) == sorted(f"/photos/{name}" for name in range(12))
+
+
 def test_every_action_can_be_done_and_no_shortcut_is_taken_twice() -> None:
     for spec in ACTIONS:
         assert callable(getattr(Commands, spec.handler)), spec.id

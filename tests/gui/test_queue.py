@@ -11,6 +11,7 @@ from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
 from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.gui import main_window
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.queue_dialog import QueueDialog
 from desktop_ft.gui.train_page import TrainPage
@@ -156,6 +157,33 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long", "two"] and not window.session.queue.working)
     dialog.close()
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_where_the_session_does_not_end_after_all_the_night_s_runs_go_on(
+    window: MainWindow, trained: list[str], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
+    monkeypatch.setattr(main_window, "_GOES_ON_AFTER_MS", 50, raising=False)
+    session = window.session
+    waiting("long", "two")
+    session.queue.start()
+    qtbot.waitUntil(lambda: trained == ["long"])
+    if by_hand:
+        session.training.pause(True)
+    window.save_all()  # as the system asks for it, and once more
+    window.save_all()
+    assert session.training.control.pause.is_set() and not session.queue.working
+    assert "may be about to end" in window.notice.text
+    qtbot.waitUntil(lambda: session.queue.working)
+    assert session.training.control.pause.is_set() is by_hand, "what a person paused stays so"
+    assert "has not ended" in window.notice.text
+    session.training.stop()
+    qtbot.waitUntil(lambda: trained == ["long", "two"] and not session.queue.working)
+
+
+def test_a_session_that_may_end_holds_up_nothing_where_nothing_is_under_way(window: MainWindow) -> None:
+    window.save_all()
+    assert not window.notice.text
 
 
 def test_another_process_that_works_at_it_is_told(window: MainWindow) -> None:

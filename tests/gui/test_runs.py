@@ -8,15 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
@@ -98,6 +100,47 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
     assert not runs.open.isEnabled() and runs.trash.isEnabled()
     QTest.keyClicks(runs.search, "last:2")
     assert runs.runs.proxy.rowCount() == 1
+
+
+def test_many_selected_runs_cost_one_selection_when_the_list_is_made_anew(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(30):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 30)
+    runs.runs.selectAll()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    told: list[object] = []
+    runs.runs.selectionModel().selectionChanged.connect(lambda *each: told.append(each))
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert len(runs.selected) == 30 and len(told) == 1, "not once a row"
+    assert runs.some.isVisible() and "30 runs are selected: the first 24" in runs.some.text()
+    assert len(runs.plot.getPlotItem().listDataItems()) == 24
+    select(runs, 3)
+    assert not runs.some.isVisible()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+def test_runs_that_are_not_selected_any_more_are_not_read_to_the_last(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 12)
+    reads: list[str] = []
+    go_on, history = threading.Event(), RunFolder.history
+
+    def slowly(self: RunFolder) -> MetricHistory:
+        reads.append(self.path.name)
+        go_on.wait(30)
+        return history(self)
+
+    monkeypatch.setattr(RunFolder, "history", slowly)
+    runs.runs.selectAll()
+    qtbot.waitUntil(lambda: len(reads) == 1)
+    select(runs, 7)
+    go_on.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert reads == ["run 11", "run 4"]
 
 
 def test_a_run_leads_to_its_results_and_its_recipe(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
@@ -221,6 +264,59 @@ def test_a_note_that_cannot_be_written_waits_until_it_can(
     assert runs.notes.text.toPlainText() == "dear"
     runs.notes.save()
     assert RunFolder(one).note == RunNote(text="dear")
+
+
+@pytest.mark.parametrize("way", ["Stay", "Close without saving"])
+@pytest.mark.parametrize("another", [False, True])
+def test_a_window_with_a_note_that_cannot_be_written_asks_before_it_closes(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str, another: bool
+) -> None:
+    one = made("one", photos, time=1.5e9)
+    made("two", photos)
+    runs = shown(window, qtbot, 2)
+    asked: list[str] = []
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(28, "No space left on device"))
+
+    def answer() -> None:
+        box = window.findChild(QMessageBox)
+        assert box is not None
+        asked.append(f"{box.text()} {box.informativeText()}")
+        next(button for button in box.buttons() if button.text() == way).click()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTest.keyClicks(runs.notes.text, "dear")
+        if another:
+            select(runs, 1)
+        window.session.state.go("data")
+        QTimer.singleShot(0, answer)
+        window.close()
+    assert len(asked) == 1 and "about a run could not be saved" in asked[0] and "disk is full" in asked[0]
+    assert window.isVisible() is (way == "Stay")
+    if way == "Stay":
+        assert window.session.state.page == "runs"
+        window.close()  # there is room again
+        assert not window.isVisible() and RunFolder(one).note.text == "dear"
+
+
+def test_a_note_that_could_not_be_written_and_was_taken_back_is_not_written_after_all(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made("one", photos)
+    runs = shown(window, qtbot, 1)
+
+    def full(path: Path, *parts: bytes) -> None:
+        raise atomic.cannot_write(path, 1, OSError(28, "No space left on device"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write", full)
+        QTest.keyClicks(runs.notes.text, "x")
+        runs.notes.save()
+    QTest.keyClick(runs.notes.text, Qt.Key.Key_Backspace)
+    window.close()
+    assert not window.isVisible() and RunFolder(one).note == RunNote()
 
 
 def test_typing_goes_on_while_the_list_is_made_anew(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

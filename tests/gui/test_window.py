@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from desktop_ft.core.events import RunEnded
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.gui import own_weights
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
@@ -386,6 +388,41 @@ def test_why_a_run_cannot_start_stands_beside_the_button(window: MainWindow, pho
     window.session.state.edit("resnet18", recipe.model_copy(update={"backbone": other}))
     assert not train.start.isEnabled()
     assert "not on this machine" in train.reason.text()
+
+
+def test_a_drive_that_hangs_holds_up_no_refresh(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(window, photos, qtbot)
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    weights, is_file = tmp_path / "own.safetensors", Path.is_file
+    weights.write_bytes(b"some")
+    asked_by, answer = list[threading.Thread](), threading.Event()
+
+    def hangs(path: Path) -> bool:
+        if path == weights:
+            asked_by.append(threading.current_thread())
+            answer.wait(3)
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", hangs)
+    recipe = window.session.state.recipe
+    own = recipe.backbone.model_copy(update={"weights": str(weights)})
+    window.session.state.edit("own", recipe.model_copy(update={"backbone": own}))
+    for _ in range(5):
+        window.refresh()
+    assert "is being looked for" in train.reason.text() and not train.start.isEnabled()
+    answer.set()
+    qtbot.waitUntil(train.start.isEnabled)
+    for _ in range(5):
+        window.refresh()
+    assert len(asked_by) == 1 and threading.main_thread() not in asked_by
+    monkeypatch.setattr(own_weights, "_FRESH_S", 0.0)
+    weights.unlink()
+    window.refresh()  # as when the window comes to the front
+    qtbot.waitUntil(lambda: "is not there any more" in train.reason.text())
+    monkeypatch.undo()
 
 
 def test_how_long_a_run_will_take_is_told_before_it_starts(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
