@@ -216,10 +216,12 @@ class Commands(Conditions):
     def toggle_isolate(self) -> None:
         """Train the next runs in a process of their own, or in this one."""
         self._session.settings.isolate = not self._session.settings.isolate
+        self._session.remember()
 
     def toggle_notify(self) -> None:
         """Tell of the end of runs, or not."""
         self._session.settings.notify = not self._session.settings.notify
+        self._session.remember()
 
     def forecast(self) -> None:
         """Say how long the run will take; shows the page Train."""
@@ -264,6 +266,7 @@ class Commands(Conditions):
     def choose_language(self, code: str) -> None:
         """Speak the language `code`, "" for the system's, from the next start on."""
         self._session.settings.language = code
+        self._session.remember()
         self.noted.emit(tr("The window speaks this language from its next start on."))
 
     def start_lesson(self) -> None:
@@ -345,6 +348,7 @@ class Commands(Conditions):
 
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice
+        self._session.remember()
         self._session.theme.choose(choice)
 
     def _open(self, path: Path) -> None:

@@ -524,10 +524,8 @@ class MainWindow(QMainWindow):
         return tr(session.runs.busy) or (tr("A download") if session.networks.downloading else "") or session.plugin_work.asked
 
     def _remember_opened(self, path: str) -> None:
-        settings = self.session.settings
-        settings.remember_opened(path)
-        save = settings.saving()
-        self.session.worker.run(lambda report, cancel: _unless_it_fails(save), finished=lambda _: None, failed=lambda _: None)
+        self.session.settings.remember_opened(path)
+        self.session.remember()
 
     def _remember(self) -> None:
         settings = self.session.settings
@@ -538,9 +536,5 @@ class MainWindow(QMainWindow):
             layout_memory.remember(settings, name, page)
         for dialog in self.findChildren(QDialog):
             dialog.close()  # each remembers its own size
-        _unless_it_fails(settings.save)
-
-
-def _unless_it_fails(save: Callable[[], None]) -> None:
-    with contextlib.suppress(UserError):  # sizes and lists: nothing that a person made
-        save()
+        with contextlib.suppress(UserError):  # sizes and choices: nothing that a person made
+            settings.save()

@@ -87,6 +87,11 @@ class Session:
         self.state.go("data")
         self.opening.open_sample(name, jobs.scanning.sample_folder(name))
 
+    def remember(self) -> None:
+        """Write what the window remembers, without waiting for the disk; where that fails, closing the window tries again."""
+        save = self.settings.saving()
+        self.worker.run(lambda report, cancel: save(), finished=lambda _: None, failed=lambda _: None)
+
     def blocker(self) -> Blocker | None:
         """Why a run cannot start now; None when it can."""
         return _blocker(self.state, self.opening, self.plugins, self.own_weights, running=self.training.running)

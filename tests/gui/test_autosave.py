@@ -24,6 +24,8 @@ from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
 from desktop_ft.gui.runs_page import RunsPage
+from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
@@ -82,6 +84,11 @@ def test_a_slow_disk_does_not_hold_the_window_up(
     window.session.opening.moved.emit(str(photos))  # as when it was opened
     qtbot.waitUntil(lambda: {"project.toml", "window.json"} <= {name for name, _ in written}, timeout=10_000)
     assert not any(by_the_window for _, by_the_window in written)
+
+
+def test_what_was_chosen_for_the_window_outlives_a_crash(window: MainWindow, qtbot: QtBot) -> None:
+    window.actions_["theme.dark"].trigger()
+    qtbot.waitUntil(lambda: Settings().theme is ThemeChoice.DARK, timeout=10_000)  # the process may be killed from here on
 
 
 def test_a_start_says_what_became_of_the_last_project(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
