@@ -178,6 +178,7 @@ class Table(QTableView):
     def __init__(self, model: TableModel, theme: Theme, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.rows = model
+        model.setParent(self)  # else nobody frees it once Qt has called it its own
         self.proxy = _Filter(self)
         self.proxy.setSourceModel(model)
         self.proxy.setSortRole(SORT_ROLE)

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from desktop_ft import places
 
+_STYLED = "fusion is its style"
 _OUTLINED = ("QAbstractSpinBox", "QComboBox", "QLineEdit", "QCheckBox", "QRadioButton", "QTreeView")
 _FUSION_DARKENS = 140
 
@@ -72,7 +73,9 @@ class Theme(QObject):
         self.colours = _read(self._name())
         application = QApplication.instance()
         if isinstance(application, QApplication):
-            application.setStyle("Fusion")
+            if application.property(_STYLED) is None:  # each style that is made stays with the application
+                application.setStyle("Fusion")
+                application.setProperty(_STYLED, True)
             application.setPalette(_palette(self.colours))
             for kind in _OUTLINED:
                 application.setPalette(_outlined(self.colours), kind)  # type: ignore[arg-type] # the stub says bytes; str it is
