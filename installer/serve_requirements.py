@@ -19,6 +19,7 @@ NEEDED = (
     "onnxruntime",
     "packaging",
     "pillow",
+    "psutil",
     "platformdirs",
     "pluggy",
     "pydantic",
