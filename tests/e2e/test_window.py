@@ -223,13 +223,13 @@ def test_a_recipe_for_other_pictures_ends_what_is_shown_of_a_run(
     window.actions_["run.start"].trigger()
     qtbot.waitUntil(lambda: not training.running, timeout=LONG)
     assert state.evaluation is not None
-    other = shapes(tmp_path / "other", 4)
+    shown, other = state.run, shapes(tmp_path / "other", 4)
     window.session.opening.open(other)
     assert not window.actions_["run.start"].isEnabled() or window.session.blocker() is not None
     qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
-    assert state.evaluation is None
+    assert state.evaluation is None and state.run is None
     take_recipe(window, qtbot, photos, tmp_path, epochs=1)
-    assert state.run is None
+    assert state.run == shown, "it comes back with its pictures"
 
 
 def test_a_run_pauses_goes_on_and_stops_keeping_the_best(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
