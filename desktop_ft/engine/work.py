@@ -14,7 +14,7 @@ from desktop_ft.models.modes import eval_mode
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layer:
-    """A module that holds parameters itself, and its floating-point operations a sample, forwards."""
+    """A module that holds parameters itself, and its floating-point operations a sample, forwards, less those of such within."""
 
     module: nn.Module
     flops: float
@@ -41,14 +41,16 @@ class Work:
     """
 
     def __init__(self, network: nn.Module, inputs: Tensor) -> None:
-        counter, started = FlopCounterMode(display=False), list[int]()
+        counter, not_own = FlopCounterMode(display=False), list[int]()
         self._layers = list[_Layer]()
 
         def begun(*_: object) -> None:
-            started.append(counter.get_total_flops())
+            not_own.append(counter.get_total_flops())
 
         def done(module: nn.Module, *_: object) -> None:
-            self._layers.append(_Layer(module, (counter.get_total_flops() - started.pop()) / len(inputs)))
+            own = counter.get_total_flops() - not_own.pop()
+            not_own[:] = [each + own for each in not_own]  # of whatever it lies within
+            self._layers.append(_Layer(module, own / len(inputs)))
 
         with ExitStack() as hooks:
             for module in network.modules():

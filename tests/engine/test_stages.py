@@ -13,6 +13,7 @@ from desktop_ft.core.recipe import DeviceChoice, Optimisation, Optimizer, Precis
 from desktop_ft.engine.device import choose
 from desktop_ft.engine.feature_store import FeatureStore
 from desktop_ft.engine.prefix import Prefix
+from desktop_ft.engine.work import Work
 from desktop_ft.models.cutting import cut
 from desktop_ft.runs.kept import KeptFolder, drop
 from tests.engine.tiny import CLASSES, RecurringTiny, Run, TinyNet, same
@@ -223,6 +224,29 @@ def test_what_coming_epochs_compute_is_told_where_it_changes(tmp_path: Path) -> 
     assert whole.of(WorkPlanned)[0].steps[0] == STEM + 3 * FC
     assert same(whole.weights, run(tmp_path / "c", None, later=later).weights)
     assert not run(tmp_path / "d", None).of(WorkPlanned), "all epochs are alike"
+
+
+class Nested(nn.Module):
+    """A network that holds a parameter itself, beside the layers within it, as transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(4))
+        self.first, self.head = nn.Linear(3, 4, bias=False), nn.Linear(4, CLASSES, bias=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        answers: Tensor = self.head(self.first(inputs) * self.scale)
+        return answers
+
+
+def test_what_lies_within_a_layer_is_counted_once() -> None:
+    network, first, head = Nested(), 2 * 3 * 4, 2 * 4 * CLASSES
+    work = Work(network, torch.randn(2, 3))
+    assert work.of_a_step(behind_the_cut=False) == 3 * (first + head), "all of it learns"
+    for frozen in (network.scale, network.first.weight):
+        frozen.requires_grad_(False)
+    assert work.of_a_step(behind_the_cut=False) == first + 3 * head
+    assert work.of_a_step(behind_the_cut=True) == 3 * head
 
 
 def test_a_network_whose_work_cannot_be_counted_trains_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
