@@ -76,6 +76,7 @@ class Theme(QObject):
             if application.property(_STYLED) is None:  # each style that is made stays with the application
                 application.setStyle("Fusion")
                 application.setProperty(_STYLED, True)
+            application.setStyleSheet("")  # with it goes what Qt keeps of each number box and choice that was ever there
             application.setPalette(_palette(self.colours))
             for kind in _OUTLINED:
                 application.setPalette(_outlined(self.colours), kind)  # type: ignore[arg-type] # the stub says bytes; str it is
