@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.language import grouped, marked, tr, tr_n
 from desktop_ft.data.edits import classes_left_out, pictures_left_out
 from desktop_ft.data.health import rare
 from desktop_ft.gui import words
@@ -68,9 +68,9 @@ COLUMNS = (
         bar=lambda row: row.share,
         warn=lambda row: bool(row.fewer),
     ),
-    Column(title=marked("Train"), text=lambda row: f"{row.train:,}", sort=lambda row: row.train, number=True, width=6),
-    Column(title=marked("Val"), text=lambda row: f"{row.val:,}", sort=lambda row: row.val, number=True, width=6),
-    Column(title=marked("Test"), text=lambda row: f"{row.test:,}", sort=lambda row: row.test, number=True, width=6),
+    Column(title=marked("Train"), text=lambda row: grouped(row.train), sort=lambda row: row.train, number=True, width=6),
+    Column(title=marked("Val"), text=lambda row: grouped(row.val), sort=lambda row: row.val, number=True, width=6),
+    Column(title=marked("Test"), text=lambda row: grouped(row.test), sort=lambda row: row.test, number=True, width=6),
 )
 
 ACTIONS = (

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox
 
 from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, Variant, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.words import duration
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import HelpButton, explained
@@ -27,7 +27,7 @@ _COLUMNS = (
     Column(title=marked("Way"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
         title=marked("Pictures of each class"),
-        text=lambda score: tr("all") if score.images == ALL else f"{score.images:,}",
+        text=lambda score: tr("all") if score.images == ALL else grouped(score.images),
         sort=lambda score: score.per_class,
         number=True,
         width=22,
@@ -386,7 +386,7 @@ class CompareDialog(QDialog):
             self._curve(1, colour, [(float(places.index(score.images)), score.accuracy.value) for score in scores])
             self._whiskers(colour, scores, places)
             legend.append(f'<span style="color:{colour}">●</span> {tr(strategy(name).title)}')
-        named = [(at, tr("all") if images == ALL else f"{images:,}") for at, images in enumerate(places)]
+        named = [(at, tr("all") if images == ALL else grouped(images)) for at, images in enumerate(places)]
         self.plots[1].getAxis("bottom").setTicks([named])
         self.legend.setText(" &nbsp; ".join(legend))
 

@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
-from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.language import grouped, tr, tr_n
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
 from desktop_ft.evaluation.selective import FLATTERS, CoveragePoint, Selection, coverage_curve, picked, select
@@ -254,6 +254,6 @@ class Diagram(QWidget):
 
 
 def _count(each: Bin, at: float, colour: str) -> Any:
-    made = pg.TextItem(f"{each.count:,}", color=colour, anchor=(0.5, 1))
+    made = pg.TextItem(grouped(each.count), color=colour, anchor=(0.5, 1))
     made.setPos(at, 0)
     return made

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import grouped, tr
 from desktop_ft.gui import words
 from desktop_ft.gui.faults import traceback_of, words_of
 from desktop_ft.gui.settings import Settings
@@ -362,7 +362,7 @@ class Progress(QFrame):
         if self._is_ending:
             return  # it was asked to stop, and that stays in sight until it has
         if not total:
-            self._detail.setText(words.size(done) if self._in_bytes else f"{done:,} {self._noun}")
+            self._detail.setText(words.size(done) if self._in_bytes else f"{grouped(done)} {self._noun}")
             return
         if self._in_bytes:
             how_far = tr("{done} of {total}", done=words.size(done), total=words.size(total))
