@@ -389,7 +389,10 @@ class MainWindow(QMainWindow):
     def _show_recent(self) -> None:
         from desktop_ft.gui.palette import Palette, recent
 
-        Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
+        autosave = self.session.autosave
+        left = autosave.left_folder(), autosave.left
+        found = recent(self.session.settings.recent, left, self.commands.open_paths)
+        Palette(found, self, tr("Open a folder again")).open()
 
     def _show_plugin_panels(self) -> None:
         from desktop_ft.gui.palette import Palette
