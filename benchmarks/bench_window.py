@@ -10,6 +10,7 @@ train/ and val/. Without a screen Qt's offscreen platform paints into memory; th
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -372,6 +373,7 @@ def cycles(count: int) -> dict[str, object]:
             faults.deleteLater()
             QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             shutil.rmtree(place / "data" / "runs")
+            gc.collect()  # what waits for the next search is not left behind
             taken.append(_own_bytes(own) / 1e6)
         # What is imported and warmed up on first use is no leak: counted from a tenth of the cycles on.
         first = taken[count // 10]
