@@ -124,7 +124,7 @@ class ExportPage(Page):
         runs.given_up.connect(self._given_up)
         runs.bundled.connect(self._bundled)
         runs.ended.connect(self._over)
-        runs.threshold_kept.connect(self.refresh)
+        session.thresholds.kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
         state.export_changed.connect(self._exported)
         session.plugin_work.changed.connect(self._fill_formats)
@@ -319,7 +319,7 @@ class ExportPage(Page):
         run, last = self._session.state.run, self._session.state.export
         kept: tuple[ExportReport, ...] = ()
         with suppress(UserError):  # that it is damaged is told where the run is opened
-            if run is not None and not self._session.runs.reading:  # else they come when they are read
+            if run is not None and not self._session.shown.reading:  # else they come when they are read
                 kept = RunFolder(run).export_reports
         known = [*([last] if last is not None else []), *reversed(kept)]
         self._askable = tuple(report for report in known if report.accepted and report.settings.format == AS_IT_IS.format)

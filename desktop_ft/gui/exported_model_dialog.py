@@ -182,7 +182,7 @@ class ExportedModelDialog(QDialog):
     def _show_run(self) -> None:
         if self._run is not None:
             try:
-                self._session.runs.open(self._run)
+                self._session.shown.open(self._run)
             except UserError as error:
                 self.notice.fail(error)
             else:

@@ -108,10 +108,10 @@ class InterruptedRun(QWidget):
         self.keep.setEnabled(free and self._found is not None and self._found.has_best)
 
     def _go_on(self) -> None:
-        self._do(self._session.runs.resume)
+        self._do(self._session.starting.resume)
 
     def _keep(self) -> None:
-        self._do(self._session.runs.keep_best)
+        self._do(self._session.starting.keep_best)
 
     def _do(self, verb: Callable[[Path], object]) -> None:
         if self._found is None or self._has_gone(self._found.run):

@@ -354,7 +354,7 @@ class MainWindow(QMainWindow):
         self.interrupted.gone.connect(self.notice.fail)
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
-        session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
+        session.shown.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         session.kept_findings.failed.connect(self.notice.fail)

@@ -12,7 +12,7 @@ from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.gui.run_work import RunWork
+from desktop_ft.gui.starting import Starting
 from desktop_ft.gui.training_job import Training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue, Waiting
@@ -32,9 +32,9 @@ class QueueWork(QObject):
     changed = Signal()
     failed = Signal(object)
 
-    def __init__(self, runs: RunWork, training: Training, plugins: Plugins) -> None:
-        super().__init__(runs)
-        self._runs = runs
+    def __init__(self, starting: Starting, training: Training, plugins: Plugins) -> None:
+        super().__init__(training)
+        self._starting = starting
         self._training = training
         self._plugins = plugins
         self._queue = Queue()
@@ -103,10 +103,10 @@ class QueueWork(QObject):
         """Begin the next run, unless one is under way or nothing waits any more."""
         if self.working and not self._training.running:
             try:
-                self.now = jobs.queueing.next_run(self._queue, self._plugins, self._runs.verbs)
+                self.now = jobs.queueing.next_run(self._queue, self._plugins, self._starting.verbs)
                 if self.now is not None:
                     self.last = self.now.path
-                    self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
+                    self._starting.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:
                 if self.now is not None:
                     self._queue.mark(self.now.number)  # it was not begun: nothing has broken off

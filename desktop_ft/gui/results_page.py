@@ -80,9 +80,9 @@ class ResultsPage(Page):
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
-        runs.threshold_kept.connect(self._threshold_kept)
-        runs.threshold_failed.connect(self._threshold_failed)
-        runs.threshold_warned.connect(self._threshold_warned)
+        session.thresholds.kept.connect(self._threshold_kept)
+        session.thresholds.failed.connect(self._threshold_failed)
+        session.thresholds.warned.connect(self._threshold_warned)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
         self._draw()
@@ -99,7 +99,7 @@ class ResultsPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once a run is open; runs and recipes are opened as ever."""
         state, runs = self._session.state, self._session.runs
-        if runs.reading:
+        if self._session.shown.reading:
             self.notice.say(tr("The results are being read. Wait for them, then drop it again."), "warn")
             return True
         if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
@@ -171,7 +171,7 @@ class ResultsPage(Page):
         unfinished = run is not None and (
             training.history.ended is None or training.history.ended.status is not RunStatus.COMPLETED
         )
-        reading = self._session.runs.reading
+        reading = self._session.shown.reading
         free = not (training.running or self._session.runs.busy or reading)
         self.resume.setVisible(bool(unfinished) and training.run == run and free)
         self.evaluate.setVisible(run is not None and evaluation is None and free)
@@ -253,7 +253,7 @@ class ResultsPage(Page):
 
     def _keep_threshold(self, threshold: Threshold | None) -> None:
         if self._session.state.run is not None:
-            self._session.runs.keep_threshold(self._session.state.run, threshold)
+            self._session.thresholds.keep(self._session.state.run, threshold)
 
     def _threshold_kept(self, run: Path) -> None:
         evaluation = self._session.state.evaluation
@@ -365,7 +365,7 @@ class ResultsPage(Page):
         """Show the results of the run in `folder`."""
         self.notice.clear()
         try:
-            self._session.runs.open(folder)
+            self._session.shown.open(folder)
         except UserError as error:
             self.notice.fail(error)
 
@@ -393,7 +393,7 @@ class ResultsPage(Page):
         if run is None:
             return
         try:
-            self._session.runs.resume(run)
+            self._session.starting.resume(run)
         except UserError as error:
             self.notice.fail(error)
             return

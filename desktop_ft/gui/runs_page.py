@@ -331,16 +331,16 @@ class RunsPage(Page):
         self.differences.resizeColumnsToContents()
 
     def _open(self) -> None:
-        self._on_one(self.open, self._session.runs.open, "results")
+        self._on_one(self.open, self._session.shown.open, "results")
 
     def _resume(self) -> None:
-        self._on_one(self.resume, self._session.runs.resume, "train")
+        self._on_one(self.resume, self._session.starting.resume, "train")
 
     def _use_recipe(self) -> None:
         self._on_one(self.again, lambda run: self._session.opening.take_recipe(RunFolder.open(run).recipe), "data")
 
     def _run_again(self) -> None:
-        self._on_one(self.repeat, lambda run: self._session.runs.start(RunFolder.open(run).recipe, None), "train")
+        self._on_one(self.repeat, lambda run: self._session.starting.start(RunFolder.open(run).recipe, None), "train")
 
     def _report(self) -> None:
         self.notice.clear()

@@ -303,7 +303,7 @@ def test_the_run_that_was_open_is_shown_again(
 ) -> None:
     opened(window, photos, qtbot)
     run = made("one", photos)
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     assert window.session.autosave.save()
     with next_start(faults, qtbot) as again:
         qtbot.waitUntil(lambda: again.session.state.run == run)
@@ -318,7 +318,7 @@ def test_the_run_that_was_open_is_shown_again(
 def test_a_run_that_is_gone_is_not_missed(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
     opened(window, photos, qtbot)
     run = made("one", photos)
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     assert window.session.autosave.save()
     shutil.rmtree(run)
     with next_start(faults, qtbot) as again:
@@ -444,13 +444,13 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
 
 
 def test_training_in_a_process_of_its_own_is_asked_for_once(window: MainWindow, faults: Faults, qtbot: QtBot) -> None:
-    assert window.session.runs.verbs is training
+    assert window.session.starting.verbs is training
     window.actions_["run.isolate"].trigger()
     assert window.actions_["run.isolate"].isChecked()
-    assert window.session.runs.verbs is isolated
+    assert window.session.starting.verbs is isolated
     window.close()
     with next_start(faults, qtbot) as again:
-        assert again.session.runs.verbs is isolated
+        assert again.session.starting.verbs is isolated
 
 
 @pytest.mark.slow

@@ -166,7 +166,7 @@ def test_why_an_old_run_failed_is_told_with_its_curves(window: MainWindow, photo
     run = made("one", photos)
     with RunFolder(run).log() as log:
         log.append(RunEnded(status=RunStatus.FAILED, error="Loss became infinite at epoch 2."))
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     window.session.state.go("train")
     train = window.page("train")
     assert isinstance(train, TrainPage) and "failed · Loss became infinite at epoch 2." in train.details.text()
