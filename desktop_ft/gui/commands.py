@@ -115,8 +115,7 @@ class Commands(Conditions):
         """
         refuse_beside(self._session.obstacle)
         recipe = self._session.autosave.go_over_to(other)
-        self._session.training.forget()
-        self._session.state.set_run(None, None)
+        self._session.shown.leave()
         self._session.state.go("data")
         self._open_project(recipe)
 

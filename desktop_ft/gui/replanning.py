@@ -34,6 +34,7 @@ class Replanning(QObject):
         self._asking = False
         self._asked: Change | None = None
         self._told_before = 0
+        live.read.connect(self._read)
 
     @property
     def course(self) -> Course | None:
@@ -91,9 +92,12 @@ class Replanning(QObject):
         self._asking = True
         self._worker.run(work, finished=asked, failed=failed)
 
-    def follow(self, recipe: Recipe, asked: Change | None = None, told: int = 0) -> None:
-        """A run begins that follows `recipe`; it has `told` of so many changes, and not taken up yet what is `asked` of it."""
-        self._under_way, self._asked, self._told_before = recipe, asked, told
+    def follow(self, recipe: Recipe, asked: Change | None = None) -> None:
+        """A run begins that follows `recipe`, and has not taken up yet what is `asked` of it."""
+        self._under_way, self._asked, self._told_before = recipe, asked, 0
+
+    def _read(self) -> None:
+        self._told_before = len(self._live.history.replanned)
 
     def _replanned(self, change: Change, training: bool) -> None:
         waits = self._asked if len(self._live.history.replanned) <= self._told_before else None

@@ -156,7 +156,7 @@ class RunsPage(Page):
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
-        for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
+        for signal in session.can_open_changed:
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
         self.contents.hide()

@@ -41,7 +41,7 @@ class ShownRun(QObject):
         self._live = live
         self._under_way = under_way
         self._reading: Path | None = None
-        self._left: dict[Path, Path] = {}  # the run that was shown of a folder
+        self._shown_of: dict[Path, Path] = {}  # the run that was shown last of a folder that was left
         self._newest = Newest(worker, self._was_read, self._not_read, self)
         live.ended.connect(self._trained)
 
@@ -68,9 +68,9 @@ class ShownRun(QObject):
         pictures = _pictures_of(run) if run is not None else None
         if run is not None and pictures != here:
             if pictures is not None:
-                self._left[pictures] = run
+                self._shown_of[pictures] = run
             self.leave()
-        back = self._left.pop(here, None)
+        back = self._shown_of.pop(here, None)
         if back is not None and self._state.run is None and not self._live.running:
             with suppress(UserError):  # it was deleted since: nothing to show
                 self._show_results(RunFolder.open(back), with_history=True)

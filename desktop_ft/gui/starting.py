@@ -50,9 +50,8 @@ class Starting:
         """Let `fit` train in the folder `run`, which may hold a run that `recipe` belongs to and was broken off."""
         if (run / "recipe.toml").is_file():
             before = RunFolder.open(run)
-            history = before.history()
-            self._replanning.follow(before.recipe, before.asked_change(), len(history.replanned))
-            self._live.start(run, fit, history)
+            self._replanning.follow(before.recipe, before.asked_change())
+            self._live.start(run, fit, before.history)
         else:
             self._replanning.follow(recipe)
             self._live.start(run, fit)

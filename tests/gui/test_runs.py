@@ -14,7 +14,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
-from desktop_ft import places
+from desktop_ft import jobs, places
+from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
@@ -461,3 +462,28 @@ def test_a_recipe_that_is_no_text_is_told(window: MainWindow, tmp_path: Path) ->
     file.write_bytes(bytes(range(128, 256)))
     assert drop(window, file)
     assert "bytes.toml" in window.notice.text and "not a recipe" in window.notice.text
+
+
+def test_a_long_run_that_goes_on_is_read_beside_the_window(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made("one", photos)
+    with RunFolder(run).log() as log:
+        log.append(RunEnded(status=RunStatus.CANCELLED))
+    runs = shown(window, qtbot, 1)
+    read, go_on, events = set[int](), threading.Event(), RunFolder.events
+
+    def slow(folder: RunFolder) -> list[TrainEvent]:
+        read.add(threading.get_ident())
+        assert threading.current_thread() is not threading.main_thread() and go_on.wait(30)
+        return events(folder)
+
+    monkeypatch.setattr(RunFolder, "events", slow)
+    monkeypatch.setattr(jobs.training, "resume", lambda *args, **kwargs: RunEnded(status=RunStatus.COMPLETED))
+    click(runs.resume)
+    assert window.session.state.page == "train" and window.strip.text == "Reading the run…"
+    window.session.state.go("runs")
+    assert not runs.resume.isEnabled(), "once is enough"
+    go_on.set()
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    assert read and len(window.session.training.history.epochs) == 2, window.strip.text
