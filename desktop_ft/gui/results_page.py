@@ -110,8 +110,8 @@ class ResultsPage(Page):
             return True
         self.tabs.setCurrentWidget(self.try_tab)
         self.trying.notice.clear()  # it was about what was dropped before
-        self.offer.consider(paths, state.evaluation.classes)
-        if paths[0].suffix.lower() != ".zip" or self.offer.isHidden():
+        fits = self.offer.consider(paths, state.evaluation.classes)
+        if paths[0].suffix.lower() != ".zip" or not fits:
             self.trying.try_on(paths)  # of what is no photo it says what it is
         return True
 
@@ -405,21 +405,26 @@ class ResultsPage(Page):
         self.trying.show_model()
 
     def _began(self, what: str) -> None:
-        if what == EVALUATING:
+        if self._ours:
             self.notice.clear()
             self.progress.begin(tr(what))
         self._draw()
 
+    @property
+    def _ours(self) -> bool:
+        """Whether what is under way is shown here."""
+        return self._session.runs.busy == EVALUATING
+
     def _failed(self, error: BaseException) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.fail(error)
 
     def _warned(self, text: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(text, "warn")
 
     def _given_up(self, kept: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(kept)
 
     def _over(self) -> None:

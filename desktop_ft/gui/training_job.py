@@ -177,7 +177,7 @@ class Training(QObject):
         return self._job is not None
 
     def start(self, run: Path, fit: Fit, so_far: SoFar | None = None) -> None:
-        """Start `fit` in a thread. One at a time. `so_far`: reads the curves so far in that thread, where it goes on with a run."""
+        """Start `fit` in a thread. One at a time. `so_far`: reads there the curves so far, where it goes on with a run."""
         if self._job is not None:
             raise UserError(tr("A run is under way already."), tr("Wait for it, or stop it first."))
         self.news = True
