@@ -44,6 +44,7 @@ from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import MARGIN, Notice, Page
 from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
+from desktop_ft.runs.queue import Waiting
 
 if TYPE_CHECKING:
     from desktop_ft.gui.train_page import TrainPage
@@ -350,6 +351,7 @@ class MainWindow(QMainWindow):
         self.commands.wait_asked.connect(self._add_to_queue)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
+        session.queue.follows.connect(self._say_what_follows)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
         state.plan_told.connect(self._plan_told)
@@ -441,6 +443,16 @@ class MainWindow(QMainWindow):
         from desktop_ft.gui.queue_dialog import show_queue
 
         show_queue(self.session, self)
+
+    def _say_what_follows(self, waiting: Waiting) -> None:
+        self.notice.say_until(
+            self.session.queue.paused,
+            tr(
+                "The queue goes on by itself: after this run comes {name}. To have it begin no other, choose Queue… in the menu "
+                "Run, and press Pause the queue.",
+                name=waiting.name,
+            ),
+        )
 
     def _ask_rate(self) -> None:
         if (train := self._train()) is not None:

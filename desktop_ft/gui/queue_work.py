@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 class QueueWork(QObject):
     """Works at the queue when it is asked to: whenever no run is under way, the next begins.
 
+    `follows` tells what that is, of what waits, where a person lets a run end; `paused`, that by itself nothing begins any more.
+
     Attributes:
         working: whether it goes on by itself.
         now: what of the queue is under way here. last: the folder of the run that was begun from it last.
     """
 
     changed = Signal()
+    follows = Signal(object)
+    paused = Signal()
     failed = Signal(object)
 
     def __init__(self, starting: Starting, training: Training, plugins: Plugins) -> None:
@@ -42,6 +46,7 @@ class QueueWork(QObject):
         self.working = False
         self.now: QueuedRun | None = None
         self.last: Path | None = None
+        training.asked_to_end.connect(self._tell_what_follows)
         training.ended.connect(self._ended)
 
     def entries(self) -> tuple[Waiting, ...]:
@@ -93,6 +98,7 @@ class QueueWork(QObject):
         self.working = False
         if self.now is None:
             self._holding.close()
+        self.paused.emit()
         self.changed.emit()
 
     def _hold(self) -> None:
@@ -115,6 +121,12 @@ class QueueWork(QObject):
             if self.now is None:
                 self.pause()
         self.changed.emit()
+
+    def _tell_what_follows(self) -> None:
+        if self.working:
+            with contextlib.suppress(UserError):  # that it is damaged is told when the next is to begin
+                if (following := self._queue.after(self.now.number if self.now is not None else None)) is not None:
+                    self.follows.emit(following)
 
     def _ended(self, fault: BaseException | None) -> None:
         queued, self.now = self.now, None

@@ -144,7 +144,7 @@ class Training(QObject):
     """The run under way, as pages see it: its curves and state, drawn up to 20 times a second.
 
     `updated` follows every batch of events; `read` comes when the curves are there of a run that goes on, before any event of it;
-    `ended` comes once, when the thread is gone.
+    `ended` comes once, when the thread is gone; `asked_to_end`, when a person wants it to end before.
 
     Attributes:
         news: whether the end of the run shown is worth telling: it began in this window, no other was shown since, and nobody has
@@ -155,6 +155,7 @@ class Training(QObject):
     started = Signal()
     read = Signal()
     updated = Signal()
+    asked_to_end = Signal()
     ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -222,11 +223,13 @@ class Training(QObject):
         """Ask the run to end and keep the best it has."""
         self.control.stop.set()
         self.updated.emit()
+        self.asked_to_end.emit()
 
     def cancel(self) -> None:
         """Ask the run to end now."""
         self.control.cancel.set()
         self.updated.emit()
+        self.asked_to_end.emit()
 
     def _turn(self) -> None:
         began = time.monotonic()
