@@ -285,7 +285,7 @@ class MainWindow(QMainWindow):
     def begin_with(self, given: Path | None) -> None:
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
-        self.begun.connect(self.interrupted.look)
+        self.begun.connect(self.session.broken_off.look)
         if given is None:
             self.begun.connect(self.other_project.look)
 

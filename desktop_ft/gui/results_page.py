@@ -85,6 +85,7 @@ class ResultsPage(Page):
         session.thresholds.warned.connect(self._threshold_warned)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
+        session.broken_off.changed.connect(self._draw)
         self._draw()
 
     def shut_down(self) -> None:
@@ -173,7 +174,8 @@ class ResultsPage(Page):
         )
         reading = self._session.shown.reading
         free = not (training.running or self._session.runs.busy or reading)
-        self.resume.setVisible(bool(unfinished) and training.run == run and free)
+        offered = self._session.broken_off.offered  # at the top of the window, with the same way on
+        self.resume.setVisible(bool(unfinished) and training.run == run and free and (offered is None or offered.run != run))
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
         self.own.setVisible(state.judged is not None)

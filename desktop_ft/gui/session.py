@@ -11,6 +11,7 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.autosave import Autosave
+from desktop_ft.gui.broken_off_runs import BrokenOffRuns
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.computing import Computing
 from desktop_ft.gui.faults import Faults
@@ -56,6 +57,7 @@ class Session:
     shown: ShownRun
     runs: RunWork
     thresholds: Thresholds
+    broken_off: BrokenOffRuns
     queue: QueueWork
     comparing: CompareWork
     forecast: Inquiry[Forecast]
@@ -164,6 +166,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     starting = Starting(plugins, training, replanning, lambda: settings.isolate)
     shown = ShownRun(state, worker, training, under_way)
     runs = RunWork(state, worker, plugins, shown)
+    broken_off = BrokenOffRuns(worker, training, settings)
+    runs.trashed.connect(broken_off.drop)
     opening.moved.connect(shown.leave_others)
     training.started.connect(state.used)
 
@@ -231,6 +235,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         shown=shown,
         runs=runs,
         thresholds=Thresholds(worker, plugins),
+        broken_off=broken_off,
         queue=QueueWork(starting, training, plugins),
         comparing=comparing,
         forecast=forecast,

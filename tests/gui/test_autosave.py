@@ -23,16 +23,18 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.gui.training_job import Fit
 from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic, lock
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_runs import made
-from tests.gui.test_window import click, opened
+from tests.gui.test_window import click, opened, page
 from tests.jobs.test_train_and_resume import break_off
 
 
@@ -403,7 +405,7 @@ def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
-    window.interrupted.look()
+    window.session.broken_off.look()
     qtbot.waitUntil(window.interrupted.isVisible)
     if way == "trash":
         window.session.state.go("runs")
@@ -441,6 +443,39 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     assert not window.interrupted.isVisible()
+
+
+def test_what_was_offered_of_a_run_comes_back_after_another(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    runs = [made(name, photos) for name in ("one", "two", "three")]
+    for run in runs:
+        log = run / "events.jsonl"
+        log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+
+    def fails(emit: object, control: object, progress: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some of it.")
+
+    def after(run: Path, fit: Fit) -> str:
+        window.session.training.start(run, fit)
+        assert window.interrupted.isHidden()
+        qtbot.waitUntil(lambda: not window.session.training.running)
+        qtbot.waitUntil(lambda: not window.session.worker.busy)
+        return window.interrupted.notice.text[:13] if window.interrupted.isVisible() else ""
+
+    def ends(emit: object, control: object, progress: object) -> RunEnded:
+        return RunEnded(status=RunStatus.CANCELLED)
+
+    assert after(runs[0], fails) == "The run one w"
+    assert after(runs[1], ends) == "The run one w", "that another was trained decides nothing about it"
+    assert after(runs[2], fails) == "The run three"
+    click(window.interrupted.later)
+    qtbot.waitUntil(lambda: window.interrupted.notice.text.startswith("The run one"))
+    window.session.shown.open(runs[0])
+    results = page(window, "results")
+    assert isinstance(results, ResultsPage) and not results.resume.isVisible(), "the line above it has that way on"
+    click(window.interrupted.later)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert results.resume.isVisible() and window.interrupted.isHidden()
+    assert after(runs[1], ends) == "", "nobody is asked twice"
 
 
 def test_training_in_a_process_of_its_own_is_asked_for_once(window: MainWindow, faults: Faults, qtbot: QtBot) -> None:
