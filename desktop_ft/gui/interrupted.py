@@ -10,17 +10,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, Notice, button, enable_or_say
 
 if TYPE_CHECKING:
     from desktop_ft.jobs.run_list import BrokenOff
-
-_GOES_ON = marked("From the last checkpoint, as if it had never stopped.")
-_KEEPS = marked("Let it end here: keep the best model it has, and evaluate that.")
-_DISCARDS = marked("Where the system keeps what was deleted, until it is emptied.")
 
 
 class InterruptedRun(QWidget):
@@ -37,9 +33,14 @@ class InterruptedRun(QWidget):
             tr("Go on training"),
             self._go_on,
             primary=True,
+            tip=tr("From the last checkpoint, as if it had never stopped."),
         )
-        self.keep = button(tr("Keep the best"), self._keep)
-        self.discard = button(tr("Move to trash"), self._discard)
+        self.keep = button(
+            tr("Keep the best"), self._keep, tip=tr("Let it end here: keep the best model it has, and evaluate that.")
+        )
+        self.discard = button(
+            tr("Move to trash"), self._discard, tip=tr("Where the system keeps what was deleted, until it is emptied.")
+        )
         self.later = button(tr("Not now"), self._later, tip=tr("The page Runs lists it, and can go on with it at any time."))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, GAP, 0, 0)
@@ -70,9 +71,9 @@ class InterruptedRun(QWidget):
     def _enable(self) -> None:
         """As on the page Runs: nothing of it while something else is under way, such as a look at the project's pictures."""
         obstacle, has_best = self._session.obstacle, self._found is not None and self._found.has_best
-        for way, tip in ((self.go_on, tr(_GOES_ON)), (self.discard, tr(_DISCARDS))):
-            enable_or_say(way, obstacle, tip)
-        enable_or_say(self.keep, obstacle or ("" if has_best else tr("No epoch of it was judged and saved.")), tr(_KEEPS))
+        for way in (self.go_on, self.discard):
+            enable_or_say(way, obstacle)
+        enable_or_say(self.keep, obstacle or ("" if has_best else tr("No epoch of it was judged and saved.")))
 
     def _go_on(self) -> None:
         self._do(self._session.starting.resume)

@@ -391,6 +391,7 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
             assert run.is_dir() and "Wait for the run to end" in again.interrupted.notice.text
         again.session.opening.open(photos)
         assert not again.interrupted.go_on.isEnabled() and not again.interrupted.discard.isEnabled()
+        assert "Something is under way" in again.interrupted.go_on.toolTip()
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
@@ -439,6 +440,7 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
     told = window.interrupted.notice.text
     assert told == "The run one was interrupted at its beginning. Nothing of it is saved: it starts again."
     assert window.interrupted.go_on.isEnabled() and not window.interrupted.keep.isEnabled()
+    assert window.interrupted.keep.toolTip().endswith("No epoch of it was judged and saved.")
     window.session.training.start(run, lambda emit, control, progress: RunEnded(status=RunStatus.CANCELLED))
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
@@ -531,6 +533,9 @@ def test_the_project_of_another_window_is_offered_at_the_next_start(
         offer = again.other_project
         assert again.session.state.recipe.dataset.folder == str(others) and offer.isVisible()
         assert str(photos) in offer.notice.text
+        again.session.opening.open(others)
+        assert not offer.open.isEnabled() and "Something is under way" in offer.open.toolTip()
+        qtbot.waitUntil(offer.open.isEnabled)
         click(offer.open)
         qtbot.waitUntil(lambda: not again.session.opening.running, timeout=30_000)
         assert again.session.state.recipe.dataset.folder == str(photos) and offer.isHidden()

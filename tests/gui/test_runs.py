@@ -487,3 +487,21 @@ def test_a_long_run_that_goes_on_is_read_beside_the_window(
     go_on.set()
     qtbot.waitUntil(lambda: not window.session.training.running)
     assert read and len(window.session.training.history.epochs) == 2, window.strip.text
+
+
+def test_what_cannot_be_done_with_runs_says_why(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos)
+    made("two", photos, time=1.5e9)
+    runs = shown(window, qtbot, 2)
+    assert "It is complete" in runs.resume.toolTip() and "last checkpoint" in runs.resume.toolTip()
+    assert runs.open.toolTip() == "Show its results."
+    select(runs, 0, 1)
+    one = (runs.open, runs.resume, runs.repeat, runs.again, runs.report, runs.command, runs.folder)
+    assert all("Select one run." in way.toolTip() and not way.isEnabled() for way in one)
+    select(runs, 0)
+    window.session.opening.open(photos)
+    assert all(way.toolTip().endswith("wait for it, or stop it.") for way in (runs.open, runs.again, runs.repeat, runs.trash))
+    qtbot.waitUntil(lambda: not window.session.opening.running and not window.session.worker.busy)
+    assert runs.trash.toolTip() == "Where the system keeps what was deleted, until it is emptied."
+    select(runs)
+    assert runs.trash.toolTip().endswith("Select a run.")
