@@ -289,7 +289,7 @@ def _facts(card: FileCard) -> list[tuple[str, str]]:
         recipe = card.recipe
         facts += [
             (tr("Photos"), recipe.dataset.folder),
-            (tr("What learned"), recipe.freeze.preset),
+            (tr("What learned"), " → ".join(plan.words for plan in recipe.plans)),
             (tr("Epochs"), str(recipe.optimisation.epochs)),
             (tr("Learning rate"), words.rate(recipe.optimisation.lr)),
         ]
