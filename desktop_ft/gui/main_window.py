@@ -448,8 +448,8 @@ class MainWindow(QMainWindow):
         self.notice.say_until(
             self.session.queue.paused,
             tr(
-                "The queue goes on by itself: after this run comes {name}. To have it begin no other, choose Queue… in the menu "
-                "Run, and press Pause the queue.",
+                "Where a run is ended, the queue goes on by itself, now with '{name}'. To have it begin no other, choose Queue… "
+                "in the menu Run, and press Pause the queue.",
                 name=waiting.name,
             ),
         )

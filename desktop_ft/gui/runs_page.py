@@ -163,7 +163,7 @@ class RunsPage(Page):
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
-        for signal in session.can_open_changed:
+        for signal in (*session.can_open_changed, session.broken_off.changed):
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
         self.contents.hide()
@@ -217,7 +217,7 @@ class RunsPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.search, self.add))
         layout.addWidget(filling(self.runs, self.none_fits), 1)
-        layout.addLayout(row(self.open, self.resume, self.repeat, self.again, None))
+        layout.addLayout(row(self.open, self.repeat, self.again, self.resume, None))
         layout.addLayout(row(self.report, self.command, self.folder, self.trash, None))
         return left
 
@@ -309,6 +309,8 @@ class RunsPage(Page):
             enable_or_say(way, damaged)
         enable_or_say(self.folder, not_one)
         enable_or_say(self.resume, damaged or complete or busy or trained)
+        offered = self._session.broken_off.offered  # at the top of the window, with the same way on
+        self.resume.setVisible(offered is None or [run.path for run in runs] != [str(offered.run)])
         enable_or_say(self.trash, busy or trained or ("" if runs else tr("Select a run.")))
 
     def _show_compared(self, compared: tuple[_Compared, ...]) -> None:

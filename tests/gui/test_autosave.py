@@ -474,6 +474,14 @@ def test_what_was_offered_of_a_run_comes_back_after_another(window: MainWindow, 
     window.session.shown.open(runs[0])
     results = page(window, "results")
     assert isinstance(results, ResultsPage) and not results.resume.isVisible(), "the line above it has that way on"
+    listed = page(window, "runs")
+    assert isinstance(listed, RunsPage)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    listed.runs.choose(lambda run: run.path == str(runs[0]))
+    assert not listed.resume.isVisible()
+    listed.runs.choose(lambda run: run.path == str(runs[2]))
+    assert listed.resume.isVisible(), "that is another run"
+    window.session.state.go("results")
     click(window.interrupted.later)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     assert results.resume.isVisible() and window.interrupted.isHidden()

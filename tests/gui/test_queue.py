@@ -168,7 +168,7 @@ def test_who_ends_a_run_hears_what_comes_next_and_how_to_hold_that(
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long"])
     click(getattr(window.strip, way))
-    assert "after this run comes two" in window.notice.text and "Pause the queue" in window.notice.text
+    assert "now with 'two'" in window.notice.text and "Pause the queue" in window.notice.text
     click(dialog.start)
     assert not window.notice.text, "the queue is held"
     window.session.training.stop()
