@@ -88,6 +88,6 @@ def _recipe(recipe: Recipe) -> str:
     """The most telling of it in a line."""
     optimisation = recipe.optimisation
     return (
-        f"{recipe.freeze.preset} of {recipe.backbone.name} on '{recipe.dataset.folder}', "
+        f"{', then '.join(plan.preset for plan in recipe.plans)} of {recipe.backbone.name} on '{recipe.dataset.folder}', "
         f"{count(optimisation.epochs, 'epoch')}, learning rate {optimisation.lr:g}, seed {recipe.seed}"
     )

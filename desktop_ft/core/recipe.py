@@ -225,6 +225,11 @@ class Recipe(Described):
         """The recipe with some fields of its optimisation changed."""
         return self.model_copy(update={"optimisation": self.optimisation.model_copy(update=changes)})
 
+    @property
+    def plans(self) -> tuple[FreezePlan, ...]:
+        """The freeze plans that a run of it follows, one after another."""
+        return (self.freeze, *(change.freeze for change in self.changes if change.freeze is not None))
+
     def followed(self, epoch: int, step: int = 1) -> Course:
         """What is followed once `step` steps of `epoch` (0-based) are done: an epoch's change comes with its first step."""
         course = Course(self.freeze, 0, self.optimisation.lr)

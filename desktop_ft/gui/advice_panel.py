@@ -18,7 +18,7 @@ class AdvicePanel(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session, self._inquiry = session, session.advice
-        self._shut, self._doing = False, ""
+        self._shut = False
         self.ask = button(
             tr("Advise"), self._inquiry.ask, tip=tr("See how well your classes can be told after each block, and where to cut.")
         )
@@ -45,10 +45,7 @@ class AdvicePanel(QWidget):
         self.ask.setEnabled(self._inquiry.can_ask)
         for shown in (self.why, self.take):
             shown.setVisible(told is not None)
-        if not self._inquiry.running:
-            self.progress.end()
-        elif self.progress.isHidden():
-            self._advance(tr("Looking at the pictures"), 0, None)
+        self.progress.follow(tr("Looking at the pictures") if self._inquiry.running else "")
         self._show_words(told)
         self._show_take()
 
@@ -81,7 +78,5 @@ class AdvicePanel(QWidget):
             self.taken.emit(told.option.depth)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
-        if what != self._doing or self.progress.isHidden():
-            self._doing = what
-            self.progress.begin(what)
+        self.progress.part(what)
         self.progress.advance(done, total)

@@ -115,8 +115,7 @@ class Commands(Conditions):
         """
         refuse_beside(self._session.obstacle)
         recipe = self._session.autosave.go_over_to(other)
-        self._session.training.forget()
-        self._session.state.set_run(None, None)
+        self._session.shown.leave()
         self._session.state.go("data")
         self._open_project(recipe)
 
@@ -196,7 +195,7 @@ class Commands(Conditions):
 
     def replan(self) -> None:
         """Let the run under way go on with the layers that are ticked now."""
-        self._session.runs.replan()
+        self._session.replanning.replan()
 
     def go_to_rate(self) -> None:
         """Show the page Train, and the rate of the run there."""
@@ -380,7 +379,7 @@ class Commands(Conditions):
         self._session.opening.take_recipe(recipe)
 
     def _show_run(self, path: Path) -> None:
-        self._session.runs.open(path)
+        self._session.shown.open(path)
         self._session.state.go("results")
 
     def _show_last_run_soon(self) -> None:
@@ -390,7 +389,7 @@ class Commands(Conditions):
     def _show_last_run(self) -> None:
         if self._last_run is not None and self._session.state.run is None and self.can_open:
             with suppress(UserError):  # it was deleted since: nothing to show
-                self._session.runs.open(self._last_run)
+                self._session.shown.open(self._last_run)
 
     def _attempt(self, verb: Callable[[], object]) -> None:
         try:

@@ -16,7 +16,7 @@ from desktop_ft.core.comparing import Compared, Comparison, PlannedRun
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.engine.control import RunControl
-from desktop_ft.gui.run_work import RunWork
+from desktop_ft.gui.starting import Starting
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Report, Task, Worker
 from desktop_ft.plugin_manager import Plugins
@@ -57,9 +57,9 @@ class CompareWork(QObject):
     warned = Signal(str)
     failed = Signal(object)
 
-    def __init__(self, runs: RunWork, training: Training, worker: Worker, plugins: Plugins) -> None:
-        super().__init__(runs)
-        self._runs, self._training, self._worker, self._plugins = runs, training, worker, plugins
+    def __init__(self, starting: Starting, training: Training, worker: Worker, plugins: Plugins) -> None:
+        super().__init__(training)
+        self._starting, self._training, self._worker, self._plugins = starting, training, worker, plugins
         self._holding = contextlib.ExitStack()
         self._open: _UnderWay | None = None
         self._task: Task | None = None
@@ -175,7 +175,7 @@ class CompareWork(QObject):
         folder, plan = self._open.folder, self._open.plan
         try:
             fit = jobs.comparing.fit_of(folder, plan, self.now, self._plugins)
-            self._runs.begin(self.now.recipe, folder.run(self.now), fit)
+            self._starting.begin(self.now.recipe, folder.run(self.now), fit)
         except UserError as error:
             self._fail(error)
         self.changed.emit()

@@ -85,12 +85,12 @@ class Conditions(QObject):
     @property
     def can_replan(self) -> bool:
         """Whether the run under way could go on with the layers that are ticked now."""
-        return self._session.runs.can_replan
+        return self._session.replanning.can_replan
 
     @property
     def can_change(self) -> bool:
         """Whether the run under way has an epoch left, in which it could do otherwise."""
-        return self._session.runs.can_change
+        return self._session.replanning.can_change
 
     @property
     def can_queue(self) -> bool:

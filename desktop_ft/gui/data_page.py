@@ -100,10 +100,7 @@ class DataPage(Page):
         self.change.setVisible(manifest is not None)
         self.check.setVisible(manifest is not None)
         self._enable()
-        if running and self.progress.isHidden():
-            self.progress.begin(self._session.opening.what)
-        if not running:
-            self.progress.end()
+        self.progress.follow(self._session.opening.what if running else "")
 
     def _show_health(self) -> None:
         if self.puts_off(self._show_health):

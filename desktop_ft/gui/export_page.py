@@ -20,7 +20,6 @@ from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.offer import is_to_open
 from desktop_ft.gui.picker import choose_new_file
-from desktop_ft.gui.run_work import ASKING, EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.trying import TryIt
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Page, Progress, button, card, label, letters_width, row
@@ -105,7 +104,7 @@ class ExportPage(Page):
         super().__init__(tr("Export"), _about())
         self._session = session
         self._settings = AS_IT_IS
-        self._shown = self._part = ""
+        self._shown = ""
         self._askable: tuple[ExportReport, ...] = ()
         self._of_bundle: ExportReport | None = None
         self.notice = Notice()
@@ -124,7 +123,7 @@ class ExportPage(Page):
         runs.given_up.connect(self._given_up)
         runs.bundled.connect(self._bundled)
         runs.ended.connect(self._over)
-        runs.threshold_kept.connect(self.refresh)
+        session.thresholds.kept.connect(self.refresh)
         state.run_changed.connect(self._new_run)
         state.export_changed.connect(self._exported)
         session.plugin_work.changed.connect(self._fill_formats)
@@ -194,8 +193,8 @@ class ExportPage(Page):
         return str(run / "exports" / self._settings.file_name(exporters.get(self._settings.format).suffix))
 
     def _show_proof(self, report: ExportReport | None) -> None:
-        under_way = not self.progress.isHidden()  # what comes of that is another file's proof
-        shown = report is not None and not (self.notice.tells_of_error or under_way)
+        # What comes of an export under way is another file's proof.
+        shown = report is not None and not (self.notice.tells_of_error or self._ours)
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)
@@ -319,7 +318,7 @@ class ExportPage(Page):
         run, last = self._session.state.run, self._session.state.export
         kept: tuple[ExportReport, ...] = ()
         with suppress(UserError):  # that it is damaged is told where the run is opened
-            if run is not None and not self._session.runs.reading:  # else they come when they are read
+            if run is not None and not self._session.shown.reading:  # else they come when they are read
                 kept = RunFolder(run).export_reports
         known = [*([last] if last is not None else []), *reversed(kept)]
         self._askable = tuple(report for report in known if report.accepted and report.settings.format == AS_IT_IS.format)
@@ -416,32 +415,36 @@ class ExportPage(Page):
         self.trying.stop()
 
     def _began(self, what: str) -> None:
-        if what not in (EVALUATING, ASKING):
+        if self._ours:
             self.notice.clear()
-            self._part = ""
             self.progress.begin(tr(what))
         self.refresh()
 
     def _progressed(self, done: int, total: int | None) -> None:
-        before, news = self._part, self._session.runs.news
-        self._part = news[0]
-        if self._part:  # with its figures of the same moment: those of the part before would fill its bar
-            _, done, total = news
-        if self._part and self._part != before:
-            self.progress.part(self._part)
+        if not self._ours:
+            return
+        news = self._session.runs.news
+        if news[0]:  # with its figures of the same moment: those of the part before would fill its bar
+            part, done, total = news
+            self.progress.part(part)
         if done or total:
             self.progress.advance(done, total)
 
+    @property
+    def _ours(self) -> bool:
+        """Whether what is under way is shown here."""
+        return self._session.runs.exporting is not None
+
     def _failed(self, error: BaseException) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.fail(error)
 
     def _warned(self, text: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(text, "warn")
 
     def _given_up(self, kept: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(kept)
 
     def _over(self) -> None:

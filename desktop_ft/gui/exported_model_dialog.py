@@ -28,7 +28,6 @@ from desktop_ft.jobs.exported_file import FileCard
 
 _SIZE = (820, 600)
 _READING, _JUDGING = marked("Opening the file"), marked("Judging the file")
-_GOING_ON = marked("Takes the run's recipe, and starts from what it has learned.")
 _NO_RUN = marked("It comes from none of your runs: it was trained elsewhere, or its run is gone. It answers all the same.")
 
 _MISTAKES = (
@@ -65,7 +64,9 @@ class ExportedModelDialog(QDialog):
         self.facts = Facts()
         self.whence = label(role="muted", wrap=True)
         self.show_run = button(tr("Show its run"), self._show_run)
-        self.go_on = button(tr("Train on from its run"), self._go_on)
+        self.go_on = button(
+            tr("Train on from its run"), self._go_on, tip=tr("Takes the run's recipe, and starts from what it has learned.")
+        )
         self.trying = TryIt(session, self._answering, tr("The file is not open."))
         self.judge = button(tr("Choose a folder…"), self._choose)
         self.verdict = label(role="heading", wrap=True)
@@ -182,7 +183,7 @@ class ExportedModelDialog(QDialog):
     def _show_run(self) -> None:
         if self._run is not None:
             try:
-                self._session.runs.open(self._run)
+                self._session.shown.open(self._run)
             except UserError as error:
                 self.notice.fail(error)
             else:
@@ -207,9 +208,9 @@ class ExportedModelDialog(QDialog):
     def _enable(self) -> None:
         known = self._card is not None and self._task is None
         self.judge.setEnabled(known)
-        for way, tip in ((self.show_run, ""), (self.go_on, tr(_GOING_ON))):
+        for way in (self.show_run, self.go_on):
             way.setVisible(self._run is not None)
-            enable_or_say(way, self._session.obstacle, tip)
+            enable_or_say(way, self._session.obstacle)
             way.setEnabled(known and way.isEnabled())
         for thing in (self.verdict, self.confusion, self.mistakes):
             thing.setVisible(bool(self.verdict.text()))
@@ -288,7 +289,7 @@ def _facts(card: FileCard) -> list[tuple[str, str]]:
         recipe = card.recipe
         facts += [
             (tr("Photos"), recipe.dataset.folder),
-            (tr("What learned"), recipe.freeze.preset),
+            (tr("What learned"), " → ".join(plan.words for plan in recipe.plans)),
             (tr("Epochs"), str(recipe.optimisation.epochs)),
             (tr("Learning rate"), words.rate(recipe.optimisation.lr)),
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,23 +9,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import GAP, Notice, button
-from desktop_ft.gui.worker import Report
+from desktop_ft.gui.widgets import GAP, Notice, button, enable_or_say
 
 if TYPE_CHECKING:
     from desktop_ft.jobs.run_list import BrokenOff
 
 
 class InterruptedRun(QWidget):
-    """A line with the ways on; hidden until a run fails or `look` finds one, and gone once a way is taken, a run begins, or the
-    run's folder is gone; `gone` tells that where it did not go from here.
-    """
+    """A line with the ways on, hidden while none is offered; `gone` tells that the run's folder is not there any more."""
 
     gone = Signal(object)
 
@@ -54,40 +48,15 @@ class InterruptedRun(QWidget):
         for way in (self.go_on, self.keep, self.discard, self.later):
             layout.addWidget(way)
         self.hide()
-        session.training.started.connect(self._began)
-        session.training.ended.connect(self._ended)
-        session.runs.trashed.connect(self._trashed)
+        session.broken_off.changed.connect(self._show)
         for signal in session.can_open_changed:
             signal.connect(self._enable)
 
-    def look(self) -> None:
-        """Find out in the background whether the last run was interrupted, and offer what can be done."""
-
-        def last() -> BrokenOff | None:
-            return jobs.run_list.interrupted()
-
-        self._find(last)
-
-    def _began(self) -> None:
-        self.hide()
-        if self._session.settings.left_interrupted == str(self._session.training.run):
-            self._session.settings.left_interrupted = ""  # it was taken up after all
-
-    def _ended(self, fault: BaseException | None) -> None:
-        run, end = self._session.training.run, self._session.training.end
-        if run is not None and end is not None and end.status is RunStatus.FAILED:
-            self._find(lambda: jobs.run_list.broken_off(run))
-
-    def _find(self, find: Callable[[], BrokenOff | None]) -> None:
-        def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
-            return find()
-
-        self._session.worker.run(work, finished=self._offer, failed=lambda error: None)  # the page Runs tells of it
-
-    def _offer(self, found: BrokenOff | None) -> None:
-        if found is None or self._session.training.running or self._session.settings.left_interrupted == str(found.run):
+    def _show(self) -> None:
+        self._found = found = self._session.broken_off.offered
+        self.setVisible(found is not None)
+        if found is None:
             return
-        self._found = found
         name = words.printable(found.run.name)
         said = tr("The run {name} failed at {place}.", name=name, place=found.place)
         if not found.failed:
@@ -98,20 +67,19 @@ class InterruptedRun(QWidget):
             said += " " + tr("It is saved up to {place}; what came after that is done again.", place=found.saved)
         self.notice.say(said, "warn")
         self._enable()
-        self.show()
 
     def _enable(self) -> None:
         """As on the page Runs: nothing of it while something else is under way, such as a look at the project's pictures."""
-        free = self._session.can_open
+        obstacle, has_best = self._session.obstacle, self._found is not None and self._found.has_best
         for way in (self.go_on, self.discard):
-            way.setEnabled(free)
-        self.keep.setEnabled(free and self._found is not None and self._found.has_best)
+            enable_or_say(way, obstacle)
+        enable_or_say(self.keep, obstacle or ("" if has_best else tr("No epoch of it was judged and saved.")))
 
     def _go_on(self) -> None:
-        self._do(self._session.runs.resume)
+        self._do(self._session.starting.resume)
 
     def _keep(self) -> None:
-        self._do(self._session.runs.keep_best)
+        self._do(self._session.starting.keep_best)
 
     def _do(self, verb: Callable[[Path], object]) -> None:
         if self._found is None or self._has_gone(self._found.run):
@@ -122,15 +90,11 @@ class InterruptedRun(QWidget):
         except UserError as error:
             self.notice.fail(error)
 
-    def _trashed(self, run: Path) -> None:
-        if self._found is not None and self._found.run == run:
-            self.hide()
-
     def _has_gone(self, run: Path) -> bool:
         """Whether somebody took the folder away meanwhile: there is nothing to choose any more."""
         if run.is_dir():
             return False
-        self.hide()
+        self._session.broken_off.drop(run)
         what = tr("The run {name} is not there any more.", name=words.printable(run.name))
         self.gone.emit(UserError(what, tr("Look for its folder where it was moved to, and add it on the page Runs.")))
         return True
@@ -144,5 +108,4 @@ class InterruptedRun(QWidget):
 
     def _later(self) -> None:
         if self._found is not None:
-            self._session.settings.left_interrupted = str(self._found.run)
-        self.hide()
+            self._session.broken_off.leave(self._found.run)

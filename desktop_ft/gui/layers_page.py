@@ -125,7 +125,7 @@ class LayersPage(Page):
         self.body.addWidget(self.panel, 1)
         self.replan = button(
             tr("Use in the run"),
-            session.runs.replan,
+            session.replanning.replan,
             primary=True,
             tip=tr("Let the run under way go on with these layers, from its next epoch on."),
         )
@@ -136,8 +136,8 @@ class LayersPage(Page):
         session.state.recipe_changed.connect(self.refresh)
         session.state.tree_changed.connect(self._new_tree)
         session.networks.tree_failed.connect(self._failed)
-        session.runs.replanned.connect(self._replanned)
-        session.runs.replan_failed.connect(self._not_replanned)
+        session.replanning.replanned.connect(self._replanned)
+        session.replanning.failed.connect(self._not_replanned)
         for signal in (session.training.started, session.training.updated, session.training.ended):
             signal.connect(self._show_replan)
         self._new_tree()
@@ -327,7 +327,7 @@ class LayersPage(Page):
         self.share.setText(" · ".join(parts))
 
     def _show_replan(self) -> None:
-        self.replan.setVisible(self._session.runs.can_replan)
+        self.replan.setVisible(self._session.replanning.can_replan)
 
     def _replanned(self, change: Change, training: bool) -> None:
         self._show_replan()

@@ -262,10 +262,7 @@ class StepPanel(QWidget):
             self.notice.fail(fault)
         else:
             self.notice.clear()
-        if mine and self.progress.isHidden():
-            self.progress.begin(self.step.title)
-        if not mine:
-            self.progress.end()
+        self.progress.follow(self.step.title if mine else "")
         self.draw()
 
     def draw(self) -> None:

@@ -44,6 +44,7 @@ from desktop_ft.gui.strip import Strip
 from desktop_ft.gui.widgets import MARGIN, Notice, Page
 from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
+from desktop_ft.runs.queue import Waiting
 
 if TYPE_CHECKING:
     from desktop_ft.gui.train_page import TrainPage
@@ -284,7 +285,7 @@ class MainWindow(QMainWindow):
     def begin_with(self, given: Path | None) -> None:
         """Open `given`, or what was open last, as soon as there is a page that can say what became of it."""
         self.begun.connect(lambda: self.commands.open_first(given))
-        self.begun.connect(self.interrupted.look)
+        self.begun.connect(self.session.broken_off.look)
         if given is None:
             self.begun.connect(self.other_project.look)
 
@@ -350,11 +351,12 @@ class MainWindow(QMainWindow):
         self.commands.wait_asked.connect(self._add_to_queue)
         self.commands.queue_asked.connect(self._show_queue)
         session.queue.failed.connect(self.notice.fail)
+        session.queue.follows.connect(self._say_what_follows)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
-        session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
+        session.shown.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
         session.opening.moved.connect(self._remember_opened)
         session.autosave.failed.connect(self.notice.fail)
         session.kept_findings.failed.connect(self.notice.fail)
@@ -444,6 +446,16 @@ class MainWindow(QMainWindow):
         from desktop_ft.gui.queue_dialog import show_queue
 
         show_queue(self.session, self)
+
+    def _say_what_follows(self, waiting: Waiting) -> None:
+        self.notice.say_until(
+            self.session.queue.paused,
+            tr(
+                "Where a run is ended, the queue goes on by itself, now with '{name}'. To have it begin no other, choose Queue… "
+                "in the menu Run, and press Pause the queue.",
+                name=waiting.name,
+            ),
+        )
 
     def _ask_rate(self) -> None:
         if (train := self._train()) is not None:

@@ -33,8 +33,8 @@ class Offer(QWidget):
         layout.addWidget(self.button)
         self.hide()
 
-    def consider(self, paths: Sequence[Path], classes: Sequence[str]) -> None:
-        """Offer to evaluate on what was dropped, where it is one folder or .zip that fits."""
+    def consider(self, paths: Sequence[Path], classes: Sequence[str]) -> bool:
+        """Offer to evaluate on what was dropped, where it is one folder or .zip that fits; whether it does."""
         fits = len(paths) == 1 and no_photo(paths[0]) is None and _has_class_folders(paths[0], classes)
         self._folder = paths[0] if fits else None
         self.setVisible(fits)
@@ -44,6 +44,7 @@ class Offer(QWidget):
             if fits and not _is_zip(paths[0])
             else tr("{name}: if its folders say what the photos are, the model can be judged on it.", name=name)
         )
+        return fits
 
     def _take(self) -> None:
         folder, self._folder = self._folder, None

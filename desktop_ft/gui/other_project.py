@@ -8,7 +8,7 @@ from desktop_ft.gui import words
 from desktop_ft.gui.autosave import KeptProject
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import GAP, Notice, button
+from desktop_ft.gui.widgets import GAP, Notice, button, enable_or_say
 
 
 class OtherProject(QWidget):
@@ -47,7 +47,7 @@ class OtherProject(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        self.open.setEnabled(self._session.can_open)
+        enable_or_say(self.open, self._session.obstacle)
 
     def _open(self) -> None:
         try:

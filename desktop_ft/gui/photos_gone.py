@@ -30,7 +30,7 @@ class PhotosGone(QWidget):
         super().__init__()
         self._walls = tuple(walls)
         self._looked_at: tuple[Path, ...] = ()
-        self._root = Path()
+        self._root, self._told = Path(), False
         self._newest = Newest(worker, self._know, lambda error: None, self)  # what nobody knows is not told
         self.notice = Notice()
         self.again = button(tr("Look again"), self.look, tip=tr("Look whether the photos are there now."))
@@ -55,6 +55,7 @@ class PhotosGone(QWidget):
         looked_at = tuple(root / path for path in paths[::step]) if root is not None else ()
         if looked_at != self._looked_at:
             self._root, self._looked_at = root or Path(), looked_at
+            self._told = False
             self.hide()
         self.look()
 
@@ -79,11 +80,11 @@ class PhotosGone(QWidget):
             self.look()
 
     def _know(self, gone: bool) -> None:
-        if not gone and not self.isHidden():
+        if not gone and self._told:
             for wall in self._walls:
                 wall.thumbs.try_again()
                 wall.viewport().update()
-        if gone and self.isHidden():
+        if gone and not self._told:
             folder = words.printable(str(self._root))
             self.notice.say(
                 tr(
@@ -93,4 +94,5 @@ class PhotosGone(QWidget):
                 ),
                 "warn",
             )
+        self._told = gone
         self.setVisible(gone)

@@ -12,7 +12,7 @@ from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.core.recipe import Recipe
-from desktop_ft.gui.run_work import RunWork
+from desktop_ft.gui.starting import Starting
 from desktop_ft.gui.training_job import Training
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.queue import Queue, Waiting
@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 class QueueWork(QObject):
     """Works at the queue when it is asked to: whenever no run is under way, the next begins.
 
+    `follows` tells what that is, of what waits, where a person lets a run end; `paused`, that by itself nothing begins any more.
+
     Attributes:
         working: whether it goes on by itself.
         now: what of the queue is under way here. last: the folder of the run that was begun from it last.
     """
 
     changed = Signal()
+    follows = Signal(object)
+    paused = Signal()
     failed = Signal(object)
 
-    def __init__(self, runs: RunWork, training: Training, plugins: Plugins) -> None:
-        super().__init__(runs)
-        self._runs = runs
+    def __init__(self, starting: Starting, training: Training, plugins: Plugins) -> None:
+        super().__init__(training)
+        self._starting = starting
         self._training = training
         self._plugins = plugins
         self._queue = Queue()
@@ -42,6 +46,7 @@ class QueueWork(QObject):
         self.working = False
         self.now: QueuedRun | None = None
         self.last: Path | None = None
+        training.asked_to_end.connect(self._tell_what_follows)
         training.ended.connect(self._ended)
 
     def entries(self) -> tuple[Waiting, ...]:
@@ -93,6 +98,7 @@ class QueueWork(QObject):
         self.working = False
         if self.now is None:
             self._holding.close()
+        self.paused.emit()
         self.changed.emit()
 
     def _hold(self) -> None:
@@ -103,10 +109,10 @@ class QueueWork(QObject):
         """Begin the next run, unless one is under way or nothing waits any more."""
         if self.working and not self._training.running:
             try:
-                self.now = jobs.queueing.next_run(self._queue, self._plugins, self._runs.verbs)
+                self.now = jobs.queueing.next_run(self._queue, self._plugins, self._starting.verbs)
                 if self.now is not None:
                     self.last = self.now.path
-                    self._runs.begin(self.now.recipe, self.now.path, self.now.fit)
+                    self._starting.begin(self.now.recipe, self.now.path, self.now.fit)
             except UserError as error:
                 if self.now is not None:
                     self._queue.mark(self.now.number)  # it was not begun: nothing has broken off
@@ -115,6 +121,12 @@ class QueueWork(QObject):
             if self.now is None:
                 self.pause()
         self.changed.emit()
+
+    def _tell_what_follows(self) -> None:
+        if self.working:
+            with contextlib.suppress(UserError):  # that it is damaged is told when the next is to begin
+                if (following := self._queue.after(self.now.number if self.now is not None else None)) is not None:
+                    self.follows.emit(following)
 
     def _ended(self, fault: BaseException | None) -> None:
         queued, self.now = self.now, None

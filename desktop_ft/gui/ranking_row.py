@@ -23,7 +23,6 @@ class RankingRow(QWidget):
         self.ask = explained(button(tr("Compare on my pictures"), self._inquiry.ask), "model.compare")
         self.words = label(role="muted", wrap=True)
         self.progress = Progress(tr("steps"))
-        self._part = ""
         self.progress.cancelled.connect(self._inquiry.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -38,11 +37,7 @@ class RankingRow(QWidget):
         """Show what is known, and what can be done now."""
         told, blocker = self._inquiry.told, self._session.blocker()
         self.ask.setEnabled(self._inquiry.can_ask)
-        if not self._inquiry.running:
-            self.progress.end()
-        elif self.progress.isHidden():
-            self._part = tr("Asking the networks")
-            self.progress.begin(self._part)
+        self.progress.follow(tr("Asking the networks") if self._inquiry.running else "")
         self.ask.setToolTip(tr("Networks cannot be compared yet: {reason}", reason=blocker.reason) if blocker else tr(_TIP))
         said = self._inquiry.fault
         if told is not None:
@@ -53,7 +48,5 @@ class RankingRow(QWidget):
         self.setVisible(bool(said) or self._inquiry.running)
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
-        if what != self._part:
-            self._part = what
-            self.progress.part(what)
+        self.progress.part(what)
         self.progress.advance(done, total)

@@ -80,11 +80,12 @@ class ResultsPage(Page):
         runs.ended.connect(self._over)
         state.run_changed.connect(self._new_run)
         state.evaluation_changed.connect(self._draw)
-        runs.threshold_kept.connect(self._threshold_kept)
-        runs.threshold_failed.connect(self._threshold_failed)
-        runs.threshold_warned.connect(self._threshold_warned)
+        session.thresholds.kept.connect(self._threshold_kept)
+        session.thresholds.failed.connect(self._threshold_failed)
+        session.thresholds.warned.connect(self._threshold_warned)
         session.training.started.connect(self._draw)
         session.training.ended.connect(self._draw)
+        session.broken_off.changed.connect(self._draw)
         self._draw()
 
     def shut_down(self) -> None:
@@ -99,7 +100,7 @@ class ResultsPage(Page):
     def take_drop(self, paths: tuple[Path, ...]) -> bool:
         """Photos and folders dropped here are asked about, once a run is open; runs and recipes are opened as ever."""
         state, runs = self._session.state, self._session.runs
-        if runs.reading:
+        if self._session.shown.reading:
             self.notice.say(tr("The results are being read. Wait for them, then drop it again."), "warn")
             return True
         if state.run is None or state.evaluation is None or any(is_to_open(path) for path in paths):
@@ -110,8 +111,8 @@ class ResultsPage(Page):
             return True
         self.tabs.setCurrentWidget(self.try_tab)
         self.trying.notice.clear()  # it was about what was dropped before
-        self.offer.consider(paths, state.evaluation.classes)
-        if paths[0].suffix.lower() != ".zip" or self.offer.isHidden():
+        fits = self.offer.consider(paths, state.evaluation.classes)
+        if paths[0].suffix.lower() != ".zip" or not fits:
             self.trying.try_on(paths)  # of what is no photo it says what it is
         return True
 
@@ -171,9 +172,10 @@ class ResultsPage(Page):
         unfinished = run is not None and (
             training.history.ended is None or training.history.ended.status is not RunStatus.COMPLETED
         )
-        reading = self._session.runs.reading
+        reading = self._session.shown.reading
         free = not (training.running or self._session.runs.busy or reading)
-        self.resume.setVisible(bool(unfinished) and training.run == run and free)
+        offered = self._session.broken_off.offered  # at the top of the window, with the same way on
+        self.resume.setVisible(bool(unfinished) and training.run == run and free and (offered is None or offered.run != run))
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
         self.own.setVisible(state.judged is not None)
@@ -253,7 +255,7 @@ class ResultsPage(Page):
 
     def _keep_threshold(self, threshold: Threshold | None) -> None:
         if self._session.state.run is not None:
-            self._session.runs.keep_threshold(self._session.state.run, threshold)
+            self._session.thresholds.keep(self._session.state.run, threshold)
 
     def _threshold_kept(self, run: Path) -> None:
         evaluation = self._session.state.evaluation
@@ -365,7 +367,7 @@ class ResultsPage(Page):
         """Show the results of the run in `folder`."""
         self.notice.clear()
         try:
-            self._session.runs.open(folder)
+            self._session.shown.open(folder)
         except UserError as error:
             self.notice.fail(error)
 
@@ -393,7 +395,7 @@ class ResultsPage(Page):
         if run is None:
             return
         try:
-            self._session.runs.resume(run)
+            self._session.starting.resume(run)
         except UserError as error:
             self.notice.fail(error)
             return
@@ -405,21 +407,26 @@ class ResultsPage(Page):
         self.trying.show_model()
 
     def _began(self, what: str) -> None:
-        if what == EVALUATING:
+        if self._ours:
             self.notice.clear()
             self.progress.begin(tr(what))
         self._draw()
 
+    @property
+    def _ours(self) -> bool:
+        """Whether what is under way is shown here."""
+        return self._session.runs.busy == EVALUATING
+
     def _failed(self, error: BaseException) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.fail(error)
 
     def _warned(self, text: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(text, "warn")
 
     def _given_up(self, kept: str) -> None:
-        if not self.progress.isHidden():
+        if self._ours:
             self.notice.say(kept)
 
     def _over(self) -> None:

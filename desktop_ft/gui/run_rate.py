@@ -36,32 +36,32 @@ class RunRate(QWidget):
         column.addLayout(row(caption, self.rate))
         column.addLayout(row(self.use, self.told))
         self.rate.valueChanged.connect(self.refresh)
-        runs, training = session.runs, session.training
-        runs.replanned.connect(self._replanned)
-        runs.replan_failed.connect(self._not_replanned)
+        replanning, training = session.replanning, session.training
+        replanning.replanned.connect(self._replanned)
+        replanning.failed.connect(self._not_replanned)
         for signal in (training.started, training.updated, training.ended):
             signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the rate that the run has, unless another one is being typed, and whether it can be changed."""
-        runs = self._session.runs
-        course = runs.course
+        replanning = self._session.replanning
+        course = replanning.course
         now = course.lr if course is not None else self._session.state.recipe.optimisation.lr
         if now != self._shown:
             self._shown = now
             self.rate.setValue(now)
-        self.rate.setEnabled(runs.can_change)
-        self.use.setEnabled(runs.can_change and course is not None and self.rate.number != course.lr)
+        self.rate.setEnabled(replanning.can_change)
+        self.use.setEnabled(replanning.can_change and course is not None and self.rate.number != course.lr)
         if course is None:
             self.told.setText(tr("once it trains"))
-        elif runs.can_change:
+        elif replanning.can_change:
             self.told.setText(tr("from the next epoch on"))
         else:
             self.told.setText(tr("not any more: no epoch is left to begin"))
 
     def _use(self) -> None:
-        self._session.runs.change(Change(lr=self.rate.number))
+        self._session.replanning.change(Change(lr=self.rate.number))
 
     def _replanned(self, change: Change, training: bool) -> None:
         self.refresh()

@@ -39,7 +39,7 @@ from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
-from desktop_ft.gui.widgets import Empty, Notice, Page, button, filling, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, enable_or_say, filling, label, letters_width, row, splitter
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.evaluating import write_report
@@ -51,6 +51,8 @@ _DAMAGED = "damaged"
 _RUNNING = "running"
 _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
 """Of the runs that are compared: at least 3 to 1 against the ground of both themes."""
+_PADDING = 12
+"""Of a title, in pixels."""
 _MOST_COMPARED = 3 * len(_COLOURS)
 """Of more than so many nobody tells the curves apart, and each is read in full."""
 
@@ -78,7 +80,7 @@ def _accuracy_tip(run: RunSummary) -> str:
 
 COLUMNS = (
     Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_where, width=12),
-    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), width=13),
+    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), width=10),
     Column(title=marked("Network"), text=lambda run: run.backbone, width=15),
     Column(title=marked("Learns"), text=lambda run: run.preset, width=9, help=marked("Which layers learn: the freeze plan.")),
     Column(
@@ -86,6 +88,7 @@ COLUMNS = (
         text=lambda run: words.state(run.status),
         tip=lambda run: tr_n("{n:,} epoch", "{n:,} epochs", n=run.epochs),
         width=10,
+        among=tuple(words.STATES.values()),
     ),
     Column(
         title=marked("Accuracy"),
@@ -97,9 +100,7 @@ COLUMNS = (
         width=9,
         help=marked("Of the best epoch, on the validation pictures."),
     ),
-    Column(
-        title=marked("Tags"), text=lambda run: run.tags, width=9, help=marked("Your own words for it: write them on the right.")
-    ),
+    Column(title=marked("Tags"), text=lambda run: run.tags, help=marked("Your own words for it: write them on the right.")),
     Column(title=marked("Note"), text=lambda run: run.note),
 )
 _NOTE = len(COLUMNS) - 1
@@ -143,7 +144,7 @@ class RunsPage(Page):
         self.runs.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.runs.setColumnHidden(_NOTE, True)  # found by the filter, and written on the right
         self.runs.sortByColumn(0, Qt.SortOrder.DescendingOrder)
-        self.search.textChanged.connect(self.runs.proxy.setFilterFixedString)
+        self.search.textChanged.connect(self._filter)
         self.runs.selectionModel().selectionChanged.connect(self._selected)
         self.runs.activated.connect(self._open)
         self.empty = Empty(
@@ -151,12 +152,18 @@ class RunsPage(Page):
             tr("Runs are listed here, with their curves, recipes and results. One of yours from elsewhere can be added."),
             button(tr("Add a run…"), self._add),
         )
+        self.none_fits = Empty(
+            tr("No run fits the filter"),
+            tr("It looks for what is typed in every column, and in the notes."),
+            button(tr("Clear the filter"), self.search.clear),
+        )
+        self.none_fits.hide()
         self.body.addWidget(self.notice)
-        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(2, 1))
+        self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(9, 4))
         self.body.addWidget(filling(self.empty, self.contents), 1)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
-        for signal in (session.opening.began, session.opening.ended, session.runs.began, session.runs.ended):
+        for signal in (*session.can_open_changed, session.broken_off.changed):
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
         self.contents.hide()
@@ -209,8 +216,8 @@ class RunsPage(Page):
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row(self.search, self.add))
-        layout.addWidget(self.runs, 1)
-        layout.addLayout(row(self.open, self.resume, self.repeat, self.again, None))
+        layout.addWidget(filling(self.runs, self.none_fits), 1)
+        layout.addLayout(row(self.open, self.repeat, self.again, self.resume, None))
         layout.addLayout(row(self.report, self.command, self.folder, self.trash, None))
         return left
 
@@ -222,6 +229,10 @@ class RunsPage(Page):
         self.differences.setAccessibleName(tr("Differences between the recipes"))
         self.differences.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.differences.setTabKeyNavigation(False)
+        self.differences.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        columns = self.differences.horizontalHeader()
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)  # each has its share, and never less than its title needs
+        columns.setMinimumSectionSize(letters_width(self, COLUMNS[0].width) + _PADDING)
         self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.same = label(role="muted", wrap=True)
         self.some = label(role="muted", wrap=True)
@@ -252,10 +263,20 @@ class RunsPage(Page):
         self.runs.rows.set_rows(found)
         self.empty.setVisible(not found)
         self.contents.setVisible(bool(found))
+        self._say_where_none_fits()
         wanted = chosen or {run.path for run in found[:1]}
         self.runs.choose(lambda run: run.path in wanted)
         if not self.selected:
             self._selected()  # what was selected went with the old rows, of which no signal tells
+
+    def _filter(self) -> None:
+        self.runs.proxy.setFilterFixedString(self.search.text())
+        self._say_where_none_fits()
+
+    def _say_where_none_fits(self) -> None:
+        fits = self.runs.proxy.rowCount() > 0
+        self.runs.setVisible(fits)
+        self.none_fits.setVisible(not fits)
 
     def _selected(self) -> None:
         self._enable()
@@ -275,18 +296,22 @@ class RunsPage(Page):
     def _enable(self) -> None:
         if self.puts_off(self._enable):
             return
-        runs, session = self.selected, self._session
-        one = runs[0] if len(runs) == 1 else None
-        whole = one is not None and one.status != _DAMAGED
-        free = session.can_open
-        self.open.setEnabled(one is not None and free)  # it says what is damaged, and shows the rest
+        runs, busy = self.selected, self._session.obstacle
+        states = {run.status for run in runs}
+        not_one = "" if len(runs) == 1 else tr("Select one run.")
+        damaged = not_one or (tr("It is damaged: Open says what is.") if _DAMAGED in states else "")
+        trained = tr("It is being trained.") if _RUNNING in states else ""
+        complete = tr("It is complete: there is nothing to go on with.") if RunStatus.COMPLETED in states else ""
+        enable_or_say(self.open, not_one or busy)  # it says what is damaged, and shows the rest
         for way in (self.again, self.repeat):
-            way.setEnabled(whole and free)
+            enable_or_say(way, damaged or busy)
         for way in (self.command, self.report):
-            way.setEnabled(whole)
-        self.folder.setEnabled(one is not None)
-        self.resume.setEnabled(whole and free and one is not None and one.status not in (RunStatus.COMPLETED, _RUNNING))
-        self.trash.setEnabled(bool(runs) and free and all(run.status != _RUNNING for run in runs))
+            enable_or_say(way, damaged)
+        enable_or_say(self.folder, not_one)
+        enable_or_say(self.resume, damaged or complete or busy or trained)
+        offered = self._session.broken_off.offered  # at the top of the window, with the same way on
+        self.resume.setVisible(offered is None or [run.path for run in runs] != [str(offered.run)])
+        enable_or_say(self.trash, busy or trained or ("" if runs else tr("Select a run.")))
 
     def _show_compared(self, compared: tuple[_Compared, ...]) -> None:
         self._compared = compared
@@ -327,20 +352,21 @@ class RunsPage(Page):
             header.setToolTip(name)  # as it stands in the recipe
             self.differences.setVerticalHeaderItem(line, header)
             for place, value in enumerate(values):
-                self.differences.setItem(line, place, QTableWidgetItem(words.printable(str(value))))
-        self.differences.resizeColumnsToContents()
+                cell = QTableWidgetItem(words.printable(str(value)))
+                cell.setToolTip(cell.text())
+                self.differences.setItem(line, place, cell)
 
     def _open(self) -> None:
-        self._on_one(self.open, self._session.runs.open, "results")
+        self._on_one(self.open, self._session.shown.open, "results")
 
     def _resume(self) -> None:
-        self._on_one(self.resume, self._session.runs.resume, "train")
+        self._on_one(self.resume, self._session.starting.resume, "train")
 
     def _use_recipe(self) -> None:
         self._on_one(self.again, lambda run: self._session.opening.take_recipe(RunFolder.open(run).recipe), "data")
 
     def _run_again(self) -> None:
-        self._on_one(self.repeat, lambda run: self._session.runs.start(RunFolder.open(run).recipe, None), "train")
+        self._on_one(self.repeat, lambda run: self._session.starting.start(RunFolder.open(run).recipe, None), "train")
 
     def _report(self) -> None:
         self.notice.clear()

@@ -11,6 +11,7 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
 from desktop_ft.gui.autosave import Autosave
+from desktop_ft.gui.broken_off_runs import BrokenOffRuns
 from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.computing import Computing
 from desktop_ft.gui.faults import Faults
@@ -24,10 +25,14 @@ from desktop_ft.gui.own_weights import OwnWeights
 from desktop_ft.gui.plugin_work import PluginWork
 from desktop_ft.gui.queue_work import QueueWork
 from desktop_ft.gui.readiness import UNDER_WAY, Blocker, blocker, blockers
+from desktop_ft.gui.replanning import Replanning
 from desktop_ft.gui.run_work import RunWork
 from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.shown_run import ShownRun
+from desktop_ft.gui.starting import Starting
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.thresholds import Thresholds
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Worker
 from desktop_ft.plugin_manager import Plugins
@@ -47,7 +52,12 @@ class Session:
     networks: Networks
     own_weights: OwnWeights
     training: Training
+    starting: Starting
+    replanning: Replanning
+    shown: ShownRun
     runs: RunWork
+    thresholds: Thresholds
+    broken_off: BrokenOffRuns
     queue: QueueWork
     comparing: CompareWork
     forecast: Inquiry[Forecast]
@@ -152,8 +162,13 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         return _under_way(opening, training, runs)
 
     opening = Opening(state, worker, plugins, under_way)
-    runs = RunWork(state, worker, plugins, training, under_way, lambda: settings.isolate)
-    opening.moved.connect(runs.leave_others)
+    replanning = Replanning(state, worker, plugins, training)
+    starting = Starting(plugins, training, replanning, lambda: settings.isolate)
+    shown = ShownRun(state, worker, training, under_way)
+    runs = RunWork(state, worker, plugins, shown)
+    broken_off = BrokenOffRuns(worker, training, settings)
+    runs.trashed.connect(broken_off.drop)
+    opening.moved.connect(shown.leave_others)
     training.started.connect(state.used)
 
     own_weights = OwnWeights(worker)
@@ -189,7 +204,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         _whatever_network,
         alone,
     )
-    networks, comparing = Networks(state, worker, plugins), CompareWork(runs, training, worker, plugins)
+    networks, comparing = Networks(state, worker, plugins), CompareWork(starting, training, worker, plugins)
     lesson = LessonWork(worker, training, plugins, lambda: not (opening.running or computing.now))
     computing.watch(lambda: training.running, training.started, training.ended)
     computing.watch(lambda: runs.busy, runs.began, runs.ended)
@@ -215,8 +230,13 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         networks=networks,
         own_weights=own_weights,
         training=training,
+        starting=starting,
+        replanning=replanning,
+        shown=shown,
         runs=runs,
-        queue=QueueWork(runs, training, plugins),
+        thresholds=Thresholds(worker, plugins),
+        broken_off=broken_off,
+        queue=QueueWork(starting, training, plugins),
         comparing=comparing,
         forecast=forecast,
         advice=advice,

@@ -27,6 +27,8 @@ ROW_ROLE = SORT_ROLE + 1
 BAR_ROLE = SORT_ROLE + 2
 WARN_ROLE = SORT_ROLE + 3
 _Index = QModelIndex | QPersistentModelIndex
+_PADDING = 22
+"""Of a cell, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Column:
         warn: whether the bar has the colour of a warning.
         number: whether it stands on the right.
         width: in average characters; 0 takes what is left.
+        among: all words that it can show, in English, where these are few: none of them is cut, in whatever language.
     """
 
     title: str
@@ -52,6 +55,7 @@ class Column:
     warn: Callable[[Any], bool] | None = None
     number: bool = False
     width: int = 0
+    among: tuple[str, ...] = ()
     help: str = ""
 
 
@@ -207,10 +211,14 @@ class Table(QTableView):
         header = self.horizontalHeader()
         for number, column in enumerate(columns):
             if column.width:
-                title = self.fontMetrics().horizontalAdvance(tr(column.title)) + letters_width(self, 1)
-                self.setColumnWidth(number, max(letters_width(self, column.width), title) + 22)
+                title = self._width_of(column.title) + letters_width(self, 1)  # beside it stands how it is sorted
+                asked = letters_width(self, column.width)
+                self.setColumnWidth(number, max(asked, title, *map(self._width_of, column.among)) + _PADDING)
             else:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
+
+    def _width_of(self, word: str) -> int:
+        return self.fontMetrics().horizontalAdvance(tr(word))
 
     def keep(self, wanted: Callable[[Any], bool]) -> None:
         """Show the rows that are `wanted`, and no others."""

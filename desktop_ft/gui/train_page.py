@@ -222,7 +222,7 @@ class TrainPage(Page):
             self.notice.fail(UserError(what, tr("Choose the output folder with the button beside it.")))
             return
         try:
-            self._session.runs.start(self._session.state.recipe, Path(text) if text else None)
+            self._session.starting.start(self._session.state.recipe, Path(text) if text else None)
         except UserError as error:
             self.notice.fail(error)
 
@@ -321,7 +321,7 @@ class TrainPage(Page):
             self.notice.say(" ".join(filter(None, (tr("{what}.", what=ending), kept, self._left_the_queue()))), "")
         elif not training.judged:
             self.notice.say(tr("Training is complete, its evaluation is not. Evaluate the run on the page Results."), "warn")
-        elif self._session.runs.keeps_another_shown:
+        elif self._session.shown.keeps_another_shown:
             self.notice.say(tr("Training is complete. The button See results leads to its results."), "good")
         else:
             self.notice.say(tr("Training is complete. The results are on the page Results."), "good")

@@ -23,6 +23,7 @@ Emit = Callable[[TrainEvent], None]
 Phase = tuple[str, int, int | None]
 PhaseProgress = Callable[[str, int, int | None], None]
 Fit = Callable[[Emit, RunControl, PhaseProgress], RunEnded]
+SoFar = Callable[[], MetricHistory]
 
 DRAW_EVERY_MS, DRAW_AT_LEAST_MS = 50, 1000
 DRAW_SHARE = 40
@@ -32,20 +33,26 @@ _AT_ONCE, _TAKES_S = 200, 0.02
 _GIVES_WAY_S = 0.1
 """How long a run waits at most while the window draws it."""
 GETTING_READY: Phase = (marked("Getting ready"), 0, None)
+READING: Phase = (marked("Reading the run"), 0, None)
 
 
 class TrainingJob(QObject):
-    """Runs `fit` in the thread it was moved to. Whatever happens in there, exactly one RunEnded is the last event."""
+    """Runs `fit` in the thread it was moved to. Whatever happens in there, exactly one RunEnded is the last event.
+
+    Args:
+        so_far: reads the curves that `fit` goes on with, which takes a while where the run took days; None: it begins anew.
+    """
 
     ended = Signal()
 
-    def __init__(self, fit: Fit, control: RunControl) -> None:
+    def __init__(self, fit: Fit, control: RunControl, so_far: SoFar | None = None) -> None:
         super().__init__()
         self._fit = fit
+        self._so_far = so_far
         self._control = control
         self._lock = threading.Lock()
-        self._events: deque[TrainEvent] = deque()
-        self._phase: Phase | None = GETTING_READY
+        self._events: deque[TrainEvent | MetricHistory] = deque()
+        self._phase: Phase | None = GETTING_READY if so_far is None else READING
         self._told_end: RunEnded | None = None
         self._undisturbed = threading.Event()
         self._undisturbed.set()
@@ -58,6 +65,7 @@ class TrainingJob(QObject):
         self._wait_for_the_window()
         end = RunEnded(status=RunStatus.FAILED, error=tr("The run ended without saying how."))
         try:
+            self._read_so_far()
             end = self._fit(self._emit, self._control, self._progress)
             self.judged = True  # a run that is complete is evaluated, or it raises
         except Cancelled:
@@ -68,8 +76,8 @@ class TrainingJob(QObject):
             self._append(end)
             self.ended.emit()
 
-    def drain(self, most: int = sys.maxsize) -> list[TrainEvent]:
-        """The oldest `most` events that nobody has asked for yet, in their order."""
+    def drain(self, most: int = sys.maxsize) -> list[TrainEvent | MetricHistory]:
+        """The oldest `most` events that nobody has asked for yet, in their order; before all others the curves so far."""
         with self._lock:
             return [self._events.popleft() for _ in range(min(most, len(self._events)))]
 
@@ -92,6 +100,13 @@ class TrainingJob(QObject):
         """What is done around the training itself: name, how much, of how much; None while it trains."""
         with self._lock:
             return self._phase
+
+    def _read_so_far(self) -> None:
+        if self._so_far is not None:
+            read = self._so_far()
+            with self._lock:
+                self._phase = GETTING_READY
+                self._events.append(read)
 
     def _failed(self, error: BaseException) -> RunEnded:
         if not isinstance(error, UserError):
@@ -128,7 +143,8 @@ class TrainingJob(QObject):
 class Training(QObject):
     """The run under way, as pages see it: its curves and state, drawn up to 20 times a second.
 
-    `updated` follows every batch of events; `ended` comes once, when the thread is gone.
+    `updated` follows every batch of events; `read` comes when the curves are there of a run that goes on, before any event of it;
+    `ended` comes once, when the thread is gone; `asked_to_end`, when a person wants it to end before.
 
     Attributes:
         news: whether the end of the run shown is worth telling: it began in this window, no other was shown since, and nobody has
@@ -137,7 +153,9 @@ class Training(QObject):
     """
 
     started = Signal()
+    read = Signal()
     updated = Signal()
+    asked_to_end = Signal()
     ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -159,14 +177,14 @@ class Training(QObject):
         """Whether a run is under way, its preparation and evaluation included."""
         return self._job is not None
 
-    def start(self, run: Path, fit: Fit, before: MetricHistory | None = None) -> None:
-        """Start `fit` in a thread. One at a time. `before`: the curves so far, where it goes on with a run."""
+    def start(self, run: Path, fit: Fit, so_far: SoFar | None = None) -> None:
+        """Start `fit` in a thread. One at a time. `so_far`: reads there the curves so far, where it goes on with a run."""
         if self._job is not None:
             raise UserError(tr("A run is under way already."), tr("Wait for it, or stop it first."))
-        self.history, self.run, self.phase, self.end = before or MetricHistory(), run, GETTING_READY, None
         self.news = True
         self.control = RunControl()
-        self._job = TrainingJob(fit, self.control)
+        self._job = TrainingJob(fit, self.control, so_far)
+        self.history, self.run, self.phase, self.end = MetricHistory(), run, self._job.phase, None
         self._thread = QThread()
         self._job.moveToThread(self._thread)
         self._thread.started.connect(self._job.run)
@@ -205,11 +223,13 @@ class Training(QObject):
         """Ask the run to end and keep the best it has."""
         self.control.stop.set()
         self.updated.emit()
+        self.asked_to_end.emit()
 
     def cancel(self) -> None:
         """Ask the run to end now."""
         self.control.cancel.set()
         self.updated.emit()
+        self.asked_to_end.emit()
 
     def _turn(self) -> None:
         began = time.monotonic()
@@ -237,10 +257,17 @@ class Training(QObject):
         while time.monotonic() < until and (events := self._job.drain(_AT_ONCE)):
             told = True
             for event in events:
-                self.history.add(event)
+                self._take(event)
         if told or phase != self.phase:
             self.phase = phase
             self.updated.emit()
+
+    def _take(self, event: TrainEvent | MetricHistory) -> None:
+        if isinstance(event, MetricHistory):
+            self.history = event
+            self.read.emit()
+        else:
+            self.history.add(event)
 
     def _over(self) -> None:
         if self._job is None or self._thread is None:

@@ -46,6 +46,7 @@ class TryIt(QWidget):
         self._nothing = nothing
         self.answers: list[Prediction] = []
         self._of: _Identity | None = None
+        self._asking = False  # our model; of a file that has gone meanwhile, it still is
         self._given = dict[_Identity, list[Prediction]]()
         self.notice = Notice()
         self.progress = Progress(tr("photos"))
@@ -82,7 +83,8 @@ class TryIt(QWidget):
         """Show what the model answered that is shown now. What another is still asked is given up: nobody sees it."""
         identity = _identity(self._model())
         if identity != self._of:
-            if not self.progress.isHidden():
+            if self._asking:
+                self._asking = False
                 self._session.runs.cancel()
                 self.progress.end()
             self._show_answers(identity, self._given.get(identity, []) if identity is not None else [])
@@ -173,26 +175,22 @@ class TryIt(QWidget):
     def _open(self) -> None:
         self.opened.emit(self.wall.currentIndex().row())
 
-    @property
-    def _ours(self) -> bool:
-        """Whether what is under way is asked of our model; of a file that has gone meanwhile, it still is."""
-        return not self.progress.isHidden() and self._model() in (self._session.runs.asked, None)
-
     def _began(self, what: str) -> None:
         if what == ASKING and self._session.runs.asked == self._model():
             self._show_answers(_identity(self._model()), [])
+            self._asking = True
             self.progress.begin(tr(what))
         self.refresh()
 
     def _progressed(self, done: int, total: int | None) -> None:
-        if self._ours:
+        if self._asking:
             self.progress.advance(done, total)
             if not self._soon.isActive():
                 self._soon.start()
 
     def _draw(self) -> None:
         """Add the answers that have come since the last time."""
-        if not self._ours:
+        if not self._asking:
             return
         new = self._session.runs.answers[len(self.answers) :]
         self.answers += new
@@ -200,20 +198,21 @@ class TryIt(QWidget):
         self.refresh()
 
     def _failed(self, error: BaseException) -> None:
-        if self._ours:
+        if self._asking:
             self.notice.fail(error)
 
     def _warned(self, text: str) -> None:
-        if self._ours:
+        if self._asking:
             self.notice.say(text, "warn")
 
     def _given_up(self, kept: str) -> None:
-        if self._ours:
+        if self._asking:
             self.notice.say(kept)
 
     def _over(self) -> None:
         self._soon.stop()
         self._draw()
+        self._asking = False
         self.progress.end()
         self.refresh()
 

@@ -34,6 +34,8 @@ _LEVELS = {"bad": logging.ERROR, "warn": logging.WARNING}
 MARGIN = 20
 GAP = 10
 _REACH = 2
+_TIP = "tip"
+"""The property of a button that keeps what its tool tip says of it."""
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
@@ -60,6 +62,7 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
     """A push button."""
     made = QPushButton(text)
     made.setToolTip(tip)
+    made.setProperty(_TIP, tip)
     made.setAutoDefault(False)
     if primary:
         made.setProperty("role", "primary")
@@ -67,10 +70,10 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
     return made
 
 
-def enable_or_say(way: QPushButton, obstacle: str, tip: str = "") -> None:
-    """Let `way` be pressed where there is no `obstacle`; else it says, behind its `tip`, what that is."""
+def enable_or_say(way: QPushButton, obstacle: str, tip: str | None = None) -> None:
+    """Let `way` be pressed where there is no `obstacle`; else it says, behind its `tip` (None: its own), what it is."""
     way.setEnabled(not obstacle)
-    way.setToolTip("\n".join(filter(None, (tip, obstacle))))
+    way.setToolTip("\n".join(filter(None, (way.property(_TIP) if tip is None else tip, obstacle))))
 
 
 def letters_width(widget: QWidget, count: int) -> int:
@@ -329,6 +332,7 @@ class Progress(QFrame):
         self._noun = noun
         self._in_bytes = in_bytes
         self._began = 0.0
+        self._doing = ""
         self._is_ending = False
         self.what = label()
         self._detail = label(role="muted")
@@ -345,13 +349,16 @@ class Progress(QFrame):
         """Show that `what` is under way."""
         self._stop.setEnabled(True)
         self._is_ending = False
-        self.part(what)
+        self._show_part(what)
         self.show()
 
     def part(self, what: str) -> None:
-        """Show that `what`, a part of the work, is under way now; how long that one takes is told anew."""
-        if self._is_ending:
-            return
+        """Show that `what`, a part of the work, is under way now; how long another one than before takes is told anew."""
+        if self._doing not in ("", what) and not self._is_ending:
+            self._show_part(what)
+
+    def _show_part(self, what: str) -> None:
+        self._doing = what
         self._began = time.monotonic()
         self.what.setText(words.printable(what))
         self._detail.setText("")
@@ -382,8 +389,16 @@ class Progress(QFrame):
         """Whether the work can be stopped at all."""
         self._stop.setVisible(can)
 
+    def follow(self, what: str) -> None:
+        """Show that `what` is under way, from its beginning on if that was not shown yet; "": nothing is any more."""
+        if not what:
+            self.end()
+        elif not self._doing:
+            self.begin(what)
+
     def end(self) -> None:
         """The work is over."""
+        self._doing = ""
         self.hide()
 
     def _left(self, share: float) -> str:

@@ -28,7 +28,7 @@ SUBSET_WORDS: dict[str, str] = {
     Subset.VAL: marked("validation"),
     Subset.TEST: marked("test"),
 }
-_STATES: dict[str, str] = {
+STATES: dict[str, str] = {
     RunStatus.COMPLETED: marked("completed"),
     RunStatus.STOPPED: marked("stopped"),
     RunStatus.CANCELLED: marked("cancelled"),
@@ -95,7 +95,7 @@ def title_within(name: str) -> str:
 
 def state(status: str) -> str:
     """What a run in the list is, in words."""
-    return tr(_STATES.get(status, status))
+    return tr(STATES.get(status, status))
 
 
 def problem(kind: str) -> str:

@@ -62,7 +62,8 @@ def _repeated(recipe: Recipe) -> str:
 def _model(recipe: Recipe, spec: BackboneSpec, report: ExportReport) -> Iterator[str]:
     yield from ("## Model", "")
     yield f"- Network: {spec.name} ({spec.family}), {spec.parameters / 1e6:.1f} million parameters with its published head"
-    yield f"- Fine-tuned with Desktop FT, freeze preset `{recipe.freeze.preset}`, {recipe.optimisation.epochs} epochs at most"
+    presets = ", then ".join(f"`{plan.preset}`" for plan in recipe.plans)
+    yield f"- Fine-tuned with Desktop FT, freeze preset {presets}, {recipe.optimisation.epochs} epochs at most"
     yield f"- Licence of the pre-trained weights: {spec.weights.licence} {spec.weights.licence_url}".rstrip()
     if not spec.weights.commercial_use:
         yield "- **Those weights may not be used commercially.**"

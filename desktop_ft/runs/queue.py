@@ -129,7 +129,11 @@ class Queue:
     @property
     def next(self) -> Waiting | None:
         """The one whose turn comes: one that was broken off, else the first that has not failed."""
-        waits = [each for each in self.entries() if not each.error]
+        return self.after(None)
+
+    def after(self, number: int | None) -> Waiting | None:
+        """The one whose turn comes once the one of this `number` waits no more; None: whose turn it is now."""
+        waits = [each for each in self.entries() if not each.error and each.number != number]
         return next((each for each in waits if each.run), waits[0] if waits else None)
 
     def worked(self) -> AbstractContextManager[None]:

@@ -305,14 +305,14 @@ def test_other_layers_learn_in_the_run_under_way(window: MainWindow, photos: Pat
     window.actions_["run.start"].trigger()
     qtbot.waitUntil(lambda: len(training.history.epochs) >= 1, timeout=LONG)
     state.go("layers")  # the start had led to the curves
-    assert not layers.replan.isVisible() and not window.session.runs.can_replan
+    assert not layers.replan.isVisible() and not window.session.replanning.can_replan
     click_tick(layers, "blocks.6")
     assert state.recipe.freeze != recipe.freeze
     qtbot.waitUntil(layers.replan.isVisible)
     click(layers.replan)
     qtbot.waitUntil(lambda: bool(training.history.replanned), timeout=LONG)
     assert not layers.replan.isVisible() and "next epoch" in layers.notice.text
-    assert not window.session.runs.can_replan
+    assert not window.session.replanning.can_replan
     (change,) = training.history.replanned
     assert change.learning_share > training.history.started.learning_share
     qtbot.waitUntil(lambda: training.history.epochs[-1].epoch > change.epoch, timeout=LONG)

@@ -23,16 +23,18 @@ from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.faults import Faults
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.palette import Palette
+from desktop_ft.gui.results_page import ResultsPage
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.theme import ThemeChoice
+from desktop_ft.gui.training_job import Fit
 from desktop_ft.gui.worker import Report
 from desktop_ft.jobs import isolated, training
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic, lock
 from desktop_ft.runs.run_folder import RunFolder
 from tests.gui.test_runs import made
-from tests.gui.test_window import click, opened
+from tests.gui.test_window import click, opened, page
 from tests.jobs.test_train_and_resume import break_off
 
 
@@ -314,7 +316,7 @@ def test_the_run_that_was_open_is_shown_again(
 ) -> None:
     opened(window, photos, qtbot)
     run = made("one", photos)
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     assert window.session.autosave.save()
     with next_start(faults, qtbot) as again:
         qtbot.waitUntil(lambda: again.session.state.run == run)
@@ -329,7 +331,7 @@ def test_the_run_that_was_open_is_shown_again(
 def test_a_run_that_is_gone_is_not_missed(window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot) -> None:
     opened(window, photos, qtbot)
     run = made("one", photos)
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     assert window.session.autosave.save()
     shutil.rmtree(run)
     with next_start(faults, qtbot) as again:
@@ -400,6 +402,7 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
             assert run.is_dir() and "Wait for the run to end" in again.interrupted.notice.text
         again.session.opening.open(photos)
         assert not again.interrupted.go_on.isEnabled() and not again.interrupted.discard.isEnabled()
+        assert "Something is under way" in again.interrupted.go_on.toolTip()
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
@@ -414,7 +417,7 @@ def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
-    window.interrupted.look()
+    window.session.broken_off.look()
     qtbot.waitUntil(window.interrupted.isVisible)
     if way == "trash":
         window.session.state.go("runs")
@@ -448,20 +451,62 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
     told = window.interrupted.notice.text
     assert told == "The run one was interrupted at its beginning. Nothing of it is saved: it starts again."
     assert window.interrupted.go_on.isEnabled() and not window.interrupted.keep.isEnabled()
+    assert window.interrupted.keep.toolTip().endswith("No epoch of it was judged and saved.")
     window.session.training.start(run, lambda emit, control, progress: RunEnded(status=RunStatus.CANCELLED))
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     assert not window.interrupted.isVisible()
 
 
+def test_what_was_offered_of_a_run_comes_back_after_another(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    runs = [made(name, photos) for name in ("one", "two", "three")]
+    for run in runs:
+        log = run / "events.jsonl"
+        log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+
+    def fails(emit: object, control: object, progress: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some of it.")
+
+    def after(run: Path, fit: Fit) -> str:
+        window.session.training.start(run, fit)
+        assert window.interrupted.isHidden()
+        qtbot.waitUntil(lambda: not window.session.training.running)
+        qtbot.waitUntil(lambda: not window.session.worker.busy)
+        return window.interrupted.notice.text[:13] if window.interrupted.isVisible() else ""
+
+    def ends(emit: object, control: object, progress: object) -> RunEnded:
+        return RunEnded(status=RunStatus.CANCELLED)
+
+    assert after(runs[0], fails) == "The run one w"
+    assert after(runs[1], ends) == "The run one w", "that another was trained decides nothing about it"
+    assert after(runs[2], fails) == "The run three"
+    click(window.interrupted.later)
+    qtbot.waitUntil(lambda: window.interrupted.notice.text.startswith("The run one"))
+    window.session.shown.open(runs[0])
+    results = page(window, "results")
+    assert isinstance(results, ResultsPage) and not results.resume.isVisible(), "the line above it has that way on"
+    listed = page(window, "runs")
+    assert isinstance(listed, RunsPage)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    listed.runs.choose(lambda run: run.path == str(runs[0]))
+    assert not listed.resume.isVisible()
+    listed.runs.choose(lambda run: run.path == str(runs[2]))
+    assert listed.resume.isVisible(), "that is another run"
+    window.session.state.go("results")
+    click(window.interrupted.later)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert results.resume.isVisible() and window.interrupted.isHidden()
+    assert after(runs[1], ends) == "", "nobody is asked twice"
+
+
 def test_training_in_a_process_of_its_own_is_asked_for_once(window: MainWindow, faults: Faults, qtbot: QtBot) -> None:
-    assert window.session.runs.verbs is training
+    assert window.session.starting.verbs is training
     window.actions_["run.isolate"].trigger()
     assert window.actions_["run.isolate"].isChecked()
-    assert window.session.runs.verbs is isolated
+    assert window.session.starting.verbs is isolated
     window.close()
     with next_start(faults, qtbot) as again:
-        assert again.session.runs.verbs is isolated
+        assert again.session.starting.verbs is isolated
 
 
 @pytest.mark.slow
@@ -507,6 +552,9 @@ def test_the_project_of_another_window_is_offered_at_the_next_start(
         offer = again.other_project
         assert again.session.state.recipe.dataset.folder == str(others) and offer.isVisible()
         assert str(photos) in offer.notice.text
+        again.session.opening.open(others)
+        assert not offer.open.isEnabled() and "Something is under way" in offer.open.toolTip()
+        qtbot.waitUntil(offer.open.isEnabled)
         click(offer.open)
         qtbot.waitUntil(lambda: not again.session.opening.running, timeout=30_000)
         assert again.session.state.recipe.dataset.folder == str(photos) and offer.isHidden()

@@ -29,7 +29,7 @@ from tests.gui.test_window import drop as dropped
 
 @pytest.fixture
 def export(window: MainWindow, judged: Path) -> ExportPage:  # noqa: F811 - the fixture
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     shown = page(window, "export")
     assert isinstance(shown, ExportPage)
     window.session.state.go("export")
@@ -220,7 +220,7 @@ def test_every_precision_is_written_and_proven_from_the_window(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
@@ -302,7 +302,7 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     qtbot: QtBot,
 ) -> None:
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
@@ -341,7 +341,7 @@ def test_the_newest_onnx_file_that_is_there_is_tried_whatever_was_exported_last(
         folder.add_export_report(report(judged, name, settings=settings))
         (judged / "exports" / name).touch()
     (judged / "exports" / "gone.onnx").unlink()
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     assert "model.ncnn.zip" in export.proof_text.text()
     assert export.trying.ask.isEnabled() and "second.onnx answers" in export.trying.reason.text()
     (judged / "exports" / "second.onnx").unlink()
@@ -391,7 +391,7 @@ def test_what_is_only_said_leaves_the_proof_in_sight_and_an_error_does_not(
 
 @pytest.mark.slow
 def test_a_file_that_replaces_another_is_proven_in_sight(window: MainWindow, run: Path, qtbot: QtBot) -> None:  # noqa: F811
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     export = page(window, "export")
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
@@ -562,7 +562,7 @@ def test_a_large_file_with_another_date_is_read_beside_the_window(
     known = report(judged, "model.onnx", bytes=len(content), sha256=sha256, modified_ns=1)
     RunFolder.open(judged).add_export_report(known)
     monkeypatch.setattr(hashlib, "file_digest", lambda *given: read_by.append(threading.current_thread()) or digest(*given))
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     qtbot.waitUntil(lambda: "model.onnx answers" in export.trying.reason.text(), timeout=LONG)
     assert str(file) in export.proof_text.text()
     assert read_by and threading.main_thread() not in read_by

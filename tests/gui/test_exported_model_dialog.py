@@ -209,7 +209,7 @@ def test_beside_a_run_it_leads_to_no_other_run_nor_recipe(
     for way in (dialog.show_run, dialog.go_on):
         assert not way.isEnabled() and "Something is under way" in way.toolTip()
     with pytest.raises(UserError, match="under way"):
-        window.session.runs.open(run.path)
+        window.session.shown.open(run.path)
     with pytest.raises(UserError, match="under way"):
         window.session.opening.take_recipe(run.recipe)
     assert window.session.state.run is None and not window.session.state.recipe.dataset.folder

@@ -66,7 +66,7 @@ def test_where_the_pictures_are_gone_the_head_is_as_large_as_that_of_the_open_ru
     state = window.session.state
     assert state.tree is not None and state.manifest is None
     whole = state.tree.parameters
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     qtbot.waitUntil(lambda: state.tree is not None and state.tree.parameters < whole, timeout=60_000)
     assert whole - state.tree.parameters == (1000 - 2) * (1280 + 1)
     assert layers.share.text().startswith("0.1 % of 3.37 M")

@@ -159,6 +159,25 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     dialog.close()
 
 
+@pytest.mark.parametrize("way", ["cancel", "stop"])
+def test_who_ends_a_run_hears_what_comes_next_and_how_to_hold_that(
+    window: MainWindow, trained: list[str], qtbot: QtBot, way: str
+) -> None:
+    waiting("long", "two")
+    dialog = shown(window)
+    click(dialog.start)
+    qtbot.waitUntil(lambda: trained == ["long"])
+    click(getattr(window.strip, way))
+    assert "now with 'two'" in window.notice.text and "Pause the queue" in window.notice.text
+    click(dialog.start)
+    assert not window.notice.text, "the queue is held"
+    window.session.training.stop()
+    assert not window.notice.text, "nothing follows by itself"
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    assert [each.name for each in Queue().entries()] == ["two"]
+    dialog.close()
+
+
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_where_the_session_does_not_end_after_all_the_night_s_runs_go_on(
     window: MainWindow, trained: list[str], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, by_hand: bool

@@ -78,7 +78,7 @@ def run(trained: tuple[Path, Path], tmp_path: Path) -> Path:
 
 
 def opened(window: MainWindow, run: Path) -> ResultsPage:
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     shown = page(window, "results")
     assert isinstance(shown, ResultsPage)
     return shown
@@ -150,7 +150,7 @@ def test_what_is_long_to_read_comes_when_it_is_read(
     window: MainWindow, judged: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     """Of 20,000 held-out pictures reading and counting takes more than a second, in which the window must go on."""
-    monkeypatch.setattr("desktop_ft.gui.run_work._AT_ONCE", 0)
+    monkeypatch.setattr("desktop_ft.gui.shown_run._AT_ONCE", 0)
     monkeypatch.setattr("desktop_ft.gui.results_page._AT_ONCE", 0)
     results, state = opened(window, judged), window.session.state
     assert (state.run, state.evaluation) == (judged, None) and results.empty.words.text() == "Reading the results…"
@@ -162,11 +162,11 @@ def test_what_is_long_to_read_comes_when_it_is_read(
     file = judged / "evaluation.json"
     whole = file.read_bytes()
     file.write_text("{")
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     qtbot.waitUntil(lambda: "evaluation.json" in window.notice.text, timeout=LONG)
-    assert state.evaluation is None and not window.session.runs.reading
+    assert state.evaluation is None and not window.session.shown.reading
     file.write_bytes(whole)
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     state.set_run(None, None)  # what comes for a run that is not shown any more is not shown
     assert results.open_button.isEnabled() and "Train a model" in results.empty.words.text()
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
@@ -179,8 +179,8 @@ def test_what_was_read_of_one_run_is_never_shown_as_another_s(
     long = Path(shutil.copytree(judged, tmp_path / "long"))
     (long / "evaluation.json").write_text("{")
     monkeypatch.setattr(RunFolder, "result_bytes", property(lambda run: 10**9 if run.path == long else 0))
-    window.session.runs.open(long)
-    assert window.session.runs.reading
+    window.session.shown.open(long)
+    assert window.session.shown.reading
     results = opened(window, judged)
     told = window.session.state.evaluation
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
@@ -203,7 +203,7 @@ def test_what_is_damaged_in_a_run_is_told_and_costs_nothing_else(window: MainWin
     assert results.evaluate.isVisible(), "it can be made anew"
     (judged / "exports").mkdir(exist_ok=True)
     (judged / "exports" / "reports.json").write_text("{")
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     qtbot.waitUntil(lambda: "reports.json" in window.notice.text)
     assert window.session.state.run == judged and window.session.state.export is None
 
@@ -264,7 +264,7 @@ def test_a_threshold_is_tried_kept_and_dropped(window: MainWindow, figures: Resu
     assert "it says don't know" in figures.figures.text()
     assert "less sure than 45.0" in (judged / "report.html").read_text().replace("\u00a0", " ")
     assert not sure.keep.isEnabled()
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     assert sure.threshold == 0.45, "another time the kept one is shown"
     (judged / "note.json").write_text("{")
     click(sure.drop)
@@ -306,7 +306,7 @@ def test_thresholds_are_kept_one_after_another_and_told_of_their_own_run(
     gate.clear()
     (judged / "threshold.json").mkdir()
     click(sure.keep)
-    window.session.runs.open(other)
+    window.session.shown.open(other)
     gate.set()
     qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=LONG)
     assert not figures.notice.text, "that of the other run is in the log"
@@ -328,7 +328,7 @@ def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
         threshold=0.0,
     )
     RunFolder.open(judged).add_export_report(told)
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     assert isinstance(export, ExportPage)
     window.session.state.go("export")
     assert export.proof_text.isVisible() and not export.outdated.isVisible()
@@ -346,7 +346,7 @@ def test_a_file_that_was_exported_before_the_threshold_changed_is_told_of(
     (judged / "checkpoints").mkdir(exist_ok=True)
     (judged / "checkpoints" / "index.json").write_text('{"best": null, "last": {"file": "epoch0001-step000000-a"}}\nseal\n')
     RunFolder.open(judged).add_export_report(replace(told, checkpoint="epoch0000-step000000-0000000000000000.safetensors"))
-    window.session.runs.open(judged)
+    window.session.shown.open(judged)
     window.session.state.go("export")
     assert export.outdated.isVisible() and "learned on since" in export.outdated.text()
     assert export.proof_title.text() == "Proven, for an earlier state of the run"
@@ -566,9 +566,9 @@ def test_answers_of_one_run_are_never_shown_as_those_of_the_next(
     trying.try_on((trained[0] / "disc" / "00.png",))
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=LONG)
     (given,) = trying.answers
-    window.session.runs.open(other)
+    window.session.shown.open(other)
     assert trying.answers == [] and trying.wall.thumbs.rowCount() == 0
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     assert trying.answers == [given] and trying.wall.thumbs.rowCount() == 1, "they belong to the run that is shown"
     assert drop(window, trained[0])
     assert trying.progress.isVisible()
@@ -588,8 +588,8 @@ def test_a_run_that_ends_takes_no_other_out_of_sight(
     qtbot.waitUntil(lambda: not window.session.opening.running)
     for page_shown, run_shown in (("results", judged), ("train", ended)):
         window.session.state.go(page_shown)
-        window.session.runs.open(judged)
-        window.session.runs.begin(recipe, ended, lambda emit, control, progress: RunEnded(status=RunStatus.COMPLETED))
+        window.session.shown.open(judged)
+        window.session.starting.begin(recipe, ended, lambda emit, control, progress: RunEnded(status=RunStatus.COMPLETED))
         qtbot.waitUntil(lambda: not window.session.training.running)
         assert window.session.state.run == run_shown
         assert window.session.training.run == ended and window.strip.results.isVisibleTo(window)

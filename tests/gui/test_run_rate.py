@@ -34,7 +34,7 @@ class Live:
             return RunEnded(status=RunStatus.COMPLETED)
 
         recipe = window.session.state.recipe.with_optimisation(lr=0.02)
-        window.session.runs.begin(recipe, Path("a run"), fit)
+        window.session.starting.begin(recipe, Path("a run"), fit)
         qtbot.waitUntil(begun.is_set)
 
     def tell(self, *events: object) -> None:
@@ -124,4 +124,4 @@ def test_changes_of_a_taken_recipe_are_shown_and_can_be_dropped(window: MainWind
 
 def test_where_nothing_trains_there_is_no_rate_to_change(window: MainWindow) -> None:
     train = train_page(window)
-    assert not train.run_rate.isVisible() and not window.session.runs.can_change
+    assert not train.run_rate.isVisible() and not window.session.replanning.can_change

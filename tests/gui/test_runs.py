@@ -11,17 +11,20 @@ import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
-from desktop_ft import places
+from desktop_ft import jobs, places
+from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
+from desktop_ft.gui import languages, runs_page, words
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.train_page import TrainPage
@@ -166,7 +169,7 @@ def test_why_an_old_run_failed_is_told_with_its_curves(window: MainWindow, photo
     run = made("one", photos)
     with RunFolder(run).log() as log:
         log.append(RunEnded(status=RunStatus.FAILED, error="Loss became infinite at epoch 2."))
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     window.session.state.go("train")
     train = window.page("train")
     assert isinstance(train, TrainPage) and "failed · Loss became infinite at epoch 2." in train.details.text()
@@ -461,3 +464,83 @@ def test_a_recipe_that_is_no_text_is_told(window: MainWindow, tmp_path: Path) ->
     file.write_bytes(bytes(range(128, 256)))
     assert drop(window, file)
     assert "bytes.toml" in window.notice.text and "not a recipe" in window.notice.text
+
+
+def test_a_long_run_that_goes_on_is_read_beside_the_window(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made("one", photos)
+    with RunFolder(run).log() as log:
+        log.append(RunEnded(status=RunStatus.CANCELLED))
+    runs = shown(window, qtbot, 1)
+    read, go_on, events = set[int](), threading.Event(), RunFolder.events
+
+    def slow(folder: RunFolder) -> list[TrainEvent]:
+        read.add(threading.get_ident())
+        assert threading.current_thread() is not threading.main_thread() and go_on.wait(30)
+        return events(folder)
+
+    monkeypatch.setattr(RunFolder, "events", slow)
+    monkeypatch.setattr(jobs.training, "resume", lambda *args, **kwargs: RunEnded(status=RunStatus.COMPLETED))
+    click(runs.resume)
+    assert window.session.state.page == "train" and window.strip.text == "Reading the run…"
+    window.session.state.go("runs")
+    assert not runs.resume.isEnabled(), "once is enough"
+    go_on.set()
+    qtbot.waitUntil(lambda: not window.session.training.running)
+    assert read and len(window.session.training.history.epochs) == 2, window.strip.text
+
+
+def test_what_cannot_be_done_with_runs_says_why(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos)
+    made("two", photos, time=1.5e9)
+    runs = shown(window, qtbot, 2)
+    assert "It is complete" in runs.resume.toolTip() and "last checkpoint" in runs.resume.toolTip()
+    assert runs.open.toolTip() == "Show its results."
+    select(runs, 0, 1)
+    one = (runs.open, runs.resume, runs.repeat, runs.again, runs.report, runs.command, runs.folder)
+    assert all("Select one run." in way.toolTip() and not way.isEnabled() for way in one)
+    select(runs, 0)
+    window.session.opening.open(photos)
+    assert all(way.toolTip().endswith("wait for it, or stop it.") for way in (runs.open, runs.again, runs.repeat, runs.trash))
+    qtbot.waitUntil(lambda: not window.session.opening.running and not window.session.worker.busy)
+    assert runs.trash.toolTip() == "Where the system keeps what was deleted, until it is emptied."
+    select(runs)
+    assert runs.trash.toolTip().endswith("Select a run.")
+
+
+def test_a_filter_that_no_run_fits_says_so_and_can_be_cleared(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos)
+    runs = shown(window, qtbot, 1)
+    assert runs.runs.isVisible() and not runs.none_fits.isVisible()
+    QTest.keyClicks(runs.search, "scratch")
+    assert not runs.runs.isVisible() and runs.none_fits.isVisible()
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert runs.none_fits.isVisible()
+    (clear,) = runs.none_fits.findChildren(QPushButton)
+    click(clear)
+    assert not runs.search.text() and runs.runs.isVisible() and not runs.none_fits.isVisible()
+
+
+def test_what_runs_differ_in_is_seen_beside_the_list(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos)
+    made("two", photos, preset="last:1", time=1.5e9)
+    runs = shown(window, qtbot, 2)
+    runs.tabs.setCurrentIndex(1)
+    select(runs, 0, 1)
+    qtbot.waitUntil(lambda: runs.differences.columnCount() == 2)
+    assert not runs.differences.horizontalScrollBar().isVisible() and not runs.runs.horizontalScrollBar().isVisible()
+    assert {runs.differences.item(0, place).toolTip() for place in (0, 1)} == {"head", "last:1"}
+
+
+def test_no_word_for_a_state_is_cut_in_another_language(
+    english_again: None, qapp: QApplication, request: pytest.FixtureRequest
+) -> None:
+    languages.speak(qapp, "de")
+    window: MainWindow = request.getfixturevalue("window")
+    runs = page(window, "runs")
+    assert isinstance(runs, RunsPage)
+    (state,) = (number for number, column in enumerate(runs_page.COLUMNS) if column.title == "State")
+    widest = max(runs.runs.fontMetrics().horizontalAdvance(tr(word)) for word in words.STATES.values())
+    assert widest + 16 <= runs.runs.columnWidth(state)

@@ -117,7 +117,7 @@ def test_a_number_that_is_being_typed_counts_whatever_is_done_next(
     opened(window, photos, qtbot)
     train, session, taken = page(window, "train"), window.session, list[int]()
     assert isinstance(train, TrainPage)
-    monkeypatch.setattr(session.runs, "start", lambda recipe, run: taken.append(recipe.optimisation.epochs))
+    monkeypatch.setattr(session.starting, "start", lambda recipe, run: taken.append(recipe.optimisation.epochs))
     monkeypatch.setattr(session.queue, "add", lambda recipe, *_: taken.append(recipe.optimisation.epochs))
     epochs = train.optimisation.control("epochs")
     window.activateWindow()

@@ -95,7 +95,7 @@ def _struck(made: MainWindow, recipe: Recipe, run: Path, how: str, trial: Trial)
     training = made.session.training
     training.cancel()  # what a try that failed has left
     until(lambda: not training.running)
-    made.session.runs.start(recipe, run)
+    made.session.starting.start(recipe, run)
     trainer = _trainer(made, trial.chance.randrange(_STRUCK_BY))
     trainer.send_signal(signal.SIGSTOP if how == "hang" else getattr(signal, how))
     began = time.monotonic()
@@ -134,7 +134,7 @@ def it_sleeps(trial: Trial) -> None:
         for number in range(trial.count(5, 1)):
             run, after = trial.folder / str(number), trial.chance.randrange(_STRUCK_BY)
             with trial.attempt(f"asleep after step {after}"):
-                made.session.runs.start(unharmed.recipe, run)
+                made.session.starting.start(unharmed.recipe, run)
                 trainer = _trainer(made, after)
                 trainer.suspend()
                 pause(5.0 if trial.whole else 0.5)

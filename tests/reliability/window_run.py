@@ -35,7 +35,7 @@ def main() -> int:
 
     def begin(window: MainWindow) -> None:
         window.session.settings.isolate = "--isolate" in sys.argv
-        window.session.runs.start(recipe, run)
+        window.session.starting.start(recipe, run)
         QTimer.singleShot(round(1000 * float(seconds)), lambda: end(window))
 
     def end(window: MainWindow) -> None:
