@@ -337,6 +337,7 @@ class MainWindow(QMainWindow):
         session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
+        self.commands.stepped.connect(partial(self.notice.say_until, state.recipe_changed))
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.sample_asked.connect(self._show_samples)
