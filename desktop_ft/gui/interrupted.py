@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 class InterruptedRun(QWidget):
     """A line with the ways on; hidden until a run fails or `look` finds one, and gone once a way is taken, a run begins, or the
-    run's folder is gone; `gone` tells that where it did not go from here.
+    run's folder is gone; `gone` tells that where it did not go from here, `discarded` what went to the trash from here.
     """
 
     gone = Signal(object)
+    discarded = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -138,7 +139,10 @@ class InterruptedRun(QWidget):
     def _discard(self) -> None:
         if self._found is None or self._has_gone(self._found.run):
             return
-        if not self._session.runs.trash(self._found.run):
+        trashed = self._session.runs.trash(self._found.run)
+        if trashed is not None:
+            self.discarded.emit(trashed)
+        else:
             what = tr("{folder} cannot be moved to the trash.", folder=words.printable(str(self._found.run)))
             self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
 

@@ -23,7 +23,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.engine.control import RunControl
-from desktop_ft.gui import closing, layout_memory
+from desktop_ft.gui import closing, layout_memory, trash
 from desktop_ft.gui.actions import Actions, take_over_what_is_typed
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
@@ -353,6 +353,7 @@ class MainWindow(QMainWindow):
         session.queue.failed.connect(self.notice.fail)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
+        self.interrupted.discarded.connect(lambda trashed: trash.tell(self.notice, [trashed], self.interrupted.look))
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.runs.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)

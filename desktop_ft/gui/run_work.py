@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from PySide6.QtCore import QFile, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.changes import Change, Course
@@ -21,9 +21,11 @@ from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport, MetricHistory, Threshold
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
+from desktop_ft.gui import trash
 from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress, Training
+from desktop_ft.gui.trash import Trashed
 from desktop_ft.gui.worker import Newest, Report, Task, Work, Worker
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -176,9 +178,9 @@ class RunWork(QObject):
 
         self.begin(RunFolder.open(run).recipe, run, fit)
 
-    def trash(self, run: Path) -> bool:
-        """Move `run` to where the system keeps what was deleted; whether it could be. What another process trains stays."""
-        gone = not RunFolder(run).is_locked and QFile(str(run)).moveToTrash()
+    def trash(self, run: Path) -> Trashed | None:
+        """Move `run` to where the system keeps what was deleted; None: it could not be. What another process trains stays."""
+        gone = None if RunFolder(run).is_locked else trash.move(run)
         if gone and self._state.run == run:
             self._live.forget()
             self._state.set_run(None, None)
