@@ -43,6 +43,11 @@ class ClassRow:
     fewer: float
     found: tuple[str, ...]
 
+    @property
+    def in_folder(self) -> tuple[str, ...]:
+        """Its names in the folder, whether or not they are others."""
+        return self.found or (self.name,)
+
 
 def _tip(row: ClassRow) -> str:
     said = [words.printable(row.name)]
@@ -165,8 +170,9 @@ class ClassList(QWidget):
         self._refresh()
 
     def show_manifest(self, manifest: DatasetManifest) -> None:
-        """Show these classes; what was selected stays so where it is still there."""
-        chosen, at = set(self.chosen), self.table.verticalScrollBar().value()
+        """Show these classes; what was selected stays so, by its names in the folder: it may be called otherwise now."""
+        chosen = {name for row in self._chosen_rows for name in row.in_folder}
+        at = self.table.verticalScrollBar().value()
         counts = {subset: manifest.counts(subset) for subset in Subset}
         totals, fewer, found = manifest.counts(), rare(manifest), self._edits.found_names()
         most = max(1, *totals.values()) if totals else 1
@@ -185,7 +191,7 @@ class ClassList(QWidget):
             ]
         )
         self.table.setColumnHidden(3, not any(counts[Subset.TEST].values()))
-        self.table.choose(lambda each: each.name in chosen)
+        self.table.choose(lambda each: not chosen.isdisjoint(each.in_folder))
         self.table.verticalScrollBar().setValue(at)
         self._show_left_out()
         self._refresh()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import marked, tr
 from desktop_ft.evaluation.explanation import LIMITS, Explanation, explains, nothing_to_show, overlay, verdict
 from desktop_ft.gui import words
+from desktop_ft.gui.picture_view import PictureView
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, caption_of, label, row
@@ -42,54 +43,6 @@ class Photo:
     label: int | None = None
 
 
-class PictureView(QWidget):
-    """A picture as large as there is room; Left and Right tell `turned` -1 and 1."""
-
-    turned = Signal(int)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._image: QImage | None = None
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(tr("The photo as the network sees it"))
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(280, 280)
-
-    def show_pixels(self, pixels: Any) -> None:
-        """Show uint8 (S, S, 3); None: nothing."""
-        self._image = None
-        if pixels is not None:
-            size = len(pixels)
-            self._image = QImage(pixels.tobytes(), size, size, 3 * size, QImage.Format.Format_RGB888).copy()
-        self.update()
-
-    @property
-    def image(self) -> QImage | None:
-        """What is shown."""
-        return self._image
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """The picture, and a frame where the keyboard is."""
-        painter = QPainter(self)
-        side = min(self.width(), self.height()) - 4
-        box = QRect((self.width() - side) // 2, (self.height() - side) // 2, side, side)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        if self._image is not None:
-            painter.drawImage(box, self._image)
-        if self.hasFocus():
-            painter.setPen(self.palette().accent().color())
-            painter.drawRect(box.adjusted(-1, -1, 0, 0))
-        painter.end()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Left and right turn over."""
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-        else:
-            self.turned.emit(step)
-
-
 class PhotoDialog(QDialog):
     """Goes through `photos`, beginning at `first`; each is explained by the best model of `run`."""
 
@@ -103,7 +56,7 @@ class PhotoDialog(QDialog):
         self._told: Explanation | None = None
         self._checked: Any = ()
         self._newest = Newest(session.worker, self._arrived, self._failed, self)
-        self.picture = PictureView()
+        self.picture = PictureView(tr("The photo as the network sees it"))
         self.picture.turned.connect(self._turn)
         self.notice = Notice()
         whole = QHBoxLayout(self)

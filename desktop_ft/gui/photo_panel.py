@@ -29,6 +29,16 @@ def _move(name: str, text: str, keys: str, tip: str) -> ActionSpec:
 
 
 ACTIONS = (
+    ActionSpec(
+        id="photo.look",
+        menu=_MENU,
+        text=marked("Look at it large"),
+        tip=marked(
+            "Show the photo as large as there is room, and the others of the wall from there: as Return or a double click."
+        ),
+        handler="look",
+        enabled="any_chosen",
+    ),
     _move("train", marked("To training"), "T", marked("Let the network learn from the selected photos.")),
     _move(
         "val",
@@ -53,9 +63,10 @@ ACTIONS = (
 
 
 class PhotoPanel(QWidget):
-    """Filters, wall and verbs. `shown_changed` tells that other photos are shown."""
+    """Filters, wall and verbs. `shown_changed` tells that other photos are shown, `looked` which of them is to be seen large."""
 
     shown_changed = Signal()
+    looked = Signal(object, int)
 
     def __init__(self, edits: DataEdits, theme: Theme) -> None:
         super().__init__()
@@ -95,6 +106,7 @@ class PhotoPanel(QWidget):
         layout.addLayout(row(self.move_to, *buttons(self.actions_, ("photo.left_out", "photo.put_back")), self.shown))
         for each in (self.class_filter, self.subset_filter, self.problem_filter):
             each.currentIndexChanged.connect(self._filter)
+        self.wall.activated.connect(self.look)
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._refresh()
 
@@ -160,6 +172,12 @@ class PhotoPanel(QWidget):
         """Whether one is that was moved or left out by hand."""
         moved = self._edits.dataset.pictures
         return bool(moved) and any(sample.sha256 in moved for sample in self.chosen)
+
+    def look(self) -> None:
+        """Let the photo where the keyboard is be seen large."""
+        number = self.wall.currentIndex().row()
+        if self._photos is not None and 0 <= number < len(self._photos):
+            self.looked.emit(self._photos, number)
 
     def to_train(self) -> None:
         """Move the selected photos to training."""

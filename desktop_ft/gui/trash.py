@@ -50,7 +50,7 @@ def move(folder: Path) -> Trashed | None:
 
 
 def tell(notice: Notice, trashed: Sequence[Trashed], then: Callable[[], object]) -> None:
-    """Tell that these runs are in the trash, and offer to put them back where that can be done from here, and to do `then` what follows."""
+    """Tell that these runs are in the trash, and offer, where that can be done from here, to put them back and do `then`."""
 
     def back() -> None:
         for each in trashed:
