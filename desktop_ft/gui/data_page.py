@@ -78,6 +78,7 @@ class DataPage(Page):
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
+        session.state.recipe_changed.connect(self.photos.notice.clear)  # it was about the edit before
         session.plugin_work.changed.connect(self._offer_samples)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)

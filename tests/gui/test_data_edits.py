@@ -188,11 +188,18 @@ def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPa
     assert all(subset is before[path] for path, subset in where(data).items() if path not in moved)
     assert not data.classes.isColumnHidden(3)
     assert len(data.photos.chosen) == 4, "what was moved stays selected"
-    assert wall.model().index(1, 0).data() == "dark · moved"
+    assert wall.model().index(1, 0).data() == "dark → test"
+    assert data.photos.notice.text == "4 photos moved to test."
+    data.photos.subset_filter.setCurrentText("Only training")
+    click(data.photos.notice.way)
+    assert data.photos.subset_filter.currentText() == "Only test" and wall.thumbs.rowCount() == 4
+    assert {sample.path for sample in data.photos.chosen} == moved and not data.photos.notice.text
+    data.photos.subset_filter.setCurrentIndex(0)
 
     pick_photo(wall, 2)
     QTest.keyClick(wall, Qt.Key.Key_Delete)
     assert "dark/02.png" not in where(data) and counts(data)["dark"] == 11
+    assert data.photos.notice.text == "1 photo is left out of the run."
     QTest.keyClick(wall, Qt.Key.Key_V)  # what came in its place is selected now
     assert where(data)["dark/03.png"] is Subset.VAL
 
