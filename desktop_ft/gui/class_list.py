@@ -127,6 +127,13 @@ BACK = (
         enabled="any_left_out",
     ),
 )
+OBSTACLES = {
+    "one_chosen": marked("Select one class first."),
+    "several_chosen": marked("Select two classes or more first."),
+    "any_chosen": marked("Select one class or more first."),
+    "any_renamed": marked("None of the selected classes has another name in the folder."),
+    "any_left_out": marked("Select first what is to come back."),
+}
 
 
 class ClassList(QWidget):
@@ -148,13 +155,13 @@ class ClassList(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.clicked.connect(self._pick)
         self.table.activated.connect(self._pick)
-        self.actions_ = local_actions(ACTIONS, self, self.table, theme)
+        self.actions_ = local_actions(ACTIONS, self, self.table, theme, OBSTACLES)
         self.left_out = QListWidget()
         self.left_out.setAccessibleName(tr("Left out"))
         self.left_out.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.left_out.setFixedHeight(_LINES * (self.fontMetrics().height() + 6) + 4)
         self.left_out.itemActivated.connect(self._look)
-        self.back = local_actions(BACK, self, self.left_out, theme)
+        self.back = local_actions(BACK, self, self.left_out, theme, OBSTACLES)
         self._out = QWidget()
         below = QVBoxLayout(self._out)
         below.setContentsMargins(0, 0, 0, 0)

@@ -62,6 +62,10 @@ ACTIONS = (
         enabled="any_moved",
     ),
 )
+OBSTACLES = {
+    "any_chosen": marked("Select one photo or more first."),
+    "any_moved": marked("None of the selected photos was moved or left out by hand."),
+}
 
 
 class PhotoPanel(QWidget):
@@ -98,11 +102,12 @@ class PhotoPanel(QWidget):
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.notice = Notice()
         self.none = Empty(tr("No photo"), tr("No photo fits these filters."))
-        self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        self.actions_ = local_actions(ACTIONS, self, self.wall, theme, OBSTACLES)
         self.move_to = MenuButton(
             tr("Move to"),
             tr("Move the selected photos (click with Ctrl or Shift to select several) to another subset."),
-            [self.actions_[f"photo.{subset.value}"] for subset in Subset],
+            self.actions_,
+            [f"photo.{subset.value}" for subset in Subset],
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)

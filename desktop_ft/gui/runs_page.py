@@ -39,7 +39,7 @@ from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import ROW_ROLE, Column, table
-from desktop_ft.gui.widgets import Empty, Notice, Page, button, filling, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, enable_or_say, filling, label, row, splitter
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import run_list
 from desktop_ft.jobs.evaluating import write_report
@@ -275,18 +275,20 @@ class RunsPage(Page):
     def _enable(self) -> None:
         if self.puts_off(self._enable):
             return
-        runs, session = self.selected, self._session
-        one = runs[0] if len(runs) == 1 else None
-        whole = one is not None and one.status != _DAMAGED
-        free = session.can_open
-        self.open.setEnabled(one is not None and free)  # it says what is damaged, and shows the rest
+        runs, busy = self.selected, self._session.obstacle
+        status = runs[0].status if len(runs) == 1 else ""
+        none = "" if status else tr("Select one run first.")
+        damaged = none or (tr("This run is damaged: open it to see what of it.") if status == _DAMAGED else "")
+        trained = tr("Another process trains it.") if _RUNNING in {run.status for run in runs} else ""
+        complete = tr("This run is complete.") if status == RunStatus.COMPLETED else ""
+        enable_or_say(self.open, none or busy)  # it says what is damaged, and shows the rest
         for way in (self.again, self.repeat):
-            way.setEnabled(whole and free)
+            enable_or_say(way, damaged or busy)
         for way in (self.command, self.report):
-            way.setEnabled(whole)
-        self.folder.setEnabled(one is not None)
-        self.resume.setEnabled(whole and free and one is not None and one.status not in (RunStatus.COMPLETED, _RUNNING))
-        self.trash.setEnabled(bool(runs) and free and all(run.status != _RUNNING for run in runs))
+            enable_or_say(way, damaged)
+        enable_or_say(self.folder, none)
+        enable_or_say(self.resume, damaged or busy or complete or trained)
+        enable_or_say(self.trash, ("" if runs else tr("Select one run or more first.")) or busy or trained)
 
     def _show_compared(self, compared: tuple[_Compared, ...]) -> None:
         self._compared = compared

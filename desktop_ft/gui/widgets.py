@@ -34,6 +34,7 @@ _LEVELS = {"bad": logging.ERROR, "warn": logging.WARNING}
 MARGIN = 20
 GAP = 10
 _REACH = 2
+_TIP = "tip"
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False) -> QLabel:
@@ -60,6 +61,7 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
     """A push button."""
     made = QPushButton(text)
     made.setToolTip(tip)
+    made.setProperty(_TIP, tip)
     made.setAutoDefault(False)
     if primary:
         made.setProperty("role", "primary")
@@ -67,10 +69,10 @@ def button(text: str, clicked: Callable[[], object], *, primary: bool = False, t
     return made
 
 
-def enable_or_say(way: QPushButton, obstacle: str, tip: str = "") -> None:
-    """Let `way` be pressed where there is no `obstacle`; else it says, behind its `tip`, what that is."""
+def enable_or_say(way: QPushButton, obstacle: str, tip: str | None = None) -> None:
+    """Let `way` be pressed where there is no `obstacle`; else it says, behind its `tip` (None: its own), what that is."""
     way.setEnabled(not obstacle)
-    way.setToolTip("\n".join(filter(None, (tip, obstacle))))
+    way.setToolTip("\n".join(filter(None, (way.property(_TIP) if tip is None else tip, obstacle))))
 
 
 def letters_width(widget: QWidget, count: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
@@ -223,6 +223,25 @@ def test_a_run_comes_back_from_the_trash(
     assert told == ["two.trashinfo"], "what came back is listed in the trash no more"
     runs.notice.clear()
     assert not runs.notice.way.isVisible()
+
+
+@pytest.mark.parametrize("name", ["data", "results", "runs"])
+def test_what_is_grey_says_why(window: MainWindow, photos: Path, qtbot: QtBot, name: str) -> None:
+    run = made("one", photos)
+    opened(window, photos, qtbot)
+    window.session.runs.open(run)
+    shown(window, qtbot, 1)
+    select(page(window, "runs"))
+    looked_at = page(window, name)
+    for running in (False, True):
+        if running:
+            window.session.opening.open(photos)
+        grey = [way for way in looked_at.findChildren(QPushButton) if way.isVisible() and not way.isEnabled()]
+        assert grey or name == "results"
+        for way in grey:
+            own = way.property("tip") if way.property("tip") is not None else "what it does"
+            assert len(way.toolTip().splitlines()) > bool(own), f"{way.text()} says {way.toolTip()!r}"
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
 
 
 def test_a_damaged_run_is_listed_and_says_why_when_it_is_opened(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
