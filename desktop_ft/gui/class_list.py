@@ -170,10 +170,13 @@ class ClassList(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table, 1)
-        layout.addLayout(row(*buttons(self.actions_, [spec.id for spec in ACTIONS[:3]]), None))
+        *usual, self.as_found = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        layout.addLayout(row(*usual, None))
+        layout.addLayout(row(self.as_found, None))
         layout.addWidget(self._out)
         self.table.selectionModel().selectionChanged.connect(self._refresh)
         self.left_out.itemSelectionChanged.connect(self._refresh)
+        self.as_found.hide()
         self._refresh()
 
     def show_manifest(self, manifest: DatasetManifest) -> None:
@@ -198,6 +201,7 @@ class ClassList(QWidget):
             ]
         )
         self.table.setColumnHidden(3, not any(counts[Subset.TEST].values()))
+        self.as_found.setVisible(bool(found))
         self.table.choose(lambda each: not chosen.isdisjoint(each.in_folder))
         self.table.verticalScrollBar().setValue(at)
         self._show_left_out()

@@ -97,8 +97,8 @@ class NetworkPicture(QAbstractSlider):
             self.blockSignals(False)
             self.setAccessibleDescription(
                 tr_n(
-                    "{depth} of {n:,} block frozen from the input up",
-                    "{depth} of {n:,} blocks frozen from the input up",
+                    "{depth} of {n:,} block of layers frozen from the input up",
+                    "{depth} of {n:,} blocks of layers frozen from the input up",
                     n=len(self._bars) - 1,
                     depth=depth,
                 )
@@ -219,8 +219,8 @@ class NetworkPicture(QAbstractSlider):
         painter.setPen(QColor(self._theme.colours.muted))
         line = QRectF(_EDGE, _BARS + 4, self.width() - 2 * _EDGE, self.fontMetrics().height())
         said = tr_n(
-            "{depth} of {n:,} block frozen from the input up: drag the grip, or use the arrow keys",
-            "{depth} of {n:,} blocks frozen from the input up: drag the grip, or use the arrow keys",
+            "{depth} of {n:,} block of layers frozen from the input up: drag the grip, or use the arrow keys",
+            "{depth} of {n:,} blocks of layers frozen from the input up: drag the grip, or use the arrow keys",
             n=len(self._bars) - 1,
             depth=self.sliderPosition(),
         )

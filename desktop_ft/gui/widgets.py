@@ -427,13 +427,13 @@ class Empty(QFrame):
         super().__init__(parent)
         self.setObjectName("dropzone")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        heading = label(title, "figure", wrap=True)
+        self.title = label(title, "figure", wrap=True)
         self.words = label(text, "muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(40, 30, 40, 30)
         layout.setSpacing(14)
         layout.addStretch(1)
-        for thing in (heading, self.words):
+        for thing in (self.title, self.words):
             thing.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             layout.addWidget(thing)
         layout.addLayout(row(None, *ways, None))

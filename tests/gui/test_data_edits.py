@@ -127,6 +127,7 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     assert "only one class" in data.health.text
     left = data.class_list.left_out
     assert [left.item(n).text() for n in range(left.count())] == ["few (2 photos)", "light (12 photos)"]
+    assert "Put back" in data.health.text and "Names of the folder" in data.health.text
     QTest.mouseClick(left.viewport(), Qt.MouseButton.LeftButton, NONE, left.visualItemRect(left.item(1)).center())
     click(button(data.class_list, "Put back"))
     assert counts(data) == {"light": 12, "night": 12}
@@ -154,8 +155,9 @@ def test_a_rare_class_is_marked_and_what_was_merged_comes_apart_again(window: Ma
     pick(data.classes, "dark")
     index = data.classes.currentIndex()
     assert "In the folder: dark, few." in index.data(Qt.ItemDataRole.ToolTipRole)
+    assert data.class_list.as_found.isVisible(), "the way back is in sight"
     QTest.keyClick(data.classes, Qt.Key.Key_F2, SHIFT)
-    assert window.session.state.recipe == recipe
+    assert window.session.state.recipe == recipe and not data.class_list.as_found.isVisible()
 
     # A name that is none is refused in the dialog.
     pick(data.classes, "dark")
