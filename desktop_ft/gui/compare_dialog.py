@@ -225,20 +225,10 @@ class CompareDialog(QDialog):
         layout.setSpacing(GAP)
         layout.addLayout(row(self.about, *self.strategies.values(), None, HelpButton(self.start)))
         layout.addLayout(
-            row(
-                captions[0],
-                self.seeds,
-                captions[1],
-                self.images,
-                captions[2],
-                self.budget,
-                None,
-                self.how_long,
-                self.start,
-                self.go_on,
-            )
+            row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
-        for widget in (self.makes, self.notice, self.choice, self.progress, self.verdict, self.said):
+        layout.addLayout(row(self.makes, self.how_long))
+        for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)

@@ -66,7 +66,7 @@ class CompareForecast(QObject):
             self._task.cancel.set()
 
     def _know(self, seconds: float) -> None:
-        self._tell(tr("All of it takes about {time} here.", time=duration(seconds)))
+        self._tell(tr("That is about {time} of training on this machine.", time=duration(seconds)))
 
     def _fail(self, error: BaseException) -> None:
         self._tell(" ".join(words_of(error)))

@@ -298,13 +298,13 @@ def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, windo
     click(dialog.how_long)
     assert dialog.makes.text() == "Taking a few steps of each way…" and not dialog.start.isEnabled()
     qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
-    assert dialog.makes.text().startswith("4 runs") and "All of it takes about" in dialog.makes.text()
+    assert dialog.makes.text().startswith("4 runs") and "That is about" in dialog.makes.text()
     dialog.seeds.setValue(2)
-    assert dialog.makes.text().startswith("8 runs") and "takes about" not in dialog.makes.text(), "of what was chosen before"
+    assert dialog.makes.text().startswith("8 runs") and "That is about" not in dialog.makes.text(), "of what was chosen before"
     click(dialog.how_long)
     dialog.seeds.setValue(3)
     qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
-    assert "takes about" not in dialog.makes.text()
+    assert "That is about" not in dialog.makes.text()
     assert window.session.comparing.plan is None, "nothing has begun"
     dialog.reject()
 
