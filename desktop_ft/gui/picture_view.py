@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 if TYPE_CHECKING:
     import numpy as np
 
-_FRAME = 2
+_FRAMES = 4
+"""Pixels that the frames on both sides take."""
 
 
 class PictureView(QWidget):
@@ -41,7 +42,7 @@ class PictureView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """The picture, and a frame where the keyboard is."""
         painter = QPainter(self)
-        room = self.size() - 2 * QSize(_FRAME, _FRAME)
+        room = self.size() - QSize(_FRAMES, _FRAMES)
         shape = self._image.size() if self._image is not None else QSize(1, 1)
         shown = shape.scaled(room, Qt.AspectRatioMode.KeepAspectRatio)
         box = QRect(QPoint((self.width() - shown.width()) // 2, (self.height() - shown.height()) // 2), shown)
