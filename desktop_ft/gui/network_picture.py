@@ -198,8 +198,8 @@ class NetworkPicture(QAbstractSlider):
     @property
     def _frozen(self) -> str:
         return tr_n(
-            "{depth} of {n:,} block frozen from the input up",
-            "{depth} of {n:,} blocks frozen from the input up",
+            "{depth} of {n:,} block of layers frozen from the input up",
+            "{depth} of {n:,} blocks of layers frozen from the input up",
             n=len(self._bars) - 1,
             depth=self.sliderPosition(),
         )

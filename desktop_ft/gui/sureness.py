@@ -16,7 +16,7 @@ from desktop_ft.gui.form import FormGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.thumbnails import Wall
-from desktop_ft.gui.widgets import button, caption_of, label, row, splitter
+from desktop_ft.gui.widgets import button, caption_of, enable_or_say, label, row, splitter
 
 _STEPS = 1000
 
@@ -122,8 +122,9 @@ class Sureness(QWidget):
         same = self._kept is not None and self._kept.value == self.threshold
         self.warned.setText(self._caveat(same))
         self.warned.setVisible(bool(self.warned.text()))
-        self.keep.setEnabled(self.threshold > 0 and not same)
-        self.drop.setEnabled(self._kept is not None)
+        none = "" if self.threshold > 0 else tr("Set a threshold first.")
+        enable_or_say(self.keep, tr("This threshold is kept already.") if same else none)
+        enable_or_say(self.drop, "" if self._kept is not None else tr("No threshold is kept: it answers always."))
         remain = len(chosen.mistakes)
         self.remaining.setText(tr_n("{n:,} mistake that would remain", "{n:,} mistakes that would remain", n=remain))
         self.diagram.show_threshold(chosen)

@@ -406,6 +406,9 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
+        click(again.notice.way)
+        assert run.is_dir()
+        qtbot.waitUntil(again.interrupted.isVisible)
 
 
 @pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])

@@ -56,7 +56,7 @@ def test_the_grip_stands_where_the_first_block_learns(picture: NetworkPicture, q
     with qtbot.assertNotEmitted(picture.valueChanged):  # what is shown was not chosen by a person
         shown(picture, preset)
     assert picture.value() == depth
-    assert picture.accessibleDescription() == f"{depth} of 4 blocks frozen from the input up"
+    assert picture.accessibleDescription() == f"{depth} of 4 blocks of layers frozen from the input up"
     assert picture.bar_rect(depth - 1).right() < picture.grip_at().x() < picture.bar_rect(depth).left() or depth == 0
 
 
