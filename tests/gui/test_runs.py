@@ -22,6 +22,7 @@ from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
+from desktop_ft.gui import trash
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.train_page import TrainPage
@@ -223,6 +224,23 @@ def test_a_run_comes_back_from_the_trash(
     assert told == ["two.trashinfo"], "what came back is listed in the trash no more"
     runs.notice.clear()
     assert not runs.notice.way.isVisible()
+
+
+def test_a_run_that_cannot_be_put_back_says_where_it_is(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    runs = shown(window, qtbot, 1)
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    (tmp_path / "share" / "Trash" / "files" / "one").rename(tmp_path / "taken out by hand")
+    click(runs.notice.way)
+    assert "is not found in the trash any more. Take it out" in runs.notice.text.replace("\n", " ") and not run.exists()
+    trash.tell(runs.notice, [trash.Trashed(run, None)], runs.refresh)
+    assert "The trash of the system can put back" in runs.notice.text and not runs.notice.way.isVisible()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
 
 
 @pytest.mark.parametrize("name", ["data", "results", "runs"])
