@@ -1,5 +1,6 @@
 """The curves: scale, smoothing, what lies under the mouse, and files of them."""
 
+import re
 import errno
 import os
 from dataclasses import replace
@@ -94,7 +95,8 @@ def test_what_lies_under_the_mouse_is_told(train: TrainPage, qtbot: QtBot) -> No
     view = train.plots.learning.loss.getPlotItem().getViewBox()
     where = train.plots.learning.loss.mapFromScene(view.mapViewToScene(QPointF(1.5, view.viewRect().center().y())))
     QTest.mouseMove(train.plots.learning.loss.viewport(), where)
-    qtbot.waitUntil(lambda: "epoch 2, batch 25" in train.controls.pointed.text())
+    near = re.compile("epoch 2, batch 2[456]")  # a pixel is about a batch wide
+    qtbot.waitUntil(lambda: near.search(train.controls.pointed.text()) is not None)
     assert "validation loss 0.75, accuracy 33.3 %" in train.controls.pointed.text()
 
 

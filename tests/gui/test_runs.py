@@ -24,7 +24,7 @@ from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
-from desktop_ft.gui import languages, runs_page, words
+from desktop_ft.gui import languages, runs_page, trash, words
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.runs_page import RunsPage
 from desktop_ft.gui.train_page import TrainPage
@@ -228,11 +228,28 @@ def test_a_run_comes_back_from_the_trash(
     assert not runs.notice.way.isVisible()
 
 
+def test_a_run_that_cannot_be_put_back_says_where_it_is(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    runs = shown(window, qtbot, 1)
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    (tmp_path / "share" / "Trash" / "files" / "one").rename(tmp_path / "taken out by hand")
+    click(runs.notice.way)
+    assert "is not found in the trash any more. Take it out" in runs.notice.text.replace("\n", " ") and not run.exists()
+    trash.tell(runs.notice, [trash.Trashed(run, None)], runs.refresh)
+    assert "The trash of the system can put back" in runs.notice.text and not runs.notice.way.isVisible()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
 @pytest.mark.parametrize("name", ["data", "results", "runs"])
 def test_what_is_grey_says_why(window: MainWindow, photos: Path, qtbot: QtBot, name: str) -> None:
     run = made("one", photos)
     opened(window, photos, qtbot)
-    window.session.runs.open(run)
+    window.session.shown.open(run)
     shown(window, qtbot, 1)
     select(page(window, "runs"))
     looked_at = page(window, name)
