@@ -74,6 +74,7 @@ def test_advice_is_forgotten_with_another_network_and_comes_back_with_the_first(
     assert advisor.told is None and layers.picture.curve is None and layers.advice.take.isHidden()
     window.commands.undo()
     assert advisor.told is told
+    state.go("layers")  # Undo has led to the page Model
     qtbot.waitUntil(lambda: layers.picture.curve is not None, timeout=LONG)  # with the layers of the first
 
 

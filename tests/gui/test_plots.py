@@ -1,8 +1,8 @@
 """The curves: scale, smoothing, what lies under the mouse, and files of them."""
 
-import re
 import errno
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
