@@ -382,7 +382,7 @@ class RunFolder:
 
     @property
     def ended(self) -> RunEnded | None:
-        """How the run came to its last end; None where it goes on, or has broken off. Of a long run that is known in a blink.
+        """How the run came to its last end; None where it goes on, or has broken off. What lies between is not parsed.
 
         Raises:
             UserError: the file cannot be read.
