@@ -31,7 +31,7 @@ def add_explain_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     parser.add_argument("picture", type=Path, metavar="PHOTO")
     parser.add_argument("--class", dest="name", metavar="NAME", help="the class to look for (default: the one it is taken for)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the picture with the map over it, as .png")
-    parser.add_argument("--opacity", type=share, default=0.6, metavar="SHARE", help="of the map, 0 to 1 (default 0.6)")
+    parser.add_argument("--opacity", type=share, default=0.75, metavar="SHARE", help="of the map, 0 to 1 (default 0.75)")
     finish(parser, _explain)
 
 

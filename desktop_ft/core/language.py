@@ -7,12 +7,28 @@ sentence is translated whole, with named places for what changes in it: its part
 from __future__ import annotations
 
 import gettext
-from typing import BinaryIO
+from string import Formatter
+from typing import Any, BinaryIO
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "es": "Español", "ja": "日本語", "zh": "简体中文"}
 """Every language there is, by code, each in its own words."""
 
+_COMMA_BEGINS_FRACTION = frozenset({"de", "es"})
+"""Where a comma begins a fraction: 1,234 is a little more than one there. A narrow space between threes is read everywhere."""
+_NARROW_SPACE = "\u202f"
+
 _texts = gettext.NullTranslations()
+
+
+class _Figures(Formatter):
+    """`str.format`, whose `{n:,}` groups digits as is read in the person's language."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        shown = str(super().format_field(value, format_spec))
+        return shown.replace(",", _NARROW_SPACE) if "," in format_spec and code() in _COMMA_BEGINS_FRACTION else shown
+
+
+_figures = _Figures()
 
 
 def use(catalogue: BinaryIO | None) -> None:
@@ -30,14 +46,19 @@ def code() -> str:
 
 
 def tr(text: str, /, **values: object) -> str:
-    """`text` in the person's language, with each `{name}` in it replaced as `str.format` does."""
+    """`text` in the person's language, with each `{name}` in it replaced as `str.format` does; `{n:,}` as `grouped`."""
     found = _texts.gettext(text) if text else ""  # an empty text names the catalogue's own heading
-    return found.format(**values) if values else found
+    return _figures.format(found, **values) if values else found
 
 
 def tr_n(one: str, many: str, /, n: int, **values: object) -> str:
     """The wording that fits the number `n`, which both can name as `{n}`; otherwise as `tr`."""
-    return _texts.ngettext(one, many, n).format(n=n, **values)
+    return _figures.format(_texts.ngettext(one, many, n), n=n, **values)
+
+
+def grouped(number: int) -> str:
+    """A count with its digits in threes, as in `{n:,}` of `tr`: `12,345`."""
+    return _figures.format("{:,}", number)
 
 
 def marked(text: str) -> str:

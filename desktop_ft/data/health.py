@@ -29,7 +29,13 @@ def check_trainable(manifest: DatasetManifest, batch_size: int) -> tuple[str, ..
         what = tr("There is no class left.")
         if manifest.classes:
             what = tr("There is only one class ({name}).", name=manifest.classes[0])
-        raise UserError(what, tr("Add a folder with pictures of something else, or put back a class that is left out."))
+        raise UserError(
+            what,
+            tr(
+                "Add a folder with pictures of something else; or, on the page Data, take in what is left out again (Put back), "
+                "or part what was merged (Names of the folder)."
+            ),
+        )
     if not any(train.values()):
         raise UserError(
             tr("There are no training pictures in {source}.", source=manifest.source), tr("Add some, or hold out less.")

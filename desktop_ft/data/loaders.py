@@ -246,10 +246,7 @@ class PictureBatches:
         if not self._batch_transforms:
             return inputs, targets
         rng = _rng(self._seed, epoch, "batch", step, *([self._part] if self._part else []))
-        inputs, targets = inputs.float() / 255, torch.nn.functional.one_hot(targets, self._classes).float()
-        for transform in self._batch_transforms:
-            inputs, targets = transform(inputs, targets, rng)
-        return inputs, targets
+        return _mix(self._batch_transforms, inputs, torch.nn.functional.one_hot(targets, self._classes).float(), rng)
 
 
 def pictures(
@@ -278,6 +275,21 @@ def preview(path: Path, rule: ResizeRule, transforms: Sequence[PictureTransform]
         return read_picture(path, lambda where: decode.network_input(where, rule))
     picture = read_picture(path, lambda where: decode.load(where, decode.shorter_side(rule), rule.interpolation))
     return _augmented(_tensor(picture), transforms, _rng(seed), rule.crop).permute(1, 2, 0).numpy()
+
+
+def preview_mixed(shown: Sequence[np.ndarray], transforms: Sequence[BatchTransform], seed: int) -> list[np.ndarray]:
+    """`shown`, uint8 (S, S, 3) each, as training would show them were they a batch, in the same form."""
+    inputs = torch.stack([_tensor(picture) for picture in shown])
+    mixed, _ = _mix(transforms, inputs, torch.eye(len(shown)), _rng(seed, "batch"))
+    return list((255 * mixed).round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
+
+
+def _mix(transforms: Sequence[BatchTransform], inputs: Tensor, targets: Tensor, rng: random.Random) -> tuple[Tensor, Tensor]:
+    """A batch of `inputs`, uint8 (N, 3, S, S), and its `targets`, float (N, classes), mixed: both float, the one in 0..1."""
+    inputs = inputs.float() / 255
+    for transform in transforms:
+        inputs, targets = transform(inputs, targets, rng)
+    return inputs, targets
 
 
 def _input(path: Path, rule: ResizeRule, draft: bool) -> Tensor:

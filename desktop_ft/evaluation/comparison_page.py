@@ -6,7 +6,7 @@ import desktop_ft
 from desktop_ft.core import language
 from desktop_ft.core.comparing import ALL, AS_IT_IS, MOST_EPOCHS, Compared, Score, images_words, strategy
 from desktop_ft.core.dataset import Subset
-from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.language import grouped, tr, tr_n
 from desktop_ft.core.words import duration, short_duration
 from desktop_ft.evaluation.charts import SERIES, Line, line_chart
 from desktop_ft.evaluation.comparing import chance, mean_curve, title
@@ -75,7 +75,7 @@ def over_images(found: Compared) -> str:
         own = [score for score in found.scores if score.strategy == each]
         points = tuple((places.index(score.images) + 0.5 + beside, score.accuracy.value) for score in own)
         lines.append(Line(title(each), role, points, tuple((score.accuracy.low, score.accuracy.high) for score in own)))
-    named = [(at + 0.5, tr("all") if images == ALL else f"{images:,}") for at, images in enumerate(places)]
+    named = [(at + 0.5, tr("all") if images == ALL else grouped(images)) for at, images in enumerate(places)]
     caption = tr("Accuracy, mean over seeds, and its 95 % interval")
     return line_chart(caption, tr("training pictures of each class"), tr("accuracy"), lines, named)
 
@@ -125,7 +125,7 @@ def _allotted(score: Score, allotted: Allotted) -> tuple[str, str]:
 
 
 def _score(score: Score) -> list[str]:
-    images = tr("all ({count:.0f})", count=score.per_class) if score.images == ALL else f"{score.images:,}"
+    images = tr("all ({count:.0f})", count=score.per_class) if score.images == ALL else grouped(score.images)
     accuracy = (percent(score.accuracy.value), interval(score.accuracy))
     return [text(title(score.strategy)), text(images), *accuracy, f"{score.seconds:.1f}", str(score.seeds)]
 
@@ -220,7 +220,7 @@ def _runs(found: Compared) -> str:
     rows = [
         [
             text(run.run),
-            f"{run.training:,}",
+            grouped(run.training),
             str(run.epochs),
             percent(run.accuracy),
             f"{run.seconds:.1f}",

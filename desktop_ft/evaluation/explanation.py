@@ -19,8 +19,11 @@ LIMITS = marked(
     "otherwise without it. It is no proof that the answer is right or fair."
 )
 
-# Dark red to light yellow: what is told by brightness too can be read without seeing colours.
-_HEAT = np.array([(128, 0, 38), (189, 0, 38), (240, 59, 32), (253, 141, 60), (254, 204, 92), (255, 255, 178)], np.float32)
+# Dark violet to light yellow in steps that look equal (matplotlib's "plasma"): the brightness alone tells how much.
+_HEAT = np.array(
+    [(13, 8, 135), (84, 2, 163), (139, 10, 165), (185, 50, 137), (219, 92, 104), (244, 136, 73), (254, 188, 43), (240, 249, 33)],
+    np.float32,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +67,25 @@ def heat(grid: Grid, size: int) -> Grid:
     return np.asarray(Image.fromarray(grid / peak, "F").resize((size, size), Image.Resampling.BILINEAR), np.float32).clip(0, 1)
 
 
-def overlay(picture: Pixels, grid: Grid, opacity: float) -> Pixels:
-    """`picture` (S, S, 3) with `grid` laid over it: the more speaks for the class, the more is covered, up to `opacity`."""
-    share = heat(grid, len(picture))
+def colours(share: Grid) -> Grid:
+    """The colour of each share, 0 (little speaks for the class) to 1 (much), one axis more: red, green and blue, 0 to 255."""
     places = share * (len(_HEAT) - 1)
     below = np.minimum(places.astype(int), len(_HEAT) - 2)
-    colour = _HEAT[below] + (places - below)[..., None] * (_HEAT[below + 1] - _HEAT[below])
-    cover = (opacity * share)[..., None]
-    covered: Pixels = np.rint(picture * (1 - cover) + colour * cover).astype(np.uint8)
+    return np.asarray(_HEAT[below] + (places - below)[..., None] * (_HEAT[below + 1] - _HEAT[below]), np.float32)
+
+
+def overlay(picture: Pixels, grid: Grid, opacity: float) -> Pixels:
+    """`picture` (S, S, 3) with `grid` laid over it: the more speaks for the class, the more is covered, up to `opacity`.
+
+    What shines through has lost as much of its own colours, which would else be taken for those of the map.
+    """
+    share = heat(grid, len(picture))
+    if not share.any():
+        return picture
+    grey = picture.mean(axis=-1, keepdims=True)
+    faded = picture + opacity * (grey - picture)
+    cover = (opacity * np.sqrt(share))[..., None]
+    covered: Pixels = np.rint(faded * (1 - cover) + colours(share) * cover).astype(np.uint8)
     return covered
 
 

@@ -213,7 +213,7 @@ class AugmentPage(Page):
         self.seed.setAccessibleName(tr("Seed of the preview"))
         self.seed.setToolTip(tr("The same seed gives the same changes."))
         self.seed.valueChanged.connect(self._preview_soon)
-        self.again = button(tr("Other chance"), self._next_seed, tip=tr("Draw the preview with another seed."))
+        self.again = button(tr("Draw again"), self._next_seed, tip=tr("Draw the preview with another seed."))
         self.free = QCheckBox(tr("Keep &drawing"))
         self.free.setToolTip(tr("Draw another chance every second, as training does; switched off, the seed is fixed."))
         self.free.toggled.connect(self._free)
@@ -286,7 +286,7 @@ class AugmentPage(Page):
     def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
         self.form_title.setText(tr(known.title))
         mixes = known.kind is AugmentationKind.BATCH
-        limit = tr("It mixes whole batches, so the preview cannot show it.") if mixes else ""
+        limit = tr("It mixes the pictures of a batch: those of the preview are shown as one.") if mixes else ""
         self.form_help.setText(f"{tr(known.description)} {limit}".rstrip())
         if self._form is None or self._form_for != known.name:
             if self._form is not None:

@@ -87,7 +87,7 @@ class CheckupDialog(QDialog):
         )
         self.again = button(tr("Check again"), self.begin, tip=tr("Look at the photos as they are now."))
         self.undo = button(tr("Undo"), session.state.undo_stack.undo, tip=tr("Take back the last change that was made here."))
-        self.empty = Empty(tr("Not checked"), tr("Check again looks at every photo as the network sees it; nothing is trained."))
+        self.empty = Empty(*_not_checked())
         self._arrange()
         self.map.chosen.connect(self._show_chosen)
         for panel in self._panels:
@@ -123,6 +123,7 @@ class CheckupDialog(QDialog):
 
         self.notice.clear()
         self.again.setEnabled(False)
+        self._say_empty(tr("The photos are being checked"), tr("What is found is shown here; nothing is trained."))
         self.progress.begin(tr("Checking the photos"))
         self._task = self._session.worker.run(
             work, finished=self._show, failed=self._fail, progressed=self._advance, cancelled=self._cancelled
@@ -272,12 +273,17 @@ class CheckupDialog(QDialog):
         if not self._over():
             self.notice.fail(error)
 
+    def _say_empty(self, title: str, text: str) -> None:
+        self.empty.title.setText(title)
+        self.empty.words.setText(text)
+
     def _over(self) -> bool:
         """The work has ended; returns whether the dialog is closed already."""
         self._task = None
         if not self._shut:
             self.progress.end()
             self.again.setEnabled(True)
+            self._say_empty(*_not_checked())
         return self._shut
 
     def _end(self) -> None:
@@ -288,3 +294,7 @@ class CheckupDialog(QDialog):
             panel.stop()
         self.map.stop()
         self.curve.stop()
+
+
+def _not_checked() -> tuple[str, str]:
+    return tr("Not checked"), tr("Check again looks at every photo as the network sees it; nothing is trained.")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.language import grouped, marked, tr, tr_n
 from desktop_ft.data.edits import classes_left_out, pictures_left_out
 from desktop_ft.data.health import rare
 from desktop_ft.gui import words
@@ -43,6 +43,11 @@ class ClassRow:
     fewer: float
     found: tuple[str, ...]
 
+    @property
+    def in_folder(self) -> tuple[str, ...]:
+        """Its names in the folder, whether or not they are others."""
+        return self.found or (self.name,)
+
 
 def _tip(row: ClassRow) -> str:
     said = [words.printable(row.name)]
@@ -68,9 +73,9 @@ COLUMNS = (
         bar=lambda row: row.share,
         warn=lambda row: bool(row.fewer),
     ),
-    Column(title=marked("Train"), text=lambda row: f"{row.train:,}", sort=lambda row: row.train, number=True, width=6),
-    Column(title=marked("Val"), text=lambda row: f"{row.val:,}", sort=lambda row: row.val, number=True, width=6),
-    Column(title=marked("Test"), text=lambda row: f"{row.test:,}", sort=lambda row: row.test, number=True, width=6),
+    Column(title=marked("Train"), text=lambda row: grouped(row.train), sort=lambda row: row.train, number=True, width=6),
+    Column(title=marked("Val"), text=lambda row: grouped(row.val), sort=lambda row: row.val, number=True, width=6),
+    Column(title=marked("Test"), text=lambda row: grouped(row.test), sort=lambda row: row.test, number=True, width=6),
 )
 
 ACTIONS = (
@@ -122,6 +127,13 @@ BACK = (
         enabled="any_left_out",
     ),
 )
+OBSTACLES = {
+    "one_chosen": marked("Select one class first."),
+    "several_chosen": marked("Select two classes or more first."),
+    "any_chosen": marked("Select one class or more first."),
+    "any_renamed": marked("None of the selected classes has another name in the folder."),
+    "any_left_out": marked("Select first what is to come back."),
+}
 
 
 class ClassList(QWidget):
@@ -143,13 +155,13 @@ class ClassList(QWidget):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.clicked.connect(self._pick)
         self.table.activated.connect(self._pick)
-        self.actions_ = local_actions(ACTIONS, self, self.table, theme)
+        self.actions_ = local_actions(ACTIONS, self, self.table, theme, OBSTACLES)
         self.left_out = QListWidget()
         self.left_out.setAccessibleName(tr("Left out"))
         self.left_out.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.left_out.setFixedHeight(_LINES * (self.fontMetrics().height() + 6) + 4)
         self.left_out.itemActivated.connect(self._look)
-        self.back = local_actions(BACK, self, self.left_out, theme)
+        self.back = local_actions(BACK, self, self.left_out, theme, OBSTACLES)
         self._out = QWidget()
         below = QVBoxLayout(self._out)
         below.setContentsMargins(0, 0, 0, 0)
@@ -158,15 +170,19 @@ class ClassList(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table, 1)
-        layout.addLayout(row(*buttons(self.actions_, [spec.id for spec in ACTIONS[:3]]), None))
+        *usual, self.as_found = buttons(self.actions_, [spec.id for spec in ACTIONS])
+        layout.addLayout(row(*usual, None))
+        layout.addLayout(row(self.as_found, None))
         layout.addWidget(self._out)
         self.table.selectionModel().selectionChanged.connect(self._refresh)
         self.left_out.itemSelectionChanged.connect(self._refresh)
+        self.as_found.hide()
         self._refresh()
 
     def show_manifest(self, manifest: DatasetManifest) -> None:
-        """Show these classes; what was selected stays so where it is still there."""
-        chosen, at = set(self.chosen), self.table.verticalScrollBar().value()
+        """Show these classes; what was selected stays so, by its names in the folder: it may be called otherwise now."""
+        chosen = {name for row in self._chosen_rows for name in row.in_folder}
+        at = self.table.verticalScrollBar().value()
         counts = {subset: manifest.counts(subset) for subset in Subset}
         totals, fewer, found = manifest.counts(), rare(manifest), self._edits.found_names()
         most = max(1, *totals.values()) if totals else 1
@@ -185,7 +201,8 @@ class ClassList(QWidget):
             ]
         )
         self.table.setColumnHidden(3, not any(counts[Subset.TEST].values()))
-        self.table.choose(lambda each: each.name in chosen)
+        self.as_found.setVisible(bool(found))
+        self.table.choose(lambda each: not chosen.isdisjoint(each.in_folder))
         self.table.verticalScrollBar().setValue(at)
         self._show_left_out()
         self._refresh()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.metrics import Evaluation, Interval, Threshold
 from desktop_ft.evaluation.certainty import ClassFigures, Figures
 from desktop_ft.evaluation.selective import select
@@ -55,7 +55,7 @@ CLASS_COLUMNS = (
         lambda figures: figures.f1,
         marked("Harmonic mean of precision and recall. In brackets its 95 % interval: the fewer the photos, the wider."),
     ),
-    Column(title=marked("Photos"), text=lambda f: f"{f.support:,}", sort=lambda f: f.support, number=True, width=9),
+    Column(title=marked("Photos"), text=lambda f: grouped(f.support), sort=lambda f: f.support, number=True, width=9),
 )
 
 

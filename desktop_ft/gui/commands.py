@@ -19,6 +19,7 @@ from desktop_ft.gui.picker import choose_file, choose_folder, choose_new_file, c
 from desktop_ft.gui.plan_clipboard import copy_plan, paste_plan
 from desktop_ft.gui.readiness import refuse_beside
 from desktop_ft.gui.session import Session
+from desktop_ft.gui.state import pages_between
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.jobs import help_texts
 from desktop_ft.runs import atomic
@@ -26,13 +27,14 @@ from desktop_ft.runs.recipe_file import read_recipe
 
 
 class Commands(Conditions):
-    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place, what is good to know, `noted`;
-    `recipe_failed` tells what is wrong with a recipe that was to be opened.
+    """The verbs of menu and tool bar. What a person can mend is told through `told`, in place, what is good to know, `noted`,
+    what was undone or redone, `stepped`; `recipe_failed` tells what is wrong with a recipe that was to be opened.
     """
 
     told = Signal(object)
     recipe_failed = Signal(object)
     noted = Signal(str)
+    stepped = Signal(str)
     palette_asked = Signal()
     recent_asked = Signal()
     sample_asked = Signal()
@@ -152,12 +154,14 @@ class Commands(Conditions):
         self._session.state.used()
 
     def undo(self) -> None:
-        """Take back the last edit."""
-        self._session.state.undo_stack.undo()
+        """Take back the last edit, and show where."""
+        stack = self._session.state.undo_stack
+        self._step(tr("Undone: {edit}.", edit=stack.undoText()), stack.undo)
 
     def redo(self) -> None:
-        """Make it again."""
-        self._session.state.undo_stack.redo()
+        """Make it again, and show where."""
+        stack = self._session.state.undo_stack
+        self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
 
     def copy_plan(self) -> None:
         """Put the freeze plan on the clipboard."""
@@ -344,6 +348,15 @@ class Commands(Conditions):
     def go_plugins(self) -> None:
         """Show the page Plugins."""
         self._session.state.go("plugins")
+
+    def _step(self, told: str, step: Callable[[], None]) -> None:
+        """Undo or redo, and go to a page that shows what became of it: nothing is changed unseen."""
+        state, before = self._session.state, self._session.state.recipe
+        step()
+        pages = pages_between(before, state.recipe)
+        if pages and state.page not in pages:
+            state.go(pages[0])
+        self.stepped.emit(told)
 
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice

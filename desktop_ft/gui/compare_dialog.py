@@ -11,15 +11,16 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox
 
 from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, Variant, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.words import duration
 from desktop_ft.gui import words
+from desktop_ft.gui.compare_forecast import CompareForecast
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, enable_or_say, label, row
 from desktop_ft.jobs.comparing import Plan, asked_for, images_from, limits, new_comparison_path, within
 
 _TICK_MS = 1000
@@ -27,7 +28,7 @@ _COLUMNS = (
     Column(title=marked("Way"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
         title=marked("Pictures of each class"),
-        text=lambda score: tr("all") if score.images == ALL else f"{score.images:,}",
+        text=lambda score: tr("all") if score.images == ALL else grouped(score.images),
         sort=lambda score: score.per_class,
         number=True,
         width=22,
@@ -107,6 +108,10 @@ class CompareDialog(QDialog):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.start = button(tr("Compare"), self._start, primary=True)
         explained(self.start, "train.compare")
+        self.forecast = CompareForecast(session, self)
+        self.how_long = button(
+            tr("How long?"), self.forecast.ask, tip=tr("Take a few steps of each way, and say how long all runs will take here.")
+        )
         self.go_on = button(tr("Go on with one…"), self._go_on, tip=tr("Choose the folder of a comparison that was stopped."))
         self.pause = button(tr("Pause"), self._pause, tip=tr("Let the run under way wait, or go on."))
         self.report = button(tr("Open the report"), self._open, tip=tr("The page with all of it; the data lie beside it."))
@@ -120,6 +125,7 @@ class CompareDialog(QDialog):
             session.training.updated,
             session.training.ended,
             session.own_weights.changed,
+            self.forecast.changed,
         ):
             signal.connect(self.refresh)
         for edited in (
@@ -177,6 +183,7 @@ class CompareDialog(QDialog):
         if not self._shut:
             self._shut = True
             self._tick.stop()
+            self.forecast.stop()
             for plot in self.plots:
                 free_plot(plot)
         super().done(result)
@@ -220,7 +227,8 @@ class CompareDialog(QDialog):
         layout.addLayout(
             row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
         )
-        for widget in (self.makes, self.notice, self.choice, self.progress, self.verdict, self.said):
+        layout.addLayout(row(self.makes, self.how_long))
+        for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
@@ -253,7 +261,12 @@ class CompareDialog(QDialog):
         self.start.setToolTip(reason or tr("Train all of it, one run after another."))
         plan = self._work.plan
         made = self._chosen() if not busy else plan.comparison if plan is not None else None
-        self.makes.setText(reason or (made.words if made is not None else ""))
+        self.forecast.choose(made if not busy else None)
+        nothing = "" if made is not None and not busy else tr("Nothing is chosen that could be measured.")
+        enable_or_say(self.how_long, reason or nothing)
+        if self.forecast.running:
+            reason = self.forecast.words
+        self.makes.setText(reason or (f"{made.words} {self.forecast.words}".rstrip() if made is not None else ""))
 
     def _chosen(self) -> Comparison | None:
         """What would be compared, as far as the pictures are known; None: nothing that can be."""
@@ -386,7 +399,7 @@ class CompareDialog(QDialog):
             self._curve(1, colour, [(float(places.index(score.images)), score.accuracy.value) for score in scores])
             self._whiskers(colour, scores, places)
             legend.append(f'<span style="color:{colour}">●</span> {tr(strategy(name).title)}')
-        named = [(at, tr("all") if images == ALL else f"{images:,}") for at, images in enumerate(places)]
+        named = [(at, tr("all") if images == ALL else grouped(images)) for at, images in enumerate(places)]
         self.plots[1].getAxis("bottom").setTicks([named])
         self.legend.setText(" &nbsp; ".join(legend))
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
-from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.language import grouped, tr, tr_n
 from desktop_ft.core.metrics import Evaluation
 from desktop_ft.gui import words
 from desktop_ft.gui.theme import Theme
@@ -48,7 +48,7 @@ class ConfusionModel(QAbstractTableModel):
             return None
         number = self._counts[index.row()][index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{number:,}" if number else "·"
+            return grouped(number) if number else "·"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return int(Qt.AlignmentFlag.AlignCenter)
         if role == Qt.ItemDataRole.ToolTipRole:

@@ -16,6 +16,7 @@ from desktop_ft.gui.class_list import ClassList
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.photo_panel import PhotoPanel
+from desktop_ft.gui.photos import Photos
 from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder, choose_zip
 from desktop_ft.gui.problem_list import ProblemList
@@ -77,6 +78,7 @@ class DataPage(Page):
         opening.ended.connect(self.refresh)
         session.state.manifest_changed.connect(self._new_pictures)
         session.state.recipe_changed.connect(self._show_health)
+        session.state.recipe_changed.connect(self.photos.notice.clear)  # it was about the edit before
         session.plugin_work.changed.connect(self._offer_samples)
         session.training.started.connect(self.refresh)
         session.training.ended.connect(self.refresh)
@@ -127,6 +129,7 @@ class DataPage(Page):
         self.class_list.photos_asked.connect(self._show_left_out)
         self.class_list.failed.connect(self.notice.fail)
         self.problem_list.photo_asked.connect(self._show_photo)
+        self.photos.looked.connect(self._look_at)
         self.tabs = QTabWidget()
         self.tabs.addTab(self.photos, tr("Photos"))
         self.tabs.addTab(self.problem_list, tr("Problems"))
@@ -240,6 +243,11 @@ class DataPage(Page):
         if self.photos.show_photo(path):
             self.tabs.setCurrentIndex(0)
             self.wall.setFocus()
+
+    def _look_at(self, photos: Photos, number: int) -> None:
+        from desktop_ft.gui.large_photo import LargePhoto
+
+        LargePhoto(self._session.worker, photos, number, self).open()
 
     def _divide(self, percent: int) -> None:
         self._session.opening.divide(percent / 100)

@@ -58,6 +58,11 @@ ACTIONS = (
     _verb("to_val", marked("To validation"), "V", marked("Hold the selected photos out, to judge the network on them.")),
     _verb("show_kept", marked("Show kept ones again"), "", marked("Show the photos again that were kept here."), "any_kept"),
 )
+OBSTACLES = {
+    "any_chosen": marked("Select one photo or more first."),
+    "can_change": marked("Select one photo or more first, and choose a class."),
+    "any_kept": marked("Nothing is kept here."),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +183,7 @@ class FindingsPanel(QWidget):
         self.none = Empty(tr("Nothing here"), nothing)
         self.said = label(wrap=True)
         self.said.setTextFormat(Qt.TextFormat.PlainText)
-        self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        self.actions_ = local_actions(ACTIONS, self, self.wall, theme, OBSTACLES)
         self.to = QComboBox()
         self.to.setAccessibleName(tr("New class"))
         self.to.setToolTip(tr("The class that Change the class gives."))

@@ -12,14 +12,13 @@ from desktop_ft.core.help import COST, STEPS, WHEN, WORDS, HelpCard
 from desktop_ft.core.language import marked, tr
 from desktop_ft.gui import layout_memory
 from desktop_ft.gui.settings import Settings
+from desktop_ft.gui.state import page_of
 from desktop_ft.gui.widgets import GAP, splitter
 from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs import help_texts
 
 PAGES, CONTROLS = marked("Pages"), marked("Settings and controls")
 TRANSFORMS, GLOSSARY = marked("Transforms"), marked("Words")
-_SECTIONS = {"dataset": "data", "backbone": "model", "freeze": "layers", "augmentation": "augment"}
-"""Sections of the recipe and the pages where they are set; what is in none of them is set on the page Train."""
 _SIZE = (860, 560)
 _KEY = int(Qt.ItemDataRole.UserRole)
 
@@ -141,7 +140,7 @@ def _page(name: str) -> str:
 def _is_on(key: str, page: str) -> bool:
     """Whether what the card `key` explains is set on the page `page`."""
     section = key.partition(".")[0]
-    return _SECTIONS.get(section, section if section in PAGE_TITLES else "train") == page
+    return (section if section in PAGE_TITLES else page_of(section)) == page
 
 
 def _card(card: HelpCard) -> str:

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 class InterruptedRun(QWidget):
-    """A line with the ways on, hidden while none is offered; `gone` tells that the run's folder is not there any more."""
+    """A line with the ways on, hidden while none is offered; `gone` tells that the run's folder is not there any more,
+    `discarded` what went to the trash from here.
+    """
 
     gone = Signal(object)
+    discarded = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -102,7 +105,10 @@ class InterruptedRun(QWidget):
     def _discard(self) -> None:
         if self._found is None or self._has_gone(self._found.run):
             return
-        if not self._session.runs.trash(self._found.run):
+        trashed = self._session.runs.trash(self._found.run)
+        if trashed is not None:
+            self.discarded.emit(trashed)
+        else:
             what = tr("{folder} cannot be moved to the trash.", folder=words.printable(str(self._found.run)))
             self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
 

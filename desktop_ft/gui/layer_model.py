@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 from desktop_ft.core.freezing import FreezePlan
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.layer_learning import CURES, LayerState, share, together
 from desktop_ft.core.layers import LayerNode
 from desktop_ft.core.plan_comparison import differ
@@ -233,7 +233,7 @@ class LayerModel(QAbstractItemModel):
             case 1:
                 return node.type
             case 2:
-                return f"{node.parameters:,}" if node.parameters else ""
+                return grouped(node.parameters) if node.parameters else ""
             case 3:
                 return " × ".join(map(str, node.output_shape)) if node.output_shape else ""
         if column == COMPARED:

@@ -88,5 +88,5 @@ class LayerSearch(QWidget):
         found = self._matches()
         typed = bool(self.line.text().strip())
         self.select.setEnabled(bool(found))
-        place = tr_n("{at} of {n:,} layer", "{at} of {n:,} layers", n=len(found), at=self._at + 1)
+        place = tr_n("{at} of {n:,} layer found", "{at} of {n:,} layers found", n=len(found), at=self._at + 1)
         self.found.setText("" if not typed else place if found else tr("No layer is called so."))

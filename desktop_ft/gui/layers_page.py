@@ -101,9 +101,6 @@ class LayersPage(Page):
         self.plan.failed.connect(self.notice.fail)
         self.comparison = label(wrap=True)
         self.picture = NetworkPicture(session.theme)
-        self.picture.setToolTip(
-            tr("From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns.")
-        )
         self.picture.installEventFilter(FormGuard(self))
         self.picture.valueChanged.connect(self._edit_depth)
         self.picture.picked.connect(self._show_layer)
@@ -112,6 +109,7 @@ class LayersPage(Page):
         self.learning = LayerLearning(self.tree, self.model, session)
         self.advice = AdvicePanel(session)
         self.advice.taken.connect(self._take_depth)
+        session.advice.changed.connect(self._show_advice)
         self.clear = button(tr("Remove exceptions"), self._clear_overrides, tip=tr("Back to what the preset says."))
         self.expand = button(tr("Expand all"), self.tree.expandAll)
         self.collapse = button(tr("Collapse"), self._collapse)
@@ -151,7 +149,7 @@ class LayersPage(Page):
         return super().in_sight or self.panel.detached
 
     def shut_down(self) -> None:
-        """Free the plot."""
+        """Ask for no more advice."""
         self.advice.shut_down()
 
     def refresh(self) -> None:
@@ -166,9 +164,17 @@ class LayersPage(Page):
         self.model.set_plan(plan, self._session.state.recipe.optimisation.lr, self.epoch.value() - 1)
         self.picture.show_rates(self.model.rates)
         self.learning.show_run()
-        self.advice.show_depth(self.picture.value())
+        self.advice.refresh()
+        self._show_advice()
         self._show_share(plan)
         self._show_replan()
+
+    def _show_advice(self) -> None:
+        told = self._session.advice.told
+        self.picture.show_advice(told)
+        bars = tr("From input to head, a bar a block: grey is frozen, and the stronger the colour, the faster it learns.")
+        curve = tr("How well a simple classifier tells your classes from what each block hands on; a click freezes up to there.")
+        self.picture.setToolTip("\n".join((bars, curve) if told is not None else (bars,)))
 
     def _controls(self) -> QVBoxLayout:
         guard = FormGuard(self)

@@ -1,18 +1,31 @@
 """Actions that belong to one list: its context menu, its keys and the buttons beside it, from one description."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
+from desktop_ft.core.language import tr
 from desktop_ft.gui.actions import Actions, ActionSpec
 from desktop_ft.gui.theme import Theme
+from desktop_ft.gui.widgets import enable_or_say
 
 
-def local_actions(specs: tuple[ActionSpec, ...], target: QObject, view: QWidget, theme: Theme) -> Actions:
-    """The actions of `specs`, in the context menu of `view` and on its keys while it has the focus."""
-    made = Actions(specs, target, theme)
+def local_actions(
+    specs: tuple[ActionSpec, ...],
+    target: QObject,
+    view: QWidget,
+    theme: Theme,
+    obstacles: Mapping[str, str] = MappingProxyType({}),
+) -> Actions:
+    """The actions of `specs`, in the context menu of `view` and on its keys while it has the focus.
+
+    Args:
+        obstacles: why what an action needs (`ActionSpec.enabled`) does not hold, in English, each to be found by `tr`.
+    """
+    made = Actions(specs, target, theme, lambda enabled: tr(obstacles.get(enabled, "")))
     for spec in specs:
         made[spec.id].setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         view.addAction(made[spec.id])
@@ -40,21 +53,22 @@ class ActionButton(QPushButton):
 class MenuButton(QPushButton):
     """A button that opens a menu of actions, where there is no room for a button each; enabled where one of them is."""
 
-    def __init__(self, text: str, tip: str, actions: Sequence[QAction]) -> None:
+    def __init__(self, text: str, tip: str, actions: Actions, ids: Sequence[str]) -> None:
         super().__init__(text)
-        self._listed = actions
-        self.setToolTip(tip)
+        self._tip, self._actions, self._ids = tip, actions, ids
         self.setAutoDefault(False)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        menu.addActions(actions)
+        menu.addActions([actions[name] for name in ids])
         self.setMenu(menu)
-        for action in actions:
-            action.changed.connect(self._follow)
+        for name in ids:
+            actions[name].changed.connect(self._follow)
         self._follow()
 
     def _follow(self) -> None:
-        self.setEnabled(any(action.isEnabled() for action in self._listed))
+        can = any(self._actions[name].isEnabled() for name in self._ids)
+        enable_or_say(self, "" if can else self._actions.obstacle(self._ids[0]), self._tip)
+        self.setEnabled(can)
 
 
 def buttons(actions: Actions, ids: Sequence[str]) -> list[QWidget]:

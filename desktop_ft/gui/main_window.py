@@ -23,7 +23,7 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStatus
 from desktop_ft.core.language import tr
 from desktop_ft.engine.control import RunControl
-from desktop_ft.gui import closing, layout_memory
+from desktop_ft.gui import closing, layout_memory, trash
 from desktop_ft.gui.actions import Actions, take_over_what_is_typed
 from desktop_ft.gui.commands import Commands
 from desktop_ft.gui.compare_work import CompareWork
@@ -338,6 +338,7 @@ class MainWindow(QMainWindow):
         session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
+        self.commands.stepped.connect(partial(self.notice.say_until, state.recipe_changed))
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.sample_asked.connect(self._show_samples)
@@ -354,6 +355,7 @@ class MainWindow(QMainWindow):
         session.queue.follows.connect(self._say_what_follows)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
+        self.interrupted.discarded.connect(lambda trashed: trash.tell(self.notice, [trashed], session.broken_off.look))
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.shown.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
@@ -391,7 +393,10 @@ class MainWindow(QMainWindow):
     def _show_recent(self) -> None:
         from desktop_ft.gui.palette import Palette, recent
 
-        Palette(recent(self.session.settings.recent, self.commands.open_paths), self, tr("Open a folder again")).open()
+        autosave = self.session.autosave
+        left = autosave.left_folder(), autosave.left
+        found = recent(self.session.settings.recent, left, self.commands.open_paths)
+        Palette(found, self, tr("Open a folder again")).open()
 
     def _show_plugin_panels(self) -> None:
         from desktop_ft.gui.palette import Palette

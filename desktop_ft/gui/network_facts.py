@@ -1,7 +1,7 @@
 """What the page Model says of a network: the columns of its table, and its facts."""
 
 from desktop_ft.core.backbone import BackboneSpec, WeightsOrigin
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.offers import Offer
 from desktop_ft.gui import words
 from desktop_ft.gui.table import Column
@@ -137,7 +137,7 @@ def facts(offer: Offer) -> list[tuple[str, str]]:
         *([(tr("Speed here"), speed(offer))] if offer.speed else []),
         (tr("Input"), tr("{side} × {side} pixels", side=spec.resize.crop)),
         *([(tr("Trained on"), spec.trained_on)] if spec.trained_on else []),
-        *([(tr("Classes"), f"{spec.classes:,}")] if spec.classes else []),
+        *([(tr("Classes"), grouped(spec.classes))] if spec.classes else []),
         (tr("Weights"), availability(offer)),
         *([(tr("Fetch from"), spec.weights.url)] if spec.weights.origin is WeightsOrigin.BY_HAND else []),
         (tr("Licence"), licence(spec)),

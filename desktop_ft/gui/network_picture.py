@@ -8,13 +8,17 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractSlider, QToolTip, QWidget
 
+from desktop_ft.core.advice import Advice
 from desktop_ft.core.freezing import frozen_depth
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.core.layers import LayerNode, blocks, is_under
 from desktop_ft.gui import words
+from desktop_ft.gui.score_curve import ScoreCurve
 from desktop_ft.gui.theme import Theme
 
 _BARS, _GAP, _EDGE = 56, 3, 8
+_CURVE = 40
+"""So much taller it is with a curve."""
 _GRIP = QSize(10, 22)
 _LEAST_HEIGHT, _LEAST_COLOUR = 0.3, 0.25
 _DECADES = 3
@@ -59,7 +63,8 @@ def _bar(nodes: Mapping[str, LayerNode], block: Sequence[str]) -> Bar:
 class NetworkPicture(QAbstractSlider):
     """A bar a block, as tall as its pictures are large, filled as far as it learns: the stronger the colour, the faster.
 
-    Its value is how many blocks are frozen from the input up; the grip stands there. A click on a bar tells its path.
+    Its value is how many blocks are frozen from the input up; the grip stands there. A click on a bar tells its path. What advice
+    found at each depth is drawn over it, each point where the grip would stand; a click on one freezes up to there.
     """
 
     picked = Signal(str)
@@ -70,6 +75,7 @@ class NetworkPicture(QAbstractSlider):
         self._bars: tuple[Bar, ...] = ()
         self._rates: Mapping[str, float] = {}
         self._current = -1
+        self._advice: Advice | None = None
         self._dragged = False
         self.setOrientation(Qt.Orientation.Horizontal)
         self.setPageStep(1)
@@ -95,15 +101,15 @@ class NetworkPicture(QAbstractSlider):
             self.blockSignals(True)
             self.setValue(depth)
             self.blockSignals(False)
-            self.setAccessibleDescription(
-                tr_n(
-                    "{depth} of {n:,} block frozen from the input up",
-                    "{depth} of {n:,} blocks frozen from the input up",
-                    n=len(self._bars) - 1,
-                    depth=depth,
-                )
-            )
+            self.setAccessibleDescription(self._frozen)
         self.update()
+
+    def show_advice(self, advice: Advice | None) -> None:
+        """Draw how well the classes are told at each depth, or no more."""
+        if advice is not self._advice:
+            self._advice = advice
+            self.updateGeometry()
+            self.update()
 
     def set_current(self, path: str) -> None:
         """Outline the block that the layer `path` is in; none, where it is in several."""
@@ -112,7 +118,7 @@ class NetworkPicture(QAbstractSlider):
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Wide, and as tall as the bars and a line of text."""
-        return QSize(400, _BARS + self.fontMetrics().height() + 8)
+        return QSize(400, self._tall + self.fontMetrics().height() + 8)
 
     minimumSizeHint = sizeHint  # noqa: N815 - Qt's name
 
@@ -123,20 +129,36 @@ class NetworkPicture(QAbstractSlider):
         for number, bar in enumerate(self._bars):
             self._draw_bar(painter, bar, self.bar_rect(number), outlined=number == self._current)
         if len(self._bars) > 1:
-            self._draw_grip(painter)
+            curve = self.curve
+            self._draw_grip(painter, curve.height_of(self.sliderPosition()) if curve is not None else 0.0)
+            if curve is not None:
+                curve.paint(painter, self._theme.colours)
             self._draw_words(painter)
+
+    @property
+    def curve(self) -> ScoreCurve | None:
+        """What is drawn over the bars; None where there is no advice for them."""
+        advice = self._advice
+        if advice is None or advice.blocks != len(self._bars) - 1:
+            return None
+        return ScoreCurve(
+            scores=advice.scores,
+            chosen=advice.option.depth,
+            x=self._place_of,
+            top=self.fontMetrics().height() + 2,
+            bottom=self._tall - 4,
+        )
 
     def bar_rect(self, number: int) -> QRectF:
         """Where the bar `number` stands."""
         width = (self.width() - 2 * _EDGE + _GAP) / len(self._bars)
         largest = math.log2(1 + max(bar.side for bar in self._bars))
         share = _LEAST_HEIGHT + (1 - _LEAST_HEIGHT) * math.log2(1 + self._bars[number].side) / largest
-        return QRectF(_EDGE + number * width, _BARS * (1 - share), max(1.0, width - _GAP), _BARS * share)
+        return QRectF(_EDGE + number * width, self._tall * (1 - share), max(1.0, width - _GAP), self._tall * share)
 
     def grip_at(self) -> QPointF:
         """The middle of the grip: in front of the first block that learns."""
-        left = self.bar_rect(self.sliderPosition()).left() if self._bars else 0.0
-        return QPointF(left - _GAP / 2, _BARS - _GRIP.height() / 2)
+        return QPointF(self._place_of(self.sliderPosition()), self._tall - _GRIP.height() / 2)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Take the grip, or choose a bar."""
@@ -146,6 +168,8 @@ class NetworkPicture(QAbstractSlider):
         if abs(event.position().x() - self.grip_at().x()) <= _GRIP.width():
             self._dragged = True
             self.setSliderDown(True)
+        elif (curve := self.curve) is not None and (depth := curve.depth_near(event.position())) is not None:
+            self.setValue(depth)
         elif (number := self._bar_at(event.position().x())) >= 0:
             self.picked.emit(self._bars[number].path)
 
@@ -171,6 +195,22 @@ class NetworkPicture(QAbstractSlider):
             return True
         return super().event(event)
 
+    @property
+    def _frozen(self) -> str:
+        return tr_n(
+            "{depth} of {n:,} block of layers frozen from the input up",
+            "{depth} of {n:,} blocks of layers frozen from the input up",
+            n=len(self._bars) - 1,
+            depth=self.sliderPosition(),
+        )
+
+    @property
+    def _tall(self) -> int:
+        return _BARS if self._advice is None else _BARS + _CURVE
+
+    def _place_of(self, depth: int) -> float:
+        return self.bar_rect(depth).left() - _GAP / 2 if self._bars else 0.0
+
     def _bar_at(self, x: float) -> int:
         spans = ((number, self.bar_rect(number)) for number in range(len(self._bars)))
         return next((number for number, rect in spans if rect.left() <= x <= rect.right() + _GAP), -1)
@@ -184,7 +224,12 @@ class NetworkPicture(QAbstractSlider):
             tr("{number} parameters", number=words.millions(bar.parameters)),
             tr("learns at up to {share} of the rate", share=words.rate(max(rates))) if rates else tr("frozen"),
         )
-        return f"{bar.path}: {', '.join(parts)}"
+        said = f"{bar.path}: {', '.join(parts)}"
+        if (curve := self.curve) is None:
+            return said
+        told = (words.interval(score.accuracy) for score in curve.scores if score.depth == number + 1)
+        behind = (tr("From what it hands on, a simple classifier tells {share} of your pictures.", share=share) for share in told)
+        return "\n".join((said, *behind))
 
     def _draw_bar(self, painter: QPainter, bar: Bar, rect: QRectF, *, outlined: bool) -> None:
         colours = self._theme.colours
@@ -205,10 +250,10 @@ class NetworkPicture(QAbstractSlider):
             painter.setPen(QPen(QColor(colours.text), 2))
             painter.drawRect(rect.adjusted(1, 1, -1, -1))
 
-    def _draw_grip(self, painter: QPainter) -> None:
+    def _draw_grip(self, painter: QPainter, top: float) -> None:
         colours, at = self._theme.colours, self.grip_at()
         painter.setPen(QPen(QColor(colours.text), 2))
-        painter.drawLine(QPointF(at.x(), 0), QPointF(at.x(), _BARS))
+        painter.drawLine(QPointF(at.x(), top), QPointF(at.x(), self._tall))
         ringed = self.hasFocus()
         painter.setPen(QPen(QColor(colours.accent if ringed else colours.outline), 2 if ringed else 1))
         painter.setBrush(QColor(colours.raised))
@@ -217,13 +262,11 @@ class NetworkPicture(QAbstractSlider):
 
     def _draw_words(self, painter: QPainter) -> None:
         painter.setPen(QColor(self._theme.colours.muted))
-        line = QRectF(_EDGE, _BARS + 4, self.width() - 2 * _EDGE, self.fontMetrics().height())
-        said = tr_n(
-            "{depth} of {n:,} block frozen from the input up: drag the grip, or use the arrow keys",
-            "{depth} of {n:,} blocks frozen from the input up: drag the grip, or use the arrow keys",
-            n=len(self._bars) - 1,
-            depth=self.sliderPosition(),
-        )
+        line = QRectF(_EDGE, self._tall + 4, self.width() - 2 * _EDGE, self.fontMetrics().height())
+        if self.curve is None:
+            said = tr("{frozen}: drag the grip, or use the arrow keys", frozen=self._frozen)
+        else:
+            said = tr("{frozen}. The curve: pictures told behind each block", frozen=self._frozen)
         for text, side in ((tr("input"), "Left"), (said, "HCenter"), (tr("head"), "Right")):
             painter.drawText(line, Qt.AlignmentFlag[f"Align{side}"], text)
 

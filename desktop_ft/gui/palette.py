@@ -144,20 +144,27 @@ def show_within(control: QWidget) -> None:
         above = above.parentWidget()
 
 
-def recent(paths: Iterable[str], open_paths: Callable[[tuple[Path, ...]], object]) -> list[Entry]:
-    """What was opened before; what is not there now cannot be opened."""
-    return [
-        Entry(
-            text=words.printable(Path(path).name),
-            place=words.printable(str(Path(path).parent)),
+def recent(paths: Iterable[str], left: tuple[str, Path], open_paths: Callable[[tuple[Path, ...]], object]) -> list[Entry]:
+    """What was opened before; what is not there now cannot be opened.
+
+    Args:
+        left: the folder that was open before, or "", and the recipe that holds all that was set for it then.
+    """
+
+    def entry(text: str, folder: str, opened: Path) -> Entry:
+        return Entry(
+            text=words.printable(text),
+            place=words.printable(str(Path(folder).parent)),
             keys="",
-            tip=words.printable(path),
-            run=partial(open_paths, (Path(path),)),
-            enabled=Path(path).exists(),
+            tip=words.printable(folder),
+            run=partial(open_paths, (opened,)),
+            enabled=Path(folder).exists(),
             obstacle=tr("It is not there any more, or its disk is not connected."),
         )
-        for path in paths
-    ]
+
+    folder, recipe = left
+    as_left = [entry(tr("{name}, as you left it", name=Path(folder).name), folder, recipe)] if folder else []
+    return [*as_left, *(entry(Path(path).name, path, Path(path)) for path in paths)]
 
 
 def samples(plugins: Plugins, open_sample: Callable[[str], object]) -> list[Entry]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QShortcut
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QSizePolicy, QSlider, QVBoxLayout, QWidget
+import numpy as np
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QImage, QKeySequence, QPixmap, QShortcut
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import marked, tr
-from desktop_ft.evaluation.explanation import LIMITS, Explanation, explains, nothing_to_show, overlay, verdict
+from desktop_ft.evaluation.explanation import LIMITS, Explanation, colours, explains, nothing_to_show, overlay, verdict
 from desktop_ft.gui import words
+from desktop_ft.gui.picture_view import PictureView
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, caption_of, label, row
@@ -21,6 +23,7 @@ from desktop_ft.jobs.explaining import Explainer
 
 _SIZE = QSize(900, 600)
 _SHOWN_CLASSES = 5
+_SCALE = QSize(160, 10)
 
 CLASS_COLUMNS = (
     Column(title=marked("Class"), text=lambda pair: words.printable(pair[0])),
@@ -42,54 +45,6 @@ class Photo:
     label: int | None = None
 
 
-class PictureView(QWidget):
-    """A picture as large as there is room; Left and Right tell `turned` -1 and 1."""
-
-    turned = Signal(int)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._image: QImage | None = None
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(tr("The photo as the network sees it"))
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(280, 280)
-
-    def show_pixels(self, pixels: Any) -> None:
-        """Show uint8 (S, S, 3); None: nothing."""
-        self._image = None
-        if pixels is not None:
-            size = len(pixels)
-            self._image = QImage(pixels.tobytes(), size, size, 3 * size, QImage.Format.Format_RGB888).copy()
-        self.update()
-
-    @property
-    def image(self) -> QImage | None:
-        """What is shown."""
-        return self._image
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        """The picture, and a frame where the keyboard is."""
-        painter = QPainter(self)
-        side = min(self.width(), self.height()) - 4
-        box = QRect((self.width() - side) // 2, (self.height() - side) // 2, side, side)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        if self._image is not None:
-            painter.drawImage(box, self._image)
-        if self.hasFocus():
-            painter.setPen(self.palette().accent().color())
-            painter.drawRect(box.adjusted(-1, -1, 0, 0))
-        painter.end()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Left and right turn over."""
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-        else:
-            self.turned.emit(step)
-
-
 class PhotoDialog(QDialog):
     """Goes through `photos`, beginning at `first`; each is explained by the best model of `run`."""
 
@@ -103,13 +58,17 @@ class PhotoDialog(QDialog):
         self._told: Explanation | None = None
         self._checked: Any = ()
         self._newest = Newest(session.worker, self._arrived, self._failed, self)
-        self.picture = PictureView()
+        self.picture = PictureView(tr("The photo as the network sees it"))
         self.picture.turned.connect(self._turn)
+        self.scale = _scale()
         self.notice = Notice()
         whole = QHBoxLayout(self)
         whole.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         whole.setSpacing(MARGIN)
-        whole.addWidget(self.picture, 3)
+        shown = QVBoxLayout()
+        shown.addWidget(self.picture, 1)
+        shown.addWidget(self.scale)
+        whole.addLayout(shown, 3)
         whole.addLayout(self._side(session), 2)
         for keys, step in ((QKeySequence.StandardKey.MoveToNextPage, 1), (QKeySequence.StandardKey.MoveToPreviousPage, -1)):
             QShortcut(keys, self).activated.connect(self._next if step > 0 else self._previous)
@@ -129,7 +88,7 @@ class PhotoDialog(QDialog):
         self.map.toggled.connect(self._draw)
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(5, 100)
-        self.opacity.setValue(60)
+        self.opacity.setValue(75)
         self.opacity.setAccessibleName(tr("Opacity of the map"))
         self.opacity.valueChanged.connect(self._draw)
         self.verdict = label(wrap=True)
@@ -233,6 +192,7 @@ class PhotoDialog(QDialog):
         self.picture.show_pixels(
             overlay(told.picture, told.grids[number], self.opacity.value() / 100) if with_map else told.picture
         )
+        self.scale.setVisible(with_map and not nothing_to_show(told, number))
         self.opacity.setEnabled(with_map)
         self.map.setEnabled(bool(told.place))
         level = ""
@@ -256,3 +216,17 @@ class PhotoDialog(QDialog):
     def _end(self) -> None:
         self.finished.disconnect(self._end)  # Qt may tell of one end twice: as accepted, and as closed
         self._newest.stop()
+
+
+def _scale() -> QWidget:
+    """What the colours of the map say."""
+    ramp = np.tile(np.linspace(0, 1, _SCALE.width(), dtype=np.float32), (_SCALE.height(), 1))
+    pixels = np.rint(colours(ramp)).astype(np.uint8)
+    image = QImage(pixels.tobytes(), _SCALE.width(), _SCALE.height(), 3 * _SCALE.width(), QImage.Format.Format_RGB888)
+    strip = QLabel()
+    strip.setPixmap(QPixmap.fromImage(image))
+    strip.setAccessibleName(tr("The colours of the map, from little to much"))
+    made = QWidget()
+    made.hide()
+    made.setLayout(row(None, label(tr("speaks for it: little"), "muted"), strip, label(tr("much"), "muted"), None))
+    return made

@@ -1,5 +1,7 @@
 """The photos of a dataset on a wall, filtered by class, subset and problem; several at once are moved or left out."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
@@ -15,7 +17,7 @@ from desktop_ft.gui.local_actions import MenuButton, buttons, local_actions
 from desktop_ft.gui.photos import Photos, Wanted, notes_of
 from desktop_ft.gui.theme import Theme
 from desktop_ft.gui.thumbnails import Wall
-from desktop_ft.gui.widgets import Empty, label, row
+from desktop_ft.gui.widgets import Empty, Notice, label, row
 from desktop_ft.gui.words import SUBSET_WORDS
 
 _MOVED = "moved"
@@ -29,6 +31,16 @@ def _move(name: str, text: str, keys: str, tip: str) -> ActionSpec:
 
 
 ACTIONS = (
+    ActionSpec(
+        id="photo.look",
+        menu=_MENU,
+        text=marked("Look at it large"),
+        tip=marked(
+            "Show the photo as large as there is room, and the others of the wall from there: as Return or a double click."
+        ),
+        handler="look",
+        enabled="any_chosen",
+    ),
     _move("train", marked("To training"), "T", marked("Let the network learn from the selected photos.")),
     _move(
         "val",
@@ -50,12 +62,20 @@ ACTIONS = (
         enabled="any_moved",
     ),
 )
+OBSTACLES = {
+    "any_chosen": marked("Select one photo or more first."),
+    "any_moved": marked("None of the selected photos was moved or left out by hand."),
+}
 
 
 class PhotoPanel(QWidget):
-    """Filters, wall and verbs. `shown_changed` tells that other photos are shown."""
+    """Filters, wall and verbs; `notice` says what the last verb did.
+
+    `shown_changed` tells that other photos are shown, `looked` which of them is to be seen large.
+    """
 
     shown_changed = Signal()
+    looked = Signal(object, int)
 
     def __init__(self, edits: DataEdits, theme: Theme) -> None:
         super().__init__()
@@ -80,21 +100,25 @@ class PhotoPanel(QWidget):
         self.wall.setObjectName("pictures")
         explained(self.wall, "dataset.pictures")
         self.wall.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.notice = Notice()
         self.none = Empty(tr("No photo"), tr("No photo fits these filters."))
-        self.actions_ = local_actions(ACTIONS, self, self.wall, theme)
+        self.actions_ = local_actions(ACTIONS, self, self.wall, theme, OBSTACLES)
         self.move_to = MenuButton(
             tr("Move to"),
             tr("Move the selected photos (click with Ctrl or Shift to select several) to another subset."),
-            [self.actions_[f"photo.{subset.value}"] for subset in Subset],
+            self.actions_,
+            [f"photo.{subset.value}" for subset in Subset],
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.addLayout(row(self.class_filter, self.subset_filter, self.problem_filter))
+        layout.addWidget(self.notice)
         layout.addWidget(self.wall, 1)
         layout.addWidget(self.none, 1)
         layout.addLayout(row(self.move_to, *buttons(self.actions_, ("photo.left_out", "photo.put_back")), self.shown))
         for each in (self.class_filter, self.subset_filter, self.problem_filter):
             each.currentIndexChanged.connect(self._filter)
+        self.wall.activated.connect(self.look)
         self.wall.selectionModel().selectionChanged.connect(self._refresh)
         self._refresh()
 
@@ -130,20 +154,12 @@ class PhotoPanel(QWidget):
 
     def show_left_out(self) -> None:
         """Show the photos that are left out one by one."""
-        self.class_filter.setCurrentIndex(0)
-        self.problem_filter.setCurrentIndex(0)
-        self.subset_filter.setCurrentIndex(self.subset_filter.findData(Part.LEFT_OUT.value))
+        self._filter_by(Part.LEFT_OUT)
 
     def show_photo(self, path: str) -> bool:
         """Select the photo at `path` among all, and scroll to it; returns whether there is such a photo in the run."""
-        for each in (self.class_filter, self.subset_filter, self.problem_filter):
-            each.setCurrentIndex(0)
-        for number, sample in enumerate(self._photos.samples if self._photos is not None else ()):
-            if sample.path == path:
-                self.wall.choose_rows([number])
-                self.wall.scrollTo(self.wall.currentIndex(), QAbstractItemView.ScrollHint.PositionAtCenter)
-                return True
-        return False
+        self._filter_by(None)
+        return self._find({path})
 
     @property
     def chosen(self) -> list[Sample]:
@@ -161,25 +177,56 @@ class PhotoPanel(QWidget):
         moved = self._edits.dataset.pictures
         return bool(moved) and any(sample.sha256 in moved for sample in self.chosen)
 
+    def look(self) -> None:
+        """Let the photo where the keyboard is be seen large."""
+        number = self.wall.currentIndex().row()
+        if self._photos is not None and 0 <= number < len(self._photos):
+            self.looked.emit(self._photos, number)
+
     def to_train(self) -> None:
         """Move the selected photos to training."""
-        self._edits.move(self.chosen, Part.TRAIN)
+        self._move(Part.TRAIN)
 
     def to_val(self) -> None:
         """Move them to validation."""
-        self._edits.move(self.chosen, Part.VAL)
+        self._move(Part.VAL)
 
     def to_test(self) -> None:
         """Move them to test."""
-        self._edits.move(self.chosen, Part.TEST)
+        self._move(Part.TEST)
 
     def to_left_out(self) -> None:
         """Leave them out."""
-        self._edits.move(self.chosen, Part.LEFT_OUT)
+        self._move(Part.LEFT_OUT)
 
     def put_back(self) -> None:
         """Take back what was done to them."""
-        self._edits.move(self.chosen, None)
+        self._move(None)
+
+    def _move(self, part: Part | None) -> None:
+        moved = self.chosen
+        self._edits.move(moved, part)
+        self.notice.offer(_told(len(moved), part), tr("Show them"), lambda: self._show_moved(moved, part), "good")
+
+    def _show_moved(self, samples: Sequence[Sample], part: Part | None) -> None:
+        self._filter_by(part)
+        self._find({sample.path for sample in samples})
+        self.wall.setFocus()
+
+    def _filter_by(self, part: Part | None) -> None:
+        """Show the photos of `part`, all of them; None: all that are in the run."""
+        self.class_filter.setCurrentIndex(0)
+        self.problem_filter.setCurrentIndex(0)
+        self.subset_filter.setCurrentIndex(self.subset_filter.findData(part.value if part is not None else None))
+
+    def _find(self, paths: set[str]) -> bool:
+        """Select the photos at `paths` among those that are shown, and scroll to them; whether there is any."""
+        samples = self._photos.samples if self._photos is not None else ()
+        rows = [number for number, sample in enumerate(samples) if sample.path in paths]
+        if rows:
+            self.wall.choose_rows(rows)
+            self.wall.scrollTo(self.wall.currentIndex(), QAbstractItemView.ScrollHint.PositionAtCenter)
+        return bool(rows)
 
     def _filter(self) -> None:
         self._show(stay=False)
@@ -230,6 +277,16 @@ class PhotoPanel(QWidget):
             self.shown.setText(tr_n("{chosen:,} of {n:,} photo", "{chosen:,} of {n:,} photos", n=shown, chosen=chosen))
         else:
             self.shown.setText(tr_n("{n:,} photo", "{n:,} photos", n=shown))
+
+
+def _told(number: int, part: Part | None) -> str:
+    """What was done with so many photos, and where they are now."""
+    if part is None:
+        return tr_n("{n:,} photo is where the split has it.", "{n:,} photos are where the split has them.", n=number)
+    if part is Part.LEFT_OUT:
+        return tr_n("{n:,} photo is left out of the run.", "{n:,} photos are left out of the run.", n=number)
+    subset = tr(SUBSET_WORDS[part.value])
+    return tr_n("{n:,} photo moved to {subset}.", "{n:,} photos moved to {subset}.", n=number, subset=subset)
 
 
 def _filter(name: str) -> QComboBox:

@@ -48,7 +48,7 @@ class Photos(Sequence[Thumb]):
     ) -> None:
         self._root = Path(manifest.root)
         self._moved = dataset.pictures
-        self._mark = " · " + tr("moved")
+        self._marks = {part: f" → {tr(SUBSET_WORDS[part.value])}" for part in set(dataset.pictures.values()) - {Part.LEFT_OUT}}
         self._notes = notes
         gone = wanted.part is Part.LEFT_OUT
         names = [dataset.rename.get(name, name) for name in found] if gone else manifest.classes
@@ -60,7 +60,7 @@ class Photos(Sequence[Thumb]):
     @property
     def captions(self) -> list[str]:
         """Every caption there may be."""
-        return [name + mark for name in self._names for mark in (("", self._mark) if self._moved else ("",))]
+        return [name + mark for name in self._names for mark in ("", *self._marks.values())]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -86,7 +86,7 @@ class Photos(Sequence[Thumb]):
         lines += [f"{note.reason} {note.cure}".strip() for note in self._notes.get(sample.path, ())]
         return Thumb(
             path=self._root / sample.path,
-            caption=self._names[sample.label] + (self._mark if part not in (None, Part.LEFT_OUT) else ""),
+            caption=self._names[sample.label] + (self._marks.get(part, "") if part is not None else ""),
             tip=tip(sample.path, *lines),
         )
 

@@ -69,7 +69,7 @@ class PictureDialog(QDialog):
             side.addLayout(column)
         self.previous = button(tr("Previous"), self._go_back, tip=tr("The picture before (Left)."))
         self.next = button(tr("Next"), self._go_on, tip=tr("The picture after (Right)."))
-        self.again = button(tr("Other &chance"), self._draw_again, tip=tr("Change this picture in another random way."))
+        self.again = button(tr("Draw &again"), self._draw_again, tip=tr("Change this picture in another random way."))
         self.previous.setShortcut(Qt.Key.Key_Left)
         self.next.setShortcut(Qt.Key.Key_Right)
         layout = QVBoxLayout(self)
@@ -104,15 +104,15 @@ class PictureDialog(QDialog):
             self._ask()
 
     def _ask(self) -> None:
-        shown, plugins, specs, rule = self._pictures[self._at], self._session.plugins, self._specs, self._rule
-        seed = self._seed + self._at + len(self._pictures) * self._draws
+        pictures, at, plugins, specs, rule = self._pictures, self._at, self._session.plugins, self._specs, self._rule
+        shown, seed = pictures[at], self._seed + len(pictures) * self._draws
         self.previous.setEnabled(self._at > 0)
         self.next.setEnabled(self._at < len(self._pictures) - 1)
         self.again.setEnabled(bool(specs))
         self.name.setText(words.printable(shown.path.name))
 
         def work(report: Report, cancel: threading.Event) -> object:
-            return shown, augmenting.side_by_side(plugins, specs, shown, rule, seed)
+            return shown, augmenting.side_by_side(plugins, specs, pictures, at, rule, seed)
 
         self._newest.ask(work)
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from desktop_ft.core.dataset import DatasetManifest, Problem, Severity
-from desktop_ft.core.language import marked, tr, tr_n
+from desktop_ft.core.language import grouped, marked, tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.theme import Theme
@@ -74,7 +74,7 @@ class ProblemList(QWidget):
         self.kinds.clear()
         self.kinds.addItem(tr("All kinds"), None)
         for kind, count in sorted(Counter(problem.kind for problem in manifest.problems).items()):
-            self.kinds.addItem(f"{words.title(words.problem(kind))} ({count:,})", kind)
+            self.kinds.addItem(f"{words.title(words.problem(kind))} ({grouped(count)})", kind)
         self.kinds.setCurrentIndex(max(0, self.kinds.findData(before)) if before else 0)
         self.kinds.blockSignals(False)
         self._some.setVisible(bool(manifest.problems))

@@ -23,13 +23,14 @@ from desktop_ft.gui.offer import Offer, is_to_open
 from desktop_ft.gui.photo_dialog import Photo, PhotoDialog
 from desktop_ft.gui.photos_gone import PhotosGone
 from desktop_ft.gui.picker import choose_folder
+from desktop_ft.gui.readiness import UNDER_WAY
 from desktop_ft.gui.run_work import EVALUATING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.sureness import Sureness
 from desktop_ft.gui.table import table
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
 from desktop_ft.gui.trying import TryIt
-from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, filling, label, splitter, stacked
+from desktop_ft.gui.widgets import Empty, Notice, Page, Progress, button, enable_or_say, filling, label, splitter, stacked
 from desktop_ft.gui.words import SUBSET_WORDS
 from desktop_ft.gui.worker import Newest
 from desktop_ft.jobs.starting import start_of
@@ -179,8 +180,9 @@ class ResultsPage(Page):
         self.evaluate.setVisible(run is not None and evaluation is None and free)
         self.other.setVisible(run is not None)
         self.own.setVisible(state.judged is not None)
+        obstacle = tr("The results are still being read.") if reading else "" if free else tr(UNDER_WAY)
         for way in (self.open_button, self.other, self.own, self.offer.button):
-            way.setEnabled(free)
+            enable_or_say(way, obstacle)
         if evaluation is not None and evaluation is not self._drawn:
             self._draw_evaluation(evaluation)
         self._drawn = evaluation

@@ -8,16 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QFile, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.exporting import ExportSettings
 from desktop_ft.core.language import marked, tr
 from desktop_ft.core.metrics import ExportReport
+from desktop_ft.gui import trash
 from desktop_ft.gui.shown_run import ShownRun
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import PhaseProgress
+from desktop_ft.gui.trash import Trashed
 from desktop_ft.gui.worker import Report, Task, Work, Worker
 from desktop_ft.plugin_manager import Plugins
 from desktop_ft.runs.run_folder import RunFolder
@@ -92,9 +94,9 @@ class RunWork(QObject):
         """The part under way, how much of it is done, and of how much: of one moment."""
         return self._news[0]
 
-    def trash(self, run: Path) -> bool:
-        """Move `run` to where the system keeps what was deleted; whether it could be. What another process trains stays."""
-        gone = not RunFolder(run).is_locked and QFile(str(run)).moveToTrash()
+    def trash(self, run: Path) -> Trashed | None:
+        """Move `run` to where the system keeps what was deleted; None: it could not be. What another process trains stays."""
+        gone = None if RunFolder(run).is_locked else trash.move(run)
         if gone and self._state.run == run:
             self._shown.leave()
         if gone:

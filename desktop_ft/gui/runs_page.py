@@ -33,7 +33,7 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
-from desktop_ft.gui import words
+from desktop_ft.gui import trash, words
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
@@ -439,13 +439,14 @@ class RunsPage(Page):
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
 
     def _trash(self) -> None:
-        left = [run for run in self.selected if not self._session.runs.trash(Path(run.path))]
+        moved = {run.path: self._session.runs.trash(Path(run.path)) for run in self.selected}
+        left = [path for path, trashed in moved.items() if trashed is None]
         if left:
-            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(left[0].path))
+            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(left[0]))
             self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
         else:
-            moved = tr_n("{n:,} run moved to the trash.", "{n:,} runs moved to the trash.", n=len(self.selected))
-            self.notice.say(moved, "good")
+            self.runs.clearSelection()  # what is being read of them is not waited for
+            trash.tell(self.notice, [trashed for trashed in moved.values() if trashed is not None], self.refresh)
         self.refresh()
 
     def _not_compared(self, error: BaseException) -> None:

@@ -13,6 +13,19 @@ from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.gui import words
 
 PAGES = ("data", "model", "layers", "augment", "train", "results", "export", "runs", "plugins")
+_SECTIONS = {"dataset": "data", "backbone": "model", "freeze": "layers", "augmentation": "augment"}
+"""Sections of the recipe and the pages where they are set; what is in none of them is set on the page Train."""
+
+
+def page_of(section: str) -> str:
+    """The page where this section of the recipe, or a field that is in none, is set."""
+    return _SECTIONS.get(section, "train")
+
+
+def pages_between(before: Recipe, after: Recipe) -> tuple[str, ...]:
+    """The pages that show in what two recipes differ, in order."""
+    differ = {page_of(name) for name in Recipe.model_fields if getattr(before, name) != getattr(after, name)}
+    return tuple(page for page in PAGES if page in differ)
 
 
 def empty_recipe() -> Recipe:

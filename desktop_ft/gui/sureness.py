@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
-from desktop_ft.core.language import tr, tr_n
+from desktop_ft.core.language import grouped, tr, tr_n
 from desktop_ft.core.metrics import Evaluation, Threshold
 from desktop_ft.evaluation.calibration import Bin, reliability
 from desktop_ft.evaluation.selective import FLATTERS, CoveragePoint, Selection, coverage_curve, picked, select
@@ -16,7 +16,7 @@ from desktop_ft.gui.form import FormGuard
 from desktop_ft.gui.plots import colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.thumbnails import Wall
-from desktop_ft.gui.widgets import button, caption_of, label, row, splitter
+from desktop_ft.gui.widgets import button, caption_of, enable_or_say, label, row, splitter
 
 _STEPS = 1000
 
@@ -122,8 +122,9 @@ class Sureness(QWidget):
         same = self._kept is not None and self._kept.value == self.threshold
         self.warned.setText(self._caveat(same))
         self.warned.setVisible(bool(self.warned.text()))
-        self.keep.setEnabled(self.threshold > 0 and not same)
-        self.drop.setEnabled(self._kept is not None)
+        none = "" if self.threshold > 0 else tr("Set a threshold first.")
+        enable_or_say(self.keep, tr("This threshold is kept already.") if same else none)
+        enable_or_say(self.drop, "" if self._kept is not None else tr("No threshold is kept: it answers always."))
         remain = len(chosen.mistakes)
         self.remaining.setText(tr_n("{n:,} mistake that would remain", "{n:,} mistakes that would remain", n=remain))
         self.diagram.show_threshold(chosen)
@@ -254,6 +255,6 @@ class Diagram(QWidget):
 
 
 def _count(each: Bin, at: float, colour: str) -> Any:
-    made = pg.TextItem(f"{each.count:,}", color=colour, anchor=(0.5, 1))
+    made = pg.TextItem(grouped(each.count), color=colour, anchor=(0.5, 1))
     made.setPos(at, 0)
     return made

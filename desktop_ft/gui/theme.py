@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cache
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
@@ -77,6 +77,7 @@ class Theme(QObject):
                 application.setStyle("Fusion")
                 application.setProperty(_STYLED, True)
             application.setStyleSheet("")  # with it goes what Qt keeps of each number box and choice that was ever there
+            QPixmapCache.clear()  # icons in the colours before
             application.setPalette(_palette(self.colours))
             for kind in _OUTLINED:
                 application.setPalette(_outlined(self.colours), kind)  # type: ignore[arg-type] # the stub says bytes; str it is

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QScrollArea, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
@@ -162,7 +162,6 @@ class TrainPage(Page):
         self.forecast = ForecastRow(self._session)
         self.run_rate = RunRate(self._session, self.notice)
         self.below = QStackedWidget()  # one of them has a meaning at a time; the room stays
-        self.below.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.below.setContentsMargins(0, 0, scroll.verticalScrollBar().sizeHint().width() + _BESIDE_BAR, 0)
         self.below.addWidget(self.forecast)
         self.below.addWidget(self.run_rate)

@@ -13,10 +13,11 @@ from desktop_ft.gui.camera import Camera
 from desktop_ft.gui.camera_dialog import CameraDialog
 from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.picker import choose_folder, choose_new_file
+from desktop_ft.gui.readiness import UNDER_WAY
 from desktop_ft.gui.run_work import ASKING
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.thumbnails import Thumb, Wall, tip
-from desktop_ft.gui.widgets import Notice, Progress, button, filling, label, row
+from desktop_ft.gui.widgets import Notice, Progress, button, enable_or_say, filling, label, row
 from desktop_ft.jobs.predicting import Prediction, as_csv
 from desktop_ft.runs import atomic
 
@@ -93,12 +94,13 @@ class TryIt(QWidget):
     def refresh(self) -> None:
         """Show what can be done now."""
         model, busy = self._model(), bool(self._session.runs.busy)
+        under_way = tr(UNDER_WAY) if busy else ""
         for way in (self.ask, self.ask_folder):
-            way.setEnabled(model is not None and not busy)
-        self.ask_camera.setEnabled(model is not None)
+            enable_or_say(way, under_way if model is not None else self._nothing)
+        enable_or_say(self.ask_camera, "" if model is not None else self._nothing)
         self.reason.setText(_invitation(model) if model is not None else self._nothing)
         self.save.setVisible(bool(self.answers))
-        self.save.setEnabled(not busy)
+        enable_or_say(self.save, under_way)
         self.summary.setText(_summary(self.answers))
         self.summary.setVisible(bool(self.answers))
         self.wall.setVisible(bool(self.answers))

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import grouped, tr
 from desktop_ft.gui import words
 from desktop_ft.gui.faults import traceback_of, words_of
 from desktop_ft.gui.settings import Settings
@@ -231,12 +231,14 @@ class Notice(QFrame):
         self.copy = button(
             tr("Copy details"), self._copy, tip=tr("What a report needs: these words, versions and, if there is one, a trace.")
         )
+        self.way = button("", self._take)
+        self._taken: Callable[[], object] | None = None
         self.dismiss = button(tr("Dismiss"), self.clear)
         self.lasts = False
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 8)
         layout.addWidget(self._text, 1)
-        for way in (self.copy, self.dismiss):
+        for way in (self.way, self.copy, self.dismiss):
             layout.addWidget(way, 0, Qt.AlignmentFlag.AlignTop)
         self.hide()
 
@@ -265,6 +267,13 @@ class Notice(QFrame):
 
         over.connect(clear)
 
+    def offer(self, what: str, way: str, take: Callable[[], object], level: str = "") -> None:
+        """As `say`, with a button `way` that does what a person may want next; it goes with what is said."""
+        self.say(what, level)
+        self._taken = take
+        self.way.setText(way)
+        self.way.show()
+
     def fail(self, error: BaseException, *, told: bool = False) -> None:
         """Show an error with what to do about it.
 
@@ -283,6 +292,7 @@ class Notice(QFrame):
     def clear(self) -> None:
         """Say nothing."""
         self.lasts = False
+        self._taken = None
         self.hide()
         self.changed.emit()
 
@@ -291,6 +301,8 @@ class Notice(QFrame):
         # Only what has a trace to be copied is kept: a trace holds widgets in a circle, and freeing that can abort the process.
         self._error = None if isinstance(error, UserError) else error
         self._text.setText(words.printable(what))
+        self._taken = None
+        self.way.hide()
         if level != self.property("level"):  # a style is slow, and this is said again at every change of the project
             self.setProperty("level", level)
             self.style().unpolish(self)
@@ -304,6 +316,12 @@ class Notice(QFrame):
         new = [line for line in self.text.splitlines() if line not in before]
         if new and logged:
             tell(_LEVELS.get(level, logging.INFO), "\n".join(new), self._where(), error)
+
+    def _take(self) -> None:
+        taken = self._taken
+        self.clear()
+        if taken is not None:
+            taken()
 
     def _where(self) -> str:
         above = self.parentWidget()
@@ -369,7 +387,7 @@ class Progress(QFrame):
         if self._is_ending:
             return  # it was asked to stop, and that stays in sight until it has
         if not total:
-            self._detail.setText(words.size(done) if self._in_bytes else f"{done:,} {self._noun}")
+            self._detail.setText(words.size(done) if self._in_bytes else f"{grouped(done)} {self._noun}")
             return
         if self._in_bytes:
             how_far = tr("{done} of {total}", done=words.size(done), total=words.size(total))
@@ -422,13 +440,13 @@ class Empty(QFrame):
         super().__init__(parent)
         self.setObjectName("dropzone")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        heading = label(title, "figure", wrap=True)
+        self.title = label(title, "figure", wrap=True)
         self.words = label(text, "muted", wrap=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(40, 30, 40, 30)
         layout.setSpacing(14)
         layout.addStretch(1)
-        for thing in (heading, self.words):
+        for thing in (self.title, self.words):
             thing.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             layout.addWidget(thing)
         layout.addLayout(row(None, *ways, None))

@@ -4,7 +4,7 @@ import re
 
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.events import RunStatus
-from desktop_ft.core.language import marked, tr
+from desktop_ft.core.language import grouped, marked, tr
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.words import count as count
 from desktop_ft.core.words import duration as duration
@@ -53,7 +53,7 @@ _TITLES = {"lr": "Learning rate", "clip_norm": "Gradient clipping", "warmup": "W
 def millions(number: int) -> str:
     """A count of parameters, such as `4.65 M`."""
     if number < 1_000_000:
-        return f"{number:,}"
+        return grouped(number)
     return f"{number / 1e6:.2f} M" if number < 1e8 else f"{number / 1e6:.0f} M"
 
 

@@ -101,28 +101,37 @@ def identity(plugins: Plugins, specs: Sequence[AugmentationSpec]) -> str:
 def preview(
     plugins: Plugins, specs: Sequence[AugmentationSpec], pictures: Sequence[Path], rule: ResizeRule, seed: int
 ) -> "list[np.ndarray]":
-    """What training would show of `pictures`: uint8 (S, S, 3) each. Transforms of whole batches are not shown. Imports torch."""
-    from desktop_ft.data.loaders import preview as one
+    """What training would show of `pictures`, were they a batch: uint8 (S, S, 3) each. Imports torch.
 
-    made = transforms(plugins, specs).picture
-    return [one(path, rule, made, seed + number) for number, path in enumerate(pictures)]
+    Raises:
+        UserError: one cannot be read.
+    """
+    from desktop_ft.data.loaders import preview as one
+    from desktop_ft.data.loaders import preview_mixed
+
+    made = transforms(plugins, specs)
+    shown = [one(path, rule, made.picture, seed + number) for number, path in enumerate(pictures)]
+    return preview_mixed(shown, made.batch, seed) if made.batch and shown else shown
 
 
 def side_by_side(
-    plugins: Plugins, specs: Sequence[AugmentationSpec], shown: Shown, rule: ResizeRule, seed: int
+    plugins: Plugins, specs: Sequence[AugmentationSpec], pictures: Sequence[Shown], at: int, rule: ResizeRule, seed: int
 ) -> "tuple[np.ndarray, np.ndarray]":
-    """A picture as it is, uint8 (H, W, 3), no larger than twice the network's input needs; and what training would show of it,
-    uint8 (S, S, 3). Imports torch.
+    """The picture `at` as it is, uint8 (H, W, 3), no larger than twice the network's input needs; and what a `preview` of all
+    `pictures` shows of it, uint8 (S, S, 3). Imports torch.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it, or one that it is mixed with, cannot be read.
     """
     from desktop_ft.data import decode
     from desktop_ft.data.source import read_picture
 
+    shown = pictures[at]
     side = min(shown.width, shown.height, 2 * rule.crop)
     original = read_picture(shown.path, lambda where: decode.load(where, side, rule.interpolation))
-    return original, preview(plugins, specs, [shown.path], rule, seed)[0]
+    if all(changes_one_picture(plugins, spec) for spec in specs):
+        return original, preview(plugins, specs, [shown.path], rule, seed + at)[0]
+    return original, preview(plugins, specs, [each.path for each in pictures], rule, seed)[at]
 
 
 def _parameters(plugins: Plugins, spec: AugmentationSpec) -> object:

@@ -230,7 +230,9 @@ def within(asked: Comparison, manifest: DatasetManifest) -> Comparison:
 def _allotted(
     comparison: Comparison, plugins: Plugins, manifest: DatasetManifest, progress: PhaseProgress | None, control: RunControl
 ) -> Iterator[Allotted]:
-    """The epochs that are expected to fit into the seconds of the budget, measured on a few steps of each strategy."""
+    """The epochs that are expected to fit into the seconds of the budget, or else those of the recipe; and how long they take,
+    measured on a few steps of each strategy.
+    """
     counts = manifest.counts(Subset.TRAIN).values()
     for number, name in enumerate(comparison.strategies):
         if control.stop.is_set():
@@ -241,9 +243,34 @@ def _allotted(
         told = forecast(recipe, plugins, manifest, cancel=control.stop)
         for images in comparison.images:
             fewer = replace(told, training=sum(counts if images == ALL else (min(images, count) for count in counts)))
-            expected = {epochs: _expected(fewer, recipe, epochs) for epochs in range(1, MOST_EPOCHS + 1)}
-            epochs = max((epochs for epochs, seconds in expected.items() if seconds <= comparison.seconds), default=1)
-            yield Allotted(strategy=name, images=images, epochs=epochs, seconds=expected[epochs])
+            epochs = _fitting(fewer, recipe, comparison.seconds) if comparison.seconds else recipe.optimisation.epochs
+            yield Allotted(strategy=name, images=images, epochs=epochs, seconds=_expected(fewer, recipe, epochs))
+
+
+def _fitting(told: Forecast, recipe: Recipe, seconds: float) -> int:
+    """The most epochs that are expected to fit into so many seconds; one, where not even that does."""
+    return max((epochs for epochs in range(1, MOST_EPOCHS + 1) if _expected(told, recipe, epochs) <= seconds), default=1)
+
+
+def expected_seconds(
+    asked: Comparison,
+    plugins: Plugins,
+    manifest: DatasetManifest | None = None,
+    *,
+    progress: PhaseProgress | None = None,
+    control: RunControl | None = None,
+) -> float:
+    """How long all runs of `asked` will train here, measured on a few steps of each way; nothing is kept of them.
+
+    Args:
+        manifest: of all its pictures; None: they are looked at.
+
+    Raises:
+        UserError: it cannot be trained. Cancelled: as asked.
+    """
+    control = control or RunControl()
+    manifest = manifest or _look_at(asked, plugins, progress, control)
+    return asked.seeds * sum(each.seconds for each in _allotted(within(asked, manifest), plugins, manifest, progress, control))
 
 
 def _expected(told: Forecast, recipe: Recipe, epochs: int) -> float:

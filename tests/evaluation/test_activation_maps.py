@@ -8,7 +8,7 @@ from torch import nn
 
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.evaluation.activation_maps import activation_maps, rank_correlation, sanity_check
-from desktop_ft.evaluation.explanation import Explanation, Similarity, explains, heat, nothing_to_show, overlay, verdict
+from desktop_ft.evaluation.explanation import Explanation, Similarity, colours, explains, heat, nothing_to_show, overlay, verdict
 from desktop_ft.models.network import Network
 
 SIZE = 32
@@ -125,11 +125,21 @@ def test_the_overlay_covers_what_speaks_for_the_class_alone():
     grid = np.zeros((8, 8), np.float32)
     grid[0, 0] = 3
     shown = overlay(photo, grid, 1.0)
-    assert tuple(shown[0, 0]) == (255, 255, 178)
+    assert tuple(shown[0, 0]) == (240, 249, 33)
     assert (shown[4:, 4:] == 100).all()
     assert (overlay(photo, grid, 0.0) == photo).all()
     assert (overlay(photo, np.zeros((8, 8), np.float32), 1.0) == photo).all()
     assert heat(grid, 16).shape == (16, 16)
+
+
+def test_the_map_is_told_from_any_photo_below_it():
+    steps = colours(np.linspace(0, 1, 32, dtype=np.float32)) @ np.array((0.2126, 0.7152, 0.0722), np.float32)
+    assert (np.diff(steps) > 0).all(), "the brightness alone tells how much"
+    ramp = np.tile(np.linspace(0, 1, 8, dtype=np.float32), (8, 1))
+    for photo in (np.full((8, 8, 3), tone, np.uint8) for tone in ((255, 255, 255), (0, 0, 0), (250, 240, 40), (90, 0, 160))):
+        shown = overlay(photo, ramp, 0.75).astype(int)
+        assert np.abs(shown[0, -1] - shown[0, 0]).max() > 60
+        assert np.abs(shown[0, 4] - shown[0, 0]).max() > 50, "half of it is seen as well"
 
 
 def test_the_verdict_takes_the_map_that_stays_most_alike():

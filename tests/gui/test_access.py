@@ -30,6 +30,7 @@ from desktop_ft.gui import languages
 from desktop_ft.gui.help_card import HelpButton
 from desktop_ft.gui.main_window import SMALLEST, MainWindow
 from desktop_ft.gui.state import PAGES
+from desktop_ft.gui.train_page import TrainPage
 
 CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QAbstractItemView, QTabBar, QPlainTextEdit, QAbstractSlider)
 PARTS_OF_OTHERS = (QScrollBar, HelpButton)  # F1 does what a help button does
@@ -212,6 +213,14 @@ def _within(widget: QWidget, page: QWidget) -> bool:
 
 def test_no_text_is_cut(window: MainWindow, qtbot: QtBot) -> None:
     look(window, PLAIN, qtbot)
+
+
+def test_however_much_a_forecast_says_the_form_above_gives_way(window: MainWindow, qtbot: QtBot) -> None:
+    train = ready(window, "train", qtbot)
+    assert isinstance(train, TrainPage)
+    train.forecast.answer.setText("It takes long. " * 30)
+    train.forecast.answer.show()
+    qtbot.waitUntil(lambda: not cut(train))
 
 
 @pytest.mark.slow

@@ -36,21 +36,22 @@ def layers(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> LayersPage:
 
 def test_advice_is_drawn_clicked_into_taken_and_undone(layers: LayersPage, window: MainWindow, qtbot: QtBot) -> None:
     state, panel, advisor = window.session.state, layers.advice, window.session.advice
-    assert "Advice looks at your training pictures once" in panel.words.text() and panel.plot.isHidden()
+    assert "Advice looks at your training pictures once" in panel.words.text() and layers.picture.curve is None
     click(panel.ask)
     assert panel.progress.isVisible() and not panel.ask.isEnabled()
     qtbot.waitUntil(lambda: advisor.told is not None, timeout=LONG)
     told = advisor.told
-    assert told is not None and panel.plot.isVisible() and panel.progress.isHidden()
+    assert told is not None and layers.picture.curve is not None and panel.progress.isHidden()
     assert panel.words.text() == told.short and panel.words.text().startswith("Recommended: ")
     QTest.mouseClick(panel.why, Qt.MouseButton.LeftButton)
     assert panel.words.text() == told.words and told.reason in told.words and told.reason not in told.short
     assert told.option.evidence.words in panel.words.text()
 
-    depth = 7
+    depth, curve = 7, layers.picture.curve
     qtbot.waitExposed(window)
-    viewport = panel.plot.viewport()
-    QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=panel.point_of(depth).toPoint())
+    point = curve.at(next(score for score in curve.scores if score.depth == depth))
+    QTest.mouseClick(layers.picture, Qt.MouseButton.LeftButton, pos=point.toPoint())
+    assert layers.picture.grip_at().x() == point.x()  # it stands where the grip does
     assert state.recipe.freeze.preset == f"last:{told.blocks - depth}" and layers.picture.value() == depth
     click(panel.take)
     assert state.recipe.freeze.preset == told.recommended and layers.picture.value() == told.option.depth
@@ -70,9 +71,10 @@ def test_advice_is_forgotten_with_another_network_and_comes_back_with_the_first(
     qtbot.waitUntil(lambda: advisor.told is not None, timeout=LONG)
     told = advisor.told
     state.edit("size", state.recipe.model_copy(update={"backbone": BackboneChoice(image_size=64)}))
-    assert advisor.told is None and layers.advice.plot.isHidden() and layers.advice.take.isHidden()
+    assert advisor.told is None and layers.picture.curve is None and layers.advice.take.isHidden()
     window.commands.undo()
-    assert advisor.told is told and not layers.advice.plot.isHidden()
+    assert advisor.told is told
+    qtbot.waitUntil(lambda: layers.picture.curve is not None, timeout=LONG)  # with the layers of the first
 
 
 def test_it_can_be_given_up(layers: LayersPage, window: MainWindow, qtbot: QtBot) -> None:

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.picture_dialog import PictureDialog
@@ -126,6 +127,26 @@ def test_a_picture_is_shown_large_beside_what_the_network_sees(
     dialog = augment.findChild(PictureDialog)
     assert dialog is not None
     assert dialog.name.text() == augment._pictures[3].path.name
+    dialog.reject()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+def test_pictures_that_are_mixed_are_shown_mixed(window: MainWindow, augment: AugmentPage, photos: Path, qtbot: QtBot) -> None:
+    state = window.session.state
+    mixing = AugmentationSpec(transform="cutmix", parameters={"alpha": 10.0})
+    state.edit("mixed", state.recipe.model_copy(update={"augmentation": (mixing,)}))
+    opened(window, photos, qtbot)
+    page(window, "augment")
+    qtbot.waitUntil(lambda: augment.grid.shown == 12, timeout=60_000)
+    augment.list.setCurrentRow(0)
+    assert "those of the preview are shown as one" in augment.form_help.text()
+    QTest.mouseClick(augment.grid, Qt.MouseButton.LeftButton, pos=augment.grid.tile(0).center())
+    dialog = augment.findChild(PictureDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: "224 × 224" in dialog.seen_words.text(), timeout=20_000)
+    image = seen(dialog)
+    colours = {image.pixelColor(x, y).red() for x in range(5, image.width(), 9) for y in range(5, image.height(), 9)}
+    assert colours == {40, 200}, "a part of a light picture lies in a dark one"
     dialog.reject()
     qtbot.waitUntil(lambda: not window.session.worker.busy)
 

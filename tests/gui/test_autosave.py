@@ -120,9 +120,9 @@ def test_the_next_start_goes_on_where_the_last_one_ended(window: MainWindow, pho
 
 
 def test_a_project_whose_folder_was_left_is_kept_as_it_was(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot
 ) -> None:
-    """Undo brings it back; where the window was closed since, its file can be opened as any recipe."""
+    """Undo brings it back; where the window was closed since, the list of what was opened does."""
     other = Path(shutil.copytree(photos, tmp_path / "others"))
     opened(window, photos, qtbot)
     autosave = window.session.autosave
@@ -134,6 +134,14 @@ def test_a_project_whose_folder_was_left_is_kept_as_it_was(
     assert autosave.save()
     assert Recipe.from_toml(autosave.left.read_text(), "") == before
     assert str(other) in autosave.file.read_text() and not autosave.previous.exists()
+    window.close()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    with next_start(faults, qtbot) as again:
+        again.actions_["open.recent"].trigger()
+        palette = next(each for each in again.findChildren(Palette) if each.isVisible())
+        assert [entry.text for entry in palette.found] == [f"{photos.name}, as you left it", other.name, photos.name]
+        QTest.keyClick(palette.line, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: again.session.state.recipe == before and not again.session.opening.running)
 
 
 def test_the_first_start_is_empty(faults: Faults, qtbot: QtBot) -> None:
@@ -286,17 +294,20 @@ def test_what_was_opened_last_is_opened_again_from_a_list(window: MainWindow, ph
     other = Path(shutil.copytree(photos, tmp_path / "others"))
     for folder in (photos, other, photos):
         opened(window, folder, qtbot)
+    assert window.session.autosave.save()
     QTest.keyClick(window, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     palette = window.findChild(Palette)
     assert palette is not None
-    assert [entry.text for entry in palette.found] == [photos.name, other.name]
+    assert [entry.text for entry in palette.found] == ["others, as you left it", photos.name, other.name]
     QTest.keyClicks(palette.line, "others")
     QTest.keyClick(palette.line, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.state.recipe.dataset.folder == str(other) and not window.session.opening.running)
     shutil.rmtree(photos)
+    assert window.session.autosave.save()
     window.actions_["open.recent"].trigger()
     palette = next(each for each in window.findChildren(Palette) if each.isVisible())
-    assert [entry.enabled for entry in palette.found] == [True, False]
+    gone = [(f"{photos.name}, as you left it", False), (photos.name, False)]
+    assert [(entry.text, entry.enabled) for entry in palette.found] == [("others", True), *gone]
     palette.reject()
 
 
@@ -395,6 +406,9 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.discard.isEnabled)
         click(again.interrupted.discard)
         assert not run.exists() and not again.interrupted.isVisible()
+        click(again.notice.way)
+        assert run.is_dir()
+        qtbot.waitUntil(again.interrupted.isVisible)
 
 
 @pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])

@@ -317,11 +317,13 @@ def test_it_is_cancelled_and_begun_again(window: MainWindow, tmp_path: Path, qtb
     click(data.check)
     (dialog,) = data.findChildren(CheckupDialog)
     session = window.session
+    assert dialog.empty.title.text() == "The photos are being checked"
     assert not session.lesson.can_start and not session.forecast.can_ask, "beside it nothing is measured"
     click(button_named(dialog.progress, "Cancel"))
     qtbot.waitUntil(dialog.again.isEnabled, timeout=60_000)
     assert session.lesson.can_start and session.forecast.can_ask
     assert "cancelled" in dialog.notice.text and dialog.found is None and dialog.empty.isVisible()
+    assert dialog.empty.title.text() == "Not checked"
     click(data.check)
     assert data.findChildren(CheckupDialog) == [dialog], "one at a time"
     dialog.reject()

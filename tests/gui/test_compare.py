@@ -290,7 +290,22 @@ def test_what_a_choice_makes_is_told_before_it_begins(dialog: CompareDialog) -> 
     told = "12 runs: 2 ways × 2 numbers of pictures × 3 seeds; about 2 min 00 s of training"
     assert dialog.makes.text().startswith(told)
     dialog.images.setText("3,x")
-    assert not dialog.makes.text()
+    assert not dialog.makes.text() and not dialog.how_long.isEnabled()
+    dialog.reject()
+
+
+def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
+    click(dialog.how_long)
+    assert dialog.makes.text() == "Taking a few steps of each way…" and not dialog.start.isEnabled()
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
+    assert dialog.makes.text().startswith("4 runs") and "That is about" in dialog.makes.text()
+    dialog.seeds.setValue(2)
+    assert dialog.makes.text().startswith("8 runs") and "That is about" not in dialog.makes.text(), "of what was chosen before"
+    click(dialog.how_long)
+    dialog.seeds.setValue(3)
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
+    assert "That is about" not in dialog.makes.text()
+    assert window.session.comparing.plan is None, "nothing has begun"
     dialog.reject()
 
 

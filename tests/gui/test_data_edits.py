@@ -15,6 +15,7 @@ from desktop_ft.core.recipe import DatasetChoice, Part, Recipe
 from desktop_ft.data.scan import scan
 from desktop_ft.gui import opening, words
 from desktop_ft.gui.data_page import DataPage
+from desktop_ft.gui.large_photo import LargePhoto
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.name_dialog import NameDialog
 from desktop_ft.gui.table import Table
@@ -104,6 +105,7 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     assert state.undo_stack.undoText() == "rename dark to night"
     qtbot.waitUntil(lambda: "rename dark to night" in window.actions_["edit.undo"].toolTip())
     assert data.wall.thumbs.rowCount() == 12, "the class that was shown is shown under its new name"
+    assert data.class_list.chosen == ["night"]
 
     pick(data.classes, "few")
     pick(data.classes, "light", CTRL)
@@ -114,6 +116,10 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     answer(data, "day", qtbot)
     assert counts(data) == {"day": 14, "night": 12}
     assert state.undo_stack.undoText() == "merge few, light into day"
+    assert data.class_list.chosen == ["day"]
+    window.commands.undo()
+    assert data.class_list.chosen == ["few", "light"]
+    window.commands.redo()
 
     pick(data.classes, "day")
     QTest.keyClick(data.classes, Qt.Key.Key_Delete)
@@ -121,6 +127,7 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     assert "only one class" in data.health.text
     left = data.class_list.left_out
     assert [left.item(n).text() for n in range(left.count())] == ["few (2 photos)", "light (12 photos)"]
+    assert "Put back" in data.health.text and "Names of the folder" in data.health.text
     QTest.mouseClick(left.viewport(), Qt.MouseButton.LeftButton, NONE, left.visualItemRect(left.item(1)).center())
     click(button(data.class_list, "Put back"))
     assert counts(data) == {"light": 12, "night": 12}
@@ -148,8 +155,9 @@ def test_a_rare_class_is_marked_and_what_was_merged_comes_apart_again(window: Ma
     pick(data.classes, "dark")
     index = data.classes.currentIndex()
     assert "In the folder: dark, few." in index.data(Qt.ItemDataRole.ToolTipRole)
+    assert data.class_list.as_found.isVisible(), "the way back is in sight"
     QTest.keyClick(data.classes, Qt.Key.Key_F2, SHIFT)
-    assert window.session.state.recipe == recipe
+    assert window.session.state.recipe == recipe and not data.class_list.as_found.isVisible()
 
     # A name that is none is refused in the dialog.
     pick(data.classes, "dark")
@@ -182,11 +190,18 @@ def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPa
     assert all(subset is before[path] for path, subset in where(data).items() if path not in moved)
     assert not data.classes.isColumnHidden(3)
     assert len(data.photos.chosen) == 4, "what was moved stays selected"
-    assert wall.model().index(1, 0).data() == "dark · moved"
+    assert wall.model().index(1, 0).data() == "dark → test"
+    assert data.photos.notice.text == "4 photos moved to test."
+    data.photos.subset_filter.setCurrentText("Only training")
+    click(data.photos.notice.way)
+    assert data.photos.subset_filter.currentText() == "Only test" and wall.thumbs.rowCount() == 4
+    assert {sample.path for sample in data.photos.chosen} == moved and not data.photos.notice.text
+    data.photos.subset_filter.setCurrentIndex(0)
 
     pick_photo(wall, 2)
     QTest.keyClick(wall, Qt.Key.Key_Delete)
     assert "dark/02.png" not in where(data) and counts(data)["dark"] == 11
+    assert data.photos.notice.text == "1 photo is left out of the run."
     QTest.keyClick(wall, Qt.Key.Key_V)  # what came in its place is selected now
     assert where(data)["dark/03.png"] is Subset.VAL
 
@@ -204,6 +219,31 @@ def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPa
 
     undo_all(window)
     assert where(data) == before and data.classes.isColumnHidden(3)
+
+
+@pytest.mark.parametrize("way", ["return", "double click"])
+def test_a_photo_of_the_wall_is_looked_at_large(data: DataPage, photos: Path, qtbot: QtBot, way: str) -> None:
+    Image.new("RGB", (300, 200), (9, 9, 200)).save(photos / "few" / "00.png")
+    data._session.opening.open(photos)
+    qtbot.waitUntil(lambda: not data._session.opening.running)
+    data.photos.show_photo("few/00.png")
+    qtbot.waitUntil(data.window().isActiveWindow)
+    at = data.wall.visualRect(data.wall.currentIndex()).center()
+    if way == "return":
+        data.wall.setFocus()
+        QTest.keyClick(data.wall, Qt.Key.Key_Return)
+    else:
+        pick_photo(data.wall, data.wall.currentIndex().row())
+        QTest.mouseDClick(data.wall.viewport(), Qt.MouseButton.LeftButton, NONE, at)
+    (large,) = data.findChildren(LargePhoto)
+    qtbot.waitUntil(lambda: large.picture.image is not None)
+    assert large.picture.image is not None and (large.picture.image.width(), large.picture.image.height()) == (300, 200)
+    assert large.title.text() == "00.png · few"
+    assert "300 × 200 pixels" in large.about.text() and "training" in large.about.text()
+    QTest.keyClick(large.picture, Qt.Key.Key_Left)
+    qtbot.waitUntil(lambda: large.picture.image is not None and large.picture.image.width() == 40)
+    assert large.title.text() == "11.png · dark"
+    click(button(large, "Close"))
 
 
 def test_edits_of_many_photos_come_from_a_thread(

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
 from desktop_ft.core import language
-from desktop_ft.core.language import LANGUAGES, tr
+from desktop_ft.core.language import LANGUAGES, grouped, tr, tr_n
 from desktop_ft.gui import languages
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.settings import Settings
@@ -61,6 +61,14 @@ def test_everything_speaks_the_language_qt_too(resources: None, qapp: QApplicati
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
     qtbot.addWidget(buttons)
     assert buttons.button(QDialogButtonBox.StandardButton.Cancel).text() == "Abbrechen"
+
+
+@pytest.mark.parametrize(("code", "shown"), [("en", "1,234,567"), ("de", "1\u202f234\u202f567"), ("ja", "1,234,567")])
+def test_no_count_can_be_read_as_a_fraction(resources: None, qapp: QApplication, code: str, shown: str) -> None:
+    languages.speak(qapp, code)
+    assert grouped(1_234_567) == shown
+    assert tr_n("{n:,} photo, {name}", "{n:,} photos, {name}", n=1_234_567, name="a, b") == f"{shown} photos, a, b"
+    assert tr("{done:,} of {share:.1f} %", done=1_234_567, share=12.34) == f"{shown} of 12.3 %"
 
 
 def test_a_language_without_a_catalogue_is_english(resources: None, qapp: QApplication) -> None:

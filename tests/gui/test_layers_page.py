@@ -147,11 +147,11 @@ def test_a_tick_or_a_rate_is_for_all_that_are_selected(
 
 def test_layers_are_found_and_selected(layers: LayersPage, plan: Callable[[], FreezePlan]) -> None:
     QTest.keyClicks(layers.search.line, "blocks.6.0.bn")
-    assert layers.search.found.text() == "1 of 3 layers"
+    assert layers.search.found.text() == "1 of 3 layers found"
     current = layers.tree.currentIndex
     assert current().data(PATH_ROLE) == "blocks.6.0.bn1"
     QTest.keyClick(layers.search.line, Qt.Key.Key_Return)
-    assert current().data(PATH_ROLE) == "blocks.6.0.bn2" and layers.search.found.text() == "2 of 3 layers"
+    assert current().data(PATH_ROLE) == "blocks.6.0.bn2" and layers.search.found.text() == "2 of 3 layers found"
     QTest.keyClick(layers.search.line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(layers.search.line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
     assert current().data(PATH_ROLE) == "blocks.6.0.bn3"  # from the first on to the last
@@ -164,7 +164,7 @@ def test_layers_are_found_and_selected(layers: LayersPage, plan: Callable[[], Fr
         "classifier",
     ]
     layers.search.line.setText("BATCHNORM")
-    assert layers.search.found.text() == "1 of 49 layers"
+    assert layers.search.found.text() == "1 of 49 layers found"
     layers.search.line.setText("nothing like it")
     assert layers.search.found.text() == "No layer is called so." and not layers.search.select.isEnabled()
 

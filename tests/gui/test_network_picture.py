@@ -1,6 +1,7 @@
 """The picture of the network: what it shows, and the depth it lets a person choose."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -8,7 +9,9 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from desktop_ft.core.advice import Advice, Evidence, PlanOption, ProbeScore
 from desktop_ft.core.freezing import FreezePlan
+from desktop_ft.core.metrics import Interval
 from desktop_ft.gui.network_picture import NetworkPicture, bars
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from tests.core.test_freezing import TREE
@@ -53,7 +56,7 @@ def test_the_grip_stands_where_the_first_block_learns(picture: NetworkPicture, q
     with qtbot.assertNotEmitted(picture.valueChanged):  # what is shown was not chosen by a person
         shown(picture, preset)
     assert picture.value() == depth
-    assert picture.accessibleDescription() == f"{depth} of 4 blocks frozen from the input up"
+    assert picture.accessibleDescription() == f"{depth} of 4 blocks of layers frozen from the input up"
     assert picture.bar_rect(depth - 1).right() < picture.grip_at().x() < picture.bar_rect(depth).left() or depth == 0
 
 
@@ -95,3 +98,30 @@ def test_without_a_network_there_is_nothing(picture: NetworkPicture) -> None:
     QTest.mouseClick(picture, Qt.MouseButton.LeftButton, pos=QPoint(50, 30))
     picture.set_current("stem")
     assert picture.maximum() == 0 and not picture.grab().isNull()
+
+
+def test_what_advice_found_stands_where_the_grip_would(picture: NetworkPicture) -> None:
+    shown(picture, "head")
+    told = [0.4, 0.5, 0.9, 0.8]
+    scores = tuple(
+        ProbeScore(depth=depth, accuracy=Interval(value=share, low=share - 0.05, high=share + 0.05))
+        for depth, share in enumerate(told, start=1)
+    )
+    option = PlanOption(preset="last:1", depth=3, evidence=Evidence(right=9, judged=10), seconds=1, memory=1)
+    advice = Advice(
+        backbone="x", blocks=4, pictures=9, different=9, training=9, scores=scores, options=(option,), recommended="last:1"
+    )
+    low = picture.sizeHint().height()
+    picture.show_advice(advice)
+    picture.resize(500, picture.sizeHint().height())
+    assert picture.height() > low and picture.curve is not None
+    points = [picture.curve.at(score) for score in scores]
+    assert sorted(points, key=lambda point: -point.y()) == [points[0], points[1], points[3], points[2]]
+    best = picture.grab().toImage().pixelColor((points[2] * picture.devicePixelRatioF()).toPoint())
+    assert best == QColor(Theme(ThemeChoice.LIGHT).colours.good)
+    QTest.mouseClick(picture, Qt.MouseButton.LeftButton, pos=points[1].toPoint())
+    assert picture.value() == 2 and picture.grip_at().x() == points[1].x()
+    picture.show_advice(replace(advice, blocks=7))  # of another network
+    assert picture.curve is None
+    picture.show_advice(None)
+    assert picture.sizeHint().height() == low

@@ -404,7 +404,9 @@ def test_cells_lead_to_their_photos_by_keyboard_and_photos_to_where_the_answer_w
     assert dialog.shown.count() == (1 if row == column else 2)
     assert "ikeness with random weights" in dialog.verdict.text() or "Nothing in the picture" in dialog.verdict.text()
     with_map = dialog.picture.image
+    assert dialog.scale.isVisible() is bool(told.grids[0].any())
     click(dialog.map)
+    assert not dialog.scale.isVisible()
     assert dialog.picture.image != with_map or not told.grids[0].any()
     assert dialog.number == 0 and not dialog.previous.isEnabled()
     QTest.keyClick(dialog.picture, Qt.Key.Key_Right)

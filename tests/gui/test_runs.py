@@ -203,6 +203,48 @@ def test_a_run_goes_to_the_trash(
     assert trashed.is_dir() is can and not run.exists()
     assert ("1 run moved to the trash" if can else "cannot be moved") in runs.notice.text
     assert window.session.state.run == (None if can else run)
+    assert runs.notice.way.isVisible() is can
+
+
+def test_a_run_comes_back_from_the_trash(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    made_runs = [made("one", photos), made("two", photos)]
+    runs = shown(window, qtbot, 2)
+    select(runs, 0, 1)
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and not runs.runs.rows.rows)
+    assert runs.notice.text == "2 runs moved to the trash."
+    made("two", photos)
+    click(runs.notice.way)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 2)
+    assert "There is a folder" in runs.notice.text and "two" in runs.notice.text
+    assert all((run / "events.jsonl").is_file() for run in made_runs)
+    told = sorted(each.name for each in (tmp_path / "share" / "Trash").rglob("*") if each.suffix == ".trashinfo")
+    assert told == ["two.trashinfo"], "what came back is listed in the trash no more"
+    runs.notice.clear()
+    assert not runs.notice.way.isVisible()
+
+
+@pytest.mark.parametrize("name", ["data", "results", "runs"])
+def test_what_is_grey_says_why(window: MainWindow, photos: Path, qtbot: QtBot, name: str) -> None:
+    run = made("one", photos)
+    opened(window, photos, qtbot)
+    window.session.runs.open(run)
+    shown(window, qtbot, 1)
+    select(page(window, "runs"))
+    looked_at = page(window, name)
+    for running in (False, True):
+        if running:
+            window.session.opening.open(photos)
+        grey = [way for way in looked_at.findChildren(QPushButton) if way.isVisible() and not way.isEnabled()]
+        assert grey or name == "results"
+        for way in grey:
+            own = way.property("tip") if way.property("tip") is not None else "what it does"
+            assert len(way.toolTip().splitlines()) > bool(own), f"{way.text()} says {way.toolTip()!r}"
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
 
 
 def test_a_damaged_run_is_listed_and_says_why_when_it_is_opened(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

@@ -34,6 +34,7 @@ from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui import own_weights
 from desktop_ft.gui.augment_page import AugmentPage
+from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
 from desktop_ft.gui.main_window import MainWindow
@@ -108,6 +109,24 @@ def test_undo_and_redo_work_from_within_a_number_box(window: MainWindow, photos:
     qtbot.waitUntil(window.actions_["edit.redo"].isEnabled)
     QTest.keyClick(epochs, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
     assert state.recipe.optimisation.epochs == 12
+
+
+def test_what_is_undone_and_redone_is_named_and_seen(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    opened(window, photos, qtbot)
+    state = window.session.state
+    DataEdits(state, window.session.opening).rename(["dark"], "night")
+    state.edit_optimisation("epochs", 12)
+    page(window, "results")
+    window.commands.undo()
+    assert state.page == "train" and window.notice.text == "Undone: epochs."
+    window.commands.undo()
+    assert state.page == "data" and window.notice.text == "Undone: rename dark to night."
+    page(window, "runs")
+    assert not window.notice.text
+    window.commands.redo()
+    assert state.page == "data" and window.notice.text == "Redone: rename dark to night."
+    DataEdits(state, window.session.opening).leave_out(["light"])
+    assert not window.notice.text, "what was undone is not what was done last any more"
 
 
 @pytest.mark.parametrize("next_is", ["start", "queue", "close"])

@@ -14,7 +14,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import EpochDone, RunStarted
 from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.engine.control import RunControl
-from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Standing, compare, planned
+from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Standing, compare, expected_seconds, planned
 from desktop_ft.plugin_manager import Plugins, load_plugins, set_enabled
 from desktop_ft.runs.run_folder import RunFolder
 from tests import tiny_backbone
@@ -178,6 +178,17 @@ def test_a_budget_of_seconds_becomes_epochs_and_more_seconds_no_fewer(
     assert epochs == {(each.strategy, each.images): each.epochs for each in plan.allotted}
     assert all(1 <= each.epochs <= 100 and (each.epochs == 1 or each.seconds <= 0.5) for each in plan.allotted)
     assert epochs["scratch", 3] >= epochs["scratch", ALL]
+
+
+def test_what_all_runs_take_is_known_before_they_begin(recipe: Recipe, plugins: Plugins) -> None:
+    once = two(recipe, images=(ALL,))
+    long = recipe.with_optimisation(epochs=50)
+    assert 0 < expected_seconds(once, plugins) < expected_seconds(two(long, images=(ALL,), seeds=3), plugins)
+    assert expected_seconds(two(recipe, seconds=0.5, images=(ALL,), seeds=2), plugins) > 0
+    stopped = RunControl()
+    stopped.stop.set()
+    with pytest.raises(Cancelled):
+        expected_seconds(once, plugins, control=stopped)
 
 
 def test_on_the_command_line(command: Command, recipe: Recipe, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""One photo of the dataset large, with its class and subset; and the others that are shown on the wall, one after the other."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+
+from desktop_ft.core.language import tr
+from desktop_ft.gui import words
+from desktop_ft.gui.photos import Photos
+from desktop_ft.gui.picture_view import PictureView
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
+from desktop_ft.gui.worker import Newest, Report, Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SIZE = QSize(820, 660)
+_SHORTER_SIDE = 1200
+"""Pixels: as many as a large screen shows."""
+
+
+class LargePhoto(QDialog):
+    """Goes through `photos`, beginning at `first`."""
+
+    def __init__(self, worker: Worker, photos: Photos, first: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Photo"))
+        self.resize(_SIZE)
+        self._photos, self.number = photos, first
+        self._newest = Newest(worker, self._show, self._failed, self)
+        self.title = label(role="heading", wrap=True)
+        self.about = label(role="muted", wrap=True)
+        self.notice = Notice()
+        self.picture = PictureView(tr("The photo"))
+        self.picture.turned.connect(self._turn)
+        self.previous = button(tr("&Previous"), self._previous, tip=tr("The photo before (Left, or Page up)."))
+        self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
+        for keys, way in (
+            (QKeySequence.StandardKey.MoveToNextPage, self._next),
+            (QKeySequence.StandardKey.MoveToPreviousPage, self._previous),
+        ):
+            QShortcut(keys, self).activated.connect(way)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        layout.setSpacing(GAP)
+        for thing in (self.title, self.about, self.notice):
+            layout.addWidget(thing)
+        layout.addWidget(self.picture, 1)
+        layout.addLayout(row(self.previous, self.next, None, button(tr("Close"), self.reject)))
+        self.finished.connect(self._newest.stop)
+        self.picture.setFocus()
+        self._begin()
+
+    def _turn(self, step: int) -> None:
+        if 0 <= self.number + step < len(self._photos):
+            self.number += step
+            self._begin()
+
+    def _next(self) -> None:
+        self._turn(1)
+
+    def _previous(self) -> None:
+        self._turn(-1)
+
+    def _begin(self) -> None:
+        thumb, sample = self._photos[self.number], self._photos.samples[self.number]
+        path, side = thumb.path, min(sample.width, sample.height, _SHORTER_SIDE)
+        place = tr("{number:,} of {total:,}", number=self.number + 1, total=len(self._photos))
+        self.notice.clear()
+        self.previous.setEnabled(self.number > 0)
+        self.next.setEnabled(self.number < len(self._photos) - 1)
+        self.title.setText(f"{words.printable(path.name)} · {thumb.caption}")
+        self.about.setText(f"{thumb.tip}\n{place}")
+
+        def work(report: Report, cancel: threading.Event) -> "np.ndarray":
+            from desktop_ft.data import decode  # Pillow: not before it is needed
+            from desktop_ft.data.source import read_picture
+
+            return read_picture(path, lambda where: decode.load(where, side))
+
+        self._newest.ask(work)
+
+    def _show(self, pixels: "np.ndarray") -> None:
+        self.picture.show_pixels(pixels)
+
+    def _failed(self, error: BaseException) -> None:
+        self.picture.show_pixels(None)
+        self.notice.fail(error)
