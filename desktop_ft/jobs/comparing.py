@@ -332,7 +332,7 @@ def fit_of(folder: ComparisonFolder, plan: Plan, run: PlannedRun, plugins: Plugi
         begun = (path / "recipe.toml").is_file()
         if not begun:
             shutil.rmtree(path, ignore_errors=True)  # left by a process that died before it was a run
-        before = RunFolder.open(path).history().ended if begun else None
+        before = RunFolder.open(path).ended if begun else None
         with kept_in(folder.kept):
             ended = fitting(run.recipe, path, plugins, before, training, begun=begun)(emit, control, progress)
         if ended.status is RunStatus.COMPLETED and (run.images != ALL or run.seed != plan.comparison.base.seed):

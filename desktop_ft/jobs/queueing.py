@@ -86,7 +86,7 @@ def next_run(queue: Queue, plugins: Plugins, verbs: Verbs = training) -> QueuedR
         try:
             recipe = waiting.recipe
             begun = RunFolder.open(Path(waiting.run)) if waiting.run and (Path(waiting.run) / "recipe.toml").is_file() else None
-            ended = begun.history().ended if begun is not None else None
+            ended = begun.ended if begun is not None else None
             judged = begun is not None and begun.evaluation is not None
         except Exception as error:  # whatever it is, the others are still to be trained
             queue.mark(waiting.number, error=_words(error))

@@ -54,7 +54,7 @@ def replan(run: Path, change: Change, plugins: Plugins) -> bool:
 
 
 def _check(opened: OpenRun, change: Change) -> None:
-    ended = opened.folder.history().ended
+    ended = opened.folder.ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(tr("The run '{name}' is complete.", name=opened.folder.name), tr(_NEW))
     if distributed.processes(opened.recipe, opened.manifest) > 1:

@@ -86,7 +86,7 @@ def train(
     """
     with gathered(recipe.device) as team, team.together():
         again = team.restarts and (run / "recipe.toml").is_file() and _begins_like(RunFolder.open(run).recipe, recipe)
-        if again and (told := RunFolder.open(run).history().ended) is not None:
+        if again and (told := RunFolder.open(run).ended) is not None:
             return told  # what starting anew cannot mend
         new = _new_work(recipe, run, plugins, control, progress) if team.is_first and not again else None
         team.meet()  # from here on the folder is a run
@@ -102,7 +102,7 @@ def resume(run: Path, plugins: Plugins, emit: Emit, control: RunControl, *, prog
         UserError: not a run, it was completed already, or its checkpoints are lost.
     """
     opened = open_run(run, plugins)
-    ended = opened.folder.history().ended
+    ended = opened.folder.ended
     if ended is not None and ended.status is RunStatus.COMPLETED:
         raise UserError(
             tr("The run '{name}' is complete.", name=opened.folder.name), tr("Evaluate or export it, or train a new one.")
@@ -140,7 +140,7 @@ def ended_before(run: Path) -> RunEnded:
         UserError: it has not, or it is no run.
     """
     folder = RunFolder.open(run)
-    if (ended := folder.history().ended) is None:
+    if (ended := folder.ended) is None:
         raise UserError(tr("The run '{name}' has not ended.", name=folder.name), tr("Go on with it first."))
     return ended
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, TrainEvent, Warned
+from desktop_ft.core.events import CheckpointSaved, PlanChanged, RunEnded, RunStarted, TrainEvent, Warned
 from desktop_ft.core.exporting import BUNDLE_FILES
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import marked, tr
@@ -22,6 +22,7 @@ from desktop_ft.core.run_note import RunNote
 from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.runs import atomic, lock, seals
 
+_BOUNDS = (b'"type":"run_started"', b'"type":"run_ended"')
 _LASTING = (b'"type":"checkpoint_saved"', b'"type":"run_ended"')
 """Marks of the events that are appended durably."""
 _NAMED = 10
@@ -378,6 +379,22 @@ class RunFolder:
     def history(self) -> MetricHistory:
         """The curves of the run."""
         return MetricHistory.of(self.events())
+
+    @property
+    def ended(self) -> RunEnded | None:
+        """How the run came to its last end; None where it goes on, or has broken off. What lies between is not parsed.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        path = self.path / "events.jsonl"
+        for line in reversed(atomic.whole_lines(path, lasting=_LASTING)):
+            if any(mark in line for mark in _BOUNDS):
+                with suppress(UserError):  # a damaged one tells nothing: `events` says so
+                    told = _from_line(TrainEvent, line, str(path))
+                    if isinstance(told, RunStarted | RunEnded):
+                        return told if isinstance(told, RunEnded) else None
+        return None
 
     @contextmanager
     def log(self) -> Iterator[EventLog]:

@@ -1,5 +1,7 @@
 """The queue in the window: what waits, and one run of it after another."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
 from desktop_ft.core.recipe import DatasetChoice, Recipe
@@ -225,6 +228,16 @@ def test_a_damaged_queue_is_told_and_nothing_is_lost(window: MainWindow) -> None
     dialog.close()
 
 
+def beside_the_window(read: Callable[[RunFolder], list[TrainEvent]]) -> Callable[[RunFolder], list[TrainEvent]]:
+    """`read`, which may take long."""
+
+    def beside(folder: RunFolder) -> list[TrainEvent]:
+        assert threading.current_thread() is not threading.main_thread()
+        return read(folder)
+
+    return beside
+
+
 def test_a_run_that_cannot_go_on_says_why_and_stays_in_the_queue(
     window: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
@@ -238,6 +251,7 @@ def test_a_run_that_cannot_go_on_says_why_and_stays_in_the_queue(
         log.append(BEGUN)
     waiting("some")
     Queue().mark(Queue().entries()[0].number, run=str(broken.path))
+    monkeypatch.setattr(RunFolder, "events", beside_the_window(RunFolder.events))
     click(shown(window).start)
     qtbot.waitUntil(lambda: not window.session.queue.working and not window.session.training.running, timeout=10_000)
     assert "checkpoint is lost" in Queue().entries()[0].error

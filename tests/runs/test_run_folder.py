@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import DatasetManifest, Layout, Sample, Subset
@@ -115,8 +117,8 @@ def test_the_report_of_an_export_replaces_the_older_one_of_the_same_file(tmp_pat
             file=file, bytes=1, compared=compared, largest_difference=0.0, changed_answers=0, worst_path=NOT_UTF8, accepted=True
         )
 
-    for given in (report("a", 1), report("b", 2), report("a", 3)):
-        run.add_export_report(given)
+    for each in (report("a", 1), report("b", 2), report("a", 3)):
+        run.add_export_report(each)
     assert run.export_reports == (report("b", 2), report("a", 3))
     run.forget_export(report("b", 2))
     assert run.export_reports == (report("a", 3),)
@@ -340,3 +342,14 @@ def test_the_index_lists_what_the_evaluation_found_where_it_is_of_what_the_run_e
     index.rescan()
     assert {row.name: row.accuracy for row in index.rows()} == before | {"ended": 0.5} != before
     assert {row.name: row.judged for row in index.rows()}["ended"] == 4
+
+
+@given(told=st.lists(st.sampled_from([*EVENTS, Warned(message='{"type":"run_ended"}')])), damaged=st.integers(0, 12))
+def test_how_a_run_ended_is_what_its_curves_tell(tmp_path_factory, told, damaged):
+    run = make(tmp_path_factory.mktemp("run"), told)
+    log = run.path / "events.jsonl"
+    lines = log.read_bytes().splitlines(True) if log.exists() else []
+    if damaged < len(lines):
+        lines[damaged] = lines[damaged].replace(b'"type":', b'"tYpe":')
+        log.write_bytes(b"".join(lines))
+    assert run.ended == run.history().ended
