@@ -79,13 +79,13 @@ class Autosave(QObject):
         """Where the project of the folder that was open before is kept, as it was left, also once Undo has gone."""
         return self.file.with_name(f"{self.file.stem}.left.toml")
 
-    def left_folder(self) -> str:
-        """Of which pictures `left` is, as they were told; "" where there is none to go back to, or they are open."""
+    def left_project(self) -> Recipe | None:
+        """The project of the folder that was open before, as it was left; None where there is none, or that folder is open."""
         try:
-            folder = _read(self.left).dataset.folder
-        except UserError:
-            return ""
-        return "" if folder == self._state.recipe.dataset.folder else folder
+            left = self._left or _read(self.left)
+        except UserError:  # there is none, or it is damaged
+            return None
+        return None if left.dataset.folder == self._state.recipe.dataset.folder else left
 
     def save(self) -> bool:
         """Keep the project as it stands, if it has pictures; returns whether it is kept now.

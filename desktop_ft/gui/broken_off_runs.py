@@ -61,6 +61,12 @@ class BrokenOffRuns(QObject):
             self._undecided.remove(run)
             self._look_again()
 
+    def take_back(self, run: Path) -> None:
+        """Offer `run` again, which has come back, if it was broken off and nobody left that for later."""
+        if self._settings.left_interrupted != str(run):
+            self._undecided.append(run)
+            self._look_again()
+
     def _began(self) -> None:
         run = self._training.run
         if run is not None and self._settings.left_interrupted == str(run):

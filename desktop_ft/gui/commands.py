@@ -62,6 +62,10 @@ class Commands(Conditions):
         else:
             self._attempt(lambda: self._open(paths[0]))
 
+    def use_recipe(self, recipe: Recipe) -> None:
+        """Start from `recipe`, unless something is under way."""
+        self._attempt(lambda: self._take(recipe))
+
     def show_exported(self, file: Path) -> None:
         """Show what an exported file is, and let it be tried."""
         from desktop_ft.gui.exported_model_dialog import ExportedModelDialog
@@ -388,6 +392,10 @@ class Commands(Conditions):
         except UserError as error:
             self.recipe_failed.emit(error)
             return
+        self._take(recipe)
+
+    def _take(self, recipe: Recipe) -> None:
+        refuse_beside(self._session.obstacle)
         self._session.state.go("data")
         self._session.opening.take_recipe(recipe)
 

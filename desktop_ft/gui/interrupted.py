@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.gui import words
+from desktop_ft.gui import trash, words
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.widgets import GAP, Notice, button, enable_or_say
 
@@ -105,12 +105,12 @@ class InterruptedRun(QWidget):
     def _discard(self) -> None:
         if self._found is None or self._has_gone(self._found.run):
             return
-        trashed = self._session.runs.trash(self._found.run)
+        run, runs = self._found.run, self._session.runs
+        trashed = runs.trash(run)
         if trashed is not None:
             self.discarded.emit(trashed)
         else:
-            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(str(self._found.run)))
-            self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
+            trash.tell(self.notice, [], [run], runs.put_back)
 
     def _later(self) -> None:
         if self._found is not None:

@@ -3,7 +3,7 @@
 import threading
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SIZE = QSize(820, 660)
 _SHORTER_SIDE = 1200
 """Pixels: as many as a large screen shows."""
+_STAYS_MS = 200
+"""So long a photo stays, under its own name, while the next one is read: on most disks there is always one to see."""
 
 
 class LargePhoto(QDialog):
@@ -32,16 +34,21 @@ class LargePhoto(QDialog):
         self.resize(_SIZE)
         self._photos, self.number = photos, first
         self._newest = Newest(worker, self._show, self._failed, self)
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.setInterval(_STAYS_MS)
+        self._late.timeout.connect(lambda: self._show(None))
         self.title = label(role="heading", wrap=True)
         self.about = label(role="muted", wrap=True)
         self.notice = Notice()
         self.picture = PictureView(tr("The photo"))
-        self.picture.turned.connect(self._turn)
         self.previous = button(tr("&Previous"), self._previous, tip=tr("The photo before (Left, or Page up)."))
         self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
         for keys, way in (
             (QKeySequence.StandardKey.MoveToNextPage, self._next),
             (QKeySequence.StandardKey.MoveToPreviousPage, self._previous),
+            (QKeySequence(Qt.Key.Key_Right), self._next),  # wherever the keyboard is
+            (QKeySequence(Qt.Key.Key_Left), self._previous),
         ):
             QShortcut(keys, self).activated.connect(way)
         layout = QVBoxLayout(self)
@@ -67,14 +74,11 @@ class LargePhoto(QDialog):
         self._turn(-1)
 
     def _begin(self) -> None:
-        thumb, sample = self._photos[self.number], self._photos.samples[self.number]
-        path, side = thumb.path, min(sample.width, sample.height, _SHORTER_SIDE)
-        place = tr("{number:,} of {total:,}", number=self.number + 1, total=len(self._photos))
-        self.notice.clear()
+        path, sample = self._photos[self.number].path, self._photos.samples[self.number]
+        side = min(sample.width, sample.height, _SHORTER_SIDE)
         self.previous.setEnabled(self.number > 0)
         self.next.setEnabled(self.number < len(self._photos) - 1)
-        self.title.setText(f"{words.printable(path.name)} · {thumb.caption}")
-        self.about.setText(f"{thumb.tip}\n{place}")
+        self._late.start()
 
         def work(report: Report, cancel: threading.Event) -> "np.ndarray":
             from desktop_ft.data import decode  # Pillow: not before it is needed
@@ -84,9 +88,15 @@ class LargePhoto(QDialog):
 
         self._newest.ask(work)
 
-    def _show(self, pixels: "np.ndarray") -> None:
+    def _show(self, pixels: "np.ndarray | None") -> None:
+        self._late.stop()
+        thumb = self._photos[self.number]
+        place = tr("{number:,} of {total:,}", number=self.number + 1, total=len(self._photos))
+        self.notice.clear()
+        self.title.setText(f"{words.printable(thumb.path.name)} · {thumb.caption}")
+        self.about.setText(f"{thumb.tip}\n{place}")
         self.picture.show_pixels(pixels)
 
     def _failed(self, error: BaseException) -> None:
-        self.picture.show_pixels(None)
+        self._show(None)
         self.notice.fail(error)

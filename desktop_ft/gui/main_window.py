@@ -355,7 +355,7 @@ class MainWindow(QMainWindow):
         session.queue.follows.connect(self._say_what_follows)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
-        self.interrupted.discarded.connect(lambda trashed: trash.tell(self.notice, [trashed], session.broken_off.look))
+        self.interrupted.discarded.connect(lambda trashed: trash.tell(self.notice, [trashed], [], session.runs.put_back))
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.
         session.shown.unread.connect(self.notice.fail, Qt.ConnectionType.QueuedConnection)
@@ -393,9 +393,8 @@ class MainWindow(QMainWindow):
     def _show_recent(self) -> None:
         from desktop_ft.gui.palette import Palette, recent
 
-        autosave = self.session.autosave
-        left = autosave.left_folder(), autosave.left
-        found = recent(self.session.settings.recent, left, self.commands.open_paths)
+        commands, left = self.commands, self.session.autosave.left_project()
+        found = recent(self.session.settings.recent, commands.open_paths, left, commands.use_recipe)
         Palette(found, self, tr("Open a folder again")).open()
 
     def _show_plugin_panels(self) -> None:

@@ -144,27 +144,34 @@ def show_within(control: QWidget) -> None:
         above = above.parentWidget()
 
 
-def recent(paths: Iterable[str], left: tuple[str, Path], open_paths: Callable[[tuple[Path, ...]], object]) -> list[Entry]:
+def recent(
+    paths: Iterable[str],
+    open_paths: Callable[[tuple[Path, ...]], object],
+    left: Recipe | None,
+    use_recipe: Callable[[Recipe], object],
+) -> list[Entry]:
     """What was opened before; what is not there now cannot be opened.
 
     Args:
-        left: the folder that was open before, or "", and the recipe that holds all that was set for it then.
+        left: the project of the folder that was open before, as it was left.
     """
 
-    def entry(text: str, folder: str, opened: Path) -> Entry:
+    def entry(text: str, folder: str, run: Callable[[], object]) -> Entry:
         return Entry(
             text=words.printable(text),
             place=words.printable(str(Path(folder).parent)),
             keys="",
             tip=words.printable(folder),
-            run=partial(open_paths, (opened,)),
+            run=run,
             enabled=Path(folder).exists(),
             obstacle=tr("It is not there any more, or its disk is not connected."),
         )
 
-    folder, recipe = left
-    as_left = [entry(tr("{name}, as you left it", name=Path(folder).name), folder, recipe)] if folder else []
-    return [*as_left, *(entry(Path(path).name, path, Path(path)) for path in paths)]
+    found = [entry(Path(path).name, path, partial(open_paths, (Path(path),))) for path in paths]
+    if left is None:
+        return found
+    folder = left.dataset.folder
+    return [entry(tr("{name}, as you left it", name=Path(folder).name), folder, partial(use_recipe, left)), *found]
 
 
 def samples(plugins: Plugins, open_sample: Callable[[str], object]) -> list[Entry]:

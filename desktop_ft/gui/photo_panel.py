@@ -84,6 +84,7 @@ class PhotoPanel(QWidget):
         self._notes: dict[str, list[Problem]] = {}
         self._photos: Photos | None = None
         self._found = ""
+        self._sought = set[str]()  # paths of what is to be shown as soon as it stands where it was moved to
         self.class_filter = _filter(tr("Class shown"))
         self.subset_filter = _filter(tr("Part shown"))
         self.problem_filter = _filter(tr("Problem shown"))
@@ -210,7 +211,8 @@ class PhotoPanel(QWidget):
 
     def _show_moved(self, samples: Sequence[Sample], part: Part | None) -> None:
         self._filter_by(part)
-        self._find({sample.path for sample in samples})
+        self._sought = {sample.path for sample in samples}
+        self._seek()
         self.wall.setFocus()
 
     def _filter_by(self, part: Part | None) -> None:
@@ -218,6 +220,10 @@ class PhotoPanel(QWidget):
         self.class_filter.setCurrentIndex(0)
         self.problem_filter.setCurrentIndex(0)
         self.subset_filter.setCurrentIndex(self.subset_filter.findData(part.value if part is not None else None))
+
+    def _seek(self) -> None:
+        if self._sought and self._find(self._sought):
+            self._sought = set()
 
     def _find(self, paths: set[str]) -> bool:
         """Select the photos at `paths` among those that are shown, and scroll to them; whether there is any."""
@@ -229,6 +235,7 @@ class PhotoPanel(QWidget):
         return bool(rows)
 
     def _filter(self) -> None:
+        self._sought = set()
         self._show(stay=False)
 
     def _show(self, *, stay: bool) -> None:
@@ -253,6 +260,7 @@ class PhotoPanel(QWidget):
         self.wall.verticalScrollBar().setValue(at if stay else 0)
         if chosen:
             self._choose_again(chosen, row_before)
+        self._seek()
         self.wall.setVisible(bool(photos))
         self.none.setVisible(not photos)
         self._refresh()

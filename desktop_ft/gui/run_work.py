@@ -45,7 +45,7 @@ class RunWork(QObject):
 
     `bundled` tells the proof of what a .zip holds that was written. `done_elsewhere` says what became of work on a run that is
     not shown any more. `answers` are those of the model `asked` last, as they come: with each `progressed` there may be more.
-    `trashed` tells which run's folder went to the trash.
+    `trashed` tells which run's folder went to the trash, `returned` which one came back from there.
     """
 
     began = Signal(str)
@@ -56,6 +56,7 @@ class RunWork(QObject):
     given_up = Signal(str)
     done_elsewhere = Signal(str)
     trashed = Signal(object)
+    returned = Signal(object)
     bundled = Signal(object)
 
     def __init__(self, state: ProjectState, worker: Worker, plugins: Plugins, shown: ShownRun) -> None:
@@ -102,6 +103,15 @@ class RunWork(QObject):
         if gone:
             self.trashed.emit(run)
         return gone
+
+    def put_back(self, trashed: Trashed) -> None:
+        """Let a run lie where it lay before it went to the trash.
+
+        Raises:
+            UserError: as `Trashed.put_back` does.
+        """
+        trashed.put_back()
+        self.returned.emit(trashed.was)
 
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""

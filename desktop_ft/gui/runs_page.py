@@ -161,8 +161,8 @@ class RunsPage(Page):
         self.body.addWidget(self.notice)
         self.contents = splitter("runs", session.settings, self._left(), self._right(), shares=(9, 4))
         self.body.addWidget(filling(self.empty, self.contents), 1)
-        session.training.started.connect(self.refresh)
-        session.training.ended.connect(self.refresh)
+        for changed in (session.training.started, session.training.ended, session.runs.trashed, session.runs.returned):
+            changed.connect(self.refresh)
         for signal in (*session.can_open_changed, session.broken_off.changed):
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
@@ -439,15 +439,10 @@ class RunsPage(Page):
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
 
     def _trash(self) -> None:
-        moved = {run.path: self._session.runs.trash(Path(run.path)) for run in self.selected}
-        left = [path for path, trashed in moved.items() if trashed is None]
-        if left:
-            what = tr("{folder} cannot be moved to the trash.", folder=words.printable(left[0]))
-            self.notice.fail(UserError(what, tr("Wait for the run to end, or delete the folder by hand.")))
-        else:
-            self.runs.clearSelection()  # what is being read of them is not waited for
-            trash.tell(self.notice, [trashed for trashed in moved.values() if trashed is not None], self.refresh)
-        self.refresh()
+        moved = {Path(run.path): self._session.runs.trash(Path(run.path)) for run in self.selected}
+        self.runs.clearSelection()  # what is being read of them is not waited for
+        stayed = [run for run, trashed in moved.items() if trashed is None]
+        trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
 
     def _not_compared(self, error: BaseException) -> None:
         self._show_compared(())

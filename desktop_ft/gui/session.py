@@ -168,6 +168,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     runs = RunWork(state, worker, plugins, shown)
     broken_off = BrokenOffRuns(worker, training, settings)
     runs.trashed.connect(broken_off.drop)
+    runs.returned.connect(broken_off.take_back)
     opening.moved.connect(shown.leave_others)
     training.started.connect(state.used)
 

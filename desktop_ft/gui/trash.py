@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QFile
@@ -10,6 +11,7 @@ from PySide6.QtCore import QFile
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr, tr_n
 from desktop_ft.gui import words
+from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.widgets import Notice
 
 
@@ -51,22 +53,43 @@ def move(folder: Path) -> Trashed | None:
     return Trashed(folder, lies if lies != folder else None)
 
 
-def tell(notice: Notice, trashed: Sequence[Trashed], then: Callable[[], object]) -> None:
-    """Tell that these runs are in the trash, and offer, where that can be done from here, to put them back and do `then`."""
+def tell(notice: Notice, trashed: Sequence[Trashed], stayed: Sequence[Path], put_back: Callable[[Trashed], None]) -> None:
+    """Tell which runs are in the trash now and which are not, and offer, where that can be done from here, to put them back.
 
-    def back() -> None:
-        for each in trashed:
-            try:
-                each.put_back()
-            except UserError as error:
-                notice.fail(error)
-        then()
-
+    Args:
+        put_back: as `Trashed.put_back`, for one of them.
+    """
+    left = ", ".join(words.printable(str(folder)) for folder in stayed)
+    refused = UserError(
+        tr("{folder} cannot be moved to the trash.", folder=left), tr("Wait for the run to end, or delete the folder by hand.")
+    )
+    if not trashed:
+        notice.fail(refused)
+        return
     moved = tr_n("{n:,} run moved to the trash.", "{n:,} runs moved to the trash.", n=len(trashed))
-    if all(each.lies is not None for each in trashed):
-        notice.offer(moved, tr("Put back"), back, "good")
+    if from_here := all(each.lies is not None for each in trashed):
+        said, level = moved, "good"
     else:
-        notice.say(f"{moved} {tr('The trash of the system can put back what is in it.')}", "good")
+        said, level = f"{moved} {tr('The trash of the system can put back what is in it.')}", "good"
+    if stayed:
+        said, level = f"{said}\n{' '.join(words_of(refused))}", "warn"
+    if from_here:
+        notice.offer(said, tr("Put back"), partial(_back, notice, trashed, put_back), level)
+    else:
+        notice.say(said, level)
+
+
+def _back(notice: Notice, trashed: Sequence[Trashed], put_back: Callable[[Trashed], None]) -> None:
+    """Each that can be; of those that cannot, why, and the way to try them again."""
+    refused = dict[Trashed, str]()
+    for each in trashed:
+        try:
+            put_back(each)
+        except UserError as error:
+            refused[each] = " ".join(words_of(error))
+    if refused:
+        again = partial(_back, notice, tuple(refused), put_back)
+        notice.offer("\n".join(refused.values()), tr("Put back"), again, "bad")
 
 
 def _notes_of(lies: Path) -> tuple[Path, ...]:

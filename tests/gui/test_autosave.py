@@ -130,6 +130,10 @@ def test_a_project_whose_folder_was_left_is_kept_as_it_was(
     before = window.session.state.recipe
     opened(window, other, qtbot)  # at once: what was edited last was not saved by then
     qtbot.waitUntil(lambda: window.session.state.recipe.dataset.folder == str(other), timeout=30_000)
+    window.actions_["open.recent"].trigger()  # before any of that was saved
+    palette = next(each for each in window.findChildren(Palette) if each.isVisible())
+    assert palette.found[0].text == f"{photos.name}, as you left it"
+    palette.reject()
     edit(window, 8)
     assert autosave.save()
     assert Recipe.from_toml(autosave.left.read_text(), "") == before

@@ -1,6 +1,7 @@
 """Classes and photos are edited on the page Data through real events, and every edit can be undone."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft.core.dataset import DatasetManifest, Subset
 from desktop_ft.core.recipe import DatasetChoice, Part, Recipe
+from desktop_ft.data import decode
 from desktop_ft.data.scan import scan
 from desktop_ft.gui import opening, words
 from desktop_ft.gui.data_page import DataPage
@@ -173,6 +175,21 @@ def test_a_rare_class_is_marked_and_what_was_merged_comes_apart_again(window: Ma
     qtbot.waitUntil(lambda: not data.findChildren(NameDialog))
 
 
+def test_what_was_moved_is_shown_as_soon_as_a_large_folder_is_divided_anew(
+    window: MainWindow, data: DataPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desktop_ft.gui.opening._AT_ONCE", 0)
+    pick_photo(data.wall, 0)
+    pick_photo(data.wall, 1, SHIFT)
+    moved = [sample.path for sample in data.photos.chosen]
+    QTest.keyClick(data.wall, Qt.Key.Key_E)
+    assert window.session.opening.dividing
+    click(data.photos.notice.way)
+    qtbot.waitUntil(lambda: not window.session.opening.dividing)
+    assert data.photos.subset_filter.currentText() == "Only test"
+    assert [sample.path for sample in data.photos.chosen] == moved
+
+
 def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPage, qtbot: QtBot) -> None:
     state, wall = window.session.state, data.wall
     before = where(data)
@@ -222,7 +239,9 @@ def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPa
 
 
 @pytest.mark.parametrize("way", ["return", "double click"])
-def test_a_photo_of_the_wall_is_looked_at_large(data: DataPage, photos: Path, qtbot: QtBot, way: str) -> None:
+def test_a_photo_of_the_wall_is_looked_at_large(
+    data: DataPage, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     Image.new("RGB", (300, 200), (9, 9, 200)).save(photos / "few" / "00.png")
     data._session.opening.open(photos)
     qtbot.waitUntil(lambda: not data._session.opening.running)
@@ -240,9 +259,16 @@ def test_a_photo_of_the_wall_is_looked_at_large(data: DataPage, photos: Path, qt
     assert large.picture.image is not None and (large.picture.image.width(), large.picture.image.height()) == (300, 200)
     assert large.title.text() == "00.png · few"
     assert "300 × 200 pixels" in large.about.text() and "training" in large.about.text()
-    QTest.keyClick(large.picture, Qt.Key.Key_Left)
+    QTest.keyClick(large.next, Qt.Key.Key_Left)  # wherever the keyboard is
     qtbot.waitUntil(lambda: large.picture.image is not None and large.picture.image.width() == 40)
     assert large.title.text() == "11.png · dark"
+    go_on, load = threading.Event(), decode.load
+    monkeypatch.setattr(decode, "load", lambda where, side: (go_on.wait(30), load(where, side))[1])
+    QTest.keyClick(large.picture, Qt.Key.Key_Right)
+    assert large.title.text() == "11.png · dark", "no photo stands below the name of another"
+    qtbot.waitUntil(lambda: large.title.text() == "00.png · few" and large.picture.image is None)
+    go_on.set()
+    qtbot.waitUntil(lambda: large.picture.image is not None and large.picture.image.width() == 300)
     click(button(large, "Close"))
 
 

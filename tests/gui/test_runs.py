@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from desktop_ft import jobs, places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
@@ -228,6 +229,56 @@ def test_a_run_comes_back_from_the_trash(
     assert not runs.notice.way.isVisible()
 
 
+def test_a_run_that_failed_and_was_thrown_away_is_offered_again_when_it_is_put_back(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    with RunFolder(run).log() as events:
+        events.append(RunEnded(status=RunStatus.FAILED, error="The disk is full."))
+
+    def fails(emit: object, control: object, progress: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some.")
+
+    runs = shown(window, qtbot, 1)
+    window.session.training.start(run, fails)
+    qtbot.waitUntil(window.interrupted.isVisible)
+    click(window.interrupted.discard)
+    qtbot.waitUntil(lambda: not runs.runs.rows.rows)  # the page that is shown follows
+    assert not window.interrupted.isVisible() and window.notice.text == "1 run moved to the trash."
+    click(window.notice.way)
+    qtbot.waitUntil(lambda: len(runs.runs.rows.rows) == 1 and window.interrupted.isVisible())
+    assert window.session.broken_off.offered is not None and window.session.broken_off.offered.run == run
+
+
+def test_of_several_runs_each_that_stays_or_does_not_come_back_is_named(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    names = ("one", "two", "three", "four")
+    one, two, three, four = (made(name, photos) for name in names)
+    runs = shown(window, qtbot, 4)
+    select(runs, 0, 1, 2, 3)
+    four.rename(tmp_path / "four")
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and not runs.runs.rows.rows)
+    assert runs.notice.text.startswith("3 runs moved to the trash.") and f"{four} cannot be moved" in runs.notice.text
+    made("one", photos)
+    made("three", photos)
+    click(runs.notice.way)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 3)
+    assert all(f"There is a folder {run} again." in runs.notice.text for run in (one, three)) and str(two) not in runs.notice.text
+    shutil.rmtree(one)
+    shutil.rmtree(three)
+    click(runs.notice.way)  # the ways of the others are free by now
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert all((run / "events.jsonl").is_file() for run in (one, two, three)) and not runs.notice.way.isVisible()
+
+
 def test_a_run_that_cannot_be_put_back_says_where_it_is(
     window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +291,7 @@ def test_a_run_that_cannot_be_put_back_says_where_it_is(
     (tmp_path / "share" / "Trash" / "files" / "one").rename(tmp_path / "taken out by hand")
     click(runs.notice.way)
     assert "is not found in the trash any more. Take it out" in runs.notice.text.replace("\n", " ") and not run.exists()
-    trash.tell(runs.notice, [trash.Trashed(run, None)], runs.refresh)
+    trash.tell(runs.notice, [trash.Trashed(run, None)], [], window.session.runs.put_back)
     assert "The trash of the system can put back" in runs.notice.text and not runs.notice.way.isVisible()
     qtbot.waitUntil(lambda: not window.session.worker.busy)
 
