@@ -130,6 +130,7 @@ class RunsPage(Page):
         self._compared: tuple[_Compared, ...] = ()
         self._shut = False
         self._noted_since: dict[str, RunNote] = {}
+        self._wanted = set[str]()  # what was selected last, though the filter may hide it
         self._listing = Newest(session.worker, self._show_runs, self._failed, self)
         self._comparing = Newest(session.worker, self._show_compared, self._not_compared, self)
         self.notice = Notice()
@@ -259,19 +260,27 @@ class RunsPage(Page):
 
     def _show_runs(self, found: list[RunSummary]) -> None:
         found = [_with_note(run, self._noted_since.get(run.path)) for run in found]
-        chosen = {run.path for run in self.selected}
+        first = {run.path for run in found[:1]}
+        wanted = self._wanted if self.runs.rows.rows else first  # never another one than the person sees selected
         self.runs.rows.set_rows(found)
         self.empty.setVisible(not found)
         self.contents.setVisible(bool(found))
         self._say_where_none_fits()
-        wanted = chosen or {run.path for run in found[:1]}
-        self.runs.choose(lambda run: run.path in wanted)
+        self._choose(wanted)
         if not self.selected:
             self._selected()  # what was selected went with the old rows, of which no signal tells
+            self._wanted = wanted
 
     def _filter(self) -> None:
+        wanted = self._wanted
         self.runs.proxy.setFilterFixedString(self.search.text())
         self._say_where_none_fits()
+        self._choose(wanted)
+
+    def _choose(self, wanted: set[str]) -> None:
+        """Select the runs in the folders `wanted`; one that is not shown, as soon as it is, unless another is meanwhile."""
+        self.runs.choose(lambda run: run.path in wanted)
+        self._wanted = wanted
 
     def _say_where_none_fits(self) -> None:
         fits = self.runs.proxy.rowCount() > 0
@@ -281,6 +290,7 @@ class RunsPage(Page):
     def _selected(self) -> None:
         self._enable()
         runs = self.selected
+        self._wanted = {run.path for run in runs}
         self._show_note(runs[0] if len(runs) == 1 else None)
         compared = [run for run in runs if run.status != _DAMAGED][:_MOST_COMPARED]
         self.some.setVisible(len(runs) > _MOST_COMPARED)
@@ -439,10 +449,19 @@ class RunsPage(Page):
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
 
     def _trash(self) -> None:
+        neighbour = self._neighbour()
         moved = {Path(run.path): self._session.runs.trash(Path(run.path)) for run in self.selected}
-        self.runs.clearSelection()  # what is being read of them is not waited for
         stayed = [run for run, trashed in moved.items() if trashed is None]
+        self.runs.setFocus()  # on the button, a key pressed twice would throw away another
+        self._choose(set() if stayed else neighbour)  # what is being read of them is not waited for
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
+
+    def _neighbour(self) -> set[str]:
+        """The folder of the run below those that are selected, or else above them; none where all are."""
+        shown = [self.runs.proxy.index(number, 0).data(ROW_ROLE).path for number in range(self.runs.proxy.rowCount())]
+        places_of = [number for number, path in enumerate(shown) if path in self._wanted]
+        others = [*shown[places_of[-1] + 1 :], *reversed(shown[: places_of[-1]])] if places_of else []
+        return set([path for path in others if path not in self._wanted][:1])
 
     def _not_compared(self, error: BaseException) -> None:
         self._show_compared(())

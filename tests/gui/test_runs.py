@@ -633,6 +633,56 @@ def test_a_filter_that_no_run_fits_says_so_and_can_be_cleared(window: MainWindow
     assert not runs.search.text() and runs.runs.isVisible() and not runs.none_fits.isVisible()
 
 
+def test_what_is_selected_outlives_a_filter(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(4):
+        made(f"run {number}", photos, preset=f"last:{1 + number}", time=1e9 + number)
+    runs = shown(window, qtbot, 4)
+    select(runs, 1, 2)
+    QTest.keyClicks(runs.search, "last:2")
+    assert [run.name for run in runs.selected] == ["run 1"]
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    runs.search.clear()
+    assert [run.name for run in runs.selected] == ["run 2", "run 1"]
+    QTest.keyClicks(runs.search, "last:1")
+    assert not runs.selected
+    select(runs, 0)
+    runs.search.clear()
+    assert [run.name for run in runs.selected] == ["run 0"], "what the person selected last"
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+@pytest.mark.parametrize(("row", "name"), [(0, "run 2"), (1, "run 1"), (3, "run 1")])
+def test_after_a_run_went_to_the_trash_its_neighbour_is_selected_and_a_second_key_does_nothing(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, row: int, name: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    for number in range(4):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 4)
+    select(runs, row)
+    runs.trash.setFocus()
+    QTest.keyClick(runs.trash, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 3)
+    assert [run.name for run in runs.selected] == [name]
+    assert window.focusWidget() is runs.runs
+    QTest.keyClick(window.focusWidget(), Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert len(list(places.runs().iterdir())) == 3
+
+
+def test_no_run_is_selected_by_itself_once_the_list_is_there(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    made("one", photos)
+    made("two", photos, time=1.5e9)
+    runs = shown(window, qtbot, 2)
+    assert [run.name for run in runs.selected] == ["two"]
+    select(runs)
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert not runs.selected and not runs.trash.isEnabled()
+
+
 def test_what_runs_differ_in_is_seen_beside_the_list(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     made("one", photos)
     made("two", photos, preset="last:1", time=1.5e9)
