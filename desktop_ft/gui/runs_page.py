@@ -82,7 +82,7 @@ COLUMNS = (
     Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_where, width=12),
     Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), width=10),
     Column(title=marked("Network"), text=lambda run: run.backbone, width=15),
-    Column(title=marked("Learns"), text=lambda run: run.preset, width=9, help=marked("Which layers learn: the freeze plan.")),
+    Column(title=marked("Learns"), text=lambda run: run.preset, width=11, help=marked("Which layers learn: the freeze plan.")),
     Column(
         title=marked("State"),
         text=lambda run: words.state(run.status),
