@@ -33,6 +33,7 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
+from desktop_ft.core.words import epoch_count
 from desktop_ft.gui import trash, words
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
@@ -59,11 +60,20 @@ _MOST_COMPARED = 3 * len(_COLOURS)
 
 def _when(run: RunSummary) -> str:
     begun = datetime.datetime.fromtimestamp(run.created)
-    return tr("{begun:%d %b %H:%M}", begun=begun) if begun.year == datetime.datetime.now().year else f"{begun:%Y-%m-%d}"
+    this_year = begun.year == datetime.datetime.now().year
+    return tr("{begun:%d %b %H:%M:%S}", begun=begun) if this_year else f"{begun:%Y-%m-%d %H:%M}"
 
 
-def _where(run: RunSummary) -> str:
-    return f"{datetime.datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M:%S}\n{words.printable(run.path)}"
+def _told(run: RunSummary) -> str:
+    """What tells the run from another, where cells have no room for it."""
+    learned = [tr("learning rate {rate:g}", rate=run.rate)] * (run.rate > 0) + [words.duration(run.seconds)] * (run.seconds > 0)
+    lines = (
+        (f"{datetime.datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M:%S}", words.state(run.status)),
+        (words.printable(run.dataset), run.backbone, run.preset),
+        (epoch_count(run.epochs), *learned),
+        (words.printable(run.path),),
+    )
+    return "\n".join(" · ".join(filter(None, line)) for line in lines)
 
 
 def _accuracy(run: RunSummary) -> str:
@@ -79,14 +89,20 @@ def _accuracy_tip(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_where, width=12),
-    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), width=10),
-    Column(title=marked("Network"), text=lambda run: run.backbone, width=15),
-    Column(title=marked("Learns"), text=lambda run: run.preset, width=11, help=marked("Which layers learn: the freeze plan.")),
+    Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_told, width=15),
+    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), tip=_told, width=8),
+    Column(title=marked("Network"), text=lambda run: run.backbone, tip=_told, width=15),
+    Column(
+        title=marked("Learns"),
+        text=lambda run: run.preset,
+        tip=_told,
+        width=12,
+        help=marked("Which layers learn: the freeze plan."),
+    ),
     Column(
         title=marked("State"),
         text=lambda run: words.state(run.status),
-        tip=lambda run: tr_n("{n:,} epoch", "{n:,} epochs", n=run.epochs),
+        tip=_told,
         width=10,
         among=tuple(words.STATES.values()),
     ),

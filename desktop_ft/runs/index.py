@@ -18,8 +18,8 @@ from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder, is_unpacked_bundle
 
-_VERSION = 6
-_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
+_VERSION = 7
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged, rate, seconds"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
 
@@ -38,6 +38,8 @@ class RunSummary:
         tags: those that the person gave it, in a line: `#night #good`.
         note: what the person wrote about it.
         judged: how many validation pictures the accuracy is of; 0 where that is not known.
+        rate: the learning rate that it began with; 0 where that is not known.
+        seconds: working time so far, of every start.
     """
 
     path: str
@@ -52,6 +54,8 @@ class RunSummary:
     tags: str = ""
     note: str = ""
     judged: int = 0
+    rate: float = 0.0
+    seconds: float = 0.0
 
 
 class RunIndex:
@@ -107,7 +111,7 @@ class RunIndex:
                 state = _state(path)
                 if known.get(name) != state:
                     row = (*astuple(_summary(path)), str(self._root), state)
-                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     connection.execute(insert, [_packed(cell) for cell in row])
 
     @contextlib.contextmanager
@@ -196,6 +200,8 @@ def _summary(path: Path) -> RunSummary:
         tags=note.words,
         note=note.text,
         judged=len(evaluated.answers) if evaluated is not None else 0 if best is None else _judged(run),
+        rate=recipe.optimisation.lr if recipe else 0.0,
+        seconds=history.work_seconds,
     )
 
 

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import threading
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -681,6 +682,20 @@ def test_no_run_is_selected_by_itself_once_the_list_is_there(window: MainWindow,
     runs.refresh()
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     assert not runs.selected and not runs.trash.isEnabled()
+
+
+def test_runs_of_one_minute_are_told_apart(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(3):
+        made(f"run {number}", photos, accuracy=(0.5,) * (20 + number), time=1e9 + 20 * number)
+    runs = shown(window, qtbot, 3)
+    begun = [runs.runs.proxy.index(place, 0) for place in range(3)]
+    now = [datetime.now().replace(month=1, day=2, hour=3, minute=4, second=20 * number).timestamp() for number in range(3)]
+    runs.runs.rows.rows[:] = [replace(run, created=at) for run, at in zip(runs.runs.rows.rows, now, strict=True)]
+    assert len({index.data() for index in begun}) == 3
+    assert all(runs.runs.fontMetrics().horizontalAdvance(index.data()) + 16 <= runs.runs.columnWidth(0) for index in begun)
+    for place in (0, 1, 2, 3, 4):
+        tip = runs.runs.proxy.index(0, place).data(Qt.ItemDataRole.ToolTipRole)
+        assert "22 epochs · learning rate 0.003 · 22 s" in tip and str(places.runs() / "run 2") in tip
 
 
 def test_what_runs_differ_in_is_seen_beside_the_list(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
