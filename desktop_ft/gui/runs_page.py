@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,8 @@ _DAMAGED = "damaged"
 _RUNNING = "running"
 _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
 """Of the runs that are compared: at least 3 to 1 against the ground of both themes."""
-_PADDING = 12
-"""Of a title, in pixels."""
+_FIELD, _VALUE = 15, 12
+"""Widths of the table of differences, in average characters: beside the list there is room for a field and two values."""
 _MOST_COMPARED = 3 * len(_COLOURS)
 """Of more than so many nobody tells the curves apart, and each is read in full."""
 
@@ -243,14 +244,16 @@ class RunsPage(Page):
         self.legend = label(wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.differences = QTableWidget()
+        self.differences.setObjectName("differences")
         self.differences.setAccessibleName(tr("Differences between the recipes"))
         self.differences.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.differences.setTabKeyNavigation(False)
         self.differences.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.differences.verticalHeader().hide()
         columns = self.differences.horizontalHeader()
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)  # each has its share, and never less than its title needs
-        columns.setMinimumSectionSize(letters_width(self, COLUMNS[0].width) + _PADDING)
-        self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        columns.setMinimumSectionSize(letters_width(self, _VALUE))
+        columns.sectionResized.connect(self.differences.resizeRowsToContents)  # what is too long goes on in the next line
         self.same = label(role="muted", wrap=True)
         self.some = label(role="muted", wrap=True)
         self.some.hide()
@@ -258,7 +261,6 @@ class RunsPage(Page):
         curves = QWidget()
         column = QVBoxLayout(curves)
         column.addWidget(self.plot, 1)
-        column.addWidget(self.legend)
         self.tabs.addTab(curves, tr("Curves"))
         self.tabs.addTab(filling(self.same, self.differences), tr("Differences"))
         right = QWidget()
@@ -266,6 +268,7 @@ class RunsPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.some)
         layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.legend)
         layout.addWidget(self.notes)
         return right
 
@@ -359,7 +362,11 @@ class RunsPage(Page):
             item.plot(epochs, accuracy, pen=pen, **symbol)
         fit_height(self.plot, (0, 100))
         said = [f"{html.escape(_when(each.run))} {html.escape(each.run.preset)}" for each in self._compared]
-        squares = [f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span>' for number in range(len(said))]
+        letters = ascii_uppercase if len(said) > 1 else ""  # as in the table of differences
+        squares = [
+            f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span> {letters[number : number + 1]}'
+            for number in range(len(said))
+        ]
         self.legend.setText("<br>".join(" ".join(pair) for pair in zip(squares, said, strict=True)))
 
     def _show_differences(self) -> None:
@@ -370,17 +377,21 @@ class RunsPage(Page):
         self.same.setText(
             tr("Select two runs or more.") if len(compared) < 2 else tr("Their recipes are the same in all that decides a run.")
         )
-        self.differences.setColumnCount(len(compared))
+        self.differences.setColumnCount(1 + len(compared))
         self.differences.setRowCount(len(told))
-        self.differences.setHorizontalHeaderLabels([_when(each.run) for each in compared])
+        self.differences.setHorizontalHeaderLabels([tr("Setting"), *ascii_uppercase[: len(compared)]])
+        for place, each in enumerate(compared, start=1):
+            self.differences.horizontalHeaderItem(place).setToolTip(_told(each.run))
         for line, (name, values) in enumerate(told.items()):
-            header = QTableWidgetItem(words.path_title(name))
-            header.setToolTip(name)  # as it stands in the recipe
-            self.differences.setVerticalHeaderItem(line, header)
-            for place, value in enumerate(values):
-                cell = QTableWidgetItem(words.printable(str(value)))
-                cell.setToolTip(cell.text())
+            shown = [(words.path_title(name), name), *((each, each) for each in map(words.printable, map(str, values)))]
+            for place, (text, tip) in enumerate(shown):  # the field's tip: as it stands in the recipe
+                cell = QTableWidgetItem(words.breakable(text))
+                cell.setToolTip(tip)
                 self.differences.setItem(line, place, cell)
+        columns = self.differences.horizontalHeader()
+        columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        columns.resizeSection(0, letters_width(self, _FIELD))
+        self.differences.resizeRowsToContents()
 
     def _open(self) -> None:
         self._on_one(self.open, self._session.shown.open, "results")

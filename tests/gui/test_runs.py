@@ -17,13 +17,14 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import jobs, places
 from desktop_ft.api import TrainEvent
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
 from desktop_ft.gui import languages, runs_page, trash, words
@@ -97,11 +98,11 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
     assert "Select two runs" in runs.same.text()
     select(runs, 0, 1)
     qtbot.waitUntil(lambda: runs.differences.rowCount() > 0)
-    assert runs.differences.verticalHeaderItem(0).text() == "Preset"
-    assert [runs.differences.item(0, place).text() for place in range(2)] == ["last:2", "head"]
+    assert [runs.differences.item(0, place).text() for place in range(3)] == ["Preset", "last:2", "head"]
     curves = runs.plot.getPlotItem().listDataItems()
     assert [len(curve.getData()[0]) for curve in curves] == [2, 3]
     assert runs.legend.text().count("■") == 2
+    assert all(f"</span> {runs.differences.horizontalHeaderItem(place).text()} " in runs.legend.text() for place in (1, 2))
     assert not runs.open.isEnabled() and runs.trash.isEnabled()
     QTest.keyClicks(runs.search, "last:2")
     assert runs.runs.proxy.rowCount() == 1
@@ -698,15 +699,25 @@ def test_runs_of_one_minute_are_told_apart(window: MainWindow, photos: Path, qtb
         assert "22 epochs · learning rate 0.003 · 22 s" in tip and str(places.runs() / "run 2") in tip
 
 
-def test_what_runs_differ_in_is_seen_beside_the_list(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_runs_differ_in_is_seen_beside_the_list(
+    english_again: None, qapp: QApplication, request: pytest.FixtureRequest, photos: Path, qtbot: QtBot, language: str
+) -> None:
+    languages.speak(qapp, language)
+    window: MainWindow = request.getfixturevalue("window")
     made("one", photos)
-    made("two", photos, preset="last:1", time=1.5e9)
+    two = RunFolder(made("two", photos, preset="last:1", time=1.5e9))
+    change = Change(freeze=FreezePlan(preset="head", backbone_rate=0.25, batch_norm="frozen"))
+    two.write_recipe(two.recipe.model_copy(update={"backbone": BackboneChoice(name="efficientnet_v2_s")}).with_change(37, change))
     runs = shown(window, qtbot, 2)
     runs.tabs.setCurrentIndex(1)
     select(runs, 0, 1)
-    qtbot.waitUntil(lambda: runs.differences.columnCount() == 2)
-    assert not runs.differences.horizontalScrollBar().isVisible() and not runs.runs.horizontalScrollBar().isVisible()
-    assert {runs.differences.item(0, place).toolTip() for place in (0, 1)} == {"head", "last:1"}
+    table = runs.differences
+    qtbot.waitUntil(lambda: table.columnCount() == 3 and table.isVisible())
+    assert not table.horizontalScrollBar().isVisible() and not runs.runs.horizontalScrollBar().isVisible()
+    assert table.columnViewportPosition(2) + table.columnWidth(2) <= table.viewport().width()
+    assert {table.item(line, 1).toolTip() for line in range(table.rowCount())} >= {"efficientnet_v2_s", "last:1", "frozen"}
+    assert all(table.sizeHintForRow(line) <= table.rowHeight(line) for line in range(table.rowCount())), "cut at the bottom"
 
 
 def test_no_word_for_a_state_is_cut_in_another_language(
