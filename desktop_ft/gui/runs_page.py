@@ -379,9 +379,11 @@ class RunsPage(Page):
         )
         self.differences.setColumnCount(1 + len(compared))
         self.differences.setRowCount(len(told))
-        self.differences.setHorizontalHeaderLabels([tr("Setting"), *ascii_uppercase[: len(compared)]])
-        for place, each in enumerate(compared, start=1):
-            self.differences.horizontalHeaderItem(place).setToolTip(_told(each.run))
+        self.differences.setHorizontalHeaderItem(0, QTableWidgetItem(tr("Setting")))
+        for place, (letter, each) in enumerate(zip(ascii_uppercase, compared, strict=False), start=1):
+            title = QTableWidgetItem(letter)
+            title.setToolTip(_told(each.run))
+            self.differences.setHorizontalHeaderItem(place, title)
         for line, (name, values) in enumerate(told.items()):
             shown = [(words.path_title(name), name), *((each, each) for each in map(words.printable, map(str, values)))]
             for place, (text, tip) in enumerate(shown):  # the field's tip: as it stands in the recipe
