@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QScrollBar,
+    QSplitter,
     QTabBar,
     QWidget,
 )
@@ -229,9 +230,10 @@ def test_however_much_a_forecast_says_the_form_above_gives_way_and_no_button_mov
 
 
 def test_no_field_of_the_page_train_is_under_the_scroll_bar(window: MainWindow, qtbot: QtBot) -> None:
-    window.resize(1200, 680)  # as a window is at first
     train = ready(window, "train", qtbot)
     assert isinstance(train, TrainPage)
+    train.findChild(QSplitter, "train").setSizes([1, 1000])  # as narrow as can be, as in a small window
+    QApplication.processEvents()
     area = next(each for each in train.findChildren(QScrollArea) if each.isAncestorOf(train.optimisation))
     assert area.widget().width() <= area.viewport().width() and area.width() <= area.parentWidget().width()
 
