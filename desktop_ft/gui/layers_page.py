@@ -49,12 +49,12 @@ PRESET_TITLES = {
     "scratch": marked("From scratch"),
 }
 _LETTERS = {
-    TYPE: 26,
-    PARAMETERS: 14,
-    OUTPUT: 20,
-    SHARE: 20,
-    RATE: 24,
-    COMPARED: 16,
+    TYPE: 22,
+    PARAMETERS: 12,
+    OUTPUT: 16,
+    SHARE: 13,
+    RATE: 18,
+    COMPARED: 12,
     GRADIENT: 12,
     STEP: 12,
     DRIFT: 12,

@@ -201,6 +201,7 @@ def stacked(*things: QWidget, top: int = 0) -> QWidget:
 def scrolled(thing: QWidget) -> QScrollArea:
     """`thing`, as wide as there is room, with a scroll bar where it is higher."""
     area = QScrollArea()
+    area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click between what it holds is no choice of the whole
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(thing)

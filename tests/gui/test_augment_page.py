@@ -139,7 +139,7 @@ def test_pictures_that_are_mixed_are_shown_mixed(window: MainWindow, augment: Au
     page(window, "augment")
     qtbot.waitUntil(lambda: augment.grid.shown == 12, timeout=60_000)
     augment.list.setCurrentRow(0)
-    assert "those of the preview are shown as one" in augment.form_help.text()
+    assert "mixed with one another" in augment.form_help.text()
     QTest.mouseClick(augment.grid, Qt.MouseButton.LeftButton, pos=augment.grid.tile(0).center())
     dialog = augment.findChild(PictureDialog)
     assert dialog is not None
