@@ -1,7 +1,7 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,6 +113,14 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.page(name))
         self.rail.show_page(name)
         self._say_whose_results()
+
+    def _show_step(self, told: str, pages: Sequence[str]) -> None:
+        """Go where an edit that was undone or redone is seen, and say what it was: nothing is changed unseen."""
+        state = self.session.state
+        if pages and not any(name in self._pages and self._pages[name].in_sight for name in pages):
+            state.go(pages[0])
+        if not self.notice.lasts:
+            self.notice.say_until(state.recipe_changed, told)
 
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
@@ -338,7 +346,7 @@ class MainWindow(QMainWindow):
         session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
-        self.commands.stepped.connect(partial(self.notice.say_until, state.recipe_changed))
+        self.commands.stepped.connect(self._show_step)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.sample_asked.connect(self._show_samples)
