@@ -20,10 +20,12 @@ from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, enable_or_say, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, enable_or_say, label, letters_width, row
 from desktop_ft.jobs.comparing import Plan, asked_for, images_from, limits, new_comparison_path, within
 
 _TICK_MS = 1000
+_NUMBERS = 20
+"""Letters that the field for numbers of pictures shows at least."""
 _COLUMNS = (
     Column(title=marked("Way"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
@@ -191,6 +193,7 @@ class CompareDialog(QDialog):
     def _arrange(self) -> None:
         fields = Comparison.model_fields
         self.seeds, self.budget, self.images = QSpinBox(), QSpinBox(), QLineEdit("5,10,20,50,all")
+        self.images.setMinimumWidth(letters_width(self.images, _NUMBERS))
         self.seeds.setRange(1, 100)
         self.seeds.setValue(int(fields["seeds"].default))
         self.budget.setRange(0, 86_400)
@@ -224,10 +227,8 @@ class CompareDialog(QDialog):
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
         layout.addLayout(row(self.about, *self.strategies.values(), None, HelpButton(self.start)))
-        layout.addLayout(
-            row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
-        )
-        layout.addLayout(row(self.makes, self.how_long))
+        layout.addLayout(row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None))
+        layout.addLayout(row(self.makes, self.how_long, self.go_on, self.start))
         for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
