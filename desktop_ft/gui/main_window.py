@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
         self.notice = Notice()
+        self.notice.setProperty("place", "window")
         self.interrupted = InterruptedRun(session)
         self.other_project = OtherProject(session, self.commands)
         self.garbage = Garbage(self)

@@ -246,6 +246,10 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
         wide, high = (_HALF_A_NUMBER[0], 0) if self.orientation == "bottom" else (0, _HALF_A_NUMBER[1])
         return super().boundingRect().adjusted(-wide, -high, wide, high)
 
+    def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        """As rates are written everywhere else."""
+        return [f"{scale * 10**value:.3g}" for value in values]
+
     def paint(self, painter: Any, _option: Any, _widget: Any) -> None:
         """Draw it; pyqtgraph forgets `picture` when anything about it changes."""
         if self.picture is None:

@@ -34,6 +34,7 @@ from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
 from desktop_ft.gui import trash, words
+from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
@@ -436,7 +437,7 @@ class RunsPage(Page):
         self.notice.say(tr("The command is on the clipboard."), "good")
 
     def _show_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
+        show_folder(Path(self.selected[0].path), self.notice)
 
     def _trash(self) -> None:
         moved = {Path(run.path): self._session.runs.trash(Path(run.path)) for run in self.selected}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QStandardItemModel
+from PySide6.QtGui import QDesktopServices, QMouseEvent, QStandardItemModel
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QPushButton
 from pytestqt.qtbot import QtBot
@@ -79,6 +79,24 @@ def test_runs_and_recipes_dropped_beside_a_model_are_opened(
     window.session.state.go("export")
     assert dropped(window, judged) and not window.session.runs.busy
     assert window.session.state.page == "results"
+
+
+def test_the_proof_says_below_what_it_says_dont_know_and_leads_to_the_file(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, shown = RunFolder.open(judged).exports / "model.onnx", list[str]()
+    model.write_bytes(b"a model" * 143)
+    window.session.state.set_export(report(judged, model.name, threshold=0.8, bytes=1001))
+    assert "It says don't know below 80.0 %." in export.proof_text.text()
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()) or False)
+    click(export.folder)
+    assert shown == [str(model.parent)] and str(model.parent) in export.notice.text
+    model.unlink()
+    export.refresh()
+    assert not export.folder.isVisible()
 
 
 def test_the_name_follows_what_is_chosen_until_one_is_typed(export: ExportPage) -> None:
