@@ -30,6 +30,7 @@ class Inquiry(QObject, Generic[T]):
         matters: the recipe without what makes no difference to it.
         startable: whether a run could start now, with nothing else under way.
         lasting: whether what is told still stands while it is asked for anew, and once a run has begun.
+        when_free: calls what it is given when nothing else computes.
     """
 
     changed = Signal()
@@ -45,10 +46,12 @@ class Inquiry(QObject, Generic[T]):
         startable: Callable[[], bool],
         *,
         lasting: bool = True,
+        when_free: Callable[[Callable[[], None]], None] = lambda begin: begin(),
     ) -> None:
         super().__init__(state)
         self._state, self._worker, self._verb, self._matters, self._startable = state, worker, verb, matters, startable
-        self._lasting = lasting
+        self._lasting, self._when_free = lasting, when_free
+        self._waits = False
         self._task: Task | None = None
         self._doing = [""]
         self._known: dict[str, T] = {}
@@ -63,8 +66,8 @@ class Inquiry(QObject, Generic[T]):
 
     @property
     def running(self) -> bool:
-        """Whether it is being found out, for the recipe as it stands."""
-        return self._task is not None and not self._task.cancel.is_set()
+        """Whether it is being found out, or about to be, for the recipe as it stands."""
+        return self._waits or (self._task is not None and not self._task.cancel.is_set())
 
     @property
     def computing(self) -> bool:
@@ -74,12 +77,19 @@ class Inquiry(QObject, Generic[T]):
     @property
     def can_ask(self) -> bool:
         """Whether it can be asked for now."""
-        return self._task is None and self._startable()
+        return self._task is None and not self._waits and self._startable()
 
     def ask(self) -> None:
         """Find it out, if that can be done now."""
-        if not self.can_ask:
-            return
+        if self.can_ask:
+            self._waits = True
+            self._when_free(self._begin)
+            self.changed.emit()
+
+    def _begin(self) -> None:
+        if not self._waits:
+            return  # it was given up meanwhile
+        self._waits = False
         recipe, manifest, verb, doing = self._state.recipe, self._state.manifest, self._verb, self._doing
 
         def work(report: Report, cancel: threading.Event) -> T:
@@ -98,6 +108,7 @@ class Inquiry(QObject, Generic[T]):
 
     def cancel(self) -> None:
         """Give it up."""
+        self._waits = False
         if self._task is not None:
             self._task.cancel.set()
         self.changed.emit()

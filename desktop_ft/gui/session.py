@@ -176,9 +176,15 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     own_weights.changed.connect(state.recipe_changed)  # whether a run can start depends on it
     computing = Computing(state)
 
+    def startable() -> bool:
+        return _blocker(state, opening, plugins, own_weights, running=training.running) is None
+
     def alone() -> bool:
         # What is measured beside other work is no measure.
-        return not computing.now and _blocker(state, opening, plugins, own_weights, running=training.running) is None
+        return not computing.now and startable()
+
+    def first() -> bool:
+        return not computing.firmly and startable()
 
     forecast: Inquiry[Forecast] = Inquiry(
         state,
@@ -195,7 +201,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         training,
         lambda recipe, manifest, told, cancel: jobs.advising.advise(recipe, plugins, manifest, told=told, cancel=cancel),
         _whatever_learns,
-        alone,
+        first,
+        when_free=computing.alone,
     )
     ranking: Inquiry[Ranking] = Inquiry(
         state,
@@ -203,13 +210,14 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         training,
         lambda recipe, manifest, told, cancel: jobs.advising.rank_backbones(recipe, plugins, manifest, told=told, cancel=cancel),
         _whatever_network,
-        alone,
+        first,
+        when_free=computing.alone,
     )
     networks, comparing = Networks(state, worker, plugins), CompareWork(starting, training, worker, plugins)
     lesson = LessonWork(worker, training, plugins, lambda: not (opening.running or computing.now))
     computing.watch(lambda: training.running, training.started, training.ended)
     computing.watch(lambda: runs.busy, runs.began, runs.ended)
-    computing.watch(lambda: forecast.computing, forecast.changed)
+    computing.watch(lambda: forecast.computing, forecast.changed, give_way=forecast.cancel)
     computing.watch(lambda: advice.computing, advice.changed)
     computing.watch(lambda: ranking.computing, ranking.changed)
     computing.watch(lambda: networks.measuring, networks.measuring_began, networks.measuring_ended)
