@@ -160,12 +160,14 @@ class Commands(Conditions):
     def undo(self) -> None:
         """Take back the last edit, and show where."""
         stack = self._session.state.undo_stack
-        self._step(tr("Undone: {edit}.", edit=stack.undoText()), stack.undo)
+        if stack.canUndo():
+            self._step(tr("Undone: {edit}.", edit=stack.undoText()), stack.undo)
 
     def redo(self) -> None:
         """Make it again, and show where."""
         stack = self._session.state.undo_stack
-        self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
+        if stack.canRedo():
+            self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
 
     def copy_plan(self) -> None:
         """Put the freeze plan on the clipboard."""

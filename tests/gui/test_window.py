@@ -127,6 +127,10 @@ def test_what_is_undone_and_redone_is_named_and_seen(window: MainWindow, photos:
     assert not window.notice.text
     window.commands.redo()
     assert state.page == "data" and window.notice.text == "Redone: rename dark to night."
+    window.commands.redo()
+    window.commands.redo()  # nothing is left to make again
+    assert window.notice.text == "Redone: epochs."
+    window.commands.undo()
     DataEdits(state, window.session.opening).leave_out(["light"])
     assert not window.notice.text, "what was undone is not what was done last any more"
 
