@@ -55,7 +55,7 @@ def proof(report: ExportReport) -> str:
         else tr("No answer changed.")
     )
     unsure = tr("It says don't know below {share}.", share=words.percent(report.threshold)) if report.threshold else ""
-    return " ".join(filter(None, (compared, changed, unsure, _accuracies(report), _latency(report))))
+    return " ".join(filter(None, (compared, changed, unsure, _accuracies(report), report.coarse, _latency(report))))
 
 
 def _accuracies(report: ExportReport) -> str:
@@ -210,7 +210,7 @@ class ExportPage(Page):
             title, level = tr("Refused"), "bad"
         else:
             title = _title(report, earlier) if place else tr("It was proven, and is not there any more")
-            level = "good" if place and not (report.unverified or earlier) else "warn"
+            level = "good" if place and not (report.unverified or earlier or report.coarse) else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
@@ -470,6 +470,8 @@ def _title(report: ExportReport, earlier: bool) -> str:
         return tr("Written, and not proven")
     if earlier:
         return tr("Proven, for an earlier state of the run")
+    if report.coarse:
+        return tr("No worse on your photos, which are too few to prove more")
     return tr("Proven: it answers like the model") if report.settings.exact else tr("Proven: it is as good as was asked for")
 
 

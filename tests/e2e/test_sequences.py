@@ -228,10 +228,14 @@ class Person(RuleBasedStateMachine):
         QTest.keyClick(spin, Qt.Key.Key_Return)
         if epochs != self.history[self.place]:
             # Edits of one field that follow each other are one step back, unless a run, or a look at another page, came between.
-            last = self.edited_after[self.place]
-            self.place += last != self.breaks
-            self.history[self.place :] = [epochs]
-            self.edited_after[self.place :] = [self.breaks]
+            goes_on = self.edited_after[self.place] == self.breaks
+            if goes_on and self.history[self.place - 1] == epochs:
+                self.place -= 1  # it has led back: no step is left that does nothing
+                del self.history[self.place + 1 :], self.edited_after[self.place + 1 :]
+            else:
+                self.place += not goes_on
+                self.history[self.place :] = [epochs]
+                self.edited_after[self.place :] = [self.breaks]
 
     @rule()
     @when(lambda self: self.window is not None and self.place > 0)

@@ -99,6 +99,23 @@ def test_the_proof_says_below_what_it_says_dont_know_and_leads_to_the_file(
     assert not export.folder.isVisible()
 
 
+@pytest.mark.parametrize(("judged_on", "few"), [(99, True), (100, False)])
+def test_a_loss_of_a_point_is_not_called_proven_on_fewer_photos_than_show_it(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    judged_on: int,
+    few: bool,
+) -> None:
+    model = RunFolder.open(judged).exports / "model.onnx"
+    model.write_bytes(b"a model" * 143)
+    int8 = ExportSettings(precision=FilePrecision.INT8, largest_drop=1)
+    window.session.state.set_export(report(judged, model.name, bytes=1001, judged=judged_on, settings=int8))
+    assert ("too few to prove" in export.proof_title.text()) is few
+    assert ("a loss of 1 cannot be seen on so few" in export.proof_text.text()) is few
+    assert export.proof_title.property("level") == ("warn" if few else "good")
+
+
 def test_the_name_follows_what_is_chosen_until_one_is_typed(export: ExportPage) -> None:
     assert Path(export.file.text()).name == "model.onnx"
     assert not export.form.control("largest_drop").isEnabled(), "an exact file may lose nothing"
@@ -334,7 +351,8 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     assert dropped(window, tmp_path) and "is under way. Wait for it" in export.notice.text
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
     assert out.is_file() and not export.notice.text
-    assert export.proof_title.text().startswith("Proven") and export.proof_title.property("level") == "good"
+    few = export.proof_title.text().startswith("No worse on your photos, which are too few")
+    assert few and export.proof_title.property("level") == "warn"
     told = export.proof_text.text()
     assert export.proof_text.isVisible() and str(out) in told and "other.onnx" not in told
     assert "it knows" in told and "Photos answered at once here" in told, "of the bundle's own model"
