@@ -1,8 +1,9 @@
 """Which layers learn, and how fast: a plan is a rule; the tree turns it into a rate for every layer."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from itertools import groupby
 
 from pydantic import Field, field_validator
 
@@ -151,6 +152,11 @@ class FreezePlan(Described):
     def multiplied(self, rate: float, own: float | None) -> float:
         """What the preset's `rate` becomes under an override's multiplier; None: under none."""
         return rate if own is None else own * (rate or self.backbone_rate)
+
+
+def one_after_another(plans: Iterable[FreezePlan]) -> str:
+    """Plans that a run follows in this order, in a few words: `last:2 → head`; one like the one before is not named again."""
+    return " → ".join(said for said, _ in groupby(plan.words for plan in plans))
 
 
 def multiplier(path: str, overrides: Mapping[str, float]) -> float | None:

@@ -137,12 +137,13 @@ OBSTACLES = {
 
 
 class ClassList(QWidget):
-    """Shows a manifest's classes. `picked` tells the name of one that was clicked, `failed` what an edit was refused for.
+    """Shows a manifest's classes. `picked` tells the names of those that are selected when one is clicked,
+    `failed` what an edit was refused for.
 
     `photos_asked`: the photos that are left out one by one are to be shown.
     """
 
-    picked = Signal(str)
+    picked = Signal(list)
     failed = Signal(object)
     photos_asked = Signal()
 
@@ -293,9 +294,8 @@ class ClassList(QWidget):
             self.photos_asked.emit()
 
     def _pick(self) -> None:
-        row = self.table.current()
-        if row is not None and len(self.chosen) == 1:
-            self.picked.emit(row.name)
+        if self.chosen:
+            self.picked.emit(self.chosen)
 
     def _refresh(self) -> None:
         self.actions_.refresh()

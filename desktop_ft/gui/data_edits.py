@@ -38,7 +38,7 @@ class DataEdits:
         """
         others = self._state.manifest is not None and new in self._state.manifest.classes and new not in names
         merging = len(names) > 1 or others
-        values = {"names": _list(names), "new": _word(new)}
+        values = {"names": some_of(names), "new": _word(new)}
         self._change(tr("merge {names} into {new}", **values) if merging else tr("rename {names} to {new}", **values), names, new)
 
     def leave_out(self, names: Sequence[str]) -> None:
@@ -47,7 +47,7 @@ class DataEdits:
         Raises:
             UserError: the recipe cannot hold the name of one.
         """
-        self._change(tr("leave out {names}", names=_list(names)), names, LEFT_OUT)
+        self._change(tr("leave out {names}", names=some_of(names)), names, LEFT_OUT)
 
     def found_names(self) -> dict[str, tuple[str, ...]]:
         """What classes are called in the folder, where that is something else: several names where some were merged."""
@@ -60,7 +60,7 @@ class DataEdits:
         """Call the classes `names` as in the folder; what was merged comes apart."""
         known = self.found_names()
         found = [each for name in names for each in known.get(name, ())]
-        self._opening.edit(tr("names of the folder for {names}", names=_list(names)), edits.put_back(self.dataset, found))
+        self._opening.edit(tr("names of the folder for {names}", names=some_of(names)), edits.put_back(self.dataset, found))
 
     def put_back(self, found: Sequence[str], *, photos: bool) -> None:
         """Take classes into the run again, under the names that they have in the folder; and `photos` left out one by one."""
@@ -68,7 +68,7 @@ class DataEdits:
         if photos and self.scanned is not None:
             out = edits.pictures_left_out(self.scanned, dataset)
             dataset = edits.moved(dataset, (sample.sha256 for sample in out), None)
-        names = _list([*found, *([tr("single photos")] if photos else [])])
+        names = some_of([*found, *([tr("single photos")] if photos else [])])
         self._opening.edit(tr("put back {names}", names=names), dataset)
 
     def move(self, samples: Collection[Sample], part: Part | None) -> None:
@@ -94,7 +94,7 @@ class DataEdits:
             return
         for name, samples in by_name.items():
             dataset = edits.relabelled(dataset, self.scanned, (sample.sha256 for sample in samples), name)
-        names = _list(sorted(by_name))
+        names = some_of(sorted(by_name))
         text = tr_n("class of {n:,} photo: {names}", "class of {n:,} photos: {names}", n=number, names=names)
         self._opening.edit(text, dataset)
 
@@ -109,7 +109,8 @@ class DataEdits:
             self._opening.edit(text, edits.renamed(self.dataset, self.scanned.classes, names, new))
 
 
-def _list(names: Sequence[str]) -> str:
+def some_of(names: Sequence[str]) -> str:
+    """The first of `names`, and how many more there are."""
     shown = ", ".join(map(_word, names[:_NAMED]))
     return tr("{names} and {n} more", names=shown, n=len(names) - _NAMED) if len(names) > _NAMED else shown
 

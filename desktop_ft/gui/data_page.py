@@ -125,7 +125,7 @@ class DataPage(Page):
         self.class_list, self.photos, self.problem_list = ClassList(edits, theme), PhotoPanel(edits, theme), ProblemList(theme)
         self.classes, self.wall, self.problems = self.class_list.table, self.photos.wall, self.problem_list.table
         self.problem = self.problem_list.notice
-        self.class_list.picked.connect(self._pick_class)
+        self.class_list.picked.connect(self._pick_classes)
         self.class_list.photos_asked.connect(self._show_left_out)
         self.class_list.failed.connect(self.notice.fail)
         self.problem_list.photo_asked.connect(self._show_photo)
@@ -231,8 +231,8 @@ class DataPage(Page):
             else tr("What is held out depends on the photos' content: in all but tiny classes it stays so when others are added.")
         )
 
-    def _pick_class(self, name: str) -> None:
-        self.photos.pick_class(name)
+    def _pick_classes(self, names: list[str]) -> None:
+        self.photos.pick_classes(names)
         self.tabs.setCurrentIndex(0)
 
     def _show_left_out(self) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLayout, QTabWidget, QV
 from desktop_ft import jobs
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.exporting import FileInput
+from desktop_ft.core.freezing import one_after_another
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import words
 from desktop_ft.gui.confusion import Confusion
@@ -289,7 +290,7 @@ def _facts(card: FileCard) -> list[tuple[str, str]]:
         recipe = card.recipe
         facts += [
             (tr("Photos"), recipe.dataset.folder),
-            (tr("What learned"), " → ".join(plan.words for plan in recipe.plans)),
+            (tr("What learned"), one_after_another(recipe.plans)),
             (tr("Epochs"), str(recipe.optimisation.epochs)),
             (tr("Learning rate"), words.rate(recipe.optimisation.lr)),
         ]

@@ -9,7 +9,7 @@ from desktop_ft.gui.widgets import button, label, row
 
 
 class ForecastRow(QWidget):
-    """A button, and what came of it."""
+    """A button, and above it, as it stays where it is, what came of it."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -23,8 +23,9 @@ class ForecastRow(QWidget):
         self.take_batches = button("", self._take_batches)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row(explained(self.ask, "train.forecast"), self.take_views, self.take_batches, None))
+        column.addStretch(1)
         column.addWidget(self.answer)
+        column.addLayout(row(explained(self.ask, "train.forecast"), self.take_views, self.take_batches, None))
         self._forecast.changed.connect(self.refresh)
         self.refresh()
 

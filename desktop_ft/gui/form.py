@@ -128,9 +128,10 @@ class ModelForm(QWidget):
         layout.setVerticalSpacing(7)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        for name, field in kind.model_fields.items():
-            if name not in set(skip):
-                self._add(layout, name, field)
+        fields = {name: field for name, field in kind.model_fields.items() if name not in set(skip)}
+        self._captions = letters_width(self, 17) if len(fields) > 1 else 0  # one has nothing below it to stand in line with
+        for name, field in fields.items():
+            self._add(layout, name, field)
 
     def control(self, name: str) -> QWidget:
         """The control of the field `name`."""
@@ -155,7 +156,7 @@ class ModelForm(QWidget):
         control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.installEventFilter(self._guard)
         caption = QLabel(words.title(name))
-        caption.setMinimumWidth(letters_width(self, 17))
+        caption.setMinimumWidth(self._captions)
         caption.setToolTip(description)
         caption.setBuddy(control)
         card = self._card(name)

@@ -20,7 +20,7 @@ from desktop_ft.gui.form import ModelForm
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.network_cards import NetworkCards
 from desktop_ft.gui.network_chart import NetworkChart
-from desktop_ft.gui.network_facts import COLUMNS, LICENCE, PROBE, availability, facts, licence, weights
+from desktop_ft.gui.network_facts import COLUMNS, LICENCE, PROBE, SPEED, availability, facts, licence, weights
 from desktop_ft.gui.picker import choose_file
 from desktop_ft.gui.ranking_row import RankingRow
 from desktop_ft.gui.readiness import backbone_blocker
@@ -59,7 +59,7 @@ class ModelPage(Page):
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
         self.to_plugins = button(tr("Plugins…"), lambda: session.state.go("plugins"), tip=tr("Turn them on there."))
-        panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(72, 28))
+        panels = splitter("model", session.settings, self._networks_panel(), self._facts_panel(), shares=(74, 26))
         for widget in (self.cards, self.ranking, self.notice, self.progress, self.measuring):
             self.body.addWidget(widget)
         self.body.addLayout(row(self.reason, self.to_plugins))
@@ -227,7 +227,7 @@ class ModelPage(Page):
         layout.addWidget(self.own)
         layout.addLayout(row(explained(self.own_choose, "backbone.weights"), None))
         layout.addLayout(row(self.own_clear, None))  # beside the other it would take room from the table
-        frame.setMinimumWidth(letters_width(frame, 38))
+        frame.setMinimumWidth(letters_width(frame, 34))
         return scrolled(frame)
 
     def _offers(self) -> list[Offer]:
@@ -246,7 +246,12 @@ class ModelPage(Page):
 
     def _list(self) -> None:
         self.table.rows.set_rows(self._offers())
+        self._show_speeds()
         self.table.select(self._is_chosen)
+
+    def _show_speeds(self) -> None:
+        """The column takes room from the licence: before one was measured it has nothing to say."""
+        self.table.setColumnHidden(SPEED, not any(offer.speed for offer in self.table.rows.rows))
 
     def _other_networks(self) -> None:
         """A plugin may have come or gone, and networks with it."""
@@ -260,6 +265,7 @@ class ModelPage(Page):
         """Weights, or a speed, are there that were not; which networks there are has not changed."""
         self.table.rows.rows[:] = self._offers()
         self.table.rows.redraw()
+        self._show_speeds()
         self._show_cards()
         self._show_chart()
         self._show_current()

@@ -105,7 +105,7 @@ COLUMNS = (
         text=lambda o: f"{o.spec.resize.crop} px",
         sort=lambda o: o.spec.resize.crop,
         number=True,
-        width=8,
+        width=6,
         help=marked("Side of the square picture it was trained on."),
     ),
     Column(
@@ -113,13 +113,15 @@ COLUMNS = (
         text=weights,
         tip=availability,
         sort=lambda o: (not o.local, o.spec.weights.origin is not WeightsOrigin.DOWNLOAD, o.spec.weights.bytes),
-        width=10,
+        width=8,
+        among=("on disk",),
         help=marked("Whether the pre-trained weights are on this machine, or how large the download is."),
     ),
     Column(title=marked("Licence"), text=lambda o: licence(o.spec), width=13, help=marked("Licence of the weights.")),
     Column(title=marked("Family"), text=lambda o: o.spec.family, width=14, help=marked("Networks of one design.")),
 )
 PROBE = next(number for number, column in enumerate(COLUMNS) if column.tip is probed)
+SPEED = PROBE + 1
 LICENCE = len(COLUMNS) - 2
 """It has what room the others leave, so that it is never out of sight."""
 

@@ -1,6 +1,6 @@
 """The photos of a dataset on a wall, filtered by class, subset and problem; several at once are moved or left out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QSizePolicy, QVBoxLayout, QWidget
@@ -11,7 +11,7 @@ from desktop_ft.core.recipe import Part
 from desktop_ft.data.edits import pictures_left_out
 from desktop_ft.gui import words
 from desktop_ft.gui.actions import ActionSpec
-from desktop_ft.gui.data_edits import DataEdits
+from desktop_ft.gui.data_edits import DataEdits, some_of
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.local_actions import MenuButton, buttons, local_actions
 from desktop_ft.gui.photos import Photos, Wanted, notes_of
@@ -83,7 +83,7 @@ class PhotoPanel(QWidget):
         self._manifest: DatasetManifest | None = None
         self._notes: dict[str, list[Problem]] = {}
         self._photos: Photos | None = None
-        self._found = ""
+        self._found: tuple[str, ...] = ()
         self._sought = set[str]()  # paths of what is to be shown as soon as it stands where it was moved to
         self.class_filter = _filter(tr("Class shown"))
         self.subset_filter = _filter(tr("Part shown"))
@@ -132,9 +132,7 @@ class PhotoPanel(QWidget):
             self.wall.thumbs.set_thumbs(())
             return
         self._notes = notes_of(manifest)
-        named = [(words.printable(name), number) for number, name in enumerate(manifest.classes)]
-        now_called = words.printable(self._edits.dataset.rename.get(self._found, self._found))
-        _refill(self.class_filter, [(tr("All classes"), None), *named], now_called if same else "")
+        self._offer_classes({self._edits.dataset.rename.get(found, found) for found in self._found} if same else ())
         kinds = sorted({problem.kind for notes in self._notes.values() for problem in notes})
         told = [(tr("Only: {kind}", kind=words.title_within(words.problem(kind))), kind) for kind in kinds]
         _refill(
@@ -149,9 +147,12 @@ class PhotoPanel(QWidget):
             self.subset_filter.blockSignals(False)
         self._show(stay=same)
 
-    def pick_class(self, name: str) -> None:
-        """Show the photos of one class."""
-        self.class_filter.setCurrentIndex(max(0, self.class_filter.findText(words.printable(name))))
+    def pick_classes(self, names: Collection[str]) -> None:
+        """Show the photos of these classes."""
+        before = self._labels
+        self._offer_classes(names)
+        if self._labels != before:
+            self._filter()
 
     def show_left_out(self) -> None:
         """Show the photos that are left out one by one."""
@@ -215,6 +216,20 @@ class PhotoPanel(QWidget):
         self._seek()
         self.wall.setFocus()
 
+    @property
+    def _labels(self) -> tuple[int, ...]:
+        """The classes that are shown; none: all."""
+        return tuple(self.class_filter.currentData() or ())
+
+    def _offer_classes(self, shown: Collection[str]) -> None:
+        """Offer each class, and together those that are `shown` now; where none of them is there any more, all are."""
+        named = list(enumerate(self._manifest.classes if self._manifest is not None else ()))
+        labels = tuple(number for number, name in named if name in shown)
+        items = [(tr("All classes"), ()), *((words.printable(name), (number,)) for number, name in named)]
+        if len(labels) > 1:
+            items.append((some_of([name for number, name in named if number in labels]), labels))
+        _refill(self.class_filter, items, next(text for text, of in reversed(items) if of == labels))
+
     def _filter_by(self, part: Part | None) -> None:
         """Show the photos of `part`, all of them; None: all that are in the run."""
         self.class_filter.setCurrentIndex(0)
@@ -246,12 +261,13 @@ class PhotoPanel(QWidget):
         chosen = {sample.path for sample in self.chosen} if stay else set()
         part = self.subset_filter.currentData()  # Qt keeps it as a plain text
         wanted = Wanted(
-            label=self.class_filter.currentData(),
+            labels=self._labels,
             part=Part(part) if part in list(Part) else None,
             moved=part == _MOVED,
             kind=self.problem_filter.currentData(),
         )
-        self._found = "" if wanted.label is None else self._name_in_folder(manifest.classes[wanted.label])
+        called, found = [manifest.classes[label] for label in wanted.labels], self._edits.found_names()
+        self._found = tuple(each for name in called for each in found.get(name, (name,)))  # outlives a new name of a class
         left_out = pictures_left_out(scanned, dataset) if wanted.part is Part.LEFT_OUT else ()
         photos = Photos(manifest, dataset, left_out, scanned.classes, self._notes, wanted)
         self._photos = photos
@@ -265,10 +281,6 @@ class PhotoPanel(QWidget):
         self.none.setVisible(not photos)
         self._refresh()
         self.shown_changed.emit()
-
-    def _name_in_folder(self, name: str) -> str:
-        """What outlives a new name of the class that is shown."""
-        return self._edits.found_names().get(name, (name,))[0]
 
     def _choose_again(self, paths: set[str], row_before: int) -> None:
         """What was selected stays so; where the filter hides all of it now, what came in its place is: so keys go on there."""
@@ -307,7 +319,7 @@ def _filter(name: str) -> QComboBox:
     return made
 
 
-def _refill(box: QComboBox, items: list[tuple[str, int | str | None]], current: str) -> None:
+def _refill(box: QComboBox, items: Sequence[tuple[str, object]], current: str) -> None:
     """Other items, without a signal; the one that is called `current` becomes the current one, or else the first."""
     box.blockSignals(True)
     box.clear()

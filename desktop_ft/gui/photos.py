@@ -18,13 +18,13 @@ class Wanted:
     """Which photos are to be seen.
 
     Attributes:
-        label: of which class; None: of all.
+        labels: of which classes; none: of all.
         part: a subset; LEFT_OUT: those that are left out one by one, and none of the others; None: all that are in the run.
         moved: only those that were moved by hand.
         kind: only those with a problem of this kind; "": with any; None: with or without.
     """
 
-    label: int | None = None
+    labels: tuple[int, ...] = ()
     part: Part | None = None
     moved: bool = False
     kind: str | None = None
@@ -53,8 +53,8 @@ class Photos(Sequence[Thumb]):
         gone = wanted.part is Part.LEFT_OUT
         names = [dataset.rename.get(name, name) for name in found] if gone else manifest.classes
         self._names = [words.printable(name) for name in names]
-        class_name = None if wanted.label is None else manifest.classes[wanted.label]
-        labels = {label for label, name in enumerate(names) if class_name in (None, name)}
+        class_names = {manifest.classes[label] for label in wanted.labels}
+        labels = {label for label, name in enumerate(names) if not class_names or name in class_names}
         self.samples = _chosen(left_out if gone else manifest.samples, labels, len(names), wanted, dataset.pictures, notes)
 
     @property

@@ -33,6 +33,7 @@ class RunRate(QWidget):
         self.told = label(role="muted", wrap=True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.addStretch(1)
         column.addLayout(row(caption, self.rate))
         column.addLayout(row(self.use, self.told))
         self.rate.valueChanged.connect(self.refresh)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.core.metrics import MetricHistory
 from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
+from desktop_ft.core.words import epoch_count
 from desktop_ft.gui import trash, words
 from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.picker import choose_folder
@@ -52,19 +54,28 @@ _DAMAGED = "damaged"
 _RUNNING = "running"
 _COLOURS = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
 """Of the runs that are compared: at least 3 to 1 against the ground of both themes."""
-_PADDING = 12
-"""Of a title, in pixels."""
+_FIELD, _VALUE = 15, 12
+"""Widths of the table of differences, in average characters: beside the list there is room for a field and two values."""
 _MOST_COMPARED = 3 * len(_COLOURS)
 """Of more than so many nobody tells the curves apart, and each is read in full."""
 
 
 def _when(run: RunSummary) -> str:
     begun = datetime.datetime.fromtimestamp(run.created)
-    return tr("{begun:%d %b %H:%M}", begun=begun) if begun.year == datetime.datetime.now().year else f"{begun:%Y-%m-%d}"
+    this_year = begun.year == datetime.datetime.now().year
+    return tr("{begun:%d %b %H:%M:%S}", begun=begun) if this_year else f"{begun:%Y-%m-%d %H:%M}"
 
 
-def _where(run: RunSummary) -> str:
-    return f"{datetime.datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M:%S}\n{words.printable(run.path)}"
+def _told(run: RunSummary) -> str:
+    """What tells the run from another, where cells have no room for it."""
+    learned = [tr("learning rate {rate:g}", rate=run.rate)] * (run.rate > 0) + [words.duration(run.seconds)] * (run.seconds > 0)
+    lines = (
+        (f"{datetime.datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M:%S}", words.state(run.status)),
+        (words.printable(run.dataset), run.backbone, run.preset),
+        (epoch_count(run.epochs), *learned),
+        (words.printable(run.path),),
+    )
+    return "\n".join(" · ".join(filter(None, line)) for line in lines)
 
 
 def _accuracy(run: RunSummary) -> str:
@@ -80,14 +91,20 @@ def _accuracy_tip(run: RunSummary) -> str:
 
 
 COLUMNS = (
-    Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_where, width=12),
-    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), width=10),
-    Column(title=marked("Network"), text=lambda run: run.backbone, width=15),
-    Column(title=marked("Learns"), text=lambda run: run.preset, width=9, help=marked("Which layers learn: the freeze plan.")),
+    Column(title=marked("Begun"), text=_when, sort=lambda run: run.created, tip=_told, width=15),
+    Column(title=marked("Pictures"), text=lambda run: words.printable(run.dataset), tip=_told, width=8),
+    Column(title=marked("Network"), text=lambda run: run.backbone, tip=_told, width=15),
+    Column(
+        title=marked("Learns"),
+        text=lambda run: run.preset,
+        tip=_told,
+        width=12,
+        help=marked("Which layers learn: the freeze plan."),
+    ),
     Column(
         title=marked("State"),
         text=lambda run: words.state(run.status),
-        tip=lambda run: tr_n("{n:,} epoch", "{n:,} epochs", n=run.epochs),
+        tip=_told,
         width=10,
         among=tuple(words.STATES.values()),
     ),
@@ -131,6 +148,7 @@ class RunsPage(Page):
         self._compared: tuple[_Compared, ...] = ()
         self._shut = False
         self._noted_since: dict[str, RunNote] = {}
+        self._wanted = set[str]()  # what was selected last, though the filter may hide it
         self._listing = Newest(session.worker, self._show_runs, self._failed, self)
         self._comparing = Newest(session.worker, self._show_compared, self._not_compared, self)
         self.notice = Notice()
@@ -227,14 +245,16 @@ class RunsPage(Page):
         self.legend = label(wrap=True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.differences = QTableWidget()
+        self.differences.setObjectName("differences")
         self.differences.setAccessibleName(tr("Differences between the recipes"))
         self.differences.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.differences.setTabKeyNavigation(False)
         self.differences.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.differences.verticalHeader().hide()
         columns = self.differences.horizontalHeader()
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)  # each has its share, and never less than its title needs
-        columns.setMinimumSectionSize(letters_width(self, COLUMNS[0].width) + _PADDING)
-        self.differences.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        columns.setMinimumSectionSize(letters_width(self, _VALUE))
+        columns.sectionResized.connect(self.differences.resizeRowsToContents)  # what is too long goes on in the next line
         self.same = label(role="muted", wrap=True)
         self.some = label(role="muted", wrap=True)
         self.some.hide()
@@ -242,7 +262,6 @@ class RunsPage(Page):
         curves = QWidget()
         column = QVBoxLayout(curves)
         column.addWidget(self.plot, 1)
-        column.addWidget(self.legend)
         self.tabs.addTab(curves, tr("Curves"))
         self.tabs.addTab(filling(self.same, self.differences), tr("Differences"))
         right = QWidget()
@@ -250,6 +269,7 @@ class RunsPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.some)
         layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.legend)
         layout.addWidget(self.notes)
         return right
 
@@ -260,19 +280,27 @@ class RunsPage(Page):
 
     def _show_runs(self, found: list[RunSummary]) -> None:
         found = [_with_note(run, self._noted_since.get(run.path)) for run in found]
-        chosen = {run.path for run in self.selected}
+        first = {run.path for run in found[:1]}
+        wanted = self._wanted if self.runs.rows.rows else first  # never another one than the person sees selected
         self.runs.rows.set_rows(found)
         self.empty.setVisible(not found)
         self.contents.setVisible(bool(found))
         self._say_where_none_fits()
-        wanted = chosen or {run.path for run in found[:1]}
-        self.runs.choose(lambda run: run.path in wanted)
+        self._choose(wanted)
         if not self.selected:
             self._selected()  # what was selected went with the old rows, of which no signal tells
+            self._wanted = wanted
 
     def _filter(self) -> None:
+        wanted = self._wanted
         self.runs.proxy.setFilterFixedString(self.search.text())
         self._say_where_none_fits()
+        self._choose(wanted)
+
+    def _choose(self, wanted: set[str]) -> None:
+        """Select the runs in the folders `wanted`; one that is not shown, as soon as it is, unless another is meanwhile."""
+        self.runs.choose(lambda run: run.path in wanted)
+        self._wanted = wanted
 
     def _say_where_none_fits(self) -> None:
         fits = self.runs.proxy.rowCount() > 0
@@ -282,6 +310,7 @@ class RunsPage(Page):
     def _selected(self) -> None:
         self._enable()
         runs = self.selected
+        self._wanted = {run.path for run in runs}
         self._show_note(runs[0] if len(runs) == 1 else None)
         compared = [run for run in runs if run.status != _DAMAGED][:_MOST_COMPARED]
         self.some.setVisible(len(runs) > _MOST_COMPARED)
@@ -334,7 +363,11 @@ class RunsPage(Page):
             item.plot(epochs, accuracy, pen=pen, **symbol)
         fit_height(self.plot, (0, 100))
         said = [f"{html.escape(_when(each.run))} {html.escape(each.run.preset)}" for each in self._compared]
-        squares = [f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span>' for number in range(len(said))]
+        letters = ascii_uppercase if len(said) > 1 else ""  # as in the table of differences
+        squares = [
+            f'<span style="color:{_COLOURS[number % len(_COLOURS)]}">■</span> {letters[number : number + 1]}'
+            for number in range(len(said))
+        ]
         self.legend.setText("<br>".join(" ".join(pair) for pair in zip(squares, said, strict=True)))
 
     def _show_differences(self) -> None:
@@ -345,17 +378,23 @@ class RunsPage(Page):
         self.same.setText(
             tr("Select two runs or more.") if len(compared) < 2 else tr("Their recipes are the same in all that decides a run.")
         )
-        self.differences.setColumnCount(len(compared))
+        self.differences.setColumnCount(1 + len(compared))
         self.differences.setRowCount(len(told))
-        self.differences.setHorizontalHeaderLabels([_when(each.run) for each in compared])
+        self.differences.setHorizontalHeaderItem(0, QTableWidgetItem(tr("Setting")))
+        for place, (letter, each) in enumerate(zip(ascii_uppercase, compared, strict=False), start=1):
+            title = QTableWidgetItem(letter)
+            title.setToolTip(_told(each.run))
+            self.differences.setHorizontalHeaderItem(place, title)
         for line, (name, values) in enumerate(told.items()):
-            header = QTableWidgetItem(words.path_title(name))
-            header.setToolTip(name)  # as it stands in the recipe
-            self.differences.setVerticalHeaderItem(line, header)
-            for place, value in enumerate(values):
-                cell = QTableWidgetItem(words.printable(str(value)))
-                cell.setToolTip(cell.text())
+            shown = [(words.path_title(name), name), *((each, each) for each in map(words.printable, map(str, values)))]
+            for place, (text, tip) in enumerate(shown):  # the field's tip: as it stands in the recipe
+                cell = QTableWidgetItem(words.breakable(text))
+                cell.setToolTip(tip)
                 self.differences.setItem(line, place, cell)
+        columns = self.differences.horizontalHeader()
+        columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
+        columns.resizeSection(0, letters_width(self, _FIELD))
+        self.differences.resizeRowsToContents()
 
     def _open(self) -> None:
         self._on_one(self.open, self._session.shown.open, "results")
@@ -440,10 +479,19 @@ class RunsPage(Page):
         show_folder(Path(self.selected[0].path), self.notice)
 
     def _trash(self) -> None:
+        neighbour = self._neighbour()
         moved = {Path(run.path): self._session.runs.trash(Path(run.path)) for run in self.selected}
-        self.runs.clearSelection()  # what is being read of them is not waited for
         stayed = [run for run, trashed in moved.items() if trashed is None]
+        self.runs.setFocus()  # on the button, a key pressed twice would throw away another
+        self._choose(set() if stayed else neighbour)  # what is being read of them is not waited for
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
+
+    def _neighbour(self) -> set[str]:
+        """The folder of the run below those that are selected, or else above them; none where all are."""
+        shown = [self.runs.proxy.index(number, 0).data(ROW_ROLE).path for number in range(self.runs.proxy.rowCount())]
+        places_of = [number for number, path in enumerate(shown) if path in self._wanted]
+        others = [*shown[places_of[-1] + 1 :], *reversed(shown[: places_of[-1]])] if places_of else []
+        return set([path for path in others if path not in self._wanted][:1])
 
     def _not_compared(self, error: BaseException) -> None:
         self._show_compared(())

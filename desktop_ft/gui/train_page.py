@@ -157,7 +157,6 @@ class TrainPage(Page):
         layout.addWidget(scroll, 1)
         layout.addWidget(self.starts)
         layout.addWidget(self.reason)
-        layout.addLayout(row(self.start, self.wait, None))
         layout.addLayout(row(self.way, None))
         self.forecast = ForecastRow(self._session)
         self.run_rate = RunRate(self._session, self.notice)
@@ -166,6 +165,7 @@ class TrainPage(Page):
         self.below.addWidget(self.forecast)
         self.below.addWidget(self.run_rate)
         layout.addWidget(self.below)
+        layout.addLayout(row(self.start, self.wait, None))  # last: however much is said above, they stay where they are
         return left
 
     def add_to_queue(self) -> None:

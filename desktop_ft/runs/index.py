@@ -11,14 +11,15 @@ from typing import Any
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import RunStarted, RunStatus
+from desktop_ft.core.freezing import one_after_another
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import Evaluation, MetricHistory
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.runs import atomic
 from desktop_ft.runs.run_folder import RunFolder, is_unpacked_bundle
 
-_VERSION = 5
-_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged"
+_VERSION = 7
+_COLUMNS = "path, name, created, dataset, backbone, preset, status, epochs, accuracy, tags, note, judged, rate, seconds"
 _TABLE = f"CREATE TABLE IF NOT EXISTS runs ({_COLUMNS}, root, state, PRIMARY KEY (root, path))"
 
 
@@ -29,6 +30,7 @@ class RunSummary:
     Attributes:
         created: seconds since 1970, when its training first began (its recipe was written, where it never did).
         dataset: last part of the folder's name.
+        preset: the freeze plans that it followed, one after another, in a few words.
         status: completed, stopped, cancelled or failed; `running`; `interrupted` where it ended without a word and can be
             resumed; `damaged` where its files cannot be read.
         epochs: finished ones.
@@ -36,6 +38,8 @@ class RunSummary:
         tags: those that the person gave it, in a line: `#night #good`.
         note: what the person wrote about it.
         judged: how many validation pictures the accuracy is of; 0 where that is not known.
+        rate: the learning rate that it began with; 0 where that is not known.
+        seconds: working time so far, of every start.
     """
 
     path: str
@@ -50,6 +54,8 @@ class RunSummary:
     tags: str = ""
     note: str = ""
     judged: int = 0
+    rate: float = 0.0
+    seconds: float = 0.0
 
 
 class RunIndex:
@@ -105,7 +111,7 @@ class RunIndex:
                 state = _state(path)
                 if known.get(name) != state:
                     row = (*astuple(_summary(path)), str(self._root), state)
-                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    insert = "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                     connection.execute(insert, [_packed(cell) for cell in row])
 
     @contextlib.contextmanager
@@ -180,21 +186,22 @@ def _summary(path: Path) -> RunSummary:
     history = MetricHistory.of(events)
     best = max((event.val_accuracy for event in history.epochs), default=None)
     evaluated = _evaluated(run, history)
-    told = next((plan for told in reversed(history.replanned) if (plan := told.change.freeze)), None)
-    plan = told or (recipe.freeze if recipe else None)
+    later = [plan for told in history.replanned if (plan := told.change.freeze)]  # its best model may be from before
     return RunSummary(
         path=str(path),
         name=run.name,
         created=next((event.time for event in events if isinstance(event, RunStarted)), written),
         dataset=recipe.portable().dataset.folder if recipe else "",
         backbone=recipe.backbone.name if recipe else "",
-        preset=plan.words if plan else "",
+        preset=one_after_another([*([recipe.freeze] if recipe else []), *later]),
         status=_status(run, history) if recipe else "damaged",
         epochs=len(history.epochs),
         accuracy=best if evaluated is None else evaluated.accuracy.value,
         tags=note.words,
         note=note.text,
         judged=len(evaluated.answers) if evaluated is not None else 0 if best is None else _judged(run),
+        rate=recipe.optimisation.lr if recipe else 0.0,
+        seconds=history.work_seconds,
     )
 
 

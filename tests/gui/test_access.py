@@ -215,12 +215,16 @@ def test_no_text_is_cut(window: MainWindow, qtbot: QtBot) -> None:
     look(window, PLAIN, qtbot)
 
 
-def test_however_much_a_forecast_says_the_form_above_gives_way(window: MainWindow, qtbot: QtBot) -> None:
+def test_however_much_a_forecast_says_the_form_above_gives_way_and_no_button_moves(window: MainWindow, qtbot: QtBot) -> None:
     train = ready(window, "train", qtbot)
     assert isinstance(train, TrainPage)
-    train.forecast.answer.setText("It takes long. " * 30)
-    train.forecast.answer.show()
-    qtbot.waitUntil(lambda: not cut(train))
+    ways = (train.start, train.wait, train.forecast.ask)
+    before = [way.mapTo(train, QPoint(0, 0)) for way in ways]
+    for times in (4, 20):
+        train.forecast.answer.setText("It takes long. " * times)
+        train.forecast.answer.show()
+        qtbot.waitUntil(lambda: not cut(train))
+        assert [way.mapTo(train, QPoint(0, 0)) for way in ways] == before, "a click at the old place would miss"
 
 
 @pytest.mark.slow

@@ -110,7 +110,9 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     assert data.class_list.chosen == ["night"]
 
     pick(data.classes, "few")
+    assert data.wall.thumbs.rowCount() == 2
     pick(data.classes, "light", CTRL)
+    assert data.wall.thumbs.rowCount() == 14, "the photos of all that is selected"
     click(button(data.class_list, "Merge…"))
     dialog = name_dialog(data)
     QTest.keyClicks(dialog.name.lineEdit(), "night")
@@ -119,8 +121,10 @@ def test_a_class_is_renamed_merged_and_left_out_and_all_is_undone(window: MainWi
     assert counts(data) == {"day": 14, "night": 12}
     assert state.undo_stack.undoText() == "merge few, light into day"
     assert data.class_list.chosen == ["day"]
+    assert data.photos.class_filter.currentText() == "day" and data.wall.thumbs.rowCount() == 14
     window.commands.undo()
     assert data.class_list.chosen == ["few", "light"]
+    assert data.photos.class_filter.currentText() == "few, light" and data.wall.thumbs.rowCount() == 14, "as the table says"
     window.commands.redo()
 
     pick(data.classes, "day")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from pytestqt.qtbot import QtBot
 from safetensors.numpy import save
 
@@ -19,9 +19,10 @@ from desktop_ft import places
 from desktop_ft.core.metrics import Interval
 from desktop_ft.core.offers import Aim, Speed
 from desktop_ft.core.recipe import BackboneChoice
+from desktop_ft.gui import languages
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
-from desktop_ft.gui.network_facts import COLUMNS
+from desktop_ft.gui.network_facts import COLUMNS, SPEED
 from desktop_ft.gui.readiness import blockers
 from desktop_ft.gui.train_page import TrainPage
 from desktop_ft.jobs.backbones import offers
@@ -158,11 +159,12 @@ def test_a_speed_is_measured_and_drawn(window: MainWindow, qtbot: QtBot) -> None
     assert "Compare" not in model.chart.nothing.text(), "accuracy on ImageNet is known"
     QTest.keyClicks(model.search, NAME)
     model.table.selectRow(0)
+    assert model.table.isColumnHidden(SPEED), "it has nothing to say yet"
     click(model.measure)
     assert model.measuring.isVisible() and not model.measure.isEnabled() and not model.measure_all.isEnabled()
     qtbot.waitUntil(lambda: not window.session.networks.measuring, timeout=60_000)
     assert model.chart.shown == [NAME] and "Speed here" in model.facts.text and model.measure.isEnabled()
-    assert model.table.current().speed.pictures_per_second > 0
+    assert model.table.current().speed.pictures_per_second > 0 and not model.table.isColumnHidden(SPEED)
     assert "pictures a second of 224 pixels here" in model.chart.said.text()
     assert "as large as the network was trained on" in model.chart.plot.getAxis("bottom").labelText
     model.chart.accuracy.setCurrentIndex(model.chart.accuracy.findData("probe"))
@@ -260,13 +262,23 @@ def test_own_weights_are_dropped_and_taken_back(window: MainWindow, tmp_path: Pa
     assert window.session.state.recipe.backbone.weights == str(file)
 
 
-def test_the_licence_is_in_sight(window: MainWindow) -> None:
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_network_and_licence_are_whole_at_the_size_a_window_has_at_first(
+    english_again: None, qapp: QApplication, request: pytest.FixtureRequest, qtbot: QtBot, language: str
+) -> None:
+    languages.speak(qapp, language)
+    window: MainWindow = request.getfixturevalue("window")
+    window.resize(1200, 680)
     table = model_page(window).table
     licence = next(number for number, column in enumerate(COLUMNS) if column.title == "Licence")
-    assert not table.horizontalScrollBar().isVisible()
     row = next(number for number, offer in enumerate(table.rows.rows) if offer.spec.weights.licence == "BSD-3-Clause")
-    needed = table.fontMetrics().horizontalAdvance(str(table.rows.index(row, licence).data()))
-    assert table.columnWidth(licence) > needed
+
+    def needed(column: int) -> int:
+        text = str(table.rows.index(row, column).data())
+        return table.fontMetrics().horizontalAdvance(text) + 18  # and what Qt leaves beside it
+
+    assert not table.horizontalScrollBar().isVisible()
+    assert table.columnWidth(licence) >= needed(licence) and table.columnWidth(0) >= needed(0)
 
 
 def test_a_page_that_is_first_seen_with_a_network_that_nobody_brings_says_so(window: MainWindow) -> None:

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import threading
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,14 @@ from pytestqt.qtbot import QtBot
 
 from desktop_ft import jobs, places
 from desktop_ft.api import TrainEvent
+from desktop_ft.core.changes import Change
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.metrics import MetricHistory
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Recipe
 from desktop_ft.core.run_note import RunNote
 from desktop_ft.data.scan import scan
 from desktop_ft.gui import languages, runs_page, trash, words
@@ -96,11 +98,11 @@ def test_runs_are_listed_filtered_and_compared(window: MainWindow, photos: Path,
     assert "Select two runs" in runs.same.text()
     select(runs, 0, 1)
     qtbot.waitUntil(lambda: runs.differences.rowCount() > 0)
-    assert runs.differences.verticalHeaderItem(0).text() == "Preset"
-    assert [runs.differences.item(0, place).text() for place in range(2)] == ["last:2", "head"]
+    assert [runs.differences.item(0, place).text() for place in range(3)] == ["Preset", "last:2", "head"]
     curves = runs.plot.getPlotItem().listDataItems()
     assert [len(curve.getData()[0]) for curve in curves] == [2, 3]
     assert runs.legend.text().count("■") == 2
+    assert all(f"</span> {runs.differences.horizontalHeaderItem(place).text()} " in runs.legend.text() for place in (1, 2))
     assert not runs.open.isEnabled() and runs.trash.isEnabled()
     QTest.keyClicks(runs.search, "last:2")
     assert runs.runs.proxy.rowCount() == 1
@@ -633,15 +635,89 @@ def test_a_filter_that_no_run_fits_says_so_and_can_be_cleared(window: MainWindow
     assert not runs.search.text() and runs.runs.isVisible() and not runs.none_fits.isVisible()
 
 
-def test_what_runs_differ_in_is_seen_beside_the_list(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+def test_what_is_selected_outlives_a_filter(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(4):
+        made(f"run {number}", photos, preset=f"last:{1 + number}", time=1e9 + number)
+    runs = shown(window, qtbot, 4)
+    select(runs, 1, 2)
+    QTest.keyClicks(runs.search, "last:2")
+    assert [run.name for run in runs.selected] == ["run 1"]
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    runs.search.clear()
+    assert [run.name for run in runs.selected] == ["run 2", "run 1"]
+    QTest.keyClicks(runs.search, "last:1")
+    assert not runs.selected
+    select(runs, 0)
+    runs.search.clear()
+    assert [run.name for run in runs.selected] == ["run 0"], "what the person selected last"
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+
+
+@pytest.mark.parametrize(("row", "name"), [(0, "run 2"), (1, "run 1"), (3, "run 1")])
+def test_after_a_run_went_to_the_trash_its_neighbour_is_selected_and_a_second_key_does_nothing(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, row: int, name: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    for number in range(4):
+        made(f"run {number}", photos, time=1e9 + number)
+    runs = shown(window, qtbot, 4)
+    select(runs, row)
+    runs.trash.setFocus()
+    QTest.keyClick(runs.trash, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 3)
+    assert [run.name for run in runs.selected] == [name]
+    assert window.focusWidget() is runs.runs
+    QTest.keyClick(window.focusWidget(), Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert len(list(places.runs().iterdir())) == 3
+
+
+def test_no_run_is_selected_by_itself_once_the_list_is_there(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
     made("one", photos)
-    made("two", photos, preset="last:1", time=1.5e9)
+    made("two", photos, time=1.5e9)
+    runs = shown(window, qtbot, 2)
+    assert [run.name for run in runs.selected] == ["two"]
+    select(runs)
+    runs.refresh()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert not runs.selected and not runs.trash.isEnabled()
+
+
+def test_runs_of_one_minute_are_told_apart(window: MainWindow, photos: Path, qtbot: QtBot) -> None:
+    for number in range(3):
+        made(f"run {number}", photos, accuracy=(0.5,) * (20 + number), time=1e9 + 20 * number)
+    runs = shown(window, qtbot, 3)
+    begun = [runs.runs.proxy.index(place, 0) for place in range(3)]
+    now = [datetime.now().replace(month=1, day=2, hour=3, minute=4, second=20 * number).timestamp() for number in range(3)]
+    runs.runs.rows.rows[:] = [replace(run, created=at) for run, at in zip(runs.runs.rows.rows, now, strict=True)]
+    assert len({index.data() for index in begun}) == 3
+    assert all(runs.runs.fontMetrics().horizontalAdvance(index.data()) + 16 <= runs.runs.columnWidth(0) for index in begun)
+    for place in (0, 1, 2, 3, 4):
+        tip = runs.runs.proxy.index(0, place).data(Qt.ItemDataRole.ToolTipRole)
+        assert "22 epochs · learning rate 0.003 · 22 s" in tip and str(places.runs() / "run 2") in tip
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_what_runs_differ_in_is_seen_beside_the_list(
+    english_again: None, qapp: QApplication, request: pytest.FixtureRequest, photos: Path, qtbot: QtBot, language: str
+) -> None:
+    languages.speak(qapp, language)
+    window: MainWindow = request.getfixturevalue("window")
+    made("one", photos)
+    two = RunFolder(made("two", photos, preset="last:1", time=1.5e9))
+    change = Change(freeze=FreezePlan(preset="head", backbone_rate=0.25, batch_norm="frozen"))
+    two.write_recipe(two.recipe.model_copy(update={"backbone": BackboneChoice(name="efficientnet_v2_s")}).with_change(37, change))
     runs = shown(window, qtbot, 2)
     runs.tabs.setCurrentIndex(1)
     select(runs, 0, 1)
-    qtbot.waitUntil(lambda: runs.differences.columnCount() == 2)
-    assert not runs.differences.horizontalScrollBar().isVisible() and not runs.runs.horizontalScrollBar().isVisible()
-    assert {runs.differences.item(0, place).toolTip() for place in (0, 1)} == {"head", "last:1"}
+    table = runs.differences
+    qtbot.waitUntil(lambda: table.columnCount() == 3 and table.isVisible())
+    assert not table.horizontalScrollBar().isVisible() and not runs.runs.horizontalScrollBar().isVisible()
+    assert table.columnViewportPosition(2) + table.columnWidth(2) <= table.viewport().width()
+    assert {table.item(line, 1).toolTip() for line in range(table.rowCount())} >= {"efficientnet_v2_s", "last:1", "frozen"}
+    assert all(table.sizeHintForRow(line) <= table.rowHeight(line) for line in range(table.rowCount())), "cut at the bottom"
 
 
 def test_no_word_for_a_state_is_cut_in_another_language(

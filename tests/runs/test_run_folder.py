@@ -6,6 +6,7 @@ import platform
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -308,13 +309,15 @@ def test_two_folders_of_runs_share_an_index(tmp_path):
     assert [[row.name for row in index.rows()] for index in indices] == [["one"], ["two"]]
 
 
-def test_the_index_names_the_plan_that_a_run_learns_by_now(tmp_path):
+def test_the_index_names_every_plan_that_a_run_followed_as_its_best_model_may_be_of_any(tmp_path):
     changed = PlanChanged(epoch=1, change=Change(freeze=FreezePlan(preset="last:1")), learning_share=0.2)
     make(tmp_path / "runs" / "one", EVENTS[:3])
     make(tmp_path / "runs" / "two", [*EVENTS[:3], changed])
+    make(tmp_path / "runs" / "three", [*EVENTS[:3], replace(changed, change=Change(lr=0.1))])
     index = RunIndex(tmp_path / "runs.sqlite", tmp_path / "runs")
     index.rescan()
-    assert {row.name: row.preset for row in index.rows()} == {"one": recipe().freeze.preset, "two": "last:1"}
+    first = recipe().freeze.preset
+    assert {row.name: row.preset for row in index.rows()} == {"one": first, "two": f"{first} → last:1", "three": first}
 
 
 def test_the_index_knows_of_how_many_pictures_an_accuracy_is(tmp_path):
