@@ -13,7 +13,7 @@ from desktop_ft import jobs
 from desktop_ft.core.events import RunStatus
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.training_job import Training
-from desktop_ft.gui.worker import Report, Worker
+from desktop_ft.gui.worker import Newest, Report, Work, Worker
 
 if TYPE_CHECKING:
     from desktop_ft.jobs.run_list import BrokenOff
@@ -34,6 +34,7 @@ class BrokenOffRuns(QObject):
         self._settings = settings
         self._undecided: list[Path] = []
         self._first: BrokenOff | None = None
+        self._looking = Newest(worker, self._found, _unsaid, self)
         training.started.connect(self._began)
         training.ended.connect(self._ended)
 
@@ -48,7 +49,7 @@ class BrokenOffRuns(QObject):
         def last() -> BrokenOff | None:
             return jobs.run_list.interrupted()
 
-        self._find(last, self._found_last)
+        self._worker.run(_finding(last), finished=self._found_last, failed=_unsaid)
 
     def leave(self, run: Path) -> None:
         """Offer `run` no more, at the next start neither: the page Runs has it."""
@@ -90,13 +91,7 @@ class BrokenOffRuns(QObject):
             return next(filter(None, map(jobs.run_list.broken_off, runs)), None)
 
         if runs:
-            self._find(first, self._found)
-
-    def _find(self, find: Callable[[], BrokenOff | None], found: Callable[[BrokenOff | None], None]) -> None:
-        def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
-            return find()
-
-        self._worker.run(work, finished=found, failed=lambda error: None)  # the page Runs tells of it
+            self._looking.ask(_finding(first))
 
     def _found_last(self, found: BrokenOff | None) -> None:
         if found is None or found.run in self._undecided or self._settings.left_interrupted == str(found.run):
@@ -109,3 +104,14 @@ class BrokenOffRuns(QObject):
         if found is not None and found.run in self._undecided:  # else somebody has decided meanwhile
             self._first = found
             self.changed.emit()
+
+
+def _finding(find: Callable[[], BrokenOff | None]) -> Work:
+    def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
+        return find()
+
+    return work
+
+
+def _unsaid(error: BaseException) -> None:
+    """The page Runs tells of what cannot be read."""
