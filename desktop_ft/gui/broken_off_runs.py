@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.events import RunStatus
+from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Newest, Report, Work, Worker
@@ -20,28 +21,30 @@ if TYPE_CHECKING:
 
 
 class BrokenOffRuns(QObject):
-    """Those that nobody has decided about: what failed in this window, and what `look` found.
+    """Those of the person's runs that nobody has decided about: what failed in this window, and what `look` found.
 
-    One is `offered` at a time, and none while a run is under way; `changed` follows where it may be another.
+    One is `offered` at a time, and none while a run or a comparison is under way; `changed` follows where it may be another.
     """
 
     changed = Signal()
 
-    def __init__(self, worker: Worker, training: Training, settings: Settings) -> None:
+    def __init__(self, worker: Worker, training: Training, comparing: CompareWork, settings: Settings) -> None:
         super().__init__(training)
         self._worker = worker
         self._training = training
+        self._comparing = comparing
         self._settings = settings
         self._undecided: list[Path] = []
         self._first: BrokenOff | None = None
         self._looking = Newest(worker, self._found, _unsaid, self)
         training.started.connect(self._began)
         training.ended.connect(self._ended)
+        comparing.changed.connect(self.changed)
 
     @property
     def offered(self) -> BrokenOff | None:
         """The run to offer now, the one that broke off last."""
-        return None if self._training.running else self._first
+        return None if self._training.running or self._comparing.busy else self._first
 
     def look(self) -> None:
         """Find out whether the run that was begun last was interrupted."""
@@ -88,7 +91,7 @@ class BrokenOffRuns(QObject):
         self.changed.emit()
 
         def first() -> BrokenOff | None:
-            return next(filter(None, map(jobs.run_list.broken_off, runs)), None)
+            return next(filter(None, map(jobs.run_list.broken_off, filter(jobs.run_list.is_listed, runs))), None)
 
         if runs:
             self._looking.ask(_finding(first))
