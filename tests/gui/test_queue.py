@@ -35,7 +35,7 @@ TOLD = (
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders that were trained, in order: at once, without a network. `bad` fails, `long` waits to be stopped."""
+    """The folders that were trained, in order: at once, without a network. `bad` fails, `long…` waits to be stopped."""
     done: list[str] = []
 
     def train(recipe, run, plugins, emit, control, *, progress=None):  # type: ignore[no-untyped-def]
@@ -43,9 +43,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder.write_recipe(recipe)
         name = Path(recipe.dataset.folder).name
         done.append(name)
-        if name == "long":
+        if name.startswith("long"):
             control.stop.wait(60)
-        ended = RunEnded(status=RunStatus.STOPPED if name == "long" else RunStatus.COMPLETED)
+        ended = RunEnded(status=RunStatus.STOPPED if name.startswith("long") else RunStatus.COMPLETED)
         if name == "bad":
             ended = RunEnded(status=RunStatus.FAILED, error="The folder is gone. Choose another.")
         with folder.log() as log:
@@ -179,6 +179,25 @@ def test_who_ends_a_run_hears_what_comes_next_and_how_to_hold_that(
     qtbot.waitUntil(lambda: not window.session.training.running)
     assert [each.name for each in Queue().entries()] == ["two"]
     dialog.close()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_comes_next_is_told_until_another_does(window: MainWindow, trained: list[str], qtbot: QtBot, moved: bool) -> None:
+    waiting("long a", "long b", "long c")
+    session = window.session
+    session.queue.start()
+    for name in ("long a", "long c", "long b") if moved else ("long a", "long b", "long c"):
+        qtbot.waitUntil(lambda now=name: bool(trained) and trained[-1] == now)  # type: ignore[misc]
+        if name == "long a":
+            click(window.strip.stop)
+            assert "now with 'long b'" in window.notice.text
+            if moved:
+                session.queue.move(Queue().entries()[2].number, -1)
+        else:
+            assert bool(window.notice.text) is (name == "long b" and not moved), name
+            session.training.control.stop.set()  # it ends; nobody asks what comes next
+    qtbot.waitUntil(lambda: not session.queue.working and not session.training.running)
+    assert not window.notice.text
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
