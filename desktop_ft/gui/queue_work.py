@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class QueueWork(QObject):
     """Works at the queue when it is asked to: whenever no run is under way, the next begins.
 
-    `follows` tells what that is, of what waits, where a person lets a run end; `unfollows`, that it may be another, or none: a later
+    `follows` tells what that is, of what waits, where a person lets a run end; `unfollows`, that this is true no more: a later
     one is under way, the order is another, or nothing begins by itself any more.
 
     Attributes:

@@ -13,7 +13,7 @@ from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui import main_window
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.queue_dialog import QueueDialog
@@ -124,6 +124,14 @@ def test_they_are_put_in_another_order_and_taken_out(window: MainWindow) -> None
     dialog.close()
 
 
+def test_two_that_are_called_alike_say_what_differs(window: MainWindow) -> None:
+    for rate, name in ((0.1, "pets"), (0.02, "pets"), (0.1, "cars")):
+        Queue().add(Recipe(dataset=DatasetChoice(folder="/photos"), optimisation=Optimisation(lr=rate)), name)
+    dialog = shown(window)
+    assert lines(dialog) == ["pets\nLearning rate: 0.1\nwaits", "pets\nLearning rate: 0.02\nwaits", "cars\nwaits"]
+    dialog.close()
+
+
 def test_what_was_put_into_the_queue_can_be_gone_back_to(
     window: MainWindow, trained: list[str], photos: Path, qtbot: QtBot
 ) -> None:
@@ -147,7 +155,10 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long"])
     assert "under way" in lines(dialog)[0] and Queue().is_worked
-    assert not dialog.remove.isEnabled()  # what is under way
+    assert not dialog.remove.isEnabled() and not dialog.later.isEnabled()  # what is under way
+    assert "comes before all that waits" in dialog.later.toolTip()
+    dialog.list.setCurrentRow(1)
+    assert not dialog.earlier.isEnabled()
     click(dialog.start)
     assert dialog.start.text() == "Start the queue"
     window.session.training.stop()
