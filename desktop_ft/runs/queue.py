@@ -189,7 +189,7 @@ def told_apart(entries: Iterable[Waiting]) -> dict[int, dict[str, object]]:
     for each in entries:
         with suppress(UserError):  # said when its turn comes
             alike.setdefault(each.name, {})[each.number] = each.recipe
-    told = {}
+    told: dict[int, dict[str, object]] = {}
     for recipes in alike.values():
         fields = differences(list(recipes.values()))
         told |= {number: {name: values[n] for name, values in fields.items()} for n, number in enumerate(recipes)}

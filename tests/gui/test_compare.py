@@ -17,13 +17,14 @@ from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.comparing import Compared, PlannedRun
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.events import EpochDone, RunEnded
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
 from desktop_ft.core.values import from_json
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.compare_dialog import About, CompareDialog
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.gui.training_job import Emit, Fit
+from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress
 from desktop_ft.jobs import comparing, run_list
 from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Shelf
 from desktop_ft.plugin_manager import Plugins, set_enabled
@@ -338,9 +339,10 @@ def test_what_a_choice_makes_is_told_before_it_begins(dialog: CompareDialog) -> 
 
 def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
     click(dialog.how_long)
-    assert dialog.makes.text() == "Taking a few steps of each way…" and not dialog.start.isEnabled()
+    assert dialog.measuring.isVisible() and not dialog.start.isEnabled() and "being measured" in dialog.start.toolTip()
     qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
     assert dialog.makes.text().startswith("4 runs") and "That is about" in dialog.makes.text()
+    assert "come on top" in dialog.makes.text() and not dialog.measuring.isVisible()
     dialog.seeds.setValue(2)
     assert dialog.makes.text().startswith("8 runs") and "That is about" not in dialog.makes.text(), "of what was chosen before"
     click(dialog.how_long)
@@ -349,6 +351,41 @@ def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, windo
     assert "That is about" not in dialog.makes.text()
     assert window.session.comparing.plan is None, "nothing has begun"
     dialog.reject()
+
+
+@pytest.mark.parametrize("way", ["cancel", "run", "close"])
+def test_how_long_it_takes_is_given_up_and_not_told_of_what_was_measured_beside_a_run(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    asked_to_end, free, session = list[bool](), threading.Event(), window.session
+
+    def expected(*_: object, progress: PhaseProgress, control: RunControl) -> float:
+        progress("Measuring how long an epoch takes", 1, 2)
+        free.wait(20)
+        asked_to_end.append(control.stop.is_set())
+        return 7.0
+
+    def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        free.wait(20)
+        return RunEnded(status=RunStatus.CANCELLED)
+
+    monkeypatch.setattr(comparing, "expected_seconds", expected)
+    click(dialog.how_long)
+    qtbot.waitUntil(lambda: dialog.measuring.what.text() == "Measuring how long an epoch takes")
+    if way == "cancel":
+        click(*[each for each in dialog.measuring.findChildren(QPushButton) if each.isVisible()])
+    elif way == "run":
+        session.training.start(places.runs() / "beside", fit)
+        assert not dialog.measuring.isVisible() and dialog.makes.text() == "A run is under way already."
+    else:
+        dialog.reject()
+    free.set()
+    qtbot.waitUntil(lambda: not session.worker.busy and not session.training.running)
+    assert asked_to_end == [True]
+    if way != "close":
+        qtbot.waitUntil(dialog.start.isEnabled)
+        assert "That is about" not in dialog.makes.text()
+        dialog.reject()
 
 
 def test_why_nothing_can_be_compared_is_told(dialog: CompareDialog, window: MainWindow) -> None:
