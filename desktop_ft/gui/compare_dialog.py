@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox
 from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, Variant, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import grouped, marked, tr
-from desktop_ft.core.words import duration
+from desktop_ft.core.words import duration, short_duration
 from desktop_ft.gui import words
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picker import choose_folder
@@ -276,9 +276,8 @@ class CompareDialog(QDialog):
         told = self._forecast.told
         if told is None:
             return self._forecast.fault
-        return tr(
-            "That is about {time} of training on this machine; judging each run and the report come on top.", time=duration(told)
-        )
+        time = short_duration(told)
+        return tr("That is about {time} of training on this machine; judging each run and the report come on top.", time=time)
 
     def _chosen(self) -> Comparison | None:
         """What would be compared, as far as the pictures are known; None: nothing that can be."""

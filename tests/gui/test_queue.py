@@ -173,6 +173,20 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     dialog.close()
 
 
+@pytest.mark.parametrize("how", ["one", "bad"])
+def test_how_a_run_ended_is_told_once_and_dismissed_once(window: MainWindow, trained: list[str], qtbot: QtBot, how: str) -> None:
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    waiting(how)
+    window.session.queue.start()
+    qtbot.waitUntil(lambda: trained == [how] and not window.session.queue.working)
+    assert window.strip.text.startswith("Training is complete" if how == "one" else "Training failed")
+    assert train.notice.text == ("" if how == "one" else "Training failed: The folder is gone. Choose another.")
+    assert not train.notice.dismiss.isVisible()
+    click(window.strip.dismiss)
+    assert window.strip.text == "No run is under way." and not train.notice.text
+
+
 @pytest.mark.parametrize("way", ["cancel", "stop"])
 def test_who_ends_a_run_hears_what_comes_next_and_how_to_hold_that(
     window: MainWindow, trained: list[str], qtbot: QtBot, way: str
