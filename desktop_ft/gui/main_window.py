@@ -459,7 +459,7 @@ class MainWindow(QMainWindow):
 
     def _say_what_follows(self, waiting: Waiting) -> None:
         self.notice.say_until(
-            self.session.queue.paused,
+            self.session.queue.unfollows,
             tr(
                 "Where a run is ended, the queue goes on by itself, now with '{name}'. To have it begin no other, choose Queue… "
                 "in the menu Run, and press Pause the queue.",
