@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
@@ -25,7 +25,7 @@ from desktop_ft.gui.run_plots import Plots
 from desktop_ft.gui.run_rate import RunRate
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.strip import best_words, ending_words, kept_words
-from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, splitter, stacked
+from desktop_ft.gui.widgets import GAP, Notice, Page, button, label, row, scrolled, splitter, stacked
 from desktop_ft.gui.words import PAGE_TITLES
 from desktop_ft.jobs.starting import start_of
 
@@ -140,10 +140,7 @@ class TrainPage(Page):
         column.addWidget(self.planned)
         column.addWidget(self.drop_planned)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inside)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll = scrolled(inside)
         self.start = button(tr("Start training"), self.start_run, primary=True, tip=tr("Train with the recipe as it stands."))
         self.reason = label(role="muted", wrap=True)
         self.reason.setProperty("level", "warn")
@@ -151,7 +148,6 @@ class TrainPage(Page):
         self.way = button("", self._go)
         self.wait = button(tr("Add to the queue"), self.add_to_queue, tip=tr("Let it be trained when its turn comes."))
         left = QWidget()
-        left.setMinimumWidth(300)
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
