@@ -169,6 +169,12 @@ class Commands(Conditions):
         if stack.canRedo():
             self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
 
+    def put_back_run(self) -> None:
+        """Take the run that went to the trash last out of there, and show where it is."""
+        if (last := self._session.runs.last_trashed) is not None:
+            self._session.state.go("runs")
+            self._attempt(lambda: self._session.runs.put_back(last))
+
     def copy_plan(self) -> None:
         """Put the freeze plan on the clipboard."""
         copy_plan(self._session.state)

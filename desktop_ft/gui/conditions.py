@@ -15,6 +15,7 @@ OBSTACLES = {
     "has_data": marked("There are no pictures yet."),
     "can_undo": marked("There is no change to take back."),
     "can_redo": marked("No change was taken back."),
+    "can_put_back": marked("No run has been moved to the trash since this window was opened that is still there."),
     "can_forecast": marked("Other work is under way, beside which nothing can be measured."),
     "running": _NO_RUN,
     "can_replan": marked("No run is under way that could go on with them, or it has these layers already."),
@@ -61,6 +62,11 @@ class Conditions(QObject):
     def can_redo(self) -> bool:
         """Whether there is an edit to make again."""
         return self._session.state.undo_stack.canRedo()
+
+    @property
+    def can_put_back(self) -> bool:
+        """Whether a run that was moved to the trash here still lies there."""
+        return self._session.runs.last_trashed is not None
 
     @property
     def can_start(self) -> bool:

@@ -385,6 +385,8 @@ class MainWindow(QMainWindow):
             session.runs.began,
             session.queue.changed,
             session.runs.ended,
+            session.runs.trashed,
+            session.runs.returned,
             session.training.started,
             session.training.updated,
             session.training.ended,

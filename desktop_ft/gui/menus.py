@@ -158,6 +158,14 @@ ACTIONS = (
         tool=True,
     ),
     ActionSpec(
+        id="run.put_back",
+        menu=_EDIT,
+        text=marked("Put back the last run"),
+        tip=marked("Take the run that was moved to the trash last out of there again."),
+        handler="put_back_run",
+        enabled="can_put_back",
+    ),
+    ActionSpec(
         id="palette",
         menu=_EDIT,
         text=marked("Find an action or setting…"),

@@ -73,6 +73,7 @@ class RunWork(QObject):
         self.answers: list[jobs.predicting.Prediction] = []
         self._judged: Path | None = None
         self._about: Path | None = None
+        self._trashed: list[Trashed] = []
         shown.left.connect(self.cancel)
 
     @property
@@ -101,17 +102,25 @@ class RunWork(QObject):
         if gone and self._state.run == run:
             self._shown.leave()
         if gone:
+            self._trashed.append(gone)
             self.trashed.emit(run)
         return gone
 
+    @property
+    def last_trashed(self) -> Trashed | None:
+        """The run that went to the trash last, of those since this window was opened that are known to lie there."""
+        return next((each for each in reversed(self._trashed) if each.lies is not None and each.lies.is_dir()), None)
+
     def put_back(self, trashed: Trashed) -> None:
-        """Let a run lie where it lay before it went to the trash.
+        """Let a run lie where it lay before it went to the trash; nothing where it was put back meanwhile, in another way.
 
         Raises:
             UserError: as `Trashed.put_back` does.
         """
-        trashed.put_back()
-        self.returned.emit(trashed.was)
+        if trashed in self._trashed:
+            trashed.put_back()
+            self._trashed.remove(trashed)
+            self.returned.emit(trashed.was)
 
     def evaluate(self, run: Path, folder: Path | None = None) -> None:
         """Ask the run's model about its held-out pictures (again), or about every picture in `folder`, a folder or .zip."""

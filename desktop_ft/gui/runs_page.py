@@ -182,6 +182,7 @@ class RunsPage(Page):
         self.body.addWidget(filling(self.empty, self.contents), 1)
         for changed in (session.training.started, session.training.ended, session.runs.trashed, session.runs.returned):
             changed.connect(self.refresh)
+        session.runs.returned.connect(self._returned)
         for signal in (*session.can_open_changed, session.broken_off.changed):
             signal.connect(self._enable)
         session.theme.changed.connect(self._draw)
@@ -485,6 +486,11 @@ class RunsPage(Page):
         self.runs.setFocus()  # on the button, a key pressed twice would throw away another
         self._choose(set() if stayed else neighbour)  # what is being read of them is not waited for
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
+
+    def _returned(self, run: Path) -> None:
+        if not self.notice.way.isHidden():  # the notice offers to put runs back, and this one may have come in another way
+            self.notice.clear()
+        self._choose({str(run)})
 
     def _neighbour(self) -> set[str]:
         """The folder of the run below those that are selected, or else above them; none where all are."""

@@ -205,7 +205,8 @@ def scrolled(thing: QWidget) -> QScrollArea:
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(thing)
-    area.setMinimumWidth(thing.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width())
+    beside = area.verticalScrollBar().sizeHint().width() + 2 * area.frameWidth()
+    area.setMinimumWidth(thing.minimumSizeHint().width() + beside)
     return area
 
 

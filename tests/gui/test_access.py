@@ -19,7 +19,9 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QScrollArea,
     QScrollBar,
+    QSplitter,
     QTabBar,
     QWidget,
 )
@@ -225,6 +227,15 @@ def test_however_much_a_forecast_says_the_form_above_gives_way_and_no_button_mov
         train.forecast.answer.show()
         qtbot.waitUntil(lambda: not cut(train))
         assert [way.mapTo(train, QPoint(0, 0)) for way in ways] == before, "a click at the old place would miss"
+
+
+def test_no_field_of_the_page_train_is_under_the_scroll_bar(window: MainWindow, qtbot: QtBot) -> None:
+    train = ready(window, "train", qtbot)
+    assert isinstance(train, TrainPage)
+    train.findChild(QSplitter, "train").setSizes([1, 1000])  # as narrow as can be, as in a small window
+    QApplication.processEvents()
+    area = next(each for each in train.findChildren(QScrollArea) if each.isAncestorOf(train.optimisation))
+    assert area.widget().width() <= area.viewport().width() and area.width() <= area.parentWidget().width()
 
 
 @pytest.mark.slow

@@ -281,6 +281,49 @@ def test_of_several_runs_each_that_stays_or_does_not_come_back_is_named(
     assert all((run / "events.jsonl").is_file() for run in (one, two, three)) and not runs.notice.way.isVisible()
 
 
+def test_a_run_in_the_trash_comes_back_from_the_menu_after_what_was_said_is_dismissed(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    one, two = made("one", photos), made("two", photos, time=1.5e9)
+    back = window.actions_["run.put_back"]
+    assert not back.isEnabled() and "No run has been moved to the trash" in back.toolTip()
+    runs = shown(window, qtbot, 2)
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 1)
+    click(runs.trash)
+    qtbot.waitUntil(lambda: not window.session.worker.busy and not runs.runs.rows.rows)
+    click(runs.notice.dismiss)
+    window.session.state.go("data")
+    qtbot.waitUntil(back.isEnabled)
+    back.trigger()
+    qtbot.waitUntil(lambda: not window.session.worker.busy and [run.name for run in runs.selected] == ["one"])
+    assert one.is_dir() and not two.exists() and window.session.state.page == "runs"
+    made("two", photos)
+    back.trigger()
+    assert "There is a folder" in window.notice.text
+    shutil.rmtree(two)
+    back.trigger()
+    qtbot.waitUntil(lambda: not window.session.worker.busy and [run.name for run in runs.selected] == ["two"])
+    qtbot.waitUntil(lambda: not back.isEnabled())
+
+
+def test_what_is_said_of_a_run_in_the_trash_goes_when_it_comes_back_from_the_menu(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    made("one", photos)
+    runs = shown(window, qtbot, 1)
+    click(runs.trash)
+    assert runs.notice.way.isVisible()
+    qtbot.waitUntil(window.actions_["run.put_back"].isEnabled)
+    window.actions_["run.put_back"].trigger()
+    assert not runs.notice.text
+    qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 1)
+
+
 def test_a_run_that_cannot_be_put_back_says_where_it_is(
     window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
