@@ -62,6 +62,8 @@ _LETTERS = {
 }
 """How wide the columns of the tree are at least."""
 _WIDEST: dict[int, tuple[str, ...]] = {
+    OUTPUT: ("2048 × 112 × 112",),
+    RATE: ("9.4e-05 – 0.0003",),
     GRADIENT: ("0.00012", "1.2e-07"),
     STEP: ("0.0012 %", "< 0.0001 %"),
     DRIFT: ("0.0012 %", "< 0.0001 %"),
