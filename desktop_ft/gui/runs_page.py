@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -232,6 +232,8 @@ class RunsPage(Page):
         self.trash = button(
             tr("Move to trash"), self._trash, tip=tr("Where the system keeps what was deleted, until it is emptied.")
         )
+        delete = QShortcut(QKeySequence.StandardKey.Delete, self.runs, context=Qt.ShortcutContext.WidgetShortcut)
+        delete.activated.connect(self.trash.click)
         left = QWidget()
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
