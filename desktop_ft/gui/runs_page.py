@@ -490,7 +490,7 @@ class RunsPage(Page):
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
 
     def _returned(self, run: Path) -> None:
-        if not self.notice.way.isHidden():  # the notice offers to put runs back, and this one may have come in another way
+        if self.notice.offers:  # the notice offers to put runs back, and this one may have come in another way
             self.notice.clear()
         self._choose({str(run)})
 

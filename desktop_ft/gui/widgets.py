@@ -276,6 +276,11 @@ class Notice(QFrame):
         self.way.setText(way)
         self.way.show()
 
+    @property
+    def offers(self) -> bool:
+        """Whether it has a button for what a person may want next."""
+        return self._taken is not None
+
     def fail(self, error: BaseException, *, told: bool = False) -> None:
         """Show an error with what to do about it.
 
