@@ -80,6 +80,11 @@ class Inquiry(QObject, Generic[A, T]):
         return self._task is not None
 
     @property
+    def was_told(self) -> bool:
+        """Whether something is known that is not about what stands there now."""
+        return self.told is None and bool(self._known)
+
+    @property
     def can_ask(self) -> bool:
         """Whether it can be asked for now."""
         return self._task is None and not self._waits and self._asked() is not None and self._startable()
