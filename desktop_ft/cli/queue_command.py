@@ -2,7 +2,7 @@
 
 import argparse
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from desktop_ft.cli.recipe_options import add_recipe_options, freeze_help, recipe_from
 from desktop_ft.cli.run_commands import add_isolate, finish, verbs_of, watched
@@ -11,7 +11,7 @@ from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.jobs.queueing import failed, look_ahead, next_run, settle
 from desktop_ft.plugin_manager import load_plugins
-from desktop_ft.runs.queue import Queue, Waiting
+from desktop_ft.runs.queue import Queue, Waiting, told_apart
 
 _FAILED, _INTERRUPTED = 1, 130
 
@@ -62,7 +62,9 @@ def _list(arguments: argparse.Namespace, terminal: Terminal) -> int:
     queue = Queue()
     entries = queue.entries()
     terminal.document([_document(each) for each in entries])
-    terminal.table(["number", "name", "state"], [[str(e.number), e.name, _state(e, queue.is_worked)] for e in entries], right=[0])
+    apart, worked = told_apart(entries), queue.is_worked
+    lines = [[str(each.number), _called(each, apart.get(each.number, {})), _state(each, worked)] for each in entries]
+    terminal.table(["number", "name", "state"], lines, right=[0])
     if not entries:
         terminal.say("Nothing waits. Add something with: desktop-ft queue add")
     return 0
@@ -125,6 +127,11 @@ def _state(each: Waiting, worked: bool) -> str:
     if each.run:
         return f"under way in {each.run}" if worked else f"broken off in {each.run}; `queue run` goes on with it"
     return "waits"
+
+
+def _called(each: Waiting, apart: Mapping[str, object]) -> str:
+    fields = ", ".join(f"{name} {value}".rstrip() for name, value in apart.items())
+    return f"{each.name} ({fields})" if fields else each.name
 
 
 def _document(each: Waiting) -> dict[str, object]:

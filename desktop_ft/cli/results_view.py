@@ -178,6 +178,8 @@ def show_export(report: ExportReport, out: Path, terminal: Terminal) -> None:
             f"Accuracy on {count(report.judged, 'validation photo')}: {_told(own)}, of the trained model "
             f"{_told(trained)}{allowed}. In brackets: 95 % intervals."
         )
+    if report.coarse:
+        terminal.note(report.coarse)
     if report.latency:
         spent = ", ".join(f"{latency.batch} in {latency.milliseconds:.1f} ms" for latency in report.latency)
         terminal.say(f"Pictures answered at once here: {spent}.")

@@ -25,6 +25,7 @@ from desktop_ft.core.events import (
     WorkPlanned,
 )
 from desktop_ft.core.exporting import AS_IT_IS, ExportSettings
+from desktop_ft.core.language import tr_n
 from desktop_ft.core.values import Described
 
 _LIKE = 3.0
@@ -488,3 +489,19 @@ class ExportReport:
         if self.accuracy is None or self.trained_accuracy is None:
             return 0.0
         return 100 * (self.trained_accuracy - self.accuracy)
+
+    @property
+    def coarse(self) -> str:
+        """Why so few validation pictures cannot show whether it loses no more than it may, in a sentence; "" where they can."""
+        allowed = self.settings.largest_drop
+        if self.settings.exact or self.unverified or not self.judged or 100 / self.judged <= allowed:
+            return ""
+        return tr_n(
+            "It was judged on {n:,} validation picture, of which one is {points:.1f} points: a loss of {allowed:g} cannot be "
+            "seen on so few. Hold out more.",
+            "It was judged on {n:,} validation pictures, of which one is {points:.1f} points: a loss of {allowed:g} cannot be "
+            "seen on so few. Hold out more.",
+            n=self.judged,
+            points=100 / self.judged,
+            allowed=allowed,
+        )

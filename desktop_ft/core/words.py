@@ -16,8 +16,10 @@ def epoch_count(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words that fit its size: `42 s`, `3 min 20 s`, `2 h 05 min`."""
+    """A length of time in words that fit its size: `42 s`, `3 min 20 s`, `2 h 05 min`; little is not called nothing."""
     whole = max(0, round(seconds))
+    if whole == 0 < seconds:
+        return tr("less than 1 s")
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

@@ -61,8 +61,10 @@ class AdvicePanel(QWidget):
             said = self._inquiry.fault
         elif blocker is not None:
             said = tr("Advice cannot be had yet: {reason}", reason=blocker.reason)
-        elif self._session.computing.now and not self._inquiry.computing:
+        elif self._session.computing.firmly and not self._inquiry.computing:
             said = tr("Other work is under way, beside which nothing can be measured.")
+        elif self._inquiry.was_told:
+            said = tr("What was advised is about other settings: advise again, or go back to them.")
         else:
             said = tr("Advice looks at your training pictures once, and says which blocks should learn.")
         self.words.setText(said)

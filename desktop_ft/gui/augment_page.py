@@ -34,7 +34,7 @@ from desktop_ft.gui.local_actions import buttons, local_actions
 from desktop_ft.gui.picture_dialog import PictureDialog
 from desktop_ft.gui.preview_grid import PreviewGrid
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import Empty, Notice, Page, button, caption_of, card, label, row, splitter
+from desktop_ft.gui.widgets import Empty, Notice, Page, button, caption_of, card, label, row, scrolled, splitter
 from desktop_ft.gui.worker import Newest, Report
 from desktop_ft.jobs import augmenting, help_texts
 from desktop_ft.jobs.augmenting import Shown
@@ -197,12 +197,7 @@ class AugmentPage(Page):
         layout.addLayout(row(explained(self.worth, "augment.worth"), None))
         layout.addWidget(frame)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inside)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setMinimumWidth(320)
-        return scroll
+        return scrolled(inside)
 
     def _right(self) -> QWidget:
         self.seed = QSpinBox()
@@ -286,7 +281,7 @@ class AugmentPage(Page):
     def _fill_form(self, known: Augmentation, chosen: AugmentationSpec) -> None:
         self.form_title.setText(tr(known.title))
         mixes = known.kind is AugmentationKind.BATCH
-        limit = tr("It mixes the pictures of a batch: those of the preview are shown as one.") if mixes else ""
+        limit = tr("Here the pictures of the preview are mixed with one another.") if mixes else ""
         self.form_help.setText(f"{tr(known.description)} {limit}".rstrip())
         if self._form is None or self._form_for != known.name:
             if self._form is not None:

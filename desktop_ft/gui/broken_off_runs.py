@@ -11,36 +11,40 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop_ft import jobs
 from desktop_ft.core.events import RunStatus
+from desktop_ft.gui.compare_work import CompareWork
 from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.training_job import Training
-from desktop_ft.gui.worker import Report, Worker
+from desktop_ft.gui.worker import Newest, Report, Work, Worker
 
 if TYPE_CHECKING:
     from desktop_ft.jobs.run_list import BrokenOff
 
 
 class BrokenOffRuns(QObject):
-    """Those that nobody has decided about: what failed in this window, and what `look` found.
+    """Those of the person's runs that nobody has decided about: what failed in this window, and what `look` found.
 
-    One is `offered` at a time, and none while a run is under way; `changed` follows where it may be another.
+    One is `offered` at a time, and none while a run or a comparison is under way; `changed` follows where it may be another.
     """
 
     changed = Signal()
 
-    def __init__(self, worker: Worker, training: Training, settings: Settings) -> None:
+    def __init__(self, worker: Worker, training: Training, comparing: CompareWork, settings: Settings) -> None:
         super().__init__(training)
         self._worker = worker
         self._training = training
+        self._comparing = comparing
         self._settings = settings
         self._undecided: list[Path] = []
         self._first: BrokenOff | None = None
+        self._looking = Newest(worker, self._found, _unsaid, self)
         training.started.connect(self._began)
         training.ended.connect(self._ended)
+        comparing.changed.connect(self.changed)
 
     @property
     def offered(self) -> BrokenOff | None:
         """The run to offer now, the one that broke off last."""
-        return None if self._training.running else self._first
+        return None if self._training.running or self._comparing.busy else self._first
 
     def look(self) -> None:
         """Find out whether the run that was begun last was interrupted."""
@@ -48,7 +52,7 @@ class BrokenOffRuns(QObject):
         def last() -> BrokenOff | None:
             return jobs.run_list.interrupted()
 
-        self._find(last, self._found_last)
+        self._worker.run(_finding(last), finished=self._found_last, failed=_unsaid)
 
     def leave(self, run: Path) -> None:
         """Offer `run` no more, at the next start neither: the page Runs has it."""
@@ -87,16 +91,10 @@ class BrokenOffRuns(QObject):
         self.changed.emit()
 
         def first() -> BrokenOff | None:
-            return next(filter(None, map(jobs.run_list.broken_off, runs)), None)
+            return next(filter(None, map(jobs.run_list.broken_off, filter(jobs.run_list.is_listed, runs))), None)
 
         if runs:
-            self._find(first, self._found)
-
-    def _find(self, find: Callable[[], BrokenOff | None], found: Callable[[BrokenOff | None], None]) -> None:
-        def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
-            return find()
-
-        self._worker.run(work, finished=found, failed=lambda error: None)  # the page Runs tells of it
+            self._looking.ask(_finding(first))
 
     def _found_last(self, found: BrokenOff | None) -> None:
         if found is None or found.run in self._undecided or self._settings.left_interrupted == str(found.run):
@@ -109,3 +107,14 @@ class BrokenOffRuns(QObject):
         if found is not None and found.run in self._undecided:  # else somebody has decided meanwhile
             self._first = found
             self.changed.emit()
+
+
+def _finding(find: Callable[[], BrokenOff | None]) -> Work:
+    def work(report: Report, cancel: threading.Event) -> BrokenOff | None:
+        return find()
+
+    return work
+
+
+def _unsaid(error: BaseException) -> None:
+    """The page Runs tells of what cannot be read."""

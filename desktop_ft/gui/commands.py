@@ -28,13 +28,13 @@ from desktop_ft.runs.recipe_file import read_recipe
 
 class Commands(Conditions):
     """The verbs of menu and tool bar. What a person can mend is told through `told`, in place, what is good to know, `noted`,
-    what was undone or redone, `stepped`; `recipe_failed` tells what is wrong with a recipe that was to be opened.
+    what was undone or redone and which pages show it, `stepped`; `recipe_failed`, what is wrong with a recipe that was opened.
     """
 
     told = Signal(object)
     recipe_failed = Signal(object)
     noted = Signal(str)
-    stepped = Signal(str)
+    stepped = Signal(str, object)
     palette_asked = Signal()
     recent_asked = Signal()
     sample_asked = Signal()
@@ -160,12 +160,14 @@ class Commands(Conditions):
     def undo(self) -> None:
         """Take back the last edit, and show where."""
         stack = self._session.state.undo_stack
-        self._step(tr("Undone: {edit}.", edit=stack.undoText()), stack.undo)
+        if stack.canUndo():
+            self._step(tr("Undone: {edit}.", edit=stack.undoText()), stack.undo)
 
     def redo(self) -> None:
         """Make it again, and show where."""
         stack = self._session.state.undo_stack
-        self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
+        if stack.canRedo():
+            self._step(tr("Redone: {edit}.", edit=stack.redoText()), stack.redo)
 
     def put_back_run(self) -> None:
         """Take the run that went to the trash last out of there, and show where it is."""
@@ -360,13 +362,9 @@ class Commands(Conditions):
         self._session.state.go("plugins")
 
     def _step(self, told: str, step: Callable[[], None]) -> None:
-        """Undo or redo, and go to a page that shows what became of it: nothing is changed unseen."""
-        state, before = self._session.state, self._session.state.recipe
+        before = self._session.state.recipe
         step()
-        pages = pages_between(before, state.recipe)
-        if pages and state.page not in pages:
-            state.go(pages[0])
-        self.stepped.emit(told)
+        self.stepped.emit(told, pages_between(before, self._session.state.recipe))
 
     def _choose_theme(self, choice: ThemeChoice) -> None:
         self._session.settings.theme = choice

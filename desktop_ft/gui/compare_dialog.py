@@ -12,18 +12,19 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QLineEdit, QSpinBox
 from desktop_ft.core.comparing import ALL, STRATEGIES, Comparison, Score, Variant, augmentation_strategies, strategy
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import grouped, marked, tr
-from desktop_ft.core.words import duration
+from desktop_ft.core.words import duration, short_duration
 from desktop_ft.gui import words
-from desktop_ft.gui.compare_forecast import CompareForecast
 from desktop_ft.gui.help_card import HelpButton, explained
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import SERIES, colour_plot, free_plot, make_plot
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, enable_or_say, label, row
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, Progress, button, caption_of, enable_or_say, label, letters_width, row
 from desktop_ft.jobs.comparing import Plan, asked_for, images_from, limits, new_comparison_path, within
 
 _TICK_MS = 1000
+_NUMBERS = 20
+"""Letters that the field for numbers of pictures shows at least."""
 _COLUMNS = (
     Column(title=marked("Way"), text=lambda score: tr(strategy(score.strategy).title)),
     Column(
@@ -96,6 +97,9 @@ class CompareDialog(QDialog):
         self.choice = Notice(logged=False)  # what is to be said of what is chosen
         self.progress = Progress(tr("runs"))
         self.progress.cancelled.connect(self._work.stop)
+        self._forecast = session.compare_forecast
+        self.measuring = Progress(tr("steps"))
+        self.measuring.cancelled.connect(self._forecast.cancel)
         self.makes = label(role="muted", wrap=True)
         self.verdict = label(role="heading", wrap=True)
         self.said = label(wrap=True)
@@ -108,9 +112,8 @@ class CompareDialog(QDialog):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.start = button(tr("Compare"), self._start, primary=True)
         explained(self.start, "train.compare")
-        self.forecast = CompareForecast(session, self)
         self.how_long = button(
-            tr("How long?"), self.forecast.ask, tip=tr("Take a few steps of each way, and say how long all runs will take here.")
+            tr("How long?"), self._forecast.ask, tip=tr("Take a few steps of each way, and say how long all runs will take here.")
         )
         self.go_on = button(tr("Go on with one…"), self._go_on, tip=tr("Choose the folder of a comparison that was stopped."))
         self.pause = button(tr("Pause"), self._pause, tip=tr("Let the run under way wait, or go on."))
@@ -125,7 +128,7 @@ class CompareDialog(QDialog):
             session.training.updated,
             session.training.ended,
             session.own_weights.changed,
-            self.forecast.changed,
+            self._forecast.changed,
         ):
             signal.connect(self.refresh)
         for edited in (
@@ -140,7 +143,8 @@ class CompareDialog(QDialog):
             edited.connect(self._look_again)
         self._work.failed.connect(self.notice.fail)
         self._work.warned.connect(self._warn)
-        self._work.progressed.connect(self._measuring)
+        self._work.progressed.connect(self._planning)
+        self._forecast.progressed.connect(self._measured)
         session.theme.changed.connect(self.refresh)
         self.refresh()
         self._look_again()
@@ -183,7 +187,7 @@ class CompareDialog(QDialog):
         if not self._shut:
             self._shut = True
             self._tick.stop()
-            self.forecast.stop()
+            self._work.choose(None)
             for plot in self.plots:
                 free_plot(plot)
         super().done(result)
@@ -191,6 +195,7 @@ class CompareDialog(QDialog):
     def _arrange(self) -> None:
         fields = Comparison.model_fields
         self.seeds, self.budget, self.images = QSpinBox(), QSpinBox(), QLineEdit("5,10,20,50,all")
+        self.images.setMinimumWidth(letters_width(self.images, _NUMBERS))
         self.seeds.setRange(1, 100)
         self.seeds.setValue(int(fields["seeds"].default))
         self.budget.setRange(0, 86_400)
@@ -224,11 +229,9 @@ class CompareDialog(QDialog):
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
         layout.addLayout(row(self.about, *self.strategies.values(), None, HelpButton(self.start)))
-        layout.addLayout(
-            row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None, self.start, self.go_on)
-        )
-        layout.addLayout(row(self.makes, self.how_long))
-        for widget in (self.notice, self.choice, self.progress, self.verdict, self.said):
+        layout.addLayout(row(captions[0], self.seeds, captions[1], self.images, captions[2], self.budget, None))
+        layout.addLayout(row(self.makes, self.how_long, self.go_on, self.start))
+        for widget in (self.notice, self.choice, self.measuring, self.progress, self.verdict, self.said):
             layout.addWidget(widget)
         layout.addWidget(self.table, 1)
         layout.addWidget(beside, 1)
@@ -261,12 +264,21 @@ class CompareDialog(QDialog):
         self.start.setToolTip(reason or tr("Train all of it, one run after another."))
         plan = self._work.plan
         made = self._chosen() if not busy else plan.comparison if plan is not None else None
-        self.forecast.choose(made if not busy else None)
+        self._work.choose(made if not busy else None)
         nothing = "" if made is not None and not busy else tr("Nothing is chosen that could be measured.")
         enable_or_say(self.how_long, reason or nothing)
-        if self.forecast.running:
-            reason = self.forecast.words
-        self.makes.setText(reason or (f"{made.words} {self.forecast.words}".rstrip() if made is not None else ""))
+        measuring = self._forecast.running
+        self.measuring.follow(tr("Taking a few steps of each way") if measuring else "")
+        said = reason if not measuring else ""
+        self.makes.setText(said or (f"{made.words} {self._time_words()}".rstrip() if made is not None else ""))
+
+    def _time_words(self) -> str:
+        """How long what is chosen takes, or why that could not be found out; "" where nobody has asked."""
+        told = self._forecast.told
+        if told is None:
+            return self._forecast.fault
+        time = short_duration(told)
+        return tr("That is about {time} of training on this machine; judging each run and the report come on top.", time=time)
 
     def _chosen(self) -> Comparison | None:
         """What would be compared, as far as the pictures are known; None: nothing that can be."""
@@ -280,6 +292,8 @@ class CompareDialog(QDialog):
     def _why_not(self) -> str:
         blocker = self._session.blocker()
         if blocker is None and self._session.computing.now and not self._work.busy:
+            if self._forecast.computing:
+                return tr("How long it takes is being measured: wait for that, or cancel it.")
             return tr("Other work is under way, beside which nothing can be measured.")
         return blocker.reason if blocker is not None else ""
 
@@ -348,7 +362,12 @@ class CompareDialog(QDialog):
         if (page := self._work.report) is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
             self.notice.fail(UserError(tr("Nothing on this machine opens {file}.", file=page), tr("Open it in a browser.")))
 
-    def _measuring(self, what: str, done: int, total: int | None) -> None:
+    def _measured(self, what: str, done: int, total: int | None) -> None:
+        if not self._shut:
+            self.measuring.part(what)
+            self.measuring.advance(done, total)
+
+    def _planning(self, what: str, done: int, total: int | None) -> None:
         if not self._shut and self._work.planning:
             self.progress.begin(what)
 

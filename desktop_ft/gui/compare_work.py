@@ -50,12 +50,14 @@ class CompareWork(QObject):
         working: whether it goes on by itself. planning: whether its pictures and its budget are being looked at.
         summing: whether what its complete runs tell is being found out.
         now: what of it is trained. found: what its complete runs tell.
+        chosen: what a person looks at to compare it next; None: nothing that can be. `chose` comes where it is another.
     """
 
     changed = Signal()
     progressed = Signal(str, int, object)
     warned = Signal(str)
     failed = Signal(object)
+    chose = Signal()
 
     def __init__(self, starting: Starting, training: Training, worker: Worker, plugins: Plugins) -> None:
         super().__init__(training)
@@ -69,6 +71,7 @@ class CompareWork(QObject):
         self.working = self.planning = self.summing = False
         self.now: PlannedRun | None = None
         self.found: Compared | None = None
+        self.chosen: Comparison | None = None
         training.ended.connect(self._ended)
 
     @property
@@ -99,6 +102,12 @@ class CompareWork(QObject):
         """The page, where there is one."""
         path = self._open.folder.report if self._open is not None else None
         return path if path is not None and path.is_file() else None
+
+    def choose(self, comparison: Comparison | None) -> None:
+        """Be asked about `comparison` before it begins, such as how long it takes."""
+        if comparison != self.chosen:
+            self.chosen = comparison
+            self.chose.emit()
 
     def start(self, asked: Comparison | None, path: Path) -> None:
         """Compare what is `asked` in the folder `path`; None: go on with what is there.

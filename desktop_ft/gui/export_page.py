@@ -16,6 +16,7 @@ from desktop_ft.evaluation.intervals import share_of
 from desktop_ft.gui import words
 from desktop_ft.gui.drops import no_photo
 from desktop_ft.gui.exports_dialog import show_exports
+from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.form import ModelForm, offer_only
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.offer import is_to_open
@@ -53,7 +54,8 @@ def proof(report: ExportReport) -> str:
         if report.changed_answers
         else tr("No answer changed.")
     )
-    return " ".join(filter(None, (compared, changed, _accuracies(report), _latency(report))))
+    unsure = tr("It says don't know below {share}.", share=words.percent(report.threshold)) if report.threshold else ""
+    return " ".join(filter(None, (compared, changed, unsure, _accuracies(report), report.coarse, _latency(report))))
 
 
 def _accuracies(report: ExportReport) -> str:
@@ -198,6 +200,7 @@ class ExportPage(Page):
         self.proof_title.setVisible(shown)
         self.proof_text.setVisible(shown)
         place = self._place(report)
+        self.folder.setVisible(shown and place is not None)
         earlier = place is not None and self._is_earlier(report)
         self.outdated.setText(outdated(report, self._kept(), learned=earlier) if report is not None and place else "")
         self.outdated.setVisible(shown and bool(self.outdated.text()))
@@ -207,7 +210,7 @@ class ExportPage(Page):
             title, level = tr("Refused"), "bad"
         else:
             title = _title(report, earlier) if place else tr("It was proven, and is not there any more")
-            level = "good" if place and not (report.unverified or earlier) else "warn"
+            level = "good" if place and not (report.unverified or earlier or report.coarse) else "warn"
         self.proof_title.setText(title)
         self.proof_title.setProperty("level", level)
         self.proof_title.style().polish(self.proof_title)
@@ -260,6 +263,7 @@ class ExportPage(Page):
         self.proof_text = label(wrap=True)
         self.outdated = label(wrap=True)
         self.outdated.setProperty("level", "warn")
+        self.folder = button(tr("Show in its folder"), self._show_folder, tip=tr("Open the folder that the exported file is in."))
         self.compare = button(tr("Compare exports…"), self._compare, tip=tr("The files of this run side by side."))
         layout.addLayout(
             row(
@@ -280,7 +284,7 @@ class ExportPage(Page):
         )
         told = QVBoxLayout()
         told.setSpacing(GAP)
-        told.addLayout(row(self.export, self.bundle, self.compare, None))
+        told.addLayout(row(self.export, self.bundle, self.compare, self.folder, None))
         for widget in (self.reason, self.proof_title, self.proof_text, self.outdated):
             told.addWidget(widget)
         told.addStretch(1)
@@ -395,6 +399,11 @@ class ExportPage(Page):
             out = Path(self.file.text().strip())
             self._try(lambda: self._session.runs.export(run, out, self._settings))
 
+    def _show_folder(self) -> None:
+        place = self._place(self._of_bundle or self._session.state.export)
+        if place is not None:
+            show_folder(place.parent, self.notice)
+
     def _try(self, begin: Callable[[], None]) -> None:
         try:
             begin()
@@ -461,6 +470,8 @@ def _title(report: ExportReport, earlier: bool) -> str:
         return tr("Written, and not proven")
     if earlier:
         return tr("Proven, for an earlier state of the run")
+    if report.coarse:
+        return tr("No worse on your photos, which are too few to prove more")
     return tr("Proven: it answers like the model") if report.settings.exact else tr("Proven: it is as good as was asked for")
 
 

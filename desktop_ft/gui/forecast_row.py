@@ -25,7 +25,8 @@ class ForecastRow(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addStretch(1)
         column.addWidget(self.answer)
-        column.addLayout(row(explained(self.ask, "train.forecast"), self.take_views, self.take_batches, None))
+        for way in (self.take_views, self.take_batches, explained(self.ask, "train.forecast")):
+            column.addLayout(row(way, None))  # each in a line of its own: in no language they are cut
         self._forecast.changed.connect(self.refresh)
         self.refresh()
 

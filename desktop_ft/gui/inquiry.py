@@ -1,35 +1,39 @@
-"""What is found out before anything is trained: asked for in the background, and told for as long as it is about this recipe."""
+"""What is found out before anything is trained: asked for in the background, and told for as long as that stands."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from PySide6.QtCore import QObject, Signal
+from pydantic import BaseModel
+from PySide6.QtCore import QObject, Signal, SignalInstance
 
 from desktop_ft.core.dataset import DatasetManifest
-from desktop_ft.core.recipe import Recipe
 from desktop_ft.gui.faults import words_of
 from desktop_ft.gui.state import ProjectState
 from desktop_ft.gui.training_job import Training
 from desktop_ft.gui.worker import Report, Task, Worker
 
+A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
 Told = Callable[[str, int, int | None], None]
-Verb = Callable[[Recipe, DatasetManifest | None, Told, threading.Event], T]
+Verb = Callable[[A, DatasetManifest | None, Told, threading.Event], T]
 
 
-class Inquiry(QObject, Generic[T]):
-    """One kind of answer about the recipe, such as a forecast, for all that show it.
+class Inquiry(QObject, Generic[A, T]):
+    """One kind of answer about the recipe, or a comparison that starts from it, such as a forecast, for all that show it.
 
     Attributes:
-        told: about the recipe as it stands; None while unknown.
+        told: about that as it stands; None while unknown.
         fault: why it could not be had, in a sentence; "" if it could.
 
     Args:
+        about: what is asked about, as it stands; None: nothing can be asked.
         verb: gives the answer.
-        matters: the recipe without what makes no difference to it.
+        matters: what is asked about without what makes no difference to the answer.
         startable: whether a run could start now, with nothing else under way.
         lasting: whether what is told still stands while it is asked for anew, and once a run has begun.
+        when_free: calls what it is given when nothing else computes.
+        edited: comes where `about` may be another, beside what tells that of the recipe.
     """
 
     changed = Signal()
@@ -40,15 +44,19 @@ class Inquiry(QObject, Generic[T]):
         state: ProjectState,
         worker: Worker,
         training: Training,
-        verb: Verb[T],
-        matters: Callable[[Recipe], Recipe],
+        about: Callable[[], A | None],
+        verb: Verb[A, T],
+        matters: Callable[[A], A],
         startable: Callable[[], bool],
         *,
         lasting: bool = True,
+        edited: Iterable[SignalInstance] = (),
+        when_free: Callable[[Callable[[], None]], None] = lambda begin: begin(),
     ) -> None:
         super().__init__(state)
         self._state, self._worker, self._verb, self._matters, self._startable = state, worker, verb, matters, startable
-        self._lasting = lasting
+        self._asked, self._lasting, self._when_free = about, lasting, when_free
+        self._waits = False
         self._task: Task | None = None
         self._doing = [""]
         self._known: dict[str, T] = {}
@@ -56,15 +64,15 @@ class Inquiry(QObject, Generic[T]):
         self._about = ""
         self.told: T | None = None
         self.fault = ""
-        for signal in (state.recipe_changed, state.manifest_changed):
+        for signal in (state.recipe_changed, state.manifest_changed, *edited):
             signal.connect(self._edited)
         training.started.connect(self._give_way)
         self._edited()
 
     @property
     def running(self) -> bool:
-        """Whether it is being found out, for the recipe as it stands."""
-        return self._task is not None and not self._task.cancel.is_set()
+        """Whether it is being found out, or about to be, about what stands there now."""
+        return self._waits or (self._task is not None and not self._task.cancel.is_set())
 
     @property
     def computing(self) -> bool:
@@ -72,22 +80,34 @@ class Inquiry(QObject, Generic[T]):
         return self._task is not None
 
     @property
+    def was_told(self) -> bool:
+        """Whether something is known that is not about what stands there now."""
+        return self.told is None and bool(self._known)
+
+    @property
     def can_ask(self) -> bool:
         """Whether it can be asked for now."""
-        return self._task is None and self._startable()
+        return self._task is None and not self._waits and self._asked() is not None and self._startable()
 
     def ask(self) -> None:
         """Find it out, if that can be done now."""
-        if not self.can_ask:
-            return
-        recipe, manifest, verb, doing = self._state.recipe, self._state.manifest, self._verb, self._doing
+        if self.can_ask:
+            self._waits = True
+            self._when_free(self._begin)
+            self.changed.emit()
+
+    def _begin(self) -> None:
+        waited, self._waits, about = self._waits, False, self._asked()
+        if not waited or about is None:
+            return  # it was given up meanwhile
+        manifest, verb, doing = self._state.manifest, self._verb, self._doing
 
         def work(report: Report, cancel: threading.Event) -> T:
             def told(what: str, done: int, total: int | None) -> None:
                 doing[0] = what
                 report(done, total)
 
-            return verb(recipe, manifest, told, cancel)
+            return verb(about, manifest, told, cancel)
 
         self.fault = ""
         self._withdraw()
@@ -98,6 +118,7 @@ class Inquiry(QObject, Generic[T]):
 
     def cancel(self) -> None:
         """Give it up."""
+        self._waits = False
         if self._task is not None:
             self._task.cancel.set()
         self.changed.emit()
@@ -130,10 +151,11 @@ class Inquiry(QObject, Generic[T]):
         self.cancel()
 
     def _edited(self) -> None:
-        """What is known was of other pictures or of another recipe, unless what is different does not matter."""
+        """What is known was of other pictures or of something else, unless what is different does not matter."""
         if self._known_of is not self._state.manifest:
             self._known, self._known_of, self._about = {}, self._state.manifest, ""
-        about = self._matters(self._state.recipe).model_dump_json()
+        asked = self._asked()
+        about = self._matters(asked).model_dump_json() if asked is not None else ""
         if about == self._about:
             self.changed.emit()  # what stands in its way may be another
             return

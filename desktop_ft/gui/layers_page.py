@@ -49,12 +49,12 @@ PRESET_TITLES = {
     "scratch": marked("From scratch"),
 }
 _LETTERS = {
-    TYPE: 26,
-    PARAMETERS: 14,
-    OUTPUT: 20,
-    SHARE: 20,
-    RATE: 24,
-    COMPARED: 16,
+    TYPE: 22,
+    PARAMETERS: 12,
+    OUTPUT: 16,
+    SHARE: 13,
+    RATE: 18,
+    COMPARED: 12,
     GRADIENT: 12,
     STEP: 12,
     DRIFT: 12,
@@ -62,6 +62,8 @@ _LETTERS = {
 }
 """How wide the columns of the tree are at least."""
 _WIDEST: dict[int, tuple[str, ...]] = {
+    OUTPUT: ("2048 × 112 × 112",),
+    RATE: ("9.4e-05 – 0.0003",),
     GRADIENT: ("0.00012", "1.2e-07"),
     STEP: ("0.0012 %", "< 0.0001 %"),
     DRIFT: ("0.0012 %", "< 0.0001 %"),

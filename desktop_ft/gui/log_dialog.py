@@ -2,12 +2,13 @@
 
 import threading
 
-from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QComboBox, QDialog, QLineEdit, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import layout_memory, words
+from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
 from desktop_ft.gui.widgets import GAP, Notice, button, label, row
@@ -150,6 +151,4 @@ class LogDialog(QDialog):
             self.notice.say(tr("The details are on the clipboard."), "good")
 
     def _show_file(self) -> None:
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(logbook.file().parent))):
-            said = tr("No program here shows folders. The log is kept in {file}.", file=logbook.file())
-            self.notice.say(said, "warn")
+        show_folder(logbook.file().parent, self.notice)

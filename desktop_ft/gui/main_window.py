@@ -1,7 +1,7 @@
 """The window: rail, pages, strip, menu and tool bar, and what happens when something is dropped or the window closes."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +76,7 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self.strip = Strip(session.training)
         self.notice = Notice()
+        self.notice.setProperty("place", "window")
         self.interrupted = InterruptedRun(session)
         self.other_project = OtherProject(session, self.commands)
         self.garbage = Garbage(self)
@@ -113,6 +114,14 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.page(name))
         self.rail.show_page(name)
         self._say_whose_results()
+
+    def _show_step(self, told: str, pages: Sequence[str]) -> None:
+        """Go where an edit that was undone or redone is seen, and say what it was: nothing is changed unseen."""
+        state = self.session.state
+        if pages and not any(name in self._pages and self._pages[name].in_sight for name in pages):
+            state.go(pages[0])
+        if not self.notice.lasts:
+            self.notice.say_until(state.recipe_changed, told)
 
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
@@ -338,7 +347,7 @@ class MainWindow(QMainWindow):
         session.opening.began.connect(self._recipe_is_right)
         self.commands.noted.connect(self.notice.say)
         self.commands.noted.connect(self.refresh)
-        self.commands.stepped.connect(partial(self.notice.say_until, state.recipe_changed))
+        self.commands.stepped.connect(self._show_step)
         self.commands.palette_asked.connect(self._show_palette)
         self.commands.recent_asked.connect(self._show_recent)
         self.commands.sample_asked.connect(self._show_samples)
@@ -452,7 +461,7 @@ class MainWindow(QMainWindow):
 
     def _say_what_follows(self, waiting: Waiting) -> None:
         self.notice.say_until(
-            self.session.queue.paused,
+            self.session.queue.unfollows,
             tr(
                 "Where a run is ended, the queue goes on by itself, now with '{name}'. To have it begin no other, choose Queue… "
                 "in the menu Run, and press Pause the queue.",

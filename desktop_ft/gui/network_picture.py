@@ -117,10 +117,12 @@ class NetworkPicture(QAbstractSlider):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Wide, and as tall as the bars and a line of text."""
-        return QSize(400, self._tall + self.fontMetrics().height() + 8)
+        """Wide, and as tall as the bars and a line of text; with a curve taller, where there is room."""
+        return self.minimumSizeHint() + QSize(0, 0 if self._advice is None else _CURVE)
 
-    minimumSizeHint = sizeHint  # noqa: N815 - Qt's name
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """With bars as without a curve."""
+        return QSize(400, _BARS + self._below)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         """Bars, grip, and what stands below them."""
@@ -205,8 +207,13 @@ class NetworkPicture(QAbstractSlider):
         )
 
     @property
+    def _below(self) -> int:
+        return self.fontMetrics().height() + 8
+
+    @property
     def _tall(self) -> int:
-        return _BARS if self._advice is None else _BARS + _CURVE
+        """Of the bars: as the room is."""
+        return min(max(_BARS, self.height() - self._below), _BARS if self._advice is None else _BARS + _CURVE)
 
     def _place_of(self, depth: int) -> float:
         return self.bar_rect(depth).left() - _GAP / 2 if self._bars else 0.0
@@ -267,7 +274,10 @@ class NetworkPicture(QAbstractSlider):
             said = tr("{frozen}: drag the grip, or use the arrow keys", frozen=self._frozen)
         else:
             said = tr("{frozen}. The curve: pictures told behind each block", frozen=self._frozen)
-        for text, side in ((tr("input"), "Left"), (said, "HCenter"), (tr("head"), "Right")):
+        ends, metrics = (tr("input"), tr("head")), self.fontMetrics()
+        beside = 2 * max(map(metrics.horizontalAdvance, ends)) + 4 * _EDGE
+        said = metrics.elidedText(said, Qt.TextElideMode.ElideRight, round(line.width()) - beside)
+        for text, side in ((ends[0], "Left"), (said, "HCenter"), (ends[1], "Right")):
             painter.drawText(line, Qt.AlignmentFlag[f"Align{side}"], text)
 
 

@@ -18,8 +18,8 @@ from desktop_ft.gui.theme import Colours, Theme
 
 SERIES = ("#3b82f6", "#e8590c", "#0b9a6d", "#ae3ec9", "#c77700", "#1098ad", "#e64980", "#7d858d")
 """Colours of curves that are told apart: at least 3 to 1 against the ground of both themes."""
-_HALF_A_NUMBER = 14
-"""So many pixels of the last number below a plot reach over its edge."""
+_HALF_A_NUMBER = 14, 8
+"""So many pixels of a number at the end of an axis reach over its edge: of one below a plot, of one beside it."""
 
 
 class View(QWidget):
@@ -178,7 +178,7 @@ class View(QWidget):
             plot, line = self._marks.pop()
             plot.removeItem(line)
         for plot, _ in wanted[len(self._marks) :]:
-            line = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.96, "anchors": [(0, 0), (0, 0)]})
+            line = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.96, "anchors": [(0, 0), (1, 0)]})
             plot.addItem(line)
             self._marks.append((plot, line))
         for (plot, line), (_, told) in zip(self._marks, wanted, strict=True):
@@ -242,9 +242,13 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     picture: Any
 
     def boundingRect(self) -> Any:  # noqa: N802 - Qt's name
-        """With room for half of a number at either end of a level axis: pyqtgraph drops what reaches over its edge."""
-        beyond = _HALF_A_NUMBER if self.orientation == "bottom" else 0
-        return super().boundingRect().adjusted(-beyond, 0, beyond, 0)
+        """With room for half of a number at either end: pyqtgraph drops what reaches over its edge."""
+        wide, high = (_HALF_A_NUMBER[0], 0) if self.orientation == "bottom" else (0, _HALF_A_NUMBER[1])
+        return super().boundingRect().adjusted(-wide, -high, wide, high)
+
+    def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        """As rates are written everywhere else."""
+        return [f"{scale * 10**value:.3g}" for value in values]
 
     def paint(self, painter: Any, _option: Any, _widget: Any) -> None:
         """Draw it; pyqtgraph forgets `picture` when anything about it changes."""
@@ -286,7 +290,7 @@ def make_plot(title: str, below: str) -> Any:
     plot.setDownsampling(auto=True, mode="peak")
     plot.setClipToView(True)
     plot.getPlotItem().hideButtons()
-    plot.getPlotItem().layout.setContentsMargins(1, 1, _HALF_A_NUMBER, 1)
+    plot.getPlotItem().layout.setContentsMargins(1, 1, _HALF_A_NUMBER[0], 1)
     plot.setLabel("bottom", below)
     plot.getAxis("left").enableAutoSIPrefix(False)
     plot.getAxis("bottom").enableAutoSIPrefix(False)

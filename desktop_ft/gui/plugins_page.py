@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication, QShowEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QMessageBox, QPlainTextEdit, QVBoxLayout, QWidget
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr, tr_n
 from desktop_ft.gui import words
+from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.help_card import explained
 from desktop_ft.gui.picker import choose_file, choose_folder
 from desktop_ft.gui.session import Session
@@ -292,8 +293,7 @@ class PluginsPage(Page):
         except UserError as error:
             self.notice.fail(error)
             return
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
-            self.notice.say(tr("No program here shows folders. Plugins lie in {folder}.", folder=folder), "warn")
+        show_folder(folder, self.notice)
 
     def _copy(self) -> None:
         if self._shown is not None:

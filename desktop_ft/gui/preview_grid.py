@@ -9,20 +9,23 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from desktop_ft.core.language import tr
 
-TILE = 136
+_SIDES = range(136, 281, 8)
+"""Pixels that a picture may take; those of most networks are 224."""
 _GAP = 8
 
 
 class PreviewGrid(QWidget):
-    """Square pictures in rows, as many a row as there is room for. `opened` tells which one a person wants to see large: a click,
-    or the arrow keys and Return.
+    """Square pictures in rows, as large as lets all of them be seen in the room that what holds it has, and never small. `opened`
+    tells which one a person wants to see large: a click, or the arrow keys and Return.
     """
 
     opened = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._images: list[QImage] = []
         self._pixmaps: list[QPixmap] = []
+        self._side = _SIDES[0]
         self._current = 0
         self.setAccessibleName(tr("Preview of the augmented pictures"))
         self.setToolTip(tr("A click, or Return, shows a picture large beside what it was."))
@@ -35,23 +38,22 @@ class PreviewGrid(QWidget):
     @property
     def shown(self) -> int:
         """How many pictures there are."""
-        return len(self._pixmaps)
+        return len(self._images)
 
     def show_pictures(self, pictures: Sequence[np.ndarray]) -> None:
         """Show uint8 (S, S, 3) pictures."""
-        ratio = self.devicePixelRatioF()
-        self._pixmaps = [_pixmap(picture, ratio) for picture in pictures]
-        self._current = min(self._current, max(0, len(self._pixmaps) - 1))
+        self._images, self._pixmaps = [_image(picture) for picture in pictures], []
+        self._current = min(self._current, max(0, self.shown - 1))
         self._fit()
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """Three tiles wide."""
-        return QSize(3 * (TILE + _GAP), self.heightForWidth(3 * (TILE + _GAP)))
+        """Three pictures wide."""
+        return QSize(3 * (_SIDES[0] + _GAP), self.heightForWidth(3 * (_SIDES[0] + _GAP)))
 
     def heightForWidth(self, width: int) -> int:  # noqa: N802 - Qt's name
         """What the pictures need."""
-        return max(1, -(-len(self._pixmaps) // self._columns(width))) * (TILE + _GAP)
+        return self._height(width, self._fitting(width))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Other columns, other height."""
@@ -61,6 +63,8 @@ class PreviewGrid(QWidget):
         """The pictures."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if not self._pixmaps:
+            self._pixmaps = [_pixmap(image, self._side, self.devicePixelRatioF()) for image in self._images]
         for number, pixmap in enumerate(self._pixmaps):
             painter.drawPixmap(self.tile(number), pixmap)
             if number == self._current and self.hasFocus():
@@ -69,8 +73,8 @@ class PreviewGrid(QWidget):
 
     def tile(self, number: int) -> QRect:
         """Where the picture `number` lies."""
-        line, column = divmod(number, self._columns(self.width()))
-        return QRect(column * (TILE + _GAP), line * (TILE + _GAP), TILE, TILE)
+        line, column = divmod(number, _columns(self.width(), self._side))
+        return QRect(column * (self._side + _GAP), line * (self._side + _GAP), self._side, self._side)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Open the picture that was clicked."""
@@ -82,11 +86,11 @@ class PreviewGrid(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Go from picture to picture, and open one."""
-        columns = self._columns(self.width())
+        columns = _columns(self.width(), self._side)
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -columns, Qt.Key.Key_Down: columns}
         if event.key() in steps:
             self._go_to(self._current + steps[Qt.Key(event.key())])
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._pixmaps:
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._images:
             self.opened.emit(self._current)
         else:
             super().keyPressEvent(event)
@@ -108,17 +112,33 @@ class PreviewGrid(QWidget):
             self.update()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(self.heightForWidth(max(1, self.width())))
+        width = max(1, self.width())
+        side = self._fitting(width)
+        if side != self._side:
+            self._side, self._pixmaps = side, []
+            self.update()
+        self.setMinimumHeight(self._height(width, side))
 
-    @staticmethod
-    def _columns(width: int) -> int:
-        return max(1, (width + _GAP) // (TILE + _GAP))
+    def _fitting(self, width: int) -> int:
+        holder = self.parentWidget()
+        room = holder.height() if holder is not None else 0
+        return max((side for side in _SIDES if side <= width and self._height(width, side) <= room), default=_SIDES[0])
+
+    def _height(self, width: int, side: int) -> int:
+        return max(1, -(-self.shown // _columns(width, side))) * (side + _GAP)
 
 
-def _pixmap(picture: np.ndarray, ratio: float) -> QPixmap:
+def _columns(width: int, side: int) -> int:
+    return max(1, (width + _GAP) // (side + _GAP))
+
+
+def _image(picture: np.ndarray) -> QImage:
     height, width, _ = picture.shape
-    image = QImage(np.ascontiguousarray(picture).tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    side = round(TILE * ratio)
+    return QImage(np.ascontiguousarray(picture).tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+def _pixmap(image: QImage, side: int, ratio: float) -> QPixmap:
+    pixels = round(side * ratio)
     return QPixmap.fromImage(
-        image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
+        image.scaled(pixels, pixels, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
     )

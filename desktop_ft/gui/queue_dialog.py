@@ -1,6 +1,6 @@
 """What waits to be trained: put in order, taken out, started and paused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
@@ -9,10 +9,10 @@ from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
 from desktop_ft.gui.session import Session
-from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
-from desktop_ft.runs.queue import Waiting
+from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, enable_or_say, label, row
+from desktop_ft.runs.queue import Waiting, told_apart
 
-_NUMBER = Qt.ItemDataRole.UserRole
+_NUMBER, _BEGUN = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 
 
 def show_queue(session: Session, window: QWidget) -> None:
@@ -65,10 +65,13 @@ class QueueDialog(QDialog):
     def refresh(self) -> None:
         """Show what waits now; the same one stays chosen."""
         entries, chosen = self._queue.entries(), self._chosen()
+        apart = told_apart(entries)
         self.list.clear()
         for each in entries:
-            item = QListWidgetItem(f"{words.printable(each.name)}\n{self._state(each)}")
+            lines = (each.name, _fields(apart.get(each.number, {})), self._state(each))
+            item = QListWidgetItem(words.printable("\n".join(filter(None, lines))))
             item.setData(_NUMBER, each.number)
+            item.setData(_BEGUN, each.begun)
             item.setToolTip(words.printable(each.data.get("dataset", {}).get("folder", "")))
             self.list.addItem(item)
             if each.number == chosen:
@@ -90,7 +93,7 @@ class QueueDialog(QDialog):
 
     def _state(self, each: Waiting) -> str:
         if each.error:
-            return tr("failed: {error}", error=words.printable(each.error))
+            return tr("failed: {error}", error=each.error)
         now = self._queue.now
         if now is not None and now.number == each.number:
             return tr("under way")
@@ -100,10 +103,17 @@ class QueueDialog(QDialog):
         item = self.list.currentItem()
         return int(item.data(_NUMBER)) if item is not None else None
 
+    def _begun(self, place: int) -> bool:
+        item = self.list.item(place)
+        return item is not None and bool(item.data(_BEGUN))
+
     def _enable(self) -> None:
         place, chosen, now = self.list.currentRow(), self._chosen(), self._queue.now
-        self.earlier.setEnabled(place > 0)
-        self.later.setEnabled(0 <= place < self.list.count() - 1)
+        begun = tr("What was begun comes before all that waits.")
+        first, last = tr("Nothing comes before it."), tr("Nothing comes after it.")
+        fixed = begun if self._begun(place) else ""
+        enable_or_say(self.earlier, fixed or (first if place <= 0 else begun if self._begun(place - 1) else ""))
+        enable_or_say(self.later, fixed or (last if place in (-1, self.list.count() - 1) else ""))
         self.remove.setEnabled(chosen is not None and (now is None or now.number != chosen))
         self.start.setEnabled(self._queue.working or self._queue.waits)
 
@@ -133,3 +143,7 @@ class QueueDialog(QDialog):
         except UserError as error:
             self.notice.fail(error)
             self.refresh()
+
+
+def _fields(apart: Mapping[str, object]) -> str:
+    return " · ".join(f"{words.path_title(name)}: {'–' if value == '' else value}" for name, value in apart.items())

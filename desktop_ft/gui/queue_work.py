@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class QueueWork(QObject):
     """Works at the queue when it is asked to: whenever no run is under way, the next begins.
 
-    `follows` tells what that is, of what waits, where a person lets a run end; `paused`, that by itself nothing begins any more.
+    `follows` tells what that is, of what waits, where a person lets a run end; `unfollows`, that this is true no more: a later
+    one is under way, the order is another, or nothing begins by itself any more.
 
     Attributes:
         working: whether it goes on by itself.
@@ -33,7 +34,7 @@ class QueueWork(QObject):
 
     changed = Signal()
     follows = Signal(object)
-    paused = Signal()
+    unfollows = Signal()
     failed = Signal(object)
 
     def __init__(self, starting: Starting, training: Training, plugins: Plugins) -> None:
@@ -46,6 +47,7 @@ class QueueWork(QObject):
         self.working = False
         self.now: QueuedRun | None = None
         self.last: Path | None = None
+        self._following: int | None = None
         training.asked_to_end.connect(self._tell_what_follows)
         training.ended.connect(self._ended)
 
@@ -71,11 +73,13 @@ class QueueWork(QObject):
     def remove(self, number: int) -> None:
         """Take one out. Raises UserError where there is none."""
         self._queue.remove(number)
+        self.unfollows.emit()
         self.changed.emit()
 
     def move(self, number: int, by: int) -> None:
         """Let one come so many places later. Raises UserError where there is none."""
         self._queue.move(number, by)
+        self.unfollows.emit()
         self.changed.emit()
 
     def start(self) -> None:
@@ -98,7 +102,7 @@ class QueueWork(QObject):
         self.working = False
         if self.now is None:
             self._holding.close()
-        self.paused.emit()
+        self.unfollows.emit()
         self.changed.emit()
 
     def _hold(self) -> None:
@@ -120,12 +124,15 @@ class QueueWork(QObject):
                 self.failed.emit(error)
             if self.now is None:
                 self.pause()
+            elif self.now.number != self._following:
+                self.unfollows.emit()
         self.changed.emit()
 
     def _tell_what_follows(self) -> None:
         if self.working:
             with contextlib.suppress(UserError):  # that it is damaged is told when the next is to begin
                 if (following := self._queue.after(self.now.number if self.now is not None else None)) is not None:
+                    self._following = following.number
                     self.follows.emit(following)
 
     def _ended(self, fault: BaseException | None) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QShowEvent
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -36,6 +36,7 @@ from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.run_note import RunNote, tags_in
 from desktop_ft.core.words import epoch_count
 from desktop_ft.gui import trash, words
+from desktop_ft.gui.folders import show_folder
 from desktop_ft.gui.picker import choose_folder
 from desktop_ft.gui.plots import colour_plot, fit_height, free_plot, make_plot
 from desktop_ft.gui.run_notes import RunNotes
@@ -231,6 +232,8 @@ class RunsPage(Page):
         self.trash = button(
             tr("Move to trash"), self._trash, tip=tr("Where the system keeps what was deleted, until it is emptied.")
         )
+        delete = QShortcut(QKeySequence.StandardKey.Delete, self.runs, context=Qt.ShortcutContext.WidgetShortcut)
+        delete.activated.connect(self.trash.click)
         left = QWidget()
         layout = QVBoxLayout(left)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -476,7 +479,7 @@ class RunsPage(Page):
         self.notice.say(tr("The command is on the clipboard."), "good")
 
     def _show_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(self.selected[0].path))
+        show_folder(Path(self.selected[0].path), self.notice)
 
     def _trash(self) -> None:
         neighbour = self._neighbour()
@@ -487,7 +490,7 @@ class RunsPage(Page):
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
 
     def _returned(self, run: Path) -> None:
-        if not self.notice.way.isHidden():  # the notice offers to put runs back, and this one may have come in another way
+        if self.notice.offers:  # the notice offers to put runs back, and this one may have come in another way
             self.notice.clear()
         self._choose({str(run)})
 

@@ -28,8 +28,9 @@ class ScoreCurve:
     bottom: float
 
     def depth_near(self, at: QPointF) -> int | None:
-        """The depth of the point at `at`; None where there is none."""
-        return next((s.depth for s in self.scores if (self.at(s) - at).manhattanLength() <= _NEAR), None)
+        """The depth of the point at `at`, of several the nearest; None where there is none."""
+        away, depth = min(((self.at(score) - at).manhattanLength(), score.depth) for score in self.scores)
+        return depth if away <= _NEAR else None
 
     def at(self, score: ProbeScore) -> QPointF:
         """Where the point of `score` is."""

@@ -6,10 +6,13 @@ from PySide6.QtCore import SignalInstance
 
 from desktop_ft import jobs
 from desktop_ft.core.advice import Advice, Ranking
+from desktop_ft.core.comparing import Comparison
+from desktop_ft.core.dataset import DatasetManifest
 from desktop_ft.core.forecast import Forecast
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.language import tr
 from desktop_ft.core.recipe import BackboneChoice, Recipe
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.autosave import Autosave
 from desktop_ft.gui.broken_off_runs import BrokenOffRuns
 from desktop_ft.gui.compare_work import CompareWork
@@ -60,9 +63,10 @@ class Session:
     broken_off: BrokenOffRuns
     queue: QueueWork
     comparing: CompareWork
-    forecast: Inquiry[Forecast]
-    advice: Inquiry[Advice]
-    ranking: Inquiry[Ranking]
+    forecast: Inquiry[Recipe, Forecast]
+    advice: Inquiry[Recipe, Advice]
+    ranking: Inquiry[Recipe, Ranking]
+    compare_forecast: Inquiry[Comparison, float]
     autosave: Autosave
     kept_findings: KeptFindings
     log: Log
@@ -151,6 +155,11 @@ def _whatever_network(recipe: Recipe) -> Recipe:
     return _whatever_learns(recipe).model_copy(update={"backbone": size})
 
 
+def _all_pictures(asked: Comparison, manifest: DatasetManifest | None) -> DatasetManifest | None:
+    """`manifest`, where the recipe draws none from all its pictures: a comparison has all of them, and looks at them first."""
+    return manifest if not asked.base.dataset.images_per_class else None
+
+
 def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
     """A new session."""
     state = ProjectState()
@@ -166,7 +175,8 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     starting = Starting(plugins, training, replanning, lambda: settings.isolate)
     shown = ShownRun(state, worker, training, under_way)
     runs = RunWork(state, worker, plugins, shown)
-    broken_off = BrokenOffRuns(worker, training, settings)
+    comparing = CompareWork(starting, training, worker, plugins)
+    broken_off = BrokenOffRuns(worker, training, comparing, settings)
     runs.trashed.connect(broken_off.drop)
     runs.returned.connect(broken_off.take_back)
     opening.moved.connect(shown.leave_others)
@@ -176,46 +186,70 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
     own_weights.changed.connect(state.recipe_changed)  # whether a run can start depends on it
     computing = Computing(state)
 
+    def startable() -> bool:
+        return _blocker(state, opening, plugins, own_weights, running=training.running) is None
+
     def alone() -> bool:
         # What is measured beside other work is no measure.
-        return not computing.now and _blocker(state, opening, plugins, own_weights, running=training.running) is None
+        return not computing.now and startable()
 
-    forecast: Inquiry[Forecast] = Inquiry(
+    def first() -> bool:
+        return not computing.firmly and startable()
+
+    forecast: Inquiry[Recipe, Forecast] = Inquiry(
         state,
         worker,
         training,
+        lambda: state.recipe,
         lambda recipe, manifest, told, cancel: jobs.forecasting.forecast(recipe, plugins, manifest, cancel=cancel),
         _all_of_it,
         alone,
         lasting=False,
     )
-    advice: Inquiry[Advice] = Inquiry(
+    advice: Inquiry[Recipe, Advice] = Inquiry(
         state,
         worker,
         training,
+        lambda: state.recipe,
         lambda recipe, manifest, told, cancel: jobs.advising.advise(recipe, plugins, manifest, told=told, cancel=cancel),
         _whatever_learns,
-        alone,
+        first,
+        when_free=computing.alone,
     )
-    ranking: Inquiry[Ranking] = Inquiry(
+    ranking: Inquiry[Recipe, Ranking] = Inquiry(
         state,
         worker,
         training,
+        lambda: state.recipe,
         lambda recipe, manifest, told, cancel: jobs.advising.rank_backbones(recipe, plugins, manifest, told=told, cancel=cancel),
         _whatever_network,
-        alone,
+        first,
+        when_free=computing.alone,
     )
-    networks, comparing = Networks(state, worker, plugins), CompareWork(starting, training, worker, plugins)
+    compare_forecast: Inquiry[Comparison, float] = Inquiry(
+        state,
+        worker,
+        training,
+        lambda: comparing.chosen,
+        lambda asked, manifest, told, cancel: jobs.comparing.expected_seconds(
+            asked, plugins, _all_pictures(asked, manifest), progress=told, control=RunControl(stop=cancel)
+        ),
+        lambda asked: asked,
+        alone,
+        edited=(comparing.chose,),
+    )
+    networks = Networks(state, worker, plugins)
     lesson = LessonWork(worker, training, plugins, lambda: not (opening.running or computing.now))
     computing.watch(lambda: training.running, training.started, training.ended)
     computing.watch(lambda: runs.busy, runs.began, runs.ended)
-    computing.watch(lambda: forecast.computing, forecast.changed)
+    computing.watch(lambda: forecast.computing, forecast.changed, give_way=forecast.cancel)
     computing.watch(lambda: advice.computing, advice.changed)
     computing.watch(lambda: ranking.computing, ranking.changed)
+    computing.watch(lambda: compare_forecast.computing, compare_forecast.changed)
     computing.watch(lambda: networks.measuring, networks.measuring_began, networks.measuring_ended)
     computing.watch(lambda: comparing.busy, comparing.changed)
     computing.watch(lambda: lesson.running, lesson.changed)
-    for told in (forecast.changed, advice.changed, ranking.changed, lesson.changed):
+    for told in (forecast.changed, advice.changed, ranking.changed, compare_forecast.changed, lesson.changed):
         computing.changed.connect(told)  # what can be begun may be another
     plugin_work = PluginWork(state, worker, plugins, under_way)
     plugin_work.changed.connect(networks.look_again)
@@ -242,6 +276,7 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         forecast=forecast,
         advice=advice,
         ranking=ranking,
+        compare_forecast=compare_forecast,
         autosave=Autosave(state, worker),
         kept_findings=KeptFindings(state),
         log=Log(state),

@@ -58,6 +58,7 @@ class ShownRun(QObject):
         """
         refuse_beside(self._under_way())
         self._show_results(RunFolder.open(run), with_history=True)
+        jobs.run_list.remember(run)  # one that trains does so itself, unless it is a part of something else
 
     def leave_others(self, folder: str) -> None:
         """Show no run any more that learned from other pictures than those in `folder`; what is under way for it ends.
@@ -102,7 +103,6 @@ class ShownRun(QObject):
             self.unread.emit(error)
 
     def _show_results(self, folder: RunFolder, *, with_history: bool) -> None:
-        jobs.run_list.remember(folder.path)
         at_once = folder.result_bytes <= _AT_ONCE
         self._reading = None if at_once else folder.path
         if not at_once:

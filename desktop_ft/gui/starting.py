@@ -39,7 +39,7 @@ class Starting:
 
     def start(self, recipe: Recipe, run: Path | None) -> None:
         """Train as `recipe` says, into `run` or a new folder among the runs."""
-        plugins, verbs, path = self._plugins, self.verbs, run or jobs.training.new_run_path(recipe)
+        plugins, verbs, path = self._plugins, self.verbs, (run or jobs.training.new_run_path(recipe)).absolute()
 
         def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
             return verbs.train(recipe, path, plugins, emit, control, progress=progress)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QLocale, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import grouped, tr, tr_n
@@ -19,6 +20,9 @@ from desktop_ft.gui.thumbnails import Wall
 from desktop_ft.gui.widgets import button, caption_of, enable_or_say, label, row, splitter
 
 _STEPS = 1000
+_BAR_ALPHA = 120
+_FOOT = 0.2
+"""A bar of this share is as high as the number at its foot, in the smallest window."""
 
 
 class Sureness(QWidget):
@@ -173,8 +177,12 @@ class Diagram(QWidget):
         self._theme = session.theme
         self._bins: tuple[Bin, ...] = ()
         self._curve: tuple[CoveragePoint, ...] = ()
-        self.reliability = make_plot(tr("Right answers by confidence, %"), tr("confidence, %"))
-        self.coverage = make_plot(tr("Right among the answered, %"), tr("share answered, the surest first, %"))
+        self.reliability = make_plot(
+            tr("Right answers by confidence, %"), tr("confidence, % (dashed: as right as it is sure; green: the threshold)")
+        )
+        self.coverage = make_plot(
+            tr("Right among the answered, %"), tr("share answered, the surest first, % (green: with the threshold)")
+        )
         self._bars: list[Any] = []
         self._ideal = self.reliability.plot([0, 100], [0, 100])
         self._line = pg.InfiniteLine(angle=90, movable=False)
@@ -244,17 +252,28 @@ class Diagram(QWidget):
         middle = np.array([50 * (each.low + each.high) for each in filled])
         right = np.array([100 * each.right.value for each in filled])
         fill = pg.mkColor(colours.plot_val)
-        fill.setAlpha(120)
+        fill.setAlpha(_BAR_ALPHA)
         bars = pg.BarGraphItem(x=middle, height=right, width=100 / len(self._bins) * 0.86, brush=fill, pen=pg.mkPen(None))
         above = np.array([100 * each.right.high for each in filled]) - right
         below = right - np.array([100 * each.right.low for each in filled])
         whiskers = pg.ErrorBarItem(x=middle, y=right, top=above, bottom=below, beam=1.6, pen=pg.mkPen(colours.text, width=scale))
-        self._bars = [bars, whiskers, *(_count(each, at, colours.text) for each, at in zip(filled, middle, strict=True))]
+        counts = (self._count(each, at) for each, at in zip(filled, middle, strict=True))
+        self._bars = [bars, whiskers, *counts]
         for item in self._bars:
             self.reliability.addItem(item)
 
+    def _count(self, each: Bin, at: float) -> Any:
+        """How many answers a bar is of, at its foot: in front of the whisker, on the bar's own colour where it is that high."""
+        colours = self._theme.colours
+        ground = _blended(colours.plot_val, colours.base) if each.right.value > _FOOT else colours.base
+        made = pg.TextItem(grouped(each.count), color=colours.text, fill=ground, anchor=(0.5, 1))
+        made.setPos(at, 0)
+        return made
 
-def _count(each: Bin, at: float, colour: str) -> Any:
-    made = pg.TextItem(grouped(each.count), color=colour, anchor=(0.5, 1))
-    made.setPos(at, 0)
-    return made
+
+def _blended(colour: str, ground: str) -> QColor:
+    """What bars look like on `ground`."""
+    over, under = QColor(colour), QColor(ground)
+    share = _BAR_ALPHA / 255
+    parts = ((over.red(), under.red()), (over.green(), under.green()), (over.blue(), under.blue()))
+    return QColor(*(round(share * above + (1 - share) * below) for above, below in parts))

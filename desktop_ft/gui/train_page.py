@@ -301,7 +301,10 @@ class TrainPage(Page):
         self._show_end()
 
     def _show_end(self) -> None:
-        """How the run shown came to its end; nothing while it goes on, or of a start that failed before it was a run."""
+        """What more there is to say of how the run came to its end than the strip does; nothing while it goes on.
+
+        The strip is there on every page, and what is dismissed there is dismissed here.
+        """
         training = self._session.training
         if training.running:
             return
@@ -317,10 +320,9 @@ class TrainPage(Page):
             self.notice.say(" ".join(filter(None, (tr("{what}.", what=ending), kept, self._left_the_queue()))), "")
         elif not training.judged:
             self.notice.say(tr("Training is complete, its evaluation is not. Evaluate the run on the page Results."), "warn")
-        elif self._session.shown.keeps_another_shown:
-            self.notice.say(tr("Training is complete. The button See results leads to its results."), "good")
         else:
-            self.notice.say(tr("Training is complete. The results are on the page Results."), "good")
+            self.notice.clear()
+        self.notice.dismiss.hide()
 
     def _left_the_queue(self) -> str:
         of_queue = self._session.queue.last is not None and self._session.queue.last == self._session.training.run

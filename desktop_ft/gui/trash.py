@@ -49,8 +49,8 @@ def move(folder: Path) -> Trashed | None:
     file = QFile(str(folder))
     if not file.moveToTrash():
         return None
-    lies = Path(file.fileName())
-    return Trashed(folder, lies if lies != folder else None)
+    lies = file.fileName()  # "", or as it was, where the system does not tell
+    return Trashed(folder, Path(lies) if lies not in ("", str(folder)) else None)
 
 
 def tell(notice: Notice, trashed: Sequence[Trashed], stayed: Sequence[Path], put_back: Callable[[Trashed], None]) -> None:

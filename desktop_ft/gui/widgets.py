@@ -201,6 +201,7 @@ def stacked(*things: QWidget, top: int = 0) -> QWidget:
 def scrolled(thing: QWidget) -> QScrollArea:
     """`thing`, as wide as there is room, with a scroll bar where it is higher."""
     area = QScrollArea()
+    area.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click between what it holds is no choice of the whole
     area.setWidgetResizable(True)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(thing)
@@ -274,6 +275,11 @@ class Notice(QFrame):
         self._taken = take
         self.way.setText(way)
         self.way.show()
+
+    @property
+    def offers(self) -> bool:
+        """Whether it has a button for what a person may want next."""
+        return self._taken is not None
 
     def fail(self, error: BaseException, *, told: bool = False) -> None:
         """Show an error with what to do about it.

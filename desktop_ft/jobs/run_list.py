@@ -30,8 +30,8 @@ def known_runs() -> KnownRuns:
 
 def remember(run: Path) -> None:
     """Let the run be listed, wherever it lies. Where that cannot be written down, it is remembered the next time."""
-    if run.absolute().parent != places.runs().absolute() and not is_kept_elsewhere():
-        with suppress(UserError):
+    with suppress(UserError):
+        if not (is_kept_elsewhere() or is_listed(run)):
             known_runs().add(run)
 
 
@@ -46,6 +46,16 @@ def listed(root: Path | None = None) -> list[RunSummary]:
     index = RunIndex(places.data() / "runs.sqlite", root or places.runs(), others)
     index.rescan()
     return index.rows()
+
+
+def is_listed(run: Path) -> bool:
+    """Whether `run` is one of those that `listed` tells of by itself, as a part of a comparison is not.
+
+    Raises:
+        UserError: it cannot be read which ones lie elsewhere.
+    """
+    whole = run.absolute()
+    return whole.parent == places.runs().absolute() or whole in known_runs().folders()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import tomli_w
 from desktop_ft import places
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import marked, tr
-from desktop_ft.core.recipe import Recipe
+from desktop_ft.core.recipe import Recipe, differences
 from desktop_ft.core.values import plain_toml
 from desktop_ft.core.words import epoch_count
 from desktop_ft.runs import atomic, lock
@@ -43,6 +43,11 @@ class Waiting:
         whole = all(isinstance(number, int) for number in (self.number, self.broken_off))
         if not whole or not all(isinstance(text, str) for text in (self.name, self.run, self.error)):
             raise TypeError("`number` and `broken_off` must be whole numbers, and `name`, `run` and `error` texts")
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is being trained, or was broken off and goes on before all others."""
+        return bool(self.run) and not self.error
 
     @property
     def recipe(self) -> Recipe:
@@ -102,15 +107,24 @@ class Queue:
     def clear(self) -> int:
         """Take all out that are not being trained; returns how many."""
         before, worked = len(self.entries()), self.is_worked
-        return before - len(self._edit(lambda held, free: [each for each in held if worked and each.run and not each.error]))
+        return before - len(self._edit(lambda held, free: [each for each in held if worked and each.begun]))
 
     def move(self, number: int, by: int) -> None:
-        """Let one come so many places later; earlier with a negative number."""
+        """Let one come so many places later; earlier with a negative number, but not before one that has begun.
+
+        Raises:
+            UserError: there is none of that number, or it has begun itself.
+        """
 
         def moved(held: tuple[Waiting, ...], free: int) -> list[Waiting]:
-            one = next(each for each in _having(held, number) if each.number == number)
+            place, one = next((place, each) for place, each in enumerate(_having(held, number)) if each.number == number)
+            if one.begun:
+                raise UserError(
+                    tr("'{name}' has begun: it comes before all that waits.", name=one.name), tr("Move those that wait.")
+                )
             rest = [each for each in held if each is not one]
-            rest.insert(max(0, held.index(one) + by), one)
+            first = max((above + 1 for above, each in enumerate(held[:place]) if each.begun), default=0)
+            rest.insert(max(first, place + by), one)
             return rest
 
         self._edit(moved)
@@ -134,7 +148,7 @@ class Queue:
     def after(self, number: int | None) -> Waiting | None:
         """The one whose turn comes once the one of this `number` waits no more; None: whose turn it is now."""
         waits = [each for each in self.entries() if not each.error and each.number != number]
-        return next((each for each in waits if each.run), waits[0] if waits else None)
+        return next((each for each in waits if each.begun), waits[0] if waits else None)
 
     def worked(self) -> AbstractContextManager[None]:
         """Keep other processes from working at the queue while the block runs.
@@ -164,6 +178,22 @@ class Queue:
             last = max([last, *(each.number for each in after)])
             atomic.write(self._file, tomli_w.dumps({"last": last, "waiting": told}).encode())
         return after
+
+
+def told_apart(entries: Iterable[Waiting]) -> dict[int, dict[str, object]]:
+    """What tells those of one name from each other: by number, the fields that differ among their recipes, with its values.
+
+    Of one whose recipe is not valid any more nothing is told.
+    """
+    alike: dict[str, dict[int, Recipe]] = {}
+    for each in entries:
+        with suppress(UserError):  # said when its turn comes
+            alike.setdefault(each.name, {})[each.number] = each.recipe
+    told: dict[int, dict[str, object]] = {}
+    for recipes in alike.values():
+        fields = differences(list(recipes.values()))
+        told |= {number: {name: values[n] for name, values in fields.items()} for n, number in enumerate(recipes)}
+    return told
 
 
 def _having(held: tuple[Waiting, ...], number: int) -> tuple[Waiting, ...]:

@@ -23,6 +23,7 @@ from desktop_ft.core.values import from_json, plain_json, to_json
 from desktop_ft.runs import atomic, lock, seals
 
 _BOUNDS = (b'"type":"run_started"', b'"type":"run_ended"')
+_A_TAIL = 65_536
 _LASTING = (b'"type":"checkpoint_saved"', b'"type":"run_ended"')
 """Marks of the events that are appended durably."""
 _NAMED = 10
@@ -388,12 +389,17 @@ class RunFolder:
             UserError: the file cannot be read.
         """
         path = self.path / "events.jsonl"
-        for line in reversed(atomic.whole_lines(path, lasting=_LASTING)):
-            if any(mark in line for mark in _BOUNDS):
-                with suppress(UserError):  # a damaged one tells nothing: `events` says so
-                    told = _from_line(TrainEvent, line, str(path))
-                    if isinstance(told, RunStarted | RunEnded):
-                        return told if isinstance(told, RunEnded) else None
+        start, told_of = _size(path), _A_TAIL
+        while start > 0:  # an end is among the last lines: of a run of days the rest is not even read
+            start = max(0, start - told_of)
+            told_of *= 8
+            lines = atomic.whole_lines(path, start, _LASTING)
+            for line in reversed(lines[1:] if start else lines):
+                if any(mark in line for mark in _BOUNDS):
+                    with suppress(UserError):  # a damaged one tells nothing: `events` says so
+                        told = _from_line(TrainEvent, line, str(path))
+                        if isinstance(told, RunStarted | RunEnded):
+                            return told if isinstance(told, RunEnded) else None
         return None
 
     @contextmanager
@@ -414,6 +420,16 @@ class RunFolder:
     def is_locked(self) -> bool:
         """Whether some process is training this run now."""
         return lock.is_held(self.path / "run.lock")
+
+
+def _size(path: Path) -> int:
+    """0 where there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise atomic.cannot_read(path, error) from error
 
 
 def _place(checkpoint: str) -> tuple[int, int] | None:

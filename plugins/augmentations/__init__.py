@@ -130,7 +130,8 @@ BATCH = (
     Augmentation(
         name="mixup",
         title="MixUp",
-        description="Blends two pictures and their labels. Tempers overconfidence; wants more epochs.",
+        description="Blends two pictures and their labels, most faintly where alpha is small. Tempers overconfidence; wants more "
+        "epochs.",
         make=_later("mixing", "MixUp"),
         kind=AugmentationKind.BATCH,
         parameters=chosen.Mixing,

@@ -79,7 +79,7 @@ class Person(RuleBasedStateMachine):
         self.faults = Faults()
         self.window: MainWindow | None = None
         self.history: list[int] = []
-        self.place = self.begun = 0
+        self.place = self.breaks = 0
         self.edited_after: list[int] = []
         self.asked: set[str] = set()
         self.runs: dict[Path, set[str]] = {}
@@ -94,7 +94,12 @@ class Person(RuleBasedStateMachine):
             window.show()
         self.qtbot.waitUntil(lambda: not window.session.opening.running, timeout=LONG)
         self.window = window
+        window.session.state.page_changed.connect(self.turned)
         return window
+
+    def turned(self, _page: str) -> None:
+        """Another page is shown: who comes back to a field begins another edit."""
+        self.breaks += 1
 
     def shut(self) -> None:
         """The window has closed: let go of it as the end of its process would."""
@@ -153,7 +158,7 @@ class Person(RuleBasedStateMachine):
         assert run is not None
         assert run not in self.runs
         self.asked = self.runs[run] = set()
-        self.begun += 1
+        self.breaks += 1
 
     @rule()
     @when(lambda self: self.running)
@@ -222,11 +227,15 @@ class Person(RuleBasedStateMachine):
         QTest.keyClicks(spin, str(epochs))
         QTest.keyClick(spin, Qt.Key.Key_Return)
         if epochs != self.history[self.place]:
-            # Edits of one field that follow each other are one step back, unless a run has begun between them.
-            last = self.edited_after[self.place]
-            self.place += last != self.begun
-            self.history[self.place :] = [epochs]
-            self.edited_after[self.place :] = [self.begun]
+            # Edits of one field that follow each other are one step back, unless a run, or a look at another page, came between.
+            goes_on = self.edited_after[self.place] == self.breaks
+            if goes_on and self.history[self.place - 1] == epochs:
+                self.place -= 1  # it has led back: no step is left that does nothing
+                del self.history[self.place + 1 :], self.edited_after[self.place + 1 :]
+            else:
+                self.place += not goes_on
+                self.history[self.place :] = [epochs]
+                self.edited_after[self.place :] = [self.breaks]
 
     @rule()
     @when(lambda self: self.window is not None and self.place > 0)

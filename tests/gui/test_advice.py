@@ -72,6 +72,7 @@ def test_advice_is_forgotten_with_another_network_and_comes_back_with_the_first(
     told = advisor.told
     state.edit("size", state.recipe.model_copy(update={"backbone": BackboneChoice(image_size=64)}))
     assert advisor.told is None and layers.picture.curve is None and layers.advice.take.isHidden()
+    qtbot.waitUntil(lambda: "is about other settings" in layers.advice.words.text(), timeout=LONG)
     window.commands.undo()
     assert advisor.told is told
     state.go("layers")  # Undo has led to the page Model

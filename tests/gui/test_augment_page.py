@@ -92,6 +92,21 @@ def test_chance_is_fixed_or_runs_on(window: MainWindow, augment: AugmentPage, ph
     assert augment.seed.value() == fixed
 
 
+def test_the_preview_is_as_large_as_lets_all_of_it_be_seen(
+    window: MainWindow, augment: AugmentPage, photos: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    page(window, "augment")
+    qtbot.waitUntil(lambda: augment.grid.shown == 12, timeout=60_000)
+    small = augment.grid.tile(0).width()
+    window.resize(1900, 1060)
+    qtbot.waitUntil(lambda: augment.grid.tile(0).width() > small)
+    assert augment.grid.tile(11).bottom() <= augment.scroller.viewport().height()
+    assert augment.grid.tile(3).right() <= augment.grid.width()
+    window.resize(1280, 720)
+    qtbot.waitUntil(lambda: augment.grid.tile(0).width() == small)
+
+
 def seen(dialog: PictureDialog) -> QImage:
     return dialog.seen.pixmap().toImage()
 
@@ -139,7 +154,7 @@ def test_pictures_that_are_mixed_are_shown_mixed(window: MainWindow, augment: Au
     page(window, "augment")
     qtbot.waitUntil(lambda: augment.grid.shown == 12, timeout=60_000)
     augment.list.setCurrentRow(0)
-    assert "those of the preview are shown as one" in augment.form_help.text()
+    assert "mixed with one another" in augment.form_help.text()
     QTest.mouseClick(augment.grid, Qt.MouseButton.LeftButton, pos=augment.grid.tile(0).center())
     dialog = augment.findChild(PictureDialog)
     assert dialog is not None

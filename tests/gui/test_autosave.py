@@ -29,7 +29,7 @@ from desktop_ft.gui.settings import Settings
 from desktop_ft.gui.theme import ThemeChoice
 from desktop_ft.gui.training_job import Fit
 from desktop_ft.gui.worker import Report
-from desktop_ft.jobs import isolated, training
+from desktop_ft.jobs import isolated, run_list, training
 from desktop_ft.plugin_manager import load_plugins
 from desktop_ft.runs import atomic, lock
 from desktop_ft.runs.run_folder import RunFolder
@@ -463,6 +463,35 @@ def test_a_run_that_fails_is_offered_at_once(window: MainWindow, photos: Path, q
     qtbot.waitUntil(lambda: not window.session.training.running)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     assert not window.interrupted.isVisible()
+
+
+def test_of_two_looks_the_newer_one_tells_what_is_offered(
+    window: MainWindow, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, free, looks, offered = [made(name, photos) for name in ("one", "two")], threading.Event(), [], []
+    for run in runs:
+        log = run / "events.jsonl"
+        log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    real = run_list.broken_off
+
+    def broken_off(run: Path) -> run_list.BrokenOff | None:
+        looks.append(run)
+        if len(looks) == 1:
+            free.wait(20)
+        return real(run)
+
+    def fails(emit: object, control: object, progress: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some of it.")
+
+    monkeypatch.setattr(run_list, "broken_off", broken_off)
+    broken, live = window.session.broken_off, window.session.training
+    broken.changed.connect(lambda: offered.append(broken.offered.run) if broken.offered is not None else None)
+    for run in runs:
+        live.start(run, fails)
+        qtbot.waitUntil(lambda: not live.running)
+    free.set()
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert offered and set(offered) == {runs[1]}, "what is found out of the older one is stale"
 
 
 def test_what_was_offered_of_a_run_comes_back_after_another(window: MainWindow, photos: Path, qtbot: QtBot) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,25 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from desktop_ft import places
+from desktop_ft.api import TrainEvent
 from desktop_ft.core.augmentation import AugmentationSpec
-from desktop_ft.core.comparing import Compared
+from desktop_ft.core.comparing import Compared, PlannedRun
 from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import UserError
+from desktop_ft.core.events import EpochDone, RunEnded, RunStatus
 from desktop_ft.core.recipe import BackboneChoice, Optimisation
 from desktop_ft.core.values import from_json
+from desktop_ft.engine.control import RunControl
 from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.compare_dialog import About, CompareDialog
 from desktop_ft.gui.main_window import MainWindow
-from desktop_ft.jobs.comparing import ComparisonFolder, Shelf
-from desktop_ft.plugin_manager import set_enabled
+from desktop_ft.gui.training_job import Emit, Fit, PhaseProgress
+from desktop_ft.jobs import comparing, run_list
+from desktop_ft.jobs.comparing import ComparisonFolder, Plan, Shelf
+from desktop_ft.plugin_manager import Plugins, set_enabled
 from tests import tiny_backbone
 from tests.e2e.conftest import shapes
+from tests.gui.test_runs import made
 from tests.gui.test_window import page
 from tests.models.tiny import save_safetensors
 
@@ -142,6 +149,42 @@ def test_runs_are_summed_up_beside_the_window_and_none_is_trained_meanwhile(
     assert len(beside) == 4 and not any(beside)
     assert can == {(True, False), (False, True)}, "neither planning nor between two runs is a lesson begun, or a time measured"
     assert threading.get_ident() not in threads
+    dialog.reject()
+
+
+def test_of_the_runs_that_fail_the_person_s_own_are_offered_once_the_comparison_is_over(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_of, work, own, beside = comparing.fit_of, window.session.comparing, made("own", photos), []
+    log = own / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+
+    def fails(*_: object) -> RunEnded:
+        raise UserError("The disk is full.", "Free some of it.")
+
+    def some_fail(folder: ComparisonFolder, plan: Plan, run: PlannedRun, plugins: Plugins) -> Fit:
+        fit = fit_of(folder, plan, run, plugins)
+
+        def tell(emit: Emit, event: TrainEvent) -> None:
+            emit(event)
+            if run.strategy == "scratch" and isinstance(event, EpochDone):
+                fails()
+
+        return lambda emit, control, progress: fit(partial(tell, emit), control, progress)
+
+    monkeypatch.setattr(comparing, "fit_of", some_fail)
+    window.session.training.start(own, fails)
+    qtbot.waitUntil(window.interrupted.isVisible)
+    window.session.broken_off.changed.connect(lambda: beside.append(work.busy and not window.interrupted.isHidden()))
+    click(dialog.start)
+    qtbot.waitUntil(lambda: work.done == (4, 4) and not work.busy and not window.session.worker.busy, timeout=60_000)
+    assert work.found is not None and len(work.found.failed) == 2
+    assert beside and not any(beside), "between two runs neither"
+    assert window.interrupted.notice.text.startswith("The run own ")
+    click(window.interrupted.later)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert window.interrupted.isHidden(), "those of the comparison go on with it"
+    assert [each.name for each in run_list.listed()] == ["own"]
     dialog.reject()
 
 
@@ -296,9 +339,10 @@ def test_what_a_choice_makes_is_told_before_it_begins(dialog: CompareDialog) -> 
 
 def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, window: MainWindow, qtbot: QtBot) -> None:
     click(dialog.how_long)
-    assert dialog.makes.text() == "Taking a few steps of each way…" and not dialog.start.isEnabled()
+    assert dialog.measuring.isVisible() and not dialog.start.isEnabled() and "being measured" in dialog.start.toolTip()
     qtbot.waitUntil(dialog.start.isEnabled, timeout=60_000)
     assert dialog.makes.text().startswith("4 runs") and "That is about" in dialog.makes.text()
+    assert "come on top" in dialog.makes.text() and not dialog.measuring.isVisible()
     dialog.seeds.setValue(2)
     assert dialog.makes.text().startswith("8 runs") and "That is about" not in dialog.makes.text(), "of what was chosen before"
     click(dialog.how_long)
@@ -307,6 +351,41 @@ def test_how_long_it_takes_is_told_before_it_begins(dialog: CompareDialog, windo
     assert "That is about" not in dialog.makes.text()
     assert window.session.comparing.plan is None, "nothing has begun"
     dialog.reject()
+
+
+@pytest.mark.parametrize("way", ["cancel", "run", "close"])
+def test_how_long_it_takes_is_given_up_and_not_told_of_what_was_measured_beside_a_run(
+    dialog: CompareDialog, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    asked_to_end, free, session = list[bool](), threading.Event(), window.session
+
+    def expected(*_: object, progress: PhaseProgress, control: RunControl) -> float:
+        progress("Measuring how long an epoch takes", 1, 2)
+        free.wait(20)
+        asked_to_end.append(control.stop.is_set())
+        return 7.0
+
+    def fit(emit: Emit, control: RunControl, progress: PhaseProgress) -> RunEnded:
+        free.wait(20)
+        return RunEnded(status=RunStatus.CANCELLED)
+
+    monkeypatch.setattr(comparing, "expected_seconds", expected)
+    click(dialog.how_long)
+    qtbot.waitUntil(lambda: dialog.measuring.what.text() == "Measuring how long an epoch takes")
+    if way == "cancel":
+        click(*[each for each in dialog.measuring.findChildren(QPushButton) if each.isVisible()])
+    elif way == "run":
+        session.training.start(places.runs() / "beside", fit)
+        assert not dialog.measuring.isVisible() and dialog.makes.text() == "A run is under way already."
+    else:
+        dialog.reject()
+    free.set()
+    qtbot.waitUntil(lambda: not session.worker.busy and not session.training.running)
+    assert asked_to_end == [True]
+    if way != "close":
+        qtbot.waitUntil(dialog.start.isEnabled)
+        assert "That is about" not in dialog.makes.text()
+        dialog.reject()
 
 
 def test_why_nothing_can_be_compared_is_told(dialog: CompareDialog, window: MainWindow) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QStandardItemModel
+from PySide6.QtGui import QDesktopServices, QMouseEvent, QStandardItemModel
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QDoubleSpinBox, QPushButton
 from pytestqt.qtbot import QtBot
@@ -79,6 +79,41 @@ def test_runs_and_recipes_dropped_beside_a_model_are_opened(
     window.session.state.go("export")
     assert dropped(window, judged) and not window.session.runs.busy
     assert window.session.state.page == "results"
+
+
+def test_the_proof_says_below_what_it_says_dont_know_and_leads_to_the_file(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, shown = RunFolder.open(judged).exports / "model.onnx", list[str]()
+    model.write_bytes(b"a model" * 143)
+    window.session.state.set_export(report(judged, model.name, threshold=0.8, bytes=1001))
+    assert "It says don't know below 80.0 %." in export.proof_text.text()
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()) or False)
+    click(export.folder)
+    assert shown == [str(model.parent)] and str(model.parent) in export.notice.text
+    model.unlink()
+    export.refresh()
+    assert not export.folder.isVisible()
+
+
+@pytest.mark.parametrize(("judged_on", "few"), [(99, True), (100, False)])
+def test_a_loss_of_a_point_is_not_called_proven_on_fewer_photos_than_show_it(
+    window: MainWindow,
+    export: ExportPage,
+    judged: Path,  # noqa: F811
+    judged_on: int,
+    few: bool,
+) -> None:
+    model = RunFolder.open(judged).exports / "model.onnx"
+    model.write_bytes(b"a model" * 143)
+    int8 = ExportSettings(precision=FilePrecision.INT8, largest_drop=1)
+    window.session.state.set_export(report(judged, model.name, bytes=1001, judged=judged_on, settings=int8))
+    assert ("too few to prove" in export.proof_title.text()) is few
+    assert ("a loss of 1 cannot be seen on so few" in export.proof_text.text()) is few
+    assert export.proof_title.property("level") == ("warn" if few else "good")
 
 
 def test_the_name_follows_what_is_chosen_until_one_is_typed(export: ExportPage) -> None:
@@ -316,7 +351,8 @@ def test_a_bundle_is_written_where_it_was_asked_for(
     assert dropped(window, tmp_path) and "is under way. Wait for it" in export.notice.text
     qtbot.waitUntil(lambda: not window.session.runs.busy, timeout=2 * LONG)
     assert out.is_file() and not export.notice.text
-    assert export.proof_title.text().startswith("Proven") and export.proof_title.property("level") == "good"
+    few = export.proof_title.text().startswith("No worse on your photos, which are too few")
+    assert few and export.proof_title.property("level") == "warn"
     told = export.proof_text.text()
     assert export.proof_text.isVisible() and str(out) in told and "other.onnx" not in told
     assert "it knows" in told and "Photos answered at once here" in told, "of the bundle's own model"

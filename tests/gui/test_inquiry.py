@@ -25,10 +25,11 @@ class Desk:
         self.free = threading.Event()
         self.free.set()
         self.times = 0
-        self.inquiry: Inquiry[tuple[int, int]] = Inquiry(
+        self.inquiry: Inquiry[Recipe, tuple[int, int]] = Inquiry(
             self.state,
             self.worker,
             self.training,
+            lambda: self.state.recipe,
             self._answer,
             lambda recipe: recipe.model_copy(update={"device": DeviceChoice.CPU}),
             lambda: True,

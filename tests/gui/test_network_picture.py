@@ -13,6 +13,7 @@ from desktop_ft.core.advice import Advice, Evidence, PlanOption, ProbeScore
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Interval
 from desktop_ft.gui.network_picture import NetworkPicture, bars
+from desktop_ft.gui.score_curve import ScoreCurve
 from desktop_ft.gui.theme import Theme, ThemeChoice
 from tests.core.test_freezing import TREE
 
@@ -121,6 +122,9 @@ def test_what_advice_found_stands_where_the_grip_would(picture: NetworkPicture) 
     assert best == QColor(Theme(ThemeChoice.LIGHT).colours.good)
     QTest.mouseClick(picture, Qt.MouseButton.LeftButton, pos=points[1].toPoint())
     assert picture.value() == 2 and picture.grip_at().x() == points[1].x()
+    close = ScoreCurve(scores=scores, chosen=3, x=float, top=0, bottom=90)  # a pixel apart
+    assert [close.depth_near(close.at(score)) for score in scores] == [1, 2, 3, 4]
+    assert close.depth_near(QPointF(90, 0)) is None
     picture.show_advice(replace(advice, blocks=7))  # of another network
     assert picture.curve is None
     picture.show_advice(None)

@@ -13,7 +13,7 @@ from desktop_ft import places
 from desktop_ft.api import TrainEvent
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.events import EpochDone, RunEnded, RunStarted, RunStatus, StepDone
-from desktop_ft.core.recipe import DatasetChoice, Recipe
+from desktop_ft.core.recipe import DatasetChoice, Optimisation, Recipe
 from desktop_ft.gui import main_window
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.queue_dialog import QueueDialog
@@ -35,7 +35,7 @@ TOLD = (
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders that were trained, in order: at once, without a network. `bad` fails, `long` waits to be stopped."""
+    """The folders that were trained, in order: at once, without a network. `bad` fails, `long…` waits to be stopped."""
     done: list[str] = []
 
     def train(recipe, run, plugins, emit, control, *, progress=None):  # type: ignore[no-untyped-def]
@@ -43,9 +43,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder.write_recipe(recipe)
         name = Path(recipe.dataset.folder).name
         done.append(name)
-        if name == "long":
+        if name.startswith("long"):
             control.stop.wait(60)
-        ended = RunEnded(status=RunStatus.STOPPED if name == "long" else RunStatus.COMPLETED)
+        ended = RunEnded(status=RunStatus.STOPPED if name.startswith("long") else RunStatus.COMPLETED)
         if name == "bad":
             ended = RunEnded(status=RunStatus.FAILED, error="The folder is gone. Choose another.")
         with folder.log() as log:
@@ -124,6 +124,14 @@ def test_they_are_put_in_another_order_and_taken_out(window: MainWindow) -> None
     dialog.close()
 
 
+def test_two_that_are_called_alike_say_what_differs(window: MainWindow) -> None:
+    for rate, name in ((0.1, "pets"), (0.02, "pets"), (0.1, "cars")):
+        Queue().add(Recipe(dataset=DatasetChoice(folder="/photos"), optimisation=Optimisation(lr=rate)), name)
+    dialog = shown(window)
+    assert lines(dialog) == ["pets\nLearning rate: 0.1\nwaits", "pets\nLearning rate: 0.02\nwaits", "cars\nwaits"]
+    dialog.close()
+
+
 def test_what_was_put_into_the_queue_can_be_gone_back_to(
     window: MainWindow, trained: list[str], photos: Path, qtbot: QtBot
 ) -> None:
@@ -147,7 +155,10 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long"])
     assert "under way" in lines(dialog)[0] and Queue().is_worked
-    assert not dialog.remove.isEnabled()  # what is under way
+    assert not dialog.remove.isEnabled() and not dialog.later.isEnabled()  # what is under way
+    assert "comes before all that waits" in dialog.later.toolTip()
+    dialog.list.setCurrentRow(1)
+    assert not dialog.earlier.isEnabled()
     click(dialog.start)
     assert dialog.start.text() == "Start the queue"
     window.session.training.stop()
@@ -160,6 +171,20 @@ def test_a_paused_queue_begins_no_other_run(window: MainWindow, trained: list[st
     click(dialog.start)
     qtbot.waitUntil(lambda: trained == ["long", "two"] and not window.session.queue.working)
     dialog.close()
+
+
+@pytest.mark.parametrize("how", ["one", "bad"])
+def test_how_a_run_ended_is_told_once_and_dismissed_once(window: MainWindow, trained: list[str], qtbot: QtBot, how: str) -> None:
+    train = page(window, "train")
+    assert isinstance(train, TrainPage)
+    waiting(how)
+    window.session.queue.start()
+    qtbot.waitUntil(lambda: trained == [how] and not window.session.queue.working)
+    assert window.strip.text.startswith("Training is complete" if how == "one" else "Training failed")
+    assert train.notice.text == ("" if how == "one" else "Training failed: The folder is gone. Choose another.")
+    assert not train.notice.dismiss.isVisible()
+    click(window.strip.dismiss)
+    assert window.strip.text == "No run is under way." and not train.notice.text
 
 
 @pytest.mark.parametrize("way", ["cancel", "stop"])
@@ -179,6 +204,25 @@ def test_who_ends_a_run_hears_what_comes_next_and_how_to_hold_that(
     qtbot.waitUntil(lambda: not window.session.training.running)
     assert [each.name for each in Queue().entries()] == ["two"]
     dialog.close()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_comes_next_is_told_until_another_does(window: MainWindow, trained: list[str], qtbot: QtBot, moved: bool) -> None:
+    waiting("long a", "long b", "long c")
+    session = window.session
+    session.queue.start()
+    for name in ("long a", "long c", "long b") if moved else ("long a", "long b", "long c"):
+        qtbot.waitUntil(lambda now=name: bool(trained) and trained[-1] == now)  # type: ignore[misc]
+        if name == "long a":
+            click(window.strip.stop)
+            assert "now with 'long b'" in window.notice.text
+            if moved:
+                session.queue.move(Queue().entries()[2].number, -1)
+        else:
+            assert bool(window.notice.text) is (name == "long b" and not moved), name
+            session.training.control.stop.set()  # it ends; nobody asks what comes next
+    qtbot.waitUntil(lambda: not session.queue.working and not session.training.running)
+    assert not window.notice.text
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

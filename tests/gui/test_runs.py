@@ -200,7 +200,10 @@ def test_a_run_goes_to_the_trash(
     qtbot.waitUntil(lambda: not window.session.worker.busy and runs.trash.isEnabled())
     if not can:
         run.rename(run.with_name("moved by hand"))
-    click(runs.trash)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    runs.runs.setFocus()
+    QTest.keyClick(runs.runs, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     trashed = tmp_path / "share" / "Trash" / "files" / "one"
     assert trashed.is_dir() is can and not run.exists()

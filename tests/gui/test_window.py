@@ -30,6 +30,7 @@ from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.events import RunEnded
 from desktop_ft.core.forecast import VIEWS_WORTH_TRYING
+from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.engine.control import RunControl
 from desktop_ft.gui import own_weights
@@ -37,6 +38,7 @@ from desktop_ft.gui.augment_page import AugmentPage
 from desktop_ft.gui.data_edits import DataEdits
 from desktop_ft.gui.data_page import DataPage
 from desktop_ft.gui.kept_dialog import QUESTIONS, KeptDialog
+from desktop_ft.gui.layers_page import LayersPage
 from desktop_ft.gui.main_window import MainWindow
 from desktop_ft.gui.model_page import ModelPage
 from desktop_ft.gui.palette import Palette
@@ -125,8 +127,33 @@ def test_what_is_undone_and_redone_is_named_and_seen(window: MainWindow, photos:
     assert not window.notice.text
     window.commands.redo()
     assert state.page == "data" and window.notice.text == "Redone: rename dark to night."
+    window.commands.redo()
+    window.commands.redo()  # nothing is left to make again
+    assert window.notice.text == "Redone: epochs."
+    window.commands.undo()
     DataEdits(state, window.session.opening).leave_out(["light"])
     assert not window.notice.text, "what was undone is not what was done last any more"
+
+
+def test_undo_leaves_the_page_alone_where_it_is_seen_and_an_error_that_lasts(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    opened(window, photos, qtbot)
+    state, layers = window.session.state, page(window, "layers")
+    assert isinstance(layers, LayersPage)
+    state.edit("plan", state.recipe.model_copy(update={"freeze": FreezePlan(preset="last:1")}))
+    layers.panel.toggle()
+    page(window, "train")
+    (tmp_path / "x.toml").write_text("not = [a recipe")
+    window.commands.open_paths((tmp_path / "x.toml",))
+    refused = window.notice.text
+    window.commands.undo()
+    assert state.page == "train" and state.recipe.freeze.preset == "head"
+    assert refused and window.notice.text == refused
+    layers.panel.toggle()
+    window.commands.redo()
+    assert state.page == "layers"
+    qtbot.waitUntil(lambda: not window.session.worker.busy, timeout=30_000)
 
 
 @pytest.mark.parametrize("next_is", ["start", "queue", "close"])

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from desktop_ft import places
+from desktop_ft.core.augmentation import AugmentationSpec
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.recipe import DatasetChoice, Recipe
-from desktop_ft.runs.queue import Queue
+from desktop_ft.runs.queue import Queue, told_apart
 
 RECIPE = Recipe(dataset=DatasetChoice(folder="/photos/ants"), freeze=FreezePlan(preset="last:2", overrides={"blocks.0": 0.5}))
 
@@ -49,6 +50,31 @@ def test_it_can_be_put_in_another_order_and_thinned_out() -> None:
     with queue.worked():
         assert queue.clear() == 1 and names(queue) == ["b"]  # what is being trained stays
     assert queue.clear() == 1 and names(queue) == []  # what was broken off, and nobody trains, does not
+
+
+def test_nothing_comes_before_what_has_begun() -> None:
+    queue = Queue()
+    bad, one, two, three = (queue.add(RECIPE, name).number for name in "!abc")
+    queue.mark(bad, error="The folder is gone.")
+    queue.mark(one, run="/runs/a")
+    with pytest.raises(UserError, match="'a' has begun"):
+        queue.move(one, 1)
+    queue.move(three, -99)
+    assert names(queue) == ["!", "a", "c", "b"]
+    queue.move(two, -1)
+    queue.move(bad, 2)
+    assert names(queue) == ["a", "b", "!", "c"]
+
+
+def test_those_of_one_name_are_told_apart_by_what_differs() -> None:
+    queue, flip = Queue(), AugmentationSpec(transform="horizontal_flip")
+    one = queue.add(RECIPE)
+    two = queue.add(RECIPE.model_copy(update={"seed": 7, "augmentation": (flip,)}))
+    three = queue.add(RECIPE.model_copy(update={"seed": 8}), "another")
+    found = told_apart(queue.entries())
+    assert found[one.number]["seed"] == 0 and found[one.number]["augmentation.1"] == ""
+    assert found[two.number]["seed"] == 7 and found[two.number]["augmentation.1"] == "horizontal_flip"
+    assert not found[three.number]
 
 
 def test_what_failed_is_left_out_and_what_was_broken_off_comes_first() -> None:

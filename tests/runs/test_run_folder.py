@@ -30,6 +30,7 @@ from desktop_ft.core.freezing import FreezePlan
 from desktop_ft.core.metrics import Answer, ClassScore, Evaluation, ExportReport, Interval, Threshold
 from desktop_ft.core.recipe import DatasetChoice, Recipe
 from desktop_ft.core.values import to_json
+from desktop_ft.runs import run_folder
 from desktop_ft.runs.index import RunIndex
 from desktop_ft.runs.run_folder import RunFolder
 
@@ -356,3 +357,6 @@ def test_how_a_run_ended_is_what_its_curves_tell(tmp_path_factory, told, damaged
         lines[damaged] = lines[damaged].replace(b'"type":', b'"tYpe":')
         log.write_bytes(b"".join(lines))
     assert run.ended == run.history().ended
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run_folder, "_A_TAIL", 7)  # less than a line
+        assert run.ended == run.history().ended
