@@ -8,6 +8,9 @@ from PySide6.QtWidgets import QHeaderView, QSplitter, QTableView, QTabWidget, QT
 
 from desktop_ft.gui.settings import Settings
 
+_GIVEN = "given"
+"""The property of a header that keeps how wide its columns are by themselves: a later version may give others."""
+
 
 def remember(settings: Settings, name: str, whole: QWidget) -> None:
     """Keep how what is in `whole`, a page or dialog called `name`, is arranged."""
@@ -17,9 +20,10 @@ def remember(settings: Settings, name: str, whole: QWidget) -> None:
     for key, tabs in _tabs(name, whole):
         settings.remember_layout(key, tabs.currentIndex())
     for key, header in _headers(name, whole):
-        widths = [header.sectionSize(column) for column in range(header.count())]
+        given = header.property(_GIVEN) or []
+        widths = [width if width not in given[column : column + 1] else None for column, width in enumerate(_widths(header))]
         sort = [header.sortIndicatorSection(), int(header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder)]
-        settings.remember_layout(key, {"titles": _titles(header), "widths": widths, "sort": sort})
+        settings.remember_layout(key, {"titles": _titles(header), "own_widths": widths, "sort": sort})
 
 
 def restore(settings: Settings, name: str, whole: QWidget) -> None:
@@ -29,13 +33,14 @@ def restore(settings: Settings, name: str, whole: QWidget) -> None:
         if isinstance(index, int) and 0 <= index < tabs.count():
             tabs.setCurrentIndex(index)
     for key, header in _headers(name, whole):
+        header.setProperty(_GIVEN, _widths(header))
         kept = settings.layout(key)
         if isinstance(kept, dict) and kept.get("titles") == _titles(header):
             _arrange(header, kept)
 
 
 def _arrange(header: QHeaderView, kept: dict[str, Any]) -> None:
-    widths, sort = kept.get("widths"), kept.get("sort")
+    widths, sort = kept.get("own_widths"), kept.get("sort")
     if isinstance(widths, list) and len(widths) == header.count():
         for column, width in enumerate(widths):
             own = header.sectionResizeMode(column) is QHeaderView.ResizeMode.Interactive
@@ -57,6 +62,10 @@ def _headers(name: str, whole: QWidget) -> Iterator[tuple[str, QHeaderView]]:
     for tree in whole.findChildren(QTreeView):
         if not tree.isHeaderHidden():
             yield f"{name}/{tree.objectName() or tree.accessibleName()}", tree.header()
+
+
+def _widths(header: QHeaderView) -> list[int]:
+    return [header.sectionSize(column) for column in range(header.count())]
 
 
 def _titles(header: QHeaderView) -> list[str]:

@@ -233,6 +233,7 @@ class RunsPage(Page):
             tr("Move to trash"), self._trash, tip=tr("Where the system keeps what was deleted, until it is emptied.")
         )
         delete = QShortcut(QKeySequence.StandardKey.Delete, self.runs, context=Qt.ShortcutContext.WidgetShortcut)
+        delete.setAutoRepeat(False)  # the neighbour is selected then: a key held down would throw all away
         delete.activated.connect(self.trash.click)
         left = QWidget()
         layout = QVBoxLayout(left)

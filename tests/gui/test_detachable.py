@@ -106,6 +106,9 @@ def test_tabs_columns_and_order_are_found_again(window: MainWindow, faults: Faul
     model.table.setColumnWidth(0, 222)
     model.table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
     window.close()
+    kept = json.loads((places.data() / "window.json").read_text())["layout"]
+    widths = next(value["own_widths"] for key, value in kept.items() if key.startswith("model/") and isinstance(value, dict))
+    assert widths[:4] == [222, None, None, None], "what nobody changed may be wider in the next version"
     again = app.build_window(faults)
     found, models = again.page("data"), again.page("model")
     assert isinstance(found, DataPage) and isinstance(models, ModelPage)
@@ -125,7 +128,7 @@ def test_a_damaged_arrangement_is_left_out(window: MainWindow, faults: Faults) -
     file = places.data() / "window.json"
     kept = json.loads(file.read_text())
     name = next(key for key, value in kept["layout"].items() if key.startswith("model/") and isinstance(value, dict))
-    kept["layout"][name] |= {"widths": ["x", 10**9, -4, None, 5.5, [], {}, 3], "sort": [99, 1]}
+    kept["layout"][name] |= {"own_widths": ["x", 10**9, -4, None, 5.5, [], {}, 3], "sort": [99, 1]}
     kept["layout"]["data/tabs 0"] = 17
     kept["windows"] = {"curves": 5, "log": "nonsense"}
     kept["detached"] = {"curves": "yes"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QShortcut
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
@@ -203,6 +203,7 @@ def test_a_run_goes_to_the_trash(
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     runs.runs.setFocus()
+    assert not any(each.autoRepeat() for each in runs.runs.findChildren(QShortcut)), "held down, it would take one after another"
     QTest.keyClick(runs.runs, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
     trashed = tmp_path / "share" / "Trash" / "files" / "one"
