@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from desktop_ft import __version__, places
 from desktop_ft.core.errors import UserError
-from desktop_ft.core.language import tr
+from desktop_ft.core.language import LANGUAGES, tr
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.data.model_files import not_opened
 from desktop_ft.gui.autosave import KeptProject
@@ -282,7 +282,8 @@ class Commands(Conditions):
         """Speak the language `code`, "" for the system's, from the next start on."""
         self._session.settings.language = code
         self._session.remember()
-        self.noted.emit(tr("The window speaks this language from its next start on."))
+        language = LANGUAGES.get(code) or tr("the system's language")
+        self.noted.emit(tr("From its next start on the window speaks {language}.", language=language))
 
     def start_lesson(self) -> None:
         """Begin the lesson, or go on where it was left."""

@@ -319,8 +319,8 @@ class LayersPage(Page):
         if exceptions := len(plan.overrides):
             parts.append(
                 tr_n(
-                    "{n:,} exception to the preset, in proportion to it",
-                    "{n:,} exceptions to the preset, in proportion to it",
+                    "{n:,} layer or block set otherwise than by the preset",
+                    "{n:,} layers or blocks set otherwise than by the preset",
                     n=exceptions,
                 )
             )

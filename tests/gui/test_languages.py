@@ -88,7 +88,7 @@ def test_a_font_that_fits_the_language_comes_first(resources: None, qapp: QAppli
 def test_the_choice_is_remembered_and_said(window: MainWindow, qtbot: QtBot) -> None:
     assert window.actions_["language.system"].isChecked()
     window.actions_["language.de"].trigger()
-    assert "next start" in window.notice.text
+    assert window.notice.text == "From its next start on the window speaks Deutsch."
     assert [code for code in LANGUAGES if window.actions_[f"language.{code}"].isChecked()] == ["de"]
     assert not window.actions_["language.system"].isChecked()
     window.close()
