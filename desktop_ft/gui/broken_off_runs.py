@@ -35,6 +35,7 @@ class BrokenOffRuns(QObject):
         self._comparing = comparing
         self._settings = settings
         self._undecided: list[Path] = []
+        self._aside: set[Path] = set()
         self._first: BrokenOff | None = None
         self._looking = Newest(worker, self._found, _unsaid, self)
         training.started.connect(self._began)
@@ -65,9 +66,16 @@ class BrokenOffRuns(QObject):
             self._undecided.remove(run)
             self._look_again()
 
+    def set_aside(self, run: Path) -> None:
+        """`run` went to the trash: it is offered no more, until `take_back`."""
+        if run in self._undecided:
+            self._aside.add(run)
+            self.drop(run)
+
     def take_back(self, run: Path) -> None:
-        """Offer `run` again, which has come back, if it was broken off and nobody left that for later."""
-        if self._settings.left_interrupted != str(run):
+        """`run` has come back: offer it as before."""
+        if run in self._aside:
+            self._aside.remove(run)
             self._undecided.append(run)
             self._look_again()
 

@@ -27,14 +27,14 @@ class Computing(QObject):
 
     @property
     def firmly(self) -> bool:
-        """Whether something does that ends for nothing else."""
-        return bool(self._tasks) or any(busy() for busy in self._watched)
+        """Whether something does that ends for nothing else, or waits for its turn."""
+        return self._next is not None or bool(self._tasks) or any(busy() for busy in self._watched)
 
     def watch(self, busy: Callable[[], object], *signals: SignalInstance, give_way: Callable[[], None] | None = None) -> None:
         """Ask `busy` from now on, for as long as the window is open; `signals` come where its answer may be another.
 
         Args:
-            give_way: ends it where something else is asked for, as it is done again by itself.
+            give_way: ends it where something else is asked for.
         """
         if give_way is None:
             self._watched.append(busy)
@@ -44,7 +44,7 @@ class Computing(QObject):
             signal.connect(self._look)
 
     def alone(self, begin: Callable[[], None]) -> None:
-        """Call `begin` when nothing computes, at once or as soon as what gives way has ended; of several, the last."""
+        """Call `begin` when nothing computes, at once or as soon as what gives way has ended. One waits at a time."""
         if not self.now:
             begin()
             return
@@ -52,6 +52,11 @@ class Computing(QObject):
         for busy, give_way in self._yielding:
             if busy():
                 give_way()
+        self._look()
+
+    def shut_down(self) -> None:
+        """Let nothing that waits begin any more."""
+        self._next = None
 
     def follow(self, task: Task) -> None:
         """What does `task` computes, until it ends."""
@@ -64,9 +69,14 @@ class Computing(QObject):
         task.ended.connect(over)
         self._look()
 
+    @property
+    def _computes(self) -> bool:
+        sources = (*self._watched, *(busy for busy, _ in self._yielding))
+        return bool(self._tasks) or any(busy() for busy in sources)
+
     def _look(self, *_: object) -> None:
         before, self._was = self._was, (self.now, self.firmly)
-        if self._next is not None and not self.now:
+        if self._next is not None and not self._computes:
             begin, self._next = self._next, None
             begin()
         if self._was != before:

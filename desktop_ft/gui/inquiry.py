@@ -25,6 +25,7 @@ class Inquiry(QObject, Generic[A, T]):
     Attributes:
         told: about that as it stands; None while unknown.
         fault: why it could not be had, in a sentence; "" if it could.
+        by_itself: whether what is being found out was asked for by nobody.
 
     Args:
         about: what is asked about, as it stands; None: nothing can be asked.
@@ -64,6 +65,7 @@ class Inquiry(QObject, Generic[A, T]):
         self._about = ""
         self.told: T | None = None
         self.fault = ""
+        self.by_itself = False
         for signal in (state.recipe_changed, state.manifest_changed, *edited):
             signal.connect(self._edited)
         training.started.connect(self._give_way)
@@ -89,10 +91,14 @@ class Inquiry(QObject, Generic[A, T]):
         """Whether it can be asked for now."""
         return self._task is None and not self._waits and self._asked() is not None and self._startable()
 
-    def ask(self) -> None:
-        """Find it out, if that can be done now."""
+    def ask(self, *, by_itself: bool = False) -> None:
+        """Find it out, if that can be done now.
+
+        Args:
+            by_itself: nobody has asked for it, and it is asked for again where it comes to nothing.
+        """
         if self.can_ask:
-            self._waits = True
+            self.by_itself, self._waits = by_itself, True
             self._when_free(self._begin)
             self.changed.emit()
 

@@ -123,6 +123,10 @@ class MainWindow(QMainWindow):
         if not self.notice.lasts:
             self.notice.say_until(state.recipe_changed, told)
 
+    def _run_returned(self, _run: Path) -> None:
+        if self.notice.offers and self.session.runs.last_trashed is None:
+            self.notice.clear()  # it offers to put back what has come back in another way
+
     def refresh(self) -> None:
         """Enable what can be done now, and say on the rail where each step is."""
         self.actions_.say_edit("edit.undo", self.session.state.undo_stack.undoText())
@@ -252,6 +256,7 @@ class MainWindow(QMainWindow):
         self._go_on_later.stop()
         self.session.queue.pause()
         self.session.comparing.pause()
+        self.session.computing.shut_down()
         self._remember()
         self.hide()
         for page in self._pages.values():
@@ -364,6 +369,7 @@ class MainWindow(QMainWindow):
         session.queue.follows.connect(self._say_what_follows)
         session.runs.done_elsewhere.connect(self.notice.say)
         self.interrupted.gone.connect(self.notice.fail)
+        session.runs.returned.connect(self._run_returned)
         self.interrupted.discarded.connect(lambda trashed: trash.tell(self.notice, [trashed], [], session.runs.put_back))
         state.plan_told.connect(self._plan_told)
         # Queued: opening a run leads to another page, which takes away what was said on the one before.

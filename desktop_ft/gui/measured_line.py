@@ -59,7 +59,7 @@ class MeasuredLine(QWidget):
 
     def _measure(self) -> None:
         if self.isVisible():
-            self._forecast.ask()
+            self._forecast.ask(by_itself=True)
 
     def _say(self, text: str, *, warn: bool = False) -> None:
         self.text.setProperty("level", "warn" if warn else "")

@@ -135,10 +135,12 @@ class PhotoPanel(QWidget):
         self._offer_classes({self._edits.dataset.rename.get(found, found) for found in self._found} if same else ())
         kinds = sorted({problem.kind for notes in self._notes.values() for problem in notes})
         told = [(tr("Only: {kind}", kind=words.title_within(words.problem(kind))), kind) for kind in kinds]
+        offered = [(tr("Problems or not"), None), (tr("Only with a problem"), ""), *told]
+        shown = self.problem_filter.currentText()
         _refill(
             self.problem_filter,
-            [(tr("Problems or not"), None), (tr("Only with a problem"), ""), *told],
-            self.problem_filter.currentText() if same else "",
+            offered,
+            next((at for at, (text, _) in enumerate(offered) if text == shown), 0) if same else 0,
         )
         self.problem_filter.setVisible(bool(kinds))
         if not same:
@@ -228,7 +230,7 @@ class PhotoPanel(QWidget):
         items = [(tr("All classes"), ()), *((words.printable(name), (number,)) for number, name in named)]
         if len(labels) > 1:
             items.append((some_of([name for number, name in named if number in labels]), labels))
-        _refill(self.class_filter, items, next(text for text, of in reversed(items) if of == labels))
+        _refill(self.class_filter, items, next(at for at, (_, of) in enumerate(items) if of == labels))
 
     def _filter_by(self, part: Part | None) -> None:
         """Show the photos of `part`, all of them; None: all that are in the run."""
@@ -319,11 +321,11 @@ def _filter(name: str) -> QComboBox:
     return made
 
 
-def _refill(box: QComboBox, items: Sequence[tuple[str, object]], current: str) -> None:
-    """Other items, without a signal; the one that is called `current` becomes the current one, or else the first."""
+def _refill(box: QComboBox, items: Sequence[tuple[str, object]], current: int) -> None:
+    """Other items, without a signal; that of the place `current` is chosen. (By its text it could be another's.)"""
     box.blockSignals(True)
     box.clear()
     for text, data in items:
         box.addItem(text, data)
-    box.setCurrentIndex(max(0, box.findText(current)))
+    box.setCurrentIndex(current)
     box.blockSignals(False)

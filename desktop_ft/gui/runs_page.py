@@ -491,8 +491,8 @@ class RunsPage(Page):
         trash.tell(self.notice, list(filter(None, moved.values())), stayed, self._session.runs.put_back)
 
     def _returned(self, run: Path) -> None:
-        if self.notice.offers:  # the notice offers to put runs back, and this one may have come in another way
-            self.notice.clear()
+        if self.notice.offers and self._session.runs.last_trashed is None:
+            self.notice.clear()  # it offers to put back what has come back in another way
         self._choose({str(run)})
 
     def _neighbour(self) -> set[str]:

@@ -415,6 +415,24 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
         qtbot.waitUntil(again.interrupted.isVisible)
 
 
+def test_a_run_that_nobody_was_offered_is_not_offered_when_it_comes_back_from_the_trash(
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+    run = made("one", photos)
+    log = run / "events.jsonl"
+    log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
+    with RunFolder(run).log() as events:
+        events.append(RunEnded(status=RunStatus.STOPPED))
+    runs = window.session.runs
+    trashed = runs.trash(run)
+    assert trashed is not None
+    runs.put_back(trashed)
+    qtbot.waitUntil(lambda: not window.session.worker.busy)
+    assert run.is_dir() and window.session.broken_off.offered is None and not window.interrupted.isVisible()
+
+
 @pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])
 def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
     window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str

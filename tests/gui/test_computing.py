@@ -104,23 +104,32 @@ def test_the_lesson_waits_for_what_is_being_found_out(session: Session, qtbot: Q
     session.lesson.changed.connect(lambda: told.append(session.lesson.can_start))
     inquiry.ask()
     assert told[-1] is False
-    others = {session.forecast, session.advice, session.ranking} - {inquiry}
-    assert not inquiry.can_ask and {other.can_ask for other in others} == {name == "forecast"}, "it alone gives way"
+    assert not any(other.can_ask for other in (session.forecast, session.advice, session.ranking))
     inquiry.cancel()
     qtbot.waitUntil(lambda: told[-1] is True, timeout=60_000)
 
 
 def test_what_is_measured_by_itself_gives_way_to_what_a_person_asks_for(session: Session, qtbot: QtBot) -> None:
-    session.forecast.ask()
+    session.forecast.ask(by_itself=True)
     assert session.forecast.running and session.advice.can_ask
     session.advice.ask()
     assert session.advice.running and not session.advice.can_ask and not session.forecast.running
+    assert not session.ranking.can_ask, "one waits at a time"
     qtbot.waitUntil(lambda: session.advice.computing, timeout=60_000)
     assert not session.forecast.computing
     session.advice.cancel()
     qtbot.waitUntil(lambda: not session.computing.now, timeout=60_000)
-    session.forecast.ask()
+    session.forecast.ask(by_itself=True)
     session.advice.ask()
     session.advice.cancel()  # before its turn has come
     qtbot.waitUntil(lambda: not session.computing.now, timeout=60_000)
     assert not session.advice.running and session.advice.told is None
+
+
+def test_what_waits_does_not_begin_once_the_window_is_closed(session: Session, window: MainWindow, qtbot: QtBot) -> None:
+    session.forecast.ask(by_itself=True)
+    session.advice.ask()
+    assert session.advice.running and not session.advice.computing
+    window.close()
+    qtbot.waitUntil(lambda: not session.worker.busy, timeout=60_000)
+    assert not session.advice.computing and session.advice.told is None

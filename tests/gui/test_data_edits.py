@@ -194,6 +194,20 @@ def test_what_was_moved_is_shown_as_soon_as_a_large_folder_is_divided_anew(
     assert [sample.path for sample in data.photos.chosen] == moved
 
 
+def test_a_class_may_be_called_as_all_or_two_of_them_are(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    names = ("All classes", "cat", "cat, dog", "dog")
+    opened(window, class_folders(tmp_path / "odd", dict.fromkeys(names, 3)), qtbot)
+    data = page(window, "data")
+    assert isinstance(data, DataPage)
+
+    def walls() -> set[str]:
+        return {sample.path.split("/")[0] for sample in data.photos._photos.samples} if data.photos._photos is not None else set()
+
+    for picked in (["All classes"], ["cat", "dog"], ["cat, dog"], []):
+        data.photos.pick_classes(picked)
+        assert walls() == set(picked or names)
+
+
 def test_photos_are_moved_left_out_and_put_back(window: MainWindow, data: DataPage, qtbot: QtBot) -> None:
     state, wall = window.session.state, data.wall
     before = where(data)
