@@ -31,7 +31,7 @@ class PreviewGrid(QWidget):
         self.setToolTip(tr("A click, or Return, shows a picture large beside what it was."))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
@@ -117,7 +117,7 @@ class PreviewGrid(QWidget):
         if side != self._side:
             self._side, self._pixmaps = side, []
             self.update()
-        self.setMinimumHeight(self._height(width, side))
+        self.updateGeometry()  # what holds it asks for its height, and whether a scroll bar is needed
 
     def _fitting(self, width: int) -> int:
         holder = self.parentWidget()
