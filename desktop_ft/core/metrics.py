@@ -497,9 +497,9 @@ class ExportReport:
         if self.settings.exact or self.unverified or not self.judged or 100 / self.judged <= allowed:
             return ""
         return tr_n(
-            "It was judged on {n:,} validation picture, of which one is {points:.1f} points: a loss of {allowed:g} cannot be "
+            "It was judged on {n:,} validation picture, of which one is {points:.3g} points: a loss of {allowed:g} cannot be "
             "seen on so few. Hold out more.",
-            "It was judged on {n:,} validation pictures, of which one is {points:.1f} points: a loss of {allowed:g} cannot be "
+            "It was judged on {n:,} validation pictures, of which one is {points:.3g} points: a loss of {allowed:g} cannot be "
             "seen on so few. Hold out more.",
             n=self.judged,
             points=100 / self.judged,

@@ -17,9 +17,7 @@ def epoch_count(number: int) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in words that fit its size: `42 s`, `3 min 20 s`, `2 h 05 min`; little is not called nothing."""
-    whole = max(0, round(seconds))
-    if whole == 0 < seconds:
-        return tr("less than 1 s")
+    whole = max(1 if seconds > 0 else 0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:

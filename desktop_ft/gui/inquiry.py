@@ -104,8 +104,9 @@ class Inquiry(QObject, Generic[A, T]):
 
     def _begin(self) -> None:
         waited, self._waits, about = self._waits, False, self._asked()
-        if not waited or about is None:
-            return  # it was given up meanwhile
+        if not waited or about is None or not self._startable():
+            self.changed.emit()  # it was given up meanwhile, or something else has begun
+            return
         manifest, verb, doing = self._state.manifest, self._verb, self._doing
 
         def work(report: Report, cancel: threading.Event) -> T:

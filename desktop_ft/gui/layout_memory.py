@@ -20,8 +20,11 @@ def remember(settings: Settings, name: str, whole: QWidget) -> None:
     for key, tabs in _tabs(name, whole):
         settings.remember_layout(key, tabs.currentIndex())
     for key, header in _headers(name, whole):
+        now = _widths(header)
         given = header.property(_GIVEN) or []
-        widths = [width if width not in given[column : column + 1] else None for column, width in enumerate(_widths(header))]
+        given = given if len(given) == len(now) else now
+        # Of a column that was hidden, or is, nobody knows how wide it is by itself.
+        widths = [width if width and was and width != was else None for width, was in zip(now, given, strict=True)]
         sort = [header.sortIndicatorSection(), int(header.sortIndicatorOrder() is Qt.SortOrder.DescendingOrder)]
         settings.remember_layout(key, {"titles": _titles(header), "own_widths": widths, "sort": sort})
 
@@ -65,6 +68,7 @@ def _headers(name: str, whole: QWidget) -> Iterator[tuple[str, QHeaderView]]:
 
 
 def _widths(header: QHeaderView) -> list[int]:
+    """0: it is hidden."""
     return [header.sectionSize(column) for column in range(header.count())]
 
 
