@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from desktop_ft.core.language import tr
 from desktop_ft.gui import words
+from desktop_ft.gui.leafing import Leafing
 from desktop_ft.gui.photos import Photos
 from desktop_ft.gui.picture_view import PictureView
 from desktop_ft.gui.widgets import GAP, MARGIN, Notice, button, label, row
@@ -24,15 +25,15 @@ _STAYS_MS = 200
 """So long a photo stays, under its own name, while the next one is read: on most disks there is always one to see."""
 
 
-class LargePhoto(QDialog):
+class LargePhoto(Leafing):
     """Goes through `photos`, beginning at `first`."""
 
     def __init__(self, worker: Worker, photos: Photos, first: int, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(len(photos), first, parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Photo"))
         self.resize(_SIZE)
-        self._photos, self.number = photos, first
+        self._photos = photos
         self._newest = Newest(worker, self._show, self._failed, self)
         self._late = QTimer(self)
         self._late.setSingleShot(True)
@@ -42,15 +43,8 @@ class LargePhoto(QDialog):
         self.about = label(role="muted", wrap=True)
         self.notice = Notice()
         self.picture = PictureView(tr("The photo"))
-        self.previous = button(tr("&Previous"), self._previous, tip=tr("The photo before (Left, or Page up)."))
-        self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
-        for keys, way in (
-            (QKeySequence.StandardKey.MoveToNextPage, self._next),
-            (QKeySequence.StandardKey.MoveToPreviousPage, self._previous),
-            (QKeySequence(Qt.Key.Key_Right), self._next),  # wherever the keyboard is
-            (QKeySequence(Qt.Key.Key_Left), self._previous),
-        ):
-            QShortcut(keys, self).activated.connect(way)
+        for key, way in ((Qt.Key.Key_Right, self.go_on), (Qt.Key.Key_Left, self.go_back)):  # wherever the keyboard is
+            QShortcut(QKeySequence(key), self).activated.connect(way)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
@@ -60,24 +54,13 @@ class LargePhoto(QDialog):
         layout.addLayout(row(self.previous, self.next, None, button(tr("Close"), self.reject)))
         self.finished.connect(self._newest.stop)
         self.picture.setFocus()
-        self._begin()
+        self.begin()
 
-    def _turn(self, step: int) -> None:
-        if 0 <= self.number + step < len(self._photos):
-            self.number += step
-            self._begin()
-
-    def _next(self) -> None:
-        self._turn(1)
-
-    def _previous(self) -> None:
-        self._turn(-1)
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Read the photo `number`, and show it when it is there."""
+        super().begin()
         path, sample = self._photos[self.number].path, self._photos.samples[self.number]
         side = min(sample.width, sample.height, _SHORTER_SIDE)
-        self.previous.setEnabled(self.number > 0)
-        self.next.setEnabled(self.number < len(self._photos) - 1)
         self._late.start()
 
         def work(report: Report, cancel: threading.Event) -> "np.ndarray":

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QImage, QKeySequence, QPixmap, QShortcut
-from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from desktop_ft.core.language import marked, tr
 from desktop_ft.evaluation.explanation import LIMITS, Explanation, colours, explains, nothing_to_show, overlay, verdict
 from desktop_ft.gui import words
+from desktop_ft.gui.leafing import Leafing
 from desktop_ft.gui.picture_view import PictureView
 from desktop_ft.gui.session import Session
 from desktop_ft.gui.table import Column, table
@@ -45,21 +46,21 @@ class Photo:
     label: int | None = None
 
 
-class PhotoDialog(QDialog):
+class PhotoDialog(Leafing):
     """Goes through `photos`, beginning at `first`; each is explained by the best model of `run`."""
 
     def __init__(self, session: Session, run: Path, photos: Sequence[Photo], first: int, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(len(photos), first, parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Where the answer was found"))
         self.resize(_SIZE)
-        self._photos, self.number = tuple(photos), first
+        self._photos = tuple(photos)
         self._explainer = Explainer(run, session.plugins)
         self._told: Explanation | None = None
         self._checked: Any = ()
         self._newest = Newest(session.worker, self._arrived, self._failed, self)
         self.picture = PictureView(tr("The photo as the network sees it"))
-        self.picture.turned.connect(self._turn)
+        self.picture.turned.connect(self.turn)
         self.scale = _scale()
         self.notice = Notice()
         whole = QHBoxLayout(self)
@@ -70,11 +71,9 @@ class PhotoDialog(QDialog):
         shown.addWidget(self.scale)
         whole.addLayout(shown, 3)
         whole.addLayout(self._side(session), 2)
-        for keys, step in ((QKeySequence.StandardKey.MoveToNextPage, 1), (QKeySequence.StandardKey.MoveToPreviousPage, -1)):
-            QShortcut(keys, self).activated.connect(self._next if step > 0 else self._previous)
         self.finished.connect(self._end)
         self.picture.setFocus()
-        self._begin()
+        self.begin()
 
     def _side(self, session: Session) -> QVBoxLayout:
         self.title = label(role="heading", wrap=True)
@@ -92,8 +91,6 @@ class PhotoDialog(QDialog):
         self.opacity.setAccessibleName(tr("Opacity of the map"))
         self.opacity.valueChanged.connect(self._draw)
         self.verdict = label(wrap=True)
-        self.previous = button(tr("&Previous"), self._previous, tip=tr("The photo before (Left, or Page up)."))
-        self.next = button(tr("&Next"), self._next, tip=tr("The next photo (Right, or Page down)."))
         what = caption_of(self.shown, tr("What &speaks for"))
         strength = caption_of(self.opacity, tr("&Opacity"))
         self.answer = QWidget()
@@ -123,24 +120,12 @@ class PhotoDialog(QDialog):
         """Whether the sanity check of the photo shown is over."""
         return bool(self._checked)
 
-    def _turn(self, step: int) -> None:
-        number = self.number + step
-        if 0 <= number < len(self._photos):
-            self.number = number
-            self._begin()
-
-    def _next(self) -> None:
-        self._turn(1)
-
-    def _previous(self) -> None:
-        self._turn(-1)
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Ask the model about the photo `number`."""
+        super().begin()
         photo, explainer = self._photos[self.number], self._explainer  # the thread holds no widget
         self._told, self._checked = None, ()
         self.notice.clear()
-        self.previous.setEnabled(self.number > 0)
-        self.next.setEnabled(self.number < len(self._photos) - 1)
         self.title.setText(tr("Asking the model…"))
         place = tr("{number:,} of {total:,}", number=self.number + 1, total=len(self._photos))
         self.file.setText(f"{words.printable(photo.path.name)} · {place}")

@@ -1,5 +1,6 @@
 """What every page is given: the project, the catalogs, and the verbs that work in the background."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import SignalInstance
@@ -160,34 +161,16 @@ def _all_pictures(asked: Comparison, manifest: DatasetManifest | None) -> Datase
     return manifest if not asked.base.dataset.images_per_class else None
 
 
-def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
-    """A new session."""
-    state = ProjectState()
-    worker = Worker(state)
-    worker.unforeseen.connect(faults.report)
-    training = Training(state)
-
-    def under_way() -> str:
-        return _under_way(opening, training, runs)
-
-    opening = Opening(state, worker, plugins, under_way)
-    replanning = Replanning(state, worker, plugins, training)
-    starting = Starting(plugins, training, replanning, lambda: settings.isolate)
-    shown = ShownRun(state, worker, training, under_way)
-    runs = RunWork(state, worker, plugins, shown)
-    comparing = CompareWork(starting, training, worker, plugins)
-    broken_off = BrokenOffRuns(worker, training, comparing, settings)
-    runs.trashed.connect(broken_off.set_aside)
-    runs.returned.connect(broken_off.take_back)
-    opening.moved.connect(shown.leave_others)
-    training.started.connect(state.used)
-
-    own_weights = OwnWeights(worker)
-    own_weights.changed.connect(state.recipe_changed)  # whether a run can start depends on it
-    computing = Computing(state)
-
-    def startable() -> bool:
-        return _blocker(state, opening, plugins, own_weights, running=training.running) is None
+def _inquiries(
+    state: ProjectState,
+    worker: Worker,
+    training: Training,
+    plugins: Plugins,
+    comparing: CompareWork,
+    computing: Computing,
+    startable: Callable[[], bool],
+) -> tuple[Inquiry[Recipe, Forecast], Inquiry[Recipe, Advice], Inquiry[Recipe, Ranking], Inquiry[Comparison, float]]:
+    """All that can be found out before anything is trained."""
 
     def alone() -> bool:
         # What is measured beside other work is no measure.
@@ -238,6 +221,39 @@ def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) 
         alone,
         edited=(comparing.chose,),
     )
+    return forecast, advice, ranking, compare_forecast
+
+
+def session(plugins: Plugins, settings: Settings, theme: Theme, faults: Faults) -> Session:
+    """A new session."""
+    state = ProjectState()
+    worker = Worker(state)
+    worker.unforeseen.connect(faults.report)
+    training = Training(state)
+
+    def under_way() -> str:
+        return _under_way(opening, training, runs)
+
+    opening = Opening(state, worker, plugins, under_way)
+    replanning = Replanning(state, worker, plugins, training)
+    starting = Starting(plugins, training, replanning, lambda: settings.isolate)
+    shown = ShownRun(state, worker, training, under_way)
+    runs = RunWork(state, worker, plugins, shown)
+    comparing = CompareWork(starting, training, worker, plugins)
+    broken_off = BrokenOffRuns(worker, training, comparing, settings)
+    runs.trashed.connect(broken_off.set_aside)
+    runs.returned.connect(broken_off.take_back)
+    opening.moved.connect(shown.leave_others)
+    training.started.connect(state.used)
+
+    own_weights = OwnWeights(worker)
+    own_weights.changed.connect(state.recipe_changed)  # whether a run can start depends on it
+    computing = Computing(state)
+
+    def startable() -> bool:
+        return _blocker(state, opening, plugins, own_weights, running=training.running) is None
+
+    forecast, advice, ranking, compare_forecast = _inquiries(state, worker, training, plugins, comparing, computing, startable)
     networks = Networks(state, worker, plugins)
     lesson = LessonWork(worker, training, plugins, lambda: not (opening.running or computing.now))
     computing.watch(lambda: training.running, training.started, training.ended)
