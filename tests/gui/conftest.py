@@ -68,6 +68,13 @@ def window(no_widget_left_behind: None, faults: Faults, qtbot: QtBot) -> Iterato
     assert faults.seen == []
 
 
+@pytest.fixture(autouse=True)
+def trash_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test throws away lies in `share/Trash` of its own folder, not among what the person at this machine has deleted."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    (tmp_path / "share").mkdir()
+
+
 @pytest.fixture
 def english_again(qapp: QApplication) -> Iterator[None]:
     """Whatever language the test lets the window speak, afterwards it is English in the font there was."""

@@ -383,10 +383,8 @@ def test_a_disk_without_locks_keeps_the_project_all_the_same(
 
 
 def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
-    window: MainWindow, photos: Path, tmp_path: Path, faults: Faults, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, faults: Faults, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
-    (tmp_path / "share").mkdir()
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
@@ -416,10 +414,8 @@ def test_a_run_that_was_interrupted_is_offered_at_the_next_start(
 
 
 def test_a_run_that_nobody_was_offered_is_not_offered_when_it_comes_back_from_the_trash(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
@@ -435,10 +431,8 @@ def test_a_run_that_nobody_was_offered_is_not_offered_when_it_comes_back_from_th
 
 @pytest.mark.parametrize("way", ["trash", "go_on", "keep", "discard"])
 def test_nothing_is_offered_of_a_run_whose_folder_is_gone(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, way: str
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, way: str
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
-    (tmp_path / "share").mkdir()
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))

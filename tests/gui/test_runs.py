@@ -188,11 +188,7 @@ def test_a_run_that_another_process_trains_by_now_is_not_trashed(window: MainWin
 
 
 @pytest.mark.parametrize("can", [True, False])
-def test_a_run_goes_to_the_trash(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, can: bool
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))  # where the system's trash is
-    (tmp_path / "share").mkdir()
+def test_a_run_goes_to_the_trash(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, can: bool) -> None:
     run = made("one", photos)
     runs = shown(window, qtbot, 1)
     click(runs.open)
@@ -213,11 +209,7 @@ def test_a_run_goes_to_the_trash(
     assert runs.notice.way.isVisible() is can
 
 
-def test_a_run_comes_back_from_the_trash(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
+def test_a_run_comes_back_from_the_trash(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     made_runs = [made("one", photos), made("two", photos)]
     runs = shown(window, qtbot, 2)
     select(runs, 0, 1)
@@ -236,10 +228,8 @@ def test_a_run_comes_back_from_the_trash(
 
 
 def test_a_run_that_failed_and_was_thrown_away_is_offered_again_when_it_is_put_back(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     run = made("one", photos)
     log = run / "events.jsonl"
     log.write_bytes(b"".join(line for line in log.read_bytes().splitlines(True) if b'"run_ended"' not in line))
@@ -261,10 +251,8 @@ def test_a_run_that_failed_and_was_thrown_away_is_offered_again_when_it_is_put_b
 
 
 def test_of_several_runs_each_that_stays_or_does_not_come_back_is_named(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     names = ("one", "two", "three", "four")
     one, two, three, four = (made(name, photos) for name in names)
     runs = shown(window, qtbot, 4)
@@ -286,10 +274,8 @@ def test_of_several_runs_each_that_stays_or_does_not_come_back_is_named(
 
 
 def test_a_run_in_the_trash_comes_back_from_the_menu_after_what_was_said_is_dismissed(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     one, two = made("one", photos), made("two", photos, time=1.5e9)
     back = window.actions_["run.put_back"]
     assert not back.isEnabled() and "No run has been moved to the trash" in back.toolTip()
@@ -314,10 +300,8 @@ def test_a_run_in_the_trash_comes_back_from_the_menu_after_what_was_said_is_dism
 
 
 def test_what_is_said_of_a_run_in_the_trash_goes_when_it_comes_back_from_the_menu(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, photos: Path, qtbot: QtBot
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     made("one", photos)
     runs = shown(window, qtbot, 1)
     click(runs.trash)
@@ -328,11 +312,7 @@ def test_what_is_said_of_a_run_in_the_trash_goes_when_it_comes_back_from_the_men
     qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 1)
 
 
-def test_a_run_that_cannot_be_put_back_says_where_it_is(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
+def test_a_run_that_cannot_be_put_back_says_where_it_is(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
     run = made("one", photos)
     runs = shown(window, qtbot, 1)
     click(runs.trash)
@@ -703,10 +683,8 @@ def test_what_is_selected_outlives_a_filter(window: MainWindow, photos: Path, qt
 
 @pytest.mark.parametrize(("row", "name"), [(0, "run 2"), (1, "run 1"), (3, "run 1")])
 def test_after_a_run_went_to_the_trash_its_neighbour_is_selected_and_a_second_key_does_nothing(
-    window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, row: int, name: str
+    window: MainWindow, photos: Path, qtbot: QtBot, row: int, name: str
 ) -> None:
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
     for number in range(4):
         made(f"run {number}", photos, time=1e9 + number)
     runs = shown(window, qtbot, 4)
