@@ -69,10 +69,11 @@ def window(no_widget_left_behind: None, faults: Faults, qtbot: QtBot) -> Iterato
 
 
 @pytest.fixture(autouse=True)
-def trash_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test throws away lies in `share/Trash` of its own folder, not among what the person at this machine has deleted."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    (tmp_path / "share").mkdir()
+def system_trash(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where what a test throws away lies, not among what the person at this machine has deleted."""
+    share = tmp_path_factory.mktemp("share")
+    monkeypatch.setenv("XDG_DATA_HOME", str(share))
+    return share / "Trash"
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def test_a_run_that_another_process_trains_by_now_is_not_trashed(window: MainWin
 
 
 @pytest.mark.parametrize("can", [True, False])
-def test_a_run_goes_to_the_trash(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot, can: bool) -> None:
+def test_a_run_goes_to_the_trash(window: MainWindow, photos: Path, system_trash: Path, qtbot: QtBot, can: bool) -> None:
     run = made("one", photos)
     runs = shown(window, qtbot, 1)
     click(runs.open)
@@ -202,14 +202,14 @@ def test_a_run_goes_to_the_trash(window: MainWindow, photos: Path, tmp_path: Pat
     assert not any(each.autoRepeat() for each in runs.runs.findChildren(QShortcut)), "held down, it would take one after another"
     QTest.keyClick(runs.runs, Qt.Key.Key_Delete)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
-    trashed = tmp_path / "share" / "Trash" / "files" / "one"
+    trashed = system_trash / "files" / "one"
     assert trashed.is_dir() is can and not run.exists()
     assert ("1 run moved to the trash" if can else "cannot be moved") in runs.notice.text
     assert window.session.state.run == (None if can else run)
     assert runs.notice.way.isVisible() is can
 
 
-def test_a_run_comes_back_from_the_trash(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_run_comes_back_from_the_trash(window: MainWindow, photos: Path, system_trash: Path, qtbot: QtBot) -> None:
     made_runs = [made("one", photos), made("two", photos)]
     runs = shown(window, qtbot, 2)
     select(runs, 0, 1)
@@ -221,7 +221,7 @@ def test_a_run_comes_back_from_the_trash(window: MainWindow, photos: Path, tmp_p
     qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 2)
     assert "There is a folder" in runs.notice.text and "two" in runs.notice.text
     assert all((run / "events.jsonl").is_file() for run in made_runs)
-    told = sorted(each.name for each in (tmp_path / "share" / "Trash").rglob("*") if each.suffix == ".trashinfo")
+    told = sorted(each.name for each in system_trash.rglob("*") if each.suffix == ".trashinfo")
     assert told == ["two.trashinfo"], "what came back is listed in the trash no more"
     runs.notice.clear()
     assert not runs.notice.way.isVisible()
@@ -312,12 +312,14 @@ def test_what_is_said_of_a_run_in_the_trash_goes_when_it_comes_back_from_the_men
     qtbot.waitUntil(lambda: not window.session.worker.busy and len(runs.runs.rows.rows) == 1)
 
 
-def test_a_run_that_cannot_be_put_back_says_where_it_is(window: MainWindow, photos: Path, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_run_that_cannot_be_put_back_says_where_it_is(
+    window: MainWindow, photos: Path, tmp_path: Path, system_trash: Path, qtbot: QtBot
+) -> None:
     run = made("one", photos)
     runs = shown(window, qtbot, 1)
     click(runs.trash)
     qtbot.waitUntil(lambda: not window.session.worker.busy)
-    (tmp_path / "share" / "Trash" / "files" / "one").rename(tmp_path / "taken out by hand")
+    (system_trash / "files" / "one").rename(tmp_path / "taken out by hand")
     click(runs.notice.way)
     assert "is not found in the trash any more. Take it out" in runs.notice.text.replace("\n", " ") and not run.exists()
     trash.tell(runs.notice, [trash.Trashed(run, None)], [], window.session.runs.put_back)
