@@ -17,7 +17,7 @@ from desktop_ft.core.parallel import in_order
 from desktop_ft.engine.device import Compute, pass_size, single_threads
 from desktop_ft.models import tensor_file
 
-_VERSION = 3
+_VERSION = 4
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 Keys = Sequence[str]
@@ -50,7 +50,7 @@ def in_parts(ask: Callable[[Tensor], Tensor], inputs: Tensor, device: torch.devi
     Raises:
         UserError: not even one input fits.
     """
-    size = pass_size(device)
+    size = pass_size(device, inputs[0].numel())
     while True:
         try:
             return torch.cat([ask(part) for part in torch.split(inputs, size)])

@@ -33,7 +33,7 @@ class Keeper:
     """Saves a run and restores it.
 
     Epochs can end faster than a checkpoint is written. Then the best one is held in memory, and written before anything
-    that comes after it.
+    that comes after it. What does not learn is held as it lies in the network: so it must be settled before that learns.
 
     Attributes:
         optimizer: whose state is kept; another one may take its place between two epochs.
@@ -81,14 +81,13 @@ class Keeper:
         """Keep the run as it is, unless exactly this is kept already; what was held is written before it.
 
         Raises:
-            Diverged: a weight is not finite; nothing was written.
+            Diverged: a weight is not finite; the run is not kept as it is.
             UserError: it cannot be written.
         """
-        if progress == self._saved or not self._saves:
-            return self.settle()
-        checkpoint = self._checkpoint(progress)
         saved = [] if best else self.settle()  # a better one takes the place of what is held, once it is written
-        saved.append(self._write(checkpoint, best))
+        if progress == self._saved or not self._saves:
+            return saved
+        saved.append(self._write(self._checkpoint(progress), best))
         self._held = None
         return saved
 
@@ -101,7 +100,7 @@ class Keeper:
         if self._share >= 1 or self._took <= self._share * (time.monotonic() - self._saved_at):
             return self.save(progress, best)
         if best and self._saves:
-            self._held = _copied(self._checkpoint(progress))
+            self._held = self._copied(self._checkpoint(progress))
         return []
 
     def settle(self) -> list[Saved]:
@@ -132,6 +131,12 @@ class Keeper:
             scaler=self._passes.scaler_state(),
             facts=self._facts,
         )
+
+    def _copied(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same, with copies of all that training may change."""
+        resting = {name for name, held in self._network.named_parameters(remove_duplicate=False) if not held.requires_grad}
+        model = {name: tensor if name in resting else tensor.clone() for name, tensor in checkpoint.model.items()}
+        return replace(checkpoint, model=model, optimizer={name: held.clone() for name, held in checkpoint.optimizer.items()})
 
     def _write(self, checkpoint: Checkpoint, best: bool) -> Saved:
         began = time.monotonic()
@@ -174,15 +179,13 @@ def facts(compute: Compute, team: Team = ALONE) -> dict[str, str]:
     }
 
 
-def _copied(checkpoint: Checkpoint) -> Checkpoint:
-    """The same with tensors of its own, which training does not change."""
-    model = {name: tensor.detach().clone() for name, tensor in checkpoint.model.items()}
-    state = {name: tensor.detach().clone() for name, tensor in checkpoint.optimizer.items()}
-    return replace(checkpoint, model=model, optimizer=state)
-
-
 def _not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    return [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    return [name for name, tensor in tensors.items() if tensor.is_floating_point() and not _is_finite(tensor)]
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # A sum takes a tenth of the time, and is finite only where all is; where it is not, it may have run over.
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def _check_fits(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -252,6 +252,7 @@ class Loop:
     def _enter(self, stage: Stage) -> Stage:
         """Compute from now on as `stage` says. A run that is resumed within a stage keeps the precision it had there."""
         if stage.epochs != self._entered:
+            self._tell_saved(self._keeper.settle())  # others may learn from now on
             self._entered, self._passes.forward = stage.epochs, stage.forward
             if (self._progress.epoch, self._progress.step) == (stage.epochs.start, 0):
                 samples = len(stage.epochs) * self._setup.batches.steps * self._setup.optimisation.batch_size

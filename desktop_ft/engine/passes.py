@@ -229,7 +229,7 @@ class Passes:
     def _in_parts(self, inputs: Tensor, targets: Tensor, *, answering: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         parts = min(self.parts, len(inputs)) if self._team.size == 1 else 1
         if answering and self._team.size == 1 and inputs.ndim == 4:  # pictures, or maps of them: by themselves large
-            parts = max(parts, -(-len(inputs) // pass_size(self.compute.device)))
+            parts = max(parts, -(-len(inputs) // pass_size(self.compute.device, inputs[0].numel())))
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
     def _within_memory(self, attempt: Callable[[], Result], size: int) -> Result:

@@ -166,7 +166,7 @@ class Rehearsal:
         """Milliseconds a picture of the pass that is made once, with as much under way as then; its decoding alone, if uncut."""
         threads = torch.get_num_threads()
         known = self._batches.training_keys or ()
-        size = pass_size(self._compute.device)
+        size = pass_size(self._compute.device, self._batches.inputs(known[:1]).numel())
         keys = list(islice(cycle(known), 2 * threads * size))
         parts = [keys[start : start + size] for start in range(0, len(keys), size)]
         began = time.perf_counter()

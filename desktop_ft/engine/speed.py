@@ -32,7 +32,7 @@ def pictures_per_second(network: Network, side: int, compute: Compute, *, cancel
         return time.perf_counter() - began
 
     seconds(1)  # warms up
-    size = pass_size(compute.device)
+    size = pass_size(compute.device, 3 * side * side)
     if seconds(1) * size > _LONGEST_BATCH_S:
         size = 1
     took: list[float] = []

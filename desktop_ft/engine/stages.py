@@ -162,7 +162,8 @@ class Stages:
     def _cut(self, store: FeatureStore, epoch: int) -> Stage:
         began = self._clock.seconds
         inputs, recurring = self._few(), self._recurring(epoch, self.learner)
-        ahead = self._ahead(recurring, inputs, epoch) if recurring else None
+        size = pass_size(self._compute.device, inputs[0].numel())
+        ahead = self._ahead(recurring, inputs, size, epoch) if recurring else None
         try:
             with ahead.making() if ahead else nullcontext():
                 found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
@@ -172,7 +173,7 @@ class Stages:
         if found is None:
             return self._whole(epoch)
         prefix, kind = found
-        kept = self._kept(store, prefix, kind, recurring.keys, ahead.inputs) if recurring and ahead else None
+        kept = self._kept(store, prefix, kind, recurring.keys, ahead.inputs, size) if recurring and ahead else None
         self._kept_now = kept
         self._emit(
             PrefixReady(
@@ -204,10 +205,10 @@ class Stages:
                 found = next(coming)[0]
         return torch.cat([found] * _SEEN_BY_THE_CUT)[:_SEEN_BY_THE_CUT]
 
-    def _ahead(self, recurring: _Recurring, few: Tensor, epoch: int) -> Ahead:
+    def _ahead(self, recurring: _Recurring, few: Tensor, size: int, epoch: int) -> Ahead:
         """What makes the inputs that this process answers for first; none where the first layer learns."""
         first_rate = next(iter(self.learner.rates(epoch).values()), 0.0)
-        pieces = _pieces(recurring.keys, pass_size(self._compute.device))[self._team.rank :: self._team.size]
+        pieces = _pieces(recurring.keys, size)[self._team.rank :: self._team.size]
         most = _AHEAD_BYTES // max(1, few.nbytes // len(few))
         return Ahead(recurring.batches, [] if first_rate else list(chain.from_iterable(pieces))[:most])
 
@@ -224,12 +225,14 @@ class Stages:
             return _Recurring(batches, [*keys, *validation], training=True)
         return _Recurring(batches, validation, training=False)
 
-    def _kept(self, store: FeatureStore, prefix: Prefix, kind: RowKind, keys: list[str], inputs: Inputs) -> Features | None:
-        """The frozen layers' answers to all that recurs; None where there is no room for them."""
+    def _kept(
+        self, store: FeatureStore, prefix: Prefix, kind: RowKind, keys: list[str], inputs: Inputs, size: int
+    ) -> Features | None:
+        """The frozen layers' answers to all that recurs, asked by `size`; None where there is no room for them."""
         try:
             opened = partial(store.open, prefix.namespace, keys, kind, self._warn)
             features = self._team.agreed(opened, NoRoom)
-            self._complete(features, prefix, inputs)
+            self._complete(features, prefix, inputs, size)
             if self._compute.device.type == "cuda" and _SHARE_OF_DEVICE * features.bytes <= free_memory(self._compute.device):
                 features.give_on(self._compute.device)
         except NoRoom as error:
@@ -237,12 +240,11 @@ class Stages:
             return None
         return features
 
-    def _complete(self, features: Features, prefix: Prefix, inputs: Inputs) -> None:
+    def _complete(self, features: Features, prefix: Prefix, inputs: Inputs, size: int) -> None:
         """Let the frozen layers answer for all that is missing, in rounds: in each, every process answers for one part."""
         team, began, done = self._team, self._clock.seconds, 0
         lacking = set(features.missing)
         missing = list(compress(features.keys, team.union([key in lacking for key in features.keys])))
-        size = pass_size(self._compute.device)
         parts = _pieces(missing, size)
         with prefix.answering(parts[team.rank :: team.size], inputs, size) as answered:
             for together in _pieces(parts, team.size):

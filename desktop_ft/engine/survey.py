@@ -79,9 +79,10 @@ def survey(
     Raises:
         UserError: there is no room for what is seen, a picture is gone, or the network's head cannot be looked at.
     """
-    size = pass_size(compute.device)
     with memory_kept(), eval_mode(network), _Surveyor(network, compute, code, every_depth=every_depth) as surveyor:
-        surveyor.try_on(inputs([keys[0]] * _TRIED))
+        few = inputs([keys[0]] * _TRIED)
+        size = pass_size(compute.device, few[0].numel())
+        surveyor.try_on(few)
         try:
             kept = store.open(surveyor.name, keys, surveyor.kind, warn)
             missing = kept.missing

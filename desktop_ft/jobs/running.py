@@ -189,5 +189,6 @@ def logits_of(
     from desktop_ft.engine.device import pass_size
     from desktop_ft.engine.inference import logits
 
-    batches = pictures(paths, rule, batch_size=pass_size(device or next(network.parameters()).device), draft=draft)
+    size = pass_size(device or next(network.parameters()).device, 3 * rule.crop * rule.crop)
+    batches = pictures(paths, rule, batch_size=size, draft=draft)
     return logits(network, batches, device=device, progress=progress, total=len(paths), cancel=cancel)

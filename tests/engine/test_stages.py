@@ -63,7 +63,8 @@ def test_what_is_learned_is_the_same(
     assert ready.kept == (COUNT * views if views else 7)
 
 
-def test_each_input_is_asked_for_once(tmp_path: Path) -> None:
+def test_each_input_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desktop_ft.engine.stages.pass_size", lambda device, numbers: 8)
     kept = run(tmp_path / "a", store(tmp_path / "f"))
     assert kept.batches.given == []
     asked = kept.batches.asked  # the cut looks at the first few of the validation as well
@@ -166,7 +167,7 @@ def test_out_of_memory_in_the_pass_halves_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Prefix, "_pass", scarce)
     scarcely = run(tmp_path / "b", store(tmp_path / "g"))
     close(scarcely, plain)
-    assert max(sizes) == 8 and 4 in sizes
+    assert max(sizes) == 64 and 4 in sizes
 
 
 def namespaces(**changes: Any) -> Iterator[str]:

@@ -111,12 +111,12 @@ def test_what_is_done_when_it_is_cancelled_is_kept(tmp_path: Path) -> None:
 
     store = store_in(tmp_path)
     with pytest.raises(Cancelled):
-        surveyed(dense(), some_pictures(40), store, progress=progress, heed=heed)
+        surveyed(dense(), some_pictures(100), store, progress=progress, heed=heed)
     done = told[-1][0]
     told.clear()
     cancel.clear()
-    surveyed(dense(), some_pictures(40), store, progress=lambda *now: told.append(now))
-    assert told[-1] == (40 - done, 40 - done)
+    surveyed(dense(), some_pictures(100), store, progress=lambda *now: told.append(now))
+    assert told[-1] == (100 - done, 100 - done)
 
 
 def test_a_map_is_averaged_over_its_places_however_it_lies() -> None:
