@@ -303,6 +303,20 @@ def test_fast_epochs_are_not_slowed_by_saving_and_the_best_is_kept(tmp_path, who
     assert same(run.weights, whole.weights)
 
 
+def test_what_begins_to_learn_leaves_the_best_that_is_held_as_it_was(tmp_path):
+    plan = PLAN.model_copy(update={"lr": 1.0})  # so much that the first epoch stays the best
+    runs = [
+        Run(tmp_path / str(share), plan=plan, learning=("fc",), later={1: ("stem", "norm", "fc")}, saving_share=share)
+        for share in (1.0, SELDOM)
+    ]
+    for run in runs:
+        run.fit()
+    often, seldom = (run.store.load("best") for run in runs)
+    assert seldom.progress.best_epoch == 0
+    assert same(seldom.model, often.model)
+    assert not torch.equal(seldom.model["stem.weight"], runs[1].weights["stem.weight"])
+
+
 @pytest.mark.parametrize("how", ["stop", "cancel", "diverge", "raise"])
 def test_the_best_that_is_held_in_memory_is_written_in_every_ending(tmp_path, whole, how):
     best_epoch = max(e.epoch for e in whole.of(EpochDone)[:2] if e.best)
