@@ -6,6 +6,7 @@ Weights that are not on this machine are drawn at random: how long a network tak
 """
 
 import argparse
+import datetime
 import json
 import shutil
 import sys
@@ -18,6 +19,7 @@ process.prepare()
 
 from safetensors.torch import save_file  # noqa: E402
 
+from benchmarks.machine import cpu  # noqa: E402
 from desktop_ft.api import Backbone  # noqa: E402
 from desktop_ft.core.recipe import Recipe  # noqa: E402
 from desktop_ft.jobs.backbones import is_local  # noqa: E402
@@ -87,7 +89,8 @@ def main() -> None:
                 }
                 print(f"{name} {freeze}: {rows[freeze]}", file=sys.stderr)
             facts = {"backbone": name, "pictures": done.pictures, "epochs": asked.epochs, "rounds": asked.rounds}
-            print(json.dumps({"benchmark": "depths", **facts, "device": done.device, "depths": rows}), flush=True)
+            facts |= {"cpu": cpu(), "day": datetime.date.today().isoformat(), "device": done.device}
+            print(json.dumps({"benchmark": "depths", **facts, "depths": rows}), flush=True)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ def rendered(lines: Sequence[Line]) -> str:
         _HEAD.format(**{"remark": ""} | machine, missing=_NO_GPU if machine["gpu"] == "none" else ""),
         *map(_recipe, by_kind.get("recipe", ())),
         *map(_peers, by_kind.get("peers", ())),
-        *_depths(by_kind.get("depths", ())),
+        *_depths(by_kind.get("depths", ()), machine),
         *map(_advice, by_kind.get("advisor", ())),
         *map(_ranking, by_kind.get("ranking", ())),
         *map(_growth, by_kind.get("growth", ())),
@@ -230,7 +230,7 @@ def _peers(line: Line) -> str:
     return head + table(["who", "seconds", "times Desktop FT", "accuracy"], rows)
 
 
-def _depths(lines: Sequence[Line]) -> list[str]:
+def _depths(lines: Sequence[Line], machine: Line) -> list[str]:
     if not lines:
         return []
     rows = [
@@ -242,6 +242,8 @@ def _depths(lines: Sequence[Line]) -> list[str]:
             *(f"{told[name]:.2f}" for name in ("decoding_s", "passing_s", "stepping_s", "first_run_s", "first_run_over_floor")),
             f"{told['next_run_s']:.2f}",
             told["steps_in"],
+            line.get("cpu", machine["cpu"]),
+            line.get("day", machine["day"]),
         ]
         for line in lines
         for freeze, told in line["depths"].items()
@@ -257,6 +259,8 @@ def _depths(lines: Sequence[Line]) -> list[str]:
         "times the floor",
         "next run, s",
         "steps in",
+        "processor",
+        "day",
     ]
     return [_DEPTHS + table(titles, rows)]
 

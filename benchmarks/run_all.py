@@ -15,14 +15,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import page
+from benchmarks.machine import cpu
 
 HERE = Path(__file__).parent
-
-
-def cpu() -> str:
-    """The processor's name, as far as it is told."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def documents(text: str) -> list[object]:
