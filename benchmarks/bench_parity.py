@@ -184,7 +184,7 @@ def _recipe(folder: Path, name: str, weights: Path | None = None) -> "Recipe":
 def _exported(recipe: "Recipe", place: Path, plugins: Plugins) -> Line:
     import torch
 
-    from benchmarks.run_all import cpu
+    from benchmarks.machine import cpu
     from desktop_ft.jobs.exporting import export_run
 
     began = time.perf_counter()
