@@ -30,8 +30,8 @@ def main() -> None:
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
     decode.examine(io.BytesIO(bytes.fromhex(_SOUND)))
-    _send(answers, {"ready": True})
     _silence()
+    _send(answers, {"ready": True})
     _limit_memory()
     for line in sys.stdin.buffer:
         _limit_seconds()

@@ -78,18 +78,17 @@ class Keeper:
         return self._saves and time.monotonic() - self._saved_at >= self._every
 
     def save(self, progress: Progress, best: bool = False) -> list[Saved]:
-        """Keep the run as it is, unless exactly this is kept already; what was held is written before it.
+        """Keep the run as it is, unless exactly this is kept already; what was held is written with it.
 
         Raises:
             Diverged: a weight is not finite; the run is not kept as it is.
             UserError: it cannot be written.
         """
-        saved = [] if best else self.settle()  # a better one takes the place of what is held, once it is written
-        if progress == self._saved or not self._saves:
-            return saved
-        saved.append(self._write(self._checkpoint(progress), best))
-        self._held = None
-        return saved
+        held = None if best else self._held  # a better one takes the place of what is held, once it is written
+        if not self._saves or progress == (held.progress if held else self._saved):
+            return self.settle()
+        now = self._checkpoint(progress)
+        return self._write([(held, True), (now, False)] if held else [(now, best)])
 
     def end_epoch(self, progress: Progress, best: bool) -> list[Saved]:
         """Keep the run at the end of an epoch, in memory alone where the last save was only just now.
@@ -109,11 +108,7 @@ class Keeper:
         Raises:
             UserError: it cannot be written.
         """
-        if self._held is None:
-            return []
-        saved = self._write(self._held, best=True)
-        self._held = None
-        return [saved]
+        return self._write([(self._held, True)]) if self._held else []
 
     @property
     def _facts(self) -> dict[str, str]:
@@ -138,12 +133,12 @@ class Keeper:
         model = {name: tensor if name in resting else tensor.clone() for name, tensor in checkpoint.model.items()}
         return replace(checkpoint, model=model, optimizer={name: held.clone() for name, held in checkpoint.optimizer.items()})
 
-    def _write(self, checkpoint: Checkpoint, best: bool) -> Saved:
+    def _write(self, kept: list[tuple[Checkpoint, bool]]) -> list[Saved]:
         began = time.monotonic()
-        path = self._store.save(checkpoint, best)
-        self._saved, self._saved_at = checkpoint.progress, time.monotonic()
+        paths = self._store.save_in_order(kept)
+        self._saved, self._saved_at, self._held = kept[-1][0].progress, time.monotonic(), None
         self._took = self._saved_at - began
-        return Saved(path, checkpoint.progress, best)
+        return [Saved(path, checkpoint.progress, best) for path, (checkpoint, best) in zip(paths, kept, strict=True)]
 
     def restore(self, checkpoint: Checkpoint) -> Progress:
         """Make the network, the optimiser and the scaler what they were; returns how far the run had come.

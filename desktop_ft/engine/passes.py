@@ -106,7 +106,7 @@ class Passes:
 
         def compute() -> Tensor:
             batch = self._placed(inputs), targets.to(self.compute.device)
-            with seeded(seed):
+            with seeded(seed, self.compute.device):
                 if self.parts > 1:
                     return gradients(*batch)
                 return self._recorder.run(gradients, *batch, key=(self.forward, self.compute, optimizer, clip_norm))

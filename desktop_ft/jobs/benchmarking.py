@@ -52,6 +52,8 @@ class Benchmark:
     Attributes:
         precision: of the steps. frozen_precision: of the frozen layers; "" where there are none.
         floor_parts: medians of the floor's seconds: decoding, passing, stepping.
+        step_speed: samples a second that the first run's steps learn from, as a share of what the bare steps do: the median
+            of the rounds. A run's own is the median of its steps.
     """
 
     pictures: int
@@ -59,6 +61,7 @@ class Benchmark:
     precision: str
     frozen_precision: str
     floor_parts: tuple[tuple[str, float], ...]
+    step_speed: float
     timings: tuple[Timing, ...]
 
     def of(self, name: str) -> Timing:
@@ -103,6 +106,7 @@ def benchmark(
             precision = Precision(runs[FIRST_RUN][-1].history.precision)
             floors.append(floor(recipe, plugins.backbones.get(recipe.backbone.name), manifest, precision))
     history = runs[FIRST_RUN][-1].history
+    speeds = [_speed(run.history) / bare.speed for run, bare in zip(runs[FIRST_RUN], floors, strict=True)]
     parts = {name: [getattr(each, name) for each in floors] for name in ("decoding", "passing", "stepping")}
     return Benchmark(
         pictures=len(manifest.samples),
@@ -110,6 +114,7 @@ def benchmark(
         precision=history.precision,
         frozen_precision=history.ready.precision if history.ready else "",
         floor_parts=tuple((name, statistics.median(seconds)) for name, seconds in parts.items()),
+        step_speed=statistics.median(speeds),
         timings=(Timing(name=FLOOR, seconds=tuple(each.total for each in floors)), *map(_timing, runs.items())),
     )
 
@@ -145,6 +150,12 @@ def _timed(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, *, 
     if ended.status is not RunStatus.COMPLETED:
         raise Cancelled
     return _Run(at[RunEnded] - at[RunStarted], history)
+
+
+def _speed(history: MetricHistory) -> float:
+    """Samples a second that the steps of a run learned from."""
+    known = [speed for speed in history.speeds() if speed is not None]
+    return statistics.median(known) if known else 0.0
 
 
 def _timing(of: tuple[str, Sequence[_Run]]) -> Timing:

@@ -33,11 +33,17 @@ from desktop_ft.models.modes import eval_mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """Seconds: to decode all pictures, for one pass through the frozen layers, and for the bare steps of all epochs."""
+    """Seconds: to decode all pictures, for one pass through the frozen layers, and for the bare steps of all epochs.
+
+    Attributes:
+        stepping: with what lies behind the cut judging once an epoch.
+        speed: samples a second that the bare steps learn from.
+    """
 
     decoding: float
     passing: float
     stepping: float
+    speed: float
 
     @property
     def total(self) -> float:
@@ -91,7 +97,8 @@ def floor(recipe: Recipe, backbone: Backbone, manifest: DatasetManifest, precisi
         judging = made.judging if made is not None else network
         with eval_mode(network):
             _, validating = timed(lambda: _answers(judging, inputs[len(training) :], size, compute, compute.autocast))
-    return Floor(decoding=decoding, passing=passing, stepping=recipe.optimisation.epochs * (training_epoch + validating))
+    stepping = recipe.optimisation.epochs * (training_epoch + validating)
+    return Floor(decoding=decoding, passing=passing, stepping=stepping, speed=len(labels) / training_epoch)
 
 
 def _decoded(paths: list[Path], decode: Callable[[Path], np.ndarray]) -> Tensor:

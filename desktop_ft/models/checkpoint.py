@@ -2,7 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,8 @@ VERSION = 1
 _NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
 _MODEL, _OPTIMIZER, _STATISTICS = "model/", "optimizer/", "statistics/"
 _CHECKSUM = marked("checksum")
+_ROOM = 2
+"""How many times what is to be written must be free, before several checkpoints are written at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +177,52 @@ class CheckpointStore:
         Raises:
             UserError: it cannot be written, or reads back differently; what was kept before is still there.
         """
-        before = self._read_index() or self._index_of_files()
-        parts = _packed(checkpoint)
+        return self.save_in_order([(checkpoint, best)])[0]
+
+    def save_in_order(self, kept: Sequence[tuple[Checkpoint, bool]]) -> list[str]:
+        """As `save` of each in turn, at least one; but where the disk has room for all, they are written at once.
+
+        Raises:
+            As `save`; those before the one that cannot be written are kept.
+        """
+        parts = [_packed(checkpoint) for checkpoint, _ in kept]
+        if len(kept) > 1 and not self._has_room(sum(len(part) for each in parts for part in each)):
+            return [self.save(*one) for one in kept]
+        index = self._read_index() or self._index_of_files()
+        *before, last = zip((checkpoint.progress for checkpoint, _ in kept), parts, strict=True)
+        with ThreadPoolExecutor(len(kept), thread_name_prefix="checkpoint") as pool:
+            writing = [pool.submit(self._attempt, *one) for one in before]
+            now = self._attempt(*last)
+        paths, problem = list[str](), None
+        for written, (_, best) in zip([*(one.result() for one in writing), now], kept, strict=True):
+            if isinstance(written, UserError):
+                problem = written
+                break
+            index = _after(index, written, best)
+            paths.append(self._named(written))
+        if paths and index:
+            self._write_index(index)
+            self._forget_all_but(index)
+        if problem:
+            raise problem
+        return paths
+
+    def _attempt(self, at: Progress, parts: list[bytes | memoryview]) -> _Entry | UserError:
+        try:
+            return self._written(at, parts)
+        except UserError as error:
+            return error
+
+    def _has_room(self, size: int) -> bool:
+        """Whether so many bytes fit on the disk beside all that is kept."""
+        try:
+            return shutil.disk_usage(self._folder).free > _ROOM * size
+        except OSError:  # the attempt will tell
+            return False
+
+    def _written(self, at: Progress, parts: list[bytes | memoryview]) -> _Entry:
+        """The file of a checkpoint, which no index names yet. Raises as `save`."""
         digest = _sha256(parts)
-        at = checkpoint.progress
         # The digest in the name keeps a file that the index names from ever being overwritten.
         name = f"epoch{at.epoch:04}-step{at.step:06}-{digest[:16]}.safetensors"
         entry = _Entry(file=name, sha256=digest, epoch=at.epoch, step=at.step)
@@ -186,10 +232,7 @@ class CheckpointStore:
                 tr("The disk did not keep {file}: {problem}.", file=name, problem=problem),
                 tr("Check the disk, or go on in another folder."),
             )
-        index = _after(before, entry, best)
-        self._write_index(index)
-        self._forget_all_but(index)
-        return self._named(entry)
+        return entry
 
     def load(self, name: str) -> Checkpoint:
         """The checkpoint called "last" or "best"; where it is damaged the next one that is whole, with a `note` that says so.

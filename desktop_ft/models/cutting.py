@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -82,9 +82,9 @@ def _cut(module: nn.Module, inputs: Tensor) -> Cut | None:
     with eval_mode(module):
         judging = _traced(module)
     twin = _same_place(learning, judging, last)
-    prefix, judging_rest = _split(module, judging, twin)
+    prefix, judging_rest = _part(module, _until(judging, twin), "Prefix"), _part(module, _behind(judging, twin), "Suffix")
     answers = _proven(module, prefix, judging_rest, inputs, seen)
-    return Cut(prefix, _split(module, learning, last)[1], judging_rest, _path_before(last), answers)
+    return Cut(prefix, _part(module, _behind(learning, last), "Suffix"), judging_rest, _path_before(last), answers)
 
 
 class _Tracer(fx.Tracer):
@@ -141,9 +141,7 @@ def _traced(module: nn.Module) -> fx.Graph:
         name = getattr(node.target, "__name__", str(node.target))
         if node.op in ("call_method", "call_function") and not node.users and name.endswith("_") and not name.endswith("__"):
             raise Uncuttable(tr("This network changes something on its way ({name}).", name=name))
-    whole = fx.GraphModule(module, graph)
-    whole.graph.eliminate_dead_code()
-    return whole.graph
+    return _pruned(module, graph)
 
 
 def _last_place(module: nn.Module, graph: fx.Graph, inputs: Tensor) -> tuple[fx.Node, Tensor] | None:
@@ -228,27 +226,38 @@ def _same_place(graph: fx.Graph, other: fx.Graph, last: fx.Node) -> fx.Node:
     raise Uncuttable(tr("What is frozen in this network goes another way in training mode."))
 
 
-def _split(module: nn.Module, graph: fx.Graph, last: fx.Node) -> tuple[fx.GraphModule, fx.GraphModule]:
-    """Up to `last`, and behind it. Both hold the modules and parameters of `module` themselves."""
-    before, behind = fx.Graph(), fx.Graph()
-    there: dict[fx.Node, fx.Node] = {}
-    here: dict[fx.Node, fx.Node] = {}
-    front = True
+def _until(graph: fx.Graph, last: fx.Node) -> fx.Graph:
+    """The steps up to `last`, which gives what they answer."""
+    front, there = fx.Graph(), dict[fx.Node, fx.Node]()
     for node in graph.nodes:
-        if front:
-            there[node] = before.node_copy(node, there.__getitem__)
-        if node.op == "get_attr" or not front:
-            here[node] = behind.node_copy(node, here.__getitem__)
+        there[node] = front.node_copy(node, there.__getitem__)
         if node is last:
-            before.output(there[node])
-            here[node] = behind.placeholder("features")
-            front = False
-    prefix, suffix = fx.GraphModule(module, before, "Prefix"), fx.GraphModule(module, behind, "Suffix")
-    for part in (prefix, suffix):
-        part.graph.eliminate_dead_code()
-        part.recompile()
-        part.delete_all_unused_submodules()
-    return prefix, suffix
+            break
+    front.output(there[last])
+    return front
+
+
+def _behind(graph: fx.Graph, last: fx.Node) -> fx.Graph:
+    """The steps after `last`, from what it gives on; parameters that they use are fetched anew."""
+    rest, here, front = fx.Graph(), dict[fx.Node, fx.Node](), True
+    for node in graph.nodes:
+        if node is last:
+            here[node], front = rest.placeholder("features"), False
+        elif node.op == "get_attr" or not front:
+            here[node] = rest.node_copy(node, here.__getitem__)
+    return rest
+
+
+def _part(module: nn.Module, steps: fx.Graph, name: str) -> fx.GraphModule:
+    """`steps` at work with the modules and parameters of `module` themselves."""
+    return fx.GraphModule(module, _pruned(module, steps), name)
+
+
+def _pruned(module: nn.Module, graph: fx.Graph) -> fx.Graph:
+    """`graph` of parts of `module`, without steps that nothing asks for."""
+    graph.owning_module = cast(fx.GraphModule, module)  # all that is asked of it are its parts
+    graph.eliminate_dead_code()
+    return graph
 
 
 def _path_before(last: fx.Node) -> str:

@@ -8,13 +8,13 @@ from desktop_ft.models.chance import chance_put_back, seeded
 
 
 def test_a_step_and_what_is_built_meanwhile_draw_as_they_would_alone() -> None:
-    with seeded(3):
+    with seeded(3, torch.device("cpu")):
         wanted = torch.rand(200)
     drawn: list[torch.Tensor] = []
     midway, go_on = threading.Event(), threading.Event()
 
     def step() -> None:
-        with seeded(3):
+        with seeded(3, torch.device("cpu")):
             first = torch.rand(100)
             midway.set()
             go_on.wait(0.2)  # the other one would draw now, if it could

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import shutil
 
 import pytest
 import safetensors.torch
@@ -126,6 +127,44 @@ def test_any_cut_is_found(store, folder):
     for percent in range(100):
         path.write_bytes(whole[: len(whole) * percent // 100])
         assert number_of(store.load("last")) == 0
+
+
+def test_two_that_are_saved_together_are_kept_as_one_after_the_other(store, folder):
+    store.save(checkpoint(1), best=True)
+    best, last = store.save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
+    assert [number_of(store.load(name)) for name in ("best", "last")] == [2, 3] and store.best == best
+    flip(folder.parent / last, 77)
+    found = store.load("last")
+    assert number_of(found) == 2 and "damaged" in found.note
+    assert len(list(folder.glob("epoch*"))) == 2
+
+
+def test_where_one_of_two_cannot_be_written_the_other_is_kept_and_the_reason_told(folder):
+    def write(path, *parts):
+        if path.name.startswith(refused):
+            raise UserError("The disk is full.", "Free some space there.")
+        atomic.write(path, *parts)
+
+    refused, store = "no file", CheckpointStore(folder, write)
+    store.save(checkpoint(1), best=True)
+    for name, left in (("epoch0002", [1, 1]), ("epoch0003", [2, 2])):
+        refused = name
+        with pytest.raises(UserError, match="disk is full"):
+            store.save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
+        assert [number_of(store.load(name)) for name in ("best", "last")] == left
+
+
+def test_two_that_have_no_room_together_are_written_one_after_the_other(folder, monkeypatch):
+    free = shutil.disk_usage(folder)._replace(free=1500)  # one takes some 900 bytes
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    written = []
+
+    def write(path, *parts):
+        written.append(path.name.partition("-")[0])
+        atomic.write(path, *parts)
+
+    CheckpointStore(folder, write).save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
+    assert written == ["epoch0002", "index.json", "epoch0003", "index.json"]
 
 
 @pytest.mark.parametrize("loss", ["cut", "gone"])
