@@ -309,14 +309,17 @@ class Loop:
 
         They are from the epoch on that shows what they follow to be too far from these pictures. It is suspected only where what
         is being learned is known better than validation; asked in the first epoch and ever more rarely, since it takes another
-        validation; and believed only where more pictures say so than chance and the choice between two would.
+        validation; and believed only where more pictures say so than chance and the choice between two would (which needs as
+        many that are wrong now).
         """
         followed, at = None if afresh else self._validate(stage), self._progress
-        if followed and (not self._statistics.learn or (at.epoch + 1) & at.epoch or followed.share >= at.correct / at.seen):
+        enough = followed.share + max(_STALE, followed.seen**-0.5) if followed else 0.0
+        suspected = self._statistics.learn and not (at.epoch + 1) & at.epoch and enough < 1
+        if followed and (not suspected or followed.share >= at.correct / at.seen):
             return followed, False
         with self._statistics.seen():
             seen = self._validate(stage)
-        if followed and seen.share <= followed.share + max(_STALE, seen.seen**-0.5):
+        if followed and seen.share <= enough:
             return followed, False
         self._statistics.settle()
         if followed:
@@ -333,11 +336,11 @@ class Loop:
 
     def _validate(self, stage: Stage) -> Sums:
         sums = Sums()
-        with closed_after(stage.validation()) as batches:
+        with closed_after(stage.validation()) as batches, self._passes.judging() as judge:
             for inputs, targets in batches:
                 self._heed()
                 with self._told_when_diverged():
-                    sums += self._passes.judge(inputs, targets)
+                    sums += judge(inputs, targets)
         if not sums.seen:
             raise UserError(tr("There is nothing to validate on."), tr("Hold out a larger share of the samples."))
         return sums

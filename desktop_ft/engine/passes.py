@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 import torch
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from desktop_ft.core.errors import UserError
 from desktop_ft.core.language import tr
-from desktop_ft.engine.device import Compute, give_memory_back, pass_size
+from desktop_ft.engine.device import Compute, give_memory_back, pass_size, single_threads
 from desktop_ft.engine.recording import Recorder
 from desktop_ft.engine.team import ALONE, Team
 from desktop_ft.models.chance import seeded
@@ -128,21 +131,39 @@ class Passes:
         self._scaler.update()
         return sums
 
-    def judge(self, inputs: Tensor, targets: Tensor) -> Sums:
-        """Loss and right answers on a batch, without learning; the network is in eval mode.
+    @contextmanager
+    def judging(self) -> Iterator[Callable[[Tensor, Tensor], Sums]]:
+        """A block in which batches are judged without learning; the network is in eval mode.
 
-        Raises:
-            Diverged: the loss is not finite.
-            UserError: memory runs out even with one sample at a time.
+        On the CPU a batch of pictures goes through in pieces, as many at once as torch has threads, each in one of them: as
+        when frozen layers answer, see `answered`. By eights in turn EfficientNet-Lite0 took 1.4 times as long, and
+        MobileNetV3-S twice as long (2 cores).
+
+        Yields:
+            A batch's inputs and targets to loss and right answers. It raises Diverged where the loss is not finite, and
+            UserError where memory runs out even with one sample at a time.
         """
+        threads = torch.get_num_threads() if self.compute.device.type == "cpu" and self._team.size == 1 else 1
+        with ExitStack() as stack:
 
-        def attempt() -> Tensor:
-            with torch.inference_mode():
-                parts = self._in_parts(self._placed(inputs), targets.to(self.compute.device), answering=True)
-                return torch.stack([self._forward(part, wanted)[1] for part, wanted in parts]).sum(0)
+            @cache
+            def pool() -> Executor:
+                return stack.enter_context(single_threads(threads, "judging"))
 
-        loss, correct = self._within_memory(attempt, len(inputs)).tolist()
-        return self._team_sums(loss, correct, len(inputs))
+            def answer(part: tuple[Tensor, Tensor]) -> Tensor:
+                with torch.inference_mode():
+                    return self._forward(*part)[1]
+
+            def attempt(inputs: Tensor, targets: Tensor) -> Tensor:
+                parts = list(self._to_judge(self._placed(inputs), targets.to(self.compute.device), threads))
+                together = threads > 1 and len(parts) > 1
+                return torch.stack(list(pool().map(answer, parts) if together else map(answer, parts))).sum(0)
+
+            def judge(inputs: Tensor, targets: Tensor) -> Sums:
+                loss, correct = self._within_memory(lambda: attempt(inputs, targets), len(inputs)).tolist()
+                return self._team_sums(loss, correct, len(inputs))
+
+            yield judge
 
     def forget_recorded(self) -> None:
         """Give back what a recorded step holds of the device; to be called before tensors of the network move."""
@@ -226,11 +247,17 @@ class Passes:
             ) from error
         return logits
 
-    def _in_parts(self, inputs: Tensor, targets: Tensor, *, answering: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    def _in_parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         parts = min(self.parts, len(inputs)) if self._team.size == 1 else 1
-        if answering and self._team.size == 1 and inputs.ndim == 4:  # pictures, or maps of them: by themselves large
-            parts = max(parts, -(-len(inputs) // pass_size(self.compute.device, inputs[0].numel())))
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
+
+    def _to_judge(self, inputs: Tensor, targets: Tensor, threads: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """A batch in pieces: of pictures, or maps of them, which are large by themselves, at least one for each thread."""
+        pieces = self.parts
+        if inputs.ndim > 2:
+            pieces = max(pieces, threads, -(-len(inputs) // pass_size(self.compute.device, inputs[0].numel())))
+        pieces = min(pieces, len(inputs)) if self._team.size == 1 else 1
+        return zip(inputs.tensor_split(pieces), targets.tensor_split(pieces), strict=True)
 
     def _within_memory(self, attempt: Callable[[], Result], size: int) -> Result:
         while not (made := _unless_out_of_memory(attempt)):

@@ -181,12 +181,8 @@ class Rehearsal:
 
     def _judging(self, inputs: Tensor, targets: Tensor) -> float:
         """Milliseconds a row of judging a batch; the shortest of several. The network is in training mode again afterwards."""
-
-        def judge() -> None:
-            self._passes.judge(inputs, targets)
-
-        with eval_mode(self._network):
-            return 1e3 * self._shortest(judge) / len(inputs)
+        with eval_mode(self._network), self._passes.judging() as judge:
+            return 1e3 * self._shortest(lambda: judge(inputs, targets)) / len(inputs)
 
     def _learning(self, inputs: Tensor, targets: Tensor) -> float:
         """Milliseconds a row of a step; the shortest of several."""
@@ -247,7 +243,7 @@ class Rehearsal:
             yield size, took
             size, fastest = 2 * size, took
 
-    def _shortest(self, work: Callable[[], None]) -> float:
+    def _shortest(self, work: Callable[[], object]) -> float:
         took = []
         for _ in range(1 + _STEPS):
             self._heed()

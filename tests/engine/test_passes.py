@@ -168,7 +168,28 @@ def test_mixed_labels_count_by_their_largest_share():
     network = nn.Identity()
     passes = Passes(network, loss, cpu(), print)
     logits, targets = torch.tensor([[2.0, 0, 0], [0, 2.0, 0]]), torch.tensor([[0.7, 0.3, 0], [0.6, 0.4, 0]])
-    assert passes.judge(logits, targets).correct == 1
+    with passes.judging() as judge:
+        assert judge(logits, targets).correct == 1
+
+
+@pytest.mark.parametrize("pictures", [1, 2, 5, 70])
+def test_pictures_are_judged_in_pieces_as_together(pictures):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    inputs, targets = torch.randn(pictures, 3, 8, 8), torch.randint(0, 3, (pictures,))
+    passes = Passes(network, loss, cpu(), print)
+    with passes.judging() as judge:
+        found = [judge(inputs, targets) for _ in range(2)]
+    logits = network(inputs).detach()
+    assert all(one.correct == int((logits.argmax(1) == targets).sum()) and one.seen == pictures for one in found)
+    assert all(one.loss == pytest.approx(pictures * loss(logits, targets).item(), rel=1e-5) for one in found)
+
+
+def test_a_piece_whose_loss_is_not_finite_is_told():
+    passes, inputs = Passes(nn.Flatten(), loss, cpu(), print), torch.zeros(5, 1, 1, 3)
+    inputs[4] = math.nan
+    with passes.judging() as judge, pytest.raises(Diverged):
+        judge(inputs, torch.zeros(5, dtype=torch.int64))
 
 
 def test_one_value_for_a_batch_norm_is_told_with_what_to_do():
