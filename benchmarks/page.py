@@ -34,8 +34,8 @@ frozen layers in {frozen}. The floor decodes every photo once ({decoding} s), le
 _DEPTHS = """## Every freeze depth against its own floor
 
 `benchmarks/bench_depths.py`. Where the published weights were not on the machine they were drawn at random:
-the time does not depend on them. The steps' speed is that of a run's steps, everything around them included, as a share
-of the bare ones'.
+the time does not depend on them. The floor is the plain way: whole batches, all threads in each. Of the bare speed: samples a
+second that the first run learns from after its first step, validations left out, as a share of the floor's bare steps'.
 
 """
 _ADVICE = """## What the advice where to cut is worth
@@ -242,7 +242,7 @@ def _depths(lines: Sequence[Line], machine: Line) -> list[str]:
             line["rounds"],
             *(f"{told[name]:.2f}" for name in ("decoding_s", "passing_s", "stepping_s", "first_run_s", "first_run_over_floor")),
             f"{told['next_run_s']:.2f}",
-            f"{told['step_speed']:.2f}" if "step_speed" in told else "",
+            f"{told['of_bare_speed']:.2f}" if "of_bare_speed" in told else "",
             told["steps_in"],
             line.get("cpu", machine["cpu"]),
             line.get("day", machine["day"]),
@@ -260,7 +260,7 @@ def _depths(lines: Sequence[Line], machine: Line) -> list[str]:
         "first run, s",
         "times the floor",
         "next run, s",
-        "steps' speed",
+        "of the bare speed",
         "steps in",
         "processor",
         "day",

@@ -41,7 +41,8 @@ class Backbone:
     Attributes:
         spec: the facts, known without building anything.
         build: makes the network with its published head and random weights. Its input is a float tensor (N, 3, H, W),
-            normalised by the spec's mean and std; its output is logits (N, published classes). Where it has a method
+            normalised by the spec's mean and std; its output is logits (N, published classes). In eval mode several threads
+            may ask it at once. Where it has a method
             `set_input_size(img_size=(H, W))`, that is called before it is given pictures of another size than the spec's.
         packaged_weights: where the weights file lies when a package on this machine carries it, else None.
         adapt: maps the published file's tensors to the names of `build()`'s state dict, where they differ.

@@ -25,7 +25,7 @@ def add_bench_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     """Add the command that times training on this machine."""
     parser = commands.add_parser(
         "bench",
-        help="time training on this machine, against the least it could take",
+        help="time training on this machine, against its bare work",
         description="Train on a folder several times, in turns with its floor: decode every picture once, let the frozen layers "
         "answer once, then make the bare steps of what learns on tensors in memory. Nothing is kept.",
         epilog="Example: desktop-ft bench photos --freeze last:2 --epochs 10 --rounds 5",
@@ -63,7 +63,7 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table(["what", "seconds", "times the floor", "best accuracy"], rows, right=(1, 2, 3))
     frozen = f", frozen layers in {result.frozen_precision}" if result.frozen_precision else ""
     terminal.say(f"{count(result.pictures, 'picture')} on {result.device}, steps in {result.precision}{frozen}.")
-    terminal.say(f"The first run's steps learn from {percent(result.step_speed)} of the samples a second of bare ones.")
+    terminal.say(f"After its first step the first run learns at {percent(result.of_bare_speed)} of the bare steps' speed.")
     return 0
 
 

@@ -1,6 +1,7 @@
 """What is asked of a backbone: facts that are true, a head that can be replaced, and layers that freeze exactly."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -31,6 +32,7 @@ from desktop_ft.runs import atomic
 CLASSES = 3
 _WITHOUT = "without kept answers of its frozen layers, more slowly"
 _PICTURES = 3
+_THREADS = 4
 _CLOSE = 1e-4
 """How far logits that should be equal may be apart by rounding, relative to the largest of them."""
 
@@ -104,6 +106,8 @@ def _answers_alike(plugins: Plugins, backbone: Backbone, folder: Path) -> None:
     with torch.no_grad():
         once, again = network(pictures), network(pictures)
         alone = torch.cat([network(picture[None]) for picture in pictures])
+    with ThreadPoolExecutor(_THREADS) as pool:
+        beside = list(pool.map(torch.no_grad()(network), [pictures] * _THREADS))
     require(torch.isfinite(once).all(), f"The backbone {name} gives values that are not numbers: mend its random weights.")
     require(
         torch.equal(once, again),
@@ -113,6 +117,10 @@ def _answers_alike(plugins: Plugins, backbone: Backbone, folder: Path) -> None:
         _close(alone, once),
         f"What the backbone {name} answers for a picture in eval mode depends on the pictures beside it: take no statistics of "
         "the batch there.",
+    )
+    require(
+        all(_close(each, once) for each in beside),
+        f"The backbone {name} answers otherwise in eval mode while another thread asks it, too: keep nothing on it there.",
     )
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
     decode.examine(io.BytesIO(bytes.fromhex(_SOUND)))
-    _silence()
+    _silence()  # before the first answer: whoever asked may be gone by now, and nobody wants to read that
     _send(answers, {"ready": True})
     _limit_memory()
     for line in sys.stdin.buffer:

@@ -32,8 +32,8 @@ class Saved:
 class Keeper:
     """Saves a run and restores it.
 
-    Epochs can end faster than a checkpoint is written. Then the best one is held in memory, and written before anything
-    that comes after it. What does not learn is held as it lies in the network: so it must be settled before that learns.
+    Epochs can end faster than a checkpoint is written. Then the best one is held in memory, and written at the latest with
+    the next one. What does not learn is held as it lies in the network: so it must be settled before that learns.
 
     Attributes:
         optimizer: whose state is kept; another one may take its place between two epochs.
@@ -134,11 +134,16 @@ class Keeper:
         return replace(checkpoint, model=model, optimizer={name: held.clone() for name, held in checkpoint.optimizer.items()})
 
     def _write(self, kept: list[tuple[Checkpoint, bool]]) -> list[Saved]:
+        """Write what was held, or all that comes first, and let go of it. Raises UserError where one cannot be written."""
         began = time.monotonic()
-        paths = self._store.save_in_order(kept)
-        self._saved, self._saved_at, self._held = kept[-1][0].progress, time.monotonic(), None
-        self._took = self._saved_at - began
-        return [Saved(path, checkpoint.progress, best) for path, (checkpoint, best) in zip(paths, kept, strict=True)]
+        paths, problem = self._store.save_in_order(kept)
+        saved = [Saved(path, checkpoint.progress, best) for path, (checkpoint, best) in zip(paths, kept, strict=False)]
+        if saved:
+            self._saved, self._saved_at, self._held = saved[-1].progress, time.monotonic(), None
+            self._took = (self._saved_at - began) / len(kept)
+        if problem:
+            raise problem
+        return saved
 
     def restore(self, checkpoint: Checkpoint) -> Progress:
         """Make the network, the optimiser and the scaler what they were; returns how far the run had come.

@@ -309,8 +309,8 @@ class Loop:
 
         They are from the epoch on that shows what they follow to be too far from these pictures. It is suspected only where what
         is being learned is known better than validation; asked in the first epoch and ever more rarely, since it takes another
-        validation; and believed only where more pictures say so than chance and the choice between two would (which needs as
-        many that are wrong now).
+        validation, and only where there are wrong answers enough that it could be believed: more pictures must say so than
+        chance and the choice between two would.
         """
         followed, at = None if afresh else self._validate(stage), self._progress
         enough = followed.share + max(_STALE, followed.seen**-0.5) if followed else 0.0

@@ -25,6 +25,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 Result = TypeVar("Result")
 
+_WORTH_A_THREAD = 4
+"""Samples that a thread is given at least, when a batch is judged."""
+
 
 class Diverged(Exception):
     """A number that must be finite is not; carries what, such as `Loss became NaN`."""
@@ -135,9 +138,9 @@ class Passes:
     def judging(self) -> Iterator[Callable[[Tensor, Tensor], Sums]]:
         """A block in which batches are judged without learning; the network is in eval mode.
 
-        On the CPU a batch of pictures goes through in pieces, as many at once as torch has threads, each in one of them: as
-        when frozen layers answer, see `answered`. By eights in turn EfficientNet-Lite0 took 1.4 times as long, and
-        MobileNetV3-S twice as long (2 cores).
+        On the CPU a batch of pictures, or of maps of them, goes through in pieces, several at once and each in one thread: as
+        when frozen layers answer, see `answered`. By eights one after another EfficientNet-Lite0 took 1.4 times as long, and
+        MobileNetV3-S twice (224 pixels, 2 cores of an Intel Xeon with AMX). Where memory ran out, they go one by one.
 
         Yields:
             A batch's inputs and targets to loss and right answers. It raises Diverged where the loss is not finite, and
@@ -155,9 +158,9 @@ class Passes:
                     return self._forward(*part)[1]
 
             def attempt(inputs: Tensor, targets: Tensor) -> Tensor:
-                parts = list(self._to_judge(self._placed(inputs), targets.to(self.compute.device), threads))
-                together = threads > 1 and len(parts) > 1
-                return torch.stack(list(pool().map(answer, parts) if together else map(answer, parts))).sum(0)
+                pieces = list(self._to_judge(self._placed(inputs), targets.to(self.compute.device), threads))
+                together = threads > 1 and len(pieces) > 1 and self.parts == 1
+                return torch.stack(list(pool().map(answer, pieces) if together else map(answer, pieces))).sum(0)
 
             def judge(inputs: Tensor, targets: Tensor) -> Sums:
                 loss, correct = self._within_memory(lambda: attempt(inputs, targets), len(inputs)).tolist()
@@ -252,10 +255,11 @@ class Passes:
         return zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
     def _to_judge(self, inputs: Tensor, targets: Tensor, threads: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """A batch in pieces: of pictures, or maps of them, which are large by themselves, at least one for each thread."""
+        """A batch in pieces, as `_in_parts`; what is large by itself (pictures, maps, tokens) in those that are fastest."""
         pieces = self.parts
         if inputs.ndim > 2:
-            pieces = max(pieces, threads, -(-len(inputs) // pass_size(self.compute.device, inputs[0].numel())))
+            fitting = -(-len(inputs) // pass_size(self.compute.device, inputs[0].numel()))
+            pieces = max(pieces, fitting, min(threads, len(inputs) // _WORTH_A_THREAD))
         pieces = min(pieces, len(inputs)) if self._team.size == 1 else 1
         return zip(inputs.tensor_split(pieces), targets.tensor_split(pieces), strict=True)
 

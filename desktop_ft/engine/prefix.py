@@ -24,9 +24,6 @@ length of the difference of the frozen layers' answers in 16 bits, relative to t
 class Prefix:
     """What lies in front of the cut, and the way on from its answers.
 
-    Attributes:
-        namespace: a digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version.
-
     Args:
         network: the whole network, whose mode says which way leads on.
     """
@@ -36,7 +33,11 @@ class Prefix:
         self._cut = made
         self._frozen = folded(made.prefix)
         self._compute = compute
-        self.namespace = name_of(made.prefix, compute, str(made.prefix))
+
+    @property
+    def namespace(self) -> str:
+        """A digest of all that decides an answer besides the input: layers, weights, arithmetic, torch's version."""
+        return name_of(self._cut.prefix, self._compute, str(self._cut.prefix))
 
     @property
     def after(self) -> str:

@@ -167,13 +167,17 @@ class Stages:
         try:
             with ahead.making() if ahead else nullcontext():
                 found = self._team.agreed(lambda: self._in_front(inputs), Uncuttable)
+                namespace = found[0].namespace if found and recurring else ""  # all frozen weights are read for it
         except Uncuttable as error:
             self._warn(tr("The frozen layers are computed anew in every step: {why}", why=error))
             return self._whole(epoch)
         if found is None:
             return self._whole(epoch)
         prefix, kind = found
-        kept = self._kept(store, prefix, kind, recurring.keys, ahead.inputs, size) if recurring and ahead else None
+        kept = None
+        if recurring and ahead:
+            opened = partial(store.open, namespace, recurring.keys, kind, self._warn)
+            kept = self._kept(opened, prefix, ahead.inputs, size)
         self._kept_now = kept
         self._emit(
             PrefixReady(
@@ -225,12 +229,9 @@ class Stages:
             return _Recurring(batches, [*keys, *validation], training=True)
         return _Recurring(batches, validation, training=False)
 
-    def _kept(
-        self, store: FeatureStore, prefix: Prefix, kind: RowKind, keys: list[str], inputs: Inputs, size: int
-    ) -> Features | None:
+    def _kept(self, opened: Callable[[], Features], prefix: Prefix, inputs: Inputs, size: int) -> Features | None:
         """The frozen layers' answers to all that recurs, asked by `size`; None where there is no room for them."""
         try:
-            opened = partial(store.open, prefix.namespace, keys, kind, self._warn)
             features = self._team.agreed(opened, NoRoom)
             self._complete(features, prefix, inputs, size)
             if self._compute.device.type == "cuda" and _SHARE_OF_DEVICE * features.bytes <= free_memory(self._compute.device):

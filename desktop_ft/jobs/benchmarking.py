@@ -1,4 +1,4 @@
-"""How fast a recipe trains on this machine, in turns with the least time that its work can take."""
+"""How fast a recipe trains on this machine, in turns with its bare work, done once and plainly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from desktop_ft.core.dataset import Subset
 from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStarted, RunStatus, TrainEvent
 from desktop_ft.core.metrics import MetricHistory
@@ -52,8 +53,8 @@ class Benchmark:
     Attributes:
         precision: of the steps. frozen_precision: of the frozen layers; "" where there are none.
         floor_parts: medians of the floor's seconds: decoding, passing, stepping.
-        step_speed: samples a second that the first run's steps learn from, as a share of what the bare steps do: the median
-            of the rounds. A run's own is the median of its steps.
+        of_bare_speed: how many samples a second the first run learns from, as a share of what the floor's bare steps do; the
+            median of the rounds. All that lies between the first step and the last counts but the validations.
     """
 
     pictures: int
@@ -61,7 +62,7 @@ class Benchmark:
     precision: str
     frozen_precision: str
     floor_parts: tuple[tuple[str, float], ...]
-    step_speed: float
+    of_bare_speed: float
     timings: tuple[Timing, ...]
 
     def of(self, name: str) -> Timing:
@@ -106,7 +107,8 @@ def benchmark(
             precision = Precision(runs[FIRST_RUN][-1].history.precision)
             floors.append(floor(recipe, plugins.backbones.get(recipe.backbone.name), manifest, precision))
     history = runs[FIRST_RUN][-1].history
-    speeds = [_speed(run.history) / bare.speed for run, bare in zip(runs[FIRST_RUN], floors, strict=True)]
+    training = len(manifest.of(Subset.TRAIN))
+    speeds = [_speed(run.history, training) / bare.speed for run, bare in zip(runs[FIRST_RUN], floors, strict=True)]
     parts = {name: [getattr(each, name) for each in floors] for name in ("decoding", "passing", "stepping")}
     return Benchmark(
         pictures=len(manifest.samples),
@@ -114,7 +116,7 @@ def benchmark(
         precision=history.precision,
         frozen_precision=history.ready.precision if history.ready else "",
         floor_parts=tuple((name, statistics.median(seconds)) for name, seconds in parts.items()),
-        step_speed=statistics.median(speeds),
+        of_bare_speed=statistics.median(speeds),
         timings=(Timing(name=FLOOR, seconds=tuple(each.total for each in floors)), *map(_timing, runs.items())),
     )
 
@@ -152,10 +154,10 @@ def _timed(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, *, 
     return _Run(at[RunEnded] - at[RunStarted], history)
 
 
-def _speed(history: MetricHistory) -> float:
-    """Samples a second that the steps of a run learned from."""
-    known = [speed for speed in history.speeds() if speed is not None]
-    return statistics.median(known) if known else 0.0
+def _speed(history: MetricHistory, samples: int) -> float:
+    """Samples a second that a run learned from after its first step, which chooses and loads what the others use."""
+    batch = history.started.batch_size if history.started else 0
+    return (len(history.epochs) * samples - batch) / sum(history.took[1:])
 
 
 def _timing(of: tuple[str, Sequence[_Run]]) -> Timing:

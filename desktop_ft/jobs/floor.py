@@ -1,8 +1,8 @@
-"""The least time that a recipe's work can take here: what the engine is measured against. Imports torch.
+"""The work of a recipe done once and plainly: what the engine is measured against. Imports torch.
 
 Decode every picture once, let the frozen layers answer once, then make the bare steps of what learns, on tensors that are in
-memory already. Nothing of the engine is in it but the cut itself, the folding of resting batch norms, and the
-choice of precision.
+memory already, in whole batches with all threads in each. Nothing of the engine is in it but the cut itself, the folding of
+resting batch norms, and the choice of precision.
 """
 
 import os
@@ -33,10 +33,11 @@ from desktop_ft.models.modes import eval_mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """Seconds: to decode all pictures, for one pass through the frozen layers, and for the bare steps of all epochs.
+    """What it took.
 
     Attributes:
-        stepping: with what lies behind the cut judging once an epoch.
+        decoding: seconds to decode all pictures. passing: seconds of one pass through the frozen layers.
+        stepping: seconds of the bare steps of all epochs, in each of which what lies behind the cut judges once, too.
         speed: samples a second that the bare steps learn from.
     """
 

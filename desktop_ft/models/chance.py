@@ -19,7 +19,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         device: where the block computes. What it draws on the CPU starts from `seed`, too.
     """
     with _alone:
-        if device.type == "cpu":  # `torch.manual_seed` notes the caller's stack for each accelerator that is not there: 0.3 ms
+        if device.type == "cpu":  # `torch.manual_seed` notes the caller's stack for each kind of accelerator that nobody uses yet
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)

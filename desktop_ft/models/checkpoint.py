@@ -23,8 +23,10 @@ VERSION = 1
 _NAME = re.compile(r"epoch(?P<epoch>\d+)-step(?P<step>\d+)-(?P<digest>[0-9a-f]{16})\.safetensors")
 _MODEL, _OPTIMIZER, _STATISTICS = "model/", "optimizer/", "statistics/"
 _CHECKSUM = marked("checksum")
+_MOST_AT_ONCE = 1 << 30
+"""Bytes of checkpoints that are written at once: all of them lie in memory then, laid out as in the file."""
 _ROOM = 2
-"""How many times what is to be written must be free, before several checkpoints are written at once."""
+"""How many times as much must be free: others write to the disk, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,11 @@ class Checkpoint:
     facts: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
     note: str = ""
+
+    @property
+    def nbytes(self) -> int:
+        """Of all its tensors."""
+        return sum(tensor.nbytes for part in (self.model, self.optimizer, self.statistics) for tensor in part.values())
 
     def fill(self, network: nn.Module) -> None:
         """Give `network` the weights and statistics that it had.
@@ -177,41 +184,44 @@ class CheckpointStore:
         Raises:
             UserError: it cannot be written, or reads back differently; what was kept before is still there.
         """
-        return self.save_in_order([(checkpoint, best)])[0]
+        paths, problem = self.save_in_order([(checkpoint, best)])
+        if problem:
+            raise problem
+        return paths[0]
 
-    def save_in_order(self, kept: Sequence[tuple[Checkpoint, bool]]) -> list[str]:
-        """As `save` of each in turn, at least one; but where the disk has room for all, they are written at once.
+    def save_in_order(self, kept: Sequence[tuple[Checkpoint, bool]]) -> tuple[list[str], UserError | None]:
+        """As `save` of each in turn; but small ones are written at once, where the disk has room for all.
 
-        Raises:
-            As `save`; those before the one that cannot be written are kept.
+        Args:
+            kept: at least one, no two alike.
+
+        Returns:
+            `FOLDER/FILE` of each, up to the first that could not be kept; and why not, as `save` would raise it.
         """
-        parts = [_packed(checkpoint) for checkpoint, _ in kept]
-        if len(kept) > 1 and not self._has_room(sum(len(part) for each in parts for part in each)):
-            return [self.save(*one) for one in kept]
+        size = sum(checkpoint.nbytes for checkpoint, _ in kept)
+        if len(kept) > 1 and (size > _MOST_AT_ONCE or not self._has_room(size)):
+            paths, problem = self.save_in_order(kept[:1])
+            if problem:
+                return paths, problem
+            others, problem = self.save_in_order(kept[1:])
+            return paths + others, problem
         index = self._read_index() or self._index_of_files()
-        *before, last = zip((checkpoint.progress for checkpoint, _ in kept), parts, strict=True)
+        *others_parts, last_parts = [(checkpoint.progress, _packed(checkpoint)) for checkpoint, _ in kept]
         with ThreadPoolExecutor(len(kept), thread_name_prefix="checkpoint") as pool:
-            writing = [pool.submit(self._attempt, *one) for one in before]
-            now = self._attempt(*last)
-        paths, problem = list[str](), None
-        for written, (_, best) in zip([*(one.result() for one in writing), now], kept, strict=True):
+            writing = [pool.submit(self._attempt, *each) for each in others_parts]
+            last = self._attempt(*last_parts)
+        paths, problem = [], None
+        for written, (_, best) in zip([*(one.result() for one in writing), last], kept, strict=True):
             if isinstance(written, UserError):
                 problem = written
                 break
             index = _after(index, written, best)
             paths.append(self._named(written))
-        if paths and index:
-            self._write_index(index)
-            self._forget_all_but(index)
-        if problem:
-            raise problem
-        return paths
-
-    def _attempt(self, at: Progress, parts: list[bytes | memoryview]) -> _Entry | UserError:
-        try:
-            return self._written(at, parts)
-        except UserError as error:
-            return error
+        if index is not None:
+            if paths:
+                self._write_index(index)
+            self._forget_all_but(index)  # also what was written after the one that could not be
+        return paths, problem
 
     def _has_room(self, size: int) -> bool:
         """Whether so many bytes fit on the disk beside all that is kept."""
@@ -219,6 +229,12 @@ class CheckpointStore:
             return shutil.disk_usage(self._folder).free > _ROOM * size
         except OSError:  # the attempt will tell
             return False
+
+    def _attempt(self, at: Progress, parts: list[bytes | memoryview]) -> _Entry | UserError:
+        try:
+            return self._written(at, parts)
+        except UserError as error:
+            return error
 
     def _written(self, at: Progress, parts: list[bytes | memoryview]) -> _Entry:
         """The file of a checkpoint, which no index names yet. Raises as `save`."""

@@ -86,6 +86,11 @@ WRONG = {
         ("return self.norm(inputs)", "return self.norm(inputs) + torch.rand(1)", "other logits when it is asked again"),
         ("nn.BatchNorm2d(4)", "nn.BatchNorm2d(4, track_running_stats=False)", "depends on the pictures beside it"),
         ("return self.norm(inputs)", "return self.norm(inputs) / 0", "values that are not numbers"),
+        (
+            "return self.norm(inputs)",
+            "import threading as t; return self.norm(inputs) * (1 + (t.current_thread() is not t.main_thread()))",
+            "while another thread asks it",
+        ),
     ],
     "backbone net: is cut exactly": [
         (

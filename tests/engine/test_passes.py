@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 
 import pytest
 import torch
@@ -172,24 +173,46 @@ def test_mixed_labels_count_by_their_largest_share():
         assert judge(logits, targets).correct == 1
 
 
-@pytest.mark.parametrize("pictures", [1, 2, 5, 70])
-def test_pictures_are_judged_in_pieces_as_together(pictures):
+class Noting(nn.Module):
+    """Hands on what it is given, and notes how much in which thread."""
+
+    def __init__(self):
+        super().__init__()
+        self.noted = []
+
+    def forward(self, inputs):
+        self.noted.append((len(inputs), threading.current_thread().name.partition("_")[0]))
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("pictures", "pieces"), [(3, [3]), (7, [7]), (8, [4, 4]), (9, [4, 5]), (70, [35, 35]), (200, [50, 50, 50, 50])]
+)
+def test_pictures_are_judged_in_pieces_as_together(pictures, pieces):
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    noting = Noting()
+    network = nn.Sequential(noting, nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
     inputs, targets = torch.randn(pictures, 3, 8, 8), torch.randint(0, 3, (pictures,))
-    passes = Passes(network, loss, cpu(), print)
-    with passes.judging() as judge:
-        found = [judge(inputs, targets) for _ in range(2)]
+    passes, threads = Passes(network, loss, cpu(), print), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with passes.judging() as judge:
+            found = judge(inputs, targets)
+    finally:
+        torch.set_num_threads(threads)
+    assert sorted(size for size, _ in noting.noted) == pieces
+    assert all((thread == "judging") == (len(pieces) > 1) for _, thread in noting.noted)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("judging")]
     logits = network(inputs).detach()
-    assert all(one.correct == int((logits.argmax(1) == targets).sum()) and one.seen == pictures for one in found)
-    assert all(one.loss == pytest.approx(pictures * loss(logits, targets).item(), rel=1e-5) for one in found)
+    assert found.correct == int((logits.argmax(1) == targets).sum()) and found.seen == pictures
+    assert found.loss == pytest.approx(pictures * loss(logits, targets).item(), rel=1e-5)
 
 
 def test_a_piece_whose_loss_is_not_finite_is_told():
-    passes, inputs = Passes(nn.Flatten(), loss, cpu(), print), torch.zeros(5, 1, 1, 3)
-    inputs[4] = math.nan
+    passes, inputs = Passes(nn.Flatten(), loss, cpu(), print), torch.zeros(9, 1, 1, 3)
+    inputs[8] = math.nan
     with passes.judging() as judge, pytest.raises(Diverged):
-        judge(inputs, torch.zeros(5, dtype=torch.int64))
+        judge(inputs, torch.zeros(9, dtype=torch.int64))
 
 
 def test_one_value_for_a_batch_norm_is_told_with_what_to_do():

@@ -118,6 +118,26 @@ def test_statistics_that_suit_are_followed_as_ever(tmp_path: Path) -> None:
     assert not told(done) and int(counted) == 4 * 8
 
 
+class Counted(TinyBatches):
+    """Counts how often it is validated on."""
+
+    asked = 0
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.asked += 1
+        return super().validation()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_it_is_validated_twice_only_where_that_can_show_something(tmp_path: Path, right: bool) -> None:
+    """Whether statistics are stale is asked by another validation: not where nearly all is right with them."""
+    batches = Counted(steps=8, size=50)
+    done = run(tmp_path, network=TinyNet() if right else moved(TinyNet()), batches=batches)
+    done.fit()
+    shares = [epoch.val_accuracy for epoch in done.of(EpochDone)]
+    assert (batches.asked == len(shares)) == right, shares
+
+
 def test_from_scratch_nothing_is_left_of_what_they_begin_with(tmp_path: Path) -> None:
     done = run(tmp_path, pretrained=False)
     done.fit()

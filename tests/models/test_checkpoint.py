@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import shutil
+import threading
 
 import pytest
 import safetensors.torch
@@ -129,41 +130,65 @@ def test_any_cut_is_found(store, folder):
         assert number_of(store.load("last")) == 0
 
 
-def test_two_that_are_saved_together_are_kept_as_one_after_the_other(store, folder):
+BEST_AND_LAST = [(checkpoint(2), True), (checkpoint(3), False)]
+
+
+def files(folder):
+    return sorted(path.name.partition("-")[0] for path in folder.glob("epoch*"))
+
+
+def test_the_best_and_the_last_are_written_at_once_and_kept_in_order(folder):
+    both_under_way = threading.Barrier(2)
+
+    def write(path, *parts):
+        if path.name.startswith(("epoch0002", "epoch0003")):
+            both_under_way.wait(timeout=30)
+        atomic.write(path, *parts)
+
+    store = CheckpointStore(folder, write)
     store.save(checkpoint(1), best=True)
-    best, last = store.save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
-    assert [number_of(store.load(name)) for name in ("best", "last")] == [2, 3] and store.best == best
+    (best, last), problem = store.save_in_order(BEST_AND_LAST)
+    assert problem is None and store.best == best
+    assert [number_of(store.load(name)) for name in ("best", "last")] == [2, 3]
+    assert files(folder) == ["epoch0002", "epoch0003"]
     flip(folder.parent / last, 77)
     found = store.load("last")
     assert number_of(found) == 2 and "damaged" in found.note
-    assert len(list(folder.glob("epoch*"))) == 2
 
 
-def test_where_one_of_two_cannot_be_written_the_other_is_kept_and_the_reason_told(folder):
+@pytest.mark.parametrize(
+    ("refused", "kept", "left"), [("epoch0002", 0, ["epoch0001"]), ("epoch0003", 1, ["epoch0001", "epoch0002"])]
+)
+def test_where_one_of_two_cannot_be_written_what_comes_before_is_kept(folder, refused, kept, left):
     def write(path, *parts):
         if path.name.startswith(refused):
             raise UserError("The disk is full.", "Free some space there.")
         atomic.write(path, *parts)
 
-    refused, store = "no file", CheckpointStore(folder, write)
+    store = CheckpointStore(folder, write)
     store.save(checkpoint(1), best=True)
-    for name, left in (("epoch0002", [1, 1]), ("epoch0003", [2, 2])):
-        refused = name
-        with pytest.raises(UserError, match="disk is full"):
-            store.save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
-        assert [number_of(store.load(name)) for name in ("best", "last")] == left
+    paths, problem = store.save_in_order(BEST_AND_LAST)
+    assert len(paths) == kept and problem and "disk is full" in str(problem)
+    assert [number_of(store.load(name)) for name in ("best", "last")] == [kept + 1] * 2
+    assert files(folder) == left
 
 
-def test_two_that_have_no_room_together_are_written_one_after_the_other(folder, monkeypatch):
-    free = shutil.disk_usage(folder)._replace(free=1500)  # one takes some 900 bytes
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+@pytest.mark.parametrize("why", ["no room", "large"])
+def test_two_that_have_no_room_together_are_written_one_after_the_other(folder, monkeypatch, why):
+    size = sum(each.nbytes for each, _ in BEST_AND_LAST)
+    if why == "large":
+        monkeypatch.setattr("desktop_ft.models.checkpoint._MOST_AT_ONCE", size - 1)
+    else:
+        usage = shutil.disk_usage(folder)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=size))
     written = []
 
     def write(path, *parts):
         written.append(path.name.partition("-")[0])
         atomic.write(path, *parts)
 
-    CheckpointStore(folder, write).save_in_order([(checkpoint(2), True), (checkpoint(3), False)])
+    paths, problem = CheckpointStore(folder, write).save_in_order(BEST_AND_LAST)
+    assert len(paths) == 2 and problem is None
     assert written == ["epoch0002", "index.json", "epoch0003", "index.json"]
 
 
@@ -193,8 +218,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("how", ["before", "half", "after"])
-@pytest.mark.parametrize("call", range(2))
-def test_whenever_a_save_dies_a_whole_checkpoint_remains(folder, call, how):
+@pytest.mark.parametrize(("several", "call"), [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)])
+def test_whenever_a_save_dies_a_whole_checkpoint_remains(folder, several, call, how):
+    kept = BEST_AND_LAST[:several]
     CheckpointStore(folder, atomic.write).save(checkpoint(1), best=True)
     calls = []
 
@@ -210,10 +236,10 @@ def test_whenever_a_save_dies_a_whole_checkpoint_remains(folder, call, how):
         raise Killed
 
     with pytest.raises(Killed):
-        CheckpointStore(folder, write).save(checkpoint(2), best=True)
+        CheckpointStore(folder, write).save_in_order(kept)
     again = CheckpointStore(folder, atomic.write)
-    survivor = 2 if (call, how) == (1, "after") else 1
-    assert [number_of(again.load(name)) for name in ("last", "best")] == [survivor, survivor]
+    saved = how == "after" and call == len(kept)  # the index
+    assert [number_of(again.load(name)) for name in ("last", "best")] == ([number_of(kept[-1][0]), 2] if saved else [1, 1])
     again.save(checkpoint(3), best=True)
     assert number_of(again.load("best")) == 3
     assert {path.suffix for path in folder.glob("epoch*")} == {".safetensors"}

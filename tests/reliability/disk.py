@@ -3,14 +3,11 @@
 import os
 import random
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _CALLS = ("openat", "write", "writev", "fsync", "rename", "unlink", "ftruncate", "mkdir")
 _LINE = re.compile(r"^\d+ +(?P<call>\w+)\((?P<arguments>.*)\) += (?P<result>\d+)(?:<.*>)?$")
-_BEGUN = re.compile(r"^(?P<thread>\d+) +(?P<said>.*) <unfinished \.\.\.>$")
-_ENDED = re.compile(r"^(?P<thread>\d+) +<\.\.\. \w+ resumed>(?P<said>.*)$")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _FOLDERS = ("", "checkpoints")
 """Those that are there before the process begins."""
@@ -63,7 +60,9 @@ class DiskLog:
 
     def __init__(self, log: Path, folder: Path, notes: Path) -> None:
         self._folder, self._notes = os.fspath(folder), os.fspath(notes)
-        self._calls = [found for line in _whole(log.read_text().splitlines()) if (found := _LINE.match(line))]
+        lines = log.read_text().splitlines()
+        assert not any("unfinished" in line for line in lines), "calls of several threads are told in parts"
+        self._calls = [found for line in lines if (found := _LINE.match(line))]
         assert len(self._calls) > 100, "strace recorded next to nothing"
 
     @staticmethod
@@ -136,18 +135,6 @@ class DiskLog:
         if text == self._folder:
             return ""
         return text.removeprefix(f"{self._folder}/") if text.startswith(f"{self._folder}/") else None
-
-
-def _whole(lines: list[str]) -> Iterator[str]:
-    """The lines, with calls that `strace` told in two parts where they ended: another thread's came in between."""
-    begun: dict[str, str] = {}
-    for line in lines:
-        if found := _BEGUN.match(line):
-            begun[found["thread"]] = found["said"]
-        elif found := _ENDED.match(line):
-            yield f"{found['thread']} {begun.pop(found['thread'])}{found['said']}"
-        else:
-            yield line
 
 
 def _folder_of(change: tuple[str, str, int | str]) -> str:
