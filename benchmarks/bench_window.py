@@ -3,6 +3,7 @@
     bench_window.py gaps PHOTOS [--files N]   how late the event loop is: scan, photos scrolled, training, checkpoints, export
     bench_window.py paint [--rounds N]        from the start of the process to the first painted window, and what it has imported
     bench_window.py points [--points N]       frames a second while a curve of so many points is panned
+    bench_window.py pace PHOTOS [--rounds N]  how fast a run is in the window, in turns with the same one from the command line
     bench_window.py cycles [--cycles N]       what opening, training and closing again and again leaves behind
 
 Each prints one line of JSON. A tick is asked for every 5 ms; the gap is the time between two of them. PHOTOS holds
@@ -47,6 +48,7 @@ from desktop_ft.core.recipe import BackboneChoice, DatasetChoice, Optimisation, 
 from desktop_ft.gui.data_page import DataPage  # noqa: E402
 from desktop_ft.gui.faults import Faults  # noqa: E402
 from desktop_ft.gui.main_window import MainWindow  # noqa: E402
+from desktop_ft.runs.run_folder import RunFolder  # noqa: E402
 
 TICK_MS = 5
 TINY = Path(__file__).parents[1] / "tests" / "tiny_backbone.py"
@@ -260,6 +262,39 @@ def gaps(photos: Path, files: int) -> dict[str, object]:
     return found
 
 
+def pace(photos: Path, rounds: int) -> dict[str, object]:
+    """Seconds of one recipe's training, from both. Frozen layers have answered before: all of it is steps and validation."""
+    recipe = Recipe(
+        dataset=DatasetChoice(folder=str(photos.absolute())),
+        freeze=FreezePlan(preset="last:2"),
+        optimisation=Optimisation(epochs=10),
+    )
+    in_window, on_command_line = list[float](), list[float]()
+    with home() as place:
+        (place / "recipe.toml").write_text(recipe.to_toml())
+        faults = Faults()
+        window = opened(faults)
+        for number in range(1 + rounds):
+            train(window, recipe)
+            shown = window.session.state.run
+            if shown is None:
+                raise SystemExit("The run is not shown.")
+            run = place / f"run {number}"
+            command = [sys.executable, "-m", "desktop_ft", "train", "--recipe", str(place / "recipe.toml"), "--out", str(run)]
+            subprocess.run(command, check=True, capture_output=True)
+            if number:  # the first answers for the frozen layers
+                in_window.append(RunFolder.open(shown).history().work_seconds)
+                on_command_line.append(RunFolder.open(run).history().work_seconds)
+        closed(window, faults)
+    shares = [line / own for own, line in zip(in_window, on_command_line, strict=True)]
+    return {
+        "rounds": rounds,
+        "window_s": round(statistics.median(in_window), 2),
+        "command_line_s": round(statistics.median(on_command_line), 2),
+        "share": round(statistics.median(shares), 3),
+    }
+
+
 def paint(rounds: int) -> dict[str, object]:
     """Seconds until an empty window of Qt, ours, and its first page are painted; the first round compiles and does not count."""
     told = []
@@ -395,6 +430,9 @@ def main() -> None:
     kind = kinds.add_parser("gaps")
     kind.add_argument("photos", type=Path)
     kind.add_argument("--files", type=int, default=100_000)
+    kind = kinds.add_parser("pace")
+    kind.add_argument("photos", type=Path)
+    kind.add_argument("--rounds", type=int, default=5)
     kinds.add_parser("paint").add_argument("--rounds", type=int, default=9)
     kinds.add_parser("points").add_argument("--points", type=int, default=1_000_000)
     kinds.add_parser("cycles").add_argument("--cycles", type=int, default=1000)
@@ -404,6 +442,8 @@ def main() -> None:
         app.name_application(application)
     if asked.kind == "gaps":
         found = gaps(asked.photos, asked.files)
+    elif asked.kind == "pace":
+        found = pace(asked.photos, asked.rounds)
     elif asked.kind == "paint":
         found = paint(asked.rounds)
     else:

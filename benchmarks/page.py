@@ -128,6 +128,11 @@ _POINTS = """## A million steps in the curves
 
 `benchmarks/bench_window.py points` ({platform}): {points:,} steps are drawn in {first_drawn_ms} ms, one more in
 {one_more_point_ms} ms; panned they are painted {frames_per_s:.0f} times a second, the slowest time in {slowest_frame_ms} ms."""
+_PACE = """## A run in the window, and from the command line
+
+`benchmarks/bench_window.py pace photos` ({platform}), {rounds} rounds in turns: 10 epochs of EfficientNet-Lite0, last two
+blocks, frozen layers answered before, take {window_s:.2f} s in the window and {command_line_s:.2f} s from the command line: the
+window's run goes at {share:.0%} of the other's speed (median of the rounds)."""
 _CYCLES = """## Opened, trained, closed, {cycles:,} times
 
 `benchmarks/bench_window.py cycles` ({platform}), one process: from a tenth of the cycles on it has grown by {grown_mb:.1f} MB.
@@ -178,6 +183,7 @@ def rendered(lines: Sequence[Line]) -> str:
         *map(_wall, by_kind.get("wall", ())),
         *map(_paint, by_kind.get("window paint", ())),
         *(_POINTS.format(**line) for line in by_kind.get("window points", ())),
+        *(_PACE.format(**line) for line in by_kind.get("window pace", ())),
         *map(_cycles, by_kind.get("window cycles", ())),
     ]
     return "\n\n".join(parts) + "\n"

@@ -61,6 +61,7 @@ def main() -> None:
         ["benchmarks/bench_window.py", "gaps", folder],
         ["benchmarks/bench_window.py", "paint"],
         ["benchmarks/bench_window.py", "points"],
+        ["benchmarks/bench_window.py", "pace", folder],
         ["benchmarks/bench_window.py", "cycles"],
         ["benchmarks/bench_wall.py"],
     ]

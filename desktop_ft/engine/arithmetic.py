@@ -15,13 +15,13 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from desktop_ft import __version__
 from desktop_ft.core.events import PrecisionChosen, TrainEvent
 from desktop_ft.core.recipe import Precision
 from desktop_ft.engine.batches import closed_after
 from desktop_ft.engine.device import Compute
+from desktop_ft.engine.operations import Operations
 from desktop_ft.engine.passes import Passes
 from desktop_ft.engine.stages import Stage
 
@@ -143,10 +143,10 @@ class Arithmetic:
 
     def _flops(self, stage: Stage, inputs: Tensor) -> float:
         """Floating-point operations of one sample, forwards."""
-        counter = FlopCounterMode(display=False)
-        with self._as_it_was(), torch.no_grad(), _told_as_not_measurable(), counter:
+        operations = Operations()
+        with self._as_it_was(), torch.no_grad(), _told_as_not_measurable(), operations:
             stage.forward(inputs.to(self._usual.device))
-        return counter.get_total_flops() / len(inputs)
+        return operations.total / len(inputs)
 
     def _key(self, stage: Stage, inputs: Tensor) -> str:
         """A digest of all that decides how long a step takes."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from desktop_ft.engine.operations import Operations
 from desktop_ft.models.modes import eval_mode
 
 
@@ -41,14 +41,14 @@ class Work:
     """
 
     def __init__(self, network: nn.Module, inputs: Tensor) -> None:
-        counter, not_own = FlopCounterMode(display=False), list[int]()
+        operations, not_own = Operations(), list[int]()
         self._layers = list[_Layer]()
 
         def begun(*_: object) -> None:
-            not_own.append(counter.get_total_flops())
+            not_own.append(operations.total)
 
         def done(module: nn.Module, *_: object) -> None:
-            own = counter.get_total_flops() - not_own.pop()
+            own = operations.total - not_own.pop()
             not_own[:] = [each + own for each in not_own]  # of whatever it lies within
             self._layers.append(_Layer(module, own / len(inputs)))
 
@@ -58,11 +58,11 @@ class Work:
                     hooks.callback(module.register_forward_pre_hook(begun).remove)
                     hooks.callback(module.register_forward_hook(done).remove)
             try:
-                with eval_mode(network), torch.no_grad(), counter:
+                with eval_mode(network), torch.no_grad(), operations:
                     network(inputs)
             except Exception as error:
                 raise Uncountable from error
-        self._forwards = counter.get_total_flops() / len(inputs)
+        self._forwards = operations.total / len(inputs)
         if not self._forwards:
             raise Uncountable
 

@@ -137,8 +137,11 @@ def test_steps_are_those_of_torchs_own(optimizer):
 A_RUN = """
 import sys
 from pathlib import Path
-from tests.engine.tiny import Run
+import torch
+from desktop_ft.engine.work import Work
+from tests.engine.tiny import Run, TinyNet
 Run(Path(sys.argv[1])).fit()
+Work(TinyNet(), torch.zeros(2, 3, 5, 5))
 print(*(name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules))
 """
 
