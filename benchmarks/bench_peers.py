@@ -9,6 +9,7 @@ FOLDER holds train/ and val/. The peers live in an environment of their own; `ma
 """
 
 import argparse
+import datetime
 import json
 import os
 import statistics
@@ -16,6 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from benchmarks.machine import cpu
 
 HERE = Path(__file__).parent
 PEERS = ("tutorial", "lightning_peer", "hugging_face", "fastai_peer")
@@ -71,7 +74,8 @@ def main() -> None:
         }
         for name, turns in told.items()
     }
-    job = {key: getattr(asked, key) for key in ("full", "augmented", "views", "epochs", "rounds")}
+    job: dict[str, object] = {key: getattr(asked, key) for key in ("full", "augmented", "views", "epochs", "rounds")}
+    job |= {"cpu": cpu(), "day": datetime.date.today().isoformat()}
     print(json.dumps({"benchmark": "peers", "data": asked.folder.name, **job, "contenders": rows}))
 
 

@@ -21,7 +21,7 @@ _PEERS = """## Peers: {what}, {epochs} epochs, {seen}
 
 `benchmarks/bench_peers.py`, {data}, EfficientNet-Lite0 with the same ImageNet weights, {rounds} rounds of one seed
 each, every contender in a process of its own; peers as their guides show them, with bf16 for the head alone, batches of
-32 and two workers.{ours} Accuracy: mean of the best of each seed, with its 95 % interval.
+32 and two workers.{ours} Accuracy: mean of the best of each seed, with its 95 % interval. Measured on {day}, {cpu}.{remark}
 
 """
 _RECIPE = """## {what}, {epochs} epochs, against the floor
@@ -167,7 +167,7 @@ def rendered(lines: Sequence[Line]) -> str:
     parts = [
         _HEAD.format(**{"remark": ""} | machine, missing=_NO_GPU if machine["gpu"] == "none" else ""),
         *map(_recipe, by_kind.get("recipe", ())),
-        *map(_peers, by_kind.get("peers", ())),
+        *(_peers({"cpu": machine["cpu"], "day": machine["day"]} | line) for line in by_kind.get("peers", ())),
         *_depths(by_kind.get("depths", ()), machine),
         *map(_advice, by_kind.get("advisor", ())),
         *map(_ranking, by_kind.get("ranking", ())),
@@ -229,7 +229,7 @@ def _peers(line: Line) -> str:
         spread = f" ({low:.3f} to {high:.3f})" if line["rounds"] > 1 else ""
         rows.append([name, f"{told['seconds']:.1f}", f"{told['times_ours']:.1f}", f"{told['accuracy']:.3f}{spread}"])
     head = _PEERS.format(
-        **line,
+        **{"remark": ""} | line,
         what="everything learns" if line["full"] else "the head learns",
         seen="random crops and flips" if line["augmented"] else "no augmentation",
         ours=ours,
