@@ -1,7 +1,8 @@
 """`train`, `resume` and `replan`."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from desktop_ft.cli.recipe_options import add_change_options, add_recipe_options, change_from, freeze_help, recipe_from
@@ -9,7 +10,7 @@ from desktop_ft.cli.results_view import interval_of, show_accuracy
 from desktop_ft.cli.terminal import Terminal
 from desktop_ft.cli.training_view import Emit, PhaseProgress, ask_to_stop_on_signals, watch
 from desktop_ft.core.changes import Change
-from desktop_ft.core.errors import UserError
+from desktop_ft.core.errors import Cancelled, UserError
 from desktop_ft.core.events import RunEnded, RunStatus
 from desktop_ft.engine.control import RunControl
 from desktop_ft.engine.team import size_here
@@ -95,14 +96,18 @@ def _train(arguments: argparse.Namespace, terminal: Terminal) -> int:
     verbs = verbs_of(arguments)
     if start := start_of(recipe):
         terminal.note(start.words)
-    ended = watched(terminal, lambda emit, control, progress: verbs.train(recipe, run, plugins, emit, control, progress=progress))
+    with _told_if_complete(run, terminal):
+        ended = watched(
+            terminal, lambda emit, control, progress: verbs.train(recipe, run, plugins, emit, control, progress=progress)
+        )
     return tell_end(ended, run, terminal)
 
 
 def _resume(arguments: argparse.Namespace, terminal: Terminal) -> int:
     run, plugins, verbs = arguments.run_folder, load_plugins(), verbs_of(arguments)
     go_on = verbs.keep_best if arguments.keep_best else verbs.resume
-    ended = watched(terminal, lambda emit, control, progress: go_on(run, plugins, emit, control, progress=progress))
+    with _told_if_complete(run, terminal):
+        ended = watched(terminal, lambda emit, control, progress: go_on(run, plugins, emit, control, progress=progress))
     return tell_end(ended, run, terminal)
 
 
@@ -117,6 +122,19 @@ def _replan(arguments: argparse.Namespace, terminal: Terminal) -> int:
     when = "from its next epoch on" if training else f"when it is resumed (desktop-ft resume '{run}')"
     terminal.say(f"{folder.name}: {change.words} instead of {stood.words}, {when}.")
     return 0
+
+
+@contextmanager
+def _told_if_complete(run: Path, terminal: Terminal) -> Iterator[None]:
+    """Where the block is cancelled with `run` trained to its end, say that this is kept, and what is missing."""
+    try:
+        yield
+    except Cancelled:
+        with suppress(UserError):  # there may be no run yet
+            ended = RunFolder.open(run).history().ended
+            if ended is not None and ended.status is RunStatus.COMPLETED:
+                terminal.note(f"The training is complete and kept; its evaluation is missing: desktop-ft evaluate '{run}'")
+        raise
 
 
 def watched(terminal: Terminal, fit: Callable[[Emit, RunControl, PhaseProgress], RunEnded]) -> RunEnded:

@@ -17,6 +17,7 @@ from desktop_ft.core.events import (
     PrecisionChosen,
     PrefixProgress,
     PrefixReady,
+    RunEnded,
     RunStarted,
     StepDone,
     Warned,
@@ -103,6 +104,8 @@ class _View:
             case StepDone() if time.monotonic() - self._drawn > _REFRESH_S:
                 self._drawn = time.monotonic()
                 self._draw(event)
+            case RunEnded() if self._drawn:
+                self._bars.update(self._tasks["Training"], completed=self._history.progress, told=event.status.value)
             case EpochDone():
                 self._terminal.note(epoch_line(event, self._history))
             case Warned():

@@ -254,6 +254,6 @@ def test_a_network_whose_work_cannot_be_counted_trains_all_the_same(tmp_path: Pa
     def fails(*_: object) -> None:
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr("desktop_ft.engine.work.FlopCounterMode.get_total_flops", fails)
+    monkeypatch.setattr("desktop_ft.engine.work.Operations.__torch_dispatch__", fails)
     made = run(tmp_path, None, later={2: ("norm", "fc")})
     assert made.of(RunEnded)[0].status is RunStatus.COMPLETED and not made.of(WorkPlanned)
