@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from desktop_ft.core.dataset import Subset
+from desktop_ft.core.errors import Cancelled
 from desktop_ft.core.recipe import Recipe
 from desktop_ft.runs.run_folder import RunFolder
 from tests.e2e.conftest import Command, Outcome, shapes, start
@@ -195,6 +196,21 @@ def test_termination_ends_a_command_as_an_interrupt_does(tmp_path: Path) -> None
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert told == "desktop-ft: Cancelled.\n"
+
+
+def test_a_cancelled_evaluation_says_that_the_training_is_kept(
+    command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled(*_: object, **__: object) -> None:
+        raise Cancelled
+
+    run = tmp_path / "run"
+    monkeypatch.setattr("desktop_ft.jobs.training.evaluate_run", cancelled)
+    told = command("train", photos, "--out", run, *QUICK)
+    assert told.code == 130
+    assert f"The training is complete and kept; its evaluation is missing: desktop-ft evaluate '{run}'" in told.err
+    monkeypatch.undo()
+    assert command("evaluate", run).code == 0
 
 
 @pytest.mark.slow
