@@ -42,8 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(asked: Sequence[str]) -> int:
-    parser = build_parser(for_window=not asked or asked[0] == _WINDOW)
-    arguments = parser.parse_args(asked)
+    try:
+        arguments = build_parser(for_window=not asked or asked[0] == _WINDOW).parse_args(asked)
+    except KeyboardInterrupt:  # while the commands are being imported
+        return Terminal().fail("Cancelled.", CANCELLED)
     # Of processes that train together the first speaks for all, and torchrun hears how it ended from that one alone.
     speaks = rank_here() == 0
     try:
