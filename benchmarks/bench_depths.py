@@ -85,7 +85,7 @@ def main() -> None:
                     "first_run_s": round(done.of(FIRST_RUN).median, 2),
                     "next_run_s": round(done.of(NEXT_RUN).median, 2),
                     "first_run_over_floor": round(done.of(FIRST_RUN).over(floor), 2),
-                    "of_bare_speed": round(done.of_bare_speed, 2),
+                    "of_bare_speed": done.of_bare_speed and round(done.of_bare_speed, 2),
                     "steps_in": done.precision,
                 }
                 print(f"{name} {freeze}: {rows[freeze]}", file=sys.stderr)

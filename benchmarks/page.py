@@ -248,7 +248,7 @@ def _depths(lines: Sequence[Line], machine: Line) -> list[str]:
             line["rounds"],
             *(f"{told[name]:.2f}" for name in ("decoding_s", "passing_s", "stepping_s", "first_run_s", "first_run_over_floor")),
             f"{told['next_run_s']:.2f}",
-            f"{told['of_bare_speed']:.2f}" if "of_bare_speed" in told else "",
+            f"{told['of_bare_speed']:.2f}" if told.get("of_bare_speed") else "",
             told["steps_in"],
             line.get("cpu", machine["cpu"]),
             line.get("day", machine["day"]),

@@ -63,10 +63,11 @@ def _bench(arguments: argparse.Namespace, terminal: Terminal) -> int:
     terminal.table(["what", "seconds", "times the floor", "best accuracy"], rows, right=(1, 2, 3))
     frozen = f", frozen layers in {result.frozen_precision}" if result.frozen_precision else ""
     terminal.say(f"{count(result.pictures, 'picture')} on {result.device}, steps in {result.precision}{frozen}.")
-    terminal.say(
-        f"From its first step on the first run learns from {percent(result.of_bare_speed)} as many samples a second as the bare "
-        "steps: what is missing went into looking at the layers and saving, which weighs the more the shorter steps are."
-    )
+    if result.of_bare_speed is not None:
+        terminal.say(
+            f"After its first step the first run learns from {percent(result.of_bare_speed)} as many samples a second as the "
+            "bare steps: saving and looking at the layers count, and weigh the more the shorter steps are."
+        )
     return 0
 
 

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import flop_registry
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch has not typed it
     """Counts the floating-point operations in its block, as torch's own `FlopCounterMode` does of such blocks.
 
-    That one loads torch's compiler with the first operation, to tell it to stay away: 800 modules, 1.5 s of every first run.
+    That one loads torch's compiler with the first operation, to tell it to stay away: 800 modules, 1.5 s of a
+    new process's first run.
 
     Attributes:
         total: counted so far. What torch knows no formula of (additions, normalisations) counts nothing.

@@ -54,7 +54,8 @@ class Benchmark:
         precision: of the steps. frozen_precision: of the frozen layers; "" where there are none.
         floor_parts: medians of the floor's seconds: decoding, passing, stepping.
         of_bare_speed: how many samples a second the first run learns from, as a share of what the floor's bare steps do; the
-            median of the rounds. All that lies between the first step and the last counts but the validations.
+            median of the rounds. All that lies between the first step and the last counts but the validations. None where there
+            is but one step.
     """
 
     pictures: int
@@ -62,7 +63,7 @@ class Benchmark:
     precision: str
     frozen_precision: str
     floor_parts: tuple[tuple[str, float], ...]
-    of_bare_speed: float
+    of_bare_speed: float | None
     timings: tuple[Timing, ...]
 
     def of(self, name: str) -> Timing:
@@ -108,7 +109,11 @@ def benchmark(
             floors.append(floor(recipe, plugins.backbones.get(recipe.backbone.name), manifest, precision))
     history = runs[FIRST_RUN][-1].history
     training = len(manifest.of(Subset.TRAIN))
-    speeds = [_speed(run.history, training) / bare.speed for run, bare in zip(runs[FIRST_RUN], floors, strict=True)]
+    speeds = [
+        speed / bare.speed
+        for run, bare in zip(runs[FIRST_RUN], floors, strict=True)
+        if (speed := _speed(run.history, training)) is not None
+    ]
     parts = {name: [getattr(each, name) for each in floors] for name in ("decoding", "passing", "stepping")}
     return Benchmark(
         pictures=len(manifest.samples),
@@ -116,7 +121,7 @@ def benchmark(
         precision=history.precision,
         frozen_precision=history.ready.precision if history.ready else "",
         floor_parts=tuple((name, statistics.median(seconds)) for name, seconds in parts.items()),
-        of_bare_speed=statistics.median(speeds),
+        of_bare_speed=statistics.median(speeds) if speeds else None,
         timings=(Timing(name=FLOOR, seconds=tuple(each.total for each in floors)), *map(_timing, runs.items())),
     )
 
@@ -154,10 +159,11 @@ def _timed(recipe: Recipe, run: Path, plugins: Plugins, control: RunControl, *, 
     return _Run(at[RunEnded] - at[RunStarted], history)
 
 
-def _speed(history: MetricHistory, samples: int) -> float:
+def _speed(history: MetricHistory, samples: int) -> float | None:
     """Samples a second that a run learned from after its first step, which chooses and loads what the others use."""
-    batch = history.started.batch_size if history.started else 0
-    return (len(history.epochs) * samples - batch) / sum(history.took[1:])
+    first = min(samples, history.started.batch_size) if history.started else 0
+    seconds = sum(history.took[1:])
+    return (len(history.epochs) * samples - first) / seconds if seconds else None
 
 
 def _timing(of: tuple[str, Sequence[_Run]]) -> Timing:

@@ -194,10 +194,16 @@ def test_a_benchmark_runs_in_turns_and_leaves_nothing(photos: Path, plugins: Plu
     assert all(len(timing.seconds) == 2 and min(timing.seconds) > 0 for timing in done.timings)
     assert [what.partition(": ")[2] for what in heard] == [FIRST_RUN, NEXT_RUN, WHOLE_NETWORK, FLOOR] * 2
     assert done.of(FLOOR).over(done.of(FLOOR)) == 1.0
-    assert done.of_bare_speed > 0
+    assert done.of_bare_speed is not None and done.of_bare_speed > 0
     assert dict(done.floor_parts).keys() == {"decoding", "passing", "stepping"}
     assert all(0 <= accuracy <= 1 for accuracy in done.of(WHOLE_NETWORK).accuracy)
     assert kept_features().size() == 0
+
+
+def test_a_benchmark_of_a_single_step_tells_no_speed(photos: Path, plugins: Plugins) -> None:
+    recipe = a_recipe(photos, epochs=1)
+    recipe = recipe.model_copy(update={"optimisation": recipe.optimisation.model_copy(update={"batch_size": 512})})
+    assert benchmark(recipe, plugins, rounds=1, whole_network=False).of_bare_speed is None
 
 
 def test_what_has_no_floor_is_not_benchmarked(photos: Path, plugins: Plugins) -> None:
